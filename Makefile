@@ -1,0 +1,89 @@
+# Everything a developer, CI and a first visitor do here: `make help` lists it.
+
+# Where the environment lives, and which Python makes it (the first one found that is new enough, unless named).
+VENV ?= .venv
+PYTHON ?=
+
+# make serve
+SERVER ?= fastapi
+MODEL ?= examples/regression_diabetes
+PORT ?= 8080
+ADDRESS ?= 127.0.0.1:$(PORT)
+
+RUN := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+SAMPLE = $(MODEL:/=)/sample.csv
+# An address to listen on is not always one to call.
+URL = http://$(patsubst 0.0.0.0:%,127.0.0.1:%,$(patsubst :%,127.0.0.1:%,$(ADDRESS)))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install artifacts serve format check test coverage clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@echo
+	@echo 'make serve SERVER=fastapi|flask|gunicorn MODEL=examples/... PORT=8080 (or ADDRESS=host:port)'
+	@echo 'make ... PYTHON=python3.12 picks the interpreter of a new environment, VENV=folder its place'
+
+install: $(INSTALLED) ## Make the environment and install the project into it
+
+# Only what is an environment already is ever removed, whatever folder VENV names.
+REMOVE_ENVIRONMENT = if [ -f "$(VENV)/pyvenv.cfg" ]; then rm -rf "$(VENV)"; fi
+
+$(RUN):
+	@$(REMOVE_ENVIRONMENT)
+	@for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.10); do \
+	    if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then \
+	        echo "Making the environment $(VENV) with $$("$$python" --version)"; \
+	        "$$python" -m venv "$(VENV)" && exit 0; \
+	        $(REMOVE_ENVIRONMENT); \
+	        echo "$$python cannot make an environment: on Debian and Ubuntu install python3-venv." >&2; \
+	        exit 1; \
+	    fi; \
+	done; \
+	echo "Python 3.10 or newer is needed and was not found as $(or $(PYTHON),python3)." >&2; \
+	echo "Name one: make PYTHON=/path/to/python3 ..." >&2; \
+	exit 1
+
+# Nothing is asked of the package index until one of these files changes.
+$(INSTALLED): setup.py requirements.txt pyproject.toml | $(RUN)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch "$@"
+
+artifacts: $(INSTALLED) ## Train the example models that are not up to date
+	@$(RUN) examples/make_artifacts.py
+
+serve: artifacts ## Serve the model in MODEL until Ctrl-C
+	@if [ -f "$(SAMPLE)" ]; then \
+	    echo "Once the server is ready, ask it from another terminal:"; \
+	    echo; \
+	    echo "  curl -X POST -H 'Content-Type: text/csv' --data-binary @$(SAMPLE) $(URL)/predict/"; \
+	    echo; \
+	fi
+	@DRUM_SERVER_TYPE="$(SERVER)" exec $(RUN) tools/foreground.py \
+	    $(VENV)/bin/drum server --code-dir "$(MODEL)" --address "$(ADDRESS)"
+
+format: $(INSTALLED) ## Format the code, mend what the linter can
+	$(RUN) -m ruff check --fix-only --quiet .
+	$(RUN) -m ruff format .
+
+check: $(INSTALLED) ## Check format, lint and types
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+
+test: artifacts ## Run all tests
+	$(RUN) -m pytest
+
+coverage: artifacts ## Run all tests and say which lines they missed
+	$(RUN) -m coverage erase
+	$(RUN) -m coverage run -m pytest
+	$(RUN) -m coverage combine --quiet
+	$(RUN) -m coverage report
+
+clean: ## Remove what the other targets made
+	rm -rf .venv build dist htmlcov custom_model_runner/*.egg-info
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.*
+	rm -f examples/*/model.pkl examples/.artifacts.json
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,6 @@
+"""What model code may import: its runtime parameters, and the version that runs it."""
+
+from datarobot_drum.runtime_parameters import RuntimeParameters
+from datarobot_drum.version import __version__
+
+__all__ = ["RuntimeParameters", "__version__"]

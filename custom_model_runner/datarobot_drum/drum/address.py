@@ -1,0 +1,40 @@
+"""Where the server listens: ``--address`` and ``URL_PREFIX`` as plain values."""
+
+import re
+
+from datarobot_drum.drum.exceptions import UsageError
+
+ALL_INTERFACES = "0.0.0.0"
+_ADDRESS = re.compile(r"(?:(?:\[(?P<ipv6>[0-9A-Fa-f:.%\w-]+)\]|(?P<host>[^\s:/\[\]]*)):)?(?P<port>[0-9]{1,5})")
+_HIGHEST_PORT = 65_535
+_PREFIX_SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+")
+
+
+def parse_address(address: str) -> tuple[str, int]:
+    """Host and port of ``host:port``, ``:port``, a bare port or ``[ipv6]:port``.
+
+    Without a host the server listens on all IPv4 interfaces. Port 0 lets the system choose one. An IPv6
+    host comes back without its brackets.
+
+    Raises:
+        UsageError: it has none of these forms.
+    """
+    match = _ADDRESS.fullmatch(address.strip())
+    if match is None or int(match["port"]) > _HIGHEST_PORT:
+        raise UsageError(
+            f"The address {address!r} is none of host:port, :port, [ipv6]:port, port (0 to {_HIGHEST_PORT})."
+        )
+    return match["ipv6"] or match["host"] or ALL_INTERFACES, int(match["port"])
+
+
+def normalize_prefix(prefix: str) -> str:
+    """``URL_PREFIX`` with one leading slash and no trailing one; "" when there is no prefix.
+
+    Raises:
+        UsageError: it cannot be the start of a path.
+    """
+    segments = [segment for segment in prefix.strip().split("/") if segment]
+    for segment in segments:
+        if segment in (".", "..") or not _PREFIX_SEGMENT.fullmatch(segment):
+            raise UsageError(f"URL_PREFIX {prefix!r} is not a path of plain segments such as /models/mine.")
+    return "".join(f"/{segment}" for segment in segments)

@@ -1,0 +1,202 @@
+"""How an estimator predicts each kind of target. Values are never touched: they equal the estimator's own, bit for bit.
+
+===============  =====================================================================================
+regression       ``predict``
+binary,          ``predict_proba``, its columns put in the order of the declared labels; without any
+multiclass       classes, ``predict`` with one column a label, or the positive label's for binary
+multilabel       ``predict_proba``: a list of arrays, or one array with a column a label
+anomaly          ``-decision_function`` of an outlier detector: the higher the more anomalous, above 0 an
+                 outlier by its own threshold; of anything else ``predict``
+text and others  ``predict``
+===============  =====================================================================================
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactOutput
+from datarobot_drum.drum.artifact_predictors.features import select_features
+from datarobot_drum.drum.artifact_predictors.label_matching import as_label, list_labels, match_labels
+from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
+from datarobot_drum.drum.target_types import TargetType
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.settings import ModelSettings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BoundEstimator:
+    """An estimator with the method to ask, the labels of its answer, and how the answer is laid out."""
+
+    estimator: Any
+    method: str
+    labels: tuple[str, ...]
+    arrange: Callable[[Any], np.ndarray]
+
+    def predict(self, data: Any) -> ArtifactOutput:
+        answer = getattr(self.estimator, self.method)(select_features(self.estimator, data))
+        return ArtifactOutput(self.arrange(answer), self.labels)
+
+
+def bind_estimator(estimator: Any, settings: ModelSettings) -> ArtifactModel:
+    """Choose method and layout for the target.
+
+    Raises:
+        ModelLoadError: the estimator has not what the target needs, or has other classes than the labels.
+    """
+    target_type = settings.target_type
+    if target_type.has_class_labels:
+        return _bind_classifier(estimator, settings)
+    if target_type is TargetType.ANOMALY and _is_outlier_detector(estimator):
+        return BoundEstimator(estimator, "decision_function", (), lambda answer: -_column(answer))
+    _require(estimator, "predict", target_type)
+    return BoundEstimator(estimator, "predict", (), _column)
+
+
+def _bind_classifier(estimator: Any, settings: ModelSettings) -> BoundEstimator:
+    labels, target_type = settings.class_labels, settings.target_type
+    classes = getattr(estimator, "classes_", None)
+    if not _has(estimator, "predict_proba"):
+        _refuse_without_probabilities(estimator, classes, target_type)
+        return BoundEstimator(estimator, "predict", labels, _Columns(labels, target_type))
+    if target_type is TargetType.MULTILABEL:
+        return BoundEstimator(estimator, "predict_proba", labels, _multilabel_columns(labels, classes))
+    order = None if classes is None else order_classes(classes, settings)
+    return BoundEstimator(estimator, "predict_proba", labels, _Columns(labels, target_type, order))
+
+
+def order_classes(classes: Any, settings: ModelSettings) -> tuple[int, ...]:
+    """For each declared label, the column of ``predict_proba`` that belongs to it.
+
+    Two classes of a binary model that are none of the labels keep their own order, the second one positive, as
+    scikit-learn sorts them.
+
+    Raises:
+        ModelLoadError: the classes are not the labels.
+    """
+    found, labels = _flat_classes(classes), settings.class_labels
+    matches = match_labels(labels, found)
+    if len(found) == len(labels) == len(matches):
+        return tuple(matches[label] for label in labels)
+    if settings.target_type is TargetType.BINARY and len(found) == 2 and not matches:
+        logger.warning(
+            "The estimator's classes (%s) are no class labels: taking %r for %r (negative), %r for %r (positive).",
+            list_labels(found), as_label(found[0]), labels[0], as_label(found[1]), labels[1],
+        )  # fmt: skip
+        return (0, 1)
+    raise ModelLoadError(
+        f"The estimator's classes ({list_labels(found)}) are not the class labels ({list_labels(labels)})."
+    )
+
+
+def _flat_classes(classes: Any) -> list[Any]:
+    """The classes of one target. An array a target means several, which only multilabel models have."""
+    found = list(classes)
+    if any(isinstance(item, np.ndarray | list | tuple) for item in found):
+        if len(found) == 1:
+            return list(found[0])
+        raise ModelLoadError(f"The estimator predicts {len(found)} targets at once; only multilabel models may do so.")
+    return found
+
+
+def _refuse_without_probabilities(estimator: Any, classes: Any, target_type: TargetType) -> None:
+    """A classifier without probabilities is of no use; a regressor may predict the probability itself."""
+    name = type(estimator).__name__
+    if classes is not None or _has(estimator, "decision_function"):
+        raise ModelLoadError(
+            f"{name} has no predict_proba, which {target_type.value} models need: train it with probabilities, or wrap "
+            "it in CalibratedClassifierCV."
+        )
+    _require(estimator, "predict", target_type)
+
+
+def _is_outlier_detector(estimator: Any) -> bool:
+    """A classifier has a decision function too, but with classes, and the other way round."""
+    return _has(estimator, "decision_function") and not hasattr(estimator, "classes_")
+
+
+def _has(estimator: Any, method: str) -> bool:
+    return callable(getattr(estimator, method, None))
+
+
+def _require(estimator: Any, method: str, target_type: TargetType) -> None:
+    if not _has(estimator, method):
+        raise ModelLoadError(
+            f"{type(estimator).__name__} has no {method}, which {target_type.value} models need: add a score hook to "
+            "custom.py."
+        )
+
+
+def _column(answer: Any) -> np.ndarray:
+    """An answer of one value a sample as one column."""
+    values = np.asarray(answer)
+    if values.ndim == 1:
+        return values.reshape(-1, 1)
+    if values.ndim != 2 or values.shape[1] != 1:
+        raise PredictionError(f"The model must return one value a row, not an array of shape {values.shape}.")
+    return values
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Puts an answer of one column a class in the order of the labels; a lone column is the positive label's."""
+
+    labels: tuple[str, ...]
+    target_type: TargetType
+    order: tuple[int, ...] | None = None
+
+    def __call__(self, answer: Any) -> np.ndarray:
+        values = np.asarray(answer)
+        values = values.reshape(-1, 1) if values.ndim == 1 else values
+        if self.target_type is TargetType.BINARY and values.shape[1:] == (1,):
+            positive = np.asarray(values, dtype=np.float64)
+            return np.hstack([1.0 - positive, positive])
+        if values.shape[1:] != (len(self.labels),):
+            raise PredictionError(
+                f"The model returned an array of shape {values.shape} for {len(self.labels)} class labels."
+            )
+        return values if self.order is None else values[:, list(self.order)]
+
+
+def _multilabel_columns(labels: tuple[str, ...], classes: Any) -> Callable[[Any], np.ndarray]:
+    """Columns stand in the order of the labels, unless the estimator's classes are the labels in another order."""
+    if classes is not None and len(classes) != len(labels):
+        raise ModelLoadError(
+            f"The estimator predicts {len(classes)} labels but {len(labels)} class labels are declared."
+        )
+    if _is_list_of_classes(classes):
+        found = [list(item) for item in classes]
+        return lambda answer: _Columns(labels, TargetType.MULTILABEL)(_positive_columns(answer, found))
+    matches = {} if classes is None else match_labels(labels, list(classes))
+    order = tuple(matches[label] for label in labels) if len(matches) == len(labels) else None
+    columns = _Columns(labels, TargetType.MULTILABEL, order)
+    return lambda answer: columns(_positive_columns(answer, None))
+
+
+def _is_list_of_classes(classes: Any) -> bool:
+    return isinstance(classes, Sequence) and all(isinstance(item, np.ndarray | list) for item in classes)
+
+
+def _positive_columns(answer: Any, classes: list[list[Any]] | None) -> np.ndarray:
+    """From a list with one array of class probabilities a label, the probability that each label applies."""
+    if not isinstance(answer, list | tuple):
+        return np.asarray(answer)
+    arrays = [np.asarray(item) for item in answer]
+    known = classes if classes is not None and len(classes) == len(arrays) else [[0, 1]] * len(arrays)
+    return np.column_stack([_applies(array, own) for array, own in zip(arrays, known, strict=True)])
+
+
+def _applies(array: np.ndarray, classes: list[Any]) -> np.ndarray:
+    """The last column of a label's two. A label that never varied in training has one column: all or nothing."""
+    if array.ndim == 1 or array.shape[1] > 1 or len(classes) != 1:
+        return array if array.ndim == 1 else array[:, -1]
+    applies = match_labels(["1"], classes) or not match_labels(["0"], classes)
+    return array[:, 0] if applies else np.zeros(len(array))

@@ -1,0 +1,25 @@
+"""The FastAPI app for a server that is started by hand.
+
+``uvicorn --factory datarobot_drum.drum.asgi:create_app``
+"""
+
+from fastapi import FastAPI
+
+from datarobot_drum.drum.logs import configure_logging
+from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
+from datarobot_drum.drum.settings import settings_from_environment
+
+
+def create_app() -> FastAPI:
+    """A FastAPI app whose model loads while it answers probes; settings come from the environment.
+
+    Raises:
+        StartupError: the settings are wrong.
+    """
+    settings = settings_from_environment("fastapi")
+    configure_logging(settings.logging_level)
+    server = PredictionServer(settings, app=FastAPI(title="datarobot_drum", openapi_url=None))
+    server.materialize()
+    server.end_process_on_load_failure()
+    app: FastAPI = server.app
+    return app

@@ -1,0 +1,210 @@
+"""The one tree of errors. What a request can meet knows its HTTP status; what a start can meet, its exit code.
+
+::
+
+    DrumError
+    ├── StartupError                 exit code 1
+    │   ├── UsageError               exit code 2
+    │   ├── RuntimeParameterError
+    │   ├── ModelLoadError
+    │   └── ExtensionError
+    └── RequestError                 500
+        ├── BadRequest               400
+        ├── NotFound                 404
+        ├── MethodNotAllowed         405
+        ├── PayloadTooLarge          413
+        ├── UnsupportedCoding        415
+        ├── UnprocessableInput       422
+        ├── PredictionError          500
+        ├── Unavailable              503
+        │   ├── ServerOverloaded
+        │   └── ModelNotReady
+        ├── DeadlineExceeded         504
+        ├── InsufficientStorage      507
+        ├── ModelFailedToLoad        513
+        └── DrumHTTPError            what model code raises
+            └── CustomHTTPError      400 to 599
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+MODEL_FAILED = 513
+"""Status of a server whose model failed to load. Not registered, but of the 5xx class (RFC 9110, 15)."""
+
+RETRY_AFTER_SECONDS = 5
+
+
+class DrumError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class StartupError(DrumError):
+    """The server cannot start; the message is one sentence that says what to do."""
+
+    exit_code = 1
+
+
+class UsageError(StartupError):
+    """The command line is wrong."""
+
+    exit_code = 2
+
+
+class RuntimeParameterError(StartupError):
+    """A runtime parameter is missing, malformed or out of range; the message names the field."""
+
+
+class ModelLoadError(StartupError):
+    """The model could not be found, imported, loaded or initialised."""
+
+
+class ExtensionError(StartupError):
+    """``custom_flask.py`` or ``custom_fastapi.py`` could not be applied."""
+
+
+class RequestError(DrumError):
+    """A request that ends in an error answer.
+
+    ``status`` is the HTTP status, ``headers`` are added to the answer, ``payload`` is its JSON body.
+    """
+
+    status = 500
+
+    def __init__(self, message: str, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.headers = dict(headers or {})
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        return {"message": f"ERROR: {self.message}"}
+
+
+class BadRequest(RequestError):
+    """The HTTP message itself is broken: truncated, malformed multipart, undecodable coding."""
+
+    status = 400
+
+
+class NotFound(RequestError):
+    status = 404
+
+
+class MethodNotAllowed(RequestError):
+    status = 405
+
+    def __init__(self, message: str, *, allow: str) -> None:
+        super().__init__(message, headers={"Allow": allow})
+
+
+class PayloadTooLarge(RequestError):
+    status = 413
+
+
+class UnsupportedCoding(RequestError):
+    """A ``Content-Encoding`` that this server does not decode."""
+
+    status = 415
+
+
+class UnprocessableInput(RequestError):
+    """The body arrived whole but the model cannot use it."""
+
+    status = 422
+
+
+class PredictionError(RequestError):
+    """The model raised, or what it returned failed its check."""
+
+    status = 500
+
+
+class Unavailable(RequestError):
+    """Not now: try again after ``retry_after`` seconds."""
+
+    status = 503
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        return {
+            "message": self.message,
+            "error": "SERVICE_UNAVAILABLE",
+            "retry_after": RETRY_AFTER_SECONDS,
+        }
+
+
+class ServerOverloaded(Unavailable):
+    """No thread took the call within the queue timeout."""
+
+    def __init__(self, message: str = "Server overloaded. Please retry later.") -> None:
+        super().__init__(message)
+
+
+class ModelNotReady(Unavailable):
+    """The model is still loading, or its engine does not answer."""
+
+    def __init__(self, message: str = "Model is not ready. Please retry later.") -> None:
+        super().__init__(message)
+
+
+class DeadlineExceeded(RequestError):
+    """The call took longer than ``DRUM_CLIENT_REQUEST_TIMEOUT``."""
+
+    status = 504
+
+
+class InsufficientStorage(RequestError):
+    """No room left for a temporary file."""
+
+    status = 507
+
+
+class ModelFailedToLoad(RequestError):
+    """What the error server answers: the cause of the failed start."""
+
+    status = MODEL_FAILED
+
+
+class DrumHTTPError(RequestError):
+    """Base of the errors that model code raises to choose its own answer."""
+
+    def __init__(
+        self,
+        message: str,
+        status_code: int = 500,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, headers=headers)
+        self.status = status_code
+
+    @property
+    def status_code(self) -> int:
+        return self.status
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        return {"message": self.message}
+
+
+class CustomHTTPError(DrumHTTPError):
+    """Raise it from any hook: the client gets ``status_code`` (400 to 599) and ``{"message": message}``.
+
+    Raises:
+        ValueError: ``status_code`` is no error status.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        status_code: int,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        if not 400 <= int(status_code) <= 599:
+            raise ValueError(f"CustomHTTPError needs a status from 400 to 599, not {status_code}.")
+        super().__init__(message, int(status_code), headers=headers)

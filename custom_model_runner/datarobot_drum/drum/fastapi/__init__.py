@@ -1,0 +1,1 @@
+"""The FastAPI adapter: translates between ASGI and the core, on uvicorn."""

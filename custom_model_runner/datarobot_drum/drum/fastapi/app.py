@@ -1,0 +1,57 @@
+"""The FastAPI app around the core."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from datarobot_drum.drum.fastapi.middleware import RequestContextMiddleware
+from datarobot_drum.drum.fastapi.routes import add_routes
+from datarobot_drum.drum.serving.core import ServingCore
+from datarobot_drum.drum.serving.routes import probe_paths
+from datarobot_drum.drum.serving.routing_errors import method_not_allowed, route_not_found
+
+
+def build_app(core: ServingCore, app: FastAPI | None = None) -> FastAPI:
+    """Mount the core on ``app``, or on a new one."""
+    app = app or FastAPI(title="datarobot_drum", openapi_url=None)
+    app.router.redirect_slashes = False
+    add_routes(app, core)
+    app.add_exception_handler(404, _answer_not_found)
+    app.add_exception_handler(405, _answer_method_not_allowed)
+    app.router.lifespan_context = _with_worker(core, app.router.lifespan_context)
+    app.add_middleware(RequestContextMiddleware, probe_paths=probe_paths(core.url_prefix))
+    return app
+
+
+def _with_worker(core: ServingCore, inner: Any) -> Any:
+    """The app's own lifespan, and after it the end of the worker."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[Any]:
+        try:
+            async with inner(app) as state:
+                yield state
+        finally:
+            core.worker_ctx.stop()
+            core.worker_ctx.cleanup()
+
+    return lifespan
+
+
+async def _answer_not_found(request: Request, error: Exception) -> Response:
+    detail = error.detail if isinstance(error, HTTPException) and "endpoint" in request.scope else None
+    return _response(route_not_found(request.url.path, detail))
+
+
+async def _answer_method_not_allowed(request: Request, error: Exception) -> Response:
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return _response(method_not_allowed(request.method, (headers or {}).get("Allow", "")))
+
+
+def _response(answer: Any) -> Response:
+    return Response(answer.content, answer.status, dict(answer.headers), answer.media_type)

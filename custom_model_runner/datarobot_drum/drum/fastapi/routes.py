@@ -1,0 +1,107 @@
+"""The route table as ASGI endpoints."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.routing import Route as MountedRoute
+from starlette.types import Receive, Scope, Send
+
+from datarobot_drum.drum.fastapi.messages import read_body, request_headers, send_response, to_request
+from datarobot_drum.drum.serving.core import ServingCore
+from datarobot_drum.drum.serving.errors import error_response
+from datarobot_drum.drum.serving.executor import Submission
+from datarobot_drum.drum.serving.messages import Headers, ModelRequest, ModelResponse
+from datarobot_drum.drum.serving.routes import ROUTES, Route, Runs, spellings
+
+
+def add_routes(app: FastAPI, core: ServingCore) -> None:
+    """Mount every route of the table, in every spelling, below the URL prefix."""
+    aside = ThreadPoolExecutor(2, "drum-status")
+    core.worker_ctx.defer_cleanup(partial(aside.shutdown, wait=False), desc="shut down the status threads")
+    for route in ROUTES:
+        endpoint = Endpoint(route, core, aside)
+        for path in spellings(route, core.url_prefix):
+            # A class instance is taken as a plain ASGI app: the body stays ours to read.
+            app.router.routes.append(MountedRoute(path, endpoint, methods=route.methods, name=route.handler))
+
+
+class Endpoint:
+    """One route: reads the request, runs its handler where the table says, sends the answer."""
+
+    def __init__(self, route: Route, core: ServingCore, aside: ThreadPoolExecutor) -> None:
+        self._route = route
+        self._core = core
+        self._aside = aside
+        self._handle: Callable[[ModelRequest], ModelResponse] = core.handlers.find(route.handler)
+        self._inline = route.runs is Runs.INLINE or (route.runs is Runs.PROBE and not core.handlers.has_own_probes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = request_headers(scope)
+        try:
+            if self._route.runs is Runs.MODEL:
+                response = await self._respond_from_model(scope, headers, receive)
+            else:
+                response = await self._respond(ModelRequest(method=scope["method"], headers=headers))
+        except ClientLeft:
+            return
+        except Exception as error:  # a request's edge: whatever happened, the client gets an answer
+            response = error_response(error)
+        await send_response(response, send)
+
+    async def _respond(self, request: ModelRequest) -> ModelResponse:
+        if self._inline:
+            return self._handle(request)
+        return await asyncio.get_running_loop().run_in_executor(self._aside, self._handle, request)
+
+    async def _respond_from_model(self, scope: Scope, headers: Headers, receive: Receive) -> ModelResponse:
+        await self._wait_for_model()
+        body = await read_body(receive, headers, self._core.limits, self._route.form_fields)
+        request = to_request(scope, headers, body)
+        # The work closes the body: it may outlive this request when the client leaves.
+        submission = self._core.executor.submit(self._work, request, body.close)
+        try:
+            if submission.waiting:
+                await _watch_client(submission, receive)
+            return await submission
+        finally:
+            submission.leave()
+            if not submission.started:
+                body.close()
+
+    def _work(self, request: ModelRequest, close: Callable[[], None]) -> ModelResponse:
+        try:
+            return self._handle(request)
+        finally:
+            close()
+
+    async def _wait_for_model(self) -> None:
+        state = self._core.state
+        if not state.settled.done():
+            loaded = asyncio.wrap_future(state.settled)
+            await asyncio.wait([loaded], timeout=self._core.load_timeout)
+        state.require_ready()
+
+
+class ClientLeft(Exception):
+    """The client closed its connection while its call waited; there is nobody to answer."""
+
+
+async def _watch_client(submission: Submission[ModelResponse], receive: Receive) -> None:
+    """Return when the call has ended; raise ``ClientLeft`` when the client goes first."""
+    listener = asyncio.ensure_future(_disconnect(receive))
+    either: list[asyncio.Future[Any]] = [submission.future, listener]
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not submission.future.done():
+            raise ClientLeft
+    finally:
+        listener.cancel()
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

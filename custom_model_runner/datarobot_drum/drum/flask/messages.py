@@ -1,0 +1,62 @@
+"""Between WSGI and the core's request and response."""
+
+from typing import Any
+from wsgiref.types import WSGIEnvironment
+
+from flask import Response
+from werkzeug.exceptions import ClientDisconnected
+from werkzeug.wsgi import get_input_stream
+
+from datarobot_drum.drum.exceptions import BadRequest
+from datarobot_drum.drum.serving.bodies import Body, BodyLimits, BodyReader
+from datarobot_drum.drum.serving.messages import Headers, ModelRequest, ModelResponse, parse_query
+from datarobot_drum.drum.serving.uploads import CHUNK_SIZE
+
+
+def request_headers(environ: WSGIEnvironment) -> Headers:
+    fields = [(key[5:].replace("_", "-"), value) for key, value in environ.items() if key.startswith("HTTP_")]
+    for key, name in (("CONTENT_TYPE", "Content-Type"), ("CONTENT_LENGTH", "Content-Length")):
+        if environ.get(key):
+            fields.append((name, environ[key]))
+    return Headers(fields)
+
+
+def to_request(environ: WSGIEnvironment, headers: Headers, body: Body) -> ModelRequest:
+    return ModelRequest(
+        method=environ["REQUEST_METHOD"],
+        headers=headers,
+        query=parse_query(environ.get("QUERY_STRING", "")),
+        body=body.whole,
+        parts=tuple(body.parts),
+    )
+
+
+def read_body(environ: WSGIEnvironment, headers: Headers, limits: BodyLimits, form_fields: frozenset[str]) -> Body:
+    """The whole body, chunked or with Content-Length.
+
+    Raises:
+        RequestError: what ``BodyReader`` found wrong; what had been received is given back.
+    """
+    reader = BodyReader(headers, limits, form_fields)
+    try:
+        stream = get_input_stream(environ, safe_fallback=True)
+        while chunk := _read(stream):
+            reader.feed(chunk)
+        return reader.finish()
+    except BaseException:  # whatever ended it, nothing that was received may stay behind
+        reader.close()
+        raise
+
+
+def _read(stream: Any) -> bytes:
+    try:
+        chunk: bytes = stream.read(CHUNK_SIZE)
+    except (ClientDisconnected, OSError) as error:
+        raise BadRequest("The request body ended early: the client stopped sending.") from error
+    return chunk
+
+
+def to_flask(response: ModelResponse) -> Response:
+    answer = Response(response.content, int(response.status), content_type=response.media_type)
+    answer.headers.extend(response.headers)
+    return answer

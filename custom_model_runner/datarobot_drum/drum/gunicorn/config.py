@@ -1,0 +1,67 @@
+"""gunicorn's configuration file, as a module: built from the runtime parameters when gunicorn reads it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datarobot_drum.drum.gunicorn.logger import DrumLogger
+from datarobot_drum.drum.settings import settings_from_environment
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
+
+_settings = settings_from_environment("gunicorn")
+_server = _settings.server
+
+bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
+workers = _settings.workers
+worker_class = _server.gunicorn_worker_class
+threads = _server.gunicorn_threads
+keepalive = _server.gunicorn_keepalive
+max_requests = _server.gunicorn_max_requests
+max_requests_jitter = _server.gunicorn_max_requests_jitter
+backlog = _server.gunicorn_backlog
+loglevel = _server.gunicorn_log_level
+graceful_timeout = int(_server.graceful_timeout)
+# A sync worker gives no sign of life while it loads or predicts, so this bounds the two.
+timeout = 600
+# The model loads in each worker, after the fork: threads, clients and locks of a library do not survive one.
+preload_app = False
+# One socket a user, in the home folder: two servers would share it, and a container may not be able to write it.
+control_socket_disable = True
+# The heartbeat is a file; on a slow disk it would stall.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
+logger_class = DrumLogger
+accesslog = None
+proc_name = "drum"
+
+
+def post_worker_init(worker: Any) -> None:
+    """The worker has loaded the app: its master is the process that a supervisor signals."""
+    server = _prediction_server(worker)
+    if server is not None:
+        server.worker_ctx.server_pid = worker.ppid
+
+
+def worker_int(worker: Any) -> None:
+    """SIGINT or SIGQUIT: fail readiness at once."""
+    _drain(worker)
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """The worker's last act: stop, then clean up in order."""
+    prediction_server = _prediction_server(worker)
+    if prediction_server is not None:
+        prediction_server.close()
+
+
+def _drain(worker: Any) -> None:
+    server = _prediction_server(worker)
+    if server is not None:
+        server.worker_ctx.drain()
+
+
+def _prediction_server(worker: Any) -> "PredictionServer | None":
+    """The server inside the worker's app; None when the app never came to be."""
+    extensions = getattr(getattr(worker, "wsgi", None), "extensions", {})
+    server: PredictionServer | None = extensions.get("prediction_server")
+    return server

@@ -1,0 +1,90 @@
+"""The interface between the core and a model in any language."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from datarobot_drum.drum.tabular.payload import StructuredPayload
+
+ProbeResult = Mapping[str, Any] | tuple[Mapping[str, Any], int]
+"""The JSON body of a probe, alone (status 200) or with its HTTP status."""
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Checked predictions, as the core encodes them.
+
+    ``columns`` are class labels, or the name of the one value column. ``values`` is a contiguous array of one row a
+    sample and one column a name: float64, or object for text. ``extra`` is extra model output, one row a sample.
+    """
+
+    columns: tuple[str, ...]
+    values: np.ndarray
+    extra: pd.DataFrame | None = None
+
+
+class BasePredictor(ABC):
+    """A model. Made cheaply, then loaded once, then asked from any thread, or from one if it is not thread-safe.
+
+    ``language`` and ``thread_safe`` are known from the start.
+    """
+
+    language: ClassVar[str]
+    thread_safe: bool = True
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What predicts, for ``/info/``: ``scikit-learn``, ``custom`` ..."""
+
+    @abstractmethod
+    def load(self) -> None:
+        """Load the model; may take long.
+
+        Raises:
+            ModelLoadError: whatever went wrong, in one sentence.
+        """
+
+    @property
+    @abstractmethod
+    def payload_formats(self) -> Mapping[str, str | None]:
+        """The formats that can be read, with the version of the package behind each."""
+
+    @property
+    def reads_raw_input(self) -> bool:
+        """Whether the model decodes the bytes of a request itself, whatever their format. Known after ``load``."""
+        return False
+
+    @abstractmethod
+    def read_input(self, payload: StructuredPayload) -> Any:
+        """The samples, in whatever form ``predict`` takes them.
+
+        Raises:
+            UnprocessableInput: the payload cannot be read.
+            PredictionError: a hook that reads it failed.
+        """
+
+    @abstractmethod
+    def predict(self, data: Any) -> Predictions:
+        """Predict what ``read_input`` returned.
+
+        Raises:
+            PredictionError: the model raised, or its answer fails a check.
+            DrumHTTPError: model code chose its own answer.
+        """
+
+    def liveness_probe(self) -> ProbeResult:
+        return {"message": "OK"}
+
+    def readiness_probe(self) -> ProbeResult:
+        return {"message": "OK"}
+
+    def close(self) -> None:  # noqa: B027  # most predictors hold nothing
+        """Give back what ``load`` took."""

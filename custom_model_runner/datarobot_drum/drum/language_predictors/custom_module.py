@@ -1,0 +1,74 @@
+"""Finding and importing ``custom.py``."""
+
+import ast
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from datarobot_drum.drum.exceptions import ModelLoadError
+from datarobot_drum.drum.language_predictors.hook_errors import load_errors
+from datarobot_drum.drum.language_predictors.import_scope import CUSTOM_MODULE
+
+FILE_NAME = "custom.py"
+_SKIPPED_FOLDERS = (".", "__pycache__", "site-packages", "node_modules")
+THREAD_SAFE_NAME = "THREAD_SAFE"
+"""``THREAD_SAFE = False`` at the top level of ``custom.py`` asks for one call at a time."""
+
+
+def find_custom_file(code_dir: Path) -> Path | None:
+    """``custom.py`` at the top level, else the one nearest to it. Hidden folders and installed packages do not count.
+
+    Raises:
+        ModelLoadError: several are equally near.
+    """
+    if (code_dir / FILE_NAME).is_file():
+        return code_dir / FILE_NAME
+    nearest: list[Path] = []
+    for folder, subfolders, files in os.walk(code_dir):
+        path = Path(folder)
+        depth = len(path.relative_to(code_dir).parts)
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith(_SKIPPED_FOLDERS))
+        if FILE_NAME in files and (not nearest or depth <= _depth(nearest[0], code_dir)):
+            nearest = [found for found in nearest if _depth(found, code_dir) == depth] + [path / FILE_NAME]
+    if len(nearest) > 1:
+        names = ", ".join(str(path.relative_to(code_dir)) for path in nearest)
+        raise ModelLoadError(f"The model folder holds several custom.py ({names}): keep one, or put one at the top.")
+    return nearest[0] if nearest else None
+
+
+def _depth(file: Path, code_dir: Path) -> int:
+    return len(file.parent.relative_to(code_dir).parts)
+
+
+def is_thread_safe(file: Path) -> bool:
+    """What ``custom.py`` says of itself, read without running it."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return True  # importing it will tell
+    values = [
+        statement.value.value
+        for statement in tree.body
+        if isinstance(statement, ast.Assign)
+        and isinstance(statement.value, ast.Constant)
+        and any(isinstance(target, ast.Name) and target.id == THREAD_SAFE_NAME for target in statement.targets)
+    ]
+    return not values or bool(values[-1])
+
+
+def import_custom_file(file: Path, code_dir: Path) -> ModuleType:
+    """Import the file as module ``custom``; it is a package too, so ``from . import helper`` works.
+
+    Raises:
+        ModelLoadError: it cannot be imported; the message names file and line.
+    """
+    spec = importlib.util.spec_from_file_location(CUSTOM_MODULE, file, submodule_search_locations=[str(file.parent)])
+    if spec is None or spec.loader is None:
+        raise ModelLoadError(f"{file.name} cannot be imported.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[CUSTOM_MODULE] = module
+    with load_errors(f"{file.relative_to(code_dir)} cannot be imported", code_dir):
+        spec.loader.exec_module(module)
+    return module

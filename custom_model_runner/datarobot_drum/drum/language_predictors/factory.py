@@ -1,0 +1,30 @@
+"""From a model folder to the predictor for it, without importing any of its code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from datarobot_drum.drum.exceptions import ModelLoadError
+from datarobot_drum.drum.importing import import_from_string
+from datarobot_drum.drum.language_predictors.base import BasePredictor
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.settings import ModelSettings
+
+PREDICTORS = {"python": "datarobot_drum.drum.language_predictors.python_predictor:PythonPredictor"}
+"""By language."""
+
+
+def create_predictor(model: ModelSettings) -> BasePredictor:
+    """Make the predictor; loading it is a second step.
+
+    Raises:
+        ModelLoadError: the language or the kind of model is not served, or the folder holds no model or several.
+    """
+    language = model.language or "python"
+    if language not in PREDICTORS:
+        raise ModelLoadError(f"Models in {language!r} are not served; known languages: {', '.join(PREDICTORS)}.")
+    if not model.target_type.is_structured:
+        raise ModelLoadError(f"Models of target type {model.target_type.value} are not served by this version.")
+    predictor: BasePredictor = import_from_string(PREDICTORS[language])(model)
+    return predictor

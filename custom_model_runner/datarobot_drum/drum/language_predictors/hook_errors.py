@@ -1,0 +1,59 @@
+"""What model code raises, told in one sentence. Tracebacks are for the log: the cause is chained."""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from datarobot_drum.drum.exceptions import DrumHTTPError, ModelLoadError, PredictionError
+
+
+@contextmanager
+def prediction_errors() -> Iterator[None]:
+    """Whatever model code raises while it predicts becomes a ``PredictionError``, ``SystemExit`` included.
+
+    The answer that model code chose itself (``DrumHTTPError``) passes, as do ``KeyboardInterrupt`` and its like.
+    """
+    try:
+        yield
+    except (DrumHTTPError, PredictionError):
+        raise
+    except (Exception, SystemExit) as error:
+        raise PredictionError(_describe(error)) from error
+
+
+@contextmanager
+def load_errors(what_failed: str, code_dir: Path) -> Iterator[None]:
+    """Whatever model code raises at start becomes a ``ModelLoadError`` of one sentence, with the place in its code."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        place = _place(error, code_dir)
+        cause = " ".join(_explain(error).split()).rstrip(".")
+        raise ModelLoadError(f"{what_failed}: {place}{cause}.") from error
+
+
+def _describe(error: BaseException) -> str:
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _explain(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg}"
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"the module {error.name} is not installed"
+    return _describe(error)
+
+
+def _place(error: BaseException, code_dir: Path) -> str:
+    """File and line of the model's own code, if it got that far."""
+    if isinstance(error, SyntaxError) and error.filename:
+        places = [(error.filename, error.lineno)]
+    else:
+        places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    own = [(Path(file), line) for file, line in places if Path(file).is_relative_to(code_dir)]
+    if not own:
+        return ""
+    file, line = own[-1]
+    return f"{file.relative_to(code_dir)}, line {line}: "

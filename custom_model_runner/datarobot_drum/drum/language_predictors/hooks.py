@@ -1,0 +1,123 @@
+"""The custom hooks: which there are, how each is called, and when one is needed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from datarobot_drum.drum.exceptions import ModelLoadError
+
+
+@dataclass(frozen=True)
+class HookSpec:
+    """A hook of ``custom.py``.
+
+    ``arguments`` are passed by position, ``keywords`` by name and only those that the hook accepts. ``required_when``
+    completes the sentence "is required when ...".
+    """
+
+    name: str
+    arguments: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    required_when: str = ""
+
+    @property
+    def signature(self) -> str:
+        keywords = "**kwargs" if self.keywords else ""
+        return f"{self.name}({', '.join(filter(None, (*self.arguments, keywords)))})"
+
+
+HOOKS = (
+    HookSpec("init", keywords=("code_dir",)),
+    HookSpec("load_model", ("code_dir",), required_when="the model folder holds several artifacts, or an unknown kind"),
+    HookSpec("read_input_data", ("input_binary_data",)),
+    HookSpec("transform", ("data", "model")),
+    HookSpec(
+        "score",
+        ("data", "model"),
+        ("positive_class_label", "negative_class_label", "class_labels", "target_name"),
+        required_when="neither an artifact nor load_model gives a model with predict",
+    ),
+    HookSpec("post_process", ("predictions", "model")),
+)
+"""In the order in which they are called (model-contract.md section 2)."""
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A hook that a model defines. ``accepted`` are the keywords it takes; None stands for all."""
+
+    spec: HookSpec
+    function: Callable[..., Any]
+    accepted: frozenset[str] | None
+
+    def __call__(self, *arguments: Any, **offered: Any) -> Any:
+        """Call it with the documented arguments and those of the offered keywords that it accepts."""
+        return self.function(*arguments, **self._select(offered))
+
+    def _select(self, offered: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in offered.items() if self.accepted is None or name in self.accepted}
+
+
+def find_hooks(module: ModuleType) -> dict[str, Hook]:
+    """The hooks that ``module`` defines, by name.
+
+    Raises:
+        ModelLoadError: one of them is no function, or cannot be called as documented.
+    """
+    defined = ((spec, getattr(module, spec.name)) for spec in HOOKS if hasattr(module, spec.name))
+    return {spec.name: _as_hook(spec, candidate) for spec, candidate in defined}
+
+
+def _as_hook(spec: HookSpec, candidate: Any) -> Hook:
+    if not callable(candidate):
+        raise ModelLoadError(
+            f"custom.py defines {spec.name} as a {type(candidate).__name__}, but {spec.name} is a hook: it must be a "
+            f"function {spec.signature}."
+        )
+    if inspect.iscoroutinefunction(candidate):
+        raise ModelLoadError(f"The hook {spec.name} must be a plain function, not an async one.")
+    try:
+        parameters = list(inspect.signature(candidate).parameters.values())
+    except ValueError:  # some functions written in C do not tell
+        return Hook(spec, candidate, frozenset())
+    _require_callable_as_documented(spec, parameters)
+    return Hook(spec, candidate, _accepted_keywords(spec, parameters))
+
+
+def _require_callable_as_documented(spec: HookSpec, parameters: list[inspect.Parameter]) -> None:
+    takes_any_number = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    unfilled = _unfilled(spec, parameters)
+    if unfilled or (len(_filled_by_position(spec, parameters)) < len(spec.arguments) and not takes_any_number):
+        reason = f": nothing fills {', '.join(unfilled)}" if unfilled else ""
+        raise ModelLoadError(
+            f"The hook {spec.name}({', '.join(map(str, parameters))}) cannot be called as {spec.signature}{reason}."
+        )
+
+
+def _filled_by_position(spec: HookSpec, parameters: list[inspect.Parameter]) -> list[str]:
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return names[: len(spec.arguments)]
+
+
+def _unfilled(spec: HookSpec, parameters: list[inspect.Parameter]) -> list[str]:
+    """Parameters beyond the documented ones that have no default and that no keyword fills."""
+    filled = _filled_by_position(spec, parameters)
+    return [
+        p.name
+        for p in parameters
+        if p.default is p.empty
+        and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        and p.name not in filled
+        and (p.name not in spec.keywords or p.kind is p.POSITIONAL_ONLY)
+    ]
+
+
+def _accepted_keywords(spec: HookSpec, parameters: list[inspect.Parameter]) -> frozenset[str] | None:
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return None
+    named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    return frozenset(named.difference(_filled_by_position(spec, parameters)))

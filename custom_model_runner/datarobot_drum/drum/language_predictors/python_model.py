@@ -1,0 +1,147 @@
+"""A loaded Python model: hooks around an artifact, in the documented order (model-contract.md section 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from datarobot_drum.drum.artifact_predictors.registry import load_artifact, predictor_for, require_one
+from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
+from datarobot_drum.drum.language_predictors.custom_module import import_custom_file
+from datarobot_drum.drum.language_predictors.hook_errors import load_errors, prediction_errors
+from datarobot_drum.drum.language_predictors.hooks import Hook, find_hooks
+from datarobot_drum.drum.language_predictors.output_checks import check_artifact_output, check_frame, to_frame
+from datarobot_drum.drum.tabular import PayloadFormat, read_matrix, read_table
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.artifact_predictors.base import ArtifactModel
+    from datarobot_drum.drum.language_predictors.base import Predictions
+    from datarobot_drum.drum.settings import ModelSettings
+    from datarobot_drum.drum.tabular.payload import StructuredPayload
+
+
+@dataclass(frozen=True)
+class PythonModel:
+    """Hooks by name, the object that ``load_model`` or the artifact gave, and, without a score hook, what predicts."""
+
+    settings: ModelSettings
+    hooks: Mapping[str, Hook]
+    model: Any
+    artifact: ArtifactModel | None
+    name: str
+
+    @property
+    def reads_raw_input(self) -> bool:
+        return "read_input_data" in self.hooks
+
+    def read_input(self, payload: StructuredPayload) -> Any:
+        """What the hook makes of the bytes, else the table; a matrix when no hook asks for a table."""
+        if hook := self.hooks.get("read_input_data"):
+            with prediction_errors():
+                data = hook(payload.read_bytes())
+            if data is None:
+                raise PredictionError("The hook read_input_data returned None: it must return the samples.")
+            return data
+        wants_table = self.artifact is None or "transform" in self.hooks
+        return read_table(payload) if wants_table or payload.format is PayloadFormat.CSV else read_matrix(payload)
+
+    def predict(self, data: Any) -> Predictions:
+        rows = _count_rows(data)
+        if hook := self.hooks.get("transform"):
+            with prediction_errors():
+                data = hook(data, self.model)
+            _require_frame(data, "transform")
+        return self._score(data, rows) if self.artifact is None else self._ask(self.artifact, data, rows)
+
+    def _score(self, data: Any, rows: int | None) -> Predictions:
+        with prediction_errors():
+            frame = self.hooks["score"](data, self.model, **_score_keywords(self.settings))
+        return self._finish(_require_frame(frame, "score"), "score", rows)
+
+    def _ask(self, artifact: ArtifactModel, data: Any, rows: int | None) -> Predictions:
+        if not hasattr(data, "shape"):
+            raise PredictionError(
+                f"The hook read_input_data returned a {type(data).__name__}: without a score hook it must return a "
+                "DataFrame."
+            )
+        with prediction_errors():
+            output = artifact.predict(data)
+        if "post_process" not in self.hooks:
+            return check_artifact_output(output, self.settings, rows)
+        return self._finish(to_frame(output, self.settings), self.name, rows)
+
+    def _finish(self, frame: pd.DataFrame, source: str, rows: int | None) -> Predictions:
+        if hook := self.hooks.get("post_process"):
+            source = "post_process"
+            with prediction_errors():
+                frame = hook(frame, self.model)
+            _require_frame(frame, source)
+        return check_frame(frame, self.settings, rows, source)
+
+
+def load_python_model(settings: ModelSettings, custom_file: Path | None, artifacts: Sequence[Path]) -> PythonModel:
+    """Import ``custom.py``, call ``init``, load the model, and settle what predicts.
+
+    Raises:
+        ModelLoadError: any of it fails, or there is nothing to predict with.
+    """
+    code_dir = settings.code_dir
+    hooks = find_hooks(import_custom_file(custom_file, code_dir)) if custom_file else {}
+    if init := hooks.get("init"):
+        with load_errors("The hook init failed", code_dir):
+            init(code_dir=str(code_dir))
+    model = _load_model(code_dir, hooks.get("load_model"), artifacts)
+    if "score" in hooks:
+        return PythonModel(settings, hooks, model, None, "custom")
+    if model is None:
+        raise ModelLoadError(
+            "Nothing predicts: add a score hook or a load_model hook to custom.py, or a model artifact (.pkl, .joblib) "
+            "to the model folder."
+        )
+    predictor = predictor_for(model)
+    if predictor is None:
+        raise ModelLoadError(
+            f"The model is a {type(model).__name__}, which has no predict method: add a score hook to custom.py."
+        )
+    return PythonModel(settings, hooks, model, predictor.bind(model, settings), predictor.name)
+
+
+def _load_model(code_dir: Path, hook: Hook | None, artifacts: Sequence[Path]) -> Any:
+    if hook is None:
+        artifact = require_one(artifacts)
+        return None if artifact is None else load_artifact(artifact)
+    with load_errors("The hook load_model failed", code_dir):
+        model = hook(str(code_dir))
+    if model is None:
+        raise ModelLoadError("The hook load_model returned None: it must return the model.")
+    return model
+
+
+def _score_keywords(settings: ModelSettings) -> dict[str, Any]:
+    """What a score hook may want to know; what a model does not have is not passed."""
+    keywords = {
+        "positive_class_label": settings.positive_class_label,
+        "negative_class_label": settings.negative_class_label,
+        "class_labels": list(settings.class_labels) or None,
+        "target_name": settings.target_name,
+    }
+    return {name: value for name, value in keywords.items() if value is not None}
+
+
+def _require_frame(result: Any, hook: str) -> pd.DataFrame:
+    if not isinstance(result, pd.DataFrame):
+        kind = "None" if result is None else f"a {type(result).__name__}"
+        raise PredictionError(f"The hook {hook} returned {kind}: it must return a pandas DataFrame.")
+    return result
+
+
+def _count_rows(data: Any) -> int | None:
+    """How many samples there are, if the input is of a kind that tells."""
+    shape = getattr(data, "shape", None)
+    if shape:
+        return int(shape[0])
+    return len(data) if isinstance(data, list | tuple) else None

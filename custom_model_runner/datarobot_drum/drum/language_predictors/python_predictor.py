@@ -1,0 +1,109 @@
+"""A Python model: ``custom.py``, an artifact, or both. Light until it is loaded."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datarobot_drum.drum.artifact_predictors.registry import framework_of, list_artifacts, require_one
+from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
+from datarobot_drum.drum.importing import import_from_string
+from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
+from datarobot_drum.drum.language_predictors.custom_module import find_custom_file, is_thread_safe
+from datarobot_drum.drum.language_predictors.import_scope import ImportScope
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.language_predictors.python_model import PythonModel
+    from datarobot_drum.drum.settings import ModelSettings
+    from datarobot_drum.drum.tabular.payload import StructuredPayload
+
+_LOADER = "datarobot_drum.drum.language_predictors.python_model:load_python_model"
+
+_loading = threading.Lock()
+"""Two models do not load at once: while one does, the names of its modules are its own."""
+
+
+class PythonPredictor(BasePredictor):
+    """Finds the files at once, and reads them in ``load``.
+
+    Raises:
+        ModelLoadError: there is no model in the folder, or more than one.
+    """
+
+    language = "python"
+
+    def __init__(self, settings: ModelSettings) -> None:
+        code_dir = settings.code_dir
+        self._settings = settings
+        self._custom_file = find_custom_file(code_dir)
+        self._artifacts = list_artifacts(code_dir)
+        if self._custom_file is None:
+            self._require_artifact(code_dir)
+        self.thread_safe = self._custom_file is None or is_thread_safe(self._custom_file)
+        folders = [self._custom_file.parent] if self._custom_file else []
+        self._scope = ImportScope([*folders, code_dir])
+        self._model: PythonModel | None = None
+
+    def _require_artifact(self, code_dir: Path) -> None:
+        if require_one(self._artifacts) is None:
+            raise ModelLoadError(
+                f"There is no model in {code_dir}: put a custom.py or a model artifact (.pkl, .joblib) there."
+            )
+
+    @property
+    def name(self) -> str:
+        """The framework that predicts, or ``custom`` where a hook does; before ``load`` as far as files tell."""
+        if self._model is not None:
+            return self._model.name
+        return "custom" if self._custom_file else framework_of(self._artifacts[0]).name
+
+    def load(self) -> None:
+        with _loading:
+            self._scope.open()
+            try:
+                load = import_from_string(_LOADER)
+                self._model = load(self._settings, self._custom_file, self._artifacts)
+            except BaseException:
+                self._scope.close()
+                raise
+
+    @property
+    def payload_formats(self) -> Mapping[str, str | None]:
+        return _readable_formats()
+
+    @property
+    def reads_raw_input(self) -> bool:
+        return self._model is not None and self._model.reads_raw_input
+
+    def read_input(self, payload: StructuredPayload) -> Any:
+        return self._loaded.read_input(payload)
+
+    def predict(self, data: Any) -> Predictions:
+        return self._loaded.predict(data)
+
+    def close(self) -> None:
+        self._scope.close()
+
+    @property
+    def _loaded(self) -> PythonModel:
+        if self._model is None:
+            raise PredictionError("The model is not loaded.")
+        return self._model
+
+
+@cache
+def _readable_formats() -> Mapping[str, str | None]:
+    """Matrix Market takes SciPy, which is optional."""
+    formats = {"csv": _version("pandas"), "mtx": _version("scipy")}
+    return {name: found for name, found in formats.items() if found}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,43 @@
+"""Logging of a server process: one format on standard error, whatever server runs."""
+
+import logging
+import sys
+
+from datarobot_drum.drum.serving.request_context import request_id
+from datarobot_drum.runtime_parameters.masking import SecretFilter
+
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s%(request)s"
+
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), 127)}
+
+
+class _Formatter(logging.Formatter):
+    """Appends the request id, and keeps what a client sent from starting a line of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        identifier = request_id.get()
+        record.request = f" request_id={identifier}" if identifier else ""
+        record.message = record.message.translate(_CONTROL).replace("\n", "\\n")
+        return super().formatMessage(record)
+
+
+def log_handler() -> logging.Handler:
+    """A handler for standard error that masks credentials."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter(FORMAT))
+    handler.addFilter(SecretFilter())
+    return handler
+
+
+def configure_logging(level: str) -> None:
+    """Send everything at ``level`` and above to standard error, the web servers' own lines included."""
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        root.removeHandler(handler)
+    root.addHandler(log_handler())
+    root.setLevel(level.upper())
+    # One access line a request is ours to write; theirs would be a second one.
+    for name in ("uvicorn.access", "werkzeug"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("httpx", "httpcore", "asyncio", "python_multipart.multipart"):
+        logging.getLogger(name).setLevel(max(logging.INFO, root.level))

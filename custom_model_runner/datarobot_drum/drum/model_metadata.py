@@ -1,0 +1,90 @@
+"""``model-metadata.yaml``, which stands at the top level of the code dir."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from datarobot_drum.drum.exceptions import StartupError
+
+FILE_NAME = "model-metadata.yaml"
+_INFERENCE_SECTION = "inferenceModel"
+
+
+@dataclass(frozen=True)
+class ModelMetadata:
+    """What the file says. ``document`` is None without a file.
+
+    Names and labels are read from ``texts``, the same document with every scalar as it is written: a label
+    ``yes`` or ``010`` must not become true or 8. They stand under ``inferenceModel`` or at the top level.
+    """
+
+    document: Mapping[str, Any] | None = None
+    texts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def target_type(self) -> str | None:
+        return self._text("targetType")
+
+    @property
+    def target_name(self) -> str | None:
+        return self._text("targetName")
+
+    @property
+    def positive_class_label(self) -> str | None:
+        return self._text("positiveClassLabel")
+
+    @property
+    def negative_class_label(self) -> str | None:
+        return self._text("negativeClassLabel")
+
+    @property
+    def class_labels(self) -> tuple[str, ...]:
+        """The labels of a list, or of one text in which blanks separate them."""
+        labels = self._find("classLabels")
+        if labels is None:
+            return ()
+        if isinstance(labels, str):
+            return tuple(labels.split())
+        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+            raise StartupError(f"classLabels in {FILE_NAME} must be a list of labels.")
+        return tuple(labels)
+
+    @property
+    def parameter_definitions(self) -> Any:
+        """``runtimeParameterDefinitions`` as read, unchecked; None without any."""
+        return (self.document or {}).get("runtimeParameterDefinitions")
+
+    def _text(self, key: str) -> str | None:
+        value = self._find(key)
+        if value is not None and not isinstance(value, str):
+            raise StartupError(f"{key} in {FILE_NAME} must be text.")
+        return value or None
+
+    def _find(self, key: str) -> Any:
+        """The value as written; None when it is absent or null."""
+        for values, texts in self._sections():
+            if values.get(key) is not None:
+                return texts[key]
+        return None
+
+    def _sections(self) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+        whole = (self.document or {}, self.texts)
+        inner = tuple(section.get(_INFERENCE_SECTION) for section in whole)
+        if isinstance(inner[0], Mapping) and isinstance(inner[1], Mapping):
+            return [(inner[0], inner[1]), whole]
+        return [whole]
+
+
+def read_model_metadata(code_dir: Path) -> ModelMetadata:
+    """Read the file of a code dir, if it has one.
+
+    Raises:
+        StartupError: the file is unreadable or no YAML mapping.
+    """
+    path = code_dir / FILE_NAME
+    if not path.exists():
+        return ModelMetadata()
+    from datarobot_drum.runtime_parameters.yaml_documents import read_texts, read_values
+
+    return ModelMetadata(read_values(path, StartupError), read_texts(path, StartupError))

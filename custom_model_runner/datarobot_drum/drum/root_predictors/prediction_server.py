@@ -1,0 +1,195 @@
+"""``PredictionServer`` owns the predictor, its executor and the life of the model; an adapter serves it."""
+
+import logging
+import os
+import signal
+import threading
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from datarobot_drum.drum.exceptions import DrumError, ModelLoadError, StartupError
+from datarobot_drum.drum.language_predictors.base import BasePredictor
+from datarobot_drum.drum.language_predictors.factory import create_predictor
+from datarobot_drum.drum.server import get_fastapi_app, get_flask_app
+from datarobot_drum.drum.server_parameters import ServerParameters
+from datarobot_drum.drum.serving.bodies import BodyLimits
+from datarobot_drum.drum.serving.core import ServingCore
+from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
+from datarobot_drum.drum.serving.handlers import Handlers
+from datarobot_drum.drum.serving.model_state import ModelState
+from datarobot_drum.drum.serving.uploads import CHUNK_SIZE, SPOOL_MAX_SIZE, SpooledUploadFile
+from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
+from datarobot_drum.drum.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from flask import Flask
+
+__all__ = [
+    "CHUNK_SIZE",
+    "SPOOL_MAX_SIZE",
+    "ExecutorWithBackpressure",
+    "PredictionServer",
+    "SpooledUploadFile",
+]
+
+logger = logging.getLogger(__name__)
+
+GEVENT_CONNECTIONS = 1000
+"""gunicorn's own default of connections that one gevent worker serves at once."""
+
+
+class PredictionServer:
+    """One model behind one app.
+
+    Args:
+        params: the settings of this server.
+        app: a Flask or FastAPI app to mount the routes on; without one, the server type decides which is built.
+        worker_ctx: of the process that runs this server; without one, the server makes and starts its own.
+        flask_app: the old name of ``app``.
+    """
+
+    def __init__(
+        self,
+        params: Settings,
+        app: "FastAPI | Flask | None" = None,
+        worker_ctx: WorkerCtx | None = None,
+        flask_app: "Flask | None" = None,
+    ) -> None:
+        if flask_app is not None:
+            warnings.warn("flask_app is now called app.", DeprecationWarning, stacklevel=2)
+            app = app if app is not None else flask_app
+        self.settings = params
+        self.app: Any = app
+        self.uses_fastapi = _is_fastapi(app) if app is not None else params.server.server_type == "fastapi"
+        self._starts_ctx = worker_ctx is None
+        self.worker_ctx = worker_ctx or WorkerCtx()
+        self.state = ModelState()
+        self.load_error: BaseException | None = None
+        self.predictor = self._create_predictor()
+        self.executor = self._create_executor()
+        self.core = self._create_core()
+
+    def materialize(self) -> list[Any]:
+        """Mount the routes and load the model; afterwards ``app`` serves.
+
+        On FastAPI the model loads in a thread while the app answers probes. On Flask it is loaded on return.
+
+        Raises:
+            StartupError: on Flask the model did not load and there is no error server.
+        """
+        if self.uses_fastapi:
+            self.app = get_fastapi_app(self.core, self.app)
+            self.app.state.prediction_server = self
+            threading.Thread(target=self._load_quietly, name="drum-model-loader", daemon=True).start()
+        else:
+            self.app = get_flask_app(self.core, self.app)
+            self.app.extensions["prediction_server"] = self
+            self.load()
+        return []
+
+    def load(self) -> None:
+        """Load the model in this thread.
+
+        Raises:
+            StartupError: it failed; with the error server the failure is kept and answered instead.
+        """
+        if self.predictor is not None:
+            begin = time.monotonic()
+            try:
+                self.predictor.load()
+            except Exception as error:  # model code may raise anything; the cause is kept for the answer
+                self._keep_failure(error)
+            else:
+                logger.info("Model loaded in %.2f s.", time.monotonic() - begin)
+                self.state.set_ready()
+        if self._starts_ctx:
+            self.worker_ctx.start()
+        self.raise_load_failure()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the model failed to load and nothing but the exit of the process is left to answer with."""
+        return self.load_error is not None and not self.settings.with_error_server
+
+    def raise_load_failure(self) -> None:
+        """Raise the StartupError of a model that failed to load; nothing on an error server."""
+        if self.load_error is not None and self.failed:
+            raise _as_startup_error(self.load_error)
+
+    def end_process_on_load_failure(self) -> None:
+        """For an app under a server that is not ours: a failed load ends the process by SIGTERM."""
+        self.state.settled.add_done_callback(lambda _: os.kill(os.getpid(), signal.SIGTERM) if self.failed else None)
+
+    def close(self) -> None:
+        """Stop and clean up the worker: refuse new calls, wait for what runs, give everything back."""
+        self.worker_ctx.stop()
+        self.worker_ctx.cleanup()
+
+    def _load_quietly(self) -> None:
+        try:
+            self.load()
+        except StartupError:
+            logger.debug("Whoever runs the server watches its state and ends the process.")
+
+    def _create_predictor(self) -> BasePredictor | None:
+        if self.settings.parameter_error is not None:
+            self._keep_failure(self.settings.parameter_error)
+            return None
+        try:
+            return create_predictor(self.settings.model)
+        except DrumError as error:
+            self._keep_failure(error)
+            return None
+
+    def _keep_failure(self, error: Exception) -> None:
+        self.load_error = error
+        logger.debug("The model failed to load.", exc_info=error)
+        self.state.set_failed(str(error) or type(error).__name__)
+
+    def _create_executor(self) -> ExecutorWithBackpressure:
+        server = self.settings.server
+        workers = server.executor_workers if self.uses_fastapi else _sync_concurrency(server)
+        if self.predictor is not None and not self.predictor.thread_safe:
+            workers = 1
+        return ExecutorWithBackpressure(workers, server.executor_queue_depth, server.executor_queue_timeout)
+
+    def _create_core(self) -> ServingCore:
+        server = self.settings.server
+        handlers = Handlers(self.predictor, self.settings.model, server.server_type, self.state, self.worker_ctx)
+        ctx = self.worker_ctx
+        if self.uses_fastapi:
+            ctx.set_backpressure_metrics(self.executor.metrics)
+        ctx.defer_cleanup(self.executor.shutdown, order=100, desc="shut down the executor")
+        if self.predictor is not None:
+            ctx.add_closeable(self.predictor, order=50)
+        return ServingCore(
+            handlers=handlers,
+            executor=self.executor,
+            state=self.state,
+            worker_ctx=ctx,
+            limits=BodyLimits(max_size=server.max_upload_size),
+            url_prefix=self.settings.url_prefix,
+            load_timeout=server.executor_queue_timeout,
+        )
+
+
+def _sync_concurrency(server: ServerParameters) -> int:
+    """Calls that a synchronous server may bring at once: one, unless gunicorn was asked for more a worker."""
+    if server.server_type != "gunicorn":
+        return 1
+    return {"gthread": server.gunicorn_threads, "gevent": GEVENT_CONNECTIONS}.get(server.gunicorn_worker_class, 1)
+
+
+def _is_fastapi(app: object) -> bool:
+    """Told by the name of its class, so that no framework is imported to find out."""
+    return any(cls.__module__.startswith("fastapi.") for cls in type(app).__mro__)
+
+
+def _as_startup_error(error: BaseException) -> StartupError:
+    if isinstance(error, StartupError):
+        return error
+    failure = ModelLoadError(f"The model failed to load: {type(error).__name__}: {error}")
+    failure.__cause__ = error
+    return failure

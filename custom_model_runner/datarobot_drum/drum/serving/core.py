@@ -1,0 +1,23 @@
+"""What an adapter needs to serve a model: the handlers, admission, the body rule and the state of the worker."""
+
+from dataclasses import dataclass, field
+
+from datarobot_drum.drum.serving.bodies import BodyLimits
+from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
+from datarobot_drum.drum.serving.handlers import Handlers
+from datarobot_drum.drum.serving.model_state import ModelState
+from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
+
+
+@dataclass(frozen=True)
+class ServingCore:
+    """Handed to an adapter by ``PredictionServer``; the adapter decides nothing beyond translation."""
+
+    handlers: Handlers
+    executor: ExecutorWithBackpressure
+    state: ModelState
+    worker_ctx: WorkerCtx
+    limits: BodyLimits = field(default_factory=BodyLimits)
+    url_prefix: str = ""
+    load_timeout: float = 30.0
+    """Seconds that a prediction waits for a model that is still loading."""

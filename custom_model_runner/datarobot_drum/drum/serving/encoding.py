@@ -1,0 +1,54 @@
+"""From predictions to the JSON document that ``/predict/`` answers (http-api.md section 5)."""
+
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+import orjson
+
+from datarobot_drum.drum.exceptions import PredictionError
+from datarobot_drum.drum.language_predictors.base import Predictions
+from datarobot_drum.drum.serving.messages import ModelResponse
+from datarobot_drum.drum.target_types import TargetType
+
+
+def predictions_response(predictions: Predictions, target_type: TargetType) -> ModelResponse:
+    """``{"predictions": [...]}``, one element a row, with ``extraModelOutput`` when the model returned more.
+
+    Raises:
+        PredictionError: the model returned a value that JSON cannot carry.
+    """
+    document: dict[str, Any] = {"predictions": _elements(predictions, target_type)}
+    if predictions.extra is not None and len(predictions.extra.columns):
+        document["extraModelOutput"] = _records(predictions.extra)
+    try:
+        # orjson writes NaN and infinities as null (http-api.md H29).
+        return ModelResponse(orjson.dumps(document, default=_plain))
+    except TypeError as error:
+        raise PredictionError(f"The model returned a value that JSON cannot carry: {error}.") from error
+
+
+def _elements(predictions: Predictions, target_type: TargetType) -> list[Any]:
+    """Plain values where the column has one fixed meaning, objects where its name matters (http-api.md H27)."""
+    if target_type.has_class_labels or target_type.has_target_column:
+        columns = predictions.columns
+        return [dict(zip(columns, row, strict=True)) for row in predictions.values.tolist()]
+    values: list[Any] = predictions.values[:, 0].tolist()
+    return values
+
+
+def _records(extra: Any) -> list[dict[str, Any]]:
+    columns = [str(name) for name in extra.columns]
+    cells = extra.astype(object).where(extra.notna(), None).to_numpy().tolist()
+    return [dict(zip(columns, row, strict=True)) for row in cells]
+
+
+def _plain(value: Any) -> Any:
+    """Model output that is not of JSON's own types."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    raise TypeError(f"Type {type(value).__name__} has no JSON form")

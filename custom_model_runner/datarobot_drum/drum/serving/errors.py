@@ -1,0 +1,35 @@
+"""What an exception answers: decided here, for every route of every server."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from datarobot_drum.drum.exceptions import DrumHTTPError, RequestError
+from datarobot_drum.drum.serving.messages import ModelResponse, json_response
+from datarobot_drum.runtime_parameters import mask_secrets_in
+
+USER_ERROR_HEADER = "X-Drum-User-Http-Error"
+
+logger = logging.getLogger(__name__)
+
+
+def error_response(error: BaseException) -> ModelResponse:
+    """The answer to a request that ended in ``error``; credentials are masked, tracebacks stay in the log."""
+    if not isinstance(error, RequestError):
+        logger.error("Unexpected error while answering a request.", exc_info=error)
+        payload = {"message": f"ERROR: {type(error).__name__}: {error}"}
+        return json_response(mask_secrets_in(_encodable(payload)), status=500)
+    if error.status == 500:
+        logger.error("%s", error.message, exc_info=error)
+    headers = dict(error.headers)
+    if isinstance(error, DrumHTTPError):
+        headers[USER_ERROR_HEADER] = "true"
+    return json_response(mask_secrets_in(_encodable(error.payload)), status=error.status, headers=headers)
+
+
+def _encodable(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Lone surrogates cannot be UTF-8, and a message may quote what a client sent."""
+    return {
+        key: value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
+        for key, value in payload.items()
+    }

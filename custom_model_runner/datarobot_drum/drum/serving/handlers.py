@@ -1,0 +1,158 @@
+"""The handlers: request in, response out. What each route means is decided here and nowhere else.
+
+A handler is synchronous and reads as check, decode, call, encode. It raises on failure; what the error answers is
+decided in ``errors.py``.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from datarobot_drum.drum.exceptions import MODEL_FAILED, NotFound, UnprocessableInput
+from datarobot_drum.drum.language_predictors.base import BasePredictor, ProbeResult
+from datarobot_drum.drum.serving.encoding import predictions_response
+from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response
+from datarobot_drum.drum.serving.model_state import ModelState, Phase
+from datarobot_drum.drum.serving.payloads import structured_payload
+from datarobot_drum.drum.serving.statistics import ProcessStatistics
+from datarobot_drum.drum.serving.timings import Timings
+from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
+from datarobot_drum.drum.settings import ModelSettings
+from datarobot_drum.runtime_parameters import mask_secrets_in
+from datarobot_drum.version import __version__
+
+Handler = Callable[[ModelRequest], ModelResponse]
+
+OK = {"message": "OK"}
+
+
+class Handlers:
+    """The routes' handlers over one predictor.
+
+    Args:
+        predictor: None when not even its files could be found; ``state`` then says why.
+        server_type: ``flask``, ``gunicorn`` or ``fastapi``, for ``/info/``.
+    """
+
+    def __init__(
+        self,
+        predictor: BasePredictor | None,
+        model: ModelSettings,
+        server_type: str,
+        state: ModelState,
+        worker_ctx: WorkerCtx,
+    ) -> None:
+        self._predictor = predictor
+        self._model = model
+        self._server_type = server_type
+        self._state = state
+        self._worker_ctx = worker_ctx
+        self._timings = Timings()
+        self._statistics = ProcessStatistics()
+
+    def find(self, name: str) -> Handler:
+        """The handler that a route names."""
+        handler: Handler = getattr(self, name)
+        return handler
+
+    @property
+    def has_own_probes(self) -> bool:
+        """Whether the model brings probes that may take their time."""
+        if self._predictor is None:
+            return False
+        kind = type(self._predictor)
+        return (
+            kind.liveness_probe is not BasePredictor.liveness_probe
+            or kind.readiness_probe is not BasePredictor.readiness_probe
+        )
+
+    # Alive, healthy, ready (the state table of http-api.md, H15)
+
+    def do_livez(self, request: ModelRequest) -> ModelResponse:
+        """The process answers. Says nothing of the model: a restart repairs no broken model (H16)."""
+        return json_response({"status": "alive"})
+
+    def do_ping(self, request: ModelRequest) -> ModelResponse:
+        return self._condition(lambda predictor: predictor.liveness_probe())
+
+    def do_health(self, request: ModelRequest) -> ModelResponse:
+        return self._condition(lambda predictor: predictor.readiness_probe())
+
+    def do_readyz(self, request: ModelRequest) -> ModelResponse:
+        """Whether a balancer should send traffic to this worker; each worker answers for itself."""
+        if self._state.phase is Phase.LOADING:
+            return _not_ready("model is loading")
+        if self._state.phase is Phase.FAILED or self._predictor is None:
+            return _not_ready("model failed to load")
+        if not self._worker_ctx.is_running:
+            return _not_ready("worker not running")
+        body, status = as_probe(self._predictor.readiness_probe())
+        return json_response({"status": "ready"}) if status == 200 else json_response(body, status=503)
+
+    def _condition(self, probe: Callable[[BasePredictor], ProbeResult]) -> ModelResponse:
+        if self._state.phase is Phase.FAILED or self._predictor is None:
+            return json_response({"message": f"ERROR: {self._state.cause}"}, status=MODEL_FAILED)
+        self._state.require_ready()
+        body, status = as_probe(probe(self._predictor))
+        return json_response(body, status=status)
+
+    # What the server says of itself
+
+    def do_info(self, request: ModelRequest) -> ModelResponse:
+        predictor = self._predictor
+        return json_response(
+            {
+                "codeDir": str(self._model.code_dir),
+                "drumServer": self._server_type,
+                "drumVersion": __version__,
+                "language": predictor.language if predictor else self._model.language,
+                "modelMetadata": mask_secrets_in(self._model.metadata),
+                "predictor": predictor.name if predictor else None,
+                "targetType": self._model.target_type.value,
+            }
+        )
+
+    def do_stats(self, request: ModelRequest) -> ModelResponse:
+        return json_response(
+            {
+                **self._statistics.collect(self._worker_ctx.server_pid),
+                "time_info": self._timings.summary(),
+                **self._worker_ctx.get_backpressure_metrics(),
+            }
+        )
+
+    def make_capabilities(self, request: ModelRequest) -> ModelResponse:
+        formats: Mapping[str, str | None] = {}
+        if self._state.phase is Phase.READY and self._predictor is not None:
+            formats = self._predictor.payload_formats
+        return json_response({"supported_payload_formats": dict(formats), "supported_methods": {"chat": False}})
+
+    # Predictions
+
+    def do_predict_structured(self, request: ModelRequest) -> ModelResponse:
+        predictor = self._ready_predictor()
+        self._require(self._model.target_type.is_structured)
+        payload = structured_payload(request, any_type=predictor.reads_raw_input)
+        if not predictor.reads_raw_input and payload.format.value not in predictor.payload_formats:
+            raise UnprocessableInput(f"This model does not read {payload.format.value} input.")
+        with self._timings.measure("run_predictor_total"):
+            predictions = predictor.predict(predictor.read_input(payload))
+        return predictions_response(predictions, self._model.target_type)
+
+    def _ready_predictor(self) -> BasePredictor:
+        self._state.require_ready()
+        if self._predictor is None:
+            raise NotFound("There is no model.")
+        return self._predictor
+
+    def _require(self, fits: bool) -> None:
+        if not fits:
+            raise UnprocessableInput(f"This route does not serve {self._model.target_type.value} models.")
+
+
+def as_probe(result: ProbeResult) -> tuple[Mapping[str, Any], int]:
+    """A probe as (body, HTTP status): a bare dict means 200 (http-api.md H17)."""
+    return result if isinstance(result, tuple) else (result, 200)
+
+
+def _not_ready(reason: str) -> ModelResponse:
+    return json_response({"status": "not ready", "reason": reason}, status=503, headers={"Retry-After": "5"})

@@ -1,0 +1,108 @@
+"""What the adapters hand to the core, and what the core hands back."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from email.message import Message
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from datarobot_drum.drum.serving.uploads import SpooledUploadFile
+
+JSON = "application/json"
+
+
+class Headers(Mapping[str, str]):
+    """Header fields of one request: looked up in any case, listed in Title-Case.
+
+    Repeated fields are joined by a comma (RFC 9110, 5.3), so WSGI and ASGI show a hook the same mapping.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
+        values: dict[str, str] = {}
+        for name, value in fields:
+            key = name.lower()
+            values[key] = f"{values[key]},{value}" if key in values else value
+        self._values = values
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.title() for name in self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Headers({dict(self)!r})"
+
+
+@dataclass(frozen=True)
+class MediaType:
+    """A ``Content-Type`` value: the type in lower case (empty when absent) and its parameters."""
+
+    essence: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, value: str | None) -> "MediaType":
+        if not value:
+            return cls()
+        essence, separator, _ = value.partition(";")
+        if not separator:
+            return cls(essence.strip().lower())
+        message = Message()
+        message["content-type"] = value
+        found = message.get_params(failobj=[])
+        parameters = {name.lower(): text for name, text in found[1:] if name}
+        return cls(essence.strip().lower(), parameters)
+
+    @property
+    def charset(self) -> str | None:
+        return self.parameters.get("charset") or None
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """One HTTP request, free of any framework.
+
+    ``body`` is the whole body, or None where the route reads no body or the body was a form; ``parts`` are the
+    form's parts that the route asked for, in the order sent. Both belong to the adapter, which closes them.
+    """
+
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=Headers)
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: SpooledUploadFile | None = None
+    parts: tuple[SpooledUploadFile, ...] = ()
+
+    @property
+    def media_type(self) -> MediaType:
+        return MediaType.parse(self.headers.get("Content-Type"))
+
+
+@dataclass(frozen=True)
+class ModelResponse:
+    """One answer: an iterator as content is streamed."""
+
+    content: bytes | Iterator[bytes]
+    media_type: str = JSON
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse_query(query_string: str) -> dict[str, str]:
+    """Query parameters as text; of a repeated key the first value counts (http-api.md H45)."""
+    query: dict[str, str] = {}
+    for key, value in parse_qsl(query_string, keep_blank_values=True, errors="replace"):
+        query.setdefault(key, value)
+    return query
+
+
+def json_response(payload: Any, status: int = 200, *, headers: Mapping[str, str] | None = None) -> ModelResponse:
+    """``payload`` as JSON (RFC 8259: NaN and infinities become null)."""
+    return ModelResponse(orjson.dumps(payload, option=orjson.OPT_NON_STR_KEYS), status=status, headers=headers or {})

@@ -1,0 +1,45 @@
+"""From a request to the table of samples in it (http-api.md section 5)."""
+
+from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.serving.messages import MediaType, ModelRequest
+from datarobot_drum.drum.serving.uploads import SpooledUploadFile
+from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
+
+MISSING_SAMPLES = "Samples should be provided as:   - a csv or mtx under `X` form-data param key.  - binary data."
+DEFAULT_CHARSET = "utf-8"
+
+
+def structured_payload(request: ModelRequest, *, any_type: bool) -> StructuredPayload:
+    """The samples of ``request``: its form part ``X``, or its whole body.
+
+    Args:
+        any_type: the model reads the bytes itself, so their media type is its own affair.
+
+    Raises:
+        UnprocessableInput: no samples, two of them, an empty body, a media type that cannot be a table.
+    """
+    upload, media_type = _samples(request)
+    if upload.size == 0:
+        raise UnprocessableInput("The request has no samples: the body is empty.")
+    if media_type.essence == "application/json" and not any_type:
+        raise UnprocessableInput("JSON input is not supported: send csv (text/csv) or Matrix Market (text/mtx).")
+    charset = media_type.charset or DEFAULT_CHARSET
+    return StructuredPayload(upload, _format(upload, media_type), charset)
+
+
+def _samples(request: ModelRequest) -> tuple[SpooledUploadFile, MediaType]:
+    if request.body is not None:
+        return request.body, request.media_type
+    if not request.parts:
+        raise UnprocessableInput(MISSING_SAMPLES)
+    if len(request.parts) > 1:
+        raise UnprocessableInput(f"The form has {len(request.parts)} parts named `X`; send exactly one.")
+    part = request.parts[0]
+    return part, MediaType.parse(part.content_type)
+
+
+def _format(upload: SpooledUploadFile, media_type: MediaType) -> PayloadFormat:
+    """Matrix Market by its media type, or by its file name in any case; otherwise csv (http-api.md H31)."""
+    if media_type.essence == "text/mtx" or (upload.filename or "").lower().endswith(".mtx"):
+        return PayloadFormat.MTX
+    return PayloadFormat.CSV

@@ -1,0 +1,77 @@
+"""The route table, once, as data: each adapter loops over it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Runs(Enum):
+    """Where a handler may run."""
+
+    INLINE = "inline"
+    """Touches memory only, so an event loop may run it."""
+
+    PROBE = "probe"
+    """Asks the model's own probe if it has one, else touches memory only."""
+
+    ASIDE = "aside"
+    """Asks the operating system, so it runs on a thread that predictions never use."""
+
+    MODEL = "model"
+    """Calls the model: through the executor, after admission."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """One entry of the HTTP interface (http-api.md section 2).
+
+    ``handler`` names a method of ``Handlers``; ``paths`` lie below the URL prefix, without their trailing slash;
+    ``form_fields`` are the form parts that the handler wants, none for routes that take a body as it is.
+    """
+
+    handler: str
+    paths: tuple[str, ...]
+    method: str = "GET"
+    runs: Runs = Runs.INLINE
+    form_fields: frozenset[str] = frozenset()
+    is_probe: bool = False
+
+    @property
+    def reads_body(self) -> bool:
+        return self.runs is Runs.MODEL
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """HEAD works wherever GET does (RFC 9110, 9.1)."""
+        return ("GET", "HEAD") if self.method == "GET" else (self.method,)
+
+
+ROUTES = (
+    Route("do_ping", ("", "/ping"), runs=Runs.PROBE, is_probe=True),
+    Route("do_health", ("/health",), runs=Runs.PROBE, is_probe=True),
+    Route("do_livez", ("/livez",), is_probe=True),
+    Route("do_readyz", ("/readyz",), runs=Runs.PROBE, is_probe=True),
+    Route("do_info", ("/info",)),
+    Route("do_stats", ("/stats",), runs=Runs.ASIDE),
+    Route("make_capabilities", ("/capabilities",)),
+    Route(
+        "do_predict_structured",
+        ("/predict", "/predictions", "/invocations"),
+        method="POST",
+        runs=Runs.MODEL,
+        form_fields=frozenset({"X"}),
+    ),
+)
+
+
+def spellings(route: Route, prefix: str) -> Iterator[str]:
+    """Every path that serves ``route``: with and without a trailing slash, never by a redirect (http-api.md H1)."""
+    for path in route.paths:
+        if prefix + path:
+            yield prefix + path
+        yield prefix + path + "/"
+
+
+def probe_paths(prefix: str) -> frozenset[str]:
+    """Every spelling of the routes that an orchestrator asks again and again."""
+    return frozenset(path for route in ROUTES if route.is_probe for path in spellings(route, prefix))

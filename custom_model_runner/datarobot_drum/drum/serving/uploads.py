@@ -1,0 +1,179 @@
+"""A body or a part of one: in memory while it is small, in a temporary file when it is not."""
+
+import errno
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import SpooledTemporaryFile
+from types import TracebackType
+from typing import IO, Any
+
+import anyio.to_thread
+
+from datarobot_drum.drum.exceptions import InsufficientStorage
+
+SPOOL_MAX_SIZE = 10 * 1024 * 1024
+"""Bytes that one upload may hold in memory."""
+
+CHUNK_SIZE = 64 * 1024
+"""Bytes read at a time."""
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class SpooledUploadFile:
+    """A readable, seekable binary file that received one body or one form part.
+
+    Up to ``max_size`` bytes stay in memory; beyond that the content rolls over to a temporary file that has no name
+    and goes away with its descriptor.
+
+    Args:
+        source: an upload of a web framework (anything with ``read``); when it carries a ``file`` that is already
+            spooled, that file is wrapped, not copied.
+        filename: the file name that the client sent, if any.
+        content_type: the media type that the client sent, if any.
+    """
+
+    def __init__(
+        self,
+        source: Any = None,
+        *,
+        filename: str | None = None,
+        content_type: str | None = None,
+        name: str | None = None,
+        max_size: int = SPOOL_MAX_SIZE,
+        directory: str | None = None,
+    ) -> None:
+        self.filename = filename if filename is not None else getattr(source, "filename", None)
+        self.content_type = content_type if content_type is not None else getattr(source, "content_type", None)
+        self.name = name
+        self._source = source
+        self._max_size = max_size
+        self._spooled = source is None
+        self._file: IO[bytes] = SpooledTemporaryFile(max_size=max_size, dir=directory)
+        self.size = 0
+
+    @classmethod
+    def from_bytes(cls, content: bytes, **kwargs: Any) -> "SpooledUploadFile":
+        """An upload that holds ``content``, rewound."""
+        upload = cls(**kwargs)
+        upload.write(content)
+        upload.seek(0)
+        return upload
+
+    async def read_to_spool(self) -> "SpooledUploadFile":
+        """Take over the content of ``source``; afterwards the upload is rewound. Disk is written off the event loop.
+
+        Raises:
+            InsufficientStorage: the temporary directory is full.
+        """
+        if not self._spooled:
+            self._spooled = True
+            inner = getattr(self._source, "file", None)
+            if inner is not None and hasattr(inner, "seek"):
+                await anyio.to_thread.run_sync(self._adopt, inner)
+            else:
+                await self._copy_source()
+        self.seek(0)
+        return self
+
+    def _adopt(self, inner: IO[bytes]) -> None:
+        self._file.close()
+        self._file = inner
+        self.size = inner.seek(0, io.SEEK_END)
+
+    async def _copy_source(self) -> None:
+        while chunk := await self._source.read(CHUNK_SIZE):
+            if self.would_touch_disk(len(chunk)):
+                await anyio.to_thread.run_sync(self.write, chunk)
+            else:
+                self.write(chunk)
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether the content has left memory."""
+        return bool(getattr(self._file, "_rolled", True))
+
+    def would_touch_disk(self, more: int) -> bool:
+        """Whether writing ``more`` bytes reaches the disk, so must not happen on an event loop."""
+        return self.size + more > self._max_size
+
+    def write(self, chunk: bytes) -> int:
+        """Append ``chunk``.
+
+        Raises:
+            InsufficientStorage: the temporary directory is full.
+        """
+        with _storage_errors():
+            self._file.write(chunk)
+        self.size += len(chunk)
+        return len(chunk)
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(size)
+
+    def readline(self, size: int = -1) -> bytes:
+        return self._file.readline(size)
+
+    def readinto(self, buffer: Any) -> int:
+        # SpooledTemporaryFile has no readinto before Python 3.11.
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        with _storage_errors():  # a seek writes out what is buffered
+            self._file.seek(offset, whence)
+        return self._file.tell()
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return True
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    @property
+    def file(self) -> IO[bytes]:
+        """The file itself, for a library that wants a plain one."""
+        return self._file
+
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
+    def close(self) -> None:
+        """Give back memory, descriptor and disk; closing twice is allowed."""
+        self._file.close()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._file)
+
+    def __enter__(self) -> "SpooledUploadFile":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise InsufficientStorage("No room left to store the request body. Please retry later.") from error
+        raise

@@ -1,0 +1,130 @@
+"""The life of one worker process, whichever server started it."""
+
+import heapq
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from enum import Enum
+from itertools import count
+from typing import Any, Protocol
+
+logger = logging.getLogger(__name__)
+
+THREAD_JOIN_SECONDS = 5.0
+
+
+class _Closeable(Protocol):
+    def close(self) -> object: ...
+
+
+class _Greenlet(Protocol):
+    def kill(self) -> object: ...
+
+
+class _Phase(Enum):
+    NEW = "new"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    CLEANED = "cleaned"
+
+
+class WorkerCtx:
+    """What a worker owns, and the order in which it is given back.
+
+    ``start`` makes the worker ready for traffic, ``stop`` ends what runs on its own (threads, greenlets and whatever
+    was deferred), ``cleanup`` gives back the rest. All three may be called twice.
+    """
+
+    def __init__(self) -> None:
+        self.server_pid = os.getpid()
+        """The process that a supervisor signals: this one, or the parent of all workers."""
+        self._lock = threading.Lock()
+        self._phase = _Phase.NEW
+        self._draining = False
+        self._order = count()
+        self._threads: list[threading.Thread] = []
+        self._greenlets: list[_Greenlet] = []
+        self._stops: list[tuple[str, Callable[[], object]]] = []
+        self._cleanups: list[tuple[int, int, str, Callable[[], object]]] = []
+        self._metrics: Callable[[], Mapping[str, Any]] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Between ``start`` and the first sign of the end: what ``/readyz`` asks first."""
+        return self._phase is _Phase.RUNNING and not self._draining
+
+    def drain(self) -> None:
+        """Fail readiness from now on. Takes no lock, so a signal handler may call it."""
+        self._draining = True
+
+    def start(self) -> None:
+        with self._lock:
+            if self._phase is _Phase.NEW:
+                self._phase = _Phase.RUNNING
+
+    def stop(self) -> None:
+        """Fail readiness, run the deferred stops (last deferred first), end greenlets and wait for threads."""
+        with self._lock:
+            if self._phase in (_Phase.STOPPED, _Phase.CLEANED):
+                return
+            self._phase = _Phase.STOPPED
+        for desc, stop in reversed(self._stops):
+            _attempt(desc, stop)
+        for greenlet in self._greenlets:
+            _attempt("kill greenlet", greenlet.kill)
+        for thread in self._threads:
+            if thread is not threading.current_thread() and thread.is_alive():
+                thread.join(THREAD_JOIN_SECONDS)
+                if thread.is_alive():
+                    logger.warning("Thread %s did not stop in time.", thread.name)
+
+    def cleanup(self) -> None:
+        """Run the deferred cleanups, higher order first; of equal order, the later one first."""
+        self.stop()
+        with self._lock:
+            if self._phase is _Phase.CLEANED:
+                return
+            self._phase = _Phase.CLEANED
+        while self._cleanups:
+            _, _, desc, clean = heapq.heappop(self._cleanups)
+            _attempt(desc, clean)
+
+    def add_thread(self, thread: threading.Thread) -> None:
+        """``stop`` waits for it; whatever ends the thread belongs into ``defer_stop``."""
+        self._threads.append(thread)
+
+    def add_greenlet(self, greenlet: _Greenlet) -> None:
+        """``stop`` kills it."""
+        self._greenlets.append(greenlet)
+
+    def add_closeable(self, closeable: _Closeable, order: int = 0, desc: str = "") -> None:
+        """``cleanup`` closes it."""
+        self.defer_cleanup(closeable.close, order, desc or f"close {type(closeable).__name__}")
+
+    def defer_stop(self, fn: Callable[[], object], desc: str = "") -> None:
+        """Run ``fn`` in ``stop``."""
+        self._stops.append((desc or _name(fn), fn))
+
+    def defer_cleanup(self, fn: Callable[[], object], order: int = 0, desc: str = "") -> None:
+        """Run ``fn`` in ``cleanup``; higher ``order`` runs first."""
+        heapq.heappush(self._cleanups, (-order, -next(self._order), desc or _name(fn), fn))
+
+    def set_backpressure_metrics(self, metrics: Callable[[], Mapping[str, Any]]) -> None:
+        self._metrics = metrics
+
+    def get_backpressure_metrics(self) -> dict[str, Any]:
+        """The executor's metrics, merged into ``/stats/``; empty without an executor."""
+        return dict(self._metrics()) if self._metrics else {}
+
+
+def _name(fn: Callable[[], object]) -> str:
+    return getattr(fn, "__qualname__", type(fn).__name__)
+
+
+def _attempt(desc: str, fn: Callable[[], object]) -> None:
+    """One failing step must not keep the others from running."""
+    try:
+        fn()
+    except Exception:  # whatever a cleanup raises, the next one still has to run
+        logger.exception("Failed at the end of the worker: %s.", desc)

@@ -1,0 +1,69 @@
+"""A binary file read as text: the charset of strangers, decoded piece by piece."""
+
+import codecs
+from collections.abc import Iterator
+
+from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.tabular.payload import BinaryFile
+
+_PIECE = 256 * 1024
+
+_NOT_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"})
+"""Python calls these text encodings. No table is written in one, some take quadratic time, some warn."""
+
+
+def find_charset(name: str) -> codecs.CodecInfo:
+    """The codec of a charset; that of UTF-8 accepts a byte order mark.
+
+    Raises:
+        UnprocessableInput: Python knows no such charset, or what it knows by the name is none.
+    """
+    try:
+        codec = codecs.lookup(name)
+    except (LookupError, ValueError) as error:  # ValueError: NUL or half a surrogate pair in the name
+        raise _unknown(name) from error
+    if codec.name.replace("_", "-") in _NOT_CHARSETS or not getattr(codec, "_is_text_encoding", True):
+        raise _unknown(name)
+    return codecs.lookup("utf-8-sig") if codec.name == "utf-8" else codec
+
+
+def _unknown(name: str) -> UnprocessableInput:
+    return UnprocessableInput(f"The charset {name[:40]!r} is not known.")
+
+
+class DecodedText:
+    """Just file-like enough for pandas: ``read`` returns text, and an empty string at the end.
+
+    NUL characters are refused: the parsers behind it are written in C, where they end a string.
+    """
+
+    def __init__(self, file: BinaryFile, charset: str) -> None:
+        self._file = file
+        self._charset = charset
+        self._decoder = find_charset(charset).incrementaldecoder("strict")
+        self.head = ""
+        """The first piece that was read."""
+
+    def read(self, size: int = -1) -> str:
+        text = ""
+        while not text:
+            piece = self._file.read(size if size and size > 0 else _PIECE)
+            text = self._decode(piece)
+            if not piece:
+                break
+        self.head = self.head or text
+        return text
+
+    def _decode(self, piece: bytes) -> str:
+        try:
+            text = self._decoder.decode(piece, final=not piece)
+        except UnicodeError as error:
+            raise UnprocessableInput(
+                f"The body is not {self._charset} text: send it in UTF-8 or name its charset in Content-Type."
+            ) from error
+        if "\0" in text:
+            raise UnprocessableInput("The body holds NUL characters, so it is no text.")
+        return text
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.read, "")

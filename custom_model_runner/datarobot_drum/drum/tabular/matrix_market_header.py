@@ -1,0 +1,134 @@
+"""The head of a Matrix Market file, judged before its body is read.
+
+Rules: R. F. Boisvert, R. Pozo, K. A. Remington, "The Matrix Market Exchange Formats", NISTIR 5935 (1996).
+"""
+
+import io
+from dataclasses import dataclass
+
+from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.tabular.payload import BinaryFile
+
+MAX_ROWS = 10_000_000
+MAX_COLUMNS = 1_000_000
+
+_BANNER = "%%matrixmarket"
+_LINE_LIMIT = 64 * 1024
+_SIZE_DIGITS = 18
+_DTYPES = {
+    "real": "float64",
+    "double": "float64",
+    "integer": "int64",
+    "unsigned-integer": "uint64",
+    "pattern": "float64",
+}
+_SYMMETRIES = ("general", "symmetric", "skew-symmetric", "hermitian")
+
+
+@dataclass(frozen=True)
+class MatrixHeader:
+    """What the banner and the size line say. ``entries`` is the count of values or triples in the body."""
+
+    layout: str
+    field: str
+    symmetry: str
+    rows: int
+    columns: int
+    entries: int
+
+    @property
+    def dtype(self) -> str:
+        return _DTYPES[self.field]
+
+    @property
+    def is_coordinate(self) -> bool:
+        return self.layout == "coordinate"
+
+
+def read_header(file: BinaryFile) -> MatrixHeader:
+    """Read up to the size line, so that the body comes next, and refuse what cannot be true or cannot be served.
+
+    Raises:
+        UnprocessableInput: no Matrix Market file, an unsupported kind, absurd or impossible sizes.
+    """
+    file.seek(0)
+    layout, field, symmetry = _read_banner(file)
+    rows, columns, *declared = _read_sizes(file, layout)
+    entries = declared[0] if declared else _stored(rows, columns, symmetry)
+    header = MatrixHeader(layout, field, symmetry, rows, columns, entries)
+    _check_shape(header)
+    _check_length(header, file)
+    return header
+
+
+def _read_banner(file: BinaryFile) -> tuple[str, str, str]:
+    words = _read_line(file).lower().split()
+    if len(words) != 5 or words[:2] != [_BANNER, "matrix"]:
+        raise UnprocessableInput(
+            "The body is no Matrix Market file: its first line is not '%%MatrixMarket matrix ...'."
+        )
+    _, _, layout, field, symmetry = words
+    if layout not in ("coordinate", "array"):
+        raise UnprocessableInput(f"The Matrix Market format {layout[:40]!r} is neither 'coordinate' nor 'array'.")
+    if field not in _DTYPES or (field == "pattern" and layout == "array"):
+        raise UnprocessableInput(
+            f"The Matrix Market field {field[:40]!r} is not supported: send real or integer values."
+        )
+    if symmetry not in _SYMMETRIES:
+        raise UnprocessableInput(f"The Matrix Market symmetry {symmetry[:40]!r} is not known.")
+    return layout, field, symmetry
+
+
+def _read_sizes(file: BinaryFile, layout: str) -> tuple[int, ...]:
+    """The numbers of the first line that is neither a comment nor blank."""
+    line = "%"
+    while line.startswith("%") or line.isspace():
+        line = _read_line(file)
+    words = line.split()
+    wanted = 3 if layout == "coordinate" else 2
+    if len(words) != wanted or not all(_is_size(word) for word in words):
+        raise UnprocessableInput(
+            f"The Matrix Market size line must hold {wanted} whole numbers, not {line.strip()[:60]!r}."
+        )
+    return tuple(int(word) for word in words)
+
+
+def _is_size(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) <= _SIZE_DIGITS
+
+
+def _read_line(file: BinaryFile) -> str:
+    return file.readline(_LINE_LIMIT).decode("latin-1")
+
+
+def _stored(rows: int, columns: int, symmetry: str) -> int:
+    """How many values an array file holds: of a symmetric matrix only the lower triangle is stored."""
+    if symmetry == "general":
+        return rows * columns
+    return rows * (rows - 1) // 2 if symmetry == "skew-symmetric" else rows * (rows + 1) // 2
+
+
+def _check_shape(header: MatrixHeader) -> None:
+    rows, columns = header.rows, header.columns
+    if not rows or not columns:
+        raise UnprocessableInput(f"The Matrix Market file has no data: its shape is {rows} x {columns}.")
+    if rows > MAX_ROWS or columns > MAX_COLUMNS:
+        raise UnprocessableInput(
+            f"The Matrix Market file declares {rows} rows and {columns} columns; at most {MAX_ROWS} and {MAX_COLUMNS} "
+            "are accepted."
+        )
+    if header.symmetry != "general" and rows != columns:
+        raise UnprocessableInput(f"A {header.symmetry} matrix must be square, not {rows} x {columns}.")
+
+
+def _check_length(header: MatrixHeader, file: BinaryFile) -> None:
+    """No memory is set aside for entries that the body is too short to hold: at least two bytes a number."""
+    begin = file.tell()
+    file.seek(0, io.SEEK_END)
+    length = file.tell() - begin
+    file.seek(begin)
+    shortest = 2 * (2 if header.is_coordinate else 1)
+    if length + 1 < shortest * header.entries:
+        raise UnprocessableInput(
+            f"The Matrix Market file declares {header.entries} entries but ends after {length} bytes of them."
+        )

@@ -1,0 +1,129 @@
+"""Matrix Market files as sparse samples.
+
+``scipy.io.mmread`` is not used: it is not made for the files of strangers. Up to SciPy 1.17 it writes outside its
+arrays, and ends the process, over an ``array`` file with more values than it declares or with a dimension of zero.
+"""
+
+import csv
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.tabular.csv_reader import EXACT_FLOATS
+from datarobot_drum.drum.tabular.decoded_text import DecodedText
+from datarobot_drum.drum.tabular.matrix_market_header import MatrixHeader, read_header
+from datarobot_drum.drum.tabular.payload import StructuredPayload
+
+try:
+    from scipy import sparse
+except ImportError:
+    sparse = None
+
+
+def read_sparse_frame(payload: StructuredPayload) -> pd.DataFrame:
+    """The samples as a DataFrame of sparse columns, whatever the layout of the file.
+
+    A Matrix Market file has no column names: they are the integers 0, 1, 2 ..., which scikit-learn takes for no
+    feature names at all.
+
+    Raises:
+        UnprocessableInput: whatever the payload holds that is no such matrix; SciPy is missing.
+    """
+    return pd.DataFrame.sparse.from_spmatrix(read_csr(payload))
+
+
+def read_csr(payload: StructuredPayload) -> Any:
+    """The samples as a ``scipy.sparse.csr_matrix``; entries given twice are added up.
+
+    Raises:
+        UnprocessableInput: as ``read_sparse_frame``.
+    """
+    if sparse is None:
+        raise UnprocessableInput(
+            "Matrix Market input needs SciPy: install datarobot-drum[scikit-learn] where the server runs."
+        )
+    header = read_header(payload.file)
+    rows, columns, values = _read_entries(payload, header)
+    rows, columns, values = _unfold(header, rows, columns, values)
+    return sparse.coo_matrix((values, (rows, columns)), shape=(header.rows, header.columns)).tocsr()
+
+
+def _read_entries(payload: StructuredPayload, header: MatrixHeader) -> tuple[Any, Any, Any]:
+    """Row and column indices from zero, and values, of what the body stores."""
+    if not header.entries:
+        _require_blank(payload)
+        return (np.empty(0, dtype=np.int64),) * 2 + (np.empty(0, dtype=header.dtype),)
+    if not header.is_coordinate:
+        (values,) = _read_columns(payload, header, [header.dtype])
+        return (*_lower_triangle_or_all(header), values)
+    dtypes = ["int64", "int64"] + ([header.dtype] if header.field != "pattern" else [])
+    rows, columns, *values = _read_columns(payload, header, dtypes)
+    _require_inside(rows, header.rows, "row")
+    _require_inside(columns, header.columns, "column")
+    return rows - 1, columns - 1, values[0] if values else np.ones(len(rows))
+
+
+def _require_blank(payload: StructuredPayload) -> None:
+    if payload.file.read(64).strip():
+        raise UnprocessableInput("The Matrix Market file declares 0 entries but holds some.")
+
+
+def _read_columns(payload: StructuredPayload, header: MatrixHeader, dtypes: list[str]) -> list[Any]:
+    """The body as arrays: every line must hold exactly one number a column, of its type."""
+    text = DecodedText(payload.file, "utf-8")
+    try:
+        frame = pd.read_csv(
+            text,  # type: ignore[arg-type, unused-ignore]
+            sep=r"\s+",
+            header=None,
+            dtype=dict(enumerate(dtypes)),
+            keep_default_na=False,
+            na_values={len(dtypes) - 1: ["nan", "NaN", "NAN"]} if dtypes[-1] == "float64" else None,
+            quoting=csv.QUOTE_NONE,
+            low_memory=False,
+            compression=None,
+            **EXACT_FLOATS,
+        )
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise _malformed(header, len(dtypes)) from error
+    if len(frame.columns) != len(dtypes):
+        raise _malformed(header, len(dtypes))
+    if len(frame) != header.entries:
+        raise UnprocessableInput(f"The Matrix Market file declares {header.entries} entries but holds {len(frame)}.")
+    return [frame[column].to_numpy() for column in frame.columns]
+
+
+def _malformed(header: MatrixHeader, width: int) -> UnprocessableInput:
+    return UnprocessableInput(
+        f"The Matrix Market file is malformed: each {header.layout} line must hold {width} {header.field} number(s)."
+    )
+
+
+def _require_inside(indices: Any, size: int, axis: str) -> None:
+    if indices.min() < 1 or indices.max() > size:
+        raise UnprocessableInput(f"The Matrix Market file has a {axis} index outside 1 to {size}.")
+
+
+def _lower_triangle_or_all(header: MatrixHeader) -> tuple[Any, Any]:
+    """Where the values of an array file belong; they are stored column by column."""
+    if header.symmetry == "general":
+        columns, rows = np.divmod(np.arange(header.entries), header.rows)
+        return rows, columns
+    columns, rows = np.triu_indices(header.rows, k=1 if header.symmetry == "skew-symmetric" else 0)
+    return rows, columns
+
+
+def _unfold(header: MatrixHeader, rows: Any, columns: Any, values: Any) -> tuple[Any, Any, Any]:
+    """Add the mirrored half of a symmetric matrix."""
+    if header.symmetry == "general":
+        return rows, columns, values
+    sign = -1 if header.symmetry == "skew-symmetric" else 1
+    off = rows != columns
+    mirrored = (values[off] * sign).astype(values.dtype)
+    return (
+        np.concatenate([rows, columns[off]]),
+        np.concatenate([columns, rows[off]]),
+        np.concatenate([values, mirrored]),
+    )

@@ -1,0 +1,34 @@
+"""From a payload to samples, by its format."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from datarobot_drum.drum.importing import import_from_string
+from datarobot_drum.drum.tabular.payload import PayloadFormat, StructuredPayload
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_READERS = {
+    PayloadFormat.CSV: "datarobot_drum.drum.tabular.csv_reader:read_csv",
+    PayloadFormat.MTX: "datarobot_drum.drum.tabular.matrix_market_reader:read_sparse_frame",
+}
+
+
+def read_table(payload: StructuredPayload) -> pd.DataFrame:
+    """The samples as a DataFrame; those of a Matrix Market file are columns of sparse type.
+
+    Raises:
+        UnprocessableInput: unreadable, empty, or without data rows.
+    """
+    return import_from_string(_READERS[payload.format])(payload)
+
+
+def read_matrix(payload: StructuredPayload) -> Any:
+    """The samples of a Matrix Market file as a ``scipy.sparse`` CSR matrix: no cost per column, unlike a frame.
+
+    Raises:
+        UnprocessableInput: as ``read_table``.
+    """
+    return import_from_string("datarobot_drum.drum.tabular.matrix_market_reader:read_csr")(payload)

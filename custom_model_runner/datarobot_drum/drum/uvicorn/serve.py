@@ -1,0 +1,23 @@
+"""``drum server`` with ``DRUM_SERVER_TYPE=fastapi``."""
+
+import os
+
+from datarobot_drum.drum.listening import bind
+from datarobot_drum.drum.settings import Settings
+
+
+def serve(settings: Settings) -> int:
+    """Run until a signal ends the server; 0 after a clean stop.
+
+    Raises:
+        StartupError: the address or the model.
+    """
+    listener = bind(settings.host, settings.port)
+    if settings.workers > 1:
+        from datarobot_drum.drum.uvicorn.supervisor import Supervisor
+
+        return Supervisor(settings.workers, listener).run()
+    from datarobot_drum.drum.uvicorn.server import run_server
+
+    run_server(settings, listener)
+    return os.EX_OK

@@ -1,0 +1,1 @@
+"""The process model of the Flask server: Werkzeug in this process, one prediction at a time."""

@@ -1,0 +1,96 @@
+"""Where parameter values come from: prefixed variables, the YAML file, plain variables."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from datarobot_drum.drum.exceptions import RuntimeParameterError
+from datarobot_drum.runtime_parameters.definitions import ParameterType, check_type, parameter_error
+from datarobot_drum.runtime_parameters.masking import register_credentials_in
+
+PREFIX = "MLOPS_RUNTIME_PARAM_"
+
+
+@dataclass(frozen=True)
+class PrefixedValue:
+    """A decoded ``MLOPS_RUNTIME_PARAM_<NAME>``."""
+
+    type: ParameterType
+    payload: Any
+
+
+@dataclass(frozen=True)
+class ParameterSources:
+    """The channels of one start. ``defaults`` are those of the model's own definitions."""
+
+    environ: Mapping[str, str]
+    file: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def find_server_value(self, name: str) -> Any:
+        """A server parameter: prefixed variable, file, plain variable, the model's default; None without any.
+
+        An empty value counts as none: containers pass variables on whether they are set or not.
+        """
+        prefixed = read_prefixed(self.environ, name)
+        candidates = (
+            None if prefixed is None else prefixed.payload,
+            self.file.get(name),
+            self.environ.get(name),
+            self.defaults.get(name),
+        )
+        return next((value for value in candidates if value not in (None, "")), None)
+
+
+def prefixed_names(environ: Mapping[str, str]) -> Iterator[str]:
+    """The names of all parameters that have a prefixed variable."""
+    return (variable[len(PREFIX) :] for variable in environ if variable.startswith(PREFIX))
+
+
+def read_prefixed(environ: Mapping[str, str], name: str) -> PrefixedValue | None:
+    """Decode one prefixed variable; None when it is absent or blank.
+
+    Raises:
+        RuntimeParameterError: no JSON object with ``type`` and ``payload``, or these two do not fit.
+    """
+    text = environ.get(PREFIX + name, "")
+    if not text.strip():
+        return None
+    document = _decode(name, text)
+    register_credentials_in(document.get("payload"))
+    if "payload" not in document:
+        raise parameter_error(name, f"has no payload in {PREFIX}{name}")
+    return _typed(name, document)
+
+
+def _decode(name: str, text: str) -> Mapping[str, Any]:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        # Without a cause: the decoder's error carries the whole text, secrets included.
+        raise parameter_error(name, f"has malformed JSON in {PREFIX}{name}") from None
+    if not isinstance(document, dict):
+        raise parameter_error(name, f"needs a JSON object with type and payload in {PREFIX}{name}")
+    return document
+
+
+def _typed(name: str, document: Mapping[str, Any]) -> PrefixedValue:
+    try:
+        type_ = ParameterType(document.get("type"))
+    except ValueError:
+        known = ", ".join(kind.value for kind in ParameterType)
+        raise parameter_error(name, f"has no known type in {PREFIX}{name}, which is one of {known}") from None
+    payload = document["payload"]
+    return PrefixedValue(type_, None if payload is None else check_type(name, type_, payload))
+
+
+def read_parameter_file(path: Path) -> dict[str, Any]:
+    """The values of a ``--runtime-params-file``, by name; every credential in it is masked from now on."""
+    from datarobot_drum.runtime_parameters.yaml_documents import read_values
+
+    values = read_values(path, RuntimeParameterError)
+    for value in values.values():
+        register_credentials_in(value)
+    return values

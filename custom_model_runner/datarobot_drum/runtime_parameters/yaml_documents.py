@@ -1,0 +1,98 @@
+"""YAML files as plain values. Imported only when there is a file to read: PyYAML costs start-up time."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from datarobot_drum.drum.exceptions import StartupError
+
+_TAG = "tag:yaml.org,2002:"
+_UNWANTED = (f"{_TAG}timestamp", f"{_TAG}value")
+"""Dates stay text as written (JSON has none), and so does a bare ``=``."""
+
+
+def _loader(name: str, wanted: Callable[[str], bool]) -> Any:
+    """A safe loader that gives a scalar one of the wanted tags, else leaves it text."""
+    resolvers = {
+        first: [(tag, pattern) for tag, pattern in pairs if wanted(tag)]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    return type(name, (yaml.SafeLoader,), {"yaml_implicit_resolvers": resolvers})
+
+
+_PlainLoader = _loader("_PlainLoader", lambda tag: tag not in _UNWANTED)
+"""Values that JSON knows."""
+
+_TextLoader = _loader("_TextLoader", lambda tag: tag == f"{_TAG}merge")
+"""Every scalar as it is written: ``yes``, ``010`` and ``1.50`` stay these texts."""
+
+
+def read_values(path: Path, error: type[StartupError]) -> dict[str, Any]:
+    """The file's top-level mapping, as values that JSON knows; an empty file is an empty mapping.
+
+    Raises:
+        StartupError: of the given kind, when the file is no readable YAML mapping.
+    """
+    return _read(path, _PlainLoader, error)
+
+
+def read_texts(path: Path, error: type[StartupError]) -> dict[str, Any]:
+    """The same with every scalar as the text that stands in the file."""
+    return _read(path, _TextLoader, error)
+
+
+def _read(path: Path, loader: Any, error: type[StartupError]) -> dict[str, Any]:
+    with _translated(path, error):
+        content = path.read_bytes()
+        _refuse_duplicates(path, yaml.compose(content, Loader=loader), error)
+        document = yaml.load(content, Loader=loader)
+        if document is None or document == "":
+            return {}
+        if not isinstance(document, Mapping):
+            raise error(f"{path} must hold a mapping of names to values.")
+        return {str(key): _plain(value) for key, value in document.items()}
+
+
+@contextmanager
+def _translated(path: Path, error: type[StartupError]) -> Iterator[None]:
+    # Only the place of a mistake is told: the library's own words can quote a secret from the file.
+    try:
+        yield
+    except OSError as exception:
+        raise error(f"{path} cannot be read: {exception.strerror}.") from exception
+    except RecursionError:
+        raise error(f"{path} is nested too deeply.") from None
+    except yaml.YAMLError as exception:
+        raise error(f"{path} is not valid YAML{_place(exception)}.") from None
+    except (ValueError, LookupError, AttributeError, TypeError):
+        # What the library's constructors raise for a value that does not fit its explicit tag.
+        raise error(f"{path} holds a value that does not fit its YAML tag.") from None
+
+
+def _place(exception: yaml.YAMLError) -> str:
+    mark = getattr(exception, "problem_mark", None)
+    return "" if mark is None else f" (line {mark.line + 1}, column {mark.column + 1})"
+
+
+def _refuse_duplicates(path: Path, root: yaml.Node | None, error: type[StartupError]) -> None:
+    if not isinstance(root, yaml.MappingNode):
+        return
+    seen = set()
+    for key, _ in root.value:
+        if key.value in seen and isinstance(key.value, str):
+            raise error(f"{path} gives {key.value} twice (line {key.start_mark.line + 1}).")
+        if isinstance(key.value, str):
+            seen.add(key.value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    return str(value)

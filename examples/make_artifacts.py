@@ -1,0 +1,130 @@
+"""Trains the example models on data that scikit-learn ships and writes one ``model.pkl`` into each example.
+
+Pickles belong to the library versions that wrote them, so they are made at set-up and never committed.
+What these versions and this code have made already is left alone.
+
+    python examples/make_artifacts.py [--output FOLDER]
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import pickle
+import platform
+import runpy
+import sys
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+EXAMPLES = Path(__file__).resolve().parent
+ARTIFACT = "model.pkl"
+STAMP = ".artifacts.json"
+LIBRARIES = ("scikit-learn", "numpy", "pandas", "scipy")
+RANDOM_STATE = 0
+
+# scikit-learn takes a second to import: the trainers do it, so that finding everything up to date is quick.
+
+
+def train_regression_diabetes() -> Any:
+    """Trees on the raw measurements; a missing one is replaced by the median."""
+    from sklearn.datasets import load_diabetes
+    from sklearn.ensemble import GradientBoostingRegressor
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+
+    data = load_diabetes(as_frame=True, scaled=False)
+    model = make_pipeline(SimpleImputer(strategy="median"), GradientBoostingRegressor(random_state=RANDOM_STATE))
+    return model.fit(data.data, data.target)
+
+
+def train_multiclass_wine() -> Any:
+    """A linear model whose classes are texts, ``class_0`` to ``class_2``."""
+    from sklearn.datasets import load_wine
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    data = load_wine(as_frame=True)
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, random_state=RANDOM_STATE))
+    return model.fit(data.data, data.target_names[data.target])
+
+
+def train_binary_breast_cancer() -> Any:
+    """A linear model on what the example's own ``transform`` hook makes of the measurements."""
+    from sklearn.datasets import load_breast_cancer
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    data = load_breast_cancer(as_frame=True)
+    hooks = runpy.run_path(str(EXAMPLES / "binary_breast_cancer" / "custom.py"))
+    model = make_pipeline(
+        SimpleImputer(strategy="median"), StandardScaler(), LogisticRegression(random_state=RANDOM_STATE)
+    )
+    return model.fit(hooks["transform"](data.data, None), data.target_names[data.target])
+
+
+TRAINERS: Mapping[str, Callable[[], Any]] = {
+    "regression_diabetes": train_regression_diabetes,
+    "multiclass_wine": train_multiclass_wine,
+    "binary_breast_cancer": train_binary_breast_cancer,
+}
+
+
+def _fingerprint() -> str:
+    """Changes with anything that an artifact depends on: the versions, this file, the hooks."""
+    digest = hashlib.sha256(platform.python_version().encode())
+    for library in LIBRARIES:
+        digest.update(f" {library} {version(library)}".encode())
+    for source in sorted(EXAMPLES.glob("**/*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def _read_stamp(folder: Path) -> dict[str, str]:
+    try:
+        stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return stamp if isinstance(stamp, dict) else {}
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Never a half-written file under the final name, even with two runs at a time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def make_artifacts(folder: Path) -> list[Path]:
+    """The artifacts that had to be made, below ``folder``."""
+    fingerprint = _fingerprint()
+    stamp = _read_stamp(folder)
+    made = []
+    for name, train in TRAINERS.items():
+        artifact = folder / name / ARTIFACT
+        if stamp.get(name) == fingerprint and artifact.is_file():
+            continue
+        _write(artifact, pickle.dumps(train()))
+        stamp[name] = fingerprint
+        made.append(artifact)
+    if made:
+        _write(folder / STAMP, json.dumps(stamp, indent=2, sort_keys=True).encode())
+    return made
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--output", type=Path, default=EXAMPLES, help="folder of the example folders")
+    for artifact in make_artifacts(parser.parse_args().output):
+        print(f"Made {artifact}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""Packaging of datarobot-drum: the one place that names its dependencies and their ranges."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+SOURCES = ROOT / "custom_model_runner"
+
+
+def read_version() -> str:
+    """The version, read as text: importing the package would need its dependencies."""
+    text = (SOURCES / "datarobot_drum" / "version.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__ = "([^"]+)"$', text, flags=re.MULTILINE)
+    if found is None:
+        raise RuntimeError('version.py has no line of the form __version__ = "1.2.3".')
+    return found.group(1)
+
+
+CORE = [
+    "anyio>=4.4,<5",
+    "fastapi>=0.133,<1",
+    "flask>=3.0,<4",
+    "gunicorn>=23,<28",
+    "httptools>=0.6.4,<1",
+    "httpx>=0.27,<1",
+    "numpy>=1.26,<3",
+    "opentelemetry-api>=1.27,<2",
+    "orjson>=3.10.7,<4",
+    "pandas>=2.2.3,<4",
+    "psutil>=6,<8",
+    "python-multipart>=0.0.18,<1",
+    "PyYAML>=6.0.1,<7",
+    "starlette>=1.0,<2",
+    "uvicorn>=0.37,<1",
+    "uvloop>=0.21,<1; sys_platform != 'win32'",
+    "werkzeug>=3.0.6,<4",
+]
+
+SCIKIT_LEARN = [
+    "joblib>=1.4,<2",
+    "scikit-learn>=1.5,<2",
+    "scipy>=1.13,<2",
+]
+
+GEVENT = ["gevent>=24.10,<27"]
+
+TEST = [
+    *SCIKIT_LEARN,
+    "coverage>=7.10,<8",
+    "hypothesis>=6.112,<7",
+    "pytest>=9,<10",
+    "pytest-asyncio>=1.3,<2",
+]
+
+DEV = [
+    *TEST,
+    "mypy>=2,<3",
+    # One minor version: the next one may format differently, and `make check` compares.
+    "ruff>=0.17,<0.18",
+    "types-PyYAML>=6.0.12,<7",
+]
+
+setup(
+    name="datarobot-drum",
+    version=read_version(),
+    description="Serves a folder of model code over HTTP on Flask, gunicorn or FastAPI.",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    python_requires=">=3.10",
+    package_dir={"": "custom_model_runner"},
+    packages=find_packages("custom_model_runner"),
+    package_data={"datarobot_drum": ["py.typed"]},
+    install_requires=CORE,
+    extras_require={"scikit-learn": SCIKIT_LEARN, "gevent": GEVENT, "test": TEST, "dev": DEV},
+    entry_points={"console_scripts": ["drum = datarobot_drum.drum.main:main"]},
+    zip_safe=False,
+)

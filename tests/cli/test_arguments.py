@@ -1,0 +1,199 @@
+"""The command line and the variables that stand for it."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datarobot_drum import __version__
+from datarobot_drum.drum.arguments import arguments_of
+from datarobot_drum.drum.cli import Arguments, parse_arguments
+from datarobot_drum.drum.exceptions import UsageError
+from datarobot_drum.drum.server_parameters import SERVER_PARAMETER_NAMES
+
+pytestmark = pytest.mark.usefixtures("clean_environment")
+
+_TEXTS = st.none() | st.text()
+
+
+def _fails(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    with pytest.raises(SystemExit) as caught:
+        parse_arguments(argv)
+    assert caught.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_nothing_given_is_nothing() -> None:
+    assert parse_arguments(["server"]) == Arguments()
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        (["--code-dir", "model"], "code_dir", "model"),
+        (["-cd", "model"], "code_dir", "model"),
+        (["--code-dir=model"], "code_dir", "model"),
+        (["--target-type", "binary"], "target_type", "binary"),
+        (["--target-type", "Binary"], "target_type", "binary"),
+        (["--address", "localhost:80"], "address", "localhost:80"),
+        (["--positive-class-label", "yes please"], "positive_class_label", "yes please"),
+        (["--negative-class-label", "-1"], "negative_class_label", "-1"),
+        (["--class-labels", "a", "b c", "1"], "class_labels", ("a", "b c", "1")),
+        (["--class-labels", "a b c"], "class_labels", ("a", "b", "c")),
+        (["--class-labels-file", "labels.txt"], "class_labels_file", "labels.txt"),
+        (["--language", "r"], "language", "r"),
+        (["--runtime-params-file", "p.yaml"], "runtime_params_file", "p.yaml"),
+        (["--verbose"], "verbose", True),
+        (["--logging-level", "WARNING"], "logging_level", "warning"),
+        (["--show-perf"], "show_perf", True),
+        (["--show-stacktrace"], "show_stacktrace", True),
+        (["--with-error-server"], "with_error_server", True),
+        (["--max-workers", "3"], "max_workers", 3),
+        (["--production"], "production", True),
+        (["--monitor-embedded"], "monitor_embedded", True),
+        (["--webserver", "http://host"], "webserver", "http://host"),
+        (["--api-token", "t0ken"], "api_token", "t0ken"),
+        (["--deployment-id", "65"], "deployment_id", "65"),
+        (["--model-id", "66"], "model_id", "66"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_each_flag_is_read(words: list[str], name: str, value: Any) -> None:
+    assert parse_arguments(["server", *words]) == Arguments(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "name", "value"),
+    [
+        ("CODE_DIR", "model", "code_dir", "model"),
+        ("TARGET_TYPE", "regression", "target_type", "regression"),
+        ("ADDRESS", ":8080", "address", ":8080"),
+        ("CLASS_LABELS", " a  b ", "class_labels", ("a", "b")),
+        ("POSITIVE_CLASS_LABEL", "two words", "positive_class_label", "two words"),
+        ("MAX_WORKERS", "4", "max_workers", 4),
+        ("LANGUAGE", "python", "language", "python"),
+        ("RUNTIME_PARAMS_FILE", "p.yaml", "runtime_params_file", "p.yaml"),
+        ("PRODUCTION", "1", "production", True),
+        ("WITH_ERROR_SERVER", "anything", "with_error_server", True),
+        ("MLOPS_REPORTING_FROM_UNSTRUCTURED_MODELS", "true", "monitor_embedded", True),
+        ("EXTERNAL_WEB_SERVER_URL", "http://host", "webserver", "http://host"),
+        ("API_TOKEN", "t0ken", "api_token", "t0ken"),
+    ],
+)
+def test_a_variable_stands_for_its_flag(
+    monkeypatch: pytest.MonkeyPatch, variable: str, text: str, name: str, value: Any
+) -> None:
+    monkeypatch.setenv(variable, text)
+    assert parse_arguments(["server"]) == Arguments(**{name: value})
+
+
+@pytest.mark.parametrize("text", ["", "  ", "0", "false", "No", "OFF"])
+def test_a_switch_is_off_by_a_variable_that_says_so(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("WITH_ERROR_SERVER", text)
+    assert not parse_arguments(["server"]).with_error_server
+
+
+def test_the_flag_wins_over_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADDRESS", "other:1")
+    monkeypatch.setenv("MAX_WORKERS", "not even a number")
+    arguments = parse_arguments(["server", "--address", "host:80", "--max-workers", "2"])
+    assert (arguments.address, arguments.max_workers) == ("host:80", 2)
+
+
+def test_labels_on_the_command_line_replace_both_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLASS_LABELS_FILE", "labels.txt")
+    arguments = parse_arguments(["server", "--class-labels", "a", "b"])
+    assert (arguments.class_labels, arguments.class_labels_file) == (("a", "b"), None)
+
+
+def test_the_language_of_the_users_messages_is_not_that_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANGUAGE", "de_CH:de")
+    assert parse_arguments(["server"]).language is None
+
+
+def test_variables_that_no_argument_knows_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TARGET", "x")
+    monkeypatch.setenv("INPUT", "y")
+    assert parse_arguments(["server"]) == Arguments()
+
+
+@pytest.mark.parametrize(
+    ("argv", "complaint"),
+    [
+        ([], "arguments are required: COMMAND"),
+        (["serve"], "invalid choice: 'serve'"),
+        (["server", "--input", "x"], "unrecognized arguments: --input x"),
+        (["server", "--target", "x"], "unrecognized arguments: --target x"),
+        (["server", "--target-type", "clustering"], "--target-type: must be one of binary, "),
+        (["server", "--max-workers", "many"], "--max-workers: must be a number"),
+        (["server", "--max-workers", "1.5"], "--max-workers: must be a whole number"),
+        (["server", "--logging-level", "loud"], "--logging-level: must be one of debug, info, "),
+        (["server", "--language", "cobol"], "--language: must be one of python, r, java"),
+        (["server", "--address"], "--address: expected one argument"),
+    ],
+)
+def test_a_usage_error_is_one_sentence_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str], argv: list[str], complaint: str
+) -> None:
+    message = _fails(capsys, *argv)
+    assert complaint in message
+    assert message.startswith("drum")
+    assert message.count("\n") == 1
+
+
+def test_a_wrong_variable_is_a_usage_error_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TARGET_TYPE", "clustering")
+    assert "drum: error: The variable TARGET_TYPE must be one of binary" in _fails(capsys, "server")
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse_arguments(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"drum {__version__}\n"
+
+
+def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse_arguments(["--help"])
+    assert caught.value.code == 0
+    assert "server" in capsys.readouterr().out
+
+
+def test_help_of_server_names_every_flag_variable_and_parameter(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_arguments(["server", "--help"])
+    text = capsys.readouterr().out
+    rows = [row for _, row in arguments_of("server")]
+    assert not [row.flag for row in rows if row.flag not in text]
+    assert not [row.environment for row in rows if f"[{row.environment}]" not in text]
+    assert not [name for name in SERVER_PARAMETER_NAMES if name not in text]
+
+
+def test_the_token_does_not_show_in_the_representation() -> None:
+    assert "t0ken" not in repr(parse_arguments(["server", "--api-token", "t0ken"]))
+
+
+@given(code_dir=_TEXTS, api_token=_TEXTS, class_labels=st.none() | st.lists(st.text()).map(tuple))
+def test_arguments_survive_the_way_to_a_worker(**values: Any) -> None:
+    arguments = Arguments(**values, verbose=True, max_workers=3)
+    assert Arguments.from_json(arguments.to_json()) == arguments
+
+
+@pytest.mark.parametrize("text", ["", "x", "[]", "5", '{"unknown": 1}', '{"class_labels": 5}'])
+def test_other_text_is_no_arguments(text: str) -> None:
+    with pytest.raises(UsageError, match="DRUM_ARGUMENTS"):
+        Arguments.from_json(text)
+
+
+@pytest.mark.process
+def test_the_command_line_loads_nothing_heavy() -> None:
+    heavy = {"yaml", "pandas", "numpy", "sklearn", "fastapi", "flask", "uvicorn", "gunicorn", "asyncio"}
+    code = f"import sys, datarobot_drum.drum.cli\nprint(sorted({heavy!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,36 @@
+"""What the installed distribution says of itself."""
+
+import re
+from importlib.metadata import distribution
+
+import pytest
+
+from datarobot_drum import __version__
+
+INSTALLED = distribution("datarobot-drum")
+REQUIREMENTS = INSTALLED.requires or []
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS)
+def test_every_requirement_has_a_range_with_two_ends(requirement: str) -> None:
+    assert re.search(r">=\d", requirement)
+    assert re.search(r"<\d", requirement)
+
+
+@pytest.mark.parametrize("name", ["scikit-learn", "scipy", "joblib", "gevent", "psutil", "torch"])
+def test_the_core_does_without(name: str) -> None:
+    core = [requirement for requirement in REQUIREMENTS if "extra ==" not in requirement]
+    assert not [requirement for requirement in core if re.match(rf"{name}\b", requirement, re.IGNORECASE)]
+
+
+def test_the_extras_are_those_that_messages_name() -> None:
+    assert set(INSTALLED.metadata.get_all("Provides-Extra", [])) == {"scikit-learn", "gevent", "test", "dev"}
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert INSTALLED.version == __version__
+
+
+def test_drum_is_a_command() -> None:
+    (command,) = INSTALLED.entry_points.select(group="console_scripts")
+    assert (command.name, command.value) == ("drum", "datarobot_drum.drum.main:main")

@@ -1,0 +1,87 @@
+"""What ``make`` would do, without installing anything."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MAKE_VARIABLES = {
+    "MAKEFLAGS",
+    "MFLAGS",
+    "MAKEOVERRIDES",
+    "MAKELEVEL",
+    "VENV",
+    "PYTHON",
+    "SERVER",
+    "MODEL",
+    "PORT",
+}
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A run from the root, free of the variables of the run that these tests may be part of."""
+    environment = {name: value for name, value in os.environ.items() if name not in MAKE_VARIABLES | {"ADDRESS"}}
+    return subprocess.run(["make", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def make_python(folder: Path, script: str) -> Path:
+    path = folder / "python3"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_help_lists_every_target() -> None:
+    declared = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert declared
+    listed = {line.split()[0] for line in make().stdout.split("\n\n")[0].splitlines()}
+    assert listed == set(declared[1].split())
+
+
+def test_an_old_python_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    old = make_python(tmp_path, "exit 1")
+    done = make("install", f"VENV={tmp_path}/venv", f"PYTHON={old}")
+    assert done.returncode == 2
+    assert f"Python 3.10 or newer is needed and was not found as {old}." in done.stderr
+    assert "make PYTHON=" in done.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_a_python_without_venv_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    half = f'case "$1" in -m) mkdir -p {tmp_path}/venv; touch {tmp_path}/venv/pyvenv.cfg; exit 1;; esac'
+    done = make("install", f"VENV={tmp_path}/venv", f"PYTHON={make_python(tmp_path, half)}")
+    assert done.returncode == 2
+    assert "python3-venv" in done.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_a_folder_that_is_no_environment_is_never_removed(tmp_path: Path) -> None:
+    (tmp_path / "precious").touch()
+    make("install", f"VENV={tmp_path}", f"PYTHON={make_python(tmp_path, '[ $1 != -m ]')}")
+    assert (tmp_path / "precious").exists()
+
+
+@pytest.mark.parametrize(
+    ("variables", "curl"),
+    [
+        ([], "@examples/regression_diabetes/sample.csv http://127.0.0.1:8080/predict/"),
+        (
+            ["MODEL=examples/multiclass_wine/", "PORT=9000"],
+            "@examples/multiclass_wine/sample.csv http://127.0.0.1:9000/predict/",
+        ),
+        (["ADDRESS=0.0.0.0:9000"], "http://127.0.0.1:9000/predict/"),
+        (["ADDRESS=:9000"], "http://127.0.0.1:9000/predict/"),
+        (["ADDRESS=[::1]:9000"], "http://[::1]:9000/predict/"),
+    ],
+    ids=["defaults", "model and port", "every interface", "port alone", "IPv6"],
+)
+def test_serve_prints_a_curl_that_fits(tmp_path: Path, variables: list[str], curl: str) -> None:
+    assert curl in make("-n", "serve", f"VENV={tmp_path}/venv", *variables).stdout
+
+
+def test_serve_hands_the_server_type_over(tmp_path: Path) -> None:
+    recipe = make("-n", "serve", f"VENV={tmp_path}/venv", "SERVER=gunicorn").stdout
+    assert 'DRUM_SERVER_TYPE="gunicorn" exec' in recipe

@@ -1,0 +1,173 @@
+"""Real servers for tests: processes that are started, waited for, asked over HTTP and stopped."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import httpx
+import psutil
+
+from datarobot_drum.drum.arguments import arguments_of
+
+START_TIMEOUT = 60.0
+STOP_TIMEOUT = 30.0
+
+_FOREIGN_PREFIXES = ("DRUM_", "MLOPS_", "UVICORN_", "GUNICORN_")
+_FOREIGN_NAMES = ("CUSTOM_MODEL_WORKERS", "URL_PREFIX", "TARGET_NAME", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS")
+
+
+class RunningServer:
+    """A server process in a process group of its own; a context manager that starts it and stops it cleanly.
+
+    Args:
+        arguments: what follows ``drum server`` on the command line; ``--address`` is added.
+        log: file that receives standard output and standard error.
+        environment: variables on top of the machine's own, which are rid of everything that means something to drum.
+        command: another program instead of ``drum server``; every ``{port}`` in its words is replaced.
+        ready: path below ``prefix`` that answers 200 once the server is up; None to start without waiting.
+        prefix: the ``URL_PREFIX`` that the environment sets.
+    """
+
+    def __init__(
+        self,
+        *arguments: str | Path,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        command: Sequence[str] | None = None,
+        ready: str | None = "/readyz",
+        prefix: str = "",
+    ) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}{prefix}"
+        self.client = httpx.Client(base_url=self.url, timeout=60.0, trust_env=False)
+        self._log = log
+        self._ready = ready
+        self._environment = {**clean_environment(), **(environment or {})}
+        drum = [sys.executable, "-m", "datarobot_drum", "server", "--address", f"127.0.0.1:{self.port}"]
+        self._command = [word.replace("{port}", str(self.port)) for word in command or ()] or drum
+        self._command += [str(argument) for argument in arguments]
+        self.process: subprocess.Popen[bytes]
+
+    def start(self) -> "RunningServer":
+        """Start the process and, unless told not to, wait until it is ready."""
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                start_new_session=True,
+            )
+        if self._ready is not None:
+            self.wait_ready(self._ready)
+        return self
+
+    def wait_ready(self, path: str = "/readyz") -> None:
+        """Wait until ``path`` answers 200; fails with the log if the process ends or time runs out."""
+        self.wait_until(lambda: self.status(path) == 200, f"200 from {path}")
+
+    def wait_until(self, happened: Callable[[], bool], what: str, timeout: float = START_TIMEOUT) -> None:
+        """Wait, bounded, for something that the running server does."""
+        deadline = time.monotonic() + timeout
+        while not happened():
+            assert self.process.poll() is None, f"ended with {self.process.returncode}, no {what}:\n{self.log()}"
+            assert time.monotonic() < deadline, f"no {what}:\n{self.log()}"
+            time.sleep(0.02)
+
+    def status(self, path: str) -> int | None:
+        """The status of a GET; None while nothing listens. Uses a connection of its own."""
+        try:
+            return httpx.get(self.url + path, timeout=10.0, trust_env=False).status_code
+        except httpx.TransportError:
+            return None
+
+    def log(self) -> str:
+        """Everything that the process and its children have written so far."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def send_signal(self, number: signal.Signals, *, to_group: bool = False) -> None:
+        """Signal the process that was started, or its whole group as a terminal does."""
+        if to_group:
+            os.killpg(self.process.pid, number)
+        else:
+            self.process.send_signal(number)
+
+    def wait(self, timeout: float = STOP_TIMEOUT) -> int:
+        """The exit code, once the process and everything that it started have ended."""
+        exit_code = self.process.wait(timeout)
+        deadline = time.monotonic() + timeout
+        while self.group_is_alive():
+            assert time.monotonic() < deadline, f"processes were left behind:\n{self.log()}"
+            time.sleep(0.02)
+        return exit_code
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Stop as an operator does, and make sure that the end was clean."""
+        self.client.close()
+        if self.process.poll() is None:
+            self.send_signal(number)
+        exit_code = self.wait()
+        assert exit_code == 0, f"exit code {exit_code}:\n{self.log()}"
+
+    def kill(self) -> None:
+        """End whatever is left; for tests that have failed or that killed a part themselves."""
+        self.client.close()
+        if self.group_is_alive():
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(STOP_TIMEOUT)
+
+    def group_is_alive(self) -> bool:
+        """Whether any process of the group still runs; one that has ended and waits to be reaped does not."""
+        try:
+            os.killpg(self.process.pid, 0)
+        except ProcessLookupError:
+            return False
+        return any(_runs_in_group(process, self.process.pid) for process in psutil.process_iter())
+
+    def __enter__(self) -> "RunningServer":
+        try:
+            return self.start()
+        except BaseException:
+            self.kill()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None and self.process.poll() is None:
+                self.stop()
+        finally:
+            self.kill()
+
+
+def _runs_in_group(process: psutil.Process, group: int) -> bool:
+    try:
+        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False
+
+
+def free_port() -> int:
+    """A TCP port of the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def clean_environment() -> dict[str, str]:
+    """The machine's environment without any variable that an argument or a parameter would be read from."""
+    foreign = {row.environment for _, row in arguments_of("server")}.union(_FOREIGN_NAMES)
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in foreign and not name.startswith(_FOREIGN_PREFIXES)
+    }

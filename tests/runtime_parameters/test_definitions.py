@@ -1,0 +1,127 @@
+from typing import Any
+
+import pytest
+
+from datarobot_drum.drum.exceptions import RuntimeParameterError
+from datarobot_drum.runtime_parameters.definitions import Definition, ParameterType, parse_definitions
+
+
+def _definition(type_: str, **details: Any) -> Definition:
+    (definition,) = parse_definitions([{"fieldName": "LIMIT", "type": type_, **details}])
+    return definition
+
+
+def test_a_definition_needs_a_name_and_a_type_only() -> None:
+    assert _definition("numeric") == Definition("LIMIT", ParameterType.NUMERIC)
+
+
+def test_all_details_are_read() -> None:
+    definition = _definition("numeric", defaultValue=2, minValue=1, maxValue=3.5, allowEmpty=False, description="x")
+    assert definition == Definition("LIMIT", ParameterType.NUMERIC, 2, 1, 3.5, allow_empty=False)
+
+
+def test_no_definitions_are_none() -> None:
+    assert parse_definitions(None) == ()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param({"type": "badtype"}, id="unknown type"),
+        pytest.param({}, id="no type"),
+        pytest.param({"type": ["string"]}, id="type is a list"),
+        pytest.param({"type": "numeric", "minValue": 5, "maxValue": 1}, id="limits crossed"),
+        pytest.param({"type": "numeric", "minValue": "1"}, id="limit is text"),
+        pytest.param({"type": "string", "maxValue": 1}, id="limit of a text"),
+        pytest.param({"type": "string", "credentialType": "s3"}, id="credentialType of a text"),
+        pytest.param({"type": "string", "allowEmpty": "no"}, id="allowEmpty is text"),
+        pytest.param({"type": "boolean", "defaultValue": "true"}, id="default of another type"),
+        pytest.param({"type": "numeric", "defaultValue": 5, "maxValue": 4}, id="default out of range"),
+        pytest.param({"type": "credential", "defaultValue": 5}, id="credential default is a number"),
+    ],
+)
+def test_a_wrong_definition_is_named(entry: dict[str, Any]) -> None:
+    with pytest.raises(RuntimeParameterError, match=r"^Runtime parameter LIMIT .*\.$"):
+        parse_definitions([{"fieldName": "LIMIT", **entry}])
+
+
+@pytest.mark.parametrize("entries", ["text", {"a": 1}, 5], ids=["text", "mapping", "number"])
+def test_definitions_must_be_a_list(entries: Any) -> None:
+    with pytest.raises(RuntimeParameterError, match="must be a list"):
+        parse_definitions(entries)
+
+
+@pytest.mark.parametrize("entry", [None, "LIMIT", {"type": "string"}, {"fieldName": True}, {"fieldName": ""}])
+def test_an_entry_without_a_name_is_told_by_its_position(entry: Any) -> None:
+    with pytest.raises(RuntimeParameterError, match="Entry 2 of runtimeParameterDefinitions"):
+        parse_definitions([{"fieldName": "LIMIT", "type": "string"}, entry])
+
+
+def test_a_name_defined_twice_is_refused() -> None:
+    with pytest.raises(RuntimeParameterError, match="LIMIT is defined twice"):
+        parse_definitions([{"fieldName": "LIMIT", "type": "string"}, {"fieldName": "LIMIT", "type": "boolean"}])
+
+
+def test_names_that_differ_in_case_are_two() -> None:
+    entries = [{"fieldName": "LIMIT", "type": "string"}, {"fieldName": "limit", "type": "string"}]
+    assert [definition.name for definition in parse_definitions(entries)] == ["LIMIT", "limit"]
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        ("string", ""),
+        ("string", "text"),
+        ("boolean", True),
+        ("numeric", 0),
+        ("numeric", 1.5),
+        ("credential", {"credentialType": "api_token", "apiToken": "x"}),
+        ("deployment", "65f0"),
+    ],
+)
+def test_a_fitting_value_passes_unchanged(type_: str, value: Any) -> None:
+    checked = _definition(type_).check(value)
+    assert checked == value
+    assert type(checked) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        ("string", 5),
+        ("boolean", "true"),
+        ("boolean", 1),
+        ("numeric", "5"),
+        ("numeric", True),
+        ("numeric", float("nan")),
+        ("numeric", float("inf")),
+        ("credential", "s3cret"),
+        ("credential", {"apiToken": "s3cret"}),
+        ("deployment", 65),
+    ],
+)
+def test_a_value_of_another_type_is_refused_without_being_shown(type_: str, value: Any) -> None:
+    with pytest.raises(RuntimeParameterError, match=r"^Runtime parameter LIMIT must be ") as caught:
+        _definition(type_).check(value)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("value", "word"), [(0.99, "below"), (11, "above")])
+def test_a_number_out_of_range_is_refused(value: float, word: str) -> None:
+    with pytest.raises(RuntimeParameterError, match=f"LIMIT is {value}, {word} its"):
+        _definition("numeric", minValue=1, maxValue=10).check(value)
+
+
+@pytest.mark.parametrize("value", [1, 10, 5.5], ids=["lowest", "highest", "between"])
+def test_the_limits_themselves_are_allowed(value: float) -> None:
+    assert _definition("numeric", minValue=1, maxValue=10).check(value) == value
+
+
+def test_a_credential_of_another_kind_is_refused() -> None:
+    definition = _definition("credential", credentialType="s3")
+    with pytest.raises(RuntimeParameterError, match="has the credentialType 'gcp', defined is 's3'"):
+        definition.check({"credentialType": "gcp"})
+
+
+def test_the_id_of_a_stored_credential_is_no_value() -> None:
+    assert _definition("credential", defaultValue="65f0aa").default is None

@@ -1,0 +1,167 @@
+"""CSV payloads: what becomes a table, and what is refused with a reason."""
+
+import csv
+import io
+import threading
+from tempfile import SpooledTemporaryFile
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload, read_table
+
+
+def read(content: bytes, charset: str = "utf-8") -> pd.DataFrame:
+    return read_table(StructuredPayload(io.BytesIO(content), PayloadFormat.CSV, charset))
+
+
+@pytest.mark.parametrize(
+    ("content", "columns", "rows"),
+    [
+        pytest.param(b"a,b\n1,2\n", ["a", "b"], [[1, 2]], id="plain"),
+        pytest.param(b"a,b\n1,2", ["a", "b"], [[1, 2]], id="no newline at the end"),
+        pytest.param(b"a,b\r\n1,2\r\n", ["a", "b"], [[1, 2]], id="CRLF"),
+        pytest.param(b"a,b\r1,2\r", ["a", "b"], [[1, 2]], id="CR"),
+        pytest.param(b'\xef\xbb\xbf"a,b",c\n1,2\n', ["a,b", "c"], [[1, 2]], id="BOM before a quote"),
+        pytest.param(b'a,b\n"x\ny","say ""hi"""\n', ["a", "b"], [["x\ny", 'say "hi"']], id="quotes"),
+        pytest.param(b'"a\nb",c\n1,2\n', ["a\nb", "c"], [[1, 2]], id="newline in a name"),
+        pytest.param(b"a,a,a\n1,2,3\n", ["a", "a.1", "a.2"], [[1, 2, 3]], id="duplicate names"),
+        pytest.param("größe,名前\n1,ß\n".encode(), ["größe", "名前"], [[1, "ß"]], id="unicode"),
+        pytest.param(b"a\n1\n2\n", ["a"], [[1], [2]], id="one column"),
+        pytest.param(b",\n1,2\n", ["Unnamed: 0", "Unnamed: 1"], [[1, 2]], id="no names"),
+        pytest.param(b"a\n99999999999999999999\n", ["a"], [[99999999999999999999]], id="more than 64 bits"),
+    ],
+)
+def test_a_table_is_read(content: bytes, columns: list[str], rows: list[list[object]]) -> None:
+    frame = read(content)
+    assert list(frame.columns) == columns
+    assert frame.to_numpy().tolist() == rows
+
+
+@pytest.mark.parametrize("charset", ["latin-1", "ISO-8859-1", "cp1252", "utf-16", "UTF8", "utf-8-sig", "shift_jis"])
+def test_the_charset_is_honoured(charset: str) -> None:
+    text = "名\nテ\n" if charset == "shift_jis" else "é\nü\n"
+    frame = read(text.encode(charset), charset)
+    assert [*frame.columns, *frame.iloc[:, 0]] == text.split()
+
+
+def test_missing_values_follow_pandas() -> None:
+    frame = read(b"a,b,c\n,NA,nan\n1\n")
+    assert frame.isna().to_numpy().tolist() == [[True, True, True], [False, True, True]]
+
+
+def test_numbers_are_read_to_the_last_bit() -> None:
+    numbers = np.random.default_rng(0).uniform(size=1000) * 10.0 ** np.random.default_rng(1).integers(-200, 200, 1000)
+    frame = read(pd.DataFrame({"a": numbers}).to_csv(index=False).encode())
+    assert frame["a"].to_numpy().tobytes() == numbers.tobytes()
+
+
+def test_five_thousand_columns_are_read() -> None:
+    header = ",".join(f"column {i}" for i in range(5000))
+    assert read(f"{header}\n{'1,' * 4999}1\n".encode()).shape == (1, 5000)
+
+
+def test_mixed_types_far_apart_are_read_without_a_warning() -> None:
+    assert len(read(b"a\n" + b"1\n" * 300_000 + b"x\n")) == 300_001
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        pytest.param(b"", "empty", id="nothing"),
+        pytest.param(b"\n \n\n", "empty", id="blank lines"),
+        pytest.param(b"a,b\n", "no data rows", id="header only"),
+        pytest.param(b"a,b\n\n\n", "no data rows", id="header and blank lines"),
+        pytest.param(b"a\n\xff\n", "not utf-8 text", id="undecodable"),
+        pytest.param(b"a\n\xc3", "not utf-8 text", id="cut in a character"),
+        pytest.param(b"a\n1\x002\n", "NUL", id="NUL"),
+        pytest.param(b'a\n"1\n2\n', "EOF inside string", id="open quote"),
+        pytest.param(b"a,b\n1,2\n3,4,5\n", "Expected 2 fields in line 3, saw 3", id="a long row"),
+        pytest.param(b"a,b\n1,2,3\n", "Expected 2 fields in line 2, saw 3", id="a long first row"),
+        pytest.param(b"a,b\n0,1,2\n1,3,4\n", "saw 3", id="long rows that count from zero"),
+        pytest.param(b"a,b\n\n0,1,2", "saw 3", id="a long row after a blank line"),
+        pytest.param(b'"a\n,",b\r\n0,1,2\r\n', "saw 3", id="a long row after a quoted header"),
+        pytest.param(b"a,b\r0,1,2\r", "saw 3", id="a long row after CR"),
+        pytest.param(b"a,b\n1,2,\n3,4,\n", "saw 3", id="a comma after each row"),
+        pytest.param(b"a\n" + b"0," + b"x" * 300_000 + b"\n", "saw 2", id="a long row beyond the first piece"),
+    ],
+)
+def test_what_is_no_table_is_refused_with_the_reason(content: bytes, reason: str) -> None:
+    with pytest.raises(UnprocessableInput, match=reason):
+        read(content)
+
+
+@pytest.mark.parametrize(
+    "charset",
+    ["nope", "hex", "rot13", "base64", "zip", "idna", "punycode", "utf-7", "utf_7", "unicode_escape", "undefined"]
+    + ["", "no\0pe", "\ud800", "../x", "x" * 10_000, "ümläut"],
+)
+def test_an_unknown_charset_is_refused_and_named(charset: str) -> None:
+    with pytest.raises(UnprocessableInput, match="charset") as refused:
+        read(b"a\n1\n", charset)
+    assert len(refused.value.message) < 400
+
+
+@given(content=st.binary(max_size=300), charset=st.sampled_from(["utf-8", "latin-1", "utf-16", "ascii"]))
+@settings(max_examples=500, deadline=None)
+def test_any_bytes_give_a_table_or_a_refusal(content: bytes, charset: str) -> None:
+    try:
+        assert len(read(content, charset)) > 0
+    except UnprocessableInput as refused:
+        assert refused.message
+
+
+@given(content=st.text(alphabet=',"\r\n \t0a.\0-é', max_size=60))
+@settings(max_examples=1000, deadline=None)
+def test_any_punctuation_gives_a_table_or_a_refusal(content: str) -> None:
+    try:
+        frame = read(content.encode())
+    except UnprocessableInput:
+        return
+    assert isinstance(frame.index, pd.RangeIndex)
+
+
+@given(rows=st.lists(st.lists(st.sampled_from(["0", "1", "x", "a b", 'q"', "c,d", "e\nf"]), max_size=4), max_size=4))
+@settings(max_examples=500, deadline=None)
+def test_no_field_is_ever_lost(rows: list[list[str]]) -> None:
+    """Against Python's own csv module: a table has every field, or there is none."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([["h1", "h2"], *rows])
+    filled = [row for row in rows if row]
+    try:
+        frame = read(text.getvalue().encode())
+    except UnprocessableInput:
+        assert not filled or max(len(row) for row in filled) > 2
+        return
+    assert [[str(cell) for cell in row if not pd.isna(cell)] for row in frame.astype(object).to_numpy()] == [
+        [cell if cell not in "01" else _as_read(frame, place, cell) for place, cell in enumerate(row)] for row in filled
+    ]
+
+
+def _as_read(frame: pd.DataFrame, place: int, cell: str) -> str:
+    return f"{cell}.0" if frame.dtypes.iloc[place] == "float64" else cell
+
+
+@pytest.mark.parametrize("max_size", [10, 10**6], ids=["on disk", "in memory"])
+def test_a_spooled_file_is_read_from_its_start_and_stays_open(max_size: int) -> None:
+    with SpooledTemporaryFile(max_size=max_size) as file:
+        file.write(b"a,b\n" + b"1,2\n" * 1000)
+        payload = StructuredPayload(file, PayloadFormat.CSV)
+        assert len(read_table(payload)) == 1000
+        assert len(read_table(payload)) == 1000
+        assert len(payload.read_bytes()) == 4004
+
+
+def test_threads_read_side_by_side() -> None:
+    sizes: list[int] = []
+    content = b"a,b\n" + b"1,x\n" * 20_000
+    threads = [threading.Thread(target=lambda: sizes.append(len(read(content)))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sizes == [20_000] * 8

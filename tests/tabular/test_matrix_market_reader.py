@@ -1,0 +1,163 @@
+"""Matrix Market payloads; SciPy's writer is the reference for what is well formed."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.io
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload, matrix_market_reader, read_matrix, read_table
+
+
+def payload(content: bytes) -> StructuredPayload:
+    return StructuredPayload(io.BytesIO(content), PayloadFormat.MTX)
+
+
+def read(body: str) -> pd.DataFrame:
+    return read_table(payload(f"%%MatrixMarket matrix {body}".encode()))
+
+
+def written(matrix: Any, **options: Any) -> bytes:
+    file = io.BytesIO()
+    scipy.io.mmwrite(file, matrix, **options)
+    return file.getvalue()
+
+
+RANDOM = sparse.random(40, 7, density=0.2, random_state=0)
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        pytest.param(RANDOM, id="coordinate"),
+        pytest.param(RANDOM.toarray(), id="array"),
+        pytest.param((RANDOM * 100).astype("int64"), id="integer"),
+        pytest.param(np.array([[1.0, 2.0], [2.0, np.inf]]), id="symmetric array"),
+        pytest.param(sparse.coo_matrix([[0, 3.0], [-3.0, 0]]), id="skew-symmetric"),
+        pytest.param(sparse.coo_matrix((3, 4)), id="all zero"),
+    ],
+)
+def test_what_scipy_wrote_is_read(matrix: Any) -> None:
+    frame = read_table(payload(written(matrix, precision=17)))
+    wanted = matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
+    assert np.array_equal(frame.to_numpy(), wanted)
+    assert all(isinstance(dtype, pd.SparseDtype) for dtype in frame.dtypes)
+
+
+def test_columns_are_numbered_from_zero() -> None:
+    assert list(read("coordinate real general\n1 3 0\n").columns) == [0, 1, 2]
+
+
+def test_a_matrix_costs_nothing_per_column() -> None:
+    matrix = read_matrix(payload(b"%%MatrixMarket matrix coordinate real general\n2 1000000 1\n2 1000000 4.5\n"))
+    assert sparse.issparse(matrix)
+    assert matrix.format == "csr"
+    assert matrix.shape == (2, 1_000_000)
+    assert matrix[1, 999_999] == 4.5
+
+
+@pytest.mark.parametrize(
+    ("body", "rows"),
+    [
+        pytest.param("coordinate pattern general\n2 2 1\n2 1", [[0, 0], [1, 0]], id="pattern"),
+        pytest.param("coordinate real general\n% one\n\n%two\n1 2 1\n\n 1\t2  5\r\n", [[0, 5]], id="comments, blanks"),
+        pytest.param("coordinate real general\n1 2 2\n1 1 2\n1 1 3\n", [[5, 0]], id="entries given twice"),
+        pytest.param("array real general\n2 2\n1\n2\n3\n4", [[1, 3], [2, 4]], id="array, by column"),
+        pytest.param("array real symmetric\n2 2\n1\n2\n3\n", [[1, 2], [2, 3]], id="symmetric array"),
+        pytest.param("array integer skew-symmetric\n2 2\n7\n", [[0, -7], [7, 0]], id="skew-symmetric array"),
+        pytest.param("COORDINATE Double General\n1 1 1\n1 1 1e2\n", [[100]], id="any case"),
+    ],
+)
+def test_a_matrix_is_read(body: str, rows: list[list[float]]) -> None:
+    assert read(body).to_numpy().tolist() == rows
+
+
+def test_nan_is_a_value() -> None:
+    assert np.isnan(read("coordinate real general\n1 1 1\n1 1 nan\n").to_numpy()).all()
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        pytest.param("coordinate complex general\n1 1 1\n1 1 1 1\n", "complex", id="complex"),
+        pytest.param("vector real general\n1 1\n", "neither", id="not a layout"),
+        pytest.param("coordinate real odd\n1 1 1\n1 1 1\n", "odd", id="unknown symmetry"),
+        pytest.param("coordinate real general\n", "size line", id="no size line"),
+        pytest.param("coordinate real general\n2 2\n", "size line", id="short size line"),
+        pytest.param("coordinate real general\n-2 3 1\n1 1 1\n", "size line", id="negative size"),
+        pytest.param(f"array real general\n{'9' * 5000} 1\n1\n", "size line", id="endless size"),
+        pytest.param("array real general\n0 3\n", "no data", id="no rows"),
+        pytest.param("coordinate real general\n3 0 0\n", "no data", id="no columns"),
+        pytest.param("coordinate real general\n10000001 1 0\n", "at most", id="too many rows"),
+        pytest.param("coordinate real general\n1 1000001 0\n", "at most", id="too many columns"),
+        pytest.param("array real general\n1000000 1000000\n1\n", "ends after", id="impossible array"),
+        pytest.param("coordinate real general\n9 9 99999999\n1 1 1\n", "ends after", id="impossible coordinates"),
+        pytest.param("coordinate real symmetric\n2 3 1\n1 1 1\n", "square", id="not square"),
+        pytest.param("coordinate real general\n2 3 1\n3 1 1\n", "row index", id="row outside"),
+        pytest.param("coordinate real general\n2 3 1\n1 0 1\n", "column index", id="column outside"),
+        pytest.param("coordinate real general\n2 3 2\n1 1 1\n     \n", "2 entries but holds 1", id="too few"),
+        pytest.param("array real general\n1 2\n1\n2\n3\n", "2 entries but holds 3", id="too many"),
+        pytest.param("coordinate real general\n2 3 0\n1 1 1\n", "0 entries but holds some", id="more than none"),
+        pytest.param("coordinate real general\n2 3 1\n1 1 x\n", "malformed", id="no number"),
+        pytest.param("coordinate real general\n2 3 2\n1 1 1\n1 2\n", "malformed", id="short line"),
+        pytest.param("coordinate pattern general\n2 3 1\n1 1 1\n", "malformed", id="long line"),
+        pytest.param("coordinate integer general\n2 3 1\n1 1 1.5\n", "malformed", id="fraction"),
+        pytest.param(f"coordinate integer general\n2 3 1\n1 1 {'9' * 30}\n", "malformed", id="more than 64 bits"),
+        pytest.param("coordinate real general\n2 3 1\n1 1 1\0\n", "NUL", id="NUL"),
+    ],
+)
+def test_what_is_no_matrix_is_refused_with_the_reason(body: str, reason: str) -> None:
+    with pytest.raises(UnprocessableInput, match=reason):
+        read(body)
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\xff\xfe\0\0"], ids=["empty", "csv", "binary"])
+def test_another_format_is_refused(content: bytes) -> None:
+    with pytest.raises(UnprocessableInput, match="no Matrix Market file"):
+        read_table(payload(content))
+
+
+def test_missing_scipy_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matrix_market_reader, "sparse", None)
+    with pytest.raises(UnprocessableInput, match=r"datarobot-drum\[scikit-learn\]"):
+        read("coordinate real general\n1 1 1\n1 1 1\n")
+
+
+@given(content=st.binary(max_size=200))
+@settings(deadline=None)
+def test_any_bytes_are_a_matrix_or_a_refusal(content: bytes) -> None:
+    with pytest.raises(UnprocessableInput):
+        read_table(payload(content))
+
+
+NUMBERS = st.sampled_from(["0", "1", "2", "3", "-1", "1.5", "nan", "1e999", "99999999999", "9223372036854775807", "+1", "a"])
+LINES = st.lists(NUMBERS, max_size=4).map(" ".join)
+
+
+@given(
+    banner=st.tuples(
+        st.sampled_from(["coordinate", "array"]),
+        st.sampled_from(["real", "integer", "pattern", "unsigned-integer", "double"]),
+        st.sampled_from(["general", "symmetric", "skew-symmetric", "hermitian"]),
+    ),
+    sizes=st.lists(st.sampled_from("0123"), min_size=2, max_size=3),
+    body=st.lists(LINES, max_size=6),
+    cut=st.integers(0, 3),
+)
+@settings(max_examples=1000, deadline=None)
+def test_any_body_is_a_matrix_or_a_refusal(
+    banner: tuple[str, str, str], sizes: list[str], body: list[str], cut: int
+) -> None:
+    text = "\n".join([f"%%MatrixMarket matrix {' '.join(banner)}", " ".join(sizes), *body, ""])
+    try:
+        frame = read_table(payload(text.encode()[: len(text) - cut]))
+    except UnprocessableInput as refused:
+        assert refused.message
+    else:
+        assert frame.shape == (int(sizes[0]), int(sizes[1]))
