@@ -32,6 +32,7 @@ class RunningServer:
         command: another program instead of ``drum server``; every ``{port}`` in its words is replaced.
         ready: path below ``prefix`` that answers 200 once the server is up; None to start without waiting.
         prefix: the ``URL_PREFIX`` that the environment sets.
+        folder: the working folder of the process.
     """
 
     def __init__(
@@ -42,12 +43,14 @@ class RunningServer:
         command: Sequence[str] | None = None,
         ready: str | None = "/readyz",
         prefix: str = "",
+        folder: Path | None = None,
     ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}{prefix}"
         self.client = httpx.Client(base_url=self.url, timeout=60.0, trust_env=False)
         self._log = log
         self._ready = ready
+        self._folder = folder
         self._environment = {**clean_environment(), **(environment or {})}
         drum = [sys.executable, "-m", "datarobot_drum", "server", "--address", f"127.0.0.1:{self.port}"]
         self._command = [word.replace("{port}", str(self.port)) for word in command or ()] or drum
@@ -63,6 +66,7 @@ class RunningServer:
                 stdout=log,
                 stderr=log,
                 env=self._environment,
+                cwd=self._folder,
                 start_new_session=True,
             )
         if self._ready is not None:

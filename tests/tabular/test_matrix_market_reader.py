@@ -88,6 +88,7 @@ def test_nan_is_a_value() -> None:
         pytest.param("coordinate complex general\n1 1 1\n1 1 1 1\n", "complex", id="complex"),
         pytest.param("vector real general\n1 1\n", "neither", id="not a layout"),
         pytest.param("coordinate real odd\n1 1 1\n1 1 1\n", "odd", id="unknown symmetry"),
+        pytest.param("array unsigned-integer skew-symmetric\n2 2\n1\n", "signed", id="unsigned skew-symmetric"),
         pytest.param("coordinate real general\n", "size line", id="no size line"),
         pytest.param("coordinate real general\n2 2\n", "size line", id="short size line"),
         pytest.param("coordinate real general\n-2 3 1\n1 1 1\n", "size line", id="negative size"),
@@ -136,7 +137,9 @@ def test_any_bytes_are_a_matrix_or_a_refusal(content: bytes) -> None:
         read_table(payload(content))
 
 
-NUMBERS = st.sampled_from(["0", "1", "2", "3", "-1", "1.5", "nan", "1e999", "99999999999", "9223372036854775807", "+1", "a"])
+NUMBERS = st.sampled_from(
+    ["0", "1", "2", "3", "-1", "1.5", "nan", "1e999", "99999999999", "9223372036854775807", "+1", "a"]
+)
 LINES = st.lists(NUMBERS, max_size=4).map(" ".join)
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,9 @@ class Terminal:
         self._master, self._slave = os.openpty()
         # The first terminal that the leader of a new session opens becomes its controlling terminal.
         opener = ["sh", "-c", 'name=$1; shift; exec <>"$name" >&0 2>&0 "$@"', "sh", os.ttyname(self._slave)]
-        self.process = subprocess.Popen([*opener, *command], start_new_session=True, stdin=subprocess.DEVNULL)
+        # A make that these tests may run under must not show in this one.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+        self.process = subprocess.Popen([*opener, *command], start_new_session=True, env=environment)
         self.output = ""
 
     def type(self, text: str) -> None:
@@ -58,16 +61,16 @@ class Terminal:
 def makefile(tmp_path: Path) -> Path:
     (tmp_path / "server.py").write_text(SERVER)
     path = tmp_path / "Makefile"
-    path.write_text(f"serve:\n\t@exec {sys.executable} {FOREGROUND} {sys.executable} {tmp_path}/server.py\n")
+    server = f'"{sys.executable}" "{tmp_path}/server.py"'
+    path.write_text(f'serve:\n\t@exec "{sys.executable}" "{FOREGROUND}" {server}\n')
     return path
 
 
 @pytest.fixture
 def terminal(makefile: Path) -> Iterator[Terminal]:
-    terminal = Terminal(["make", "-f", str(makefile), "serve"])
-    terminal.wait_for("is ready")
-    yield terminal
-    terminal.close()
+    with closing(Terminal(["make", "-f", str(makefile), "serve"])) as terminal:
+        terminal.wait_for("is ready")
+        yield terminal
 
 
 def test_ctrl_c_stops_the_command_and_make_succeeds(terminal: Terminal) -> None:
@@ -89,15 +92,13 @@ def test_a_terminated_command_lets_make_succeed(terminal: Terminal) -> None:
 
 
 def test_the_exit_code_is_that_of_the_command() -> None:
-    terminal = Terminal([sys.executable, str(FOREGROUND), "sh", "-c", "exit 3"])
-    assert terminal.process.wait(timeout=20) == 3
-    terminal.close()
+    with closing(Terminal([sys.executable, str(FOREGROUND), "sh", "-c", "exit 3"])) as terminal:
+        assert terminal.process.wait(timeout=20) == 3
 
 
 def test_a_command_killed_by_a_signal_counts_from_128() -> None:
-    terminal = Terminal([sys.executable, str(FOREGROUND), "sh", "-c", "kill -9 $$"])
-    assert terminal.process.wait(timeout=20) == 137
-    terminal.close()
+    with closing(Terminal([sys.executable, str(FOREGROUND), "sh", "-c", "kill -9 $$"])) as terminal:
+        assert terminal.process.wait(timeout=20) == 137
 
 
 def test_without_a_terminal_the_command_takes_the_process_over() -> None:

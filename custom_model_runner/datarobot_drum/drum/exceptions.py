@@ -12,6 +12,7 @@
         ├── BadRequest               400
         ├── NotFound                 404
         ├── MethodNotAllowed         405
+        ├── RequestTimeout           408
         ├── PayloadTooLarge          413
         ├── UnsupportedCoding        415
         ├── UnprocessableInput       422
@@ -96,6 +97,12 @@ class MethodNotAllowed(RequestError):
 
     def __init__(self, message: str, *, allow: str) -> None:
         super().__init__(message, headers={"Allow": allow})
+
+
+class RequestTimeout(RequestError):
+    """The client took too long to send its body; the rest of it will not be read."""
+
+    status = 408
 
 
 class PayloadTooLarge(RequestError):

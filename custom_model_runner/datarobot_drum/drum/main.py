@@ -11,6 +11,7 @@ from datarobot_drum.drum.exceptions import StartupError
 from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.listening import check_address
 from datarobot_drum.drum.logs import configure_logging
+from datarobot_drum.drum.process_end import end_process
 from datarobot_drum.drum.settings import Settings, build_settings, export_arguments
 from datarobot_drum.runtime_parameters import mask_secrets
 
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         exit_code = report(error, with_traceback=arguments.show_stacktrace)
     except KeyboardInterrupt:
         exit_code = 0
-    sys.exit(exit_code)
+    end_process(exit_code)
 
 
 def serve(settings: Settings) -> int:

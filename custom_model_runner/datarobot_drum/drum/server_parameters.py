@@ -1,6 +1,7 @@
 """The server parameters, each declared once: name, kind, default, limits, servers and what it does."""
 
 import dataclasses
+import tempfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,9 +21,30 @@ _GUNICORN = ("gunicorn",)
 _WORKERS_PER_PROCESS = 2
 _FEWEST_EXECUTOR_WORKERS = 4
 _QUEUE_PER_WORKER = 10
-_FASTAPI_LIMITS = {"max_upload_size": 100 * 1024 * 1024, "executor_queue_timeout": 30.0}
-# Deployments on the older servers had neither limit; what ran there must go on running.
-_UNLIMITED = {"max_upload_size": 0, "executor_queue_timeout": 3600.0}
+_GUNICORN_TIMEOUT = 600
+_GUNICORN_MARGIN = 30
+_MEGABYTE = 1024 * 1024
+_LIMITS = {
+    "fastapi": {
+        "max_upload_size": 100 * _MEGABYTE,
+        "executor_queue_timeout": 30.0,
+        "request_timeout": 600.0,
+        "upload_timeout": 30.0,
+    },
+    # Deployments on the older servers had none of these limits; what ran there must go on running.
+    "gunicorn": {
+        "max_upload_size": 0,
+        "executor_queue_timeout": 3600.0,
+        "request_timeout": 0.0,
+        "upload_timeout": 0.0,
+    },
+    "flask": {
+        "max_upload_size": 0,
+        "executor_queue_timeout": 3600.0,
+        "request_timeout": 0.0,
+        "upload_timeout": 0.0,
+    },
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +73,42 @@ class ServerParameters:
         "Time that requests in flight get to finish after a stop signal.",
         default=299.0,
         limits=(1, 3600),
+    )
+    lame_duck: float = parameter(
+        "DRUM_LAME_DUCK_SECONDS",
+        Kind.SECONDS,
+        "After a stop signal: time to go on accepting connections, until balancers know that this server leaves.",
+        default=3.0,
+        limits=(0, 600),
+        servers=("flask", "fastapi"),
+    )
+    request_timeout: float = parameter(
+        "DRUM_CLIENT_REQUEST_TIMEOUT",
+        Kind.SECONDS,
+        "Longest handling of one request, then 504; 0 = no limit. On flask and gunicorn a limit moves predictions "
+        "from the thread of the connection to a thread of their own.",
+        computed="600 (flask, gunicorn: no limit)",
+        limits=(0, 86_400),
+    )
+    upload_timeout: float = parameter(
+        "DRUM_FASTAPI_UPLOAD_TIMEOUT",
+        Kind.SECONDS,
+        "Time a request body may take to arrive, and 1 s more for every 500 bytes that came, then 408; 0 = no limit.",
+        computed="30 (flask: no limit)",
+        limits=(0, 3600),
+        servers=("flask", "fastapi"),
+    )
+    memory_budget: int = parameter(
+        "DRUM_FASTAPI_MEMORY_BUDGET",
+        Kind.SIZE,
+        "Bytes of request bodies that one process holds in memory; bodies beyond it go to disk however small.",
+        default="256MB",
+    )
+    spool_directory: str = parameter(
+        "DRUM_SPOOL_DIRECTORY",
+        Kind.STRING,
+        "Folder for the temporary files of large bodies.",
+        computed="that of TMPDIR",
     )
     max_upload_size: int = parameter(
         "DRUM_FASTAPI_MAX_UPLOAD_SIZE",
@@ -89,6 +147,51 @@ class ServerParameters:
         limits=(0, 3600),
         servers=_FASTAPI,
     )
+    fastapi_max_requests: int = parameter(
+        "DRUM_FASTAPI_MAX_REQUESTS",
+        Kind.INTEGER,
+        "Requests after which a worker is replaced; 0 = never.",
+        default=0,
+        limits=(0, 1_000_000_000),
+        servers=_FASTAPI,
+    )
+    fastapi_max_requests_jitter: int = parameter(
+        "DRUM_FASTAPI_MAX_REQUESTS_JITTER",
+        Kind.INTEGER,
+        "Random share added to the former, so that workers are not replaced all at once.",
+        default=0,
+        limits=(0, 1_000_000_000),
+        servers=_FASTAPI,
+    )
+    fastapi_worker_timeout: float = parameter(
+        "DRUM_FASTAPI_WORKER_TIMEOUT",
+        Kind.SECONDS,
+        "Silence after which one of several workers counts as hung and is replaced, unless it loads its model or "
+        "predicts; a prediction gets DRUM_CLIENT_REQUEST_TIMEOUT on top. 0 = never.",
+        default=60.0,
+        limits=(0, 3600),
+        servers=_FASTAPI,
+    )
+    use_watchdog: bool = parameter(
+        "USE_NIM_WATCHDOG",
+        Kind.BOOLEAN,
+        "Ask the server's own /health/ again and again, and end the server once it has stopped answering.",
+        default=False,
+    )
+    watchdog_attempts: int = parameter(
+        "DRUM_WATCHDOG_ATTEMPTS",
+        Kind.INTEGER,
+        "Failed attempts in a row after which the watchdog ends the server.",
+        default=3,
+        limits=(1, 1000),
+    )
+    watchdog_timeout: float = parameter(
+        "DRUM_WATCHDOG_TIMEOUT",
+        Kind.SECONDS,
+        "Time that each of the watchdog's attempts waits for its answer, and pause between two.",
+        default=60.0,
+        limits=(0.1, 3600),
+    )
     gunicorn_worker_class: str = parameter(
         "DRUM_GUNICORN_WORKER_CLASS",
         Kind.CHOICE,
@@ -103,6 +206,15 @@ class ServerParameters:
         "Threads of each gthread worker.",
         default=1,
         limits=(1, 256),
+        servers=_GUNICORN,
+    )
+    gunicorn_timeout: int = parameter(
+        "DRUM_GUNICORN_TIMEOUT",
+        Kind.INTEGER,
+        "Seconds without a sign of life after which the master kills a worker; a sync worker gives none while it "
+        "loads its model or predicts. 0 = never.",
+        computed="DRUM_CLIENT_REQUEST_TIMEOUT + 30 if that is set, else 600",
+        limits=(0, 86_400),
         servers=_GUNICORN,
     )
     gunicorn_keepalive: int = parameter(
@@ -156,8 +268,11 @@ def complete(given: Mapping[str, Any], *, workers: int, logging_level: str) -> S
     values = {name: declaration.default_value for name, declaration in SERVER_PARAMETERS.items()}
     values |= {name: value for name, value in given.items() if value is not None}
     values["custom_model_workers"] = workers
-    limits = _FASTAPI_LIMITS if values["server_type"] == "fastapi" else _UNLIMITED
+    if values["gunicorn_timeout"] is None:
+        values["gunicorn_timeout"] = _gunicorn_timeout(values["request_timeout"])
+    limits = _LIMITS[values["server_type"]]
     values |= {name: limit for name, limit in limits.items() if values[name] is None}
+    values["spool_directory"] = values["spool_directory"] or tempfile.gettempdir()
     if values["executor_workers"] is None:
         values["executor_workers"] = max(_FEWEST_EXECUTOR_WORKERS, _WORKERS_PER_PROCESS * workers)
     if values["executor_queue_depth"] is None:
@@ -165,6 +280,13 @@ def complete(given: Mapping[str, Any], *, workers: int, logging_level: str) -> S
     if values["gunicorn_log_level"] is None:
         values["gunicorn_log_level"] = logging_level
     return ServerParameters(**values)
+
+
+def _gunicorn_timeout(request_timeout: float | None) -> int:
+    """More patient than the request timeout, which answers 504; the master only ever kills what hangs."""
+    if request_timeout is None:
+        return _GUNICORN_TIMEOUT
+    return int(request_timeout) + _GUNICORN_MARGIN if request_timeout else 0
 
 
 def markdown_table() -> str:

@@ -12,7 +12,6 @@ from starlette.responses import Response
 from datarobot_drum.drum.fastapi.middleware import RequestContextMiddleware
 from datarobot_drum.drum.fastapi.routes import add_routes
 from datarobot_drum.drum.serving.core import ServingCore
-from datarobot_drum.drum.serving.routes import probe_paths
 from datarobot_drum.drum.serving.routing_errors import method_not_allowed, route_not_found
 
 
@@ -24,7 +23,7 @@ def build_app(core: ServingCore, app: FastAPI | None = None) -> FastAPI:
     app.add_exception_handler(404, _answer_not_found)
     app.add_exception_handler(405, _answer_method_not_allowed)
     app.router.lifespan_context = _with_worker(core, app.router.lifespan_context)
-    app.add_middleware(RequestContextMiddleware, probe_paths=probe_paths(core.url_prefix))
+    app.add_middleware(RequestContextMiddleware, ledger=core.ledger, worker_ctx=core.worker_ctx)
     return app
 
 
@@ -45,7 +44,8 @@ def _with_worker(core: ServingCore, inner: Any) -> Any:
 
 async def _answer_not_found(request: Request, error: Exception) -> Response:
     detail = error.detail if isinstance(error, HTTPException) and "endpoint" in request.scope else None
-    return _response(route_not_found(request.url.path, detail))
+    # Not `request.url.path`: a URL has no place for a decoded question mark or line break.
+    return _response(route_not_found(request.scope["path"], detail))
 
 
 async def _answer_method_not_allowed(request: Request, error: Exception) -> Response:

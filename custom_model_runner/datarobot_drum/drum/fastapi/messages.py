@@ -1,17 +1,27 @@
 """Between ASGI messages and the core's request and response."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 
 import anyio
 import anyio.to_thread
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from datarobot_drum.drum.exceptions import BadRequest
+from datarobot_drum.drum.exceptions import (
+    BadRequest,
+    InsufficientStorage,
+    PayloadTooLarge,
+    RequestError,
+    RequestTimeout,
+)
 from datarobot_drum.drum.serving.bodies import Body, BodyLimits, BodyReader
 from datarobot_drum.drum.serving.messages import Headers, ModelRequest, ModelResponse, parse_query
 
-WRITE_SIZE = 1024 * 1024
-"""Bytes gathered for one visit to the disk thread: a thread hop per network packet would cost more than the write."""
+WRITE_SIZE = 256 * 1024
+"""Bytes gathered for one visit to the disk thread: a hop for every network packet would cost more than the write."""
+
+DISK_THREADS = 4
+DRAIN_SECONDS = 10.0
+"""How long the rest of a refused body is read and thrown away, so that its sender gets to see the answer."""
 
 _disk_threads: anyio.CapacityLimiter | None = None
 
@@ -31,62 +41,105 @@ def to_request(scope: Scope, headers: Headers, body: Body) -> ModelRequest:
     )
 
 
+class UnreadBody(Exception):
+    """The request is refused with ``error`` while its client may still be sending."""
+
+    def __init__(self, error: RequestError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
 async def read_body(
     receive: Receive, headers: Mapping[str, str], limits: BodyLimits, form_fields: frozenset[str]
 ) -> Body:
     """The whole body; memory stays bounded, and the disk is never written on the event loop.
 
     Raises:
-        RequestError: what ``BodyReader`` found wrong; what had been received is given back.
+        UnreadBody: ``BodyReader`` refused it before its end; what had been received is given back.
+        RequestError: it is broken or incomplete.
     """
-    reader = BodyReader(headers, limits, form_fields)
     try:
-        async for chunk in _chunks(receive):
-            if reader.would_touch_disk(len(chunk)):
-                await _on_disk_thread(reader, chunk)
-            else:
-                reader.feed(chunk)
+        reader = BodyReader(headers, limits, form_fields)
+    except RequestError as error:
+        raise UnreadBody(error) from error
+    try:
+        try:
+            await _feed(reader, receive)
+        except (PayloadTooLarge, RequestTimeout, InsufficientStorage) as error:
+            raise UnreadBody(error) from error
         return reader.finish()
     except BaseException:  # cancellation too: nothing that was received may stay behind
         reader.close()
         raise
 
 
-async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
-    more = True
+async def _feed(reader: BodyReader, receive: Receive) -> None:
     pending = bytearray()
+    more = True
     while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise BadRequest("The client left before the request body was complete.")
-        body = message.get("body", b"")
+        message = await _next_message(reader, receive)
+        chunk = message.get("body", b"")
         more = message.get("more_body", False)
-        if not more and not pending:
-            yield body
-            return
-        pending += body
+        if not pending and not reader.would_touch_disk(len(chunk)):
+            reader.feed(chunk)
+            continue
+        pending += chunk
         if len(pending) >= WRITE_SIZE or not more:
-            yield bytes(pending)
+            await _on_disk_thread(reader, bytes(pending))
             pending.clear()
+
+
+async def _next_message(reader: BodyReader, receive: Receive) -> Message:
+    """The next piece of the body, unless the client leaves or is too slow."""
+    time_left = reader.time_left
+    if time_left is None:
+        message = await receive()
+    else:
+        with anyio.move_on_after(time_left) as scope:
+            message = await receive()
+        if scope.cancelled_caught:
+            raise reader.too_slow()
+    if message["type"] == "http.disconnect":
+        raise BadRequest("The client left before the request body was complete.")
+    return message
 
 
 async def _on_disk_thread(reader: BodyReader, chunk: bytes) -> None:
     # A limiter of its own: these threads must not wait for those of the framework, nor the other way round.
     global _disk_threads
     if _disk_threads is None:
-        _disk_threads = anyio.CapacityLimiter(4)
+        _disk_threads = anyio.CapacityLimiter(DISK_THREADS)
     await anyio.to_thread.run_sync(reader.feed, chunk, limiter=_disk_threads)
 
 
 async def send_response(response: ModelResponse, send: Send) -> None:
     """Send a complete answer."""
+    await send(_start_of(response))
+    await send({"type": "http.response.body", "body": response.content})
+
+
+async def send_early_response(response: ModelResponse, receive: Receive, send: Send) -> None:
+    """Answer a client that is still sending, read on for a while, then close the connection.
+
+    Closing at once would reset the connection, and the client would never see why it was refused.
+    """
+    await send(_start_of(response, (b"connection", b"close")))
+    await send({"type": "http.response.body", "body": response.content, "more_body": True})
+    with anyio.move_on_after(DRAIN_SECONDS):
+        more = True
+        while more:
+            more = (await receive()).get("more_body", False)
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _start_of(response: ModelResponse, *extra: tuple[bytes, bytes]) -> Message:
     content = response.content
     if not isinstance(content, bytes):
         raise TypeError("A streamed answer has no complete body.")
     headers = [
         (b"content-type", response.media_type.encode("latin-1")),
         (b"content-length", b"%d" % len(content)),
+        *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()),
+        *extra,
     ]
-    headers += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()]
-    await send({"type": "http.response.start", "status": int(response.status), "headers": headers})
-    await send({"type": "http.response.body", "body": content})
+    return {"type": "http.response.start", "status": int(response.status), "headers": headers}

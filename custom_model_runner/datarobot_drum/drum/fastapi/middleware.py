@@ -1,18 +1,12 @@
 """Plain ASGI middleware: streams pass untouched."""
 
-import time
-
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from datarobot_drum.drum.fastapi.messages import send_response
 from datarobot_drum.drum.serving.errors import error_response
-from datarobot_drum.drum.serving.request_context import (
-    REQUEST_ID_HEADER,
-    accept_request_id,
-    contract_headers,
-    log_access,
-    request_id,
-)
+from datarobot_drum.drum.serving.ledger import Exchange, Ledger
+from datarobot_drum.drum.serving.request_context import REQUEST_ID_HEADER
+from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
 
 _REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
 
@@ -20,50 +14,42 @@ _REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
 class RequestContextMiddleware:
     """Gives a request its id, every answer the headers of the contract, and the log one line.
 
-    It is the outermost layer, so it is also the last that can turn an exception into an answer.
+    It is the outermost layer, so it is also the last that can turn an exception into an answer. While the worker
+    drains, every answer asks its client to connect anew, elsewhere.
     """
 
-    def __init__(self, app: ASGIApp, probe_paths: frozenset[str] = frozenset()) -> None:
+    def __init__(self, app: ASGIApp, ledger: Ledger, worker_ctx: WorkerCtx) -> None:
         self._app = app
-        self._probe_paths = probe_paths
+        self._ledger = ledger
+        self._worker_ctx = worker_ctx
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        identifier = accept_request_id(_header(scope, _REQUEST_ID))
-        token = request_id.set(identifier)
-        extra = [(name.lower().encode(), value.encode()) for name, value in contract_headers(identifier).items()]
-        begin = time.perf_counter()
-        status = 0
+        if scope["path"].startswith("//"):  # WSGI servers take several slashes at the start for one
+            scope = {**scope, "path": "/" + scope["path"].lstrip("/")}
+        with Exchange(self._ledger, scope["method"], scope["path"], _header(scope, _REQUEST_ID)) as exchange:
+            await self._answer(exchange, scope, receive, send)
 
+    async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                exchange.status = message["status"]
+                extra = [(name.lower().encode(), value.encode()) for name, value in exchange.headers.items()]
+                if self._worker_ctx.is_draining:
+                    extra.append((b"connection", b"close"))
                 message = {**message, "headers": [*message.get("headers", ()), *extra]}
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception as error:  # the outermost edge of a request
-            if status:
+            if exchange.status:
                 raise  # too late for an answer: the server aborts the connection
             await send_response(error_response(error), send_with_headers)
-        finally:
-            path = scope["path"]
-            log_access(
-                scope["method"],
-                path,
-                status,
-                time.perf_counter() - begin,
-                is_probe=path in self._probe_paths,
-            )
-            request_id.reset(token)
 
 
-def _header(scope: Scope, wanted: bytes) -> str | None:
-    for name, value in scope["headers"]:
-        if name == wanted:
-            return str(value.decode("latin-1"))
-    return None
+def _header(scope: Scope, wanted: bytes) -> str:
+    """The values of a header, joined as WSGI joins them; empty without one."""
+    return ",".join(value.decode("latin-1") for name, value in scope["headers"] if name == wanted)

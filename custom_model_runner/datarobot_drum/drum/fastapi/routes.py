@@ -10,7 +10,14 @@ from fastapi import FastAPI
 from starlette.routing import Route as MountedRoute
 from starlette.types import Receive, Scope, Send
 
-from datarobot_drum.drum.fastapi.messages import read_body, request_headers, send_response, to_request
+from datarobot_drum.drum.fastapi.messages import (
+    UnreadBody,
+    read_body,
+    request_headers,
+    send_early_response,
+    send_response,
+    to_request,
+)
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.executor import Submission
@@ -48,6 +55,9 @@ class Endpoint:
                 response = await self._respond(ModelRequest(method=scope["method"], headers=headers))
         except ClientLeft:
             return
+        except UnreadBody as unread:
+            await send_early_response(error_response(unread.error), receive, send)
+            return
         except Exception as error:  # a request's edge: whatever happened, the client gets an answer
             response = error_response(error)
         await send_response(response, send)
@@ -58,16 +68,22 @@ class Endpoint:
         return await asyncio.get_running_loop().run_in_executor(self._aside, self._handle, request)
 
     async def _respond_from_model(self, scope: Scope, headers: Headers, receive: Receive) -> ModelResponse:
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
         await self._wait_for_model()
         body = await read_body(receive, headers, self._core.limits, self._route.form_fields)
         request = to_request(scope, headers, body)
         # The work closes the body: it may outlive this request when the client leaves.
         submission = self._core.executor.submit(self._work, request, body.close)
+        timeout = self._core.request_timeout
+        timer = loop.call_at(begin + timeout, submission.time_out, timeout) if timeout else None
         try:
             if submission.waiting:
                 await _watch_client(submission, receive)
             return await submission
         finally:
+            if timer:
+                timer.cancel()
             submission.leave()
             if not submission.started:
                 body.close()

@@ -8,7 +8,6 @@ from datarobot_drum.drum.flask.middleware import RequestContextMiddleware
 from datarobot_drum.drum.flask.routes import add_routes
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
-from datarobot_drum.drum.serving.routes import probe_paths
 from datarobot_drum.drum.serving.routing_errors import method_not_allowed, route_not_found
 
 
@@ -21,9 +20,7 @@ def build_app(core: ServingCore, app: Flask | None = None) -> Flask:
     app.register_error_handler(404, _answer_not_found)
     app.register_error_handler(405, _answer_method_not_allowed)
     app.register_error_handler(Exception, _answer_error)
-    app.wsgi_app = RequestContextMiddleware(  # type: ignore[method-assign]
-        app.wsgi_app, probe_paths=probe_paths(core.url_prefix)
-    )
+    app.wsgi_app = RequestContextMiddleware(app.wsgi_app, core.ledger)  # type: ignore[method-assign]
     return app
 
 

@@ -4,7 +4,6 @@ from typing import Any
 from wsgiref.types import WSGIEnvironment
 
 from flask import Response
-from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wsgi import get_input_stream
 
 from datarobot_drum.drum.exceptions import BadRequest
@@ -42,6 +41,8 @@ def read_body(environ: WSGIEnvironment, headers: Headers, limits: BodyLimits, fo
         stream = get_input_stream(environ, safe_fallback=True)
         while chunk := _read(stream):
             reader.feed(chunk)
+            if reader.time_left is not None and reader.time_left <= 0:
+                raise reader.too_slow()
         return reader.finish()
     except BaseException:  # whatever ended it, nothing that was received may stay behind
         reader.close()
@@ -51,8 +52,8 @@ def read_body(environ: WSGIEnvironment, headers: Headers, limits: BodyLimits, fo
 def _read(stream: Any) -> bytes:
     try:
         chunk: bytes = stream.read(CHUNK_SIZE)
-    except (ClientDisconnected, OSError) as error:
-        raise BadRequest("The request body ended early: the client stopped sending.") from error
+    except Exception as error:  # each WSGI server has errors of its own for malformed chunks and lost clients
+        raise BadRequest("The request body ended early, or its chunks are malformed.") from error
     return chunk
 
 

@@ -1,10 +1,13 @@
 """The route table as Flask views."""
 
 from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 
 from flask import Flask, Response, request
 
 from datarobot_drum.drum.flask.messages import read_body, request_headers, to_flask, to_request
+from datarobot_drum.drum.serving.bodies import Body
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
@@ -50,7 +53,14 @@ def _respond_from_model(route: Route, core: ServingCore, handle: Handle) -> Mode
     core.state.require_ready()
     headers = request_headers(request.environ)
     body = read_body(request.environ, headers, core.limits, route.form_fields)
-    try:
-        return core.executor.call(handle, to_request(request.environ, headers, body))
-    finally:
-        body.close()
+    work = partial(_work, handle, to_request(request.environ, headers, body), body)
+    if not core.request_timeout:
+        with closing(body):
+            return core.executor.call(work)
+    # The work closes the body: it may outlive this request when it takes too long.
+    return core.executor.call_within(core.request_timeout, work, discard=body.close)
+
+
+def _work(handle: Handle, asked: ModelRequest, body: Body) -> ModelResponse:
+    with closing(body):
+        return handle(asked)

@@ -22,8 +22,7 @@ max_requests_jitter = _server.gunicorn_max_requests_jitter
 backlog = _server.gunicorn_backlog
 loglevel = _server.gunicorn_log_level
 graceful_timeout = int(_server.graceful_timeout)
-# A sync worker gives no sign of life while it loads or predicts, so this bounds the two.
-timeout = 600
+timeout = _server.gunicorn_timeout
 # The model loads in each worker, after the fork: threads, clients and locks of a library do not survive one.
 preload_app = False
 # One socket a user, in the home folder: two servers would share it, and a container may not be able to write it.
@@ -52,6 +51,7 @@ def worker_exit(server: Any, worker: Any) -> None:
     prediction_server = _prediction_server(worker)
     if prediction_server is not None:
         prediction_server.close()
+        worker.log.info("Worker %d stopped: %s.", worker.pid, prediction_server.ledger.summary())
 
 
 def _drain(worker: Any) -> None:

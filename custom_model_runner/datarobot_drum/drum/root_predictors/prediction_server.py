@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Any
 from datarobot_drum.drum.exceptions import DrumError, ModelLoadError, StartupError
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
+from datarobot_drum.drum.process_end import PREDICTION_THREADS
 from datarobot_drum.drum.server import get_fastapi_app, get_flask_app
 from datarobot_drum.drum.server_parameters import ServerParameters
 from datarobot_drum.drum.serving.bodies import BodyLimits
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
 from datarobot_drum.drum.serving.handlers import Handlers
+from datarobot_drum.drum.serving.ledger import Ledger
+from datarobot_drum.drum.serving.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.model_state import ModelState
+from datarobot_drum.drum.serving.routes import probe_paths
 from datarobot_drum.drum.serving.uploads import CHUNK_SIZE, SPOOL_MAX_SIZE, SpooledUploadFile
 from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
 from datarobot_drum.drum.settings import Settings
@@ -35,6 +39,9 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+
+LAST_WAIT_SECONDS = 1.0
+"""How long the end of the worker waits for predictions whose clients have left or were told 504."""
 
 GEVENT_CONNECTIONS = 1000
 """gunicorn's own default of connections that one gevent worker serves at once."""
@@ -66,6 +73,7 @@ class PredictionServer:
         self._starts_ctx = worker_ctx is None
         self.worker_ctx = worker_ctx or WorkerCtx()
         self.state = ModelState()
+        self.ledger = Ledger(probe_paths(params.url_prefix))
         self.load_error: BaseException | None = None
         self.predictor = self._create_predictor()
         self.executor = self._create_executor()
@@ -153,7 +161,15 @@ class PredictionServer:
         workers = server.executor_workers if self.uses_fastapi else _sync_concurrency(server)
         if self.predictor is not None and not self.predictor.thread_safe:
             workers = 1
-        return ExecutorWithBackpressure(workers, server.executor_queue_depth, server.executor_queue_timeout)
+        return ExecutorWithBackpressure(
+            workers, server.executor_queue_depth, server.executor_queue_timeout, PREDICTION_THREADS
+        )
+
+    def _stop_executor(self) -> None:
+        """Refuse what has not started. What runs was given its time; a thread that goes on cannot be stopped."""
+        self.executor.shutdown(wait=False)
+        if not self.executor.wait_idle(LAST_WAIT_SECONDS):
+            logger.warning("%d predictions still run and are abandoned.", self.executor.running)
 
     def _create_core(self) -> ServingCore:
         server = self.settings.server
@@ -161,7 +177,7 @@ class PredictionServer:
         ctx = self.worker_ctx
         if self.uses_fastapi:
             ctx.set_backpressure_metrics(self.executor.metrics)
-        ctx.defer_cleanup(self.executor.shutdown, order=100, desc="shut down the executor")
+        ctx.defer_cleanup(self._stop_executor, order=100, desc="shut down the executor")
         if self.predictor is not None:
             ctx.add_closeable(self.predictor, order=50)
         return ServingCore(
@@ -169,7 +185,14 @@ class PredictionServer:
             executor=self.executor,
             state=self.state,
             worker_ctx=ctx,
-            limits=BodyLimits(max_size=server.max_upload_size),
+            ledger=self.ledger,
+            limits=BodyLimits(
+                max_size=server.max_upload_size,
+                directory=server.spool_directory,
+                budget=MemoryBudget(server.memory_budget),
+                upload_timeout=server.upload_timeout,
+            ),
+            request_timeout=server.request_timeout,
             url_prefix=self.settings.url_prefix,
             load_timeout=server.executor_queue_timeout,
         )

@@ -4,6 +4,7 @@ The reader does no input: an adapter feeds it the bytes as they come. It counts 
 content in spooled uploads and, for routes that take forms, splits multipart on the way, so nothing is stored twice.
 """
 
+import time
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,9 +14,13 @@ from typing import Protocol
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from datarobot_drum.drum.exceptions import BadRequest, PayloadTooLarge, UnsupportedCoding
+from datarobot_drum.drum.exceptions import BadRequest, PayloadTooLarge, RequestTimeout, UnsupportedCoding
+from datarobot_drum.drum.serving.memory_budget import UNLIMITED, MemoryBudget
 from datarobot_drum.drum.serving.messages import MediaType
 from datarobot_drum.drum.serving.uploads import CHUNK_SIZE, SPOOL_MAX_SIZE, SpooledUploadFile
+
+MIN_RATE = 500
+"""Bytes a second that a body must bring on average once ``upload_timeout`` is over."""
 
 MAX_PARTS = 1000
 """Parts of one form; more is an attack, not a request."""
@@ -23,11 +28,18 @@ MAX_PARTS = 1000
 
 @dataclass(frozen=True)
 class BodyLimits:
-    """``max_size``: largest body in bytes, 0 for no limit; ``spool_size``: bytes of an upload held in memory."""
+    """How large, how slow and where.
+
+    ``max_size``: largest body in bytes, 0 for no limit. ``spool_size``: bytes of one upload held in memory; ``budget``:
+    of all of them. ``directory``: of the temporary files. ``upload_timeout``: seconds a body may take, and one more for
+    every ``MIN_RATE`` bytes of it; 0 for no limit.
+    """
 
     max_size: int = 0
     spool_size: int = SPOOL_MAX_SIZE
     directory: str | None = None
+    budget: MemoryBudget = UNLIMITED
+    upload_timeout: float = 0.0
 
 
 @dataclass
@@ -62,6 +74,7 @@ class BodyReader:
     ) -> None:
         self._limits = limits
         self._received = 0
+        self._began = time.monotonic()
         self._declared = _content_length(headers)
         self._check_size(self._declared or 0)
         self._decoder = _decoder(headers.get("Content-Encoding", ""))
@@ -96,6 +109,21 @@ class BodyReader:
             self._check_size(self._decoded)
             self._sink.write(piece)
 
+    @property
+    def time_left(self) -> float | None:
+        """Seconds in which the next bytes must come, 0 or less when the body is too slow; None without a limit."""
+        if not self._limits.upload_timeout:
+            return None
+        allowed = self._limits.upload_timeout + self._received / MIN_RATE
+        return self._began + allowed - time.monotonic()
+
+    def too_slow(self) -> RequestTimeout:
+        """What a body answers that used up its time."""
+        return RequestTimeout(
+            f"The request body came too slowly: {self._received} bytes in {time.monotonic() - self._began:.0f} s "
+            "(DRUM_FASTAPI_UPLOAD_TIMEOUT)."
+        )
+
     def finish(self) -> Body:
         """The body after its last byte, rewound.
 
@@ -128,7 +156,7 @@ class _Sink(Protocol):
 
 
 def _new_upload(limits: BodyLimits) -> SpooledUploadFile:
-    return SpooledUploadFile(max_size=limits.spool_size, directory=limits.directory)
+    return SpooledUploadFile(max_size=limits.spool_size, directory=limits.directory, budget=limits.budget)
 
 
 class _WholeSink:

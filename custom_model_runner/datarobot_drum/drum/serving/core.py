@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datarobot_drum.drum.serving.bodies import BodyLimits
 from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
 from datarobot_drum.drum.serving.handlers import Handlers
+from datarobot_drum.drum.serving.ledger import Ledger
 from datarobot_drum.drum.serving.model_state import ModelState
 from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
 
@@ -17,7 +18,10 @@ class ServingCore:
     executor: ExecutorWithBackpressure
     state: ModelState
     worker_ctx: WorkerCtx
+    ledger: Ledger
     limits: BodyLimits = field(default_factory=BodyLimits)
     url_prefix: str = ""
     load_timeout: float = 30.0
     """Seconds that a prediction waits for a model that is still loading."""
+    request_timeout: float = 0.0
+    """Seconds that one request may take before its client is told 504; 0 for no limit."""

@@ -11,17 +11,20 @@ event loop.
 
 import asyncio
 import logging
+import math
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import Context, copy_context
+from concurrent.futures import Future as ConcurrentFuture
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextvars import copy_context
 from functools import partial
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
-from datarobot_drum.drum.exceptions import ServerOverloaded
+from datarobot_drum.drum.exceptions import DeadlineExceeded, ServerOverloaded
 from datarobot_drum.drum.serving.histogram import Histogram
 
 P = ParamSpec("P")
@@ -35,18 +38,82 @@ WARNING_INTERVAL = 1.0
 WAITING, RUNNING, ENDED = "waiting", "running", "ended"
 
 
-class Ticket(Generic[T]):
-    """One call's place in the line. Everything in it is guarded by the executor's lock."""
+class Ticket(ABC):
+    """One call's place in the line. Its state and times are guarded by the executor's lock."""
 
-    __slots__ = ("arrived", "begin", "deadline", "refuse", "started", "state")
+    __slots__ = ("arrived", "deadline", "started", "state")
 
-    def __init__(self, timeout: float) -> None:
-        self.arrived = time.monotonic()
-        self.deadline = self.arrived + timeout
-        self.started = 0.0
+    def __init__(self, arrived: float, timeout: float) -> None:
+        self.arrived = arrived
+        self.deadline = arrived + timeout
+        self.started = math.inf  # until it has
         self.state = WAITING
-        self.begin: Callable[[], None]
-        self.refuse: Callable[[], None]
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Its turn has come."""
+
+    @abstractmethod
+    def refuse(self) -> None:
+        """Its turn will never come."""
+
+
+class _Turn(Ticket):
+    """The place of a thread that does its work itself."""
+
+    __slots__ = ("called",)
+
+    def __init__(self, arrived: float, timeout: float) -> None:
+        super().__init__(arrived, timeout)
+        self.called = threading.Event()
+
+    def begin(self) -> None:
+        self.called.set()
+
+    def refuse(self) -> None:
+        self.called.set()
+
+
+class _Job(Ticket, Generic[T]):
+    """The place of work for a thread of the pool; ``deliver`` takes its result or its error.
+
+    It is empty once it has its outcome. A traceback holds all frames below it, the pool's included; whatever led from
+    there back to the future would leave the data of a call to the garbage collector.
+    """
+
+    __slots__ = ("_call", "_context", "_deliver", "_hand_over")
+
+    def __init__(
+        self,
+        arrived: float,
+        timeout: float,
+        call: Callable[[], T],
+        deliver: Callable[[T | None, BaseException | None], None],
+        hand_over: "Callable[[_Job[T]], object]",
+    ) -> None:
+        super().__init__(arrived, timeout)
+        self._call = call
+        self._context = copy_context()
+        self._deliver = deliver
+        self._hand_over = hand_over
+
+    def begin(self) -> None:
+        self._hand_over(self)
+
+    def refuse(self) -> None:
+        self.tell(None, ServerOverloaded())
+
+    def work(self) -> tuple[T | None, BaseException | None]:
+        try:
+            return self._context.run(self._call), None
+        except BaseException as error:  # the caller gets it; a pool thread must not end
+            return None, error
+
+    def tell(self, result: T | None, error: BaseException | None) -> None:
+        """Hand the outcome to whoever waits for it."""
+        deliver = self._deliver
+        del self._call, self._context, self._deliver
+        deliver(result, error)
 
 
 class Submission(Awaitable[T]):
@@ -55,7 +122,7 @@ class Submission(Awaitable[T]):
     ``waiting`` tells whether it stands in the line; only then is it worth watching for a client that leaves.
     """
 
-    def __init__(self, executor: "ExecutorWithBackpressure", ticket: Ticket[T], future: "asyncio.Future[T]") -> None:
+    def __init__(self, executor: "ExecutorWithBackpressure", ticket: Ticket, future: "asyncio.Future[T]") -> None:
         self._executor = executor
         self._ticket = ticket
         self.future = future
@@ -67,17 +134,25 @@ class Submission(Awaitable[T]):
     @property
     def started(self) -> bool:
         """Whether the work runs or has run; false for good once the call was refused or has left."""
-        return self._ticket.started > 0
+        return self._ticket.started < math.inf
 
     def leave(self) -> None:
-        """Waiting work never runs; running work goes on and keeps its slot until it ends."""
+        """Waiting work never runs; running work goes on and keeps its slot until it ends. Its outcome is dropped."""
         self._executor._leave(self._ticket)
+        self.future.cancel()
+
+    def time_out(self, timeout: float) -> None:
+        """Tell whoever awaits the call ``DeadlineExceeded``, unless it has ended; work that runs keeps its slot."""
+        if not self.future.done():
+            self._executor._count_timeout()
+            self.future.set_exception(too_long(timeout))
 
     def __await__(self) -> Generator[Any, None, T]:
         try:
             return (yield from self.future.__await__())
         finally:
             self.leave()
+            del self  # an exception's traceback holds this frame, and the future holds the exception
 
 
 class ExecutorWithBackpressure:
@@ -88,6 +163,7 @@ class ExecutorWithBackpressure:
         max_queue_depth: calls that are admitted and wait; whoever comes later waits too, as not admitted.
         queue_timeout: seconds from arrival within which a call must have started; 0 refuses at once.
         thread_name_prefix: of the threads.
+        clock: what deadlines and durations are measured with, in seconds.
     """
 
     def __init__(
@@ -96,18 +172,23 @@ class ExecutorWithBackpressure:
         max_queue_depth: int = 40,
         queue_timeout: float = 30.0,
         thread_name_prefix: str = "drum-predict",
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.max_workers = max_workers
         self.max_queue_depth = max_queue_depth
         self.queue_timeout = queue_timeout
+        self._clock = clock
         self._pool = ThreadPoolExecutor(max_workers, thread_name_prefix)
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
-        self._line: deque[Ticket[Any]] = deque()
+        self._line: deque[Ticket] = deque()
         self._running = 0
         self._closed = False
         self._warn_after = 0.0
-        self._completed = self._failed = self._rejected = self._cancelled = 0
+        self._completed = self._failed = self._rejected = self._cancelled = self._timed_out = 0
+        self.on_running: Callable[[int], None] | None = None
+        """Told how many calls run whenever that changes, before a call begins; must be quick."""
         self.wait_times = Histogram()
         self.run_times = Histogram()
 
@@ -126,39 +207,23 @@ class ExecutorWithBackpressure:
         """Like ``run``, for a caller that wants to watch its client while the call waits."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        ticket: Ticket[T] = Ticket(self.queue_timeout)
         call = partial(work, *args, **kwargs)
-        begin = partial(self._work, ticket, copy_context(), call, loop, future)
-        ticket.begin = partial(self._begin_on_thread, begin)
-        ticket.refuse = lambda: _tell(loop, future, error=ServerOverloaded())
-        if self._enter(ticket):
-            ticket.begin()
-        elif ticket.state == WAITING:
-            timer = loop.call_at(loop.time() + self.queue_timeout, self._expire, ticket)
+        job = _Job(self._clock(), self.queue_timeout, call, partial(_tell_loop, future), self._hand_over)
+        if self._enter(job):
+            job.begin()
+        elif job.state == WAITING:
+            timer = loop.call_at(loop.time() + self.queue_timeout, self._expire, job)
             future.add_done_callback(lambda _: timer.cancel())
-        return Submission(self, ticket, future)
+        return Submission(self, job, future)
 
-    def _begin_on_thread(self, begin: Callable[[], None]) -> None:
-        self._pool.submit(begin)
+    def _hand_over(self, job: _Job[Any]) -> None:
+        self._pool.submit(self._work, job)
 
-    def _work(
-        self,
-        ticket: Ticket[T],
-        context: Context,
-        call: Callable[[], T],
-        loop: asyncio.AbstractEventLoop,
-        future: "asyncio.Future[T]",
-    ) -> None:
-        error: BaseException | None = None
-        result: T | None = None
-        try:
-            result = context.run(call)
-        except BaseException as caught:  # the caller gets it; a pool thread must not end
-            error = caught
-        following = self._end(ticket, failed=error is not None)
-        _tell(loop, future, result, error)
-        # The traceback holds this frame: without this the work's data would live until the next collection.
-        del error, result, call
+    def _work(self, job: _Job[Any]) -> None:
+        result, error = job.work()
+        following = self._end(job, failed=error is not None)
+        job.tell(result, error)
+        del result, error  # see _Job
         if following is not None:
             following.begin()
 
@@ -171,27 +236,59 @@ class ExecutorWithBackpressure:
             ServerOverloaded: it did not start in time, or the executor is shut down.
             Exception: whatever ``work`` raised, unchanged.
         """
-        ticket: Ticket[T] = Ticket(self.queue_timeout)
-        turn = threading.Event()
-        ticket.begin = ticket.refuse = turn.set
-        if not self._enter(ticket):
-            turn.wait(self.queue_timeout)
-            self._expire(ticket)
-            if ticket.state != RUNNING:
-                raise ServerOverloaded
+        turn = _Turn(self._clock(), self.queue_timeout)
         failed = True
         try:
+            if not self._enter(turn):
+                turn.called.wait(self.queue_timeout)
+                self._expire(turn)
+            if turn.state != RUNNING:
+                raise ServerOverloaded
             result = work(*args, **kwargs)
             failed = False
         finally:
-            following = self._end(ticket, failed=failed)
-            if following is not None:
-                following.begin()
+            self._release(turn, failed=failed)
         return result
+
+    def call_within(self, timeout: float, work: Callable[[], T], discard: Callable[[], object]) -> T:
+        """Like ``call``, but on a thread of the pool, so that the caller can stop waiting for it.
+
+        Args:
+            timeout: seconds after which the caller is let go; work that runs keeps its slot until it ends.
+            discard: called in place of ``work`` when that will never run.
+
+        Raises:
+            DeadlineExceeded: neither result nor error came in time.
+            ServerOverloaded, Exception: as ``call``.
+        """
+        outcome: ConcurrentFuture[T] = ConcurrentFuture()
+        job = _Job(self._clock(), self.queue_timeout, work, partial(_settle, outcome), self._hand_over)
+        if self._enter(job):
+            job.begin()
+        try:
+            wait([outcome], min(timeout, self.queue_timeout))
+            if timeout > self.queue_timeout:
+                self._expire(job)
+                wait([outcome], timeout - self.queue_timeout)
+            if not outcome.done():
+                self._count_timeout()
+                raise too_long(timeout)
+            return outcome.result()
+        finally:
+            self._leave(job)
+            if job.started == math.inf:
+                discard()
+
+    def _release(self, turn: Ticket, *, failed: bool) -> None:
+        """Give back what the caller has: its slot or, when a signal or a timeout ended its wait, its place."""
+        self._leave(turn)
+        following = self._end(turn, failed=failed) if turn.state == RUNNING else None
+        if following is not None:
+            following.begin()
 
     # The line
 
-    def _enter(self, ticket: Ticket[Any]) -> bool:
+    def _enter(self, ticket: Ticket) -> bool:
         """Whether the call may start now; otherwise it waits, or was refused at once."""
         with self._lock:
             if not self._closed and self._running < self.max_workers:
@@ -204,16 +301,17 @@ class ExecutorWithBackpressure:
         ticket.refuse()
         return False
 
-    def _start(self, ticket: Ticket[Any]) -> None:
+    def _start(self, ticket: Ticket) -> None:
         ticket.state = RUNNING
-        ticket.started = time.monotonic()
+        ticket.started = now = self._clock()
         self._running += 1
-        self.wait_times.record(ticket.started - ticket.arrived)
+        self._tell_running()
+        self.wait_times.record(now - ticket.arrived)
 
-    def _end(self, ticket: Ticket[Any], *, failed: bool) -> Ticket[Any] | None:
+    def _end(self, ticket: Ticket, *, failed: bool) -> Ticket | None:
         """Give the slot back, and take the next call that is still in time."""
-        now = time.monotonic()
-        late: list[Ticket[Any]] = []
+        now = self._clock()
+        late: list[Ticket] = []
         following = None
         with self._lock:
             ticket.state = ENDED
@@ -231,15 +329,27 @@ class ExecutorWithBackpressure:
                     following = first
             if self._running == 0:
                 self._idle.notify_all()
+            self._tell_running()
+            last = self._closed and self._is_idle()
         for refused in late:
             refused.refuse()
+        if last:
+            self._pool.shutdown(wait=False)
         return following
 
-    def _refuse(self, ticket: Ticket[Any]) -> None:
+    def _tell_running(self) -> None:
+        if self.on_running is not None:
+            self.on_running(self._running)
+
+    def _count_timeout(self) -> None:
+        with self._lock:
+            self._timed_out += 1
+
+    def _refuse(self, ticket: Ticket) -> None:
         ticket.state = ENDED
         self._rejected += 1
 
-    def _expire(self, ticket: Ticket[Any]) -> None:
+    def _expire(self, ticket: Ticket) -> None:
         """The deadline has come: refuse the call unless it has started."""
         with self._lock:
             if ticket.state != WAITING:
@@ -247,9 +357,10 @@ class ExecutorWithBackpressure:
             self._line.remove(ticket)
             self._refuse(ticket)
             waiting = len(self._line)
-            silent = time.monotonic() < self._warn_after
+            now = self._clock()
+            silent = now < self._warn_after
             if not silent:
-                self._warn_after = time.monotonic() + WARNING_INTERVAL
+                self._warn_after = now + WARNING_INTERVAL
         if not silent:
             logger.warning(
                 "Overloaded: no thread became free within %.1f s (threads %d, waiting %d, refused so far %d).",
@@ -260,7 +371,7 @@ class ExecutorWithBackpressure:
             )
         ticket.refuse()
 
-    def _leave(self, ticket: Ticket[Any]) -> None:
+    def _leave(self, ticket: Ticket) -> None:
         """The caller has gone: free its place, if it still waits."""
         with self._lock:
             if ticket.state == WAITING:
@@ -282,19 +393,21 @@ class ExecutorWithBackpressure:
                 self._line.clear()
             for ticket in refused:
                 self._refuse(ticket)
+            idle = self._is_idle()
         for ticket in refused:
             ticket.refuse()
         if wait:
-            self.wait_idle(threading.TIMEOUT_MAX)
-            self._pool.shutdown(wait=True)
-        elif cancel_futures:
-            # What runs keeps its thread; nothing else is queued in the pool.
-            self._pool.shutdown(wait=False)
+            self.wait_idle()
+        if wait or idle:  # otherwise the last call to end lets the threads go
+            self._pool.shutdown(wait)
 
-    def wait_idle(self, timeout: float) -> bool:
+    def wait_idle(self, timeout: float | None = None) -> bool:
         """Block until nothing runs or waits, for at most ``timeout`` seconds; whether it came to that."""
         with self._idle:
-            return self._idle.wait_for(lambda: self._running == 0 and not self._line, timeout)
+            return self._idle.wait_for(self._is_idle, timeout)
+
+    def _is_idle(self) -> bool:
+        return self._running == 0 and not self._line
 
     def __enter__(self) -> "ExecutorWithBackpressure":
         return self
@@ -332,25 +445,26 @@ class ExecutorWithBackpressure:
                 "executor_failed": self._failed,
                 "executor_rejected": self._rejected,
                 "executor_cancelled": self._cancelled,
+                "executor_timed_out": self._timed_out,
                 "executor_wait_seconds": self.wait_times.summary(),
                 "executor_run_seconds": self.run_times.summary(),
             }
 
 
-def _tell(
-    loop: asyncio.AbstractEventLoop,
-    future: "asyncio.Future[T]",
-    result: T | None = None,
-    error: BaseException | None = None,
-) -> None:
-    """Hand the outcome to the event loop; nobody is there any more once the loop is closed."""
+def too_long(timeout: float) -> DeadlineExceeded:
+    """What a caller is told whose call did not end within ``timeout`` seconds."""
+    return DeadlineExceeded(f"The prediction took longer than {timeout:g} s (DRUM_CLIENT_REQUEST_TIMEOUT).")
+
+
+def _tell_loop(future: "asyncio.Future[T]", result: T | None, error: BaseException | None) -> None:
+    """Settle ``future`` on its event loop; nobody is there any more once that is closed."""
     try:
-        loop.call_soon_threadsafe(_settle, future, result, error)
+        future.get_loop().call_soon_threadsafe(_settle, future, result, error)
     except RuntimeError:
         logger.debug("A call ended after its event loop was closed.")
 
 
-def _settle(future: "asyncio.Future[T]", result: T | None, error: BaseException | None) -> None:
+def _settle(future: "asyncio.Future[T] | ConcurrentFuture[T]", result: T | None, error: BaseException | None) -> None:
     if future.done():
         return
     if error is None:

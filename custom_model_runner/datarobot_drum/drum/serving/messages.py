@@ -1,8 +1,8 @@
 """What the adapters hand to the core, and what the core hands back."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from email.message import Message
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -11,6 +11,8 @@ import orjson
 from datarobot_drum.drum.serving.uploads import SpooledUploadFile
 
 JSON = "application/json"
+
+_PARAMETER = re.compile(r';[ \t]*([^\s;="]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^;]*)')
 
 
 class Headers(Mapping[str, str]):
@@ -52,13 +54,10 @@ class MediaType:
     def parse(cls, value: str | None) -> "MediaType":
         if not value:
             return cls()
-        essence, separator, _ = value.partition(";")
-        if not separator:
-            return cls(essence.strip().lower())
-        message = Message()
-        message["content-type"] = value
-        found = message.get_params(failobj=[])
-        parameters = {name.lower(): text for name, text in found[1:] if name}
+        essence, _, rest = value.partition(";")
+        parameters: dict[str, str] = {}
+        for name, text in _PARAMETER.findall(";" + rest):
+            parameters.setdefault(name.lower(), _unquote(text.strip()))
         return cls(essence.strip().lower(), parameters)
 
     @property
@@ -93,6 +92,13 @@ class ModelResponse:
     media_type: str = JSON
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def _unquote(text: str) -> str:
+    """The value of a token or of a quoted string (RFC 9110, 5.6.4)."""
+    if len(text) > 1 and text.startswith('"') and text.endswith('"'):
+        return re.sub(r"\\(.)", r"\1", text[1:-1])
+    return text
 
 
 def parse_query(query_string: str) -> dict[str, str]:

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import anyio.to_thread
 
 from datarobot_drum.drum.exceptions import InsufficientStorage
+from datarobot_drum.drum.serving.memory_budget import UNLIMITED, MemoryBudget
 
 SPOOL_MAX_SIZE = 10 * 1024 * 1024
 """Bytes that one upload may hold in memory."""
@@ -24,8 +25,8 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 class SpooledUploadFile:
     """A readable, seekable binary file that received one body or one form part.
 
-    Up to ``max_size`` bytes stay in memory; beyond that the content rolls over to a temporary file that has no name
-    and goes away with its descriptor.
+    Up to ``max_size`` bytes stay in memory, fewer when ``budget`` is used up by others; beyond that the content rolls
+    over to a temporary file that has no name and goes away with its descriptor.
 
     Args:
         source: an upload of a web framework (anything with ``read``); when it carries a ``file`` that is already
@@ -43,14 +44,18 @@ class SpooledUploadFile:
         name: str | None = None,
         max_size: int = SPOOL_MAX_SIZE,
         directory: str | None = None,
+        budget: MemoryBudget = UNLIMITED,
     ) -> None:
         self.filename = filename if filename is not None else getattr(source, "filename", None)
         self.content_type = content_type if content_type is not None else getattr(source, "content_type", None)
         self.name = name
         self._source = source
         self._max_size = max_size
+        self._budget = budget
+        self._reserved = 0
         self._spooled = source is None
-        self._file: IO[bytes] = SpooledTemporaryFile(max_size=max_size, dir=directory)
+        # Rolled over by `_spill`, not by its own count: the budget has a say, too.
+        self._file: IO[bytes] = SpooledTemporaryFile(dir=directory)
         self.size = 0
 
     @classmethod
@@ -78,7 +83,7 @@ class SpooledUploadFile:
         return self
 
     def _adopt(self, inner: IO[bytes]) -> None:
-        self._file.close()
+        self.close()
         self._file = inner
         self.size = inner.seek(0, io.SEEK_END)
 
@@ -95,8 +100,19 @@ class SpooledUploadFile:
         return bool(getattr(self._file, "_rolled", True))
 
     def would_touch_disk(self, more: int) -> bool:
-        """Whether writing ``more`` bytes reaches the disk, so must not happen on an event loop."""
-        return self.size + more > self._max_size
+        """Whether writing ``more`` bytes reaches the disk, so must not happen on an event loop.
+
+        If not, memory for them is reserved, so the answer holds until they are written.
+        """
+        if self.on_disk:
+            return True
+        needed = self.size + more
+        if needed > self._max_size:
+            return True
+        if needed > self._reserved and not self._budget.reserve(needed - self._reserved):
+            return True
+        self._reserved = max(self._reserved, needed)
+        return False
 
     def write(self, chunk: bytes) -> int:
         """Append ``chunk``.
@@ -105,9 +121,19 @@ class SpooledUploadFile:
             InsufficientStorage: the temporary directory is full.
         """
         with _storage_errors():
+            if self.would_touch_disk(len(chunk)) and not self.on_disk:
+                self._spill()
             self._file.write(chunk)
         self.size += len(chunk)
         return len(chunk)
+
+    def _spill(self) -> None:
+        cast("SpooledTemporaryFile[bytes]", self._file).rollover()
+        self._release_memory()
+
+    def _release_memory(self) -> None:
+        self._budget.release(self._reserved)
+        self._reserved = 0
 
     def read(self, size: int = -1) -> bytes:
         return self._file.read(size)
@@ -153,6 +179,7 @@ class SpooledUploadFile:
     def close(self) -> None:
         """Give back memory, descriptor and disk; closing twice is allowed."""
         self._file.close()
+        self._release_memory()
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._file)

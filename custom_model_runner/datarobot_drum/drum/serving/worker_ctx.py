@@ -54,6 +54,11 @@ class WorkerCtx:
         """Between ``start`` and the first sign of the end: what ``/readyz`` asks first."""
         return self._phase is _Phase.RUNNING and not self._draining
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether this worker is about to leave."""
+        return self._draining
+
     def drain(self) -> None:
         """Fail readiness from now on. Takes no lock, so a signal handler may call it."""
         self._draining = True

@@ -76,6 +76,8 @@ def _read_banner(file: BinaryFile) -> tuple[str, str, str]:
         )
     if symmetry not in _SYMMETRIES:
         raise UnprocessableInput(f"The Matrix Market symmetry {symmetry[:40]!r} is not known.")
+    if symmetry == "skew-symmetric" and field in ("pattern", "unsigned-integer"):
+        raise UnprocessableInput(f"A skew-symmetric Matrix Market file needs signed values, not {field}.")
     return layout, field, symmetry
 
 

@@ -31,7 +31,16 @@ def read_sparse_frame(payload: StructuredPayload) -> pd.DataFrame:
     Raises:
         UnprocessableInput: whatever the payload holds that is no such matrix; SciPy is missing.
     """
-    return pd.DataFrame.sparse.from_spmatrix(read_csr(payload))
+    frame = pd.DataFrame.sparse.from_spmatrix(read_csr(payload))
+    return _with_zeros(frame) if pd.isna(frame.dtypes.iloc[0].fill_value) else frame
+
+
+def _with_zeros(frame: pd.DataFrame) -> pd.DataFrame:
+    """pandas 3.0 alone takes what a sparse matrix does not store for missing, not for zero (pandas issue 59212)."""
+    arrays = {name: column.array.copy() for name, column in frame.items()}
+    for array in arrays.values():
+        array.fill_value = array.dtype.subtype.type(0)
+    return pd.DataFrame(arrays)
 
 
 def read_csr(payload: StructuredPayload) -> Any:
@@ -78,7 +87,8 @@ def _read_columns(payload: StructuredPayload, header: MatrixHeader, dtypes: list
             text,  # type: ignore[arg-type, unused-ignore]
             sep=r"\s+",
             header=None,
-            dtype=dict(enumerate(dtypes)),
+            # Whole numbers are left to be guessed and then checked: told of them, pandas warns of others.
+            dtype={place: dtype for place, dtype in enumerate(dtypes) if dtype == "float64"},
             keep_default_na=False,
             na_values={len(dtypes) - 1: ["nan", "NaN", "NAN"]} if dtypes[-1] == "float64" else None,
             quoting=csv.QUOTE_NONE,
@@ -88,11 +98,19 @@ def _read_columns(payload: StructuredPayload, header: MatrixHeader, dtypes: list
         )
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise _malformed(header, len(dtypes)) from error
-    if len(frame.columns) != len(dtypes):
+    columns = [frame[column].to_numpy() for column in frame.columns]
+    if len(columns) != len(dtypes) or not all(map(_holds, columns, dtypes)):
         raise _malformed(header, len(dtypes))
     if len(frame) != header.entries:
         raise UnprocessableInput(f"The Matrix Market file declares {header.entries} entries but holds {len(frame)}.")
-    return [frame[column].to_numpy() for column in frame.columns]
+    return [column.astype(dtype) for column, dtype in zip(columns, dtypes, strict=True)]
+
+
+def _holds(column: Any, dtype: str) -> bool:
+    """Whether the values are of the type, or whole numbers that fit it."""
+    if dtype == "float64" or column.dtype.kind not in "iu":
+        return bool(column.dtype == dtype)
+    return bool(column.min() >= 0) if dtype == "uint64" else bool(column.dtype == dtype)
 
 
 def _malformed(header: MatrixHeader, width: int) -> UnprocessableInput:
@@ -121,7 +139,7 @@ def _unfold(header: MatrixHeader, rows: Any, columns: Any, values: Any) -> tuple
         return rows, columns, values
     sign = -1 if header.symmetry == "skew-symmetric" else 1
     off = rows != columns
-    mirrored = (values[off] * sign).astype(values.dtype)
+    mirrored = values[off] * values.dtype.type(sign)
     return (
         np.concatenate([rows, columns[off]]),
         np.concatenate([columns, rows[off]]),

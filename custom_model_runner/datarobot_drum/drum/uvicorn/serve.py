@@ -13,10 +13,10 @@ def serve(settings: Settings) -> int:
         StartupError: the address or the model.
     """
     listener = bind(settings.host, settings.port)
-    if settings.workers > 1:
+    if settings.workers > 1 or settings.server.fastapi_max_requests:
         from datarobot_drum.drum.uvicorn.supervisor import Supervisor
 
-        return Supervisor(settings.workers, listener).run()
+        return Supervisor(settings, listener).run()
     from datarobot_drum.drum.uvicorn.server import run_server
 
     run_server(settings, listener)

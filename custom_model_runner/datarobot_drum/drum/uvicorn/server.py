@@ -1,9 +1,13 @@
-"""One uvicorn server in one process."""
+"""One uvicorn server in one process, from its first probe to its last request."""
 
+import asyncio
 import logging
 import os
+import random
 import signal
 import socket
+import time
+from contextlib import suppress
 from importlib.util import find_spec
 from types import FrameType
 from typing import Any
@@ -13,27 +17,43 @@ import uvicorn
 from datarobot_drum.drum.listening import BACKLOG
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings import Settings
+from datarobot_drum.drum.uvicorn.heartbeat import Heartbeat
 
 logger = logging.getLogger(__name__)
 
+FIRST_REQUEST_SECONDS = 1.0
+"""How long a connection that was open before the listener closed may take to send its first request."""
+
 
 class DrumServer(uvicorn.Server):
-    """Ends when the model cannot be served, fails readiness at the first signal, exits with 0 after a clean drain.
+    """A uvicorn server that leaves without losing a request.
+
+    At the first signal readiness fails, and for the lame-duck time connections are still taken, each answer asking its
+    client to connect elsewhere. Then the listener closes, with whatever waits in it accepted first; requests finish,
+    up to the graceful timeout. A second signal stops it now. It also ends when the model cannot be served.
 
     Args:
-        supervised: a parent forwards its signals, so a second SIGTERM is an echo and SIGQUIT means stop now;
-            otherwise any second signal means stop now.
+        heartbeat: of a worker whose parent supervises it. The parent forwards signals, so a second SIGTERM is an echo
+            (a terminal or ``kill`` may have sent it to the whole group) and SIGQUIT means stop now.
     """
 
-    def __init__(self, prediction_server: PredictionServer, *, supervised: bool) -> None:
-        super().__init__(uvicorn_config(prediction_server.settings, prediction_server.app))
+    def __init__(self, prediction_server: PredictionServer, heartbeat: Heartbeat | None = None) -> None:
+        settings = prediction_server.settings
+        super().__init__(uvicorn_config(settings, prediction_server.app))
         self._prediction_server = prediction_server
-        self._supervised = supervised
+        self._heartbeat = heartbeat
+        self._lame_duck = settings.server.lame_duck
+        self._stop_at: float | None = None
+        self._request_limit = _request_limit(settings)
+        self._beating: asyncio.Future[None] | None = None
         prediction_server.state.settled.add_done_callback(self._on_model_settled)
+
+    @property
+    def _supervised(self) -> bool:
+        return self._heartbeat is not None
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         if self._supervised:
-            # A terminal sends Ctrl-C to the whole group; the parent decides what it means.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGQUIT, self.handle_exit)
         super().run(sockets)
@@ -42,14 +62,107 @@ class DrumServer(uvicorn.Server):
         """A signal: drain, or stop now. Not kept for later, so the process does not die of it once drained."""
         if self._supervised and sig == signal.SIGINT:
             return
-        stop_now = sig == signal.SIGQUIT if self._supervised else self.should_exit
-        self._prediction_server.worker_ctx.drain()
-        self.should_exit = True
-        self.force_exit = self.force_exit or stop_now
+        if sig == signal.SIGQUIT or (self._stop_at is not None and not self._supervised):
+            self.force_exit = self.should_exit = True
+        self._drain()
 
-    def _on_model_settled(self, _: Any) -> None:
+    def _drain(self) -> None:
+        """Fail readiness, and stop once the lame-duck time is over. Takes no lock: signal handlers call it."""
+        if self._stop_at is not None:
+            return
+        self._prediction_server.worker_ctx.drain()
+        if self._heartbeat:
+            self._heartbeat.draining()
+        self._stop_at = time.monotonic() + self._lame_duck
+        if not self.started:
+            self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """uvicorn's, every tenth of a second; whether it is time to stop."""
+        if self._request_limit and self.server_state.total_requests >= self._request_limit and self._stop_at is None:
+            logger.info("Worker %d has served %d requests; it is replaced.", os.getpid(), self._request_limit)
+            self._drain()
+        if self._stop_at is not None and time.monotonic() >= self._stop_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._heartbeat:
+            self._beating = asyncio.ensure_future(self._heartbeat.keep_beating())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        begin = time.monotonic()
+        if self._beating:
+            self._beating.cancel()
+        if not self.force_exit:
+            await self._close_listeners(sockets or [])
+            await self._wait_for_first_requests()
+        if not self._prediction_server.failed:
+            self._log_drain()
+        await super().shutdown(sockets)
+        if not self._prediction_server.failed:
+            summary = self._prediction_server.ledger.summary()
+            logger.info("Stopped after a drain of %.1f s: %s.", time.monotonic() - begin, summary)
+
+    def _log_drain(self) -> None:
+        in_flight = self._prediction_server.ledger.in_flight
+        if in_flight:
+            logger.info(
+                "Waiting up to %d s for %d requests in flight.", self.config.timeout_graceful_shutdown, in_flight
+            )
+
+    async def _close_listeners(self, sockets: list[socket.socket]) -> None:
+        """Close the listening sockets; connections that the kernel has accepted for us already are served."""
+        waiting = [connection for listener in sockets for connection in accept_waiting(listener)]
+        for server in self.servers:
+            server.close()
+        for listener in sockets:
+            listener.close()
+        loop = asyncio.get_running_loop()
+        for connection in waiting:
+            with suppress(OSError):
+                await loop.connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> asyncio.Protocol:
+        make: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
+
+    async def _wait_for_first_requests(self) -> None:
+        """A client that has connected is about to send: closing on it would lose its request."""
+        deadline = time.monotonic() + FIRST_REQUEST_SECONDS
+        while time.monotonic() < deadline and not self.force_exit:
+            connections: set[Any] = self.server_state.connections
+            if all(getattr(connection, "cycle", connection) for connection in connections):
+                return
+            await asyncio.sleep(0.01)
+
+    def _on_model_settled(self, _: object) -> None:
+        if self._heartbeat:
+            self._heartbeat.loaded()
         if self._prediction_server.failed:
             self.should_exit = True
+
+
+def accept_waiting(listener: socket.socket) -> list[socket.socket]:
+    """The connections that wait in a listening socket; closing it would reset them."""
+    listener.setblocking(False)
+    waiting = []
+    with suppress(OSError):
+        listener.listen(0)  # nobody new, as far as the kernel goes along
+        while True:
+            connection, _ = listener.accept()
+            connection.setblocking(False)
+            waiting.append(connection)
+    return waiting
+
+
+def _request_limit(settings: Settings) -> int:
+    limit = settings.server.fastapi_max_requests
+    return limit + random.randint(0, settings.server.fastapi_max_requests_jitter) if limit else 0
 
 
 def uvicorn_config(settings: Settings, app: Any) -> uvicorn.Config:
@@ -70,15 +183,16 @@ def uvicorn_config(settings: Settings, app: Any) -> uvicorn.Config:
     )
 
 
-def run_server(settings: Settings, listener: socket.socket, *, supervised: bool = False) -> None:
+def run_server(settings: Settings, listener: socket.socket, heartbeat: Heartbeat | None = None) -> None:
     """Serve until a signal ends it.
 
     Raises:
         StartupError: the model failed to load and there is no error server.
     """
     prediction_server = PredictionServer(settings)
-    if supervised:
+    if heartbeat:
         prediction_server.worker_ctx.server_pid = os.getppid()
+        prediction_server.executor.on_running = heartbeat.predicting
     prediction_server.materialize()
-    DrumServer(prediction_server, supervised=supervised).run([listener])
+    DrumServer(prediction_server, heartbeat).run([listener])
     prediction_server.raise_load_failure()

@@ -1,7 +1,8 @@
-"""The parent of several uvicorn workers: starts them, replaces those that die, and passes signals on.
+"""The parent of several uvicorn workers: starts them, replaces those that die or hang, and passes signals on.
 
-uvicorn's own supervisor leaves a second signal and a failed load without an answer, and tells its exit code from
-neither; the rest is the same idea: spawned workers that share one listening socket.
+uvicorn's own supervisor kills a worker whose interpreter is held for five seconds, leaves a second signal and a failed
+load without an answer, and tells neither by its exit code; the rest is the same idea: spawned workers that share one
+listening socket.
 """
 
 import logging
@@ -9,7 +10,6 @@ import multiprocessing
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -19,13 +19,19 @@ from multiprocessing.context import SpawnProcess
 from types import FrameType
 
 from datarobot_drum.drum.exceptions import StartupError
+from datarobot_drum.drum.settings import Settings
+from datarobot_drum.drum.uvicorn.heartbeat import Heartbeat, patience_for_predictions
 
 logger = logging.getLogger(__name__)
 
 WORKER_FAILED_TO_START = 3
+LOOK_SECONDS = 1.0
+"""Seconds between two looks at the workers' heartbeats."""
 RESTART_DELAY = 1.0
 """Seconds between the death of a worker and its replacement's start, if it died within its first seconds."""
 EARLY_DEATH = 5.0
+KILL_MARGIN = 10.0
+"""Seconds beyond the graceful timeout after which a worker that is still there is killed."""
 
 _SPAWN = multiprocessing.get_context("spawn")
 
@@ -33,23 +39,23 @@ _SPAWN = multiprocessing.get_context("spawn")
 @dataclass
 class _Worker:
     process: SpawnProcess
+    heartbeat: Heartbeat
     started: float
 
 
 class Supervisor:
-    """Keeps ``workers`` processes alive on ``listener`` until a signal ends them all.
+    """Keeps the workers alive on ``listener`` until a signal ends them all."""
 
-    Raises:
-        ValueError: fewer than one worker.
-    """
-
-    def __init__(self, workers: int, listener: socket.socket) -> None:
-        if workers < 1:
-            raise ValueError("A supervisor needs at least one worker.")
-        self._wanted = workers
+    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+        server = settings.server
+        self._wanted = settings.workers
+        self._idle_patience = server.fastapi_worker_timeout
+        self._predicting_patience = patience_for_predictions(server.fastapi_worker_timeout, server.request_timeout)
+        self._stop_seconds = server.lame_duck + server.graceful_timeout + KILL_MARGIN
         self._listener = listener
         self._workers: list[_Worker] = []
         self._signals = 0
+        self._stop_by = float("inf")
         self._failed = False
         self._wakeup_read, self._wakeup_write = os.pipe()
 
@@ -62,6 +68,7 @@ class Supervisor:
         try:
             while self._workers:
                 self._wait()
+                self._kill_hung()
                 self._reap()
         finally:
             self._listener.close()
@@ -74,17 +81,30 @@ class Supervisor:
         return self._signals > 0 or self._failed
 
     def _start_worker(self) -> None:
-        process = _SPAWN.Process(target=run_worker, args=(self._listener,), name="drum-worker")
+        heartbeat = Heartbeat()
+        process = _SPAWN.Process(target=run_worker, args=(self._listener, heartbeat), name="drum-worker")
         process.start()
-        self._workers.append(_Worker(process, time.monotonic()))
+        self._workers.append(_Worker(process, heartbeat, time.monotonic()))
         logger.info("Started worker %d.", process.pid)
-        if self._stopping and process.pid is not None:
-            self._signal(process, signal.SIGTERM)  # the signal came while it was being started
+        if self._stopping:
+            _signal(process, signal.SIGTERM)  # the signal came while it was being started
 
     def _wait(self) -> None:
         sentinels = [worker.process.sentinel for worker in self._workers]
-        if self._wakeup_read in connection.wait([*sentinels, self._wakeup_read]):
+        if self._wakeup_read in connection.wait([*sentinels, self._wakeup_read], LOOK_SECONDS):
             os.read(self._wakeup_read, 1024)
+        if self._stopping:
+            # The workers hold descriptors of their own; with ours open, the kernel would go on taking connections
+            # that nobody will ever accept.
+            self._listener.close()
+
+    def _kill_hung(self) -> None:
+        overdue = time.monotonic() > self._stop_by
+        for worker in self._workers:
+            if overdue or worker.heartbeat.is_hung(self._idle_patience, self._predicting_patience):
+                silence = worker.heartbeat.silence()
+                logger.error("Worker %d hangs (silent for %.0f s); killing it.", worker.process.pid, silence)
+                _signal(worker.process, signal.SIGKILL)
 
     def _reap(self) -> None:
         for worker in [worker for worker in self._workers if not worker.process.is_alive()]:
@@ -93,17 +113,14 @@ class Supervisor:
             if worker.process.exitcode == WORKER_FAILED_TO_START and not self._stopping:
                 logger.error("Worker %d failed to start; stopping the server.", worker.process.pid)
                 self._failed = True
-                self._signal_all(signal.SIGTERM)
+                self._stop(signal.SIGTERM)
             elif not self._stopping:
                 self._replace(worker)
             worker.process.close()
 
     def _replace(self, worker: _Worker) -> None:
-        logger.warning(
-            "Worker %d ended with exit code %s; starting another.",
-            worker.process.pid,
-            worker.process.exitcode,
-        )
+        level = logging.INFO if worker.process.exitcode == os.EX_OK else logging.WARNING
+        logger.log(level, "Worker %d ended (exit code %s).", worker.process.pid, worker.process.exitcode)
         if time.monotonic() - worker.started < EARLY_DEATH:
             # A worker that dies at once would otherwise be started in a tight loop.
             connection.wait([self._wakeup_read], RESTART_DELAY)
@@ -112,22 +129,25 @@ class Supervisor:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
-        self._signal_all(signal.SIGTERM if self._signals == 1 else signal.SIGQUIT)
+        self._stop(signal.SIGTERM if self._signals == 1 else signal.SIGQUIT)
         os.write(self._wakeup_write, b"x")
 
-    def _signal_all(self, number: signal.Signals) -> None:
+    def _stop(self, number: signal.Signals) -> None:
+        self._stop_by = time.monotonic() + self._stop_seconds
         for worker in self._workers:
-            self._signal(worker.process, number)
-
-    def _signal(self, process: SpawnProcess, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError, ValueError):
-            if process.pid is not None:
-                os.kill(process.pid, number)
+            _signal(worker.process, number)
 
 
-def run_worker(listener: socket.socket) -> None:
+def _signal(process: SpawnProcess, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, ValueError):
+        if process.pid is not None and process.is_alive():
+            os.kill(process.pid, number)
+
+
+def run_worker(listener: socket.socket, heartbeat: Heartbeat) -> None:
     """The whole life of a worker process; settings come from the environment that the parent exported."""
     from datarobot_drum.drum.logs import configure_logging
+    from datarobot_drum.drum.process_end import end_process
     from datarobot_drum.drum.settings import settings_from_environment
     from datarobot_drum.drum.uvicorn.server import run_server
 
@@ -136,10 +156,11 @@ def run_worker(listener: socket.socket) -> None:
     try:
         settings = settings_from_environment()
         configure_logging(settings.logging_level)
-        run_server(settings, listener, supervised=True)
+        run_server(settings, listener, heartbeat)
     except StartupError as error:
         logger.error("%s", error)
-        sys.exit(WORKER_FAILED_TO_START)
+        end_process(WORKER_FAILED_TO_START)
+    end_process(os.EX_OK)
 
 
 def _end_with_parent() -> None:

@@ -3,17 +3,20 @@
 import logging
 import os
 import signal
-import threading
+import time
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from datarobot_drum.drum.listening import bind
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.1
 
 
 class _RequestHandler(WSGIRequestHandler):
@@ -29,45 +32,68 @@ class _RequestHandler(WSGIRequestHandler):
 def serve(settings: Settings) -> int:
     """Load the model, then serve until a signal ends it; 0 after a clean stop.
 
-    Connections have a thread each, so probes are answered while a prediction runs; the executor lets one prediction
-    run at a time.
-
     Raises:
         StartupError: the address or the model.
     """
     prediction_server = PredictionServer(settings)
     prediction_server.materialize()
-    listener = bind(settings.host, settings.port)
-    server = make_server(
-        settings.host,
-        settings.port,
-        prediction_server.app,
-        threaded=True,
-        request_handler=_RequestHandler,
-        fd=listener.fileno(),
-    )
-    listener.close()  # the server holds a descriptor of its own
-    _stop_on_signals(server, prediction_server)
-    try:
-        server.serve_forever()
-        prediction_server.executor.wait_idle(settings.server.graceful_timeout)
-    finally:
+    return FlaskServer(prediction_server).run()
+
+
+class FlaskServer:
+    """Werkzeug's server with a thread a connection, so probes are answered while a prediction runs.
+
+    The executor lets one prediction run at a time. A stop goes as on every server: readiness fails at once, connections
+    are taken for the lame-duck time, then the listener closes and requests finish. A second signal stops it now.
+    """
+
+    def __init__(self, prediction_server: PredictionServer) -> None:
+        self._prediction_server = prediction_server
+        self._settings = prediction_server.settings.server
+        self._stop_at: float | None = None
+
+    def run(self) -> int:
+        """Serve until a signal; the exit code."""
+        settings = self._prediction_server.settings
+        listener = bind(settings.host, settings.port)
+        _RequestHandler.timeout = self._settings.upload_timeout or None
+        app = self._prediction_server.app
+        server = ThreadedWSGIServer(settings.host, settings.port, app, _RequestHandler, fd=listener.fileno())
+        listener.close()  # the server holds a descriptor of its own
+        server.timeout = POLL_SECONDS
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        while self._stop_at is None or time.monotonic() < self._stop_at:
+            server.handle_request()
+        begin = time.monotonic()
+        _accept_waiting(server)
         server.server_close()
-        prediction_server.close()
-    return os.EX_OK
+        return self._drain(begin)
 
+    def _drain(self, begin: float) -> int:
+        ledger = self._prediction_server.ledger
+        if ledger.in_flight:
+            logger.info(
+                "Waiting up to %d s for %d requests in flight.", self._settings.graceful_timeout, ledger.in_flight
+            )
+        clean = ledger.wait_empty(self._settings.graceful_timeout)
+        self._prediction_server.close()
+        logger.info("Stopped after a drain of %.1f s: %s.", time.monotonic() - begin, ledger.summary())
+        return os.EX_OK if clean else 1
 
-def _stop_on_signals(server: BaseWSGIServer, prediction_server: PredictionServer) -> None:
-    signals = 0
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal signals
-        signals += 1
-        if signals > 1:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._stop_at is not None:
             os._exit(1)
-        prediction_server.worker_ctx.drain()
-        # `shutdown` waits for the loop, which runs in this very thread.
-        threading.Thread(target=server.shutdown, name="drum-shutdown").start()
+        self._prediction_server.worker_ctx.drain()
+        self._stop_at = time.monotonic() + self._settings.lame_duck
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+
+def _accept_waiting(server: ThreadedWSGIServer) -> None:
+    """Take the connections that wait in the listening socket; closing it would reset them."""
+    server.socket.setblocking(False)
+    with suppress(OSError):
+        server.socket.listen(0)  # nobody new, as far as the kernel goes along
+        while True:
+            connection, address = server.get_request()
+            connection.setblocking(True)
+            server.process_request(connection, address)

@@ -1,0 +1,72 @@
+"""Servers for the API tests: every model runs on Flask, gunicorn and FastAPI, started once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.api.models import BROKEN, ECHO, RAW, write_code
+from tests.api.trios import SERVER_TYPES, Trio, running_trio
+from tests.processes import RunningServer
+
+PREFIX = "/a/b"
+UPLOAD_LIMIT = 200_000
+SECRET = "s3cret-t0ken-of-the-tests"
+
+
+@pytest.fixture(params=SERVER_TYPES)
+def server_type(request: pytest.FixtureRequest) -> str:
+    """A test that uses it, or anything made of it, runs on each server."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+def echo_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+    """A regression model that predicts checksums, or misbehaves as its input says."""
+    folder = tmp_path_factory.mktemp("echo")
+    model = write_code(folder / "model", ECHO)
+    with running_trio(folder, "--code-dir", model, "--target-type", "regression", "--api-token", SECRET) as trio:
+        yield trio
+
+
+@pytest.fixture(scope="session")
+def raw_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+    """A model that reads its input itself, below a URL prefix and with a limit for request bodies."""
+    folder = tmp_path_factory.mktemp("raw")
+    model = write_code(folder / "model", RAW)
+    environment = {"URL_PREFIX": PREFIX, "DRUM_FASTAPI_MAX_UPLOAD_SIZE": str(UPLOAD_LIMIT)}
+    arguments = ["--code-dir", model, "--target-type", "regression"]
+    with running_trio(folder, *arguments, environment=environment) as trio:
+        yield trio
+
+
+@pytest.fixture(scope="session")
+def broken_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+    """Error servers: the model's code imports what is not there."""
+    folder = tmp_path_factory.mktemp("broken")
+    model = write_code(folder / "model", BROKEN)
+    arguments: list[str | Path] = ["--code-dir", model, "--target-type", "regression", "--with-error-server"]
+    with running_trio(folder, *arguments, ready="/livez") as trio:
+        yield trio
+
+
+@pytest.fixture
+def server(echo_trio: Trio, server_type: str) -> RunningServer:
+    return echo_trio[server_type]
+
+
+@pytest.fixture
+def client(server: RunningServer) -> httpx.Client:
+    return server.client
+
+
+@pytest.fixture
+def raw_server(raw_trio: Trio, server_type: str) -> RunningServer:
+    return raw_trio[server_type]
+
+
+@pytest.fixture
+def broken_client(broken_trio: Trio, server_type: str) -> httpx.Client:
+    return broken_trio[server_type].client

@@ -1,0 +1,197 @@
+"""``multipart/form-data`` on ``/predict/``: what counts is the part ``X``."""
+
+from typing import Any
+
+import pytest
+
+from tests.api.answers import Answer, ask_all, the_one
+from tests.api.test_payloads import CSV, MTX, message
+from tests.api.trios import Trio
+
+pytestmark = pytest.mark.process
+
+MISSING = "ERROR: Samples should be provided as:   - a csv or mtx under `X` form-data param key.  - binary data."
+HEADERS = {"Content-Type": "multipart/form-data; boundary=frontier"}
+
+
+def send(trio: Trio, **details: Any) -> Answer:
+    return the_one(ask_all(trio, "POST", "/predict/", **details))
+
+
+def part(head: str, content: bytes = CSV) -> bytes:
+    return b"--frontier\r\n" + head.encode() + b"\r\n\r\n" + content + b"\r\n"
+
+
+X_FILE = 'Content-Disposition: form-data; name="X"; filename="x.csv"'
+END = b"--frontier--\r\n"
+
+
+@pytest.fixture(scope="module")
+def csv_answer(echo_trio: Trio) -> Answer:
+    return send(echo_trio, content=CSV)
+
+
+@pytest.fixture(scope="module")
+def mtx_answer(echo_trio: Trio) -> Answer:
+    return send(echo_trio, content=MTX, headers={"Content-Type": "text/mtx"})
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        ("rows.csv", CSV, "text/csv"),
+        ("rows.csv", CSV, "application/octet-stream"),
+        ("rows.csv", CSV),
+        ("rows.txt", CSV, "TEXT/PLAIN; charset=utf-8"),
+        ("", CSV, "text/csv"),
+        ("日本 ü.csv", CSV, "text/csv"),
+        ('quo"te;.csv', CSV, "text/csv"),
+        ("../../etc/passwd", CSV, "text/csv"),
+        ("mtx", CSV, "text/csv"),
+    ],
+    ids=["csv", "octets", "by name", "txt", "no name", "unicode name", "odd name", "path", "mtx without dot"],
+)
+def test_a_csv_file_is_predicted(echo_trio: Trio, csv_answer: Answer, file: Any) -> None:
+    assert send(echo_trio, files={"X": file}) == csv_answer
+
+
+@pytest.mark.parametrize(
+    "file",
+    [("x.mtx", MTX), ("x.MTX", MTX, "application/octet-stream"), ("x", MTX, "text/mtx"), ("日.mtx", MTX, "text/csv")],
+    ids=["name", "upper case", "type", "name over type"],
+)
+def test_a_matrix_market_file_is_told_by_name_or_type(echo_trio: Trio, mtx_answer: Answer, file: Any) -> None:
+    assert send(echo_trio, files={"X": file}) == mtx_answer
+
+
+def test_a_plain_field_is_csv_text(echo_trio: Trio, csv_answer: Answer) -> None:
+    body = part('Content-Disposition: form-data; name="X"') + END
+    assert send(echo_trio, content=body, headers=HEADERS) == csv_answer
+
+
+def test_other_fields_and_files_are_ignored(echo_trio: Trio, csv_answer: Answer) -> None:
+    others = [("y", ("y.csv", b"\xff" * 1000)), ("x", ("x.csv", b"a")), ("", ("e", b"b"))]
+    files: Any = [*others, ("X", ("x.csv", CSV)), *others]
+    assert send(echo_trio, files=files, data={"note": "ü"}) == csv_answer
+
+
+def test_the_charset_of_the_part_is_honoured(echo_trio: Trio) -> None:
+    latin = ("x.csv", "ä\nö\n".encode("latin-1"), "text/csv; charset=latin-1")
+    assert send(echo_trio, files={"X": latin}) == send(echo_trio, content="ä\nö\n".encode())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\r\n" + part(X_FILE) + END,
+        b"preamble to ignore\r\n" + part(X_FILE) + END,
+        part(X_FILE) + END + b"epilogue",
+        part(X_FILE) + b"--frontier--",
+        part(X_FILE.replace("form-data; ", "form-data;")) + END,
+        part(X_FILE.replace('name="X"', "name=X")) + END,
+        part(X_FILE.lower().replace('"x"', '"X"')) + END,
+        part("X-Other: a\r\n" + X_FILE + "\r\nContent-Type: text/csv") + END,
+    ],
+    ids=["line first", "preamble", "epilogue", "no last newline", "no blank", "token", "lower case", "more headers"],
+)
+def test_variants_of_the_format_answer_alike_or_are_refused(echo_trio: Trio, csv_answer: Answer, body: bytes) -> None:
+    answer = send(echo_trio, content=body, headers=HEADERS)
+    assert answer == csv_answer or (answer.status == 400 and message(answer))
+
+
+@pytest.mark.parametrize(
+    "media_type", ["multipart/form-data; boundary=frontier", 'Multipart/FORM-DATA; Boundary="frontier"; charset=utf-8']
+)
+def test_the_type_of_a_form_is_read_in_any_case(echo_trio: Trio, csv_answer: Answer, media_type: str) -> None:
+    assert send(echo_trio, content=part(X_FILE) + END, headers={"Content-Type": media_type}) == csv_answer
+
+
+@pytest.mark.parametrize(
+    "body",
+    [END, part(X_FILE.replace('"X"', '"x"')) + END, part("Content-Type: text/csv") + END, part(X_FILE[:-6]) + END],
+    ids=["no parts", "x", "nameless", "broken disposition"],
+)
+def test_a_form_without_x_is_told_what_to_send(echo_trio: Trio, body: bytes) -> None:
+    answer = send(echo_trio, content=body, headers=HEADERS)
+    if b"broken" not in body and answer.status != 200:
+        assert (answer.status, message(answer)) == (422, MISSING)
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n", b"\xff\n1\n"], ids=["empty", "header alone", "not utf-8"])
+def test_an_unreadable_x_is_unprocessable(echo_trio: Trio, content: bytes) -> None:
+    answer = send(echo_trio, files={"X": ("x.csv", content)})
+    assert answer.status == 422
+    message(answer)
+
+
+def test_json_in_x_is_unprocessable(echo_trio: Trio) -> None:
+    assert send(echo_trio, files={"X": ("x.json", b"{}", "application/json")}).status == 422
+
+
+def test_two_parts_x_are_unprocessable(echo_trio: Trio) -> None:
+    answer = send(echo_trio, files=[("X", ("a.csv", CSV)), ("X", ("b.csv", CSV))])
+    assert answer.status == 422
+    assert "2 parts" in message(answer)
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "multipart/form-data",
+        "multipart/form-data;",
+        "multipart/form-data; boundary=",
+        'multipart/form-data; boundary=""',
+    ],
+)
+def test_a_form_without_a_boundary_is_a_bad_request(echo_trio: Trio, media_type: str) -> None:
+    answer = send(echo_trio, content=part(X_FILE) + END, headers={"Content-Type": media_type})
+    assert answer.status == 400
+    assert "boundary" in message(answer)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"--",
+        b"--frontier",
+        part(X_FILE),
+        part(X_FILE)[:-2] + b"--frontie",
+        b"--other\r\n\r\n--other--\r\n",
+        b"\x00" * 1000,
+        b"--frontier\r\nno colon\r\n\r\n" + CSV + END,
+        b"--frontier\r\n: no name\r\n\r\n" + CSV + END,
+        b"--frontier\r\n" + X_FILE.encode(),
+        b"--frontierX\r\n" + END,
+        (part(X_FILE) + END).replace(b"\r\n", b"\n"),
+        part("X-Long: " + "x" * 100_000 + "\r\n" + X_FILE) + b"--front",
+        b"".join(part('Content-Disposition: form-data; name="y"', b"") for _ in range(1100)) + END,
+    ],
+    ids=[
+        "empty",
+        "dashes",
+        "boundary",
+        "no end",
+        "half an end",
+        "another boundary",
+        "zeros",
+        "no colon",
+        "no header name",
+        "head alone",
+        "longer boundary",
+        "bare newlines",
+        "long header, no end",
+        "1,100 parts",
+    ],
+)
+def test_a_broken_form_is_a_bad_request(echo_trio: Trio, body: bytes) -> None:
+    answer = send(echo_trio, content=body, headers=HEADERS)
+    assert answer.status == 400
+    assert "multipart" in message(answer)
+
+
+def test_a_part_of_more_than_10_mib_is_predicted(echo_trio: Trio) -> None:
+    content = b"a,b\n" + b"1,%s\n" % (b"x" * 10_999) * 1000
+    answer = send(echo_trio, files={"X": ("x.csv", content)})
+    assert answer == send(echo_trio, content=content)
+    assert answer.status == 200

@@ -1,0 +1,309 @@
+"""Raw bodies of ``/predict/``: media types, charsets, csv and Matrix Market, good and bad (http-api.md section 5)."""
+
+import gzip
+import io
+
+import httpx
+import pandas as pd
+import pytest
+
+from tests.api.answers import Answer, ask_all, the_one
+from tests.api.trios import Trio
+
+pytestmark = pytest.mark.process
+
+CSV = b"a,b\n1,2\n3,4\n"
+MTX = b"%%MatrixMarket matrix coordinate real general\n2 3 2\n1 1 1.5\n2 3 -2\n"
+
+
+def predict(trio: Trio, content: bytes, media_type: str | bytes | None = None, **headers: str | bytes) -> Answer:
+    """What all servers answer to a raw body."""
+    fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    if media_type is not None:
+        fields["Content-Type"] = media_type
+    return the_one(ask_all(trio, "POST", "/predict/", content=content, headers=fields))
+
+
+def message(answer: Answer) -> str:
+    """The text of an error answer, which is JSON like all others."""
+    assert dict(answer.headers)["content-type"] == "application/json"
+    document = httpx.Response(answer.status, content=answer.body).json()
+    assert document["message"].startswith("ERROR: ")
+    assert "Traceback" not in document["message"]
+    return str(document["message"])
+
+
+@pytest.fixture(scope="module")
+def csv_answer(echo_trio: Trio) -> Answer:
+    answer = predict(echo_trio, CSV, "text/csv")
+    assert answer.status == 200
+    return answer
+
+
+@pytest.fixture(scope="module")
+def mtx_answer(echo_trio: Trio) -> Answer:
+    answer = predict(echo_trio, MTX, "text/mtx")
+    assert answer.status == 200
+    return answer
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        None,
+        "",
+        "text/csv",
+        "TEXT/CSV",
+        "text/csv; charset=utf-8",
+        'text/csv;charset="UTF-8"',
+        "text/csv; header=present",
+        "text/csv ; charset = utf-8;",
+        "text/csv;",
+        "text/csv;;;",
+        "text/plain",
+        "application/octet-stream",
+        "application/x-www-form-urlencoded",
+        "application/jsonx",
+        "application/vnd.api+json",
+        "image/png",
+        "nonsense",
+        ";",
+        "/",
+        "text/mtx2",
+        "multipart/mixed; boundary=x",
+        "x" * 2000,
+        b"text/csv; name=\xe4\xff",
+        "text/csv; charset=",
+    ],
+)
+def test_a_raw_body_is_csv_by_default(echo_trio: Trio, csv_answer: Answer, media_type: str | bytes | None) -> None:
+    assert predict(echo_trio, CSV, media_type) == csv_answer
+
+
+@pytest.mark.parametrize("media_type", ["text/mtx", "TEXT/MTX", "Text/Mtx; charset=utf-8", "text/mtx ;", "text/mtx;x"])
+def test_matrix_market_is_told_by_its_media_type(echo_trio: Trio, mtx_answer: Answer, media_type: str) -> None:
+    assert predict(echo_trio, MTX, media_type) == mtx_answer
+
+
+@pytest.mark.parametrize(
+    ("charset", "text"),
+    [
+        ("latin-1", "ä,ö\nü,ß\n"),
+        ("ISO-8859-1", "ä,ö\nü,ß\n"),
+        ("windows-1252", "ä,ö\n€,ß\n"),
+        ("utf-16", "ä,ö\n日,ß\n"),
+        ("utf-16-le", "ä,ö\n日,ß\n"),
+        ("UTF8", "ä,ö\n日,ß\n"),
+        ("shift_jis", "a,b\n日,本\n"),
+        ("utf-8-sig", "ä,ö\n日,ß\n"),
+        ("ascii", "a,b\nc,d\n"),
+    ],
+)
+def test_a_charset_is_honoured(echo_trio: Trio, charset: str, text: str) -> None:
+    encoded = predict(echo_trio, text.encode(charset), f'text/csv; charset="{charset}"')
+    assert encoded.status == 200
+    assert encoded == predict(echo_trio, text.encode())
+
+
+@pytest.mark.parametrize(
+    "charset",
+    [
+        "nonsense",
+        "hex",
+        "rot13",
+        "base64",
+        "zlib",
+        "idna",
+        "undefined",
+        "a\\0b",
+        "x" * 500,
+        "../../etc",
+        "*",
+        "日".encode(),
+    ],
+)
+def test_an_unknown_charset_is_refused(echo_trio: Trio, charset: str | bytes) -> None:
+    name = charset.encode() if isinstance(charset, str) else charset
+    answer = predict(echo_trio, CSV, b"text/csv; charset=" + name)
+    assert answer.status == 422
+    assert "charset" in message(answer)
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    ["charset*=utf-8''latin-1", "charset*0=lat; charset*1=in-1", "charset*1*=x", "charset*0*=''", "=;==", 'x="', ";;="],
+)
+def test_odd_parameters_are_ignored(echo_trio: Trio, csv_answer: Answer, parameter: str) -> None:
+    assert predict(echo_trio, CSV, f"text/csv; {parameter}") == csv_answer
+
+
+@pytest.mark.parametrize("value", ['"utf-16"', '"\\utf-16"', "utf-16;charset=hex", 'utf-16 ;x="a;charset=hex"'])
+def test_the_first_charset_counts_quoted_or_not(echo_trio: Trio, csv_answer: Answer, value: str) -> None:
+    assert predict(echo_trio, CSV.decode().encode("utf-16"), f"text/csv;x=y;charset={value}") == csv_answer
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xef\xbb\xbf" + CSV,
+        b"a,b\r\n1,2\r\n3,4\r\n",
+        b"a,b\r1,2\r3,4\r",
+        b'"a","b"\n1,2\n3,4',
+        b"a,b\n\n1,2\n\n3,4\n\n",
+    ],
+    ids=["byte order mark", "crlf", "cr", "quoted, no last newline", "blank lines"],
+)
+def test_the_same_table_in_other_clothes_predicts_the_same(echo_trio: Trio, csv_answer: Answer, body: bytes) -> None:
+    assert predict(echo_trio, body, "text/csv") == csv_answer
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'a,b\n"x\ny","say ""hi"""\n',
+        b"a,a,a\n1,2,3\n",
+        "ä,日本,\U0001f600\n1,é,3\n".encode(),
+        b"a\n1\n2\n",
+        b",\n1,2\n",
+        b"a,b,c\n1\n1,2\n1,2,3\n",
+        b"a,b\nNA,\n,NaN\n",
+        b"a,b\n99999999999999999999999,1e400\n",
+        b"a,b\ntrue,2024-01-01\n",
+        b"a;b\n1;2\n",
+        b"\xc2\xa0,\xe2\x80\xa8\n1,2\n",
+    ],
+    ids=[
+        "quotes and newlines",
+        "duplicate names",
+        "unicode names",
+        "one column",
+        "names left out",
+        "short rows",
+        "missing values",
+        "enormous numbers",
+        "booleans and dates",
+        "semicolons",
+        "exotic blanks",
+    ],
+)
+def test_odd_but_sound_csv_is_predicted(echo_trio: Trio, body: bytes) -> None:
+    answer = predict(echo_trio, body, "text/csv")
+    assert answer.status == 200, answer.body
+    assert answer.body.startswith(b'{"predictions":[')
+
+
+def test_five_thousand_columns_are_predicted(echo_trio: Trio) -> None:
+    body = ",".join(f"c{i}" for i in range(5000)) + "\n" + ",".join(map(str, range(5000))) + "\n"
+    assert predict(echo_trio, body.encode()).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "fragment"),
+    [
+        (b"", "empty"),
+        (b"\n\n\n", "empty"),
+        (b"   ", "empty"),
+        (b"\xef\xbb\xbf", "empty"),
+        (b"a,b\n", "no data rows"),
+        (b"a,b\r\n\r\n", "no data rows"),
+        (b"a,b\n1,2,3\n", "fields"),
+        (b"a,b\n1,2\n1,2,3\n", "fields"),
+        (b'a,b\n"1,2\n', "string"),
+        (b"a,b\n\xff\xfe,1\n", "UTF-8"),
+        (b"a,b\n1,\x00\n", "NUL"),
+        (bytes(range(256)), ""),
+        (gzip.compress(CSV), ""),
+        (b"\x80\x04\x95" + b"x" * 50, "UTF-8"),
+    ],
+    ids=[
+        "empty",
+        "newlines",
+        "blanks",
+        "byte order mark alone",
+        "header alone",
+        "header and blank lines",
+        "first row too wide",
+        "later row too wide",
+        "open quote",
+        "not utf-8",
+        "nul",
+        "all bytes",
+        "gzip without saying so",
+        "a pickle",
+    ],
+)
+def test_what_is_no_table_is_unprocessable(echo_trio: Trio, body: bytes, fragment: str) -> None:
+    answer = predict(echo_trio, body, "text/csv")
+    assert answer.status == 422
+    assert fragment in message(answer)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        CSV,
+        b"%%MatrixMarket",
+        b"%%MatrixMarket matrix coordinate real general\n",
+        b"%%MatrixMarket matrix coordinate real general\n2 2 1\n",
+        b"%%MatrixMarket matrix coordinate real general\n2 2 1\n9 9 1\n",
+        b"%%MatrixMarket matrix coordinate real general\n0 0 0\n",
+        b"%%MatrixMarket matrix array real general\n999999999 999999999\n1\n",
+        b"%%MatrixMarket matrix coordinate complex general\n1 1 1\n1 1 1 1\n",
+        MTX.replace(b"1.5", b"x"),
+        MTX + b"\xff",
+        MTX[:-4],
+    ],
+    ids=[
+        "empty",
+        "csv",
+        "banner alone",
+        "no size",
+        "no entries",
+        "outside",
+        "no rows",
+        "absurd size",
+        "complex",
+        "no number",
+        "not text",
+        "cut off",
+    ],
+)
+def test_what_is_no_matrix_is_unprocessable(echo_trio: Trio, body: bytes) -> None:
+    answer = predict(echo_trio, body, "text/mtx")
+    assert answer.status == 422
+    message(answer)
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "Application/JSON; charset=utf-8"])
+@pytest.mark.parametrize("body", [b'{"a": [1]}', b"[]", b"a,b\n1,2\n", b"{"], ids=["object", "list", "csv", "broken"])
+def test_json_is_unprocessable_without_a_hook_that_reads_it(echo_trio: Trio, body: bytes, media_type: str) -> None:
+    answer = predict(echo_trio, body, media_type)
+    assert answer.status == 422
+    assert "JSON" in message(answer)
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "text/csv; charset=hex", "text/mtx", "image/png", None])
+@pytest.mark.parametrize("body", [b'{"a": 1}', b"\x00\xff" * 1000, b"\r\n"], ids=["json", "binary", "newline"])
+def test_a_hook_that_reads_gets_the_very_bytes(raw_trio: Trio, body: bytes, media_type: str | None) -> None:
+    answer = predict(raw_trio, body, media_type)
+    assert answer.status == 200
+    assert answer.body.startswith(b'{"predictions":[%d.0,' % len(body))
+
+
+@pytest.mark.parametrize("body", [b"raise", b"none"])
+def test_a_hook_that_fails_to_read_is_an_error_of_the_model(raw_trio: Trio, body: bytes) -> None:
+    answer = predict(raw_trio, body)
+    assert answer.status == 500
+    message(answer)
+
+
+def test_a_body_of_more_than_10_mib_is_answered_as_a_small_one(echo_trio: Trio) -> None:
+    buffer = io.StringIO()
+    pd.DataFrame({"a": [0.1234567890123] * 1000, "text": ["x" * 11_000] * 1000}).to_csv(buffer, index=False)
+    body = buffer.getvalue().encode()
+    head = b"".join(body.splitlines(keepends=True)[:2])
+    assert len(body) > 11_000_000
+    many, one = predict(echo_trio, body), predict(echo_trio, head)
+    [prediction] = httpx.Response(200, content=one.body).json()["predictions"]
+    assert httpx.Response(200, content=many.body).json()["predictions"] == [prediction] * 1000

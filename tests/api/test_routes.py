@@ -1,0 +1,152 @@
+"""Every route in every spelling, and what is answered where there is none."""
+
+import httpx
+import pytest
+
+from datarobot_drum import __version__
+from tests.api.answers import ask_all, the_one
+from tests.api.conftest import PREFIX
+from tests.api.trios import Trio
+from tests.processes import RunningServer
+
+pytestmark = pytest.mark.process
+
+GET_PATHS = ["/", "/ping", "/health", "/livez", "/readyz", "/info", "/stats", "/capabilities"]
+POST_PATHS = ["/predict", "/predictions", "/invocations"]
+BODIES = {
+    "/": b'{"message":"OK"}',
+    "/ping": b'{"message":"OK"}',
+    "/health": b'{"message":"OK"}',
+    "/livez": b'{"status":"alive"}',
+    "/readyz": b'{"status":"ready"}',
+}
+CSV = b"a,b\n1,2\n"
+
+
+def spellings(paths: list[str]) -> list[str]:
+    """With and without a trailing slash."""
+    return sorted({spelling for path in paths for spelling in (path.rstrip("/") or "/", path.rstrip("/") + "/")})
+
+
+@pytest.mark.parametrize("path", spellings(GET_PATHS))
+def test_a_get_route_answers_json_in_both_spellings(client: httpx.Client, path: str) -> None:
+    response = client.get(path)
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "application/json")
+    assert isinstance(response.json(), dict)
+
+
+@pytest.mark.parametrize("path", spellings(list(BODIES)))
+def test_the_status_routes_answer_their_documented_bodies(client: httpx.Client, path: str) -> None:
+    assert client.get(path).content == BODIES[path.rstrip("/") or "/"]
+
+
+@pytest.mark.parametrize("path", spellings(GET_PATHS))
+def test_head_answers_as_get_without_a_body(client: httpx.Client, path: str) -> None:
+    head, get = client.head(path), client.get(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["Content-Type"] == get.headers["Content-Type"]
+    if path.rstrip("/") != "/stats":
+        assert head.headers["Content-Length"] == get.headers["Content-Length"]
+
+
+@pytest.mark.parametrize("path", spellings(POST_PATHS))
+def test_a_prediction_route_predicts_in_both_spellings(echo_trio: Trio, path: str) -> None:
+    answer = the_one(ask_all(echo_trio, "POST", path, content=CSV, headers={"Content-Type": "text/csv"}))
+    assert answer.status == 200
+    assert answer.body == the_one(ask_all(echo_trio, "POST", "/predict/", content=CSV)).body
+
+
+@pytest.mark.parametrize("path", ["//predict/", "///predict", "/predict%2F", "/%70redict"])
+def test_other_forms_of_the_same_path_are_the_same_route(echo_trio: Trio, path: str) -> None:
+    assert the_one(ask_all(echo_trio, "POST", path, content=CSV)).status == 200
+
+
+@pytest.mark.parametrize("path", spellings(GET_PATHS))
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
+def test_a_get_route_allows_get_and_head_alone(echo_trio: Trio, method: str, path: str) -> None:
+    answer = the_one(ask_all(echo_trio, method, path))
+    assert answer.status == 405
+    assert ("allow", "GET, HEAD") in answer.headers
+    assert b"message" in answer.body
+
+
+@pytest.mark.parametrize("path", spellings(POST_PATHS))
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_a_prediction_route_allows_post_alone(echo_trio: Trio, method: str, path: str) -> None:
+    answer = the_one(ask_all(echo_trio, method, path))
+    assert answer.status == 405
+    assert ("allow", "POST") in answer.headers
+    assert (b"message" in answer.body) == (method != "HEAD")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nothing",
+        "/nothing/",
+        "/predict/more",
+        "/PREDICT/",
+        "/predict//",
+        "//nothing/",
+        "/./nothing",
+        "/info/../nothing",
+        "/a%2Fb",
+        "/a%3Fb%23c",
+        "/a%20b;c=d,e",
+        "/%E6%97%A5%E6%9C%AC",
+        "/%FF%FE",
+        "/%00",
+        "/%0d%0aX-Evil:%201",
+        "/models",
+        "/docs",
+        "/openapi.json",
+        "/redoc",
+        "/static/x",
+        "/favicon.ico",
+        "/<script>",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/" + "x" * 3000,
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS"])
+def test_an_unknown_route_is_a_404_with_a_json_message(echo_trio: Trio, method: str, path: str) -> None:
+    answer = the_one(ask_all(echo_trio, method, path))
+    assert (answer.status, dict(answer.headers)["content-type"]) == (404, "application/json")
+    if method != "HEAD":
+        assert list(httpx.Response(404, content=answer.body).json()) == ["message"]
+
+
+@pytest.mark.parametrize("query", ["?", "?a=b", "?a=b&a=c", "?%FF=%00", "?a[]=1;b", "?" + "x" * 3000])
+@pytest.mark.parametrize("path", ["/", "/ping", "/livez", "/info/", "/capabilities"])
+def test_a_query_changes_nothing_on_a_status_route(client: httpx.Client, path: str, query: str) -> None:
+    assert client.get(path + query).content == client.get(path).content
+
+
+@pytest.mark.parametrize("path", [*GET_PATHS, "/nothing"])
+def test_a_body_on_a_get_route_is_ignored(client: httpx.Client, path: str) -> None:
+    plain = client.get(path)
+    assert client.request("GET", path, content=b"x" * 100_000).status_code == plain.status_code
+
+
+@pytest.mark.parametrize("path", spellings([*GET_PATHS, *POST_PATHS, "/nothing"]))
+def test_every_answer_carries_the_version(client: httpx.Client, path: str) -> None:
+    assert client.get(path).headers.get_list("X-Drum-Version") == [__version__]
+
+
+@pytest.mark.parametrize("path", ["", *spellings(GET_PATHS)])
+def test_routes_lie_below_the_prefix(raw_server: RunningServer, path: str) -> None:
+    response = raw_server.client.get(raw_server.url + path)
+    assert response.status_code == 200
+    assert path not in ("", "/") or response.content == BODIES["/"]
+
+
+@pytest.mark.parametrize("path", spellings(POST_PATHS))
+def test_prediction_routes_lie_below_the_prefix(raw_trio: Trio, path: str) -> None:
+    assert the_one(ask_all(raw_trio, "POST", path, content=CSV)).status == 200
+
+
+@pytest.mark.parametrize("path", [*spellings([*GET_PATHS, *POST_PATHS]), "/a", "/a/", "/a/bc", PREFIX + PREFIX + "/"])
+def test_nothing_is_served_outside_the_prefix(raw_trio: Trio, path: str) -> None:
+    for server in raw_trio.values():
+        response = server.client.get(server.url.removesuffix(PREFIX) + path)
+        assert (response.status_code, list(response.json())) == (404, ["message"])

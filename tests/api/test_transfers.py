@@ -1,0 +1,246 @@
+"""How a body comes over the wire: compressed, in chunks, announced, too large, cut off."""
+
+import gzip
+import socket
+import zlib
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from tests.api.answers import Answer, ask_all, the_one
+from tests.api.conftest import PREFIX, UPLOAD_LIMIT
+from tests.api.connections import body_of, exchange, request_bytes, status_of
+from tests.api.test_payloads import CSV, message, predict
+from tests.api.trios import Trio
+from tests.processes import RunningServer
+
+pytestmark = pytest.mark.process
+
+POST = "POST /predict/ HTTP/1.1"
+POST_RAW = f"POST {PREFIX}/predict/ HTTP/1.1"
+
+
+@pytest.fixture(scope="module")
+def csv_answer(echo_trio: Trio) -> Answer:
+    return predict(echo_trio, CSV)
+
+
+def chunked(*pieces: bytes, end: bytes = b"0\r\n\r\n") -> Iterator[bytes]:
+    """The pieces in the chunked transfer coding."""
+    for piece in pieces:
+        yield b"%x\r\n%s\r\n" % (len(piece), piece)
+    yield end
+
+
+# Content-Encoding
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "x-gzip", "gzip ", "identity", ""])
+def test_gzip_and_identity_are_decoded(echo_trio: Trio, csv_answer: Answer, coding: str) -> None:
+    body = gzip.compress(CSV) if "gzip" in coding.lower() else CSV
+    assert predict(echo_trio, body, Content_Encoding=coding.strip()) == csv_answer
+
+
+@pytest.mark.parametrize(
+    "body",
+    [gzip.compress(CSV[:5]) + gzip.compress(CSV[5:]), gzip.compress(CSV, 0), gzip.compress(b"") + gzip.compress(CSV)],
+    ids=["two members", "stored", "empty member"],
+)
+def test_every_form_of_gzip_is_decoded(echo_trio: Trio, csv_answer: Answer, body: bytes) -> None:
+    assert predict(echo_trio, body, Content_Encoding="gzip") == csv_answer
+
+
+def test_a_compressed_form_is_decoded(echo_trio: Trio, csv_answer: Answer) -> None:
+    form = b'--b\r\nContent-Disposition: form-data; name="X"\r\n\r\n' + CSV + b"\r\n--b--\r\n"
+    media_type = "multipart/form-data; boundary=b"
+    assert predict(echo_trio, gzip.compress(form), media_type, Content_Encoding="gzip") == csv_answer
+
+
+@pytest.mark.parametrize(
+    "body",
+    [CSV, gzip.compress(CSV)[:-1], gzip.compress(CSV)[:5], gzip.compress(CSV) + b"x", zlib.compress(CSV), b"", b"\x1f"],
+    ids=["plain", "no last byte", "five bytes", "a byte more", "zlib", "empty", "one byte"],
+)
+def test_bad_gzip_is_a_bad_request(echo_trio: Trio, body: bytes) -> None:
+    answer = predict(echo_trio, body, Content_Encoding="gzip")
+    assert answer.status == 400
+    assert "gzip" in message(answer)
+
+
+@pytest.mark.parametrize("coding", ["br", "deflate", "zstd", "compress", "gzip, gzip", "gzip;q=1", "nonsense", "*"])
+def test_another_content_coding_is_unsupported(echo_trio: Trio, coding: str) -> None:
+    answer = predict(echo_trio, gzip.compress(CSV), Content_Encoding=coding)
+    assert answer.status == 415
+    assert "gzip" in message(answer)
+
+
+def test_two_content_encodings_are_one_list(echo_trio: Trio) -> None:
+    headers = [("Content-Encoding", "gzip"), ("Content-Encoding", "gzip")]
+    assert the_one(ask_all(echo_trio, "POST", "/predict/", content=CSV, headers=headers)).status == 415
+
+
+# Transfer-Encoding and Expect
+
+
+@pytest.mark.parametrize(
+    "pieces", [[CSV], [bytes([byte]) for byte in CSV], [CSV[:3], CSV[3:]]], ids=["one", "bytes", "two"]
+)
+def test_a_chunked_body_needs_no_length(echo_trio: Trio, csv_answer: Answer, pieces: list[bytes]) -> None:
+    answers = [the_one(ask_all(echo_trio, "POST", "/predict/", content=b"".join(pieces)))]
+    for server in echo_trio.values():
+        request = request_bytes(server, POST, "Transfer-Encoding: chunked", "X-Request-ID: a")
+        answers.append(exchange(server, request, *chunked(*pieces)))
+    for answer in answers[1:]:
+        assert (status_of(answer), body_of(answer)) == (200, csv_answer.body)
+
+
+def test_an_empty_chunked_body_is_empty(server: RunningServer) -> None:
+    answer = exchange(server, request_bytes(server, POST, "Transfer-Encoding: chunked"), *chunked())
+    assert (status_of(answer), b"empty" in body_of(answer)) == (422, True)
+
+
+def test_chunk_extensions_and_trailers_are_accepted(server: RunningServer, csv_answer: Answer) -> None:
+    body = b"%x;name=value\r\n%s\r\n0\r\nX-Trailer: a\r\n\r\n" % (len(CSV), CSV)
+    answer = exchange(server, request_bytes(server, POST, "Transfer-Encoding: chunked"), body)
+    assert (status_of(answer), body_of(answer)) in [(200, csv_answer.body), (400, body_of(answer))]
+
+
+def test_a_client_that_expects_to_be_told_to_continue_is(server: RunningServer, csv_answer: Answer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
+        head = request_bytes(server, POST, f"Content-Length: {len(CSV)}", "Expect: 100-continue")
+        connection.sendall(head)
+        assert connection.recv(12) == b"HTTP/1.1 100"
+        connection.sendall(CSV)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert b" 200 OK\r\n" in answer
+    assert body_of(answer) == csv_answer.body
+
+
+def test_a_post_without_a_body_has_no_samples(server: RunningServer) -> None:
+    answer = exchange(server, request_bytes(server, POST))
+    assert (status_of(answer), b"empty" in body_of(answer)) == (422, True)
+
+
+def test_http_1_0_is_answered(server: RunningServer, csv_answer: Answer) -> None:
+    head = request_bytes(server, "POST /predict/ HTTP/1.0", f"Content-Length: {len(CSV)}")
+    answer = exchange(server, head + CSV)
+    assert (status_of(answer), body_of(answer)) == (200, csv_answer.body)
+
+
+# Size
+
+
+@pytest.mark.parametrize("more", [0, 1, 100_000, 5_000_000])
+def test_a_body_over_the_limit_is_too_large(raw_trio: Trio, more: int) -> None:
+    answer = predict(raw_trio, b"x" * (UPLOAD_LIMIT + more))
+    assert answer.status == (413 if more else 200)
+    assert not more or str(UPLOAD_LIMIT) in message(answer)
+
+
+@pytest.mark.parametrize("more", [0, 1, 100_000, 5_000_000])
+def test_a_chunked_body_over_the_limit_is_too_large(raw_trio: Trio, more: int) -> None:
+    size = UPLOAD_LIMIT + more
+    for server in raw_trio.values():
+        pieces = [b"x" * min(50_000, size - start) for start in range(0, size, 50_000)]
+        answer = exchange(server, request_bytes(server, POST_RAW, "Transfer-Encoding: chunked"), *chunked(*pieces))
+        assert status_of(answer) == (413 if more else 200)
+        assert not more or b"limit" in body_of(answer)
+
+
+def test_an_enormous_announced_body_is_refused_before_it_is_sent(raw_server: RunningServer) -> None:
+    answer = exchange(raw_server, request_bytes(raw_server, POST_RAW, "Content-Length: 999999999999"))
+    assert status_of(answer) == 413
+    assert b"limit" in body_of(answer)
+
+
+def test_a_body_that_is_small_only_while_compressed_is_too_large(raw_trio: Trio) -> None:
+    bomb = gzip.compress(bytes(50_000_000))
+    assert len(bomb) < UPLOAD_LIMIT
+    assert predict(raw_trio, bomb, Content_Encoding="gzip").status == 413
+
+
+def test_a_form_over_the_limit_is_too_large(raw_trio: Trio) -> None:
+    files = {"X": ("x.csv", b"x" * UPLOAD_LIMIT)}
+    assert the_one(ask_all(raw_trio, "POST", "/predict/", files=files)).status == 413
+
+
+# Cut off
+
+
+def open_files(server: RunningServer) -> int:
+    """Descriptors of the whole process tree."""
+    process = psutil.Process(server.process.pid)
+    return sum(member.num_fds() for member in [process, *process.children(recursive=True)])
+
+
+@pytest.mark.parametrize(
+    ("header", "body"),
+    [
+        ("Content-Length: 1000", CSV),
+        ("Content-Length: 20000000", b"x" * 11_000_000),
+        ("Transfer-Encoding: chunked", b"5\r\na,b"),
+        ("Transfer-Encoding: chunked", b"".join(chunked(CSV, end=b""))),
+        ("Transfer-Encoding: chunked", b"zz\r\na,b\r\n"),
+        ("Transfer-Encoding: chunked", b"-5\r\na,b\r\n0\r\n\r\n"),
+        ("Transfer-Encoding: chunked", b"5\r\na,b\n1,2\n0\r\n\r\n"),
+    ],
+    ids=["length", "spooled", "chunk", "no last chunk", "no chunk size", "negative chunk", "wrong chunk size"],
+)
+def test_a_body_that_is_cut_off_harms_nobody(server: RunningServer, header: str, body: bytes) -> None:
+    server.client.get("/ping")
+    before = open_files(server)
+    for _ in range(3):
+        answer = exchange(server, request_bytes(server, POST, header), body, half_close=True)
+        assert not answer or status_of(answer) == 400
+        assert b"Traceback" not in answer
+    assert server.client.post("/predict/", content=CSV).status_code == 200
+    server.wait_until(lambda: open_files(server) <= before, "return of the descriptors")
+
+
+@pytest.mark.parametrize("header", ["Content-Length: 1000000", "Transfer-Encoding: chunked", "Expect: 100-continue"])
+def test_a_client_that_hangs_up_harms_nobody(server: RunningServer, header: str) -> None:
+    server.client.get("/ping")
+    before = open_files(server)
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
+            connection.sendall(request_bytes(server, POST, header) + b"5\r\na,b\r")
+    assert server.client.post("/predict/", content=CSV).status_code == 200
+    server.wait_until(lambda: open_files(server) <= before, "return of the descriptors")
+
+
+GARBAGE = [
+    b"\r\n\r\n\r\n\r\n",
+    b"\x00" * 100,
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\xab" * 200,
+    b"hello\r\n\r\n",
+    b"GET\r\n\r\n",
+    b"GET / HTTP/9.9\r\n\r\n",
+    b"GET / HTTP/1.1 more\r\n\r\n",
+    b"GET  / HTTP/1.1\r\n\r\n",
+    b"POST /predict/ HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+    b"POST /predict/ HTTP/1.1\r\nContent-Length: ten\r\n\r\n",
+    b"POST /predict/ HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
+    b"POST /predict/ HTTP/1.1\r\nTransfer-Encoding: nonsense\r\n\r\nabc",
+    b"POST /predict/ HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nabc",
+    b"GET / HTTP/1.1\r\nno colon here\r\n\r\n",
+    b"GET / HTTP/1.1\r\n: no name\r\n\r\n",
+    b"GET / HTTP/1.1\r\nX: a\r\n folded\r\n\r\n",
+    b"GET / HTTP/1.1\r\nX: \x00\r\n\r\n",
+    b"GET /\xff\xfe HTTP/1.1\r\n\r\n",
+    b"GET http://other.example/ HTTP/1.1\r\n\r\n",
+    b"CONNECT other.example:443 HTTP/1.1\r\n\r\n",
+    b"OPTIONS * HTTP/1.1\r\n\r\n",
+    b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nX: " + b"x" * 1_000_000 + b"\r\n\r\n",
+    b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000 + b"\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=lambda garbage: repr(garbage[:40]))
+def test_garbage_instead_of_a_request_harms_nobody(server: RunningServer, garbage: bytes) -> None:
+    answer = exchange(server, garbage, half_close=True)
+    assert b"Traceback" not in answer
+    assert not answer.startswith(b"HTTP/1.1 5") or answer.startswith((b"HTTP/1.1 501", b"HTTP/1.1 505"))
+    assert server.client.post("/predict/", content=CSV).status_code == 200

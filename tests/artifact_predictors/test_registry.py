@@ -1,0 +1,70 @@
+"""The search for the model file, and the table of frameworks."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from datarobot_drum.drum.artifact_predictors.registry import (
+    FRAMEWORKS,
+    list_artifacts,
+    load_artifact,
+    predictor_for,
+    require_one,
+)
+from datarobot_drum.drum.exceptions import ModelLoadError
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.name)
+def test_the_table_agrees_with_the_module(framework: object) -> None:
+    predictor = framework.create_predictor()  # type: ignore[attr-defined]
+    assert (predictor.name, predictor.extensions) == (framework.name, framework.extensions)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["model.pkl", "MODEL.PKL", "model.joblib", "my model.Pkl"])
+def test_an_artifact_is_found_by_its_extension_in_any_case(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    assert require_one(list_artifacts(tmp_path)) == tmp_path / name
+
+
+def test_only_visible_files_at_the_top_level_count(tmp_path: Path) -> None:
+    for name in ("sub/model.pkl", "folder.pkl/x", ".hidden.pkl", "model.pkl.bak", "pkl"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert list_artifacts(tmp_path) == ()
+    assert require_one(()) is None
+
+
+def test_several_artifacts_are_named(tmp_path: Path) -> None:
+    for name in ("b.pkl", "a.joblib"):
+        (tmp_path / name).touch()
+    with pytest.raises(ModelLoadError, match=r"a\.joblib, b\.pkl.*load_model"):
+        require_one(list_artifacts(tmp_path))
+
+
+def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelLoadError, match=r"model\.h5 is not an artifact of a known kind"):
+        load_artifact(tmp_path / "model.h5")
+
+
+def test_no_framework_predicts_with_a_dict() -> None:
+    assert predictor_for({"weights": 1}) is None
+
+
+def test_an_unused_framework_is_not_imported(tmp_path: Path) -> None:
+    (tmp_path / "model.pkl").touch()
+    program = (
+        "import sys; from pathlib import Path; from datarobot_drum.drum.artifact_predictors import registry;"
+        "assert registry.list_artifacts(Path(sys.argv[1]));"
+        "print(sorted({'sklearn', 'joblib', 'pandas', 'numpy', 'scipy'} & set(sys.modules)))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        env={"PYTHONPATH": ":".join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.strip() == "[]"

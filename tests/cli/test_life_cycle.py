@@ -1,0 +1,175 @@
+"""From the start to the end of real servers: signals, drains, workers that die, settings that travel."""
+
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.cli.commands import FASTAPI, FASTAPI_2, FLASK, GUNICORN, GUNICORN_2, LABELS, SETUPS, Setup, write_model
+from tests.cli.waiting_requests import accepts, predict, request_in_flight
+from tests.processes import STOP_TIMEOUT, RunningServer
+
+pytestmark = pytest.mark.process
+
+REGRESSION = ("--target-type", "regression")
+
+every_setup = pytest.mark.parametrize("setup", SETUPS, ids=str)
+two_workers = pytest.mark.parametrize("setup", [GUNICORN_2, FASTAPI_2], ids=str)
+
+
+@pytest.fixture
+def server(tmp_path: Path, setup: Setup) -> Iterator[RunningServer]:
+    """A ready server over a gated model; whatever is left of it in the end is killed."""
+    model = write_model(tmp_path)
+    running = RunningServer(
+        "--code-dir", model, *REGRESSION, log=tmp_path / "log", environment=setup.environment
+    )
+    try:
+        yield running.start()
+    finally:
+        running.kill()
+
+
+@pytest.fixture
+def loading_server(tmp_path: Path, setup: Setup) -> Iterator[RunningServer]:
+    """A server whose model has begun to load and does not end before ``hold-load`` is gone."""
+    model = write_model(tmp_path)
+    (tmp_path / "hold-load").touch()
+    words = ("--code-dir", model, *REGRESSION)
+    running = RunningServer(*words, log=tmp_path / "log", environment=setup.environment, ready=None)
+    try:
+        running.start()
+        running.wait_until((tmp_path / "loading").exists, "load")
+        yield running
+    finally:
+        running.kill()
+
+
+def _workers(server: RunningServer) -> dict[int, psutil.Process]:
+    """The worker processes by their id; multiprocessing's own helper is none."""
+    children = psutil.Process(server.process.pid).children()
+    return {child.pid: child for child in children if "resource_tracker" not in " ".join(child.cmdline())}
+
+
+@pytest.mark.parametrize(
+    ("setup", "number", "to_group"),
+    [(setup, signal.SIGTERM, False) for setup in SETUPS]
+    + [(setup, signal.SIGINT, False) for setup in SETUPS]
+    # A terminal sends Ctrl-C to every process of the group.
+    + [(setup, signal.SIGINT, True) for setup in (GUNICORN_2, FASTAPI_2)],
+    ids=lambda value: value.name if isinstance(value, signal.Signals) else {True: "group"}.get(value, str(value)),
+)
+def test_a_stop_lets_the_request_in_flight_finish_and_leaves_nothing_behind(
+    server: RunningServer, tmp_path: Path, number: signal.Signals, to_group: bool
+) -> None:
+    with request_in_flight(server, tmp_path) as request:
+        server.send_signal(number, to_group=to_group)
+        server.wait_until(lambda: not accepts(server), "end of listening")
+        assert not request.answer.done(), server.log()
+        request.release()
+        answer = request.answer.result(STOP_TIMEOUT)
+    assert (answer.status_code, answer.json()) == (200, {"predictions": [1.0]})
+    assert server.wait() == 0, server.log()
+    assert "Traceback" not in server.log()
+
+
+@every_setup
+def test_a_second_signal_stops_at_once(server: RunningServer, tmp_path: Path) -> None:
+    with request_in_flight(server, tmp_path) as request:
+        server.send_signal(signal.SIGTERM)
+        server.wait_until(lambda: not accepts(server), "end of listening")
+        server.send_signal(signal.SIGTERM)
+        assert server.wait() != 0, server.log()
+        assert isinstance(request.answer.exception(STOP_TIMEOUT), httpx.TransportError)
+
+
+@pytest.mark.parametrize("setup", [GUNICORN, FASTAPI], ids=str)
+def test_a_request_that_never_ends_is_given_up_after_the_graceful_timeout(tmp_path: Path, setup: Setup) -> None:
+    words = ("--code-dir", write_model(tmp_path), *REGRESSION)
+    environment = {**setup.environment, "DRUM_GUNICORN_GRACEFUL_TIMEOUT": "1"}
+    with RunningServer(*words, log=tmp_path / "log", environment=environment) as server:
+        with request_in_flight(server, tmp_path):
+            server.send_signal(signal.SIGTERM)
+            server.wait()
+
+
+@pytest.mark.parametrize("setup", [FLASK, GUNICORN, FASTAPI, FASTAPI_2], ids=str)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_stop_does_not_wait_for_a_model_that_still_loads(
+    loading_server: RunningServer, number: signal.Signals
+) -> None:
+    loading_server.send_signal(number)
+    assert loading_server.wait() == 0, loading_server.log()
+    assert "Traceback" not in loading_server.log()
+
+
+@two_workers
+def test_a_worker_that_is_killed_is_replaced_while_the_server_goes_on(server: RunningServer) -> None:
+    server.wait_until(lambda: len(_workers(server)) == 2, "second worker")
+    former = _workers(server)
+    victim = next(iter(former.values()))
+    victim.kill()
+    server.wait_until(lambda: len(_workers(server).keys() - former.keys()) == 1, "replacement")
+    server.wait_until(lambda: victim.pid not in _workers(server), "end of the victim")
+    assert [predict(server).status_code for _ in range(20)] == [200] * 20
+    server.stop()
+
+
+@pytest.mark.parametrize("setup", [GUNICORN, GUNICORN_2, FASTAPI_2], ids=str)
+def test_workers_end_by_themselves_when_their_parent_is_killed(server: RunningServer) -> None:
+    server.send_signal(signal.SIGKILL)
+    assert server.wait() == -signal.SIGKILL
+    assert not accepts(server)
+
+
+@pytest.mark.parametrize("setup", [GUNICORN], ids=str)
+def test_gunicorns_master_is_the_process_that_was_started(server: RunningServer) -> None:
+    assert "gunicorn" in psutil.Process(server.process.pid).cmdline()
+    assert [worker.ppid() for worker in _workers(server).values()] == [server.process.pid]
+    server.stop()
+
+
+@pytest.mark.parametrize("setup", [FASTAPI, FASTAPI_2], ids=str)
+def test_probes_answer_and_predictions_wait_while_the_model_loads(
+    loading_server: RunningServer, tmp_path: Path
+) -> None:
+    loading_server.wait_ready("/livez")
+    with ThreadPoolExecutor(1) as thread:
+        prediction = thread.submit(predict, loading_server)
+        # The answers of a few more round trips, so the prediction has arrived.
+        statuses = {path: loading_server.status(path) for path in ("/livez", "/readyz", "/", "/ping/", "/health/")}
+        assert statuses == {"/livez": 200, "/readyz": 503, "/": 503, "/ping/": 503, "/health/": 503}
+        assert not prediction.done()
+        (tmp_path / "hold-load").unlink()
+        assert prediction.result(STOP_TIMEOUT).status_code == 200
+    loading_server.wait_ready()
+    loading_server.stop()
+
+
+@every_setup
+def test_relative_paths_and_odd_labels_reach_every_worker(tmp_path: Path, setup: Setup) -> None:
+    write_model(tmp_path, LABELS)
+    labels = ["rot wein", "weiß", "日本 語", "it's \"x\""]
+    (tmp_path / "labels.txt").write_text("\n".join(labels) + "\n", encoding="utf-8")
+    words = ("-cd", "model", "--target-type", "multiclass", "--class-labels-file", "labels.txt")
+    log = tmp_path / "log"
+    with RunningServer(*words, log=log, environment=setup.environment, folder=tmp_path) as server:
+        answers = [predict(server).json() for _ in range(8)]
+        assert answers == [{"predictions": [dict.fromkeys(labels, 0.25)]}] * 8
+        (line,) = [line for line in server.log().splitlines() if "Serving " in line]
+    workers = "1 worker" if setup.workers == 1 else f"{setup.workers} workers"
+    assert f"{tmp_path / 'model'} (multiclass) with {setup.server_type}, {workers}, at {server.url}/" in line
+
+
+@pytest.mark.parametrize("setup", [FASTAPI, GUNICORN], ids=str)
+def test_a_server_starts_again_on_the_port_that_it_has_just_left(server: RunningServer) -> None:
+    assert predict(server).status_code == 200
+    server.send_signal(signal.SIGTERM)
+    assert server.wait() == 0
+    server.start()
+    assert predict(server).status_code == 200
+    server.stop()

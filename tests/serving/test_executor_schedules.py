@@ -1,0 +1,263 @@
+"""Random interleavings of calls against a simple model of the line, checked after every step."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datarobot_drum.drum.exceptions import ServerOverloaded
+from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
+from tests.serving.held_work import PATIENCE, HeldWork
+from tests.serving.synchronous_caller import SynchronousCaller
+
+Step = tuple[str, int]
+
+SCHEDULES = 1200
+
+
+class Clock:
+    """Time of the executor and of its event loop: it passes when the schedule says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Loop(asyncio.SelectorEventLoop):
+    def __init__(self, clock: Clock) -> None:
+        self._now = clock
+        super().__init__()
+
+    def time(self) -> float:
+        return self._now()
+
+
+@dataclass(eq=False)
+class Call:
+    """One call, as the model sees it (``state``) and as it really is."""
+
+    number: int
+    deadline: float
+    work: HeldWork
+    state: str = "waiting"
+    has_left: bool = False
+    task: "asyncio.Task[object] | None" = None
+    caller: SynchronousCaller | None = None
+
+
+@dataclass
+class Model:
+    """What the executor promises, in the simplest words."""
+
+    workers: int
+    depth: int
+    timeout: float
+    clock: Clock
+    closed: bool = False
+    line: list[Call] = field(default_factory=list)
+    running: list[Call] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    completed: int = 0
+    failed: int = 0
+    rejected: int = 0
+    cancelled: int = 0
+
+    def enter(self, call: Call) -> None:
+        if not self.closed and len(self.running) < self.workers:
+            self.start(call)
+        elif not self.closed and self.timeout > 0:
+            self.line.append(call)
+        else:
+            self.refuse(call)
+
+    def start(self, call: Call) -> None:
+        call.state = "running"
+        self.running.append(call)
+        self.starts.append(call.number)
+
+    def refuse(self, call: Call) -> None:
+        call.state = "refused"
+        self.rejected += 1
+
+    def end(self, call: Call, failed: bool) -> None:
+        call.state = "failed" if failed else "done"
+        self.running.remove(call)
+        self.completed += 1
+        self.failed += failed
+        while self.line and len(self.running) < self.workers:
+            first = self.line.pop(0)
+            self.refuse(first) if first.deadline < self.clock.now else self.start(first)
+
+    def leave(self, call: Call) -> None:
+        call.has_left = True
+        if call.state == "waiting":
+            call.state = "left"
+            self.line.remove(call)
+            self.cancelled += 1
+
+    def expire(self) -> None:
+        """Only tasks have timers that this clock drives; a thread's own wait takes real time."""
+        for call in [call for call in self.line if call.task is not None and call.deadline < self.clock.now]:
+            self.line.remove(call)
+            self.refuse(call)
+
+    def shutdown(self, cancel: bool) -> None:
+        self.closed = True
+        if cancel:
+            for call in self.line:
+                self.refuse(call)
+            self.line.clear()
+
+    def metrics(self) -> dict[str, int]:
+        pending = len(self.running) + min(len(self.line), self.depth)
+        return {
+            "executor_workers": self.workers,
+            "executor_max_queue": self.depth,
+            "executor_pending": pending,
+            "executor_queue_available": self.workers + self.depth - pending,
+            "executor_running": len(self.running),
+            "executor_waiting": len(self.line),
+            "executor_completed": self.completed,
+            "executor_failed": self.failed,
+            "executor_rejected": self.rejected,
+            "executor_cancelled": self.cancelled,
+        }
+
+
+class Schedule:
+    """Plays steps on a real executor and on the model, one after the other, and compares."""
+
+    def __init__(self, workers: int, depth: int, timeout: float) -> None:
+        self.clock = Clock()
+        self.loop = Loop(self.clock)
+        self.executor = ExecutorWithBackpressure(workers, depth, timeout, clock=self.clock)
+        self.model = Model(workers, depth, timeout, self.clock)
+        self.calls: list[Call] = []
+        self.starts: list[int] = []
+
+    def play(self, steps: list[Step]) -> None:
+        try:
+            for name, number in steps:
+                step: Callable[[int], None] = getattr(self, name)
+                step(number)
+                self.check()
+            while self.model.running:
+                self.finish(0)
+                self.check()
+            self.check_outcomes()
+        finally:
+            for call in self.calls:
+                call.work.finish()
+            self.executor.shutdown()
+            self.loop.close()
+
+    # Steps: the number picks one of the calls that the step can concern
+
+    def submit(self, _: int) -> None:
+        call = self._new_call()
+        call.task = self.loop.create_task(self.executor.run(call.work))
+        self.model.enter(call)
+        self.loop.run_until_complete(asyncio.sleep(0))
+
+    def call(self, _: int) -> None:
+        call = self._new_call()
+        self.model.enter(call)
+        call.caller = SynchronousCaller(self.executor, call.work)
+
+    def finish(self, number: int) -> None:
+        self._end(number, lambda work: work.finish(), failed=False)
+
+    def fail(self, number: int) -> None:
+        self._end(number, lambda work: work.fail(LookupError()), failed=True)
+
+    def leave(self, number: int) -> None:
+        present = [call for call in self.calls if call.task is not None and not call.task.done()]
+        if present:
+            call = present[number % len(present)]
+            self.model.leave(call)
+            assert call.task is not None
+            call.task.cancel()
+            self._wait_ended(call)
+
+    def wait(self, number: int) -> None:
+        self.clock.now += 100.0 * (number % 20)
+        self.model.expire()
+        self.loop.run_until_complete(asyncio.sleep(0))
+
+    def shutdown(self, number: int) -> None:
+        cancel = number % 2 == 0
+        self.model.shutdown(cancel)
+        self.executor.shutdown(wait=False, cancel_futures=cancel)
+
+    def _new_call(self) -> Call:
+        number = len(self.calls)
+        work = HeldWork(number, on_start=lambda: self.starts.append(number))
+        call = Call(number, self.clock.now + self.model.timeout, work)
+        self.calls.append(call)
+        return call
+
+    def _end(self, number: int, end: Callable[[HeldWork], None], failed: bool) -> None:
+        if self.model.running:
+            call = self.model.running[number % len(self.model.running)]
+            self.model.end(call, failed)
+            end(call.work)
+            while self.executor.metrics()["executor_completed"] < self.model.completed:
+                time.sleep(0)  # nobody is told when work ends that was left
+
+    # Checks
+
+    def check(self) -> None:
+        """All that the last step had to bring about has happened, and nothing else."""
+        for call in self.calls:
+            if call.state == "running":
+                call.work.wait_started()
+            elif call.state != "waiting":
+                self._wait_ended(call)
+        assert self.starts == self.model.starts
+        metrics = self.executor.metrics()
+        expected = self.model.metrics()
+        assert {name: metrics[name] for name in expected} == expected
+        assert metrics["executor_wait_seconds"]["count"] == len(self.model.starts)
+        assert metrics["executor_run_seconds"]["count"] == self.model.completed
+
+    def check_outcomes(self) -> None:
+        for call in self.calls:
+            assert call.work.has_started == (call.state in ("done", "failed"))
+            assert self._outcome(call) == ("left" if call.has_left else call.state)
+        assert self.executor.wait_idle(PATIENCE)
+
+    def _wait_ended(self, call: Call) -> None:
+        if call.task is not None and not call.task.done():
+            self.loop.run_until_complete(asyncio.wait([call.task], timeout=None))
+        elif call.caller is not None:
+            call.caller.wait_ended()
+
+    def _outcome(self, call: Call) -> str:
+        if call.task is not None and call.task.cancelled():
+            return "left"
+        error = call.task.exception() if call.task is not None else call.caller and call.caller.error
+        if error is None:
+            result = call.task.result() if call.task is not None else call.caller and call.caller.result
+            return "done" if result == call.number else f"wrong result {result}"
+        return "refused" if isinstance(error, ServerOverloaded) else "failed"
+
+
+WEIGHTS = {"submit": 12, "call": 8, "finish": 8, "fail": 4, "leave": 4, "wait": 3, "shutdown": 1}
+NAMES = [name for name, weight in WEIGHTS.items() for _ in range(weight)]
+STEPS = st.lists(st.tuples(st.sampled_from(NAMES), st.integers(0, 100)), min_size=10, max_size=40)
+
+
+@settings(max_examples=SCHEDULES)
+@given(
+    workers=st.integers(1, 4),
+    depth=st.integers(0, 4),
+    timeout=st.sampled_from([1000.5, 1000.5, 1000.5, 0.0]),
+    steps=STEPS,
+)
+def test_every_schedule_goes_as_the_model_says(workers: int, depth: int, timeout: float, steps: list[Step]) -> None:
+    Schedule(workers, depth, timeout).play(steps)
