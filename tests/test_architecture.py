@@ -26,7 +26,7 @@ LAYERS = (
     ("__main__",),
     ("main",),
     ("cli", "asgi", "wsgi", "gunicorn", "uvicorn", "werkzeug", "reference"),
-    ("root_predictors",),
+    ("root_predictors", "watchdog"),
     ("server",),
     ("flask", "fastapi", "logs"),
     ("serving",),
@@ -35,7 +35,7 @@ LAYERS = (
     ("tabular",),
     ("settings",),
     ("runtime_parameters",),
-    ("listening",),
+    ("listening", "process_end"),
     ("exceptions", "target_types", "importing", "version"),
 )
 """Rooms from the top to the bottom: a room imports rooms below its own, never one beside or above it."""

@@ -1,7 +1,6 @@
 """Servers for the API tests: every model runs on Flask, gunicorn and FastAPI, started once."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -37,8 +36,7 @@ def raw_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
     folder = tmp_path_factory.mktemp("raw")
     model = write_code(folder / "model", RAW)
     environment = {"URL_PREFIX": PREFIX, "DRUM_FASTAPI_MAX_UPLOAD_SIZE": str(UPLOAD_LIMIT)}
-    arguments = ["--code-dir", model, "--target-type", "regression"]
-    with running_trio(folder, *arguments, environment=environment) as trio:
+    with running_trio(folder, "--code-dir", model, "--target-type", "regression", environment=environment) as trio:
         yield trio
 
 
@@ -47,8 +45,8 @@ def broken_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
     """Error servers: the model's code imports what is not there."""
     folder = tmp_path_factory.mktemp("broken")
     model = write_code(folder / "model", BROKEN)
-    arguments: list[str | Path] = ["--code-dir", model, "--target-type", "regression", "--with-error-server"]
-    with running_trio(folder, *arguments, ready="/livez") as trio:
+    arguments = ["--code-dir", str(model), "--target-type", "regression", "--with-error-server"]
+    with running_trio(folder, *arguments, settled=513) as trio:
         yield trio
 
 

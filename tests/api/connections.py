@@ -1,7 +1,8 @@
 """HTTP by the byte, for requests that no client library would send."""
 
+import re
 import socket
-from collections.abc import Iterable
+from contextlib import suppress
 
 from tests.processes import RunningServer
 
@@ -16,7 +17,7 @@ def request_bytes(server: RunningServer, *lines: str | bytes, body: bytes = b"")
 
 
 def exchange(server: RunningServer, *pieces: bytes, half_close: bool = False) -> bytes:
-    """Send the pieces, each in a packet of its own, and read until the server closes the connection.
+    """Send the pieces, each in a packet of its own, and read the answer.
 
     Empty when the server hung up without a word. With ``half_close`` the client says that it will send no more.
     """
@@ -29,22 +30,29 @@ def exchange(server: RunningServer, *pieces: bytes, half_close: bool = False) ->
                 connection.shutdown(socket.SHUT_WR)
         except OSError:
             pass  # it has heard enough; its answer may wait to be read
-        return b"".join(_received(connection))
+        return receive(connection)
 
 
-def _received(connection: socket.socket) -> Iterable[bytes]:
-    try:
-        while piece := connection.recv(65536):
-            yield piece
-    except ConnectionResetError:
-        return
+def receive(connection: socket.socket) -> bytes:
+    """One answer: as long as its head says, else all that comes until the server closes."""
+    answer = b""
+    with suppress(ConnectionResetError):
+        while not _is_whole(answer) and (piece := connection.recv(65536)):
+            answer += piece
+    return answer
+
+
+def _is_whole(answer: bytes) -> bool:
+    head, end, body = answer.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    return bool(end) and length is not None and len(body) >= int(length[1])
 
 
 def status_of(answer: bytes) -> int:
-    """The status of the first answer in ``answer``."""
+    """The status in the first line of ``answer``."""
     return int(answer.split(b" ", 2)[1])
 
 
 def body_of(answer: bytes) -> bytes:
-    """What follows the head of the last answer in ``answer``."""
-    return answer.rpartition(b"\r\n\r\n")[2]
+    """What follows the head of ``answer``."""
+    return answer.partition(b"\r\n\r\n")[2]

@@ -90,9 +90,22 @@ def test_the_charset_of_the_part_is_honoured(echo_trio: Trio) -> None:
         part(X_FILE.replace("form-data; ", "form-data;")) + END,
         part(X_FILE.replace('name="X"', "name=X")) + END,
         part(X_FILE.lower().replace('"x"', '"X"')) + END,
+        part(X_FILE + "; filename*=utf-8''y.mtx") + END,
+        part(X_FILE + '; filename*0="b;filename="b;filename*=b') + END,
         part("X-Other: a\r\n" + X_FILE + "\r\nContent-Type: text/csv") + END,
     ],
-    ids=["line first", "preamble", "epilogue", "no last newline", "no blank", "token", "lower case", "more headers"],
+    ids=[
+        "line first",
+        "preamble",
+        "epilogue",
+        "no last newline",
+        "no blank",
+        "token",
+        "lower case",
+        "extended",
+        "garbled",
+        "more headers",
+    ],
 )
 def test_variants_of_the_format_answer_alike_or_are_refused(echo_trio: Trio, csv_answer: Answer, body: bytes) -> None:
     answer = send(echo_trio, content=body, headers=HEADERS)
@@ -141,6 +154,7 @@ def test_two_parts_x_are_unprocessable(echo_trio: Trio) -> None:
         "multipart/form-data;",
         "multipart/form-data; boundary=",
         'multipart/form-data; boundary=""',
+        'multipart/form-data;charset*0="b;charset="b;charset*=b',
     ],
 )
 def test_a_form_without_a_boundary_is_a_bad_request(echo_trio: Trio, media_type: str) -> None:

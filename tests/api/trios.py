@@ -1,7 +1,9 @@
 """The same model on all three servers, each a real process."""
 
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from tests.processes import RunningServer
@@ -14,10 +16,14 @@ Trio = Mapping[str, RunningServer]
 
 @contextmanager
 def running_trio(
-    logs: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None, ready: str = "/readyz"
+    logs: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None, settled: int = 200
 ) -> Iterator[Trio]:
-    """Three servers that start at the same time; at the end each must stop cleanly."""
-    variables = dict(environment or {})
+    """Three servers that start and stop at the same time; at the end each must stop cleanly.
+
+    They are started once ``/`` answers with the status ``settled``.
+    """
+    # Nobody balances load in front of these servers, so they need not wait before they stop.
+    variables = {"DRUM_LAME_DUCK_SECONDS": "0", **(environment or {})}
     logs.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         trio = {}
@@ -31,7 +37,13 @@ def running_trio(
             )
             trio[server_type] = stack.enter_context(server)
         for server in trio.values():
-            server.wait_ready(ready)
+            server.wait_until(partial(_answers, server, settled), f"{settled} from /")
         yield trio
         for server in trio.values():
-            server.stop()
+            server.send_signal(signal.SIGTERM)
+        for server in trio.values():
+            assert server.wait() == 0, server.log()
+
+
+def _answers(server: RunningServer, status: int) -> bool:
+    return server.status("/") == status

@@ -63,7 +63,7 @@ def score(data, model, **kwargs):
     return pd.DataFrame({"Predictions": [1.0] * len(data)})
 '''
 
-LABELS = '''
+LABELS = """
 import pandas as pd
 
 
@@ -73,7 +73,7 @@ def load_model(code_dir):
 
 def score(data, model, class_labels, **kwargs):
     return pd.DataFrame([[1.0 / len(class_labels)] * len(class_labels)] * len(data), columns=class_labels)
-'''
+"""
 
 
 def write_model(folder: Path, code: str = GATED) -> Path:

@@ -40,6 +40,12 @@ def predict(server: RunningServer, rows: str = "x\n1\n") -> httpx.Response:
     return httpx.post(server.url + "/predict/", content=rows, timeout=60.0, trust_env=False)
 
 
+def wait_draining(server: RunningServer) -> None:
+    """Wait until the server has noticed a stop signal and says that it waits for what is in flight."""
+    said = ("requests in flight", "Handling signal: term")  # gunicorn says the latter
+    server.wait_until(lambda: any(words in server.log() for words in said), "drain")
+
+
 def accepts(server: RunningServer) -> bool:
     """Whether somebody listens on the server's port."""
     try:

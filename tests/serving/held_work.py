@@ -1,9 +1,10 @@
 """Work that a test holds: it says when it starts and ends when it is told to."""
 
 import threading
+import time
 from collections.abc import Callable
 
-PATIENCE = 60.0
+PATIENCE = 20.0
 """Seconds after which a test gives up on what must happen at once; never waited for when all is well."""
 
 
@@ -43,3 +44,12 @@ class HeldWork:
     def fail(self, error: BaseException) -> None:
         self._error = error
         self._free.set()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Ask until ``condition`` holds, where nothing can tell; between two questions the other threads run."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError("What the test waits for never happened.")
+        time.sleep(0)

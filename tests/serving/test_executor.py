@@ -1,57 +1,22 @@
 import asyncio
 import gc
-import logging
 import signal
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
-from typing import Any
+from functools import partial
+from types import FrameType
 
 import pytest
 
-from datarobot_drum.drum.exceptions import CustomHTTPError, ServerOverloaded
+from datarobot_drum.drum.exceptions import CustomHTTPError, DeadlineExceeded, ServerOverloaded
 from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
-from tests.serving.held_work import PATIENCE, HeldWork
-from tests.serving.synchronous_caller import SynchronousCaller, seen_calls
+from tests.serving.executor_calls import Clock, SynchronousCaller, busy, counts, seen_calls
+from tests.serving.held_work import PATIENCE, HeldWork, wait_until
 
 tenant: ContextVar[str] = ContextVar("tenant", default="nobody")
-
-
-class Clock:
-    """Time that passes when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def executor() -> Iterator[ExecutorWithBackpressure]:
-    """One thread, so whoever comes second waits."""
-    with ExecutorWithBackpressure(1, 10, PATIENCE) as executor:
-        yield executor
-
-
-@contextmanager
-def busy(executor: ExecutorWithBackpressure) -> Iterator[HeldWork]:
-    """The executor's one slot is taken until the block ends."""
-    work = HeldWork()
-    caller = SynchronousCaller(executor, work)
-    work.wait_started()
-    try:
-        yield work
-    finally:
-        work.finish()
-        caller.wait_ended()
-
-
-def counts(executor: ExecutorWithBackpressure, *names: str) -> tuple[Any, ...]:
-    metrics = executor.metrics()
-    return tuple(metrics[f"executor_{name}"] for name in names)
 
 
 # Admission
@@ -194,6 +159,60 @@ async def test_a_flood_of_refusals_is_logged_once_a_second(caplog: pytest.LogCap
     assert "Overloaded" in caplog.text
 
 
+# Time limits of the callers themselves
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["running", "waiting"])
+async def test_a_submission_that_times_out_answers_at_once(executor: ExecutorWithBackpressure, running: bool) -> None:
+    work = HeldWork()
+    with nullcontext() if running else busy(executor):
+        submission = executor.submit(work)
+        submission.time_out(2.5)
+        with pytest.raises(DeadlineExceeded, match=r"longer than 2\.5 s"):
+            await submission
+        assert counts(executor, "running", "waiting", "timed_out") == (1, 0, 1)
+        work.finish()
+    executor.wait_idle()
+    assert work.has_started == submission.started == running
+    assert counts(executor, "completed", "cancelled") == (1, 0 if running else 1)
+
+
+async def test_what_has_ended_does_not_time_out(executor: ExecutorWithBackpressure) -> None:
+    submission = executor.submit(add, 1, other=1)
+    assert await submission == 2
+    submission.time_out(1)
+    assert await submission.future == 2
+    assert counts(executor, "timed_out") == (0,)
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["running", "waiting"])
+def test_a_thread_stops_waiting_for_its_call_in_time(executor: ExecutorWithBackpressure, running: bool) -> None:
+    work, discarded = HeldWork(), threading.Event()
+    with nullcontext() if running else busy(executor):
+        with pytest.raises(DeadlineExceeded):
+            executor.call_within(0.01, work, discarded.set)
+        assert counts(executor, "running", "waiting", "timed_out") == (1, 0, 1)
+        work.finish()
+    executor.wait_idle()
+    assert (work.has_started, discarded.is_set()) == (running, not running)
+
+
+def test_the_queue_timeout_holds_within_a_longer_limit() -> None:
+    work, discarded = HeldWork(), threading.Event()
+    with ExecutorWithBackpressure(1, 10, 0.01) as executor, busy(executor):
+        with pytest.raises(ServerOverloaded):
+            executor.call_within(PATIENCE, work, discarded.set)
+        assert counts(executor, "rejected", "cancelled", "timed_out") == (1, 0, 0)
+    assert discarded.is_set() and not work.has_started
+
+
+def test_a_call_within_a_limit_runs_on_the_pool_in_its_callers_context(executor: ExecutorWithBackpressure) -> None:
+    token = tenant.set("green")
+    answer = executor.call_within(PATIENCE, lambda: (threading.current_thread().name, tenant.get()), lambda: None)
+    tenant.reset(token)
+    assert answer == ("drum-predict_0", "green")
+
+
 # Leaving
 
 
@@ -267,24 +286,49 @@ async def test_the_outcome_of_work_that_was_left_is_dropped_in_silence(
     assert counts(executor, "completed", "failed") == (1, 1)
 
 
-def test_a_thread_whose_wait_is_interrupted_gives_up_its_place(executor: ExecutorWithBackpressure) -> None:
-    def interrupt() -> None:
-        while seen_calls(executor) < 2:
-            pass
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+@pytest.mark.parametrize("within", [False, True], ids=["call", "call-within"])
+def test_a_thread_whose_wait_is_interrupted_gives_up_its_place(
+    executor: ExecutorWithBackpressure, within: bool
+) -> None:
+    interrupted, discarded = threading.Event(), threading.Event()
 
-    former = signal.signal(signal.SIGUSR1, signal.default_int_handler)
-    interrupter = threading.Thread(target=interrupt)
-    try:
-        with busy(executor):
-            interrupter.start()
-            with pytest.raises(KeyboardInterrupt):
-                executor.call(HeldWork())
-            assert counts(executor, "waiting", "cancelled") == (0, 1)
-    finally:
-        interrupter.join()
-        signal.signal(signal.SIGUSR1, former)
+    def wait_in_line() -> None:
+        if within:
+            executor.call_within(PATIENCE, HeldWork(), discarded.set)
+        else:
+            executor.call(HeldWork())
+
+    with busy(executor), interrupting(interrupted, when=lambda: seen_calls(executor) == 2):
+        with pytest.raises(KeyboardInterrupt):
+            wait_in_line()
+        interrupted.set()
+        assert counts(executor, "waiting", "cancelled") == (0, 1)
+        assert discarded.is_set() == within
     assert executor.call(add, 1, other=1) == 2
+
+
+@contextmanager
+def interrupting(interrupted: threading.Event, when: Callable[[], bool]) -> Iterator[None]:
+    """Interrupt the main thread once. The signal is repeated: one that comes just before a wait is noticed late."""
+
+    def interrupt() -> None:
+        wait_until(when)
+        while not interrupted.wait(0.01):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGUSR1, handle)
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        yield
+    finally:
+        interrupted.set()
+        thread.join()
+        signal.signal(signal.SIGUSR1, former)
 
 
 def test_work_that_ends_after_its_event_loop_does_gives_its_slot_back(executor: ExecutorWithBackpressure) -> None:
@@ -338,9 +382,12 @@ async def test_an_exception_reaches_the_caller_unchanged(
         executor.call(raise_it, error)
     assert caught.value is error
     with pytest.raises(type(error)) as caught:
+        executor.call_within(PATIENCE, partial(raise_it, error), lambda: None)
+    assert caught.value is error
+    with pytest.raises(type(error)) as caught:
         await executor.submit(raise_it, error).future
     assert caught.value is error or isinstance(error, asyncio.CancelledError)
-    assert counts(executor, "completed", "failed", "running") == (2, 2, 0)
+    assert counts(executor, "completed", "failed", "running") == (3, 3, 0)
 
 
 async def test_stop_iteration_cannot_pass_an_event_loop(executor: ExecutorWithBackpressure) -> None:
@@ -357,8 +404,9 @@ class Data:
     """Stands for a request or a table."""
 
 
+@pytest.mark.parametrize("within", [False, True], ids=["run", "call-within"])
 @pytest.mark.parametrize("fails", [False, True], ids=["result", "error"])
-async def test_the_data_of_a_call_goes_with_it(executor: ExecutorWithBackpressure, fails: bool) -> None:
+async def test_the_data_of_a_call_goes_with_it(executor: ExecutorWithBackpressure, fails: bool, within: bool) -> None:
     """Without a cycle that would leave it to the garbage collector."""
     seen: list[weakref.ref[Data]] = []
 
@@ -370,10 +418,11 @@ async def test_the_data_of_a_call_goes_with_it(executor: ExecutorWithBackpressur
 
     gc.disable()
     try:
-        try:
-            await executor.run(work, Data())
-        except ValueError:
-            pass
+        with suppress(ValueError):
+            if within:
+                executor.call_within(PATIENCE, partial(work, Data()), lambda: None)
+            else:
+                await executor.run(work, Data())
         executor.shutdown()
         await asyncio.sleep(0)  # the loop itself holds what it is just delivering
         assert [reference() for reference in seen] == [None, None]
@@ -394,197 +443,3 @@ async def test_the_data_of_a_call_that_leaves_the_line_goes_at_once(executor: Ex
             assert reference() is None
     finally:
         gc.enable()
-
-
-# Metrics
-
-
-def test_metrics_of_a_new_executor() -> None:
-    with ExecutorWithBackpressure(3, 7, PATIENCE) as executor:
-        metrics = executor.metrics()
-    assert counts(executor, "workers", "max_queue", "pending", "queue_available") == (3, 7, 0, 10)
-    names = ("running", "waiting", "completed", "failed", "rejected", "cancelled")
-    assert [metrics[f"executor_{name}"] for name in names] == [0] * 6
-    assert metrics["executor_wait_seconds"]["count"] == metrics["executor_run_seconds"]["count"] == 0
-
-
-async def test_wait_and_run_times_are_counted_apart() -> None:
-    clock = Clock()
-    with ExecutorWithBackpressure(1, 10, PATIENCE, clock=clock) as executor:
-        with busy(executor):
-            submission = executor.submit(lambda: None)
-            clock.now = 3.0
-        await submission
-        metrics = executor.metrics()
-    assert {**metrics["executor_wait_seconds"]} | {"p50": 0, "p90": 0, "p99": 0} == {
-        "count": 2,
-        "sum": 3.0,
-        "p50": 0,
-        "p90": 0,
-        "p99": 0,
-        "max": 3.0,
-    }
-    assert (metrics["executor_run_seconds"]["count"], metrics["executor_run_seconds"]["sum"]) == (2, 3.0)
-
-
-async def test_metrics_add_up_at_every_moment_of_a_storm() -> None:
-    """Threads and tasks come and leave at random while another thread watches."""
-    over = threading.Event()
-    broken: list[dict[str, Any]] = []
-    with ExecutorWithBackpressure(3, 5, 0.002) as executor:
-        watcher = threading.Thread(target=_watch, args=(executor, over, broken))
-        threads = [threading.Thread(target=_call_often, args=(executor,)) for _ in range(4)]
-        for thread in (watcher, *threads):
-            thread.start()
-        tasks = [asyncio.create_task(executor.run(sum, range(number))) for number in range(400)]
-        for number, task in enumerate(tasks):
-            await asyncio.sleep(0)
-            if number % 3 == 0:
-                task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for thread in threads:
-            await asyncio.to_thread(thread.join)
-        assert executor.wait_idle(PATIENCE)
-        over.set()
-        watcher.join()
-        assert not broken
-        assert counts(executor, "running", "waiting", "pending", "queue_available") == (0, 0, 0, 8)
-        never_submitted = sum(task.cancelled() for task in tasks) - executor.metrics()["executor_cancelled"]
-        assert 400 + 4 * 200 - never_submitted <= seen_calls(executor) <= 400 + 4 * 200
-
-
-def _call_often(executor: ExecutorWithBackpressure) -> None:
-    for number in range(200):
-        try:
-            executor.call(sum, range(number))
-        except ServerOverloaded:
-            continue
-
-
-def _watch(executor: ExecutorWithBackpressure, over: threading.Event, broken: list[dict[str, Any]]) -> None:
-    last = 0
-    while not over.is_set():
-        metrics = executor.metrics()
-        seen = seen_calls(executor)
-        running, waiting, pending = (metrics[f"executor_{name}"] for name in ("running", "waiting", "pending"))
-        adds_up = (
-            0 <= running <= 3
-            and (running == 3 or waiting == 0)
-            and pending == running + min(waiting, 5)
-            and pending + metrics["executor_queue_available"] == 8
-            and metrics["executor_failed"] <= metrics["executor_completed"]
-            and metrics["executor_run_seconds"]["count"] == metrics["executor_completed"]
-            and metrics["executor_wait_seconds"]["count"] == metrics["executor_completed"] + running
-            and last <= seen
-        )
-        last = seen
-        if not adds_up:
-            broken.append(metrics)
-
-
-# Shutdown
-
-
-def pool_threads(executor_name: str) -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith(executor_name)]
-
-
-@pytest.mark.parametrize("wait", [True, False], ids=["wait", "no-wait"])
-async def test_shutdown_refuses_who_waits_and_lets_finish_what_runs(wait: bool) -> None:
-    executor = ExecutorWithBackpressure(1, 10, PATIENCE, f"refusing-{wait}")
-    work, never = HeldWork("done"), HeldWork()
-    running, waiting = executor.submit(work), executor.submit(never)
-    caller = SynchronousCaller(executor, never)
-    shut_down = _shut_down(executor, wait=wait, cancel_futures=True)
-    with pytest.raises(ServerOverloaded):
-        await waiting
-    caller.wait_ended()
-    assert isinstance(caller.error, ServerOverloaded)
-    assert counts(executor, "running", "waiting", "rejected") == (1, 0, 2)
-    await _assert_refuses(executor)
-    work.finish()
-    assert await running == "done"
-    assert shut_down() == (0 if wait else 1)
-    _assert_threads_end(f"refusing-{wait}")
-    assert not never.has_started
-
-
-@pytest.mark.parametrize("wait", [True, False], ids=["wait", "no-wait"])
-async def test_shutdown_can_let_those_run_that_wait(wait: bool) -> None:
-    executor = ExecutorWithBackpressure(1, 10, PATIENCE, f"patient-{wait}")
-    work, second, third = HeldWork(), HeldWork("second"), HeldWork("third")
-    running, waiting = executor.submit(work), executor.submit(second)
-    caller = SynchronousCaller(executor, third)
-    shut_down = _shut_down(executor, wait=wait, cancel_futures=False)
-    for held in (work, second, third):
-        held.finish()
-    await running
-    assert await waiting == "second"
-    caller.wait_ended()
-    assert caller.result == "third"
-    assert shut_down() == (0 if wait else 3)
-    _assert_threads_end(f"patient-{wait}")
-    await _assert_refuses(executor)
-
-
-def _shut_down(executor: ExecutorWithBackpressure, *, wait: bool, cancel_futures: bool) -> Callable[[], int]:
-    """Shut down in a thread if that has to wait; what is returned tells how many calls were unfinished afterwards."""
-    unfinished: list[int] = []
-
-    def shutdown() -> None:
-        executor.shutdown(wait, cancel_futures)
-        unfinished.append(executor.running + executor.waiting)
-
-    thread = threading.Thread(target=shutdown)
-    thread.start()
-    if not wait:
-        thread.join()
-
-    def result() -> int:
-        thread.join()
-        return unfinished[0]
-
-    return result
-
-
-async def _assert_refuses(executor: ExecutorWithBackpressure) -> None:
-    with pytest.raises(ServerOverloaded):
-        executor.call(HeldWork())
-    with pytest.raises(ServerOverloaded):
-        await executor.run(HeldWork())
-
-
-def _assert_threads_end(name: str) -> None:
-    for thread in pool_threads(name):
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
-
-
-@pytest.mark.parametrize("cancel_futures", [True, False], ids=["cancel", "keep"])
-async def test_an_idle_executor_lets_its_threads_go(cancel_futures: bool) -> None:
-    executor = ExecutorWithBackpressure(2, 1, PATIENCE, f"idle-{cancel_futures}")
-    await executor.run(add, 1, other=1)
-    executor.wait_idle()
-    executor.shutdown(False, cancel_futures)
-    _assert_threads_end(f"idle-{cancel_futures}")
-    executor.shutdown()
-
-
-async def test_a_call_that_comes_during_shutdown_gets_its_answer() -> None:
-    """Whether it is still run or refused: nobody waits for ever, and no slot is lost."""
-    for _ in range(200):
-        executor = ExecutorWithBackpressure(1, 1, PATIENCE)
-        barrier = threading.Barrier(2)
-        thread = threading.Thread(target=lambda e=executor, b=barrier: (b.wait(), e.shutdown(False)))  # type: ignore[misc]
-        thread.start()
-        barrier.wait()
-        outcomes = await asyncio.gather(*(executor.run(add, 1, other=1) for _ in range(3)), return_exceptions=True)
-        thread.join()
-        assert all(outcome == 2 or isinstance(outcome, ServerOverloaded) for outcome in outcomes)
-        assert counts(executor, "running", "waiting") == (0, 0)
-
-
-def test_waiting_until_nothing_runs_can_be_given_up(executor: ExecutorWithBackpressure) -> None:
-    with busy(executor):
-        assert not executor.wait_idle(0.001)
-    assert executor.wait_idle(0.001)

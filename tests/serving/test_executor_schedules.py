@@ -1,34 +1,28 @@
 """Random interleavings of calls against a simple model of the line, checked after every step."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datarobot_drum.drum.exceptions import ServerOverloaded
-from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
-from tests.serving.held_work import PATIENCE, HeldWork
-from tests.serving.synchronous_caller import SynchronousCaller
+from datarobot_drum.drum.exceptions import DeadlineExceeded, ServerOverloaded
+from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure, Submission
+from tests.serving.executor_calls import Clock, SynchronousCaller
+from tests.serving.held_work import PATIENCE, HeldWork, wait_until
 
 Step = tuple[str, int]
 
 SCHEDULES = 1200
 
-
-class Clock:
-    """Time of the executor and of its event loop: it passes when the schedule says so."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+NEVER = 1e6
+"""Seconds; longer than any test."""
 
 
 class Loop(asyncio.SelectorEventLoop):
+    """Its timers go by the same clock as the executor."""
+
     def __init__(self, clock: Clock) -> None:
         self._now = clock
         super().__init__()
@@ -45,8 +39,9 @@ class Call:
     deadline: float
     work: HeldWork
     state: str = "waiting"
-    has_left: bool = False
+    gone: str = ""
     task: "asyncio.Task[object] | None" = None
+    submission: Submission[object] | None = None
     caller: SynchronousCaller | None = None
 
 
@@ -66,6 +61,7 @@ class Model:
     failed: int = 0
     rejected: int = 0
     cancelled: int = 0
+    timed_out: int = 0
 
     def enter(self, call: Call) -> None:
         if not self.closed and len(self.running) < self.workers:
@@ -93,10 +89,10 @@ class Model:
             first = self.line.pop(0)
             self.refuse(first) if first.deadline < self.clock.now else self.start(first)
 
-    def leave(self, call: Call) -> None:
-        call.has_left = True
+    def leave(self, call: Call, how: str) -> None:
+        call.gone = how
         if call.state == "waiting":
-            call.state = "left"
+            call.state = "never ran"
             self.line.remove(call)
             self.cancelled += 1
 
@@ -126,6 +122,7 @@ class Model:
             "executor_failed": self.failed,
             "executor_rejected": self.rejected,
             "executor_cancelled": self.cancelled,
+            "executor_timed_out": self.timed_out,
         }
 
 
@@ -160,14 +157,18 @@ class Schedule:
 
     def submit(self, _: int) -> None:
         call = self._new_call()
-        call.task = self.loop.create_task(self.executor.run(call.work))
+        call.task = self.loop.create_task(self._submit(call))
         self.model.enter(call)
         self.loop.run_until_complete(asyncio.sleep(0))
 
-    def call(self, _: int) -> None:
+    async def _submit(self, call: Call) -> object:
+        call.submission = self.executor.submit(call.work)
+        return await call.submission
+
+    def call(self, number: int) -> None:
         call = self._new_call()
         self.model.enter(call)
-        call.caller = SynchronousCaller(self.executor, call.work)
+        call.caller = SynchronousCaller(self.executor, call.work, timeout=None if number % 2 else NEVER)
 
     def finish(self, number: int) -> None:
         self._end(number, lambda work: work.finish(), failed=False)
@@ -176,13 +177,24 @@ class Schedule:
         self._end(number, lambda work: work.fail(LookupError()), failed=True)
 
     def leave(self, number: int) -> None:
-        present = [call for call in self.calls if call.task is not None and not call.task.done()]
-        if present:
-            call = present[number % len(present)]
-            self.model.leave(call)
-            assert call.task is not None
+        call = self._present(number)
+        if call is not None and call.task is not None:
+            self.model.leave(call, "left")
             call.task.cancel()
             self._wait_ended(call)
+
+    def time_out(self, number: int) -> None:
+        call = self._present(number)
+        if call is not None and call.submission is not None:
+            self.model.leave(call, "timed out")
+            self.model.timed_out += 1
+            call.submission.time_out(1.0)
+            self._wait_ended(call)
+
+    def _present(self, number: int) -> Call | None:
+        """One of the tasks that still wait for their call."""
+        present = [call for call in self.calls if call.task is not None and not call.task.done()]
+        return present[number % len(present)] if present else None
 
     def wait(self, number: int) -> None:
         self.clock.now += 100.0 * (number % 20)
@@ -206,8 +218,7 @@ class Schedule:
             call = self.model.running[number % len(self.model.running)]
             self.model.end(call, failed)
             end(call.work)
-            while self.executor.metrics()["executor_completed"] < self.model.completed:
-                time.sleep(0)  # nobody is told when work ends that was left
+            wait_until(lambda: self.executor.metrics()["executor_completed"] >= self.model.completed)
 
     # Checks
 
@@ -228,7 +239,9 @@ class Schedule:
     def check_outcomes(self) -> None:
         for call in self.calls:
             assert call.work.has_started == (call.state in ("done", "failed"))
-            assert self._outcome(call) == ("left" if call.has_left else call.state)
+            assert self._outcome(call) == (call.gone or call.state)
+            if call.caller is not None and call.caller.timeout is not None:
+                assert call.caller.discarded == (call.state == "refused")
         assert self.executor.wait_idle(PATIENCE)
 
     def _wait_ended(self, call: Call) -> None:
@@ -244,10 +257,11 @@ class Schedule:
         if error is None:
             result = call.task.result() if call.task is not None else call.caller and call.caller.result
             return "done" if result == call.number else f"wrong result {result}"
-        return "refused" if isinstance(error, ServerOverloaded) else "failed"
+        return OUTCOMES.get(type(error), "wrong error")
 
 
-WEIGHTS = {"submit": 12, "call": 8, "finish": 8, "fail": 4, "leave": 4, "wait": 3, "shutdown": 1}
+OUTCOMES = {ServerOverloaded: "refused", DeadlineExceeded: "timed out", LookupError: "failed"}
+WEIGHTS = {"submit": 12, "call": 8, "finish": 8, "fail": 4, "leave": 3, "time_out": 2, "wait": 3, "shutdown": 1}
 NAMES = [name for name, weight in WEIGHTS.items() for _ in range(weight)]
 STEPS = st.lists(st.tuples(st.sampled_from(NAMES), st.integers(0, 100)), min_size=10, max_size=40)
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import threading
+from contextlib import suppress
 from tempfile import SpooledTemporaryFile
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload, read_table
+from datarobot_drum.drum.tabular.decoded_text import DecodedText
 
 
 def read(content: bytes, charset: str = "utf-8") -> pd.DataFrame:
@@ -46,6 +48,19 @@ def test_the_charset_is_honoured(charset: str) -> None:
     text = "名\nテ\n" if charset == "shift_jis" else "é\nü\n"
     frame = read(text.encode(charset), charset)
     assert [*frame.columns, *frame.iloc[:, 0]] == text.split()
+
+
+@pytest.mark.parametrize(
+    "content", [',0"0\r\r\t"--0"-.\n-" \t -', "a\r\r b\r\r\r\t\r \r1\r\r"], ids=["quotes", "blanks"]
+)
+def test_carriage_returns_do_not_take_all_the_memory(content: str) -> None:
+    with suppress(UnprocessableInput):
+        read(content.encode())
+
+
+def test_a_line_end_may_fall_between_two_pieces() -> None:
+    text = DecodedText(io.BytesIO(b"a\r\nb\rc\r"), "utf-8")
+    assert "".join(iter(lambda: text.read(1), "")) == "a\r\nb\nc\n"
 
 
 def test_missing_values_follow_pandas() -> None:

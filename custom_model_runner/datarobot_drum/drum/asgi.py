@@ -3,11 +3,15 @@
 ``uvicorn --factory datarobot_drum.drum.asgi:create_app``
 """
 
+import logging
+
 from fastapi import FastAPI
 
 from datarobot_drum.drum.logs import configure_logging
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings import settings_from_environment
+
+logger = logging.getLogger(__name__)
 
 
 def create_app() -> FastAPI:
@@ -18,6 +22,8 @@ def create_app() -> FastAPI:
     """
     settings = settings_from_environment("fastapi")
     configure_logging(settings.logging_level)
+    if settings.server.use_watchdog:
+        logger.warning("USE_NIM_WATCHDOG has no effect: only a server that drum starts knows its own address.")
     server = PredictionServer(settings, app=FastAPI(title="datarobot_drum", openapi_url=None))
     server.materialize()
     server.end_process_on_load_failure()

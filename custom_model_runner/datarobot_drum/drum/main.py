@@ -11,7 +11,7 @@ from datarobot_drum.drum.exceptions import StartupError
 from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.listening import check_address
 from datarobot_drum.drum.logs import configure_logging
-from datarobot_drum.drum.process_end import end_process
+from datarobot_drum.drum.process_end import end_process, stop_at_once_on_signals
 from datarobot_drum.drum.settings import Settings, build_settings, export_arguments
 from datarobot_drum.runtime_parameters import mask_secrets
 
@@ -27,13 +27,12 @@ SERVERS = {
 def main(argv: Sequence[str] | None = None) -> None:
     """Run ``drum``; ends the process with the exit code of cli-and-parameters.md section 8."""
     arguments = parse_arguments(argv)
+    stop_at_once_on_signals()
     configure_logging(arguments.logging_level or "info")
     try:
         exit_code = serve(build_settings(arguments))
     except StartupError as error:
         exit_code = report(error, with_traceback=arguments.show_stacktrace)
-    except KeyboardInterrupt:
-        exit_code = 0
     end_process(exit_code)
 
 

@@ -6,6 +6,7 @@
 from flask import Flask
 
 from datarobot_drum.drum.logs import configure_logging
+from datarobot_drum.drum.process_end import stopping_at_once_on_signals
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings import settings_from_environment
 
@@ -19,6 +20,7 @@ def create_app() -> Flask:
     settings = settings_from_environment("gunicorn")
     configure_logging(settings.logging_level)
     server = PredictionServer(settings, app=Flask("datarobot_drum", static_folder=None))
-    server.materialize()
+    with stopping_at_once_on_signals():
+        server.materialize()
     app: Flask = server.app
     return app

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from datarobot_drum.drum.fastapi.middleware import RequestContextMiddleware
+from datarobot_drum.drum.fastapi.middleware import RequestContextMiddleware, StdoutFlusherMiddleware
 from datarobot_drum.drum.fastapi.routes import add_routes
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.routing_errors import method_not_allowed, route_not_found
@@ -23,6 +23,8 @@ def build_app(core: ServingCore, app: FastAPI | None = None) -> FastAPI:
     app.add_exception_handler(404, _answer_not_found)
     app.add_exception_handler(405, _answer_method_not_allowed)
     app.router.lifespan_context = _with_worker(core, app.router.lifespan_context)
+    core.extend(app)
+    app.add_middleware(StdoutFlusherMiddleware, flusher=core.flusher)
     app.add_middleware(RequestContextMiddleware, ledger=core.ledger, worker_ctx=core.worker_ctx)
     return app
 

@@ -1,6 +1,8 @@
 """Between ASGI messages and the core's request and response."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
@@ -15,6 +17,8 @@ from datarobot_drum.drum.exceptions import (
 )
 from datarobot_drum.drum.serving.bodies import Body, BodyLimits, BodyReader
 from datarobot_drum.drum.serving.messages import Headers, ModelRequest, ModelResponse, parse_query
+
+T = TypeVar("T")
 
 WRITE_SIZE = 256 * 1024
 """Bytes gathered for one visit to the disk thread: a hop for every network packet would cost more than the write."""
@@ -67,7 +71,7 @@ async def read_body(
             await _feed(reader, receive)
         except (PayloadTooLarge, RequestTimeout, InsufficientStorage) as error:
             raise UnreadBody(error) from error
-        return reader.finish()
+        return await _on_disk_thread(reader.finish) if reader.on_disk else reader.finish()
     except BaseException:  # cancellation too: nothing that was received may stay behind
         reader.close()
         raise
@@ -85,7 +89,7 @@ async def _feed(reader: BodyReader, receive: Receive) -> None:
             continue
         pending += chunk
         if len(pending) >= WRITE_SIZE or not more:
-            await _on_disk_thread(reader, bytes(pending))
+            await _on_disk_thread(partial(reader.feed, bytes(pending)))
             pending.clear()
 
 
@@ -104,12 +108,12 @@ async def _next_message(reader: BodyReader, receive: Receive) -> Message:
     return message
 
 
-async def _on_disk_thread(reader: BodyReader, chunk: bytes) -> None:
+async def _on_disk_thread(work: Callable[[], T]) -> T:
     # A limiter of its own: these threads must not wait for those of the framework, nor the other way round.
     global _disk_threads
     if _disk_threads is None:
         _disk_threads = anyio.CapacityLimiter(DISK_THREADS)
-    await anyio.to_thread.run_sync(reader.feed, chunk, limiter=_disk_threads)
+    return await anyio.to_thread.run_sync(work, limiter=_disk_threads)
 
 
 async def send_response(response: ModelResponse, send: Send) -> None:

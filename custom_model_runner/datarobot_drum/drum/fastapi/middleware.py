@@ -6,6 +6,7 @@ from datarobot_drum.drum.fastapi.messages import send_response
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.ledger import Exchange, Ledger
 from datarobot_drum.drum.serving.request_context import REQUEST_ID_HEADER
+from datarobot_drum.drum.serving.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
 
 _REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
@@ -48,6 +49,21 @@ class RequestContextMiddleware:
             if exchange.status:
                 raise  # too late for an answer: the server aborts the connection
             await send_response(error_response(error), send_with_headers)
+
+
+class StdoutFlusherMiddleware:
+    """Has what a model printed shown soon after the request has ended, however it ended."""
+
+    def __init__(self, app: ASGIApp, flusher: StdoutFlusher) -> None:
+        self._app = app
+        self._flusher = flusher
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            if scope["type"] == "http":
+                self._flusher.request_ended()
 
 
 def _header(scope: Scope, wanted: bytes) -> str:

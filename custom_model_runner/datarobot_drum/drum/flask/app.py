@@ -4,7 +4,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from datarobot_drum.drum.flask.messages import to_flask
-from datarobot_drum.drum.flask.middleware import RequestContextMiddleware
+from datarobot_drum.drum.flask.middleware import RequestContextMiddleware, StdoutFlusherMiddleware
 from datarobot_drum.drum.flask.routes import add_routes
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
@@ -20,7 +20,9 @@ def build_app(core: ServingCore, app: Flask | None = None) -> Flask:
     app.register_error_handler(404, _answer_not_found)
     app.register_error_handler(405, _answer_method_not_allowed)
     app.register_error_handler(Exception, _answer_error)
-    app.wsgi_app = RequestContextMiddleware(app.wsgi_app, core.ledger)  # type: ignore[method-assign]
+    core.extend(app)
+    flushing = StdoutFlusherMiddleware(app.wsgi_app, core.flusher)
+    app.wsgi_app = RequestContextMiddleware(flushing, core.ledger)  # type: ignore[method-assign]
     return app
 
 

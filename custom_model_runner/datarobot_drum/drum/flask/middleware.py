@@ -7,6 +7,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from werkzeug.wsgi import ClosingIterator
 
 from datarobot_drum.drum.serving.ledger import Exchange, Ledger
+from datarobot_drum.drum.serving.stdout_flusher import StdoutFlusher
 
 
 class RequestContextMiddleware:
@@ -32,3 +33,19 @@ class RequestContextMiddleware:
             raise
         # The server closes the answer once it is sent, in this thread.
         return ClosingIterator(answer, lambda: exchange.__exit__(None, None, None))
+
+
+class StdoutFlusherMiddleware:
+    """Has what a model printed shown soon after the request has ended, however it ended."""
+
+    def __init__(self, app: WSGIApplication, flusher: StdoutFlusher) -> None:
+        self._app = app
+        self._flusher = flusher
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            answer = self._app(environ, start_response)
+        except BaseException:
+            self._flusher.request_ended()
+            raise
+        return ClosingIterator(answer, self._flusher.request_ended)

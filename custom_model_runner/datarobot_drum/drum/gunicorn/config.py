@@ -1,16 +1,21 @@
 """gunicorn's configuration file, as a module: built from the runtime parameters when gunicorn reads it."""
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datarobot_drum.drum.gunicorn.logger import DrumLogger
+from datarobot_drum.drum.gunicorn.logger import BriefLogger, DrumLogger
+from datarobot_drum.drum.gunicorn.signals import listen_in_master, listen_in_worker
 from datarobot_drum.drum.settings import settings_from_environment
+from datarobot_drum.drum.watchdog.owner import Watchdog
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 
 _settings = settings_from_environment("gunicorn")
 _server = _settings.server
+_watchdog = Watchdog(_settings)
 
 bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
 workers = _settings.workers
@@ -29,13 +34,33 @@ preload_app = False
 control_socket_disable = True
 # The heartbeat is a file; on a slow disk it would stall.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
-logger_class = DrumLogger
+logger_class = DrumLogger if _settings.show_stacktrace else BriefLogger
 accesslog = None
 proc_name = "drum"
 
 
+def when_ready(server: Any) -> None:
+    """The master listens, and has no worker yet."""
+    listen_in_master(server, on_stop=_watchdog.stand_down)
+    _watchdog.start(server.LISTENERS[0].getsockname()[1])
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """The watchdog is the master's."""
+    _watchdog.let_go()
+
+
+def on_exit(server: Any) -> None:
+    """The master's last act; its exit code tells when it was the watchdog that ended the server."""
+    code = _watchdog.exit_code(os.EX_OK)
+    _watchdog.close()
+    if code:
+        sys.exit(code)
+
+
 def post_worker_init(worker: Any) -> None:
     """The worker has loaded the app: its master is the process that a supervisor signals."""
+    listen_in_worker(worker)
     server = _prediction_server(worker)
     if server is not None:
         server.worker_ctx.server_pid = worker.ppid

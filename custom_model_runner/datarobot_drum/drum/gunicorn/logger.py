@@ -1,10 +1,12 @@
 """gunicorn's log in our format."""
 
 import logging
+import sys
 from typing import Any
 
 from gunicorn.glogging import Logger
 
+from datarobot_drum.drum.exceptions import StartupError
 from datarobot_drum.drum.logs import log_handler
 
 
@@ -17,3 +19,14 @@ class DrumLogger(Logger):  # type: ignore[misc]
         self.error_log.propagate = False
         self.access_log.handlers = []
         self.access_log.setLevel(logging.CRITICAL)
+
+
+class BriefLogger(DrumLogger):
+    """Tells why an app could not start in a sentence, without the traceback."""
+
+    def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        error = sys.exc_info()[1]
+        if isinstance(error, StartupError):
+            self.error("%s", error)
+        else:
+            super().exception(msg, *args, **kwargs)

@@ -10,15 +10,16 @@ from datarobot_drum.drum.exceptions import DrumHTTPError, ModelLoadError, Predic
 
 @contextmanager
 def prediction_errors() -> Iterator[None]:
-    """Whatever model code raises while it predicts becomes a ``PredictionError``, ``SystemExit`` included.
+    """Whatever model code raises while it predicts becomes a ``PredictionError``.
 
-    The answer that model code chose itself (``DrumHTTPError``) passes, as do ``KeyboardInterrupt`` and its like.
+    That includes what is no ``Exception``: ``SystemExit``, the panic of a library written in Rust, a cancelled task.
+    The answer that model code chose itself (``DrumHTTPError``) passes, as does ``KeyboardInterrupt``.
     """
     try:
         yield
-    except (DrumHTTPError, PredictionError):
+    except (DrumHTTPError, PredictionError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise PredictionError(_describe(error)) from error
 
 
@@ -27,7 +28,9 @@ def load_errors(what_failed: str, code_dir: Path) -> Iterator[None]:
     """Whatever model code raises at start becomes a ``ModelLoadError`` of one sentence, with the place in its code."""
     try:
         yield
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         place = _place(error, code_dir)
         cause = " ".join(_explain(error).split()).rstrip(".")
         raise ModelLoadError(f"{what_failed}: {place}{cause}.") from error

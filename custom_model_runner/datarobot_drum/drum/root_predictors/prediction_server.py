@@ -8,10 +8,11 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from datarobot_drum.drum.exceptions import DrumError, ModelLoadError, StartupError
+from datarobot_drum.drum.exceptions import DrumError, ExtensionError, ModelLoadError, StartupError
+from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
-from datarobot_drum.drum.process_end import PREDICTION_THREADS
+from datarobot_drum.drum.process_end import LOADER_THREAD, PREDICTION_THREADS
 from datarobot_drum.drum.server import get_fastapi_app, get_flask_app
 from datarobot_drum.drum.server_parameters import ServerParameters
 from datarobot_drum.drum.serving.bodies import BodyLimits
@@ -22,6 +23,7 @@ from datarobot_drum.drum.serving.ledger import Ledger
 from datarobot_drum.drum.serving.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.model_state import ModelState
 from datarobot_drum.drum.serving.routes import probe_paths
+from datarobot_drum.drum.serving.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.serving.uploads import CHUNK_SIZE, SPOOL_MAX_SIZE, SpooledUploadFile
 from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
 from datarobot_drum.drum.settings import Settings
@@ -39,6 +41,11 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+
+EXTENSION_LOADERS = {
+    "flask": "datarobot_drum.drum.flask.extensions:load_flask_extensions",
+    "fastapi": "datarobot_drum.drum.fastapi.extensions:load_fastapi_extensions",
+}
 
 LAST_WAIT_SECONDS = 1.0
 """How long the end of the worker waits for predictions whose clients have left or were told 504."""
@@ -74,6 +81,7 @@ class PredictionServer:
         self.worker_ctx = worker_ctx or WorkerCtx()
         self.state = ModelState()
         self.ledger = Ledger(probe_paths(params.url_prefix))
+        self.flusher = StdoutFlusher()
         self.load_error: BaseException | None = None
         self.predictor = self._create_predictor()
         self.executor = self._create_executor()
@@ -87,10 +95,11 @@ class PredictionServer:
         Raises:
             StartupError: on Flask the model did not load and there is no error server.
         """
+        self.flusher.start(self.worker_ctx)
         if self.uses_fastapi:
             self.app = get_fastapi_app(self.core, self.app)
             self.app.state.prediction_server = self
-            threading.Thread(target=self._load_quietly, name="drum-model-loader", daemon=True).start()
+            threading.Thread(target=self._load_quietly, name=LOADER_THREAD, daemon=True).start()
         else:
             self.app = get_flask_app(self.core, self.app)
             self.app.extensions["prediction_server"] = self
@@ -103,7 +112,7 @@ class PredictionServer:
         Raises:
             StartupError: it failed; with the error server the failure is kept and answered instead.
         """
-        if self.predictor is not None:
+        if self.predictor is not None and self.load_error is None:
             begin = time.monotonic()
             try:
                 self.predictor.load()
@@ -128,7 +137,11 @@ class PredictionServer:
 
     def end_process_on_load_failure(self) -> None:
         """For an app under a server that is not ours: a failed load ends the process by SIGTERM."""
-        self.state.settled.add_done_callback(lambda _: os.kill(os.getpid(), signal.SIGTERM) if self.failed else None)
+        self.state.settled.add_done_callback(lambda _: self._end_process() if self.failed else None)
+
+    def _end_process(self) -> None:
+        logger.error("%s", self.state.cause)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def close(self) -> None:
         """Stop and clean up the worker: refuse new calls, wait for what runs, give everything back."""
@@ -150,6 +163,14 @@ class PredictionServer:
         except DrumError as error:
             self._keep_failure(error)
             return None
+
+    def _extend(self, app: Any) -> None:
+        """Apply ``custom_fastapi.py`` or ``custom_flask.py``; a failure counts as one of the model's load (H90)."""
+        load = import_from_string(EXTENSION_LOADERS["fastapi" if self.uses_fastapi else "flask"])
+        try:
+            load(app, self.settings.model.code_dir)
+        except ExtensionError as error:
+            self._keep_failure(error)
 
     def _keep_failure(self, error: Exception) -> None:
         self.load_error = error
@@ -186,6 +207,7 @@ class PredictionServer:
             state=self.state,
             worker_ctx=ctx,
             ledger=self.ledger,
+            flusher=self.flusher,
             limits=BodyLimits(
                 max_size=server.max_upload_size,
                 directory=server.spool_directory,
@@ -193,6 +215,7 @@ class PredictionServer:
                 upload_timeout=server.upload_timeout,
             ),
             request_timeout=server.request_timeout,
+            extend=self._extend,
             url_prefix=self.settings.url_prefix,
             load_timeout=server.executor_queue_timeout,
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartParser
 
 from datarobot_drum.drum.exceptions import BadRequest, PayloadTooLarge, RequestTimeout, UnsupportedCoding
 from datarobot_drum.drum.serving.memory_budget import UNLIMITED, MemoryBudget
@@ -22,8 +22,15 @@ from datarobot_drum.drum.serving.uploads import CHUNK_SIZE, SPOOL_MAX_SIZE, Spoo
 MIN_RATE = 500
 """Bytes a second that a body must bring on average once ``upload_timeout`` is over."""
 
+GZIP_BITE = 4096
+"""Bytes decoded at a time. What a decoder leaves over is copied, once for each of the many members of a hostile body."""
+
 MAX_PARTS = 1000
 """Parts of one form; more is an attack, not a request."""
+
+
+MAX_LENGTH_DIGITS = 1000
+"""Digits of a Content-Length; Python converts no more than a few thousand."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ class BodyReader:
         media_type = MediaType.parse(headers.get("Content-Type"))
         self._sink: _Sink
         if form_fields and media_type.essence == "multipart/form-data":
-            self._sink = _FormSink(headers["Content-Type"], limits, form_fields)
+            self._sink = _FormSink(media_type, limits, form_fields)
         else:
             self._sink = _WholeSink(limits, media_type)
         self._decoded = 0
@@ -89,6 +96,11 @@ class BodyReader:
     def would_touch_disk(self, more: int) -> bool:
         """Whether feeding ``more`` bytes may write to disk, so belongs on a thread. Compressed bytes always may."""
         return self._decoder is not None or self._sink.would_touch_disk(more)
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether some of the body has left memory, so that finishing it may write to disk, too."""
+        return self._sink.on_disk
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body.
@@ -149,6 +161,8 @@ class BodyReader:
 
 
 class _Sink(Protocol):
+    @property
+    def on_disk(self) -> bool: ...
     def would_touch_disk(self, more: int) -> bool: ...
     def write(self, chunk: bytes) -> None: ...
     def finish(self) -> Body: ...
@@ -163,6 +177,10 @@ class _WholeSink:
     def __init__(self, limits: BodyLimits, media_type: MediaType) -> None:
         self._upload = _new_upload(limits)
         self._upload.content_type = media_type.essence or None
+
+    @property
+    def on_disk(self) -> bool:
+        return self._upload.on_disk
 
     def would_touch_disk(self, more: int) -> bool:
         return self._upload.would_touch_disk(more)
@@ -181,9 +199,8 @@ class _WholeSink:
 class _FormSink:
     """Splits multipart/form-data (RFC 7578) as it comes; parts that nobody asked for are dropped unread."""
 
-    def __init__(self, content_type: str, limits: BodyLimits, wanted: frozenset[str]) -> None:
-        _, parameters = parse_options_header(content_type)
-        boundary = parameters.get(b"boundary")
+    def __init__(self, media_type: MediaType, limits: BodyLimits, wanted: frozenset[str]) -> None:
+        boundary = media_type.parameters.get("boundary")
         if not boundary:
             raise BadRequest("The multipart body has no boundary in its Content-Type.")
         self._limits = limits
@@ -197,7 +214,7 @@ class _FormSink:
         self._ended = False
         with _multipart_errors():
             self._parser = MultipartParser(
-                boundary,
+                boundary.encode("latin-1", "replace"),
                 {
                     "on_part_begin": self._on_part_begin,
                     "on_header_field": self._on_header_field,
@@ -210,9 +227,17 @@ class _FormSink:
                 },
             )
 
+    @property
+    def on_disk(self) -> bool:
+        return any(part.on_disk for part in self._parts)
+
     def would_touch_disk(self, more: int) -> bool:
         # A piece may close one part and fill the next, so the current part alone does not tell.
-        return more > self._limits.spool_size or (self._current is not None and self._current.would_touch_disk(more))
+        return (
+            more > self._limits.spool_size
+            or self._limits.budget.would_refuse(more)
+            or (self._current is not None and self._current.would_touch_disk(more))
+        )
 
     def write(self, chunk: bytes) -> None:
         with _multipart_errors():
@@ -246,13 +271,13 @@ class _FormSink:
         self._header_name = self._header_value = b""
 
     def _on_headers_finished(self) -> None:
-        _, options = parse_options_header(self._headers.get(b"content-disposition"))
-        name = options.get(b"name", b"").decode("utf-8", "replace")
+        disposition = MediaType.parse(_text(self._headers.get(b"content-disposition")))
+        name = disposition.parameters.get("name", "")
         if name not in self._wanted:
             return
         upload = _new_upload(self._limits)
         upload.name = name
-        upload.filename = _text(options.get(b"filename"))
+        upload.filename = disposition.parameters.get("filename")
         upload.content_type = _text(self._headers.get(b"content-type"))
         self._current = upload
         self._parts.append(upload)
@@ -289,7 +314,11 @@ class _Gunzip:
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
         """``chunk`` decoded, at most CHUNK_SIZE bytes at a time."""
-        left, full = chunk, False
+        for begin in range(0, len(chunk), GZIP_BITE):
+            yield from self._decode(chunk[begin : begin + GZIP_BITE])
+
+    def _decode(self, bite: bytes) -> Iterator[bytes]:
+        left, full = bite, False
         while left or full:
             if self._stream.eof:
                 self._stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
@@ -316,7 +345,7 @@ def _content_length(headers: Mapping[str, str]) -> int | None:
     text = headers.get("Content-Length")
     if text is None or "chunked" in headers.get("Transfer-Encoding", "").lower():
         return None
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_LENGTH_DIGITS):
         raise BadRequest("The Content-Length header is not a number.")
     return int(text)
 

@@ -1,13 +1,20 @@
 """What an adapter needs to serve a model: the handlers, admission, the body rule and the state of the worker."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from datarobot_drum.drum.serving.bodies import BodyLimits
 from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
 from datarobot_drum.drum.serving.handlers import Handlers
 from datarobot_drum.drum.serving.ledger import Ledger
 from datarobot_drum.drum.serving.model_state import ModelState
+from datarobot_drum.drum.serving.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
+
+
+def _leave_as_it_is(app: Any) -> None:
+    """For a core without a model folder."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +27,11 @@ class ServingCore:
     worker_ctx: WorkerCtx
     ledger: Ledger
     limits: BodyLimits = field(default_factory=BodyLimits)
+    flusher: StdoutFlusher = field(default_factory=StdoutFlusher)
     url_prefix: str = ""
     load_timeout: float = 30.0
     """Seconds that a prediction waits for a model that is still loading."""
     request_timeout: float = 0.0
     """Seconds that one request may take before its client is told 504; 0 for no limit."""
+    extend: Callable[[Any], None] = _leave_as_it_is
+    """Applies the model folder's extension to the app: after the routes, inside the outermost middleware."""

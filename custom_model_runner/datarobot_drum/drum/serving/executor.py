@@ -144,6 +144,7 @@ class Submission(Awaitable[T]):
     def time_out(self, timeout: float) -> None:
         """Tell whoever awaits the call ``DeadlineExceeded``, unless it has ended; work that runs keeps its slot."""
         if not self.future.done():
+            self._executor._leave(self._ticket)
             self._executor._count_timeout()
             self.future.set_exception(too_long(timeout))
 
@@ -278,6 +279,7 @@ class ExecutorWithBackpressure:
             self._leave(job)
             if job.started == math.inf:
                 discard()
+            del outcome  # an exception's traceback holds this frame, and the future holds the exception
 
     def _release(self, turn: Ticket, *, failed: bool) -> None:
         """Give back what the caller has: its slot or, when a signal or a timeout ended its wait, its place."""

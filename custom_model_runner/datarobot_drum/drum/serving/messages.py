@@ -45,7 +45,10 @@ class Headers(Mapping[str, str]):
 
 @dataclass(frozen=True)
 class MediaType:
-    """A ``Content-Type`` value: the type in lower case (empty when absent) and its parameters."""
+    """A ``Content-Type`` value: the type in lower case (empty when absent) and its parameters, the first of a name.
+
+    ``Content-Disposition`` has the same form.
+    """
 
     essence: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)

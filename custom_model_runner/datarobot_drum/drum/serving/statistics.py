@@ -1,4 +1,7 @@
-"""Memory and CPU of this server's processes, of its container and of the machine (``/stats/``)."""
+"""Memory and CPU of this server's processes, of its container and of the machine (``/stats/``).
+
+Made to be asked every second: no look at processes that are not this server's, and handles that are kept.
+"""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,13 +13,13 @@ from datarobot_drum.runtime_parameters import mask_secrets
 
 MIB = 1024 * 1024
 
-_CGROUP = Path("/sys/fs/cgroup")
-_CONTAINER_FILES = {
-    # name: (cgroup v2, cgroup v1)
-    "container_limit": ("memory.max", "memory/memory.limit_in_bytes"),
-    "container_used": ("memory.current", "memory/memory.usage_in_bytes"),
-    "container_max_used": ("memory.peak", "memory/memory.max_usage_in_bytes"),
-}
+CGROUP = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
+PROC = Path("/proc")
+
+_UNKNOWN: dict[str, float | None] = {"container_limit": None, "container_used": None, "container_max_used": None}
+_FILES_V2 = ("memory.max", "memory.current", "memory.peak")
+_FILES_V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.max_usage_in_bytes")
 # Version 1 writes a number near 2**63 for "no limit".
 _NO_LIMIT = 1 << 60
 
@@ -53,39 +56,90 @@ class ProcessStatistics:
         }
 
     def _processes(self, server_pid: int) -> Iterator[dict[str, Any]]:
-        gone = (self._psutil.NoSuchProcess, self._psutil.AccessDenied)
         seen: dict[int, Any] = {}
-        for process in self._server_processes(server_pid):
-            known = self._known.get(process.pid, process)
-            seen[process.pid] = known
-            with suppress(*gone), known.oneshot():
-                yield {
-                    "pid": known.pid,
-                    "cmdline": [mask_secrets(word) for word in known.cmdline()],
-                    "mem": known.memory_info().rss / MIB,
-                    "cpu_percent": known.cpu_percent(),
-                }
+        for pid in (server_pid, *self._children(server_pid)):
+            with suppress(self._psutil.NoSuchProcess, self._psutil.AccessDenied):
+                process = self._process(pid)
+                with process.oneshot():
+                    command = process.cmdline()
+                    # Of Python's own, started beside spawned workers.
+                    if any("resource_tracker" in word for word in command):
+                        continue
+                    seen[pid] = process
+                    yield {
+                        "pid": pid,
+                        "cmdline": [mask_secrets(word) for word in command],
+                        "mem": process.memory_info().rss / MIB,
+                        "cpu_percent": process.cpu_percent(),
+                    }
         self._known = seen
 
-    def _server_processes(self, server_pid: int) -> Iterator[Any]:
-        with suppress(self._psutil.NoSuchProcess):
-            server = self._psutil.Process(server_pid)
-            yield server
-            for child in server.children():
-                with suppress(self._psutil.NoSuchProcess):
-                    # Of Python's own, started beside spawned workers.
-                    if not any("resource_tracker" in word for word in child.cmdline()):
-                        yield child
+    def _process(self, pid: int) -> Any:
+        """The handle of the last look, unless another process has its id by now."""
+        known = self._known.get(pid)
+        return known if known is not None and known.is_running() else self._psutil.Process(pid)
+
+    def _children(self, pid: int) -> list[int]:
+        try:
+            return child_pids(pid)
+        except OSError:  # the kernel keeps no such lists, or a thread has just ended
+            with suppress(self._psutil.NoSuchProcess):
+                return [child.pid for child in self._psutil.Process(pid).children()]
+            return []
 
 
-def container_memory() -> dict[str, float | None]:
-    """Limit, use and peak of the container's memory in MiB; None where the control group does not say."""
-    return {name: _first_number(files) for name, files in _CONTAINER_FILES.items()}
+def child_pids(pid: int) -> list[int]:
+    """The children of a process, as Linux keeps them for each of its threads; psutil would read all processes.
+
+    Raises:
+        OSError: this kernel does not tell.
+    """
+    threads = (PROC / str(pid) / "task").iterdir()
+    return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
 
 
-def _first_number(names: tuple[str, ...]) -> float | None:
-    for name in names:
-        with suppress(OSError, ValueError):
-            number = int((_CGROUP / name).read_text())
-            return number / MIB if number < _NO_LIMIT else None
+def container_memory(cgroup: Path = CGROUP, membership: Path = MEMBERSHIP) -> dict[str, float | None]:
+    """Limit, use and peak in MiB of the control group that holds this process; None for what is not known.
+
+    Of nested groups the innermost one with a limit decides, else the innermost one. A container usually sees its own
+    group as the root; on a host, and in a container that shares the host's view, the group lies below it.
+
+    Args:
+        cgroup: where the control groups are mounted, version 2 or 1.
+        membership: the file that says which groups the process is in.
+    """
+    groups = [_read(folder, files) for folder, files in _folders(cgroup, membership)]
+    known = [group for group in groups if group["container_used"] is not None]
+    limited = [group for group in known if group["container_limit"] is not None]
+    return next(iter(limited or known), _UNKNOWN)
+
+
+def _folders(cgroup: Path, membership: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """Where the memory of this process may be accounted, innermost group first, with the names of the files there."""
+    paths = _paths(membership)
+    for controller, root, files in (("memory", cgroup / "memory", _FILES_V1), ("", cgroup, _FILES_V2)):
+        inner = Path(paths.get(controller, "/").lstrip("/"))
+        if ".." not in inner.parts:  # a group outside of what this process sees
+            yield from ((root / group, files) for group in (inner, *inner.parents) if group != Path())
+        yield root, files
+
+
+def _paths(membership: Path) -> dict[str, str]:
+    """The group's path by controller; the one of version 2 has none in its name."""
+    paths = {}
+    with suppress(OSError):
+        for line in membership.read_text(encoding="utf-8").splitlines():
+            _, controllers, path = line.split(":", 2)
+            paths |= dict.fromkeys(controllers.split(","), path)
+    return paths
+
+
+def _read(folder: Path, files: tuple[str, ...]) -> dict[str, float | None]:
+    return dict(zip(_UNKNOWN, (_number(folder / name) for name in files), strict=True))
+
+
+def _number(file: Path) -> float | None:
+    with suppress(OSError, ValueError):  # not there, or "max"
+        number = int(file.read_text())
+        return number / MIB if number < _NO_LIMIT else None
     return None

@@ -3,7 +3,7 @@
 import errno
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
 from typing import IO, Any, cast
@@ -34,6 +34,9 @@ class SpooledUploadFile:
         filename: the file name that the client sent, if any.
         content_type: the media type that the client sent, if any.
     """
+
+    mode = "rb"
+    """Tells pandas that this is no text, so it decodes what it reads."""
 
     def __init__(
         self,
@@ -73,19 +76,19 @@ class SpooledUploadFile:
             InsufficientStorage: the temporary directory is full.
         """
         if not self._spooled:
-            self._spooled = True
             inner = getattr(self._source, "file", None)
             if inner is not None and hasattr(inner, "seek"):
                 await anyio.to_thread.run_sync(self._adopt, inner)
             else:
                 await self._copy_source()
+            self._spooled = True
         self.seek(0)
         return self
 
     def _adopt(self, inner: IO[bytes]) -> None:
         self.close()
         self._file = inner
-        self.size = inner.seek(0, io.SEEK_END)
+        self.size = self.seek(0, io.SEEK_END)
 
     async def _copy_source(self) -> None:
         while chunk := await self._source.read(CHUNK_SIZE):
@@ -97,7 +100,7 @@ class SpooledUploadFile:
     @property
     def on_disk(self) -> bool:
         """Whether the content has left memory."""
-        return bool(getattr(self._file, "_rolled", True))
+        return not isinstance(self._file, io.BytesIO) and bool(getattr(self._file, "_rolled", True))
 
     def would_touch_disk(self, more: int) -> bool:
         """Whether writing ``more`` bytes reaches the disk, so must not happen on an event loop.
@@ -178,7 +181,8 @@ class SpooledUploadFile:
 
     def close(self) -> None:
         """Give back memory, descriptor and disk; closing twice is allowed."""
-        self._file.close()
+        with suppress(OSError):  # a full disk fails again over what is still buffered, but closes
+            self._file.close()
         self._release_memory()
 
     def __iter__(self) -> Iterator[bytes]:

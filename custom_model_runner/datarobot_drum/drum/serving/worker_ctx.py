@@ -45,6 +45,7 @@ class WorkerCtx:
         self._order = count()
         self._threads: list[threading.Thread] = []
         self._greenlets: list[_Greenlet] = []
+        self._drains: list[tuple[str, Callable[[], object]]] = []
         self._stops: list[tuple[str, Callable[[], object]]] = []
         self._cleanups: list[tuple[int, int, str, Callable[[], object]]] = []
         self._metrics: Callable[[], Mapping[str, Any]] | None = None
@@ -61,7 +62,10 @@ class WorkerCtx:
 
     def drain(self) -> None:
         """Fail readiness from now on. Takes no lock, so a signal handler may call it."""
-        self._draining = True
+        if not self._draining:
+            self._draining = True
+            for desc, fn in self._drains:
+                _attempt(desc, fn)
 
     def start(self) -> None:
         with self._lock:
@@ -106,6 +110,10 @@ class WorkerCtx:
     def add_closeable(self, closeable: _Closeable, order: int = 0, desc: str = "") -> None:
         """``cleanup`` closes it."""
         self.defer_cleanup(closeable.close, order, desc or f"close {type(closeable).__name__}")
+
+    def defer_drain(self, fn: Callable[[], object], desc: str = "") -> None:
+        """Run ``fn`` at the first sign of the end, in a signal handler perhaps."""
+        self._drains.append((desc or _name(fn), fn))
 
     def defer_stop(self, fn: Callable[[], object], desc: str = "") -> None:
         """Run ``fn`` in ``stop``."""

@@ -55,9 +55,8 @@ def _is_first_row_within_header(head: str) -> bool:
     """
     header, _, rest = head.partition("\n")
     row, end, _ = rest.partition("\n")
-    lines = (header.removesuffix("\r"), row.removesuffix("\r"))
-    is_plain = all(line.strip() and '"' not in line and "\r" not in line for line in lines)
-    return bool(end) and is_plain and lines[1].count(",") <= lines[0].count(",")
+    is_plain = all(line.strip() and '"' not in line for line in (header, row))
+    return bool(end) and is_plain and row.count(",") <= header.count(",")
 
 
 def _refuse_wide_first_row(payload: StructuredPayload) -> None:

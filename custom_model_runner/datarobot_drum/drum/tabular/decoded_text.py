@@ -1,6 +1,7 @@
 """A binary file read as text: the charset of strangers, decoded piece by piece."""
 
 import codecs
+import re
 from collections.abc import Iterator
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
@@ -10,6 +11,9 @@ _PIECE = 256 * 1024
 
 _NOT_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"})
 """Python calls these text encodings. No table is written in one, some take quadratic time, some warn."""
+
+
+_LONE_RETURN = re.compile("\r(?!\n)")
 
 
 def find_charset(name: str) -> codecs.CodecInfo:
@@ -34,13 +38,16 @@ def _unknown(name: str) -> UnprocessableInput:
 class DecodedText:
     """Just file-like enough for pandas: ``read`` returns text, and an empty string at the end.
 
-    NUL characters are refused: the parsers behind it are written in C, where they end a string.
+    Two things are kept from the parsers behind it, which are written in C. NUL characters, which end a string there,
+    are refused. A carriage return without a line feed becomes a line feed: some of those in a row make the parser of
+    pandas before 3.1 take all the memory there is, however short the body.
     """
 
     def __init__(self, file: BinaryFile, charset: str) -> None:
         self._file = file
         self._charset = charset
         self._decoder = find_charset(charset).incrementaldecoder("strict")
+        self._held_back = ""
         self.head = ""
         """The first piece that was read."""
 
@@ -48,7 +55,7 @@ class DecodedText:
         text = ""
         while not text:
             piece = self._file.read(size if size and size > 0 else _PIECE)
-            text = self._decode(piece)
+            text = self._with_line_feeds(self._decode(piece), is_last=not piece)
             if not piece:
                 break
         self.head = self.head or text
@@ -64,6 +71,13 @@ class DecodedText:
         if "\0" in text:
             raise UnprocessableInput("The body holds NUL characters, so it is no text.")
         return text
+
+    def _with_line_feeds(self, text: str, *, is_last: bool) -> str:
+        """Replace lone carriage returns; one at the end waits to see what follows it."""
+        text, self._held_back = self._held_back + text, ""
+        if text.endswith("\r") and not is_last:
+            text, self._held_back = text[:-1], "\r"
+        return _LONE_RETURN.sub("\n", text) if text.count("\r") != text.count("\r\n") else text
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.read, "")

@@ -1,9 +1,8 @@
 """``drum server`` with ``DRUM_SERVER_TYPE=fastapi``."""
 
-import os
-
 from datarobot_drum.drum.listening import bind
 from datarobot_drum.drum.settings import Settings
+from datarobot_drum.drum.watchdog.owner import Watchdog
 
 
 def serve(settings: Settings) -> int:
@@ -13,11 +12,11 @@ def serve(settings: Settings) -> int:
         StartupError: the address or the model.
     """
     listener = bind(settings.host, settings.port)
-    if settings.workers > 1 or settings.server.fastapi_max_requests:
-        from datarobot_drum.drum.uvicorn.supervisor import Supervisor
+    with Watchdog(settings).start(listener.getsockname()[1]) as watchdog:
+        if settings.workers > 1 or settings.server.fastapi_max_requests:
+            from datarobot_drum.drum.uvicorn.supervisor import Supervisor
 
-        return Supervisor(settings, listener).run()
-    from datarobot_drum.drum.uvicorn.server import run_server
+            return watchdog.exit_code(Supervisor(settings, listener, on_stop=watchdog.stand_down).run())
+        from datarobot_drum.drum.uvicorn.server import run_server
 
-    run_server(settings, listener)
-    return os.EX_OK
+        return watchdog.exit_code(run_server(settings, listener, on_drain=watchdog.stand_down))

@@ -7,6 +7,7 @@ import random
 import signal
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
 from types import FrameType
@@ -44,6 +45,8 @@ class DrumServer(uvicorn.Server):
         self._heartbeat = heartbeat
         self._lame_duck = settings.server.lame_duck
         self._stop_at: float | None = None
+        self.cut_off = False
+        """Whether the end came before that of every request in flight."""
         self._request_limit = _request_limit(settings)
         self._beating: asyncio.Future[None] | None = None
         prediction_server.state.settled.add_done_callback(self._on_model_settled)
@@ -100,7 +103,10 @@ class DrumServer(uvicorn.Server):
             await self._wait_for_first_requests()
         if not self._prediction_server.failed:
             self._log_drain()
+        waiting_since = time.monotonic()
         await super().shutdown(sockets)
+        patience = self.config.timeout_graceful_shutdown or 0
+        self.cut_off = self.force_exit or time.monotonic() - waiting_since >= patience
         if not self._prediction_server.failed:
             summary = self._prediction_server.ledger.summary()
             logger.info("Stopped after a drain of %.1f s: %s.", time.monotonic() - begin, summary)
@@ -183,8 +189,16 @@ def uvicorn_config(settings: Settings, app: Any) -> uvicorn.Config:
     )
 
 
-def run_server(settings: Settings, listener: socket.socket, heartbeat: Heartbeat | None = None) -> None:
-    """Serve until a signal ends it.
+def run_server(
+    settings: Settings,
+    listener: socket.socket,
+    heartbeat: Heartbeat | None = None,
+    on_drain: Callable[[], object] | None = None,
+) -> int:
+    """Serve until a signal ends it; the exit code, 0 if every request in flight finished.
+
+    Args:
+        on_drain: told when the end begins, in a signal handler perhaps.
 
     Raises:
         StartupError: the model failed to load and there is no error server.
@@ -193,6 +207,10 @@ def run_server(settings: Settings, listener: socket.socket, heartbeat: Heartbeat
     if heartbeat:
         prediction_server.worker_ctx.server_pid = os.getppid()
         prediction_server.executor.on_running = heartbeat.predicting
+    if on_drain:
+        prediction_server.worker_ctx.defer_drain(on_drain)
     prediction_server.materialize()
-    DrumServer(prediction_server, heartbeat).run([listener])
+    server = DrumServer(prediction_server, heartbeat)
+    server.run([listener])
     prediction_server.raise_load_failure()
+    return 1 if server.cut_off else os.EX_OK

@@ -12,9 +12,10 @@ import signal
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from multiprocessing.context import SpawnProcess
 from types import FrameType
 
@@ -30,6 +31,8 @@ LOOK_SECONDS = 1.0
 RESTART_DELAY = 1.0
 """Seconds between the death of a worker and its replacement's start, if it died within its first seconds."""
 EARLY_DEATH = 5.0
+CLEAN_ENDS = (os.EX_OK, -signal.SIGTERM, WORKER_FAILED_TO_START)
+"""How a worker ends that is told to stop, is told so before it listens to signals, or has nothing to serve."""
 KILL_MARGIN = 10.0
 """Seconds beyond the graceful timeout after which a worker that is still there is killed."""
 
@@ -44,19 +47,27 @@ class _Worker:
 
 
 class Supervisor:
-    """Keeps the workers alive on ``listener`` until a signal ends them all."""
+    """Keeps the workers alive on ``listener`` until a signal ends them all.
 
-    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+    Args:
+        on_stop: told when the end begins, in a signal handler perhaps.
+    """
+
+    def __init__(
+        self, settings: Settings, listener: socket.socket, on_stop: Callable[[], object] = lambda: None
+    ) -> None:
         server = settings.server
         self._wanted = settings.workers
         self._idle_patience = server.fastapi_worker_timeout
         self._predicting_patience = patience_for_predictions(server.fastapi_worker_timeout, server.request_timeout)
         self._stop_seconds = server.lame_duck + server.graceful_timeout + KILL_MARGIN
         self._listener = listener
+        self._on_stop = on_stop
         self._workers: list[_Worker] = []
         self._signals = 0
         self._stop_by = float("inf")
         self._failed = False
+        self._cut_off = False
         self._wakeup_read, self._wakeup_write = os.pipe()
 
     def run(self) -> int:
@@ -74,7 +85,7 @@ class Supervisor:
             self._listener.close()
             os.close(self._wakeup_read)
             os.close(self._wakeup_write)
-        return 1 if self._failed else os.EX_OK
+        return 1 if self._failed or self._cut_off else os.EX_OK
 
     @property
     def _stopping(self) -> bool:
@@ -83,7 +94,8 @@ class Supervisor:
     def _start_worker(self) -> None:
         heartbeat = Heartbeat()
         process = _SPAWN.Process(target=run_worker, args=(self._listener, heartbeat), name="drum-worker")
-        process.start()
+        with _sigint_held_back():
+            process.start()
         self._workers.append(_Worker(process, heartbeat, time.monotonic()))
         logger.info("Started worker %d.", process.pid)
         if self._stopping:
@@ -116,6 +128,8 @@ class Supervisor:
                 self._stop(signal.SIGTERM)
             elif not self._stopping:
                 self._replace(worker)
+            elif worker.process.exitcode not in CLEAN_ENDS:
+                self._cut_off = True
             worker.process.close()
 
     def _replace(self, worker: _Worker) -> None:
@@ -133,9 +147,21 @@ class Supervisor:
         os.write(self._wakeup_write, b"x")
 
     def _stop(self, number: signal.Signals) -> None:
+        self._on_stop()
         self._stop_by = time.monotonic() + self._stop_seconds
         for worker in self._workers:
             _signal(worker.process, number)
+
+
+@contextmanager
+def _sigint_held_back() -> Iterator[None]:
+    """A worker is born with SIGINT blocked, so Ctrl-C cannot end it before it has learnt to ignore it."""
+    resource_tracker.ensure_running()  # it unblocks SIGINT once, when it starts
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _signal(process: SpawnProcess, number: signal.Signals) -> None:
@@ -152,15 +178,16 @@ def run_worker(listener: socket.socket, heartbeat: Heartbeat) -> None:
     from datarobot_drum.drum.uvicorn.server import run_server
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, name="drum-parent-watch", daemon=True).start()
+    settings = settings_from_environment()
+    configure_logging(settings.logging_level)
     try:
-        settings = settings_from_environment()
-        configure_logging(settings.logging_level)
-        run_server(settings, listener, heartbeat)
+        exit_code = run_server(settings, listener, heartbeat)
     except StartupError as error:
-        logger.error("%s", error)
-        end_process(WORKER_FAILED_TO_START)
-    end_process(os.EX_OK)
+        logger.error("%s", error, exc_info=error if settings.show_stacktrace else None)
+        exit_code = WORKER_FAILED_TO_START
+    end_process(exit_code)
 
 
 def _end_with_parent() -> None:

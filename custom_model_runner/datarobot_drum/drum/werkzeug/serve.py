@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from contextlib import suppress
+from http.client import HTTPMessage
 from types import FrameType
 from typing import Any
 
@@ -13,20 +14,34 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from datarobot_drum.drum.listening import bind
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings import Settings
+from datarobot_drum.drum.watchdog.owner import Watchdog
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
 
 
+class _HeaderFields(HTTPMessage):
+    """Header fields alone: the parser, made for e-mail, would look for the parts of a form and trip over parameters."""
+
+    def get_content_type(self) -> str:
+        return "text/plain"
+
+
 class _RequestHandler(WSGIRequestHandler):
-    """Writes no lines of its own: the access log is the middleware's."""
+    """Writes no lines of its own (the access log is the middleware's) and answers ``Expect`` once."""
+
+    MessageClass = _HeaderFields
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Nothing: every request is logged once already."""
 
     def log(self, type: str, message: str, *args: Any) -> None:
         logger.debug(message, *args)
+
+    def handle_expect_100(self) -> bool:
+        """Nothing: Werkzeug says 100 Continue itself, and once is enough."""
+        return True
 
 
 def serve(settings: Settings) -> int:
@@ -61,6 +76,11 @@ class FlaskServer:
         server = ThreadedWSGIServer(settings.host, settings.port, app, _RequestHandler, fd=listener.fileno())
         listener.close()  # the server holds a descriptor of its own
         server.timeout = POLL_SECONDS
+        with Watchdog(settings).start(server.port) as watchdog:
+            self._prediction_server.worker_ctx.defer_drain(watchdog.stand_down)
+            return watchdog.exit_code(self._serve(server))
+
+    def _serve(self, server: ThreadedWSGIServer) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         while self._stop_at is None or time.monotonic() < self._stop_at:

@@ -1,0 +1,64 @@
+"""The three servers answer alike: a generated table of requests, good and bad, on every prediction route."""
+
+import gzip
+from itertools import product
+
+import pytest
+
+from tests.api.answers import ask_all, the_one
+from tests.api.trios import Trio
+
+pytestmark = pytest.mark.process
+
+FORM = b'--b\r\nContent-Disposition: form-data; name="X"; filename="x.csv"\r\n\r\na,b\n1,2\n\r\n--b--\r\n'
+BODIES = {
+    "table": b"a,b\n1,2\n3,4\n",
+    "matrix": b"%%MatrixMarket matrix array real general\n1 1\n1.5\n",
+    "form": FORM,
+    "json": b'{"a": 1}',
+    "latin-1": "ä,b\n1,ü\n".encode("latin-1"),
+    "ragged": b"a,b\n1,2,3\n",
+    "header": b"a,b\n",
+    "empty": b"",
+    "bytes": bytes(range(256)) * 10,
+    "gzip": gzip.compress(b"a,b\n1,2\n"),
+    "failing": b"action\nraise\n",
+    "teapot": b"action\nhttp-418\n",
+    "nan": b"action\nnan\nnan\nnan\n",
+}
+MEDIA_TYPES = {
+    "none": None,
+    "csv": "text/csv",
+    "latin-1": "text/csv; charset=latin-1",
+    "matrix": "text/mtx",
+    "form": "multipart/form-data; boundary=b",
+    "no boundary": "multipart/form-data",
+    "json": "application/json",
+    "urlencoded": "application/x-www-form-urlencoded",
+    "charset": "text/csv; charset=hex",
+}
+CODINGS = {"plain": None, "gzip": "gzip", "brotli": "br"}
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("media_type", MEDIA_TYPES)
+@pytest.mark.parametrize("body", BODIES)
+def test_the_servers_answer_a_prediction_alike(echo_trio: Trio, body: str, media_type: str, coding: str) -> None:
+    fields = {"Content-Type": MEDIA_TYPES[media_type], "Content-Encoding": CODINGS[coding]}
+    headers = {name: value for name, value in fields.items() if value is not None}
+    answer = the_one(ask_all(echo_trio, "POST", "/predict/", content=BODIES[body], headers=headers))
+    assert answer.status in (200, 400, 415, 418, 422, 500)
+    assert (answer.status == 500) == (answer.status == 500 and body == "failing")
+    assert dict(answer.headers)["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("prefix", ["", "/a/b"], ids=["no prefix", "prefix"])
+def test_the_servers_answer_every_method_and_path_alike(
+    echo_trio: Trio, raw_trio: Trio, method: str, prefix: str
+) -> None:
+    trio = raw_trio if prefix else echo_trio
+    names = ["", "ping", "health", "livez", "readyz", "capabilities", "predict", "predictions", "invocations", "other"]
+    for name, slash in product(names, ["", "/"]):
+        answer = the_one(ask_all(trio, method, f"/{name}{slash}".replace("//", "/"), content=b"a\n1\n"))
+        assert answer.status in (200, 404, 405)

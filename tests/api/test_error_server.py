@@ -1,0 +1,57 @@
+"""``--with-error-server``: a model that failed to load is told to whoever asks (http-api.md section 3, H77 to H80)."""
+
+import httpx
+import pytest
+
+from datarobot_drum import __version__
+from tests.api.answers import ask_all, the_one
+from tests.api.test_payloads import message
+from tests.api.trios import Trio
+
+pytestmark = pytest.mark.process
+
+
+@pytest.mark.parametrize("path", ["/", "/ping", "/ping/", "/health", "/health/"])
+def test_the_status_routes_tell_the_cause(broken_trio: Trio, path: str) -> None:
+    answer = the_one(ask_all(broken_trio, "GET", path))
+    assert answer.status == 513
+    assert "module_that_nobody_has" in message(answer)
+
+
+@pytest.mark.parametrize("path", ["/predict/", "/predictions/", "/invocations"])
+@pytest.mark.parametrize("content", [b"a\n1\n", b"", b"x" * 1_000_000], ids=["csv", "empty", "large"])
+def test_predictions_are_answered_with_the_same_cause(broken_trio: Trio, path: str, content: bytes) -> None:
+    answer = the_one(ask_all(broken_trio, "POST", path, content=content))
+    assert answer == the_one(ask_all(broken_trio, "GET", "/"))
+
+
+def test_the_process_is_alive_but_not_ready(broken_trio: Trio) -> None:
+    alive, ready = (the_one(ask_all(broken_trio, "GET", path)) for path in ("/livez", "/readyz"))
+    assert (alive.status, alive.body) == (200, b'{"status":"alive"}')
+    assert (ready.status, ready.body) == (503, b'{"status":"not ready","reason":"model failed to load"}')
+    assert dict(ready.headers)["retry-after"] == "5"
+
+
+@pytest.mark.parametrize("path", ["/info/", "/stats/", "/capabilities/"])
+def test_the_server_still_speaks_of_itself(broken_client: httpx.Client, path: str) -> None:
+    assert broken_client.get(path).status_code == 200
+
+
+def test_info_still_describes_the_model(broken_client: httpx.Client, server_type: str) -> None:
+    info = broken_client.get("/info/").json()
+    assert (info["drumServer"], info["targetType"], info["predictor"]) == (server_type, "regression", "custom")
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("PUT", "/predict/", 405)])
+def test_routing_errors_stay_what_they_are(broken_trio: Trio, method: str, path: str, status: int) -> None:
+    assert the_one(ask_all(broken_trio, method, path)).status == status
+
+
+def test_head_tells_the_status(broken_trio: Trio) -> None:
+    answer = the_one(ask_all(broken_trio, "HEAD", "/ping"))
+    assert (answer.status, answer.body) == (513, b"")
+
+
+def test_errors_carry_the_headers_of_the_contract(broken_client: httpx.Client) -> None:
+    response = broken_client.get("/", headers={"X-Request-ID": "a"})
+    assert (response.headers["X-Drum-Version"], response.headers["X-Request-ID"]) == (__version__, "a")

@@ -1,0 +1,110 @@
+"""``/info/``, ``/stats/`` and ``/capabilities/``: keys, types, and what they must not give away."""
+
+from importlib.metadata import version
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from datarobot_drum import __version__
+from tests.api.answers import ask_all
+from tests.api.conftest import SECRET
+from tests.api.trios import Trio
+from tests.processes import RunningServer
+
+pytestmark = pytest.mark.process
+
+EXECUTOR_KEYS = {
+    "executor_workers",
+    "executor_max_queue",
+    "executor_pending",
+    "executor_queue_available",
+    "executor_completed",
+    "executor_rejected",
+}
+CSV = b"a,b\n1,2\n"
+
+
+@pytest.fixture
+def stats(server: RunningServer) -> dict[str, Any]:
+    server.client.post("/predict/", content=CSV)
+    document: dict[str, Any] = server.client.get("/stats/").json()
+    return document
+
+
+def test_info_describes_the_model(client: httpx.Client, server_type: str) -> None:
+    info = client.get("/info/").json()
+    assert info.pop("codeDir").endswith("/model")
+    assert info == {
+        "drumServer": server_type,
+        "drumVersion": __version__,
+        "language": "python",
+        "modelMetadata": None,
+        "predictor": "custom",
+        "targetType": "regression",
+    }
+
+
+def test_info_differs_between_servers_by_their_names_alone(echo_trio: Trio) -> None:
+    answers = ask_all(echo_trio, "GET", "/info/")
+    neutral = {answer.body.replace(name.encode(), b"?") for name, answer in answers.items()}
+    assert len(neutral) == 1
+
+
+def test_stats_list_the_processes_of_the_server(stats: dict[str, Any], server: RunningServer) -> None:
+    pids = [process["pid"] for process in stats["drum_info"]]
+    children = [child.pid for child in psutil.Process(server.process.pid).children()]
+    assert pids == [server.process.pid, *children]
+    for process in stats["drum_info"]:
+        assert set(process) == {"cmdline", "cpu_percent", "mem", "pid"}
+        assert all(isinstance(word, str) for word in process["cmdline"])
+        assert 1 < process["mem"] < 5000
+        assert process["cpu_percent"] >= 0
+
+
+def test_stats_tell_the_memory_in_mib(stats: dict[str, Any]) -> None:
+    memory = stats["mem_info"]
+    assert memory["total"] == pytest.approx(psutil.virtual_memory().total / 2**20)
+    assert memory["drum_rss"] == pytest.approx(sum(process["mem"] for process in stats["drum_info"]))
+    assert 0 < memory["free"] <= memory["total"]
+    assert 0 < memory["avail"] <= memory["total"]
+    for name in ("container_limit", "container_used", "container_max_used"):
+        assert memory[name] is None or memory[name] > 0
+
+
+def test_stats_tell_the_time_of_predictions(stats: dict[str, Any]) -> None:
+    times = stats["time_info"]["run_predictor_total"]
+    assert 0 < times["min"] <= times["avg"] <= times["max"]
+
+
+def test_only_fastapi_has_an_executor_to_tell_of(stats: dict[str, Any], server_type: str) -> None:
+    if server_type != "fastapi":
+        assert not EXECUTOR_KEYS.intersection(stats)
+        return
+    assert all(isinstance(stats[key], int) for key in EXECUTOR_KEYS)
+    assert stats["executor_pending"] == 0
+    assert stats["executor_queue_available"] == stats["executor_workers"] + stats["executor_max_queue"]
+
+
+def test_the_executor_counts_calls_whether_they_succeed_or_raise(echo_trio: Trio) -> None:
+    client = echo_trio["fastapi"].client
+    before = client.get("/stats/").json()["executor_completed"]
+    for body in (CSV, b"action\nraise\n", b"action\nhttp-418\n"):
+        client.post("/predict/", content=body)
+    assert client.get("/stats/").json()["executor_completed"] == before + 3
+
+
+def test_capabilities_name_the_formats_and_their_packages(client: httpx.Client) -> None:
+    assert client.get("/capabilities/").json() == {
+        "supported_payload_formats": {"csv": version("pandas"), "mtx": version("scipy")},
+        "supported_methods": {"chat": False},
+    }
+
+
+@pytest.mark.parametrize("path", ["/info/", "/stats/", "/capabilities/"])
+def test_no_credential_is_given_away(server: RunningServer, path: str) -> None:
+    answer = server.client.get(path).text
+    assert SECRET not in answer
+    assert path != "/stats/" or "--api-token" in answer or "gunicorn" in answer
+    assert SECRET not in server.log()

@@ -1,0 +1,129 @@
+"""What a client learns of a model that fails, and how odd but sound output is written."""
+
+import httpx
+import pytest
+
+from tests.api.answers import Answer, ask_all, the_one
+from tests.api.test_payloads import message
+from tests.api.trios import Trio
+
+pytestmark = pytest.mark.process
+
+USER_ERROR = "x-drum-user-http-error"
+
+
+def act(trio: Trio, action: str, rows: int = 3) -> Answer:
+    """Have the model do something with a table of some rows."""
+    body = "action\n" + f"{action}\n" * rows
+    answer = the_one(ask_all(trio, "POST", "/predict/", content=body.encode()))
+    assert b"Traceback" not in answer.body
+    assert b"custom.py" not in answer.body
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("action", "text"),
+    [
+        ("raise", "ValueError: the model said no"),
+        ("raise-empty", "ValueError"),
+        ("raise-long", "ValueError: xxxx"),
+        ("raise-unicode", "ValueError: täxt 日本 \U0001f600 ? \x00"),
+        ("raise-assertion", "AssertionError: no"),
+        ("raise-memory", "MemoryError: no room"),
+        ("raise-stop", "StopIteration: over"),
+        ("raise-deeply", "RuntimeError: outer"),
+        ("recurse", "RecursionError: "),
+        ("exit", "SystemExit: 3"),
+    ],
+)
+def test_what_a_hook_raises_is_told_without_its_traceback(echo_trio: Trio, action: str, text: str) -> None:
+    answer = act(echo_trio, action)
+    assert answer.status == 500
+    assert message(answer).startswith(f"ERROR: {text}")
+    assert USER_ERROR not in dict(answer.headers)
+
+
+def test_the_traceback_is_in_the_log(echo_trio: Trio) -> None:
+    act(echo_trio, "raise-deeply")
+    for server in echo_trio.values():
+        server.wait_until(lambda log=server.log: "in fail_deeply" in log(), "traceback")  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("action", "text"),
+    [
+        ("short", "1 rows of predictions for 3 rows"),
+        ("long", "4 rows of predictions for 3 rows"),
+        ("none", "returned None"),
+        ("list", "list"),
+        ("empty", "0 rows"),
+        ("no-columns", "without columns"),
+        ("text", "numeric"),
+        ("two-columns", "'Predictions'"),
+        ("extra-object", "JSON"),
+        ("extra-large", "JSON"),
+        ("extra-surrogate", "JSON"),
+    ],
+)
+def test_output_that_fails_its_check_is_an_error_of_the_model(echo_trio: Trio, action: str, text: str) -> None:
+    answer = act(echo_trio, action)
+    assert answer.status == 500
+    assert text in message(answer)
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "text"),
+    [
+        ("http-418", 418, "short and stout"),
+        ("http-400", 400, "täxt 日本"),
+        ("http-429", 429, "slow down"),
+        ("http-599", 599, ""),
+    ],
+)
+def test_model_code_may_choose_its_answer(echo_trio: Trio, action: str, status: int, text: str) -> None:
+    answer = act(echo_trio, action)
+    headers = dict(answer.headers)
+    assert (answer.status, headers[USER_ERROR]) == (status, "true")
+    assert httpx.Response(status, content=answer.body).json() == {"message": text}
+    assert headers.get("retry-after") == ("7" if action == "http-429" else None)
+
+
+def test_an_exception_that_is_none_ends_its_request_alone(echo_trio: Trio) -> None:
+    answer = act(echo_trio, "raise-strange")
+    assert answer.status == 500
+    assert "Strange" in message(answer)
+
+
+def test_missing_and_infinite_predictions_are_null(echo_trio: Trio) -> None:
+    assert act(echo_trio, "nan").body == b'{"predictions":[null,null,null]}'
+
+
+def test_numbers_keep_all_their_bits(echo_trio: Trio) -> None:
+    predictions = httpx.Response(200, content=act(echo_trio, "precise").body).json()["predictions"]
+    assert predictions == [0.1 + 0.2, 1e-320, 1.7976931348623157e308]
+
+
+def test_further_columns_are_extra_model_output(echo_trio: Trio) -> None:
+    document = httpx.Response(200, content=act(echo_trio, "extra").body).json()
+    assert document["predictions"] == [1.5, 1.5, 1.5]
+    first, second, third = document["extraModelOutput"]
+    assert first == {
+        "whole": 1,
+        "broken": 1.5,
+        "text": "a",
+        "when": "2024-01-02T00:00:00",
+        "truth": True,
+        "nested": {"a": [1, 2]},
+        "ünï": 0,
+    }
+    assert (second["broken"], second["text"], second["when"], second["nested"]) == (None, None, None, [])
+    assert (third["broken"], third["text"], third["nested"]) == (None, "日本", None)
+
+
+@pytest.mark.parametrize("action", ["raise", "exit", "raise-strange", "http-418"])
+def test_a_server_goes_on_after_its_model_failed(echo_trio: Trio, action: str) -> None:
+    pids = {name: server.client.get("/stats/").json()["drum_info"][-1]["pid"] for name, server in echo_trio.items()}
+    for _ in range(3):
+        act(echo_trio, action)
+    for name, server in echo_trio.items():
+        assert server.client.get("/stats/").json()["drum_info"][-1]["pid"] == pids[name]

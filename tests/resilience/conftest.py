@@ -1,0 +1,50 @@
+"""Servers over the obedient model, one a test: what a test does to its server nobody else should feel."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes import RunningServer
+from tests.resilience.models import ObedientModel
+
+StartServer = Callable[..., RunningServer]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> ObedientModel:
+    return ObedientModel(tmp_path)
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    """The folder of the servers' temporary files."""
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def start(tmp_path: Path, model: ObedientModel, spool: Path) -> Iterator[StartServer]:
+    """Start a server: its type, then parameters by name without ``DRUM_``. What is left in the end is killed."""
+    servers: list[RunningServer] = []
+
+    def start(server_type: str = "fastapi", *, command: list[str] | None = None, **parameters: object) -> RunningServer:
+        environment = {f"DRUM_{name}": str(value) for name, value in parameters.items()}
+        environment = {
+            "DRUM_LAME_DUCK_SECONDS": "0",
+            "DRUM_SPOOL_DIRECTORY": os.fspath(spool),
+            "DRUM_SERVER_TYPE": server_type,
+            "CUSTOM_MODEL_WORKERS": environment.pop("DRUM_WORKERS", "1"),
+            **environment,
+        }
+        words = ("--code-dir", model.path, "--target-type", "regression")
+        server = RunningServer(*words, log=tmp_path / "log", environment=environment, command=command)
+        servers.append(server)
+        return server.start()
+
+    yield start
+    model.release()
+    for server in servers:
+        server.kill()

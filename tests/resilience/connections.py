@@ -1,0 +1,118 @@
+"""HTTP connections that a test holds by the byte: many at once, and left whenever it likes."""
+
+import asyncio
+import json
+import socket
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+TIMEOUT = 60.0
+"""Seconds within which any single answer has to come."""
+
+CSV = "Content-Type: text/csv"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer; the names of its headers are in small letters."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def prediction(self) -> int:
+        """The only prediction of a 200."""
+        assert self.status == 200, self
+        (value,) = self.json()["predictions"]
+        return int(value)
+
+
+class Connection:
+    """One connection to a server on this machine."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def open(cls, port: int) -> "Connection":
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    async def send(self, *pieces: bytes) -> None:
+        for piece in pieces:
+            self._writer.write(piece)
+            await self._writer.drain()
+
+    async def receive(self) -> Answer:
+        """The next answer.
+
+        Raises:
+            OSError, EOFError: the connection ended before or within it.
+        """
+        return await asyncio.wait_for(self._receive(), TIMEOUT)
+
+    async def _receive(self) -> Answer:
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").rstrip().split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        body = await self._reader.readexactly(int(headers.get("content-length", 0)))
+        return Answer(int(first.split()[1]), headers, body)
+
+    async def ask(self, *pieces: bytes) -> Answer:
+        """Send a request and wait for its answer."""
+        await self.send(*pieces)
+        return await self.receive()
+
+    def abort(self) -> None:
+        """Leave without a word: the server's kernel sees a reset."""
+        sock = self._writer.get_extra_info("socket")
+        if self._writer.is_closing() or sock.fileno() < 0:
+            return  # the server was faster
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._writer.transport.abort()
+
+    def close(self) -> None:
+        """Leave in an orderly way: the server sees the end of what was sent."""
+        self._writer.close()
+
+
+def get(path: str, *lines: str) -> bytes:
+    """A request without a body."""
+    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
+
+
+def post(content: bytes | str, *lines: str) -> bytes:
+    """A prediction with ``Content-Length``."""
+    body = content.encode() if isinstance(content, str) else content
+    return head_of_post(f"Content-Length: {len(body)}", *lines) + body
+
+
+def head_of_post(*lines: str) -> bytes:
+    """What comes before the body of a prediction."""
+    return "\r\n".join(["POST /predict/ HTTP/1.1", "Host: localhost", *(lines or (CSV,)), "", ""]).encode()
+
+
+async def ask_once(port: int, request: bytes) -> Answer:
+    """The answer over a connection of its own."""
+    connection = await Connection.open(port)
+    try:
+        return await connection.ask(request)
+    finally:
+        connection.close()
+
+
+async def ask_each(port: int, requests: list[bytes]) -> list[Answer]:
+    """The answers to requests that are sent at the same time, each over a connection of its own."""
+    return list(await asyncio.gather(*(ask_once(port, request) for request in requests)))
+
+
+def rows(x: int, **columns: float) -> str:
+    """One row of input for the obedient model."""
+    names = ["x", *columns]
+    values = [x, *columns.values()]
+    return ",".join(names) + "\n" + ",".join(map(str, values)) + "\n"

@@ -1,0 +1,111 @@
+"""What tests do with a body reader."""
+
+import gc
+import gzip
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from hypothesis import strategies as st
+
+from datarobot_drum.drum.exceptions import RequestError
+from datarobot_drum.drum.serving.bodies import Body, BodyLimits, BodyReader
+from datarobot_drum.drum.serving.messages import Headers
+from datarobot_drum.drum.serving.uploads import SpooledUploadFile
+
+BOUNDARY = "simple-boundary"
+FORM = f"multipart/form-data; boundary={BOUNDARY}"
+WANTED = frozenset({"X", "y"})
+
+Fields = dict[str, str]
+
+
+@st.composite
+def chunkings(draw: st.DrawFn, content: bytes) -> list[bytes]:
+    """``content`` cut into pieces, empty ones included."""
+    cuts = sorted(draw(st.lists(st.integers(0, len(content)), max_size=8)))
+    return [content[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(content)], strict=True)]
+
+
+def receive(
+    chunks: Iterable[bytes],
+    fields: Fields | None = None,
+    limits: BodyLimits | None = None,
+    wanted: frozenset[str] = frozenset(),
+) -> Body:
+    """What an adapter does: everything is given back when something is wrong."""
+    reader = BodyReader(Headers((fields or {}).items()), limits or BodyLimits(), wanted)
+    try:
+        for chunk in chunks:
+            reader.would_touch_disk(len(chunk))
+            reader.feed(chunk)
+        return reader.finish()
+    except BaseException:
+        reader.close()
+        raise
+
+
+def receive_whole(chunks: Iterable[bytes], fields: Fields | None = None, limits: BodyLimits | None = None) -> bytes:
+    body = receive(chunks, fields, limits)
+    assert body.whole is not None and not body.parts
+    with body.whole:
+        content = body.whole.read()
+        assert len(content) == body.whole.size
+        return content
+
+
+Part = tuple[str | None, str | None, str | None, bytes]
+
+
+def receive_form(
+    chunks: Iterable[bytes], content_type: str = FORM, limits: BodyLimits | None = None, wanted: frozenset[str] = WANTED
+) -> list[Part]:
+    body = receive(chunks, {"Content-Type": content_type}, limits, wanted)
+    assert body.whole is None
+    parts = [(part.name, part.filename, part.content_type, part.read()) for part in body.parts]
+    body.close()
+    return parts
+
+
+def outcome(chunks: Iterable[bytes], fields: Fields, limits: BodyLimits, wanted: frozenset[str]) -> object:
+    """The content, or the kind of error."""
+    try:
+        body = receive(chunks, fields, limits, wanted)
+    except RequestError as error:
+        return error.status
+    uploads = [*body.parts] if body.whole is None else [body.whole]
+    content = [(upload.name, upload.filename, upload.read()) for upload in uploads]
+    body.close()
+    return content
+
+
+def form(*parts: tuple[str, bytes], boundary: str = BOUNDARY) -> bytes:
+    """A form by hand: the headers of each part as text, and its content."""
+    body = b"".join(f"--{boundary}\r\n{headers}\r\n\r\n".encode() + content + b"\r\n" for headers, content in parts)
+    return body + f"--{boundary}--\r\n".encode()
+
+
+def disposition(name: str, filename: str | None = None) -> str:
+    text = f'Content-Disposition: form-data; name="{name}"'
+    return text if filename is None else f'{text}; filename="{filename}"'
+
+
+def zipped(*members: bytes) -> bytes:
+    return b"".join(gzip.compress(member) for member in members)
+
+
+def is_open(upload: SpooledUploadFile | None) -> bool:
+    return upload is not None and not upload.closed
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """Without the help of the garbage collector."""
+    gc.collect()
+    gc.disable()
+    before = set(os.listdir("/proc/self/fd"))
+    try:
+        yield
+        assert len(os.listdir("/proc/self/fd")) == len(before)
+    finally:
+        gc.enable()

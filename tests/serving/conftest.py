@@ -1,0 +1,15 @@
+"""What the tests of the core share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
+from tests.serving.held_work import PATIENCE
+
+
+@pytest.fixture
+def executor() -> Iterator[ExecutorWithBackpressure]:
+    """One thread, so whoever comes second waits."""
+    with ExecutorWithBackpressure(1, 10, PATIENCE) as executor:
+        yield executor

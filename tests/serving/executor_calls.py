@@ -1,0 +1,82 @@
+"""What tests do with an executor."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
+from tests.serving.held_work import PATIENCE, HeldWork, wait_until
+
+
+class Clock:
+    """Time that passes when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class SynchronousCaller:
+    """Calls ``work`` in a thread of its own, as a synchronous server does: through ``call``, or within ``timeout``.
+
+    It is made when the call runs, stands in the line or was refused.
+    """
+
+    def __init__(
+        self, executor: ExecutorWithBackpressure, work: Callable[[], object], timeout: float | None = None
+    ) -> None:
+        self._executor = executor
+        self._work = work
+        self.timeout = timeout
+        self.discarded = False
+        self.result: object = None
+        self.error: BaseException | None = None
+        known = seen_calls(executor)
+        self._thread = threading.Thread(target=self._call)
+        self._thread.start()
+        wait_until(lambda: seen_calls(executor) > known)
+
+    def _call(self) -> None:
+        try:
+            if self.timeout is None:
+                self.result = self._executor.call(self._work)
+            else:
+                self.result = self._executor.call_within(self.timeout, self._work, self._discard)
+        except BaseException as error:
+            self.error = error
+
+    def _discard(self) -> None:
+        self.discarded = True
+
+    def wait_ended(self) -> None:
+        self._thread.join(PATIENCE)
+        if self._thread.is_alive():
+            raise TimeoutError("The call never ended.")
+
+
+def seen_calls(executor: ExecutorWithBackpressure) -> int:
+    """All calls that the executor has ever been asked for."""
+    metrics = executor.metrics()
+    states = ("running", "waiting", "completed", "rejected", "cancelled")
+    return sum(metrics[f"executor_{state}"] for state in states)
+
+
+def counts(executor: ExecutorWithBackpressure, *names: str) -> tuple[Any, ...]:
+    metrics = executor.metrics()
+    return tuple(metrics[f"executor_{name}"] for name in names)
+
+
+@contextmanager
+def busy(executor: ExecutorWithBackpressure) -> Iterator[HeldWork]:
+    """One slot of the executor is taken until the block ends."""
+    work = HeldWork()
+    caller = SynchronousCaller(executor, work)
+    work.wait_started()
+    try:
+        yield work
+    finally:
+        work.finish()
+        caller.wait_ended()

@@ -1,0 +1,219 @@
+"""The executor's metrics and its shutdown."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from datarobot_drum.drum.exceptions import ServerOverloaded
+from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
+from tests.serving.executor_calls import Clock, SynchronousCaller, busy, counts, seen_calls
+from tests.serving.held_work import PATIENCE, HeldWork
+
+CALLS_OF_A_THREAD = 200
+
+
+# Metrics
+
+
+def test_metrics_of_a_new_executor() -> None:
+    with ExecutorWithBackpressure(3, 7, PATIENCE) as executor:
+        metrics = executor.metrics()
+    assert counts(executor, "workers", "max_queue", "pending", "queue_available") == (3, 7, 0, 10)
+    names = ("running", "waiting", "completed", "failed", "rejected", "cancelled")
+    assert [metrics[f"executor_{name}"] for name in names] == [0] * 6
+    assert metrics["executor_wait_seconds"]["count"] == metrics["executor_run_seconds"]["count"] == 0
+
+
+async def test_wait_and_run_times_are_counted_apart() -> None:
+    clock = Clock()
+    with ExecutorWithBackpressure(1, 10, PATIENCE, clock=clock) as executor:
+        with busy(executor):
+            submission = executor.submit(lambda: None)
+            clock.now = 3.0
+        await submission
+        metrics = executor.metrics()
+    assert {**metrics["executor_wait_seconds"]} | {"p50": 0, "p90": 0, "p99": 0} == {
+        "count": 2,
+        "sum": 3.0,
+        "p50": 0,
+        "p90": 0,
+        "p99": 0,
+        "max": 3.0,
+    }
+    assert (metrics["executor_run_seconds"]["count"], metrics["executor_run_seconds"]["sum"]) == (2, 3.0)
+
+
+async def test_whoever_asks_is_told_how_many_calls_run() -> None:
+    told: list[int] = []
+    first, second = HeldWork(), HeldWork()
+    with ExecutorWithBackpressure(2, 10, PATIENCE) as executor:
+        executor.on_running = told.append
+        submissions = [executor.submit(first), executor.submit(second)]
+        for work, submission in zip((first, second), submissions, strict=True):
+            work.finish()
+            await submission
+        assert told == [1, 2, 1, 0]
+
+
+async def test_metrics_add_up_at_every_moment_of_a_storm() -> None:
+    """Threads and tasks come and leave at random while another thread watches."""
+    over = threading.Event()
+    broken: list[dict[str, Any]] = []
+    with ExecutorWithBackpressure(3, 5, 0.002) as executor:
+        watcher = threading.Thread(target=_watch, args=(executor, over, broken))
+        threads = [threading.Thread(target=_call_often, args=(executor,)) for _ in range(4)]
+        for thread in (watcher, *threads):
+            thread.start()
+        tasks = [asyncio.create_task(executor.run(sum, range(number))) for number in range(400)]
+        for number, task in enumerate(tasks):
+            await asyncio.sleep(0)
+            if number % 3 == 0:
+                task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for thread in threads:
+            await asyncio.to_thread(thread.join)
+        assert executor.wait_idle(PATIENCE)
+        over.set()
+        watcher.join()
+        assert not broken
+        assert counts(executor, "running", "waiting", "pending", "queue_available") == (0, 0, 0, 8)
+        assert seen_calls(executor) == len(tasks) + len(threads) * CALLS_OF_A_THREAD
+
+
+def _call_often(executor: ExecutorWithBackpressure) -> None:
+    for number in range(CALLS_OF_A_THREAD):
+        with suppress(ServerOverloaded):
+            executor.call(sum, range(number))
+
+
+def _watch(executor: ExecutorWithBackpressure, over: threading.Event, broken: list[dict[str, Any]]) -> None:
+    last = 0
+    while not over.is_set():
+        metrics = executor.metrics()
+        seen = seen_calls(executor)
+        running, waiting, pending = (metrics[f"executor_{name}"] for name in ("running", "waiting", "pending"))
+        adds_up = (
+            0 <= running <= 3
+            and (running == 3 or waiting == 0)
+            and pending == running + min(waiting, 5)
+            and pending + metrics["executor_queue_available"] == 8
+            and metrics["executor_failed"] <= metrics["executor_completed"]
+            and metrics["executor_run_seconds"]["count"] == metrics["executor_completed"]
+            and metrics["executor_wait_seconds"]["count"] == metrics["executor_completed"] + running
+            and last <= seen
+        )
+        last = seen
+        if not adds_up:
+            broken.append(metrics)
+
+
+# Shutdown
+
+
+def pool_threads(executor_name: str) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith(executor_name)]
+
+
+@pytest.mark.parametrize("wait", [True, False], ids=["wait", "no-wait"])
+async def test_shutdown_refuses_who_waits_and_lets_finish_what_runs(wait: bool) -> None:
+    executor = ExecutorWithBackpressure(1, 10, PATIENCE, f"refusing-{wait}")
+    work, never = HeldWork("done"), HeldWork()
+    running, waiting = executor.submit(work), executor.submit(never)
+    caller = SynchronousCaller(executor, never)
+    shut_down = _shut_down(executor, wait=wait, cancel_futures=True)
+    with pytest.raises(ServerOverloaded):
+        await waiting
+    caller.wait_ended()
+    assert isinstance(caller.error, ServerOverloaded)
+    assert counts(executor, "running", "waiting", "rejected") == (1, 0, 2)
+    await _assert_refuses(executor)
+    work.finish()
+    assert await running == "done"
+    assert shut_down() == (0 if wait else 1)
+    _assert_threads_end(f"refusing-{wait}")
+    assert not never.has_started
+
+
+@pytest.mark.parametrize("wait", [True, False], ids=["wait", "no-wait"])
+async def test_shutdown_can_let_those_run_that_wait(wait: bool) -> None:
+    executor = ExecutorWithBackpressure(1, 10, PATIENCE, f"patient-{wait}")
+    work, second, third = HeldWork(), HeldWork("second"), HeldWork("third")
+    running, waiting = executor.submit(work), executor.submit(second)
+    caller = SynchronousCaller(executor, third)
+    shut_down = _shut_down(executor, wait=wait, cancel_futures=False)
+    for held in (work, second, third):
+        held.finish()
+    await running
+    assert await waiting == "second"
+    caller.wait_ended()
+    assert caller.result == "third"
+    assert shut_down() == (0 if wait else 3)
+    _assert_threads_end(f"patient-{wait}")
+    await _assert_refuses(executor)
+
+
+def _shut_down(executor: ExecutorWithBackpressure, *, wait: bool, cancel_futures: bool) -> Callable[[], int]:
+    """Shut down in a thread if that has to wait; what is returned tells how many calls were unfinished afterwards."""
+    unfinished: list[int] = []
+
+    def shutdown() -> None:
+        executor.shutdown(wait, cancel_futures)
+        unfinished.append(executor.running + executor.waiting)
+
+    thread = threading.Thread(target=shutdown)
+    thread.start()
+    if not wait:
+        thread.join()
+
+    def result() -> int:
+        thread.join()
+        return unfinished[0]
+
+    return result
+
+
+async def _assert_refuses(executor: ExecutorWithBackpressure) -> None:
+    with pytest.raises(ServerOverloaded):
+        executor.call(HeldWork())
+    with pytest.raises(ServerOverloaded):
+        await executor.run(HeldWork())
+
+
+def _assert_threads_end(name: str) -> None:
+    for thread in pool_threads(name):
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("cancel_futures", [True, False], ids=["cancel", "keep"])
+async def test_an_idle_executor_lets_its_threads_go(cancel_futures: bool) -> None:
+    executor = ExecutorWithBackpressure(2, 1, PATIENCE, f"idle-{cancel_futures}")
+    await executor.run(sum, [1, 1])
+    executor.wait_idle()
+    executor.shutdown(False, cancel_futures)
+    _assert_threads_end(f"idle-{cancel_futures}")
+    executor.shutdown()
+
+
+async def test_a_call_that_comes_during_shutdown_gets_its_answer() -> None:
+    """Whether it is still run or refused: nobody waits for ever, and no slot is lost."""
+    for _ in range(200):
+        executor = ExecutorWithBackpressure(1, 1, PATIENCE)
+        barrier = threading.Barrier(2)
+        thread = threading.Thread(target=lambda e=executor, b=barrier: (b.wait(), e.shutdown(False)))
+        thread.start()
+        barrier.wait()
+        outcomes = await asyncio.gather(*(executor.run(sum, [1, 1]) for _ in range(3)), return_exceptions=True)
+        thread.join()
+        assert all(outcome == 2 or isinstance(outcome, ServerOverloaded) for outcome in outcomes)
+        assert counts(executor, "running", "waiting") == (0, 0)
+
+
+def test_waiting_until_nothing_runs_can_be_given_up(executor: ExecutorWithBackpressure) -> None:
+    with busy(executor):
+        assert not executor.wait_idle(0.001)
+    assert executor.wait_idle(0.001)

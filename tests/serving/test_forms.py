@@ -1,0 +1,208 @@
+"""Multipart bodies in particular (RFC 7578, RFC 2046 section 5.1.1)."""
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datarobot_drum.drum.exceptions import BadRequest
+from datarobot_drum.drum.serving.bodies import MAX_PARTS
+from tests.serving.body_feeding import BOUNDARY, FORM, chunkings, disposition, form, receive, receive_form
+
+EXAMPLE = form(
+    (disposition("X", "samples.csv") + "\r\nContent-Type: text/csv", b"a,b\r\n1,2\r\n--simple\r\n--simple-boundar\r\n"),
+    (disposition("other", "big.bin"), b"nobody asked for this"),
+    (disposition("y"), b"\r\n\r\n"),
+    (disposition("X"), b""),
+)
+PARTS = [
+    ("X", "samples.csv", "text/csv", b"a,b\r\n1,2\r\n--simple\r\n--simple-boundar\r\n"),
+    ("y", None, None, b"\r\n\r\n"),
+    ("X", None, None, b""),
+]
+
+
+@pytest.mark.parametrize("position", range(len(EXAMPLE) + 1))
+def test_a_form_may_be_split_anywhere(position: int) -> None:
+    assert receive_form([EXAMPLE[:position], EXAMPLE[position:]]) == PARTS
+
+
+def test_a_form_may_come_byte_by_byte() -> None:
+    assert receive_form(bytes([byte]) for byte in EXAMPLE) == PARTS
+
+
+NEAR_BOUNDARIES = st.lists(
+    st.sampled_from([b"\r\n--", BOUNDARY[:-1].encode(), b"\r", b"\n", b"-", b"\r\n", b"--"]) | st.binary(max_size=4),
+    max_size=8,
+).map(b"".join)
+
+
+@given(st.data(), st.lists(NEAR_BOUNDARIES, max_size=4))
+def test_any_content_passes_through_a_form_unchanged(data: st.DataObject, contents: list[bytes]) -> None:
+    body = form(*((disposition("X"), content) for content in contents))
+    assert [part[3] for part in receive_form(data.draw(chunkings(body)))] == contents
+
+
+# A browser and httpx write these as %22 and the like (WHATWG HTML, multipart/form-data), which nothing can tell apart.
+FILE_NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters='"%\\'), min_size=1)
+
+
+@given(st.data(), FILE_NAMES, st.binary(max_size=50))
+def test_what_a_client_library_encodes_is_read(data: st.DataObject, filename: str, content: bytes) -> None:
+    files = {"X": (filename, content, "text/csv")}
+    request = httpx.Request("POST", "http://server/", files=files, data={"y": "1", "other": "2"})
+    chunks = data.draw(chunkings(request.read()))
+    parts = receive_form(chunks, request.headers["Content-Type"])
+    assert sorted(parts, key=str) == [("X", filename, "text/csv", content), ("y", None, None, b"1")]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "filename"),
+    [
+        ('filename="a b.mtx"', "a b.mtx"),
+        ("filename=plain.mtx", "plain.mtx"),
+        (r'filename="say \"hi\".csv"', 'say "hi".csv'),
+        ('filename="a;b=c.csv"', "a;b=c.csv"),
+        ('filename="näive-日本.csv"', "näive-日本.csv"),
+        ('filename=""', ""),
+        ('FileName="a.csv"', "a.csv"),
+        ("filename*=UTF-8''na%C3%AFve.csv", None),
+        ("filename*=UTF-8''other.mtx; filename=\"a.csv\"", "a.csv"),
+        ("", None),
+    ],
+    ids=[
+        "quoted",
+        "token",
+        "escaped-quote",
+        "semicolon",
+        "unicode",
+        "empty",
+        "case",
+        "extended-only-which-rfc-7578-forbids",
+        "extended-and-plain",
+        "none",
+    ],
+)
+def test_file_names(parameters: str, filename: str | None) -> None:
+    headers = f'Content-Disposition: form-data; name="X"; {parameters}'
+    assert [part[1] for part in receive_form([form((headers, b""))])] == [filename]
+
+
+def test_a_file_name_of_broken_utf8_is_still_a_name() -> None:
+    body = form((disposition("X", "?.csv"), b"1")).replace(b"?", b"\xff")
+    assert [part[1] for part in receive_form([body])] == ["\ufffd.csv"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        'content-disposition: form-data; name="X"',
+        'CONTENT-DISPOSITION: FORM-DATA; NAME="X"',
+        'Content-Disposition:form-data;name="X"',
+        "Content-Disposition:    form-data ; name = X",
+        'X-Other: 1\r\nContent-Disposition: form-data; name="X"\r\nX-More: 2',
+    ],
+)
+def test_headers_of_a_part_are_read_in_any_case_and_spacing(headers: str) -> None:
+    assert [part[0] for part in receive_form([form((headers, b"1"))])] == ["X"]
+
+
+@pytest.mark.parametrize("headers", ["Content-Type: text/csv", "Content-Disposition: form-data", "X-Name: X"])
+def test_a_part_without_a_name_is_nobodys(headers: str) -> None:
+    assert receive_form([form((headers, b"1"))]) == []
+
+
+@pytest.mark.parametrize("before", [b"", b"\r\n", b"\r\n\r\n"], ids=["none", "line", "lines"])
+@pytest.mark.parametrize(
+    "after", [b"", b"\r\n", b"\r\nan epilogue\r\n--simple-boundary\r\n"], ids=["none", "line", "text"]
+)
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_what_comes_before_and_after_the_parts_is_skipped(before: bytes, after: bytes, size: int) -> None:
+    body = before + form((disposition("X"), b"1")).rstrip(b"\r\n") + after
+    chunks = [body[begin : begin + size] for begin in range(0, len(body), size)]
+    assert receive_form(chunks) == [("X", None, None, b"1")]
+
+
+def test_spaces_after_a_boundary_are_padding() -> None:
+    body = form((disposition("X"), b"1"), (disposition("X"), b"2")).replace(
+        b"1\r\n--simple-boundary", b"1\r\n--simple-boundary \t"
+    )
+    assert [part[3] for part in receive_form([body])] == [b"1", b"2"]
+
+
+@pytest.mark.parametrize(
+    "content_type", ['multipart/form-data; boundary="simple-boundary"', "Multipart/Form-Data;Boundary=simple-boundary"]
+)
+def test_a_boundary_may_be_quoted_and_its_name_in_any_case(content_type: str) -> None:
+    assert len(receive_form([form((disposition("X"), b"1"))], content_type)) == 1
+
+
+def test_a_form_without_parts_has_none() -> None:
+    assert receive_form([b"--simple-boundary--\r\n"]) == []
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "multipart/form-data",
+        "multipart/form-data; boundary=",
+        'multipart/form-data; boundary=""',
+        "multipart/form-data; charset=utf-8",
+        "multipart/form-data; boundary=" + "b" * 300,
+    ],
+    ids=["none", "empty", "empty-quoted", "other-parameter", "too-long"],
+)
+def test_a_form_without_a_usable_boundary_is_refused(content_type: str) -> None:
+    with pytest.raises(BadRequest):
+        receive_form([EXAMPLE], content_type)
+
+
+WHOLE = form((disposition("X"), b"1"))
+
+
+@pytest.mark.parametrize("end", range(len(WHOLE) - 3))
+def test_a_form_without_its_closing_boundary_is_refused(end: int) -> None:
+    with pytest.raises(BadRequest):
+        receive_form([WHOLE[:end]])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        WHOLE.replace(b"\r\n", b"\n"),
+        b"no form at all",
+        WHOLE.replace(b"simple", b"simpel"),
+        form(("no colon", b"1")),
+        form((": no name", b"1")),
+        form(("bad name@: 1", b"1")),
+        form((disposition("X") + "\r\n folded", b"1")),
+        form((f"X-Long: {'x' * 100_000}", b"1")),
+        form(("\r\n".join(f"X-{number}: 1" for number in range(1000)), b"1")),
+    ],
+    ids=[
+        "lf-only",
+        "text",
+        "other-boundary",
+        "no-colon",
+        "no-name",
+        "bad-name",
+        "folded",
+        "long-header",
+        "many-headers",
+    ],
+)
+def test_malformed_forms_are_refused(body: bytes) -> None:
+    with pytest.raises(BadRequest):
+        receive_form([body])
+
+
+def test_a_form_may_have_many_parts_but_not_without_end() -> None:
+    assert len(receive_form([form(*[(disposition("X"), b"")] * MAX_PARTS)])) == MAX_PARTS
+    with pytest.raises(BadRequest, match="more than"):
+        receive_form([form(*[(disposition("other"), b"")] * (MAX_PARTS + 1))])
+
+
+def test_other_multipart_types_are_no_forms() -> None:
+    body = receive([WHOLE], {"Content-Type": FORM.replace("form-data", "mixed")}, wanted=frozenset({"X"}))
+    assert body.whole is not None and body.whole.read() == WHOLE
+    body.close()
