@@ -23,7 +23,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactOutput
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
-from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
+from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError, UnprocessableInput
 from tests.language_predictors.builders import model_settings
 
 CANCER, CANCER_TARGET = load_breast_cancer(return_X_y=True, as_frame=True)
@@ -258,8 +258,8 @@ def test_features_are_selected_and_ordered_by_name() -> None:
     assert np.array_equal(output.values, estimator.predict_proba(IRIS))
 
 
-def test_a_missing_feature_is_named_by_the_estimator() -> None:
-    with pytest.raises(ValueError, match="petal"):
+def test_missing_features_are_named() -> None:
+    with pytest.raises(UnprocessableInput, match="lack 2 of the 4 columns of the model: petal"):
         predict(tree(IRIS, IRIS_TARGET), IRIS.iloc[:, :2], "multiclass", ("0", "1", "2"))
 
 

@@ -222,9 +222,23 @@ def test_the_cause_is_chained(tmp_path: Path, load: Load) -> None:
     assert isinstance(failed.value.__cause__, LookupError)
 
 
+@pytest.mark.filterwarnings("ignore:X has feature names")
 def test_an_estimators_error_is_a_prediction_error(tmp_path: Path, load: Load) -> None:
+    predictor = load(dump(tmp_path, LinearRegression().fit([[1, 2, 3, 4, 5], [2, 3, 4, 5, 6]], [1, 2])))
+    with pytest.raises(PredictionError, match=r"ValueError: .*expecting 5 features"):
+        ask(predictor)
+
+
+def test_columns_that_the_client_left_out_are_its_own_fault(tmp_path: Path, load: Load) -> None:
     predictor = load(dump(tmp_path, LinearRegression().fit(pd.DataFrame({"b": [1, 2]}), [1, 2])))
-    with pytest.raises(PredictionError, match=r"ValueError: .*feature names"):
+    with pytest.raises(UnprocessableInput, match="lack 1 of the 1 columns of the model: b"):
+        ask(predictor)
+
+
+def test_columns_that_a_hook_left_out_are_the_models_fault(tmp_path: Path, load: Load) -> None:
+    dump(tmp_path, LinearRegression().fit(pd.DataFrame({"b": [1, 2]}), [1, 2]))
+    predictor = load(write_model(tmp_path, custom="def transform(data, model): return data"))
+    with pytest.raises(PredictionError, match="lack 1 of the 1 columns of the model: b"):
         ask(predictor)
 
 

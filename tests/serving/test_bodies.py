@@ -245,12 +245,12 @@ def test_whatever_comes_is_a_body_or_a_refusal_and_pieces_do_not_matter(
 def test_ten_mebibytes_stay_in_memory_and_a_byte_more_goes_to_disk() -> None:
     assert BodyLimits().spool_size == SPOOL_MAX_SIZE == 10 * 1024 * 1024
     reader = BodyReader(Headers(), BodyLimits())
-    for _ in range(10):
-        assert not reader.would_touch_disk(1024 * 1024)
-        reader.feed(bytes(1024 * 1024))
-    assert not reader.on_disk and reader.would_touch_disk(1)
-    reader.feed(b"x")
-    assert reader.on_disk
+    where = []
+    for size in (*[1024 * 1024] * 10, 1):
+        foretold = reader.would_touch_disk(size)
+        reader.feed(bytes(size))
+        where.append((foretold, reader.on_disk))
+    assert where == [(False, False)] * 10 + [(True, True)]
     body = reader.finish()
     assert body.whole is not None and body.whole.size == SPOOL_MAX_SIZE + 1
     body.close()

@@ -6,11 +6,18 @@ from typing import Any
 
 import pandas as pd
 
+from datarobot_drum.drum.exceptions import UnprocessableInput
+
+SHOWN_COLUMNS = 10
+
 
 def select_features(estimator: Any, data: Any) -> Any:
-    """The columns that the estimator was trained on, in their order, if the table has them all; else all of it.
+    """The columns that the estimator was trained on, in their order; all of the table if it does not say.
 
     Sparse tables become CSR matrices: estimators would make a frame of sparse columns dense.
+
+    Raises:
+        UnprocessableInput: the table lacks some of the columns.
     """
     if not isinstance(data, pd.DataFrame):
         return data
@@ -29,4 +36,8 @@ def _in_order(data: pd.DataFrame, names: list[Any]) -> pd.DataFrame:
     if list(data.columns) == names or not data.columns.is_unique:
         return data
     known = set(data.columns)
-    return data[names] if all(name in known for name in names) else data
+    missing = [str(name) for name in names if name not in known]
+    if missing:
+        shown = ", ".join(missing[:SHOWN_COLUMNS]) + (", ..." if len(missing) > SHOWN_COLUMNS else "")
+        raise UnprocessableInput(f"The samples lack {len(missing)} of the {len(names)} columns of the model: {shown}.")
+    return data[names]

@@ -74,7 +74,10 @@ def _hint(error: BaseException) -> str:
 
 @contextmanager
 def _logged_warnings(path: Path) -> Iterator[None]:
-    """Log what the framework warns of while a file loads, above all that another version wrote it."""
+    """Log what the framework warns of while a file loads, above all that another version wrote it.
+
+    Warnings belong to the process: those of other threads in that time are logged with these. Never around predictions.
+    """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield

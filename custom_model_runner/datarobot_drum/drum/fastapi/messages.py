@@ -20,8 +20,11 @@ from datarobot_drum.drum.serving.messages import Headers, ModelRequest, ModelRes
 
 T = TypeVar("T")
 
-WRITE_SIZE = 256 * 1024
-"""Bytes gathered for one visit to the disk thread: a hop for every network packet would cost more than the write."""
+WRITE_SIZE = 64 * 1024
+"""Bytes gathered for one visit to the disk thread: a hop for every network packet would cost more than the write.
+
+Every upload in flight may hold as many, beside the budget.
+"""
 
 DISK_THREADS = 4
 DRAIN_SECONDS = 10.0
@@ -87,10 +90,12 @@ async def _feed(reader: BodyReader, receive: Receive) -> None:
         if not pending and not reader.would_touch_disk(len(chunk)):
             reader.feed(chunk)
             continue
-        pending += chunk
-        if len(pending) >= WRITE_SIZE or not more:
-            await _on_disk_thread(partial(reader.feed, bytes(pending)))
+        if pending or len(chunk) < WRITE_SIZE:  # else it goes on as it came: a copy would wait for the disk, too
+            pending += chunk
+            chunk = bytes(pending) if len(pending) >= WRITE_SIZE or not more else b""
+        if chunk or not more:
             pending.clear()
+            await _on_disk_thread(partial(reader.feed, chunk))
 
 
 async def _next_message(reader: BodyReader, receive: Receive) -> Message:

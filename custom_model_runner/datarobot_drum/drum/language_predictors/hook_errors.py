@@ -9,15 +9,15 @@ from datarobot_drum.drum.exceptions import DrumHTTPError, ModelLoadError, Predic
 
 
 @contextmanager
-def prediction_errors() -> Iterator[None]:
+def prediction_errors(*passed: type[BaseException]) -> Iterator[None]:
     """Whatever model code raises while it predicts becomes a ``PredictionError``.
 
     That includes what is no ``Exception``: ``SystemExit``, the panic of a library written in Rust, a cancelled task.
-    The answer that model code chose itself (``DrumHTTPError``) passes, as does ``KeyboardInterrupt``.
+    The answer that model code chose itself (``DrumHTTPError``) passes, as do ``KeyboardInterrupt`` and ``passed``.
     """
     try:
         yield
-    except (DrumHTTPError, PredictionError, KeyboardInterrupt):
+    except (DrumHTTPError, PredictionError, KeyboardInterrupt, *passed):
         raise
     except BaseException as error:
         raise PredictionError(_describe(error)) from error

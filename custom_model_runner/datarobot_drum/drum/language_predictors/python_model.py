@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from datarobot_drum.drum.artifact_predictors.registry import load_artifact, predictor_for, require_one
-from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
+from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.custom_module import import_custom_file
 from datarobot_drum.drum.language_predictors.hook_errors import load_errors, prediction_errors
 from datarobot_drum.drum.language_predictors.hooks import Hook, find_hooks
@@ -68,7 +68,9 @@ class PythonModel:
                 f"The hook read_input_data returned a {type(data).__name__}: without a score hook it must return a "
                 "DataFrame."
             )
-        with prediction_errors():
+        # What the client sent is the client's fault; what a hook made of it is not.
+        is_as_sent = not {"read_input_data", "transform"} & self.hooks.keys()
+        with prediction_errors(*([UnprocessableInput] if is_as_sent else [])):
             output = artifact.predict(data)
         if "post_process" not in self.hooks:
             return check_artifact_output(output, self.settings, rows)

@@ -23,11 +23,10 @@ MIN_RATE = 500
 """Bytes a second that a body must bring on average once ``upload_timeout`` is over."""
 
 GZIP_BITE = 4096
-"""Bytes decoded at a time. What a decoder leaves over is copied, once for each of the many members of a hostile body."""
+"""Bytes decoded at a time: what a decoder leaves over is copied, once for each of a hostile body's many members."""
 
 MAX_PARTS = 1000
 """Parts of one form; more is an attack, not a request."""
-
 
 MAX_LENGTH_DIGITS = 1000
 """Digits of a Content-Length; Python converts no more than a few thousand."""

@@ -1,0 +1,69 @@
+import asyncio
+import threading
+
+import pytest
+
+from datarobot_drum.drum.exceptions import ModelFailedToLoad, ModelNotReady
+from datarobot_drum.drum.serving.model_state import ModelState, Phase
+from datarobot_drum.runtime_parameters.masking import MASK, register_secret
+
+
+def test_a_model_starts_as_loading() -> None:
+    state = ModelState()
+    assert state.phase is Phase.LOADING and not state.settled.done()
+    with pytest.raises(ModelNotReady):
+        state.require_ready()
+
+
+def test_a_ready_model_lets_predictions_through() -> None:
+    state = ModelState()
+    state.set_ready()
+    state.wait(60)
+    state.require_ready()
+
+
+def test_a_model_that_failed_says_why_without_secrets() -> None:
+    register_secret("hunter-2")
+    state = ModelState()
+    state.set_failed("No access with hunter-2.")
+    with pytest.raises(ModelFailedToLoad, match="No access with"):
+        state.require_ready()
+    assert state.cause == f"No access with {MASK}."
+
+
+def test_a_state_settles_once() -> None:
+    ready, failed = ModelState(), ModelState()
+    ready.set_ready()
+    ready.set_failed("too late")
+    failed.set_failed("first")
+    failed.set_failed("second")
+    failed.set_ready()
+    assert (ready.phase, ready.cause) == (Phase.READY, "")
+    assert (failed.phase, failed.cause) == (Phase.FAILED, "first")
+
+
+def test_a_wait_ends_with_the_load() -> None:
+    state = ModelState()
+    waiter = threading.Thread(target=state.wait, args=(60,))
+    waiter.start()
+    state.set_ready()
+    waiter.join()
+    assert state.phase is Phase.READY
+
+
+def test_a_wait_can_end_before_the_load() -> None:
+    state = ModelState()
+    state.wait(0.001)
+    assert state.phase is Phase.LOADING
+
+
+async def test_a_client_that_gives_up_does_not_stop_the_load() -> None:
+    state = ModelState()
+    waiting = asyncio.wrap_future(state.settled)
+    patient = asyncio.wrap_future(state.settled)
+    waiting.cancel()
+    await asyncio.sleep(0)
+    assert not state.settled.done()
+    await asyncio.to_thread(state.set_ready)
+    await patient
+    state.require_ready()
