@@ -87,6 +87,7 @@ class Endpoint:
             submission.leave()
             if not submission.started:
                 body.close()
+            del submission  # it holds the error of the call, whose traceback holds this frame
 
     def _work(self, request: ModelRequest, close: Callable[[], None]) -> ModelResponse:
         try:
