@@ -527,3 +527,11 @@ def test_the_readme_table_shows_every_parameter_once() -> None:
     rows = [line.split("|")[1].strip() for line in markdown_table().splitlines()[2:]]
     assert len(rows) == len(set(rows))
     assert "`DRUM_SERVER_TYPE`" in rows
+
+
+def test_a_spool_folder_that_cannot_be_written_is_told_at_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRUM_SPOOL_DIRECTORY", str(tmp_path / "nowhere"))
+    with pytest.raises(RuntimeParameterError, match=r"DRUM_SPOOL_DIRECTORY.*written"):
+        _build(tmp_path)
