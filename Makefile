@@ -18,7 +18,7 @@ URL = http://$(patsubst 0.0.0.0:%,127.0.0.1:%,$(patsubst :%,127.0.0.1:%,$(ADDRES
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install artifacts serve format check test coverage clean
+.PHONY: help install artifacts serve format check test coverage docs clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -81,6 +81,9 @@ coverage: artifacts ## Run all tests and say which lines they missed
 	$(RUN) -m coverage run -m pytest
 	$(RUN) -m coverage combine --quiet
 	$(RUN) -m coverage report
+
+docs: $(INSTALLED) ## Make the README's tables of flags and parameters anew
+	$(RUN) -m datarobot_drum.drum.reference README.md
 
 clean: ## Remove what the other targets made
 	rm -rf .venv build dist htmlcov custom_model_runner/*.egg-info
