@@ -35,7 +35,7 @@ LAYERS = (
     ("tabular",),
     ("settings",),
     ("runtime_parameters",),
-    ("listening", "process_end"),
+    ("listening", "process_end", "turn_taking"),
     ("exceptions", "target_types", "importing", "version"),
 )
 """Rooms from the top to the bottom: a room imports rooms below its own, never one beside or above it."""

@@ -27,13 +27,16 @@ def footprint_of(pid: int, spool: Path) -> Footprint:
 
 
 def _open_files(pid: int) -> list[str]:
-    targets = []
-    for name in os.listdir(f"/proc/{pid}/fd"):
-        try:
-            targets.append(os.readlink(f"/proc/{pid}/fd/{name}"))
-        except FileNotFoundError:  # closed since it was listed
-            continue
-    return targets
+    folder = f"/proc/{pid}/fd"
+    targets = [_target(f"{folder}/{name}") for name in os.listdir(folder)]
+    return [target for target in targets if target]
+
+
+def _target(link: str) -> str:
+    try:
+        return os.readlink(link)
+    except FileNotFoundError:  # closed since it was listed
+        return ""
 
 
 def resident(pid: int) -> int:

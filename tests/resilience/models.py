@@ -5,9 +5,9 @@ from pathlib import Path
 OBEDIENT = '''
 """Predicts the column `x`, or the process id if there is a column `pid`.
 
-`ran` beside the model's folder gets a line for every prediction that begins. While there is a file `hold` it waits, with
-a column `slices` holding the interpreter for 10 ms at a time. A column `seconds` makes it sleep, a column `grip` makes
-it hold the interpreter for as many seconds on end; so does a file `grip-load` while it loads.
+`ran` beside the model's folder gets a line for every prediction that begins. While there is a file `hold` it waits,
+with a column `slices` holding the interpreter for 10 ms at a time. A column `seconds` makes it sleep, a column `grip`
+makes it hold the interpreter for as many seconds on end; so does a file `grip-load` while it loads.
 """
 
 import ctypes

@@ -39,9 +39,7 @@ def wait_for_footprint(server: RunningServer, pid: int, spool: Path, former: Foo
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.01], ids=["fast model", "slow model"])
-def test_a_storm_of_clients_that_leave_leaves_nothing_behind(
-    start: StartServer, spool: Path, seconds: float
-) -> None:
+def test_a_storm_of_clients_that_leave_leaves_nothing_behind(start: StartServer, spool: Path, seconds: float) -> None:
     server = start(**PARAMETERS)
     fresh = footprint_of(server.process.pid, spool)
     storm(server.port, STORM, columns={"seconds": seconds}, padding=PADDING, seed=1)
@@ -75,9 +73,7 @@ def test_a_storm_of_clients_that_are_refused_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize("server_type", ["flask", "gunicorn"])
-def test_a_storm_leaves_nothing_behind_on_the_other_servers(
-    start: StartServer, spool: Path, server_type: str
-) -> None:
+def test_a_storm_leaves_nothing_behind_on_the_other_servers(start: StartServer, spool: Path, server_type: str) -> None:
     server = start(server_type, **PARAMETERS)
     (pid,) = workers_of(server.process.pid) or [server.process.pid]
     fresh = footprint_of(pid, spool)

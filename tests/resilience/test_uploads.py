@@ -124,7 +124,9 @@ async def _ask_slowly(port: int) -> list[Answer]:
     head = head_of_post(CSV, "Content-Length: 100000000")
     chunked = head_of_post(CSV, "Transfer-Encoding: chunked") + b"%x\r\n" % LARGE
     stalled = [head, head + b"x\n", chunked, chunked + b"x\n1\n" * 300]
-    return list(await asyncio.gather(*(ask_once(port, begun) for begun in stalled), _drip(port, head), _drip(port, chunked)))
+    return list(
+        await asyncio.gather(*(ask_once(port, begun) for begun in stalled), _drip(port, head), _drip(port, chunked))
+    )
 
 
 async def _drip(port: int, begun: bytes) -> Answer:

@@ -13,14 +13,14 @@ from contextlib import suppress
 
 BEAT_SECONDS = 0.5
 
-_BEAT, _LOADING, _PREDICTING, _DRAINING = range(4)
+_BEAT, _LOADING, _PREDICTING, _DRAINING, _SERVER_STOPS = range(5)
 
 
 class Heartbeat:
-    """Four numbers; each has one writer, so no lock is needed. Passed to the worker when it is spawned."""
+    """Five numbers; each has one writer, so no lock is needed. Passed to the worker when it is spawned."""
 
     def __init__(self) -> None:
-        self._shared = multiprocessing.get_context("spawn").RawArray("d", 4)
+        self._shared = multiprocessing.get_context("spawn").RawArray("d", 5)
         self._shared[_BEAT] = time.monotonic()
         self._shared[_LOADING] = 1.0
 
@@ -42,6 +42,11 @@ class Heartbeat:
     def draining(self) -> None:
         self._shared[_DRAINING] = 1.0
 
+    @property
+    def server_stops(self) -> bool:
+        """Whether the whole server is told to stop, not this worker alone."""
+        return bool(self._shared[_SERVER_STOPS])
+
     async def keep_beating(self) -> None:
         """Beat from the event loop until cancelled."""
         with suppress(asyncio.CancelledError):
@@ -50,6 +55,10 @@ class Heartbeat:
                 await asyncio.sleep(BEAT_SECONDS)
 
     # The supervisor
+
+    def announce_stop(self) -> None:
+        """Before the worker is told to stop because all are."""
+        self._shared[_SERVER_STOPS] = 1.0
 
     def silence(self) -> float:
         """Seconds since the last beat (the clock is that of the machine, the same in every process)."""

@@ -15,9 +15,10 @@ from typing import Any
 
 import uvicorn
 
-from datarobot_drum.drum.listening import BACKLOG
+from datarobot_drum.drum.listening import BACKLOG, HANDSHAKE_SECONDS, accept_waiting, turn_newcomers_away
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings import Settings
+from datarobot_drum.drum.turn_taking import take_turns_quickly
 from datarobot_drum.drum.uvicorn.heartbeat import Heartbeat
 
 logger = logging.getLogger(__name__)
@@ -120,6 +121,10 @@ class DrumServer(uvicorn.Server):
 
     async def _close_listeners(self, sockets: list[socket.socket]) -> None:
         """Close the listening sockets; connections that the kernel has accepted for us already are served."""
+        if self._heartbeat is None or self._heartbeat.server_stops:  # else others go on listening
+            for listener in sockets:
+                turn_newcomers_away(listener)
+            await asyncio.sleep(HANDSHAKE_SECONDS)
         waiting = [connection for listener in sockets for connection in accept_waiting(listener)]
         for server in self.servers:
             server.close()
@@ -127,6 +132,7 @@ class DrumServer(uvicorn.Server):
             listener.close()
         loop = asyncio.get_running_loop()
         for connection in waiting:
+            connection.setblocking(False)
             with suppress(OSError):
                 await loop.connect_accepted_socket(self._protocol, connection)
 
@@ -151,19 +157,6 @@ class DrumServer(uvicorn.Server):
             self._heartbeat.loaded()
         if self._prediction_server.failed:
             self.should_exit = True
-
-
-def accept_waiting(listener: socket.socket) -> list[socket.socket]:
-    """The connections that wait in a listening socket; closing it would reset them."""
-    listener.setblocking(False)
-    waiting = []
-    with suppress(OSError):
-        listener.listen(0)  # nobody new, as far as the kernel goes along
-        while True:
-            connection, _ = listener.accept()
-            connection.setblocking(False)
-            waiting.append(connection)
-    return waiting
 
 
 def _request_limit(settings: Settings) -> int:
@@ -203,6 +196,7 @@ def run_server(
     Raises:
         StartupError: the model failed to load and there is no error server.
     """
+    take_turns_quickly()
     prediction_server = PredictionServer(settings)
     if heartbeat:
         prediction_server.worker_ctx.server_pid = os.getppid()

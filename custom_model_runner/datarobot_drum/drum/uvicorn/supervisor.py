@@ -99,6 +99,7 @@ class Supervisor:
         self._workers.append(_Worker(process, heartbeat, time.monotonic()))
         logger.info("Started worker %d.", process.pid)
         if self._stopping:
+            heartbeat.announce_stop()
             _signal(process, signal.SIGTERM)  # the signal came while it was being started
 
     def _wait(self) -> None:
@@ -150,6 +151,7 @@ class Supervisor:
         self._on_stop()
         self._stop_by = time.monotonic() + self._stop_seconds
         for worker in self._workers:
+            worker.heartbeat.announce_stop()
             _signal(worker.process, number)
 
 

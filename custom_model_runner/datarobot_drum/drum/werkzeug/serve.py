@@ -3,17 +3,18 @@
 import logging
 import os
 import signal
+import socket
 import time
-from contextlib import suppress
 from http.client import HTTPMessage
 from types import FrameType
 from typing import Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
-from datarobot_drum.drum.listening import bind
+from datarobot_drum.drum.listening import HANDSHAKE_SECONDS, accept_waiting, bind, turn_newcomers_away
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings import Settings
+from datarobot_drum.drum.turn_taking import take_turns_quickly
 from datarobot_drum.drum.watchdog.owner import Watchdog
 from datarobot_drum.drum.werkzeug.patience import patient_input
 
@@ -57,6 +58,7 @@ def serve(settings: Settings) -> int:
     Raises:
         StartupError: the address or the model.
     """
+    take_turns_quickly()
     prediction_server = PredictionServer(settings)
     prediction_server.materialize()
     return FlaskServer(prediction_server).run()
@@ -93,7 +95,12 @@ class FlaskServer:
         while self._stop_at is None or time.monotonic() < self._stop_at:
             server.handle_request()
         begin = time.monotonic()
-        _accept_waiting(server)
+        turn_newcomers_away(server.socket)
+        while time.monotonic() < begin + HANDSHAKE_SECONDS:
+            server.handle_request()
+        for connection in accept_waiting(server.socket):
+            connection.setblocking(True)
+            server.process_request(connection, _peer(connection))
         server.server_close()
         return self._drain(begin)
 
@@ -115,12 +122,8 @@ class FlaskServer:
         self._stop_at = time.monotonic() + self._settings.lame_duck
 
 
-def _accept_waiting(server: ThreadedWSGIServer) -> None:
-    """Take the connections that wait in the listening socket; closing it would reset them."""
-    server.socket.setblocking(False)
-    with suppress(OSError):
-        server.socket.listen(0)  # nobody new, as far as the kernel goes along
-        while True:
-            connection, address = server.get_request()
-            connection.setblocking(True)
-            server.process_request(connection, address)
+def _peer(connection: socket.socket) -> Any:
+    try:
+        return connection.getpeername()
+    except OSError:  # it has left already
+        return ("", 0)

@@ -1,0 +1,130 @@
+"""Several workers: one that dies, hangs or has served its share is replaced, and a busy one is left alone."""
+
+import asyncio
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes import RunningServer
+from tests.resilience.conftest import StartServer
+from tests.resilience.connections import Answer, Connection, ask_once, get, post, rows
+from tests.resilience.footprint import workers_of
+from tests.resilience.load import ConstantLoad, Outcome
+from tests.resilience.models import ObedientModel
+
+pytestmark = pytest.mark.process
+
+
+def pids(server: RunningServer) -> set[int]:
+    return set(workers_of(server.process.pid))
+
+
+def wait_for_replacement(server: RunningServer, victim: int) -> None:
+    """Wait until the victim is gone and two workers are ready, each asked for itself."""
+    server.wait_until(lambda: victim not in pids(server) and len(pids(server)) == 2, "replacement")
+    server.wait_until(lambda: server.log().count("Model loaded") >= 3, "model in the replacement")
+
+
+def worker_that_answered(outcome: Outcome) -> int | None:
+    """The worker at the other end of a connection, known from the answer before."""
+    return outcome.former.prediction if outcome.former is not None else None
+
+
+def test_only_requests_inside_a_killed_worker_fail(start: StartServer) -> None:
+    server = start(WORKERS=2)
+    server.wait_until(lambda: server.log().count("Model loaded") == 2, "two loaded models")
+    (victim, survivor) = workers_of(server.process.pid).values()
+    with ConstantLoad(server.port, 12, columns={"pid": 1, "seconds": 0.02}) as load:
+        load.wait_for(100)
+        victim.kill()
+        statuses = {server.status("/readyz") for _ in range(20)}
+        load.wait_for(100)
+        wait_for_replacement(server, victim.pid)
+        load.wait_for(200)
+    # A probe may have met the dying worker (no answer) or its replacement, which loads its model.
+    assert statuses <= {200, 503, None}
+    assert {server.status("/readyz") for _ in range(20)} == {200}
+    answered = {outcome.answer.prediction for outcome in load.outcomes if outcome.answer}
+    assert {victim.pid, survivor.pid} <= answered and len(answered) <= 3
+    assert len(load.failures) <= 12
+    for failure in load.failures:
+        assert failure.answer is None, failure
+        assert worker_that_answered(failure) in (victim.pid, None), failure
+
+
+def test_a_hung_worker_is_killed_and_replaced(start: StartServer) -> None:
+    server = start(WORKERS=2, FASTAPI_WORKER_TIMEOUT=2)
+    server.wait_until(lambda: server.log().count("Model loaded") == 2, "two loaded models")
+    (victim, _) = workers_of(server.process.pid).values()
+    victim.suspend()
+    wait_for_replacement(server, victim.pid)
+    assert f"Worker {victim.pid} hangs" in server.log()
+    assert asyncio.run(ask_once(server.port, post(rows(7)))).prediction == 7
+    server.stop()
+
+
+def test_a_worker_that_holds_the_interpreter_while_it_loads_or_predicts_is_left_alone(
+    start: StartServer, model: ObedientModel
+) -> None:
+    model.grip_while_loading(3)
+    server = start(WORKERS=2, FASTAPI_WORKER_TIMEOUT=1)
+    server.wait_until(lambda: server.log().count("Model loaded") == 2, "two loaded models")
+    former = pids(server)
+    with ThreadPoolExecutor(2) as threads:
+        asked = [threads.submit(asyncio.run, ask_once(server.port, post(rows(1, grip=3, pid=1)))) for _ in range(2)]
+        assert {call.result().prediction for call in asked} <= former
+    assert pids(server) == former
+    assert "hangs" not in server.log()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_are_replaced_after_their_share_of_requests_without_a_failure(start: StartServer, workers: int) -> None:
+    parameters = {"FASTAPI_MAX_REQUESTS": 60, "FASTAPI_MAX_REQUESTS_JITTER": 20, "LAME_DUCK_SECONDS": 0.5}
+    server = start(WORKERS=workers, **parameters)
+    former = pids(server)
+    with ConstantLoad(server.port, 6, columns={"pid": 1, "seconds": 0.01}) as load:
+        server.wait_until(lambda: not pids(server) & former, "new workers")
+        load.wait_for(60)
+    assert load.failures == []
+    assert len({outcome.answer.prediction for outcome in load.outcomes if outcome.answer}) > workers
+
+
+def test_each_worker_speaks_for_itself(start: StartServer, tmp_path: Path) -> None:
+    server = start(WORKERS=2)
+    server.wait_until(lambda: server.log().count("Model loaded") == 2, "two loaded models")
+    told = asyncio.run(_ask_both(server))
+    assert set(told) == pids(server)
+    for completed, statistics in told.values():
+        assert statistics["executor_completed"] == completed
+        listed = {process["pid"] for process in statistics["drum_info"]}
+        assert listed == {server.process.pid, *told}
+
+
+async def _ask_both(server: RunningServer) -> dict[int, tuple[int, dict[str, Any]]]:
+    """By worker: how many predictions it made, and what it then said of itself over the same connection."""
+    connections: list[Connection] = []
+    first: list[Answer] = []
+    while len({answer.prediction for answer in first}) < 2 and len(connections) < 200:
+        connections.append(await Connection.open(server.port))
+        first.append(await connections[-1].ask(post(rows(0, pid=1))))
+    told = {}
+    for connection, answer in zip(connections, first, strict=True):
+        made = sum(other.prediction == answer.prediction for other in first)
+        told[answer.prediction] = (made, (await connection.ask(get("/stats/"))).json())
+        connection.close()
+    return told
+
+
+def test_a_stop_of_one_worker_does_not_stop_the_others(start: StartServer) -> None:
+    server = start(WORKERS=2)
+    server.wait_until(lambda: server.log().count("Model loaded") == 2, "two loaded models")
+    (leaving, _) = workers_of(server.process.pid).values()
+    with ConstantLoad(server.port, 4, keep_alive=False, columns={"seconds": 0.01}) as load:
+        load.wait_for(20)
+        leaving.send_signal(signal.SIGTERM)
+        wait_for_replacement(server, leaving.pid)
+        load.wait_for(40)
+    assert load.failures == []
