@@ -48,7 +48,7 @@ class RequestContextMiddleware:
         except Exception as error:  # the outermost edge of a request
             if exchange.status:
                 raise  # too late for an answer: the server aborts the connection
-            await send_response(error_response(error), send_with_headers)
+            await send_response(error_response(error), receive, send_with_headers)
 
 
 class StdoutFlusherMiddleware:

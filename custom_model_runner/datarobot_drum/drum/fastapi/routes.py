@@ -12,12 +12,14 @@ from starlette.types import Receive, Scope, Send
 
 from datarobot_drum.drum.fastapi.messages import (
     UnreadBody,
+    disconnect,
     read_body,
     request_headers,
     send_early_response,
     send_response,
     to_request,
 )
+from datarobot_drum.drum.serving.calls import ModelCall
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.executor import Submission
@@ -60,7 +62,7 @@ class Endpoint:
             return
         except Exception as error:  # a request's edge: whatever happened, the client gets an answer
             response = error_response(error)
-        await send_response(response, send)
+        await send_response(response, receive, send)
 
     async def _respond(self, request: ModelRequest) -> ModelResponse:
         if self._inline:
@@ -71,11 +73,11 @@ class Endpoint:
         loop = asyncio.get_running_loop()
         begin = loop.time()
         await self._wait_for_model()
-        body = await read_body(receive, headers, self._core.limits, self._route.form_fields)
-        request = to_request(scope, headers, body)
-        # The work closes the body: it may outlive this request when the client leaves.
-        submission = self._core.executor.submit(self._work, request, body.close)
+        form_fields = self._core.handlers.form_fields(self._route)
+        body = await read_body(receive, headers, self._core.limits, form_fields)
         timeout = self._core.request_timeout
+        call = ModelCall(self._handle, to_request(scope, headers, body), body, timeout)
+        submission = self._core.executor.submit(call)
         timer = loop.call_at(begin + timeout, submission.time_out, timeout) if timeout else None
         try:
             if submission.waiting:
@@ -86,13 +88,7 @@ class Endpoint:
                 timer.cancel()
             submission.leave()
             if not submission.started:
-                body.close()
-
-    def _work(self, request: ModelRequest, close: Callable[[], None]) -> ModelResponse:
-        try:
-            return self._handle(request)
-        finally:
-            close()
+                call.discard()
 
     async def _wait_for_model(self) -> None:
         state = self._core.state
@@ -108,7 +104,7 @@ class ClientLeft(Exception):
 
 async def _watch_client(submission: Submission[ModelResponse], receive: Receive) -> None:
     """Return when the call has ended; raise ``ClientLeft`` when the client goes first."""
-    listener = asyncio.ensure_future(_disconnect(receive))
+    listener = asyncio.ensure_future(disconnect(receive))
     either: list[asyncio.Future[Any]] = [submission.future, listener]
     try:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -116,8 +112,3 @@ async def _watch_client(submission: Submission[ModelResponse], receive: Receive)
             raise ClientLeft
     finally:
         listener.cancel()
-
-
-async def _disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

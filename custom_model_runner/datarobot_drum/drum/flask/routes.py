@@ -1,13 +1,14 @@
 """The route table as Flask views."""
 
-from collections.abc import Callable
-from contextlib import closing
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 
 from flask import Flask, Response, request
 
 from datarobot_drum.drum.flask.messages import read_body, request_headers, to_flask, to_request
 from datarobot_drum.drum.serving.bodies import Body
+from datarobot_drum.drum.serving.calls import Handle, ModelCall
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
@@ -41,9 +42,6 @@ def _as_view(route: Route, core: ServingCore) -> Callable[[], Response]:
     return view
 
 
-Handle = Callable[[ModelRequest], ModelResponse]
-
-
 def _respond(route: Route, core: ServingCore, handle: Handle) -> ModelResponse:
     return handle(ModelRequest(method=request.method, headers=request_headers(request.environ)))
 
@@ -52,15 +50,36 @@ def _respond_from_model(route: Route, core: ServingCore, handle: Handle) -> Mode
     core.state.wait(core.load_timeout)
     core.state.require_ready()
     headers = request_headers(request.environ)
-    body = read_body(request.environ, headers, core.limits, route.form_fields)
-    work = partial(_work, handle, to_request(request.environ, headers, body), body)
-    if not core.request_timeout:
-        with closing(body):
-            return core.executor.call(work)
-    # The work closes the body: it may outlive this request when it takes too long.
-    return core.executor.call_within(core.request_timeout, work, discard=body.close)
+    body = read_body(request.environ, headers, core.limits, core.handlers.form_fields(route))
+    call = ModelCall(handle, to_request(request.environ, headers, body), body, core.request_timeout)
+    if core.request_timeout:
+        return core.executor.call_within(core.request_timeout, call, call.discard)
+    return _answer_in_this_thread(core, call, body)
 
 
-def _work(handle: Handle, asked: ModelRequest, body: Body) -> ModelResponse:
-    with closing(body):
-        return handle(asked)
+def _answer_in_this_thread(core: ServingCore, call: ModelCall, body: Body) -> ModelResponse:
+    """The slot and the body are held until the answer is complete, which for a streamed one the server decides."""
+    with ExitStack() as held:
+        held.callback(body.close)
+        held.enter_context(core.executor.slot())
+        response = call.answer()
+        if not isinstance(response.content, bytes):
+            return replace(response, content=_HeldContent(response.content, held.pop_all()))
+    return response
+
+
+class _HeldContent(Iterator[bytes]):
+    """A streamed answer with what it holds until the server closes it, drawn to its end or not."""
+
+    def __init__(self, content: Iterable[bytes], held: ExitStack) -> None:
+        self._content = iter(content)
+        self._held = held
+
+    def __next__(self) -> bytes:
+        return next(self._content)
+
+    def close(self) -> None:
+        with self._held:
+            close = getattr(self._content, "close", None)
+            if close is not None:
+                close()

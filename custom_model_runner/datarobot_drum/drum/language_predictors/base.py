@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from datarobot_drum.drum.exceptions import PredictionError
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput, UnstructuredOutput
     from datarobot_drum.drum.tabular.payload import StructuredPayload
 
 ProbeResult = Mapping[str, Any] | tuple[Mapping[str, Any], int]
@@ -79,6 +82,15 @@ class BasePredictor(ABC):
             PredictionError: the model raised, or its answer fails a check.
             DrumHTTPError: model code chose its own answer.
         """
+
+    def predict_unstructured(self, asked: UnstructuredInput) -> UnstructuredOutput:
+        """Answer a body of any kind.
+
+        Raises:
+            UnprocessableInput: the body is not the text that its media type promises.
+            PredictionError, DrumHTTPError: as ``predict``.
+        """
+        raise PredictionError(f"The predictor {self.name} has no unstructured predictions.")
 
     def liveness_probe(self) -> ProbeResult:
         return {"message": "OK"}

@@ -17,7 +17,9 @@ def prediction_errors(*passed: type[BaseException]) -> Iterator[None]:
     """
     try:
         yield
-    except (DrumHTTPError, PredictionError, KeyboardInterrupt, *passed):
+    except (DrumHTTPError, PredictionError, KeyboardInterrupt):
+        raise
+    except passed:
         raise
     except BaseException as error:
         raise PredictionError(_describe(error)) from error

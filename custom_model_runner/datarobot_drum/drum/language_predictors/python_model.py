@@ -15,11 +15,14 @@ from datarobot_drum.drum.language_predictors.custom_module import import_custom_
 from datarobot_drum.drum.language_predictors.hook_errors import load_errors, prediction_errors
 from datarobot_drum.drum.language_predictors.hooks import Hook, find_hooks
 from datarobot_drum.drum.language_predictors.output_checks import check_artifact_output, check_frame, to_frame
+from datarobot_drum.drum.language_predictors.unstructured import ask_unstructured
 from datarobot_drum.drum.tabular import PayloadFormat, read_matrix, read_table
+from datarobot_drum.drum.target_types import TargetType
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.artifact_predictors.base import ArtifactModel
     from datarobot_drum.drum.language_predictors.base import Predictions
+    from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput, UnstructuredOutput
     from datarobot_drum.drum.settings import ModelSettings
     from datarobot_drum.drum.tabular.payload import StructuredPayload
 
@@ -56,6 +59,9 @@ class PythonModel:
                 data = hook(data, self.model)
             _require_frame(data, "transform")
         return self._score(data, rows) if self.artifact is None else self._ask(self.artifact, data, rows)
+
+    def predict_unstructured(self, asked: UnstructuredInput) -> UnstructuredOutput:
+        return ask_unstructured(self.hooks["score_unstructured"], self.model, asked)
 
     def _score(self, data: Any, rows: int | None) -> Predictions:
         with prediction_errors():
@@ -97,6 +103,9 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
         with load_errors("The hook init failed", code_dir):
             init(code_dir=str(code_dir))
     model = _load_model(code_dir, hooks.get("load_model"), artifacts)
+    if settings.target_type is TargetType.UNSTRUCTURED:
+        _require_hook(hooks, "score_unstructured", settings.target_type)
+        return PythonModel(settings, hooks, model, None, "custom")
     if "score" in hooks:
         return PythonModel(settings, hooks, model, None, "custom")
     if model is None:
@@ -110,6 +119,11 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
             f"The model is a {type(model).__name__}, which has no predict method: add a score hook to custom.py."
         )
     return PythonModel(settings, hooks, model, predictor.bind(model, settings), predictor.name)
+
+
+def _require_hook(hooks: Mapping[str, Hook], name: str, target_type: TargetType) -> None:
+    if name not in hooks:
+        raise ModelLoadError(f"A model of target type {target_type.value} needs the hook {name} in custom.py.")
 
 
 def _load_model(code_dir: Path, hook: Hook | None, artifacts: Sequence[Path]) -> Any:

@@ -18,6 +18,7 @@ from datarobot_drum.drum.language_predictors.import_scope import ImportScope
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.language_predictors.python_model import PythonModel
+    from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput, UnstructuredOutput
     from datarobot_drum.drum.settings import ModelSettings
     from datarobot_drum.drum.tabular.payload import StructuredPayload
 
@@ -73,7 +74,7 @@ class PythonPredictor(BasePredictor):
 
     @property
     def payload_formats(self) -> Mapping[str, str | None]:
-        return _readable_formats()
+        return _readable_formats() if self._settings.target_type.is_structured else {}
 
     @property
     def reads_raw_input(self) -> bool:
@@ -84,6 +85,9 @@ class PythonPredictor(BasePredictor):
 
     def predict(self, data: Any) -> Predictions:
         return self._loaded.predict(data)
+
+    def predict_unstructured(self, asked: UnstructuredInput) -> UnstructuredOutput:
+        return self._loaded.predict_unstructured(asked)
 
     def close(self) -> None:
         self._scope.close()

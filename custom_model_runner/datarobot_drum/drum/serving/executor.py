@@ -16,9 +16,10 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from concurrent.futures import Future as ConcurrentFuture
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
 from types import TracebackType
@@ -109,6 +110,12 @@ class _Job(Ticket, Generic[T]):
         except BaseException as error:  # the caller gets it; a pool thread must not end
             return None, error
 
+    def go_on(self, result: T, carry_on: Callable[[], BaseException | None]) -> BaseException | None:
+        """Hand out ``result`` and do what is left of the work; returns its error."""
+        context = self._context
+        self.tell(result, None)
+        return context.run(carry_on)
+
     def tell(self, result: T | None, error: BaseException | None) -> None:
         """Hand the outcome to whoever waits for it."""
         deliver = self._deliver
@@ -198,6 +205,9 @@ class ExecutorWithBackpressure:
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``work`` on a prediction thread, with the caller's context variables.
 
+        A result that has a method ``carry_on`` is handed out at once; the method is called, and the slot is held, until
+        it returns: so a streamed answer keeps its slot to its end.
+
         Raises:
             ServerOverloaded: it did not start in time, or the executor is shut down.
             Exception: whatever ``work`` raised, unchanged.
@@ -222,9 +232,13 @@ class ExecutorWithBackpressure:
 
     def _work(self, job: _Job[Any]) -> None:
         result, error = job.work()
+        carry_on = getattr(result, "carry_on", None)
+        if carry_on is not None:
+            error = job.go_on(result, carry_on)
         following = self._end(job, failed=error is not None)
-        job.tell(result, error)
-        del result, error  # see _Job
+        if carry_on is None:
+            job.tell(result, error)
+        del result, error, carry_on  # see _Job
         if following is not None:
             following.begin()
 
@@ -237,6 +251,16 @@ class ExecutorWithBackpressure:
             ServerOverloaded: it did not start in time, or the executor is shut down.
             Exception: whatever ``work`` raised, unchanged.
         """
+        with self.slot():
+            return work(*args, **kwargs)
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Hold a slot for the ``with`` block, which is the work.
+
+        Raises:
+            ServerOverloaded: none became free in time, or the executor is shut down.
+        """
         turn = _Turn(self._clock(), self.queue_timeout)
         failed = True
         try:
@@ -245,11 +269,10 @@ class ExecutorWithBackpressure:
                 self._expire(turn)
             if turn.state != RUNNING:
                 raise ServerOverloaded
-            result = work(*args, **kwargs)
+            yield
             failed = False
         finally:
             self._release(turn, failed=failed)
-        return result
 
     def call_within(self, timeout: float, work: Callable[[], T], discard: Callable[[], object]) -> T:
         """Like ``call``, but on a thread of the pool, so that the caller can stop waiting for it.

@@ -1,7 +1,7 @@
-"""The file in the model folder that extends the app: ``custom_flask.py`` or ``custom_fastapi.py`` with ``init_app(app)``.
+"""The file in the model folder that extends the app: ``custom_flask.py`` or ``custom_fastapi.py``.
 
-It may add routes, middleware and authentication. So a folder that has only the other framework's file must not be
-served: leaving the file out could silently leave authentication out.
+Its ``init_app(app)`` may add routes, middleware and authentication. So a folder that has only the other
+framework's file must not be served: leaving the file out could silently leave authentication out.
 """
 
 import importlib.util

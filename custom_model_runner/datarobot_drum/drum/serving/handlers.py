@@ -12,11 +12,13 @@ from datarobot_drum.drum.language_predictors.base import BasePredictor, ProbeRes
 from datarobot_drum.drum.serving.encoding import predictions_response
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response
 from datarobot_drum.drum.serving.model_state import ModelState, Phase
-from datarobot_drum.drum.serving.payloads import structured_payload
+from datarobot_drum.drum.serving.payloads import structured_payload, unstructured_input
+from datarobot_drum.drum.serving.routes import Route
 from datarobot_drum.drum.serving.statistics import ProcessStatistics
 from datarobot_drum.drum.serving.timings import Timings
 from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
 from datarobot_drum.drum.settings import ModelSettings
+from datarobot_drum.drum.target_types import TargetType
 from datarobot_drum.runtime_parameters import mask_secrets_in
 from datarobot_drum.version import __version__
 
@@ -138,6 +140,21 @@ class Handlers:
             predictions = predictor.predict(predictor.read_input(payload))
         return predictions_response(predictions, self._model.target_type)
 
+    def do_predict_unstructured(self, request: ModelRequest) -> ModelResponse:
+        predictor = self._ready_predictor()
+        self._require(self._model.target_type is TargetType.UNSTRUCTURED)
+        with self._timings.measure("run_predictor_total"):
+            output = predictor.predict_unstructured(unstructured_input(request))
+        return ModelResponse(output.content, f"{output.mimetype};charset={output.charset}")
+
+    def do_invocations(self, request: ModelRequest) -> ModelResponse:
+        unstructured = self._model.target_type is TargetType.UNSTRUCTURED
+        return self.do_predict_unstructured(request) if unstructured else self.do_predict_structured(request)
+
+    def form_fields(self, route: Route) -> frozenset[str]:
+        """The form parts to take from a request's body; none for a model that takes bodies as they are."""
+        return frozenset() if self._model.target_type is TargetType.UNSTRUCTURED else route.form_fields
+
     def _ready_predictor(self) -> BasePredictor:
         self._state.require_ready()
         if self._predictor is None:
@@ -145,8 +162,11 @@ class Handlers:
         return self._predictor
 
     def _require(self, fits: bool) -> None:
+        """Refuse a request for another kind of model, naming the route for this one (http-api.md H14)."""
         if not fits:
-            raise UnprocessableInput(f"This route does not serve {self._model.target_type.value} models.")
+            kind = self._model.target_type
+            route = "/predictUnstructured/" if kind is TargetType.UNSTRUCTURED else "/predict/"
+            raise UnprocessableInput(f"This route does not serve {kind.value} models: use {route}.")
 
 
 def as_probe(result: ProbeResult) -> tuple[Mapping[str, Any], int]:

@@ -46,6 +46,8 @@ class Route:
         return ("GET", "HEAD") if self.method == "GET" else (self.method,)
 
 
+SAMPLES = frozenset({"X"})
+
 ROUTES = (
     Route("do_ping", ("", "/ping"), runs=Runs.PROBE, is_probe=True),
     Route("do_health", ("/health",), runs=Runs.PROBE, is_probe=True),
@@ -54,13 +56,15 @@ ROUTES = (
     Route("do_info", ("/info",)),
     Route("do_stats", ("/stats",), runs=Runs.ASIDE),
     Route("make_capabilities", ("/capabilities",)),
+    Route("do_predict_structured", ("/predict", "/predictions"), method="POST", runs=Runs.MODEL, form_fields=SAMPLES),
     Route(
-        "do_predict_structured",
-        ("/predict", "/predictions", "/invocations"),
+        "do_predict_unstructured",
+        ("/predictUnstructured", "/predictionsUnstructured"),
         method="POST",
         runs=Runs.MODEL,
-        form_fields=frozenset({"X"}),
     ),
+    # SageMaker has one path for every kind of model (http-api.md H13).
+    Route("do_invocations", ("/invocations",), method="POST", runs=Runs.MODEL, form_fields=SAMPLES),
 )
 
 

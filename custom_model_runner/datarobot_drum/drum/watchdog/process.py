@@ -113,8 +113,9 @@ class Watch:
         except OSError:  # it was leaving at this very moment
             return
         pids = ", ".join(map(str, tree.pids()))
-        logger.error("The server has failed %d times in a row (%s); ending processes %s.",
-                     self._orders.attempts, reason, pids)
+        logger.error(
+            "The server has failed %d times in a row (%s); ending processes %s.", self._orders.attempts, reason, pids
+        )
         tree.terminate()
 
 

@@ -1,0 +1,176 @@
+"""Unstructured predictions: a body of any kind goes in, whatever the hook returns comes out (model-contract.md 5)."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from datarobot_drum.drum.exceptions import PredictionError, UnprocessableInput
+from datarobot_drum.drum.language_predictors.hook_errors import prediction_errors
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.language_predictors.hooks import Hook
+    from datarobot_drum.drum.tabular.payload import BinaryFile
+
+DEFAULT_CHARSET = "utf-8"
+TEXT = "text/plain"
+BINARY = "application/octet-stream"
+
+
+@dataclass(frozen=True)
+class UnstructuredInput:
+    """One body. ``mimetype`` is empty and ``charset`` None where the client sent none; the file is rewound first."""
+
+    file: BinaryFile
+    mimetype: str = ""
+    charset: str | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class UnstructuredOutput:
+    """The bytes of the answer, at once or as they are made."""
+
+    content: bytes | Iterator[bytes]
+    mimetype: str
+    charset: str
+
+
+def ask_unstructured(hook: Hook, model: Any, asked: UnstructuredInput) -> UnstructuredOutput:
+    """Call ``score_unstructured``.
+
+    ``data`` is text for ``text/*`` and ``application/json``, and where no type was sent; else bytes. A hook with a
+    parameter named ``file`` gets the body as a binary file there instead, and None as ``data``: nothing is copied.
+
+    Raises:
+        UnprocessableInput: text that its charset cannot decode.
+        PredictionError: the hook raised, or returned what cannot be sent.
+    """
+    asked.file.seek(0)
+    keywords: dict[str, Any] = {"query": dict(asked.query), "headers": asked.headers, "mlops": None}
+    keywords["mimetype"] = asked.mimetype or TEXT
+    is_text = _is_text(asked.mimetype)
+    charset = asked.charset or (DEFAULT_CHARSET if is_text else None)
+    if charset is not None:
+        keywords["charset"] = charset
+    if "file" in hook.named:
+        data: Any = None
+        keywords["file"] = asked.file
+    else:
+        data = _decode(asked.file.read(), charset or DEFAULT_CHARSET) if is_text else asked.file.read()
+    with prediction_errors():
+        answer = hook(model, data, **keywords)
+    return _to_output(answer)
+
+
+def _is_text(mimetype: str) -> bool:
+    return not mimetype or mimetype.startswith("text/") or mimetype == "application/json"
+
+
+def _decode(body: bytes, charset: str) -> str:
+    try:
+        return body.decode(charset)
+    except LookupError as error:
+        raise UnprocessableInput(f"The charset {charset[:40]!r} is not known.") from error
+    except (UnicodeError, ValueError) as error:
+        raise UnprocessableInput(f"The body is not {charset[:40]} text.") from error
+
+
+def _to_output(answer: Any) -> UnstructuredOutput:
+    content, details = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, {})
+    if not isinstance(details, Mapping):
+        raise PredictionError(
+            "The second value that score_unstructured returns must be a dict of mimetype and charset."
+        )
+    charset = str(details.get("charset") or DEFAULT_CHARSET)
+    _require_charset(charset)
+    mimetype = details.get("mimetype")
+    if isinstance(content, AsyncIterator):
+        content = drain_async(content)
+    if isinstance(content, Iterator):
+        content = _Chunks(content, charset)
+        kind = TEXT if content.is_text else BINARY
+        return UnstructuredOutput(content, str(mimetype or kind), charset)
+    kind = TEXT if isinstance(content, str) else BINARY
+    return UnstructuredOutput(_encode(content, charset), str(mimetype or kind), charset)
+
+
+def _require_charset(charset: str) -> None:
+    try:
+        codecs.lookup(charset)
+    except (LookupError, ValueError) as error:
+        raise PredictionError(
+            f"score_unstructured returned the charset {charset[:40]!r}, which is not known."
+        ) from error
+
+
+def _encode(content: Any, charset: str) -> bytes:
+    if isinstance(content, str):
+        try:
+            return content.encode(charset)
+        except (UnicodeError, LookupError) as error:
+            raise PredictionError(f"score_unstructured returned text that is not {charset}: {error}.") from error
+    if isinstance(content, bytes | bytearray | memoryview):
+        return bytes(content)
+    kind = "None" if content is None else f"a {type(content).__name__}"
+    raise PredictionError(f"score_unstructured returned {kind}: it must return str, bytes or an iterator of them.")
+
+
+class _Chunks(Iterator[bytes]):
+    """The chunks of a hook's iterator as bytes. The first one is drawn at once, while an error can still be told."""
+
+    def __init__(self, chunks: Iterator[Any], charset: str) -> None:
+        self._chunks = chunks
+        self._charset = charset
+        self._first: Any = None
+        self._has_first = True
+        try:
+            self._first = self._draw()
+        except StopIteration:
+            self._has_first = False
+        self.is_text = isinstance(self._first, str)
+
+    def __next__(self) -> bytes:
+        if self._has_first:
+            self._has_first = False
+            return _encode(self._first, self._charset)
+        return _encode(self._draw(), self._charset)
+
+    def _draw(self) -> Any:
+        done = object()
+        with prediction_errors():
+            chunk = next(self._chunks, done)
+        if chunk is done:
+            raise StopIteration
+        return chunk
+
+    def close(self) -> None:
+        """Run the ``finally`` blocks of the hook."""
+        close = getattr(self._chunks, "close", None)
+        if close is not None:
+            close()
+
+
+def drain_async(chunks: AsyncIterator[Any]) -> Iterator[Any]:
+    """An asynchronous iterator drawn from a plain thread, on an event loop of its own."""
+    loop = asyncio.new_event_loop()
+    ended = object()
+    try:
+        while (chunk := loop.run_until_complete(_next(chunks, ended))) is not ended:
+            yield chunk
+    finally:
+        close = getattr(chunks, "aclose", None)
+        if close is not None:
+            loop.run_until_complete(close())
+        loop.close()
+
+
+async def _next(chunks: AsyncIterator[Any], ended: object) -> Any:
+    try:
+        return await chunks.__anext__()
+    except StopAsyncIteration:
+        return ended
