@@ -58,11 +58,14 @@ class Endpoint:
         except ClientLeft:
             return
         except UnreadBody as unread:
-            await send_early_response(error_response(unread.error), receive, send)
+            await send_early_response(self._error_response(unread.error), receive, send)
             return
         except Exception as error:  # a request's edge: whatever happened, the client gets an answer
-            response = error_response(error)
+            response = self._error_response(error)
         await send_response(response, receive, send)
+
+    def _error_response(self, error: Exception) -> ModelResponse:
+        return error_response(error, for_openai=self._route.for_openai)
 
     async def _respond(self, request: ModelRequest) -> ModelResponse:
         if self._inline:

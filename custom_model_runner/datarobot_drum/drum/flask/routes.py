@@ -37,7 +37,7 @@ def _as_view(route: Route, core: ServingCore) -> Callable[[], Response]:
         try:
             return to_flask(respond(route, core, handle))
         except Exception as error:  # a request's edge: whatever happened, the client gets an answer
-            return to_flask(error_response(error))
+            return to_flask(error_response(error, for_openai=route.for_openai))
 
     return view
 
@@ -52,8 +52,9 @@ def _respond_from_model(route: Route, core: ServingCore, handle: Handle) -> Mode
     headers = request_headers(request.environ)
     body = read_body(request.environ, headers, core.limits, core.handlers.form_fields(route))
     call = ModelCall(handle, to_request(request.environ, headers, body), body, core.request_timeout)
-    if core.request_timeout:
-        return core.executor.call_within(core.request_timeout, call, call.discard)
+    if core.request_timeout or route.for_openai:
+        # On a thread of its own: this one must be free to give up, or to send something while nothing comes.
+        return core.executor.call_within(core.request_timeout or None, call, call.discard)
     return _answer_in_this_thread(core, call, body)
 
 

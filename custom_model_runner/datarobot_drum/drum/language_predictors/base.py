@@ -92,6 +92,23 @@ class BasePredictor(ABC):
         """
         raise PredictionError(f"The predictor {self.name} has no unstructured predictions.")
 
+    @property
+    def can_chat(self) -> bool:
+        """Whether ``chat`` answers. Known after ``load``."""
+        return False
+
+    def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
+        """A completion, or an iterator of its chunks, as objects of the OpenAI library or as dicts.
+
+        Raises:
+            PredictionError, DrumHTTPError: as ``predict``.
+        """
+        raise PredictionError(f"The predictor {self.name} cannot chat.")
+
+    def list_models(self) -> Any:
+        """What the model says of the language models behind it; None if it says nothing."""
+        return None
+
     def liveness_probe(self) -> ProbeResult:
         return {"message": "OK"}
 

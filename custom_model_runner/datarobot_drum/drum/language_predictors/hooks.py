@@ -48,6 +48,8 @@ HOOKS = (
         ("mimetype", "charset", "query", "headers", "mlops", "file"),
         required_when="the target type is unstructured",
     ),
+    HookSpec("chat", ("completion_create_params", "model"), ("headers",)),
+    HookSpec("get_supported_llm_models", ("model",)),
 )
 """In the order in which they are called (model-contract.md section 2)."""
 

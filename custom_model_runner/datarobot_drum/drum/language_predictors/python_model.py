@@ -12,7 +12,7 @@ import pandas as pd
 from datarobot_drum.drum.artifact_predictors.registry import load_artifact, predictor_for, require_one
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.custom_module import import_custom_file
-from datarobot_drum.drum.language_predictors.hook_errors import load_errors, prediction_errors
+from datarobot_drum.drum.language_predictors.hook_errors import guarded, load_errors, prediction_errors
 from datarobot_drum.drum.language_predictors.hooks import Hook, find_hooks
 from datarobot_drum.drum.language_predictors.output_checks import check_artifact_output, check_frame, to_frame
 from datarobot_drum.drum.language_predictors.unstructured import ask_unstructured
@@ -63,7 +63,25 @@ class PythonModel:
     def predict_unstructured(self, asked: UnstructuredInput) -> UnstructuredOutput:
         return ask_unstructured(self.hooks["score_unstructured"], self.model, asked)
 
+    @property
+    def can_chat(self) -> bool:
+        return "chat" in self.hooks and self.settings.target_type.may_chat
+
+    def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
+        with prediction_errors():
+            answer = self.hooks["chat"](params, self.model, headers=headers)
+        return guarded(answer)
+
+    def list_models(self) -> Any:
+        hook = self.hooks.get("get_supported_llm_models")
+        if hook is None:
+            return None
+        with prediction_errors():
+            return hook(self.model)
+
     def _score(self, data: Any, rows: int | None) -> Predictions:
+        if "score" not in self.hooks:
+            raise UnprocessableInput("This model only chats: use /chat/completions/.")
         with prediction_errors():
             frame = self.hooks["score"](data, self.model, **_score_keywords(self.settings))
         return self._finish(_require_frame(frame, "score"), "score", rows)
@@ -106,7 +124,7 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
     if settings.target_type is TargetType.UNSTRUCTURED:
         _require_hook(hooks, "score_unstructured", settings.target_type)
         return PythonModel(settings, hooks, model, None, "custom")
-    if "score" in hooks:
+    if "score" in hooks or ("chat" in hooks and settings.target_type.may_chat):
         return PythonModel(settings, hooks, model, None, "custom")
     if model is None:
         raise ModelLoadError(

@@ -89,6 +89,16 @@ class PythonPredictor(BasePredictor):
     def predict_unstructured(self, asked: UnstructuredInput) -> UnstructuredOutput:
         return self._loaded.predict_unstructured(asked)
 
+    @property
+    def can_chat(self) -> bool:
+        return self._model is not None and self._model.can_chat
+
+    def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
+        return self._loaded.chat(params, headers)
+
+    def list_models(self) -> Any:
+        return self._loaded.list_models()
+
     def close(self) -> None:
         self._scope.close()
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import codecs
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.exceptions import PredictionError, UnprocessableInput
-from datarobot_drum.drum.language_predictors.hook_errors import prediction_errors
+from datarobot_drum.drum.language_predictors.hook_errors import GuardedIterator, guarded, prediction_errors
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.language_predictors.hooks import Hook
@@ -89,9 +88,8 @@ def _to_output(answer: Any) -> UnstructuredOutput:
     charset = str(details.get("charset") or DEFAULT_CHARSET)
     _require_charset(charset)
     mimetype = details.get("mimetype")
-    if isinstance(content, AsyncIterator):
-        content = drain_async(content)
-    if isinstance(content, Iterator):
+    content = guarded(content)
+    if isinstance(content, GuardedIterator):
         content = _Chunks(content, charset)
         kind = TEXT if content.is_text else BINARY
         return UnstructuredOutput(content, str(mimetype or kind), charset)
@@ -123,14 +121,14 @@ def _encode(content: Any, charset: str) -> bytes:
 class _Chunks(Iterator[bytes]):
     """The chunks of a hook's iterator as bytes. The first one is drawn at once, while an error can still be told."""
 
-    def __init__(self, chunks: Iterator[Any], charset: str) -> None:
+    def __init__(self, chunks: GuardedIterator, charset: str) -> None:
         self._chunks = chunks
         self._charset = charset
-        self._first: Any = None
         self._has_first = True
         try:
-            self._first = self._draw()
+            self._first = next(chunks)
         except StopIteration:
+            self._first = None
             self._has_first = False
         self.is_text = isinstance(self._first, str)
 
@@ -138,39 +136,8 @@ class _Chunks(Iterator[bytes]):
         if self._has_first:
             self._has_first = False
             return _encode(self._first, self._charset)
-        return _encode(self._draw(), self._charset)
-
-    def _draw(self) -> Any:
-        done = object()
-        with prediction_errors():
-            chunk = next(self._chunks, done)
-        if chunk is done:
-            raise StopIteration
-        return chunk
+        return _encode(next(self._chunks), self._charset)
 
     def close(self) -> None:
         """Run the ``finally`` blocks of the hook."""
-        close = getattr(self._chunks, "close", None)
-        if close is not None:
-            close()
-
-
-def drain_async(chunks: AsyncIterator[Any]) -> Iterator[Any]:
-    """An asynchronous iterator drawn from a plain thread, on an event loop of its own."""
-    loop = asyncio.new_event_loop()
-    ended = object()
-    try:
-        while (chunk := loop.run_until_complete(_next(chunks, ended))) is not ended:
-            yield chunk
-    finally:
-        close = getattr(chunks, "aclose", None)
-        if close is not None:
-            loop.run_until_complete(close())
-        loop.close()
-
-
-async def _next(chunks: AsyncIterator[Any], ended: object) -> Any:
-    try:
-        return await chunks.__anext__()
-    except StopAsyncIteration:
-        return ended
+        self._chunks.close()

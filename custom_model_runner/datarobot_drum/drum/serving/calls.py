@@ -35,7 +35,7 @@ class ModelCall:
         response = self.answer()
         if isinstance(response.content, bytes):
             return response
-        stream = ChunkStream(response.content, self._chunk_timeout)
+        stream = ChunkStream(response.content, self._chunk_timeout, response.keep_alive)
         stream.when_ended(self._body.close)
         return StreamedResponse(stream, response.media_type, response.status, response.headers)
 

@@ -2,9 +2,13 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+import orjson
+
 from datarobot_drum.drum.exceptions import DrumHTTPError, RequestError
+from datarobot_drum.drum.serving.chat import openai_error
 from datarobot_drum.drum.serving.messages import ModelResponse, json_response
 from datarobot_drum.runtime_parameters import mask_secrets_in
 
@@ -13,8 +17,20 @@ USER_ERROR_HEADER = "X-Drum-User-Http-Error"
 logger = logging.getLogger(__name__)
 
 
-def error_response(error: BaseException) -> ModelResponse:
-    """The answer to a request that ended in ``error``; credentials are masked, tracebacks stay in the log."""
+def error_response(error: BaseException, *, for_openai: bool = False) -> ModelResponse:
+    """The answer to a request that ended in ``error``; credentials are masked, tracebacks stay in the log.
+
+    Args:
+        for_openai: add the ``error`` object that OpenAI clients read.
+    """
+    response = _error_response(error)
+    if for_openai and isinstance(response.content, bytes):
+        document = orjson.loads(response.content) | {"error": openai_error(error)}
+        return replace(response, content=orjson.dumps(document))
+    return response
+
+
+def _error_response(error: BaseException) -> ModelResponse:
     if not isinstance(error, RequestError):
         logger.error("Unexpected error while answering a request.", exc_info=error)
         payload = {"message": f"ERROR: {type(error).__name__}: {error}"}

@@ -274,11 +274,11 @@ class ExecutorWithBackpressure:
         finally:
             self._release(turn, failed=failed)
 
-    def call_within(self, timeout: float, work: Callable[[], T], discard: Callable[[], object]) -> T:
+    def call_within(self, timeout: float | None, work: Callable[[], T], discard: Callable[[], object]) -> T:
         """Like ``call``, but on a thread of the pool, so that the caller can stop waiting for it.
 
         Args:
-            timeout: seconds after which the caller is let go; work that runs keeps its slot until it ends.
+            timeout: seconds after which the caller is let go, None for never; work that runs keeps its slot until it ends.
             discard: called in place of ``work`` when that will never run.
 
         Raises:
@@ -290,13 +290,14 @@ class ExecutorWithBackpressure:
         if self._enter(job):
             job.begin()
         try:
-            wait([outcome], min(timeout, self.queue_timeout))
-            if timeout > self.queue_timeout:
+            limit = math.inf if timeout is None else timeout
+            wait([outcome], min(limit, self.queue_timeout))
+            if limit > self.queue_timeout:
                 self._expire(job)
-                wait([outcome], timeout - self.queue_timeout)
+                wait([outcome], None if timeout is None else timeout - self.queue_timeout)
             if not outcome.done():
                 self._count_timeout()
-                raise too_long(timeout)
+                raise too_long(limit)
             return outcome.result()
         finally:
             self._leave(job)

@@ -9,6 +9,7 @@ from typing import Any
 
 from datarobot_drum.drum.exceptions import MODEL_FAILED, NotFound, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, ProbeResult
+from datarobot_drum.drum.serving.chat import chat_response, completion_params, models_response
 from datarobot_drum.drum.serving.encoding import predictions_response
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response
 from datarobot_drum.drum.serving.model_state import ModelState, Phase
@@ -42,12 +43,14 @@ class Handlers:
         server_type: str,
         state: ModelState,
         worker_ctx: WorkerCtx,
+        llm_id: str = "",
     ) -> None:
         self._predictor = predictor
         self._model = model
         self._server_type = server_type
         self._state = state
         self._worker_ctx = worker_ctx
+        self._llm_id = llm_id
         self._timings = Timings()
         self._statistics = ProcessStatistics()
 
@@ -126,7 +129,13 @@ class Handlers:
         formats: Mapping[str, str | None] = {}
         if self._state.phase is Phase.READY and self._predictor is not None:
             formats = self._predictor.payload_formats
-        return json_response({"supported_payload_formats": dict(formats), "supported_methods": {"chat": False}})
+        return json_response(
+            {"supported_payload_formats": dict(formats), "supported_methods": {"chat": self._can_chat}}
+        )
+
+    @property
+    def _can_chat(self) -> bool:
+        return self._predictor is not None and self._predictor.can_chat
 
     # Predictions
 
@@ -146,6 +155,24 @@ class Handlers:
         with self._timings.measure("run_predictor_total"):
             output = predictor.predict_unstructured(unstructured_input(request))
         return ModelResponse(output.content, f"{output.mimetype};charset={output.charset}")
+
+    def do_chat(self, request: ModelRequest) -> ModelResponse:
+        predictor = self._ready_predictor()
+        if not predictor.can_chat:
+            raise NotFound("This model does not chat: that takes a text generation model with a chat hook.")
+        params = completion_params(request)
+        with self._timings.measure("run_predictor_total"):
+            answer = predictor.chat(params, request.headers)
+        return chat_response(answer, wants_stream=params.get("stream") is True)
+
+    def get_supported_llm_models(self, request: ModelRequest) -> ModelResponse:
+        predictor = self._ready_predictor()
+        if not self._model.target_type.may_chat:
+            raise NotFound("Only text generation models list language models.")
+        models = predictor.list_models()
+        if models is None:
+            models = [self._llm_id] if self._llm_id else []
+        return models_response(models)
 
     def do_invocations(self, request: ModelRequest) -> ModelResponse:
         unstructured = self._model.target_type is TargetType.UNSTRUCTURED

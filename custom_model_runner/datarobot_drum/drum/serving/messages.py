@@ -89,6 +89,8 @@ class ModelResponse:
     media_type: str = JSON
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    keep_alive: bytes = b""
+    """Sent now and then while a streamed answer has nothing to send, so that proxies do not take it for dead."""
 
 
 def _unquote(text: str) -> str:

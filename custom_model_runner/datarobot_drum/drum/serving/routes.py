@@ -35,6 +35,8 @@ class Route:
     runs: Runs = Runs.INLINE
     form_fields: frozenset[str] = frozenset()
     is_probe: bool = False
+    for_openai: bool = False
+    """Errors also carry the ``error`` object that OpenAI clients read (http-api.md H56)."""
 
     @property
     def reads_body(self) -> bool:
@@ -63,6 +65,14 @@ ROUTES = (
         method="POST",
         runs=Runs.MODEL,
     ),
+    Route(
+        "do_chat",
+        ("/chat/completions", "/v1/chat/completions"),
+        method="POST",
+        runs=Runs.MODEL,
+        for_openai=True,
+    ),
+    Route("get_supported_llm_models", ("/models", "/v1/models"), runs=Runs.MODEL, for_openai=True),
     # SageMaker has one path for every kind of model (http-api.md H13).
     Route("do_invocations", ("/invocations",), method="POST", runs=Runs.MODEL, form_fields=SAMPLES),
 )

@@ -2,13 +2,18 @@
 
 import asyncio
 import logging
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded
 
 logger = logging.getLogger(__name__)
+
+KEEP_ALIVE_SECONDS = 15.0
+"""Proxies close a connection that is silent for 30 to 60 seconds."""
 
 WINDOW = 256 * 1024
 """Bytes that may wait for a slow client; then the thread that makes the answer waits, too."""
@@ -23,11 +28,13 @@ class ChunkStream:
     Args:
         chunks: makes the bytes; its ``close`` is called in every case.
         timeout: seconds between two chunks after which an iteration gives up; 0 for no limit.
+        keep_alive: given out whenever ``KEEP_ALIVE_SECONDS`` pass without a chunk; empty for nothing.
     """
 
-    def __init__(self, chunks: Iterable[bytes], timeout: float = 0.0) -> None:
+    def __init__(self, chunks: Iterable[bytes], timeout: float = 0.0, keep_alive: bytes = b"") -> None:
         self._chunks = chunks
-        self._timeout = timeout or None
+        self._timeout = timeout or math.inf
+        self._keep_alive = keep_alive
         self._changed = threading.Condition()
         self._ready: deque[bytes] = deque()
         self._size = 0
@@ -105,15 +112,19 @@ class ChunkStream:
             raise self._error
 
     def __iter__(self) -> Iterator[bytes]:
+        silence = _Silence(self._timeout, self._keep_alive)
         try:
             while True:
                 with self._changed:
-                    if not self._changed.wait_for(lambda: self._ready or self._ended, self._timeout):
-                        raise self._too_slow()
+                    there = self._changed.wait_for(lambda: self._ready or self._ended, silence.next_wait())
                     chunk = self._take()
-                if chunk is None:
+                if chunk is not None:
+                    silence.broken()
+                    yield chunk
+                elif not there:
+                    yield silence.keep_alive_or_raise()
+                else:
                     break
-                yield chunk
             self._raise_error()
         finally:
             self.abandon()
@@ -121,6 +132,7 @@ class ChunkStream:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
         there = asyncio.Event()
+        silence = _Silence(self._timeout, self._keep_alive)
         self._wake = lambda: _call_if_open(loop, there.set)
         try:
             while True:
@@ -129,24 +141,52 @@ class ChunkStream:
                     ended = self._ended or self._abandoned
                     there.clear()
                 if chunk is not None:
+                    silence.broken()
                     yield chunk
                 elif ended:
                     break
-                else:
-                    await self._wait(there)
+                elif not await _set_within(there, silence.next_wait()):
+                    yield silence.keep_alive_or_raise()
             self._raise_error()
         finally:
             self._wake = _nobody
             self.abandon()
 
-    async def _wait(self, there: asyncio.Event) -> None:
-        try:
-            await asyncio.wait_for(there.wait(), self._timeout)
-        except asyncio.TimeoutError:
-            raise self._too_slow() from None
 
-    def _too_slow(self) -> DeadlineExceeded:
-        return DeadlineExceeded(f"No chunk came for {self._timeout:g} s (DRUM_CLIENT_REQUEST_TIMEOUT).")
+class _Silence:
+    """How long a stream has had nothing to send, and what to do about it."""
+
+    def __init__(self, timeout: float, keep_alive: bytes) -> None:
+        self._timeout = timeout
+        self._keep_alive = keep_alive
+        self.broken()
+
+    def broken(self) -> None:
+        self._deadline = time.monotonic() + self._timeout
+
+    def next_wait(self) -> float | None:
+        """Seconds until something has to be done; None for ever."""
+        left = self._deadline - time.monotonic()
+        wait = min(left, KEEP_ALIVE_SECONDS) if self._keep_alive else left
+        return None if wait == math.inf else max(wait, 0.0)
+
+    def keep_alive_or_raise(self) -> bytes:
+        """The wait is over: the bytes to send.
+
+        Raises:
+            DeadlineExceeded: it was the last one.
+        """
+        if time.monotonic() >= self._deadline:
+            raise DeadlineExceeded(f"No chunk came for {self._timeout:g} s (DRUM_CLIENT_REQUEST_TIMEOUT).")
+        return self._keep_alive
+
+
+async def _set_within(event: asyncio.Event, timeout: float | None) -> bool:
+    try:
+        await asyncio.wait_for(event.wait(), timeout)
+    except asyncio.TimeoutError:
+        return False
+    return True
 
 
 def _nobody() -> None:
