@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -31,6 +31,10 @@ class Predictions:
     columns: tuple[str, ...]
     values: np.ndarray
     extra: pd.DataFrame | None = None
+
+
+StreamChunk = Predictions | str | bytes
+"""One block of predictions, or a piece of generated output that is sent as it is."""
 
 
 class BasePredictor(ABC):
@@ -73,6 +77,14 @@ class BasePredictor(ABC):
             UnprocessableInput: the payload cannot be read.
             PredictionError: a hook that reads it failed.
         """
+
+    def predict_stream(self, payload: StructuredPayload) -> Iterator[StreamChunk]:
+        """Predictions as they are made: of one block of rows after the other, so memory stays flat.
+
+        Raises:
+            UnprocessableInput, PredictionError, DrumHTTPError: as ``read_input`` and ``predict``, on the way.
+        """
+        yield self.predict(self.read_input(payload))
 
     @abstractmethod
     def predict(self, data: Any) -> Predictions:

@@ -48,6 +48,11 @@ HOOKS = (
         ("mimetype", "charset", "query", "headers", "mlops", "file"),
         required_when="the target type is unstructured",
     ),
+    HookSpec(
+        "score_stream",
+        ("data", "model"),
+        ("positive_class_label", "negative_class_label", "class_labels", "target_name"),
+    ),
     HookSpec("chat", ("completion_create_params", "model"), ("headers",)),
     HookSpec("get_supported_llm_models", ("model",)),
 )
@@ -89,7 +94,7 @@ def _as_hook(spec: HookSpec, candidate: Any) -> Hook:
             f"custom.py defines {spec.name} as a {type(candidate).__name__}, but {spec.name} is a hook: it must be a "
             f"function {spec.signature}."
         )
-    if inspect.iscoroutinefunction(candidate):
+    if inspect.iscoroutinefunction(candidate):  # an asynchronous generator is none, and may stream
         raise ModelLoadError(f"The hook {spec.name} must be a plain function, not an async one.")
     try:
         parameters = list(inspect.signature(candidate).parameters.values())

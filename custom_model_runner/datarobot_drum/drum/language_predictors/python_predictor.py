@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from datarobot_drum.drum.artifact_predictors.registry import framework_of, list_artifacts, require_one
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
 from datarobot_drum.drum.importing import import_from_string
-from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
+from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
 from datarobot_drum.drum.language_predictors.custom_module import find_custom_file, is_thread_safe
 from datarobot_drum.drum.language_predictors.import_scope import ImportScope
 
@@ -82,6 +82,9 @@ class PythonPredictor(BasePredictor):
 
     def read_input(self, payload: StructuredPayload) -> Any:
         return self._loaded.read_input(payload)
+
+    def predict_stream(self, payload: StructuredPayload) -> Iterator[StreamChunk]:
+        return self._loaded.predict_stream(payload)
 
     def predict(self, data: Any) -> Predictions:
         return self._loaded.predict(data)

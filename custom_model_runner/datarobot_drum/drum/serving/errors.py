@@ -32,15 +32,24 @@ def error_response(error: BaseException, *, for_openai: bool = False) -> ModelRe
 
 def _error_response(error: BaseException) -> ModelResponse:
     if not isinstance(error, RequestError):
-        logger.error("Unexpected error while answering a request.", exc_info=error)
-        payload = {"message": f"ERROR: {type(error).__name__}: {error}"}
-        return json_response(mask_secrets_in(_encodable(payload)), status=500)
-    if error.status == 500:
-        logger.error("%s", error.message, exc_info=error)
+        return json_response(error_payload(error), status=500)
     headers = dict(error.headers)
     if isinstance(error, DrumHTTPError):
         headers[USER_ERROR_HEADER] = "true"
-    return json_response(mask_secrets_in(_encodable(error.payload)), status=error.status, headers=headers)
+    return json_response(error_payload(error), status=error.status, headers=headers)
+
+
+def error_payload(error: BaseException) -> dict[str, Any]:
+    """What a client is told of ``error``, masked; what it is not told goes to the log."""
+    if not isinstance(error, RequestError):
+        logger.error("Unexpected error while answering a request.", exc_info=error)
+        payload: Mapping[str, Any] = {"message": f"ERROR: {type(error).__name__}: {error}"}
+    else:
+        if error.status == 500:
+            logger.error("%s", error.message, exc_info=error)
+        payload = error.payload
+    masked: dict[str, Any] = mask_secrets_in(_encodable(payload))
+    return masked
 
 
 def _encodable(payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -278,7 +278,7 @@ class ExecutorWithBackpressure:
         """Like ``call``, but on a thread of the pool, so that the caller can stop waiting for it.
 
         Args:
-            timeout: seconds after which the caller is let go, None for never; work that runs keeps its slot until it ends.
+            timeout: seconds after which the caller is let go, None for never; work that runs keeps its slot.
             discard: called in place of ``work`` when that will never run.
 
         Raises:

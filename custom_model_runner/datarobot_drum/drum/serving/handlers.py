@@ -9,16 +9,19 @@ from typing import Any
 
 from datarobot_drum.drum.exceptions import MODEL_FAILED, NotFound, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, ProbeResult
-from datarobot_drum.drum.serving.chat import chat_response, completion_params, models_response
+from datarobot_drum.drum.serving.chat import STREAM_HEADERS, chat_response, completion_params, models_response
 from datarobot_drum.drum.serving.encoding import predictions_response
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response
 from datarobot_drum.drum.serving.model_state import ModelState, Phase
 from datarobot_drum.drum.serving.payloads import structured_payload, unstructured_input
 from datarobot_drum.drum.serving.routes import Route
 from datarobot_drum.drum.serving.statistics import ProcessStatistics
+from datarobot_drum.drum.serving.stream_forms import choose_form
+from datarobot_drum.drum.serving.streams import BegunStream
 from datarobot_drum.drum.serving.timings import Timings
 from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
 from datarobot_drum.drum.settings import ModelSettings
+from datarobot_drum.drum.tabular import StructuredPayload
 from datarobot_drum.drum.target_types import TargetType
 from datarobot_drum.runtime_parameters import mask_secrets_in
 from datarobot_drum.version import __version__
@@ -140,14 +143,25 @@ class Handlers:
     # Predictions
 
     def do_predict_structured(self, request: ModelRequest) -> ModelResponse:
+        predictor, payload = self._samples(request)
+        with self._timings.measure("run_predictor_total"):
+            predictions = predictor.predict(predictor.read_input(payload))
+        return predictions_response(predictions, self._model.target_type)
+
+    def do_predict_stream(self, request: ModelRequest) -> ModelResponse:
+        """The first chunk is made before the headers are sent, so an error until then is an error answer."""
+        predictor, payload = self._samples(request)
+        form = choose_form(request.headers.get("Accept") or "")
+        pieces = form.encoder(predictor.predict_stream(payload), self._model.target_type)
+        return ModelResponse(BegunStream(pieces), form.media_type, headers=STREAM_HEADERS | {"X-Streaming": "true"})
+
+    def _samples(self, request: ModelRequest) -> tuple[BasePredictor, StructuredPayload]:
         predictor = self._ready_predictor()
         self._require(self._model.target_type.is_structured)
         payload = structured_payload(request, any_type=predictor.reads_raw_input)
         if not predictor.reads_raw_input and payload.format.value not in predictor.payload_formats:
             raise UnprocessableInput(f"This model does not read {payload.format.value} input.")
-        with self._timings.measure("run_predictor_total"):
-            predictions = predictor.predict(predictor.read_input(payload))
-        return predictions_response(predictions, self._model.target_type)
+        return predictor, payload
 
     def do_predict_unstructured(self, request: ModelRequest) -> ModelResponse:
         predictor = self._ready_predictor()

@@ -59,6 +59,7 @@ ROUTES = (
     Route("do_stats", ("/stats",), runs=Runs.ASIDE),
     Route("make_capabilities", ("/capabilities",)),
     Route("do_predict_structured", ("/predict", "/predictions"), method="POST", runs=Runs.MODEL, form_fields=SAMPLES),
+    Route("do_predict_stream", ("/predictionsStream",), method="POST", runs=Runs.MODEL, form_fields=SAMPLES),
     Route(
         "do_predict_unstructured",
         ("/predictUnstructured", "/predictionsUnstructured"),

@@ -153,6 +153,26 @@ class ChunkStream:
             self.abandon()
 
 
+class BegunStream(Iterator[bytes]):
+    """``pieces`` with the first one made already, while an error can still be an error answer."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._first: bytes | None = next(pieces, b"")
+
+    def __next__(self) -> bytes:
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        return next(self._pieces)
+
+    def close(self) -> None:
+        """Close the pieces' maker."""
+        close = getattr(self._pieces, "close", None)
+        if close is not None:
+            close()
+
+
 class _Silence:
     """How long a stream has had nothing to send, and what to do about it."""
 
