@@ -61,7 +61,7 @@ serve: artifacts ## Serve the model in MODEL until Ctrl-C
 	    echo "  curl -X POST -H 'Content-Type: text/csv' --data-binary @$(SAMPLE) $(URL)/predict/"; \
 	    echo; \
 	fi
-	@DRUM_SERVER_TYPE="$(SERVER)" exec $(RUN) tools/foreground.py \
+	@DRUM_SERVER_TYPE="$(SERVER)" exec $(RUN) .ci/foreground.py \
 	    $(VENV)/bin/drum server --code-dir "$(MODEL)" --address "$(ADDRESS)"
 
 format: $(INSTALLED) ## Format the code, mend what the linter can

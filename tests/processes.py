@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import httpx
 import psutil
@@ -17,6 +18,9 @@ from datarobot_drum.drum.arguments import arguments_of
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0
+
+PLAIN: dict[str, Any] = {"trust_env": False, "verify": False}
+"""No proxy, and no certificates: to load them costs far more than a request does."""
 
 _FOREIGN_PREFIXES = ("DRUM_", "MLOPS_", "UVICORN_", "GUNICORN_")
 _FOREIGN_NAMES = ("CUSTOM_MODEL_WORKERS", "URL_PREFIX", "TARGET_NAME", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS")
@@ -47,7 +51,7 @@ class RunningServer:
     ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}{prefix}"
-        self.client = httpx.Client(base_url=self.url, timeout=60.0, trust_env=False)
+        self.client = httpx.Client(base_url=self.url, timeout=60.0, **PLAIN)
         self._log = log
         self._ready = ready
         self._folder = folder
@@ -81,20 +85,24 @@ class RunningServer:
         """Wait, bounded, for something that the running server does."""
         deadline = time.monotonic() + timeout
         while not happened():
-            assert self.process.poll() is None, f"ended with {self.process.returncode}, no {what}:\n{self.log()}"
-            assert time.monotonic() < deadline, f"no {what}:\n{self.log()}"
+            assert self.process.poll() is None, f"ended with {self.process.returncode}, no {what}:\n{self.log_end()}"
+            assert time.monotonic() < deadline, f"no {what}:\n{self.log_end()}"
             time.sleep(0.02)
 
     def status(self, path: str) -> int | None:
         """The status of a GET; None while nothing listens. Uses a connection of its own."""
         try:
-            return httpx.get(self.url + path, timeout=10.0, trust_env=False).status_code
+            return httpx.get(self.url + path, timeout=10.0, **PLAIN).status_code
         except httpx.TransportError:
             return None
 
     def log(self) -> str:
         """Everything that the process and its children have written so far."""
         return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def log_end(self) -> str:
+        """What to show of the log when something went wrong."""
+        return self.log()[-4000:]
 
     def send_signal(self, number: signal.Signals, *, to_group: bool = False) -> None:
         """Signal the process that was started, or its whole group as a terminal does."""
@@ -108,7 +116,7 @@ class RunningServer:
         exit_code = self.process.wait(timeout)
         deadline = time.monotonic() + timeout
         while self.group_is_alive():
-            assert time.monotonic() < deadline, f"processes were left behind:\n{self.log()}"
+            assert time.monotonic() < deadline, f"processes were left behind:\n{self.log_end()}"
             time.sleep(0.02)
         return exit_code
 
@@ -118,7 +126,7 @@ class RunningServer:
         if self.process.poll() is None:
             self.send_signal(number)
         exit_code = self.wait()
-        assert exit_code == 0, f"exit code {exit_code}:\n{self.log()}"
+        assert exit_code == 0, f"exit code {exit_code}:\n{self.log_end()}"
 
     def kill(self) -> None:
         """End whatever is left; for tests that have failed or that killed a part themselves."""

@@ -1,8 +1,9 @@
 """The middleware that has output flushed after each request: what passes it is left as it is."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
-from typing import Any
-from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
@@ -10,6 +11,9 @@ from starlette.types import Message, Receive, Scope, Send
 from datarobot_drum.drum.fastapi.middleware import StdoutFlusherMiddleware as AsgiMiddleware
 from datarobot_drum.drum.flask.middleware import StdoutFlusherMiddleware as WsgiMiddleware
 from datarobot_drum.drum.serving.stdout_flusher import StdoutFlusher
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
 class Counter(StdoutFlusher):

@@ -37,7 +37,7 @@ MEDIA_TYPES = {
     "urlencoded": "application/x-www-form-urlencoded",
     "charset": "text/csv; charset=hex",
 }
-CODINGS = {"plain": None, "gzip": "gzip", "brotli": "br"}
+CODINGS = {"plain": None, "gzip": "gzip"}
 
 
 @pytest.mark.parametrize("coding", CODINGS)
@@ -47,7 +47,7 @@ def test_the_servers_answer_a_prediction_alike(echo_trio: Trio, body: str, media
     fields = {"Content-Type": MEDIA_TYPES[media_type], "Content-Encoding": CODINGS[coding]}
     headers = {name: value for name, value in fields.items() if value is not None}
     answer = the_one(ask_all(echo_trio, "POST", "/predict/", content=BODIES[body], headers=headers))
-    assert answer.status in (200, 400, 415, 418, 422, 500)
+    assert answer.status in (200, 400, 418, 422, 500)
     assert answer.status != 500 or body == "failing"
     assert dict(answer.headers)["content-type"] == "application/json"
 
@@ -64,7 +64,7 @@ def test_the_servers_answer_every_method_and_path_alike(
         assert answer.status in (200, 404, 405)
 
 
-@pytest.mark.parametrize("name", ["Content-Type", "Content-Encoding", "X-Request-ID", "Accept", "X-Other"])
+@pytest.mark.parametrize("name", ["Content-Encoding", "X-Request-ID", "Accept", "X-Other"])
 @pytest.mark.parametrize("values", [("text/csv", "text/mtx"), ("gzip", "identity"), ("", ""), ("a", "")], ids=str)
 def test_the_servers_read_a_repeated_header_alike(echo_trio: Trio, name: str, values: tuple[str, str]) -> None:
     headers = [("X-Request-ID", "one")] if name != "X-Request-ID" else []

@@ -22,7 +22,13 @@ EXECUTOR_KEYS = {
     "executor_queue_available",
     "executor_completed",
     "executor_rejected",
+    "executor_running",
+    "executor_waiting",
+    "executor_failed",
+    "executor_cancelled",
+    "executor_timed_out",
 }
+EXECUTOR_TIMES = ("executor_wait_seconds", "executor_run_seconds")
 CSV = b"a,b\n1,2\n"
 
 
@@ -85,6 +91,9 @@ def test_only_fastapi_has_an_executor_to_tell_of(stats: dict[str, Any], server_t
     assert all(isinstance(stats[key], int) for key in EXECUTOR_KEYS)
     assert stats["executor_pending"] == 0
     assert stats["executor_queue_available"] == stats["executor_workers"] + stats["executor_max_queue"]
+    for times in (stats[key] for key in EXECUTOR_TIMES):
+        assert times["count"] >= 1
+        assert 0 <= times["p50"] <= times["p90"] <= times["p99"] <= times["max"] <= times["sum"]
 
 
 def test_the_executor_counts_calls_whether_they_succeed_or_raise(echo_trio: Trio) -> None:

@@ -108,12 +108,17 @@ def test_a_prediction_route_allows_post_alone(echo_trio: Trio, method: str, path
         "/" + "x" * 3000,
     ],
 )
-@pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
 def test_an_unknown_route_is_a_404_with_a_json_message(echo_trio: Trio, method: str, path: str) -> None:
     answer = the_one(ask_all(echo_trio, method, path))
     assert (answer.status, dict(answer.headers)["content-type"]) == (404, "application/json")
-    if method != "HEAD":
-        assert list(httpx.Response(404, content=answer.body).json()) == ["message"]
+    assert list(httpx.Response(404, content=answer.body).json()) == ["message"]
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE"])
+def test_an_unknown_route_is_a_404_for_every_method(echo_trio: Trio, method: str) -> None:
+    answer = the_one(ask_all(echo_trio, method, "/nothing"))
+    assert (answer.status, answer.body == b"") == (404, method == "HEAD")
 
 
 @pytest.mark.parametrize("query", ["?", "?a=b", "?a=b&a=c", "?%FF=%00", "?a[]=1;b", "?" + "x" * 3000])

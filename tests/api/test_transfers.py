@@ -219,6 +219,7 @@ GARBAGE = [
     b"POST /predict/ HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
     b"POST /predict/ HTTP/1.1\r\nTransfer-Encoding: nonsense\r\n\r\nabc",
     b"POST /predict/ HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nabc",
+    b"POST /predict/ HTTP/1.1\r\nContent-Type: text/csv\r\nContent-Type: text/mtx\r\nContent-Length: 0\r\n\r\n",
     b"GET / HTTP/1.1\r\nno colon here\r\n\r\n",
     b"GET / HTTP/1.1\r\n: no name\r\n\r\n",
     b"GET / HTTP/1.1\r\nX: a\r\n folded\r\n\r\n",

@@ -42,7 +42,7 @@ def running_trio(
         for server in trio.values():
             server.send_signal(signal.SIGTERM)
         for server in trio.values():
-            assert server.wait() == 0, server.log()
+            assert server.wait() == 0, server.log_end()
 
 
 def _answers(server: RunningServer, status: int) -> bool:

@@ -63,7 +63,7 @@ def _works(process: psutil.Process) -> bool:
 @pytest.mark.parametrize(
     ("setup", "number", "to_group"),
     [(setup, signal.SIGTERM, False) for setup in SETUPS]
-    + [(setup, signal.SIGINT, False) for setup in SETUPS]
+    + [(setup, signal.SIGINT, False) for setup in (FLASK, GUNICORN, FASTAPI)]
     # A terminal sends Ctrl-C to every process of the group.
     + [(setup, signal.SIGINT, True) for setup in (GUNICORN_2, FASTAPI_2)],
     ids=lambda value: value.name if isinstance(value, signal.Signals) else {True: "group"}.get(value, str(value)),
@@ -108,8 +108,12 @@ def test_a_request_that_never_ends_is_given_up_after_the_graceful_timeout(tmp_pa
             server.wait()
 
 
-@pytest.mark.parametrize("setup", [FLASK, GUNICORN, FASTAPI, FASTAPI_2], ids=str)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    ("setup", "number"),
+    [(setup, signal.SIGTERM) for setup in (FLASK, GUNICORN, FASTAPI, FASTAPI_2)]
+    + [(setup, signal.SIGINT) for setup in (FLASK, GUNICORN)],
+    ids=lambda value: value.name if isinstance(value, signal.Signals) else str(value),
+)
 def test_a_stop_does_not_wait_for_a_model_that_still_loads(
     loading_server: RunningServer, number: signal.Signals
 ) -> None:
@@ -118,7 +122,7 @@ def test_a_stop_does_not_wait_for_a_model_that_still_loads(
     assert "Traceback" not in loading_server.log()
 
 
-@pytest.mark.parametrize("setup", [GUNICORN_2, FASTAPI_2], ids=str)
+@two_workers
 def test_ctrl_c_while_the_workers_are_born_ends_them_all_without_a_word(tmp_path: Path, setup: Setup) -> None:
     words = ("--code-dir", write_model(tmp_path), *REGRESSION)
     server = RunningServer(*words, log=tmp_path / "log", environment=setup.environment, ready=None).start()
@@ -173,7 +177,7 @@ def test_probes_answer_and_predictions_wait_while_the_model_loads(
     loading_server.stop()
 
 
-@every_setup
+@pytest.mark.parametrize("setup", [FLASK, GUNICORN_2, FASTAPI, FASTAPI_2], ids=str)
 def test_relative_paths_and_odd_labels_reach_every_worker(tmp_path: Path, setup: Setup) -> None:
     write_model(tmp_path, LABELS)
     labels = ["rot wein", "weiß", "日本 語", 'it\'s "x"']
@@ -188,7 +192,7 @@ def test_relative_paths_and_odd_labels_reach_every_worker(tmp_path: Path, setup:
     assert f"{tmp_path / 'model'} (multiclass) with {setup.server_type}, {workers}, at {server.url}/" in line
 
 
-@pytest.mark.parametrize("setup", [FASTAPI, GUNICORN], ids=str)
+@pytest.mark.parametrize("setup", [FASTAPI], ids=str)
 def test_a_server_starts_again_on_the_port_that_it_has_just_left(server: RunningServer) -> None:
     assert predict(server).status_code == 200
     server.send_signal(signal.SIGTERM)

@@ -97,8 +97,9 @@ def test_a_wrong_runtime_parameter_is_one_sentence_and_exit_code_1(
     assert named in _is_told_in_a_sentence(process, exit_code=1)
 
 
-@pytest.mark.parametrize("kind", BROKEN)
-@pytest.mark.parametrize("setup", [FLASK, FASTAPI], ids=str)
+@pytest.mark.parametrize(
+    ("setup", "kind"), [(FLASK, kind) for kind in BROKEN] + [(FASTAPI, "import"), (FASTAPI, "load")], ids=str
+)
 def test_a_broken_model_is_one_sentence_and_exit_code_1(tmp_path: Path, setup: Setup, kind: str) -> None:
     code, cause = BROKEN[kind]
     words = ("server", "-cd", write_model(tmp_path, code), *REGRESSION, "--address", f"127.0.0.1:{free_port()}")
@@ -116,7 +117,7 @@ def test_a_model_that_breaks_in_its_worker_ends_the_server_with_its_cause(
     assert cause in process.stderr and "Traceback" not in process.stderr
 
 
-@pytest.mark.parametrize("setup", [FLASK, GUNICORN, FASTAPI, FASTAPI_2], ids=str)
+@pytest.mark.parametrize("setup", [FLASK, GUNICORN, FASTAPI_2], ids=str)
 def test_the_traceback_of_a_failed_start_is_shown_when_asked_for(tmp_path: Path, setup: Setup) -> None:
     code, cause = BROKEN["load"]
     words = ("server", "-cd", write_model(tmp_path, code), *REGRESSION, "--address", f"127.0.0.1:{free_port()}")
@@ -124,7 +125,7 @@ def test_the_traceback_of_a_failed_start_is_shown_when_asked_for(tmp_path: Path,
     assert "Traceback" in process.stderr and f"ValueError: {cause}" in process.stderr
 
 
-@pytest.mark.parametrize("setup", [FLASK, GUNICORN, FASTAPI, FASTAPI_2], ids=str)
+@pytest.mark.parametrize("setup", [FLASK, GUNICORN, FASTAPI_2], ids=str)
 def test_an_error_server_stays_up_and_tells_the_cause(tmp_path: Path, setup: Setup) -> None:
     code, cause = BROKEN["load"]
     words = ("-cd", write_model(tmp_path, code), *REGRESSION, "--with-error-server")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.processes import RunningServer
+from tests.processes import PLAIN, RunningServer
 
 
 class WaitingRequest:
@@ -37,7 +37,7 @@ def request_in_flight(server: RunningServer, folder: Path) -> Iterator[WaitingRe
 
 def predict(server: RunningServer, rows: str = "x\n1\n") -> httpx.Response:
     """A prediction over a connection of its own."""
-    return httpx.post(server.url + "/predict/", content=rows, timeout=60.0, trust_env=False)
+    return httpx.post(server.url + "/predict/", content=rows, timeout=60.0, **PLAIN)
 
 
 def wait_draining(server: RunningServer) -> None:

@@ -43,6 +43,11 @@ class Connection:
     async def open(cls, port: int) -> "Connection":
         return cls(*await asyncio.open_connection("127.0.0.1", port))
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the server is known to have closed it."""
+        return self._reader.at_eof() or self._writer.is_closing()
+
     async def send(self, *pieces: bytes) -> None:
         for piece in pieces:
             self._writer.write(piece)

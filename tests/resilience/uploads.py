@@ -1,4 +1,4 @@
-"""Large bodies, sent piece by piece: a row of input, then as many empty lines as it takes (a csv reader skips them)."""
+"""Large bodies, sent piece by piece: a row of input, then as many blank lines as it takes (a csv reader skips them)."""
 
 import asyncio
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from tests.resilience.connections import CSV, Answer, Connection, head_of_post, 
 from tests.resilience.footprint import resident
 
 PIECE = 256 * 1024
-_LINES = (b" " * 4095 + b"\n") * (PIECE // 4096)
+_BLANK = (b" " * 4095 + b"\n") * (PIECE // 4096)
 _FORM = b'--limit\r\nContent-Disposition: form-data; name="X"; filename="x.csv"\r\nContent-Type: text/csv\r\n\r\n'
 _FORM_END = b"\r\n--limit--\r\n"
 
@@ -22,12 +22,12 @@ class Sent(Enum):
 
 
 def pieces_of(x: int, size: int) -> Iterator[bytes]:
-    """One row, and empty lines up to ``size`` bytes."""
+    """One row, and blank lines up to ``size`` bytes."""
     row = rows(x).encode()
     yield row
     for _ in range((size - len(row)) // PIECE):
-        yield _LINES
-    yield _LINES[: (size - len(row)) % PIECE]
+        yield _BLANK
+    yield _BLANK[: (size - len(row)) % PIECE]
 
 
 async def upload(port: int, x: int, size: int, sent: Sent) -> Answer:

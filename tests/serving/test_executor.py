@@ -406,7 +406,7 @@ class Data:
 
 @pytest.mark.parametrize("within", [False, True], ids=["run", "call-within"])
 @pytest.mark.parametrize("fails", [False, True], ids=["result", "error"])
-async def test_the_data_of_a_call_goes_with_it(executor: ExecutorWithBackpressure, fails: bool, within: bool) -> None:
+def test_the_data_of_a_call_goes_with_it(executor: ExecutorWithBackpressure, fails: bool, within: bool) -> None:
     """Without a cycle that would leave it to the garbage collector."""
     seen: list[weakref.ref[Data]] = []
 
@@ -416,15 +416,15 @@ async def test_the_data_of_a_call_goes_with_it(executor: ExecutorWithBackpressur
         if fails:
             raise ValueError
 
+    async def run() -> None:
+        with suppress(ValueError):
+            await executor.run(work, Data())
+
     gc.disable()
     try:
         with suppress(ValueError):
-            if within:
-                executor.call_within(PATIENCE, partial(work, Data()), lambda: None)
-            else:
-                await executor.run(work, Data())
+            executor.call_within(PATIENCE, partial(work, Data()), lambda: None) if within else asyncio.run(run())
         executor.shutdown()
-        await asyncio.sleep(0)  # the loop itself holds what it is just delivering
         assert [reference() for reference in seen] == [None, None]
     finally:
         gc.enable()

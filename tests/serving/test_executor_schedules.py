@@ -14,7 +14,7 @@ from tests.serving.held_work import PATIENCE, HeldWork, wait_until
 
 Step = tuple[str, int]
 
-SCHEDULES = 1200
+SCHEDULES = 1000
 
 NEVER = 1e6
 """Seconds; longer than any test."""

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -51,11 +52,9 @@ class WatchedServer(RunningServer):
         return len(asked.read_text(encoding="utf-8").splitlines()) if asked.exists() else 0
 
     def watchdog(self) -> psutil.Process:
-        (found,) = [child for child in self._children() if "datarobot_drum.drum.watchdog.process" in child.cmdline()]
+        children = psutil.Process(self.process.pid).children()
+        (found,) = [child for child in children if "datarobot_drum.drum.watchdog.process" in child.cmdline()]
         return found
-
-    def _children(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children()
 
 
 @pytest.fixture
@@ -76,7 +75,9 @@ def test_the_last_failed_attempt_ends_the_server_and_its_children(server: Watche
     server.answer(failure)
     assert server.wait() == EXIT_CODE
     log = server.log()
-    assert [f"Attempt {number} of {ATTEMPTS} failed" in log for number in range(1, ATTEMPTS + 2)] == [True] * 3 + [False]
+    assert [f"Attempt {number} of {ATTEMPTS} failed" in log for number in range(1, ATTEMPTS + 2)] == [True] * 3 + [
+        False
+    ]
     reason = "no answer from" if failure == "hang" else f"answered {failure}"
     assert f"The server has failed {ATTEMPTS} times in a row (" in log and reason in log
     assert "Traceback" not in log
@@ -114,11 +115,15 @@ def test_nothing_counts_before_the_first_200(tmp_path: Path, status: str) -> Non
         running.stop()
 
 
+def _has_begun_to_fail(server: WatchedServer, times: int) -> bool:
+    return server.log().count("Attempt 1 of") == times
+
+
 @pytest.mark.parametrize("good", ["200", "204", "404"])
 def test_a_good_answer_starts_the_count_anew(server: WatchedServer, good: str) -> None:
-    for round in range(1, ATTEMPTS + 2):
+    for rounds in range(1, ATTEMPTS + 2):
         server.answer("500")
-        server.wait_until(lambda goal=round: server.log().count("Attempt 1 of") == goal, "failed attempt")
+        server.wait_until(partial(_has_begun_to_fail, server, rounds), "failed attempt")
         server.answer(good)
         server.wait_asked(2)
     server.stop()

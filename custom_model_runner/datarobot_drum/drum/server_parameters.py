@@ -108,7 +108,7 @@ class ServerParameters:
         "DRUM_FASTAPI_MEMORY_BUDGET",
         Kind.SIZE,
         "Bytes of request bodies that one process holds in memory; bodies beyond it go to disk however small.",
-        default="256MB",
+        default="40MB",
     )
     spool_directory: str = parameter(
         "DRUM_SPOOL_DIRECTORY",

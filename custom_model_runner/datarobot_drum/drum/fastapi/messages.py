@@ -94,10 +94,11 @@ async def _feed(reader: BodyReader, receive: Receive) -> None:
             continue
         if pending or len(chunk) < WRITE_SIZE:  # else it goes on as it came: a copy would wait for the disk, too
             pending += chunk
-            chunk = bytes(pending) if len(pending) >= WRITE_SIZE or not more else b""
-        if chunk or not more:
+            if more and len(pending) < WRITE_SIZE:
+                continue
+            chunk = bytes(pending)
             pending.clear()
-            await _on_disk_thread(partial(reader.feed, chunk))
+        await _on_disk_thread(partial(reader.feed, chunk))
 
 
 async def _next_message(reader: BodyReader, receive: Receive) -> Message:

@@ -1,7 +1,10 @@
 """Plain ASGI middleware: streams pass untouched."""
 
+import asyncio
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from datarobot_drum.drum.exceptions import DeadlineExceeded
 from datarobot_drum.drum.fastapi.messages import send_response
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.ledger import Exchange, Ledger
@@ -45,9 +48,11 @@ class RequestContextMiddleware:
 
         try:
             await self._app(scope, receive, send_with_headers)
-        except Exception as error:  # the outermost edge of a request
+        except (Exception, asyncio.CancelledError) as error:  # the outermost edge of a request
             if exchange.status:
                 raise  # too late for an answer: the server aborts the connection
+            if isinstance(error, asyncio.CancelledError):  # uvicorn's graceful timeout is over
+                error = DeadlineExceeded("The server stops and waits no longer (DRUM_GUNICORN_GRACEFUL_TIMEOUT).")
             await send_response(error_response(error), receive, send_with_headers)
 
 

@@ -1,7 +1,8 @@
 """Between WSGI and the core's request and response."""
 
-from typing import Any
-from wsgiref.types import WSGIEnvironment
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from flask import Response
 from werkzeug.wsgi import get_input_stream
@@ -10,6 +11,9 @@ from datarobot_drum.drum.exceptions import BadRequest
 from datarobot_drum.drum.serving.bodies import Body, BodyLimits, BodyReader
 from datarobot_drum.drum.serving.messages import Headers, ModelRequest, ModelResponse, parse_query
 from datarobot_drum.drum.serving.uploads import CHUNK_SIZE
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 
 def request_headers(environ: WSGIEnvironment) -> Headers:
@@ -39,7 +43,7 @@ def read_body(environ: WSGIEnvironment, headers: Headers, limits: BodyLimits, fo
     reader = BodyReader(headers, limits, form_fields)
     try:
         stream = get_input_stream(environ, safe_fallback=True)
-        while chunk := _read(stream):
+        while chunk := _read(stream, reader):
             reader.feed(chunk)
             if reader.time_left is not None and reader.time_left <= 0:
                 raise reader.too_slow()
@@ -49,10 +53,12 @@ def read_body(environ: WSGIEnvironment, headers: Headers, limits: BodyLimits, fo
         raise
 
 
-def _read(stream: Any) -> bytes:
+def _read(stream: Any, reader: BodyReader) -> bytes:
     try:
         chunk: bytes = stream.read(CHUNK_SIZE)
     except Exception as error:  # each WSGI server has errors of its own for malformed chunks and lost clients
+        if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+            raise reader.too_slow() from error
         raise BadRequest("The request body ended early, or its chunks are malformed.") from error
     return chunk
 

@@ -1,13 +1,17 @@
 """Plain WSGI middleware."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
-from typing import Any
-from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+from typing import TYPE_CHECKING, Any
 
 from werkzeug.wsgi import ClosingIterator
 
 from datarobot_drum.drum.serving.ledger import Exchange, Ledger
 from datarobot_drum.drum.serving.stdout_flusher import StdoutFlusher
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
 class RequestContextMiddleware:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datarobot_drum.drum.exceptions import DeadlineExceeded
 from datarobot_drum.drum.gunicorn.logger import BriefLogger, DrumLogger
 from datarobot_drum.drum.gunicorn.signals import listen_in_master, listen_in_worker
 from datarobot_drum.drum.settings import settings_from_environment
@@ -69,6 +70,15 @@ def post_worker_init(worker: Any) -> None:
 def worker_int(worker: Any) -> None:
     """SIGINT or SIGQUIT: fail readiness at once."""
     _drain(worker)
+
+
+def worker_abort(worker: Any) -> None:
+    """SIGABRT: the master takes a silent worker for hung, and soon kills it. Whoever waits for it is told why.
+
+    Raises:
+        DeadlineExceeded: inside whatever the worker was busy with; the worker ends after that.
+    """
+    raise DeadlineExceeded(f"The worker was busy for more than {timeout} s (DRUM_GUNICORN_TIMEOUT).")
 
 
 def worker_exit(server: Any, worker: Any) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from datarobot_drum.drum.exceptions import DrumHTTPError, ModelLoadError, PredictionError
+from datarobot_drum.drum.exceptions import DeadlineExceeded, DrumHTTPError, ModelLoadError, PredictionError
 from datarobot_drum.drum.iteration import drain_async
 
 
@@ -15,11 +15,12 @@ def prediction_errors(*passed: type[BaseException]) -> Iterator[None]:
     """Whatever model code raises while it predicts becomes a ``PredictionError``.
 
     That includes what is no ``Exception``: ``SystemExit``, the panic of a library written in Rust, a cancelled task.
-    The answer that model code chose itself (``DrumHTTPError``) passes, as do ``KeyboardInterrupt`` and ``passed``.
+    The answer that model code chose itself (``DrumHTTPError``) passes, as do ``KeyboardInterrupt``, a server whose
+    patience is at its end (``DeadlineExceeded``), and ``passed``.
     """
     try:
         yield
-    except (DrumHTTPError, PredictionError, KeyboardInterrupt):
+    except (DrumHTTPError, PredictionError, DeadlineExceeded, KeyboardInterrupt):
         raise
     except passed:
         raise

@@ -25,19 +25,21 @@ class ModelState:
         self.cause = ""
         self.settled: Future[None] = Future()
         """Done once the model is ready or has failed; await it through ``asyncio.wrap_future``."""
+        # A waiter that is cancelled must not cancel it for all.
+        self.settled.set_running_or_notify_cancel()
 
     def set_ready(self) -> None:
         self._settle(Phase.READY)
 
     def set_failed(self, cause: str) -> None:
         """``cause`` is what clients of an error server read, so credentials are masked in it."""
-        self.cause = mask_secrets(cause)
-        self._settle(Phase.FAILED)
+        self._settle(Phase.FAILED, mask_secrets(cause))
 
-    def _settle(self, phase: Phase) -> None:
+    def _settle(self, phase: Phase, cause: str = "") -> None:
         with self._lock:
             if self.phase is not Phase.LOADING:
                 return
+            self.cause = cause
             self.phase = phase
         self.settled.set_result(None)
 

@@ -95,7 +95,7 @@ def child_pids(pid: int) -> list[int]:
         OSError: this kernel does not tell.
     """
     threads = (PROC / str(pid) / "task").iterdir()
-    return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+    return sorted(int(child) for thread in threads for child in (thread / "children").read_text().split())
 
 
 def container_memory(cgroup: Path = CGROUP, membership: Path = MEMBERSHIP) -> dict[str, float | None]:
@@ -126,7 +126,7 @@ def _folders(cgroup: Path, membership: Path) -> Iterator[tuple[Path, tuple[str, 
 
 def _paths(membership: Path) -> dict[str, str]:
     """The group's path by controller; the one of version 2 has none in its name."""
-    paths = {}
+    paths: dict[str, str] = {}
     with suppress(OSError):
         for line in membership.read_text(encoding="utf-8").splitlines():
             _, controllers, path = line.split(":", 2)

@@ -139,5 +139,5 @@ def _attempt(desc: str, fn: Callable[[], object]) -> None:
     """One failing step must not keep the others from running."""
     try:
         fn()
-    except Exception:  # whatever a cleanup raises, the next one still has to run
+    except (Exception, SystemExit):  # whatever a cleanup raises, the next one still has to run
         logger.exception("Failed at the end of the worker: %s.", desc)

@@ -46,7 +46,7 @@ class Watchdog:
         self._line.setblocking(False)
         command = [sys.executable, "-m", "datarobot_drum.drum.watchdog.process", orders.to_json()]
         with theirs, _held_back(signal.SIGINT, signal.SIGTERM):
-            self._process = subprocess.Popen(command, stdin=theirs)
+            self._process = subprocess.Popen(command, stdin=theirs.fileno())
         return self
 
     def stand_down(self) -> None:
@@ -105,11 +105,11 @@ def health_url(host: str, port: int, prefix: str) -> str:
 @contextmanager
 def _held_back(*signals: signal.Signals) -> Iterator[None]:
     """A process that is started meanwhile never gets them: what stops a server's whole group is for the server."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 def _exit_on(number: signal.Signals) -> None:

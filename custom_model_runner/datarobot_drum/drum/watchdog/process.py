@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 STAND_DOWN, FIRED = b"s", b"f"
 """What is said on the line: by the server, by the watchdog."""
 
+LOADING_PAUSE = 5.0
+"""Longest pause until the first 200: a model may hang as soon as it has loaded."""
+
 logger = logging.getLogger("drum.watchdog")
 
 
@@ -84,7 +87,7 @@ class Watch:
                 logger.warning("Attempt %d of %d failed: %s.", failures, self._orders.attempts, reason)
             if failures == self._orders.attempts:
                 return reason
-            time.sleep(self._orders.timeout)
+            time.sleep(self._orders.timeout if self._was_ready else min(self._orders.timeout, LOADING_PAUSE))
         return ""
 
     def _attempt(self, client: "httpx.Client") -> str:
@@ -103,7 +106,9 @@ class Watch:
             return f"no answer from {url} within {self._orders.timeout:g} s"
         except httpx.TransportError as error:
             return f"no answer from {url}: {error}"
-        self._was_ready = self._was_ready or status == 200
+        if status == 200 and not self._was_ready:
+            self._was_ready = True
+            logger.info("Watching %s.", url)
         return f"{url} answered {status}" if status >= 500 else ""
 
     def _fire(self, tree: ProcessTree, reason: str) -> None:
@@ -123,6 +128,7 @@ def main() -> None:
     """Watch as the command line orders."""
     orders = Orders(**json.loads(sys.argv[1]))
     configure_logging(orders.logging_level)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     Watch(orders, socket.socket(fileno=os.dup(sys.stdin.fileno()))).run()
 
 

@@ -15,6 +15,7 @@ from datarobot_drum.drum.listening import bind
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings import Settings
 from datarobot_drum.drum.watchdog.owner import Watchdog
+from datarobot_drum.drum.werkzeug.patience import patient_input
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,12 @@ class _RequestHandler(WSGIRequestHandler):
     """Writes no lines of its own (the access log is the middleware's) and answers ``Expect`` once."""
 
     MessageClass = _HeaderFields
+
+    def setup(self) -> None:
+        super().setup()
+        if self.timeout:
+            self.rfile.close()
+            self.rfile = patient_input(self.connection, self.timeout)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Nothing: every request is logged once already."""

@@ -6,7 +6,7 @@ control does, this puts the command into a process group of its own and hands it
 in its own way, and ``make`` sees its exit code. A signal sent to this process is passed on. Without a terminal,
 or in the background, Ctrl-C cannot happen: the command simply takes this process over.
 
-    python tools/foreground.py COMMAND [ARGUMENT ...]
+    python .ci/foreground.py COMMAND [ARGUMENT ...]
 """
 
 import os

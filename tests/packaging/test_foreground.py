@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-FOREGROUND = Path(__file__).parents[2] / "tools" / "foreground.py"
+FOREGROUND = Path(__file__).parents[2] / ".ci" / "foreground.py"
 
 SERVER = """
 import os, signal, sys, time

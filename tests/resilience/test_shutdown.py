@@ -1,0 +1,140 @@
+"""How servers leave: not one accepted request is lost, balancers are told first, and nothing goes on for ever."""
+
+import asyncio
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.processes import STOP_TIMEOUT, RunningServer
+from tests.resilience.conftest import StartServer
+from tests.resilience.connections import Answer, Connection, ask_once, get, post, rows
+from tests.resilience.load import ConstantLoad
+from tests.resilience.models import ObedientModel
+
+pytestmark = pytest.mark.process
+
+RESTARTS = int(os.environ.get("DRUM_TEST_RESTARTS", "2"))
+
+
+@pytest.mark.parametrize(
+    ("server_type", "parameters", "keep_alive"),
+    [
+        ("fastapi", {"LAME_DUCK_SECONDS": 0.5}, True),
+        ("fastapi", {"LAME_DUCK_SECONDS": 0.5, "WORKERS": 2}, True),
+        ("fastapi", {"LAME_DUCK_SECONDS": 0}, False),
+        ("fastapi", {"LAME_DUCK_SECONDS": 0, "WORKERS": 2}, False),
+        ("flask", {"LAME_DUCK_SECONDS": 0}, True),
+    ],
+    ids=["fastapi", "fastapi-2-workers", "fastapi-no-lame-duck", "fastapi-2-workers-no-lame-duck", "flask"],
+)
+def test_no_request_is_lost_over_restarts_under_load(
+    start: StartServer, server_type: str, parameters: dict[str, float], keep_alive: bool
+) -> None:
+    server = start(server_type, **parameters)
+    with ConstantLoad(server.port, keep_alive=keep_alive, columns={"seconds": 0.01}) as load:
+        for _ in range(RESTARTS):
+            load.wait_for(100)
+            server.send_signal(signal.SIGTERM)
+            assert server.wait() == 0, server.log()
+            server.start()
+        load.wait_for(100)
+    assert load.failures == []
+    assert all(outcome.answer and outcome.answer.prediction == outcome.x for outcome in load.outcomes)
+
+
+def ask(server: RunningServer, request: bytes) -> Answer:
+    return asyncio.run(ask_once(server.port, request))
+
+
+@pytest.mark.parametrize("server_type", ["fastapi", "flask"])
+def test_a_server_that_leaves_says_so_at_once_and_still_serves(start: StartServer, server_type: str) -> None:
+    server = start(server_type, LAME_DUCK_SECONDS=3)
+    assert ask(server, post(rows(1))).prediction == 1
+    server.send_signal(signal.SIGTERM)
+    server.wait_until(lambda: server.status("/readyz") == 503, "failing readiness")
+    answers = [ask(server, request) for request in (post(rows(2)), get("/livez"), get("/readyz"), post(rows(3)))]
+    assert [answer.status for answer in answers] == [200, 200, 503, 200]
+    assert answers[2].json() == {"status": "not ready", "reason": "worker not running"}
+    assert {answer.headers.get("connection") for answer in answers} == {"close"}
+    assert server.wait() == 0
+    assert "served 3, refused 0, abandoned 0" in server.log()
+
+
+def test_a_kept_connection_is_told_to_connect_elsewhere(start: StartServer) -> None:
+    server = start(LAME_DUCK_SECONDS=3)
+    asyncio.run(_ask_before_and_after_the_signal(server))
+    assert server.wait() == 0
+
+
+async def _ask_before_and_after_the_signal(server: RunningServer) -> None:
+    connection = await Connection.open(server.port)
+    assert "connection" not in (await connection.ask(post(rows(1)))).headers
+    server.send_signal(signal.SIGTERM)
+    await asyncio.to_thread(server.wait_until, lambda: server.status("/readyz") == 503, "failing readiness")
+    assert (await connection.ask(post(rows(2)))).headers["connection"] == "close"
+    with pytest.raises((OSError, EOFError)):
+        await connection.ask(post(rows(3)))
+    connection.close()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_fastapi_says_so_to_whoever_takes_longer_than_the_graceful_timeout(
+    start: StartServer, model: ObedientModel, workers: int
+) -> None:
+    server = start(WORKERS=workers, GUNICORN_GRACEFUL_TIMEOUT=1)
+    model.hold()
+    with ThreadPoolExecutor(1) as thread:
+        held = thread.submit(ask, server, post(rows(1)))
+        server.wait_until(lambda: model.ran == [1], "prediction in the model")
+        server.send_signal(signal.SIGTERM)
+        # `wait` also makes sure that no process is left.
+        assert server.wait() == 1, server.log()
+        answer = held.result()
+    assert answer.status == 504
+    assert "DRUM_GUNICORN_GRACEFUL_TIMEOUT" in answer.json()["message"]
+    assert "served 0, refused 0, abandoned 1" in server.log()
+    assert "Traceback" not in server.log()
+
+
+@pytest.mark.parametrize(("server_type", "exit_code"), [("flask", 1), ("gunicorn", 0)], ids=["flask", "gunicorn"])
+def test_a_prediction_longer_than_the_graceful_timeout_is_cut_off(
+    start: StartServer, model: ObedientModel, server_type: str, exit_code: int
+) -> None:
+    server = start(server_type, GUNICORN_GRACEFUL_TIMEOUT=1)
+    model.hold()
+    with ThreadPoolExecutor(1) as thread:
+        held = thread.submit(ask, server, post(rows(1)))
+        server.wait_until(lambda: model.ran == [1], "prediction in the model")
+        server.send_signal(signal.SIGTERM)
+        assert server.wait() == exit_code, server.log()
+        assert isinstance(held.exception(STOP_TIMEOUT), (OSError, EOFError))
+
+
+@pytest.mark.parametrize(
+    ("server_type", "workers"),
+    [("fastapi", 1), ("fastapi", 2), ("flask", 1)],
+    ids=["fastapi", "fastapi-2-workers", "flask"],
+)
+def test_a_second_signal_ends_the_lame_duck_time(start: StartServer, server_type: str, workers: int) -> None:
+    server = start(server_type, WORKERS=workers, LAME_DUCK_SECONDS=600)
+    server.send_signal(signal.SIGTERM)
+    server.wait_until(lambda: server.status("/readyz") == 503, "failing readiness")
+    server.send_signal(signal.SIGTERM)
+    assert server.wait() in (0, 1)
+
+
+def test_clients_that_wait_for_a_thread_are_served_before_the_end(start: StartServer, model: ObedientModel) -> None:
+    server = start(FASTAPI_EXECUTOR_WORKERS=1)
+    model.hold()
+    with ThreadPoolExecutor(5) as threads:
+        waiting = [threads.submit(ask, server, post(rows(x))) for x in range(5)]
+        server.wait_until(lambda: server.client.get("/stats/").json()["executor_waiting"] == 4, "waiting line")
+        server.client.close()
+        server.send_signal(signal.SIGTERM)
+        server.wait_until(lambda: "Waiting up to 299 s for 5 requests" in server.log(), "drain")
+        model.release()
+        assert sorted(answer.result().prediction for answer in waiting) == list(range(5))
+    assert server.wait() == 0
+    assert "refused 0, abandoned 0" in server.log()

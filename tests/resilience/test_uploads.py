@@ -1,0 +1,167 @@
+"""Bodies that are large, many, slow, or more than the disk takes: memory stays bounded, and nobody else waits."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes import RunningServer
+from tests.resilience.conftest import StartServer
+from tests.resilience.connections import CSV, Answer, Connection, ask_once, head_of_post, post, rows
+from tests.resilience.footprint import MIB, footprint_of
+from tests.resilience.models import ObedientModel
+from tests.resilience.statistics import wait_for, wait_idle
+from tests.resilience.uploads import Growth, Sent, upload
+
+pytestmark = pytest.mark.process
+
+# The benchmark of uploads sends 8 x 200 MB and 200 x 9 MB.
+LARGE = 16 * MIB
+MEDIUM = 9 * MIB
+
+
+async def _grow(server: RunningServer, model: ObedientModel, sizes: list[int], sent: Sent) -> tuple[int, list[Answer]]:
+    """Send bodies of these sizes at once while the only thread is held; growth until all wait, and the answers."""
+    model.hold()
+    held = asyncio.ensure_future(ask_once(server.port, post(rows(0))))
+    await asyncio.to_thread(wait_for, server, running=1)
+    async with Growth(server.process.pid) as growth:
+        uploads = [asyncio.ensure_future(upload(server.port, x, size, sent)) for x, size in enumerate(sizes)]
+        await asyncio.to_thread(wait_for, server, running=1, waiting=len(sizes))
+    model.release()
+    answers = await asyncio.gather(*uploads)
+    await held
+    return growth.most, answers
+
+
+@pytest.mark.parametrize("sent", [Sent.CHUNKED, Sent.FORM], ids=lambda sent: sent.value)
+def test_eight_large_bodies_wait_on_disk_and_are_read_from_there(
+    start: StartServer, model: ObedientModel, spool: Path, sent: Sent
+) -> None:
+    server = start(FASTAPI_EXECUTOR_WORKERS=1)
+    growth, answers = asyncio.run(_grow(server, model, [LARGE] * 8, sent))
+    assert [answer.prediction for answer in answers] == list(range(8))
+    assert growth < 64 * MIB
+    wait_idle(server)
+    assert not footprint_of(server.process.pid, spool).temporary
+
+
+def test_many_bodies_that_would_fit_into_memory_alone_share_a_budget(
+    start: StartServer, model: ObedientModel, spool: Path
+) -> None:
+    server = start(FASTAPI_EXECUTOR_WORKERS=1, FASTAPI_MEMORY_BUDGET="16MB")
+    growth, answers = asyncio.run(_grow(server, model, [MEDIUM] * 20, Sent.WHOLE))
+    assert [answer.prediction for answer in answers] == list(range(20))
+    # The budget, and what each connection has under way between its socket and the disk; all bodies are 180 MiB.
+    assert growth < 16 * MIB + 20 * 2 * MIB
+    wait_idle(server)
+    assert not footprint_of(server.process.pid, spool).temporary
+
+
+# No room
+
+
+def _limited_files() -> list[str]:
+    """``drum server`` that may not make any file larger than 1 MiB (``ulimit`` counts blocks of 512 bytes)."""
+    drum = f"exec '{sys.executable}' -m datarobot_drum server --address 127.0.0.1:{{port}} \"$@\""
+    return ["sh", "-c", f"ulimit -f 2048; {drum}", "sh"]
+
+
+@pytest.fixture
+def tiny_disk(spool: Path) -> Iterator[None]:
+    """A file system of 1 MiB under the spool folder."""
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", os.fspath(spool)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("this machine lets nobody mount a file system")
+    yield
+    subprocess.run(["umount", "--lazy", os.fspath(spool)], check=True)
+
+
+def _is_refused_for_lack_of_room(server: RunningServer, spool: Path) -> None:
+    for sent in Sent:
+        answer = asyncio.run(upload(server.port, 1, 3 * MIB, sent))
+        assert answer.status == 507, answer
+        assert "No room left" in answer.json()["message"]
+    server.wait_until(lambda: not footprint_of(server.process.pid, spool).temporary, "removal of temporary files")
+    assert asyncio.run(ask_once(server.port, post(rows(7)))).prediction == 7
+
+
+@pytest.mark.parametrize("server_type", ["fastapi", "flask"])
+def test_a_body_too_large_for_the_files_of_the_server_is_refused(
+    start: StartServer, spool: Path, server_type: str
+) -> None:
+    server = start(server_type, command=_limited_files(), FASTAPI_MEMORY_BUDGET="64KB")
+    _is_refused_for_lack_of_room(server, spool)
+
+
+@pytest.mark.usefixtures("tiny_disk")
+@pytest.mark.parametrize("server_type", ["fastapi", "flask"])
+def test_a_body_too_large_for_the_disk_is_refused(start: StartServer, spool: Path, server_type: str) -> None:
+    server = start(server_type, FASTAPI_MEMORY_BUDGET="64KB")
+    _is_refused_for_lack_of_room(server, spool)
+
+
+# Slow clients
+
+
+@pytest.mark.parametrize("server_type", ["fastapi", "flask"])
+def test_a_body_that_stalls_or_drips_is_told_so(start: StartServer, spool: Path, server_type: str) -> None:
+    server = start(server_type, FASTAPI_UPLOAD_TIMEOUT=1, FASTAPI_MEMORY_BUDGET="1KB")
+    for answer in asyncio.run(_ask_slowly(server.port)):
+        assert answer.status == 408, answer
+        assert "DRUM_FASTAPI_UPLOAD_TIMEOUT" in answer.json()["message"]
+        assert answer.headers["connection"] == "close"
+    assert asyncio.run(ask_once(server.port, post(rows(7)))).prediction == 7
+    server.wait_until(lambda: not footprint_of(server.process.pid, spool).temporary, "removal of temporary files")
+
+
+async def _ask_slowly(port: int) -> list[Answer]:
+    """Answers to clients that send nothing of their body, a little, more than memory takes, and a byte now and then."""
+    head = head_of_post(CSV, "Content-Length: 100000000")
+    chunked = head_of_post(CSV, "Transfer-Encoding: chunked") + b"%x\r\n" % LARGE
+    stalled = [head, head + b"x\n", chunked, chunked + b"x\n1\n" * 300]
+    return list(await asyncio.gather(*(ask_once(port, begun) for begun in stalled), _drip(port, head), _drip(port, chunked)))
+
+
+async def _drip(port: int, begun: bytes) -> Answer:
+    connection = await Connection.open(port)
+    await connection.send(begun)
+    answer = asyncio.ensure_future(connection.receive())
+    while not answer.done():
+        await connection.send(b"1")
+        await asyncio.wait([answer], timeout=0.1)
+    connection.close()
+    return answer.result()
+
+
+@pytest.mark.parametrize("server_type", ["fastapi", "flask"])
+def test_slow_clients_stop_nobody_else(start: StartServer, model: ObedientModel, server_type: str) -> None:
+    server = start(server_type)
+    assert asyncio.run(_serve_beside_slow_clients(server.port, slow=200, fast=20)) == list(range(20))
+    assert model.ran == list(range(20))
+
+
+async def _serve_beside_slow_clients(port: int, slow: int, fast: int) -> list[int]:
+    """Predictions for ``fast`` clients while ``slow`` ones send a byte a second."""
+    connections = [await Connection.open(port) for _ in range(slow)]
+    sending = [asyncio.ensure_future(_send_slowly(connection, n)) for n, connection in enumerate(connections)]
+    answers = [await ask_once(port, post(rows(x))) for x in range(fast)]
+    assert not any(sender.done() for sender in sending)
+    for sender, connection in zip(sending, connections, strict=True):
+        sender.cancel()
+        connection.abort()
+    return [answer.prediction for answer in answers]
+
+
+async def _send_slowly(connection: Connection, number: int) -> None:
+    """Half of them are slow from their first byte on, half with the body."""
+    request = post(rows(number) + "\n" * 1000)
+    begun = 1 if number % 2 else request.index(b"\r\n\r\n") + 5
+    await connection.send(request[:begun])
+    for byte in request[begun:]:
+        await asyncio.sleep(1)
+        await connection.send(bytes([byte]))

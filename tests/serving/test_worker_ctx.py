@@ -1,0 +1,211 @@
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from datarobot_drum.drum.serving import worker_ctx as module
+from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
+
+
+class Owned:
+    """Something a worker gives back at its end: closed, killed or called."""
+
+    def __init__(self, log: list[str], name: str) -> None:
+        self._log = log
+        self._name = name
+
+    def close(self) -> None:
+        self._log.append(f"close {self._name}")
+
+    def kill(self) -> None:
+        self._log.append(f"kill {self._name}")
+
+    def __call__(self) -> None:
+        self._log.append(self._name)
+
+
+@pytest.fixture
+def ctx() -> WorkerCtx:
+    ctx = WorkerCtx()
+    ctx.start()
+    return ctx
+
+
+# Running or not
+
+
+def test_a_worker_runs_from_start_to_stop() -> None:
+    ctx = WorkerCtx()
+    states = [ctx.is_running]
+    for step in (ctx.start, ctx.start, ctx.stop):
+        step()
+        states.append(ctx.is_running)
+    assert states == [False, True, True, False]
+
+
+def test_a_draining_worker_is_not_ready_any_more(ctx: WorkerCtx) -> None:
+    states = [(ctx.is_running, ctx.is_draining)]
+    ctx.drain()
+    states.append((ctx.is_running, ctx.is_draining))
+    assert states == [(True, False), (False, True)]
+
+
+def test_a_worker_can_drain_before_it_starts() -> None:
+    ctx = WorkerCtx()
+    ctx.drain()
+    ctx.start()
+    assert not ctx.is_running
+
+
+@pytest.mark.parametrize("end", [WorkerCtx.stop, WorkerCtx.cleanup], ids=["stop", "cleanup"])
+def test_a_worker_that_has_stopped_never_starts_again(ctx: WorkerCtx, end: Callable[[WorkerCtx], None]) -> None:
+    end(ctx)
+    ctx.start()
+    assert not ctx.is_running
+
+
+def test_whoever_waits_for_the_drain_is_told_once(ctx: WorkerCtx) -> None:
+    log: list[str] = []
+    ctx.defer_drain(Owned(log, "first"))
+    ctx.defer_drain(Owned(log, "second"))
+    ctx.drain()
+    ctx.drain()
+    assert log == ["first", "second"]
+
+
+# Order
+
+
+def test_stops_run_last_first_and_before_greenlets_and_threads_end(ctx: WorkerCtx) -> None:
+    log: list[str] = []
+    stopped = threading.Event()
+
+    def run() -> None:
+        stopped.wait()
+        log.append("thread ends")
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    ctx.add_thread(thread)
+    ctx.add_greenlet(Owned(log, "greenlet"))
+    ctx.defer_stop(stopped.set)
+    ctx.defer_stop(Owned(log, "later stop"))
+    ctx.stop()
+    assert not thread.is_alive()
+    assert log[0] == "later stop" and sorted(log[1:]) == ["kill greenlet", "thread ends"]
+
+
+def test_cleanups_run_by_order_and_the_later_of_equals_first(ctx: WorkerCtx) -> None:
+    log: list[str] = []
+    for order, name in [(0, "a"), (50, "b"), (100, "c"), (50, "d"), (-1, "e")]:
+        ctx.defer_cleanup(Owned(log, name), order)
+    ctx.add_closeable(Owned(log, "f"), order=60)
+    ctx.cleanup()
+    assert log == ["c", "close f", "d", "b", "a", "e"]
+
+
+def test_cleanup_stops_first(ctx: WorkerCtx) -> None:
+    log: list[str] = []
+    ctx.defer_cleanup(Owned(log, "cleanup"))
+    ctx.defer_stop(Owned(log, "stop"))
+    ctx.cleanup()
+    assert log == ["stop", "cleanup"]
+
+
+def test_everything_is_given_back_once(ctx: WorkerCtx) -> None:
+    log: list[str] = []
+    ctx.defer_stop(Owned(log, "stop"))
+    ctx.add_closeable(Owned(log, "file"))
+    for end in (ctx.stop, ctx.stop, ctx.cleanup, ctx.cleanup, ctx.stop):
+        end()
+    assert log == ["stop", "close file"]
+
+
+def test_stopping_cleans_nothing_up(ctx: WorkerCtx) -> None:
+    log: list[str] = []
+    ctx.add_closeable(Owned(log, "file"))
+    ctx.stop()
+    assert log == []
+
+
+def test_a_cleanup_may_defer_another(ctx: WorkerCtx) -> None:
+    log: list[str] = []
+    ctx.defer_cleanup(lambda: ctx.defer_cleanup(Owned(log, "late")), order=5)
+    ctx.defer_cleanup(Owned(log, "planned"))
+    ctx.cleanup()
+    assert sorted(log) == ["late", "planned"]
+
+
+# Failures
+
+
+def fail() -> None:
+    raise OSError("no such device")
+
+
+def leave() -> None:
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize("failure", [fail, leave], ids=["error", "exit"])
+def test_a_failing_step_does_not_keep_the_others_from_running(
+    ctx: WorkerCtx, caplog: pytest.LogCaptureFixture, failure: Callable[[], None]
+) -> None:
+    log: list[str] = []
+    for name in ("first", "last"):
+        ctx.defer_drain(Owned(log, f"drain {name}"))
+        ctx.defer_stop(Owned(log, f"stop {name}"))
+        ctx.defer_cleanup(Owned(log, f"clean {name}"))
+        if name == "first":
+            ctx.defer_drain(failure, "tell the neighbours")
+            ctx.defer_stop(failure, "stop the press")
+            ctx.defer_cleanup(failure, desc="sweep the floor")
+    ctx.drain()
+    ctx.cleanup()
+    assert log == ["drain first", "drain last", "stop last", "stop first", "clean last", "clean first"]
+    for description in ("tell the neighbours", "stop the press", "sweep the floor"):
+        assert description in caplog.text
+
+
+def test_what_fails_without_a_description_is_named_by_its_function(
+    ctx: WorkerCtx, caplog: pytest.LogCaptureFixture
+) -> None:
+    ctx.defer_cleanup(fail)
+    ctx.cleanup()
+    assert "the end of the worker: fail." in caplog.text
+
+
+def test_a_thread_that_does_not_stop_is_named_and_left(
+    ctx: WorkerCtx, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "THREAD_JOIN_SECONDS", 0.0)
+    free = threading.Event()
+    thread = threading.Thread(target=free.wait, name="stubborn")
+    thread.start()
+    ctx.add_thread(thread)
+    ctx.stop()
+    assert "stubborn" in caplog.text
+    free.set()
+    thread.join()
+
+
+def test_threads_that_never_started_or_stop_themselves_are_no_trouble(ctx: WorkerCtx) -> None:
+    ctx.add_thread(threading.Thread())
+    thread = threading.Thread(target=ctx.stop)
+    ctx.add_thread(thread)
+    thread.start()
+    thread.join()
+    assert not ctx.is_running
+
+
+# Metrics
+
+
+def test_a_worker_without_an_executor_has_no_backpressure_metrics(ctx: WorkerCtx) -> None:
+    assert ctx.get_backpressure_metrics() == {}
+
+
+def test_backpressure_metrics_are_asked_for_each_time(ctx: WorkerCtx) -> None:
+    numbers = iter([1, 2])
+    ctx.set_backpressure_metrics(lambda: {"executor_pending": next(numbers)})
+    assert [ctx.get_backpressure_metrics() for _ in range(2)] == [{"executor_pending": 1}, {"executor_pending": 2}]
