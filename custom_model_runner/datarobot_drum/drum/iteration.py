@@ -1,8 +1,15 @@
-"""Asynchronous iterators of model code, drawn from the prediction threads."""
+"""Iterators of model code: asynchronous ones drawn from the prediction threads, and all of them closed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+
+
+def close_iterator(items: object) -> None:
+    """Run the ``finally`` blocks of a generator; other iterators may have nothing to close."""
+    close = getattr(items, "close", None)
+    if close is not None:
+        close()
 
 
 def drain_async(chunks: AsyncIterator[Any]) -> Iterator[Any]:
@@ -16,6 +23,7 @@ def drain_async(chunks: AsyncIterator[Any]) -> Iterator[Any]:
         close = getattr(chunks, "aclose", None)
         if close is not None:
             loop.run_until_complete(close())
+        loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
 
 

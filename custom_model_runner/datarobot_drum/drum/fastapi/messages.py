@@ -126,18 +126,19 @@ async def _on_disk_thread(work: Callable[[], T]) -> T:
 
 async def send_response(response: ModelResponse, receive: Receive, send: Send) -> None:
     """Send an answer, whole or chunk by chunk as it is made; a client that leaves ends the making."""
-    await send(_start_of(response))
     content = response.content
     if isinstance(content, bytes):
+        await send(_start_of(response))
         await send({"type": "http.response.body", "body": content})
     elif isinstance(content, ChunkStream):
-        await _send_stream(content, receive, send)
+        await _send_stream(_start_of(response), content, receive, send)
 
 
-async def _send_stream(stream: ChunkStream, receive: Receive, send: Send) -> None:
+async def _send_stream(start: Message, stream: ChunkStream, receive: Receive, send: Send) -> None:
     listener = asyncio.ensure_future(disconnect(receive))
     listener.add_done_callback(lambda _: stream.abandon())
     try:
+        await send(start)
         async for chunk in stream:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         if not listener.done():

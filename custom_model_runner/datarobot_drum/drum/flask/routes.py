@@ -7,6 +7,7 @@ from dataclasses import replace
 from flask import Flask, Response, request
 
 from datarobot_drum.drum.flask.messages import read_body, request_headers, to_flask, to_request
+from datarobot_drum.drum.iteration import close_iterator
 from datarobot_drum.drum.serving.bodies import Body
 from datarobot_drum.drum.serving.calls import Handle, ModelCall
 from datarobot_drum.drum.serving.core import ServingCore
@@ -81,6 +82,4 @@ class _HeldContent(Iterator[bytes]):
 
     def close(self) -> None:
         with self._held:
-            close = getattr(self._content, "close", None)
-            if close is not None:
-                close()
+            close_iterator(self._content)

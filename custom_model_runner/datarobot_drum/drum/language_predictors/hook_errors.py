@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, DrumHTTPError, ModelLoadError, PredictionError
-from datarobot_drum.drum.iteration import drain_async
+from datarobot_drum.drum.iteration import close_iterator, drain_async
 
 
 @contextmanager
@@ -50,9 +50,7 @@ class GuardedIterator(Iterator[Any]):
         return item
 
     def close(self) -> None:
-        close = getattr(self._items, "close", None)
-        if close is not None:
-            close()
+        close_iterator(self._items)
 
 
 @contextmanager

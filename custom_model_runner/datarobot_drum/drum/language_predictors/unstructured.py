@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 DEFAULT_CHARSET = "utf-8"
 TEXT = "text/plain"
 BINARY = "application/octet-stream"
+
+_HEADER_TEXT = re.compile(r"[\x21-\x7e][\x20-\x7e]*")
 
 
 @dataclass(frozen=True)
@@ -86,57 +89,72 @@ def _to_output(answer: Any) -> UnstructuredOutput:
             "The second value that score_unstructured returns must be a dict of mimetype and charset."
         )
     charset = str(details.get("charset") or DEFAULT_CHARSET)
-    _require_charset(charset)
-    mimetype = details.get("mimetype")
+    encoder = _Encoder(charset)
     content = guarded(content)
     if isinstance(content, GuardedIterator):
-        content = _Chunks(content, charset)
+        content = _Chunks(content, encoder)
         kind = TEXT if content.is_text else BINARY
-        return UnstructuredOutput(content, str(mimetype or kind), charset)
-    kind = TEXT if isinstance(content, str) else BINARY
-    return UnstructuredOutput(_encode(content, charset), str(mimetype or kind), charset)
+    else:
+        kind = TEXT if isinstance(content, str) else BINARY
+        content = encoder(content)
+    mimetype = str(details.get("mimetype") or kind)
+    _require_header_text(mimetype, charset)
+    return UnstructuredOutput(content, mimetype, charset)
 
 
-def _require_charset(charset: str) -> None:
-    try:
-        codecs.lookup(charset)
-    except (LookupError, ValueError) as error:
-        raise PredictionError(
-            f"score_unstructured returned the charset {charset[:40]!r}, which is not known."
-        ) from error
+def _require_header_text(*words: str) -> None:
+    """What stands in a header must not be able to end it."""
+    for word in words:
+        if not _HEADER_TEXT.fullmatch(word):
+            raise PredictionError(f"score_unstructured returned {word[:40]!r}, which no header can carry.")
 
 
-def _encode(content: Any, charset: str) -> bytes:
-    if isinstance(content, str):
+class _Encoder:
+    """Output of the hook to bytes, piece by piece: a charset that begins with a mark begins once."""
+
+    def __init__(self, charset: str) -> None:
+        self._charset = charset
         try:
-            return content.encode(charset)
-        except (UnicodeError, LookupError) as error:
-            raise PredictionError(f"score_unstructured returned text that is not {charset}: {error}.") from error
-    if isinstance(content, bytes | bytearray | memoryview):
-        return bytes(content)
-    kind = "None" if content is None else f"a {type(content).__name__}"
-    raise PredictionError(f"score_unstructured returned {kind}: it must return str, bytes or an iterator of them.")
+            "".encode(charset)  # a codec that does not encode text is no charset
+            self._encode = codecs.getincrementalencoder(charset)().encode
+        except (LookupError, ValueError) as error:
+            raise PredictionError(
+                f"score_unstructured returned the charset {charset[:40]!r}, which is not known."
+            ) from error
+
+    def __call__(self, content: Any) -> bytes:
+        if isinstance(content, str):
+            try:
+                return self._encode(content)
+            except UnicodeError as error:
+                raise PredictionError(
+                    f"score_unstructured returned text that is not {self._charset}: {error}."
+                ) from error
+        if isinstance(content, bytes | bytearray | memoryview):
+            return bytes(content)
+        kind = "None" if content is None else f"a {type(content).__name__}"
+        raise PredictionError(f"score_unstructured returned {kind}: it must return str, bytes or an iterator of them.")
 
 
 class _Chunks(Iterator[bytes]):
-    """The chunks of a hook's iterator as bytes. The first one is drawn at once, while an error can still be told."""
+    """The chunks of a hook's iterator as bytes. The first one is made at once, while an error can still be told."""
 
-    def __init__(self, chunks: GuardedIterator, charset: str) -> None:
+    def __init__(self, chunks: GuardedIterator, encode: _Encoder) -> None:
         self._chunks = chunks
-        self._charset = charset
-        self._has_first = True
+        self._encode = encode
+        first = next(chunks, b"")
+        self.is_text = isinstance(first, str)
         try:
-            self._first = next(chunks)
-        except StopIteration:
-            self._first = None
-            self._has_first = False
-        self.is_text = isinstance(self._first, str)
+            self._first: bytes | None = encode(first)
+        except PredictionError:
+            self.close()
+            raise
 
     def __next__(self) -> bytes:
-        if self._has_first:
-            self._has_first = False
-            return _encode(self._first, self._charset)
-        return _encode(next(self._chunks), self._charset)
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        return self._encode(next(self._chunks))
 
     def close(self) -> None:
         """Run the ``finally`` blocks of the hook."""

@@ -17,6 +17,12 @@ class StreamedResponse(ModelResponse):
         assert isinstance(stream, ChunkStream)
         return stream.carry_on()
 
+    def abandon(self) -> None:
+        """Nobody will take the answer."""
+        stream = self.content
+        assert isinstance(stream, ChunkStream)
+        stream.abandon()
+
 
 class ModelCall:
     """A handler and its request, as work for a prediction thread.

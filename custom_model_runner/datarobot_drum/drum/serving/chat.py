@@ -1,16 +1,16 @@
 """OpenAI's chat interface: what a request must be, and completions as JSON or as server-sent events."""
 
 import logging
-import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
 
-from datarobot_drum.drum.exceptions import BadRequest, PredictionError, RequestError
+from datarobot_drum.drum.exceptions import BadRequest, PredictionError
+from datarobot_drum.drum.iteration import close_iterator
+from datarobot_drum.drum.serving.errors import openai_error
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response
-from datarobot_drum.runtime_parameters import mask_secrets
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 STREAM_HEADERS = {
@@ -22,7 +22,7 @@ KEEP_ALIVE = b": keep-alive\n\n"
 DONE = b"data: [DONE]\n\n"
 ASSOCIATION_ID = "datarobot_association_id"
 MODELS_CREATED = 1735689600
-"""When the model of ``LLM_ID`` says it was made (http-api.md section 9)."""
+"""When a model was made of which only the name is known (http-api.md section 9)."""
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def chat_response(answer: Any, *, wants_stream: bool) -> ModelResponse:
     completion[ASSOCIATION_ID] = association_id
     if wants_stream:
         return _event_stream(_Events(iter([_as_chunk(completion)]), association_id))
-    return json_response(completion)
+    return ModelResponse(_encode(completion))
 
 
 def _event_stream(events: Iterator[bytes]) -> ModelResponse:
@@ -74,7 +74,11 @@ class _Events(Iterator[bytes]):
         self._chunks = chunks
         self._association_id = association_id
         self._ended = False
-        self._first: bytes | None = self._event()
+        try:
+            self._first: bytes | None = self._event()
+        except BaseException:
+            self.close()
+            raise
 
     def __next__(self) -> bytes:
         if self._first is not None:
@@ -87,7 +91,7 @@ class _Events(Iterator[bytes]):
         except Exception as error:  # model code; the headers are out, so the stream has to tell
             logger.error("A chat stream failed after its first chunk.", exc_info=error)
             self._ended = True
-            return b"data: " + orjson.dumps({"error": openai_error(error)}) + b"\n\n"
+            return _as_event({"error": openai_error(error)})
 
     def _event(self) -> bytes:
         try:
@@ -97,13 +101,29 @@ class _Events(Iterator[bytes]):
             return DONE
         document = _as_dict(chunk, "a chunk")
         document[ASSOCIATION_ID] = self._association_id
-        return b"data: " + orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS) + b"\n\n"
+        return _as_event(document)
 
     def close(self) -> None:
         """Run the ``finally`` blocks of the model."""
-        close = getattr(self._chunks, "close", None)
-        if close is not None:
-            close()
+        close_iterator(self._chunks)
+
+
+def _as_event(document: dict[str, Any]) -> bytes:
+    return b"data: " + _encode(document) + b"\n\n"
+
+
+def _encode(document: dict[str, Any]) -> bytes:
+    """Model output as JSON; objects of the OpenAI library may stand in it anywhere.
+
+    Raises:
+        PredictionError: it holds what JSON cannot carry.
+    """
+    try:
+        return orjson.dumps(document, default=lambda value: _as_dict(value, "JSON"), option=orjson.OPT_NON_STR_KEYS)
+    except TypeError as error:
+        raise PredictionError(
+            f"The chat hook returned a value that JSON cannot carry: {error.__cause__ or error}"
+        ) from error
 
 
 def _as_dict(answer: Any, what: str) -> dict[str, Any]:
@@ -121,21 +141,22 @@ def _as_chunk(completion: dict[str, Any]) -> dict[str, Any]:
     choices = [
         {
             "index": choice.get("index", index),
-            "delta": choice.get("message") or {},
+            "delta": _as_delta(choice.get("message")),
             "finish_reason": choice.get("finish_reason"),
             "logprobs": choice.get("logprobs"),
         }
-        for index, choice in enumerate(completion.get("choices") or [])
+        for index, choice in enumerate(_as_dict(item, "a choice") for item in completion.get("choices") or [])
     ]
     return {**completion, "object": "chat.completion.chunk", "choices": choices}
 
 
-def openai_error(error: BaseException) -> dict[str, Any]:
-    """The ``error`` object that OpenAI clients read."""
-    status = error.status if isinstance(error, RequestError) else 500
-    message = error.message if isinstance(error, RequestError) else f"{type(error).__name__}: {error}"
-    kind = "invalid_request_error" if status < 500 else "server_error"
-    return {"message": mask_secrets(message), "type": kind, "param": None, "code": None}
+def _as_delta(message: Any) -> dict[str, Any]:
+    """A whole message as the only difference of a stream, where calls of tools are numbered."""
+    delta = _as_dict(message or {}, "a message")
+    if delta.get("tool_calls"):
+        calls = (_as_dict(call, "a tool call") for call in delta["tool_calls"])
+        delta["tool_calls"] = [{"index": index, **call} for index, call in enumerate(calls)]
+    return delta
 
 
 def models_response(models: Any) -> ModelResponse:
@@ -153,6 +174,6 @@ def models_response(models: Any) -> ModelResponse:
 
 
 def _as_model(item: Any) -> dict[str, Any]:
-    if isinstance(item, str):
-        return {"id": item, "object": "model", "created": MODELS_CREATED, "owned_by": "DataRobot"}
-    return {"object": "model", "created": int(time.time()), "owned_by": "DataRobot", **_as_dict(item, "a model")}
+    """A name, an object or a dict, filled up."""
+    known = {"id": item} if isinstance(item, str) else _as_dict(item, "a model")
+    return {"object": "model", "created": MODELS_CREATED, "owned_by": "DataRobot", **known}

@@ -8,9 +8,8 @@ from typing import Any
 import orjson
 
 from datarobot_drum.drum.exceptions import DrumHTTPError, RequestError
-from datarobot_drum.drum.serving.chat import openai_error
 from datarobot_drum.drum.serving.messages import ModelResponse, json_response
-from datarobot_drum.runtime_parameters import mask_secrets_in
+from datarobot_drum.runtime_parameters import mask_secrets, mask_secrets_in
 
 USER_ERROR_HEADER = "X-Drum-User-Http-Error"
 
@@ -52,9 +51,18 @@ def error_payload(error: BaseException) -> dict[str, Any]:
     return masked
 
 
+def openai_error(error: BaseException) -> dict[str, Any]:
+    """The ``error`` object that OpenAI clients read (http-api.md H56)."""
+    status = error.status if isinstance(error, RequestError) else 500
+    message = error.message if isinstance(error, RequestError) else f"{type(error).__name__}: {error}"
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    return {"message": mask_secrets(_encodable_text(message)), "type": kind, "param": None, "code": None}
+
+
 def _encodable(payload: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _encodable_text(value) if isinstance(value, str) else value for key, value in payload.items()}
+
+
+def _encodable_text(text: str) -> str:
     """Lone surrogates cannot be UTF-8, and a message may quote what a client sent."""
-    return {
-        key: value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
-        for key, value in payload.items()
-    }
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -23,10 +23,11 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, ParamSpec, TypeVar, cast
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, ServerOverloaded
 from datarobot_drum.drum.serving.histogram import Histogram
+from datarobot_drum.drum.serving.outcomes import drop, settle, tell_loop
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -158,6 +159,10 @@ class Submission(Awaitable[T]):
     def __await__(self) -> Generator[Any, None, T]:
         try:
             return (yield from self.future.__await__())
+        except asyncio.CancelledError:
+            if self.future.done() and not self.future.cancelled() and self.future.exception() is None:
+                drop(self.future.result())  # it came in the same moment
+            raise
         finally:
             self.leave()
             del self  # an exception's traceback holds this frame, and the future holds the exception
@@ -206,7 +211,7 @@ class ExecutorWithBackpressure:
         """Run ``work`` on a prediction thread, with the caller's context variables.
 
         A result that has a method ``carry_on`` is handed out at once; the method is called, and the slot is held, until
-        it returns: so a streamed answer keeps its slot to its end.
+        it returns: so a streamed answer keeps its slot to its end. Its ``abandon`` is called if nobody waits any more.
 
         Raises:
             ServerOverloaded: it did not start in time, or the executor is shut down.
@@ -219,7 +224,7 @@ class ExecutorWithBackpressure:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         call = partial(work, *args, **kwargs)
-        job = _Job(self._clock(), self.queue_timeout, call, partial(_tell_loop, future), self._hand_over)
+        job = _Job(self._clock(), self.queue_timeout, call, partial(tell_loop, future), self._hand_over)
         if self._enter(job):
             job.begin()
         elif job.state == WAITING:
@@ -286,7 +291,7 @@ class ExecutorWithBackpressure:
             ServerOverloaded, Exception: as ``call``.
         """
         outcome: ConcurrentFuture[T] = ConcurrentFuture()
-        job = _Job(self._clock(), self.queue_timeout, work, partial(_settle, outcome), self._hand_over)
+        job = _Job(self._clock(), self.queue_timeout, work, partial(settle, outcome), self._hand_over)
         if self._enter(job):
             job.begin()
         try:
@@ -303,6 +308,7 @@ class ExecutorWithBackpressure:
             self._leave(job)
             if job.started == math.inf:
                 discard()
+            outcome.cancel()
             del outcome  # an exception's traceback holds this frame, and the future holds the exception
 
     def _release(self, turn: Ticket, *, failed: bool) -> None:
@@ -480,25 +486,3 @@ class ExecutorWithBackpressure:
 def too_long(timeout: float) -> DeadlineExceeded:
     """What a caller is told whose call did not end within ``timeout`` seconds."""
     return DeadlineExceeded(f"The prediction took longer than {timeout:g} s (DRUM_CLIENT_REQUEST_TIMEOUT).")
-
-
-def _tell_loop(future: "asyncio.Future[T]", result: T | None, error: BaseException | None) -> None:
-    """Settle ``future`` on its event loop; nobody is there any more once that is closed."""
-    try:
-        future.get_loop().call_soon_threadsafe(_settle, future, result, error)
-    except RuntimeError:
-        logger.debug("A call ended after its event loop was closed.")
-
-
-def _settle(future: "asyncio.Future[T] | ConcurrentFuture[T]", result: T | None, error: BaseException | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(cast("T", result))
-    elif isinstance(error, StopIteration):
-        # Neither a future nor a coroutine can carry it (PEP 479).
-        unfit = RuntimeError("The call raised StopIteration.")
-        unfit.__cause__ = error
-        future.set_exception(unfit)
-    else:
-        future.set_exception(error)

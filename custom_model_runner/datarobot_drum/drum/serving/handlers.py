@@ -152,7 +152,7 @@ class Handlers:
         """The first chunk is made before the headers are sent, so an error until then is an error answer."""
         predictor, payload = self._samples(request)
         form = choose_form(request.headers.get("Accept") or "")
-        pieces = form.encoder(predictor.predict_stream(payload), self._model.target_type)
+        pieces = form.encode(predictor.predict_stream(payload), self._model.target_type)
         return ModelResponse(BegunStream(pieces), form.media_type, headers=STREAM_HEADERS | {"X-Streaming": "true"})
 
     def _samples(self, request: ModelRequest) -> tuple[BasePredictor, StructuredPayload]:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded
+from datarobot_drum.drum.iteration import close_iterator
 
 logger = logging.getLogger(__name__)
 
@@ -75,12 +76,10 @@ class ChunkStream:
         return True
 
     def _close_maker(self) -> None:
-        close = getattr(self._chunks, "close", None)
-        if close is not None:
-            try:
-                close()
-            except Exception:  # a finally block of model code; the answer is over
-                logger.exception("A stream failed while it was closed.")
+        try:
+            close_iterator(self._chunks)
+        except Exception:  # a finally block of model code; the answer is over
+            logger.exception("A stream failed while it was closed.")
 
     def _notify(self, *, ended: bool = False) -> None:
         with self._changed:
@@ -97,6 +96,10 @@ class ChunkStream:
             self._ready.clear()
             self._changed.notify_all()
             self._wake()
+
+    def close(self) -> None:
+        """What a WSGI server calls in any case, even if it never began to iterate."""
+        self.abandon()
 
     def _take(self) -> bytes | None:
         """The next chunk, None if there is none yet; the lock is held."""
@@ -168,9 +171,7 @@ class BegunStream(Iterator[bytes]):
 
     def close(self) -> None:
         """Close the pieces' maker."""
-        close = getattr(self._pieces, "close", None)
-        if close is not None:
-            close()
+        close_iterator(self._pieces)
 
 
 class _Silence:
