@@ -22,7 +22,7 @@ CURL = $(or $(subst http://127.0.0.1:8080,$(URL),$(README_CURL)),$(SAMPLE_CURL))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install artifacts serve format check test coverage clean
+.PHONY: help install artifacts serve format check test coverage docs clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -85,6 +85,9 @@ coverage: artifacts ## Run all tests and say which lines they missed
 	$(RUN) -m coverage run -m pytest
 	$(RUN) -m coverage combine --quiet
 	$(RUN) -m coverage report
+
+docs: $(INSTALLED) ## Make the README's tables of flags and parameters anew
+	$(RUN) -m datarobot_drum.drum.reference README.md
 
 clean: ## Remove what the other targets made
 	rm -rf .venv build dist htmlcov custom_model_runner/*.egg-info

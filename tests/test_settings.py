@@ -338,14 +338,35 @@ def test_the_queue_depth_follows_given_executor_workers(tmp_path: Path, monkeypa
     assert _build(tmp_path).server.executor_queue_depth == 70
 
 
+@pytest.mark.parametrize(
+    ("server_type", "limits"),
+    [
+        ("fastapi", (30.0, 600.0, 30.0, 100 * 1024 * 1024)),
+        ("flask", (3600.0, 0.0, 0.0, 0)),
+        ("gunicorn", (3600.0, 0.0, 0.0, 0)),
+    ],
+)
+def test_the_older_servers_have_no_limits_that_they_did_not_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server_type: str, limits: tuple[float, ...]
+) -> None:
+    monkeypatch.setenv("DRUM_SERVER_TYPE", server_type)
+    server = _build(tmp_path).server
+    found = (server.executor_queue_timeout, server.request_timeout, server.upload_timeout, server.max_upload_size)
+    assert found == limits
+
+
+@pytest.mark.parametrize(("given", "timeout"), [(None, 600), ("45", 75), ("0", 0)])
+def test_gunicorn_is_more_patient_than_the_request_timeout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, timeout: int
+) -> None:
+    if given is not None:
+        monkeypatch.setenv("DRUM_CLIENT_REQUEST_TIMEOUT", given)
+    assert _build(tmp_path).server.gunicorn_timeout == timeout
+
+
 def test_the_documented_defaults(tmp_path: Path) -> None:
     server = _build(tmp_path, logging_level="error").server
-    assert (server.executor_queue_timeout, server.graceful_timeout, server.fastapi_keepalive) == (
-        30.0,
-        299.0,
-        75.0,
-    )
-    assert server.max_upload_size == 100 * 1024 * 1024
+    assert (server.graceful_timeout, server.fastapi_keepalive) == (299.0, 75.0)
     assert (server.gunicorn_worker_class, server.gunicorn_threads) == ("sync", 1)
     assert server.gunicorn_log_level == "error"
 
@@ -506,3 +527,11 @@ def test_the_readme_table_shows_every_parameter_once() -> None:
     rows = [line.split("|")[1].strip() for line in markdown_table().splitlines()[2:]]
     assert len(rows) == len(set(rows))
     assert "`DRUM_SERVER_TYPE`" in rows
+
+
+def test_a_spool_folder_that_cannot_be_written_is_told_at_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRUM_SPOOL_DIRECTORY", str(tmp_path / "nowhere"))
+    with pytest.raises(RuntimeParameterError, match=r"DRUM_SPOOL_DIRECTORY.*written"):
+        _build(tmp_path)

@@ -1,7 +1,6 @@
 """The server parameters, each declared once: name, kind, default, limits, servers and what it does."""
 
 import dataclasses
-import tempfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -113,8 +112,8 @@ class ServerParameters:
     spool_directory: str = parameter(
         "DRUM_SPOOL_DIRECTORY",
         Kind.STRING,
-        "Folder for the temporary files of large bodies.",
-        computed="that of TMPDIR",
+        "Folder for the temporary files of large bodies; empty for that of TMPDIR.",
+        default="",
     )
     max_upload_size: int = parameter(
         "DRUM_FASTAPI_MAX_UPLOAD_SIZE",
@@ -278,7 +277,6 @@ def complete(given: Mapping[str, Any], *, workers: int, logging_level: str) -> S
         values["gunicorn_timeout"] = _gunicorn_timeout(values["request_timeout"])
     limits = _LIMITS[values["server_type"]]
     values |= {name: limit for name, limit in limits.items() if values[name] is None}
-    values["spool_directory"] = values["spool_directory"] or tempfile.gettempdir()
     if values["executor_workers"] is None:
         values["executor_workers"] = max(_FEWEST_EXECUTOR_WORKERS, _WORKERS_PER_PROCESS * workers)
     if values["executor_queue_depth"] is None:

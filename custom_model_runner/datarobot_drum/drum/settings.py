@@ -27,7 +27,7 @@ from datarobot_drum.drum.server_parameters import (
 )
 from datarobot_drum.drum.target_types import TargetType
 from datarobot_drum.runtime_parameters.declaration import Declaration, Kind, clamp, read_value, resolve
-from datarobot_drum.runtime_parameters.definitions import Definition, parse_definitions
+from datarobot_drum.runtime_parameters.definitions import Definition, parameter_error, parse_definitions
 from datarobot_drum.runtime_parameters.masking import register_secret
 from datarobot_drum.runtime_parameters.sources import ParameterSources, read_parameter_file
 from datarobot_drum.runtime_parameters.store import collect_values, install
@@ -217,6 +217,8 @@ def _read_parameters(arguments: Arguments, metadata: ModelMetadata, server_type:
     values = {**given.values, "server_type": server_type} if server_type else given.values
     workers = _workers(arguments, values, errors)
     server = complete(values, workers=workers, logging_level=_logging_level(arguments))
+    if server.spool_directory and not os.access(server.spool_directory, os.W_OK | os.X_OK):
+        errors.append(parameter_error("DRUM_SPOOL_DIRECTORY", "must be a folder that can be written to"))
     try:
         install(collect_values(definitions, sources, SERVER_PARAMETER_NAMES))
     except RuntimeParameterError as error:

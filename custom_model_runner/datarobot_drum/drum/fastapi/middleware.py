@@ -51,7 +51,10 @@ class RequestContextMiddleware:
         except (Exception, asyncio.CancelledError) as error:  # the outermost edge of a request
             if exchange.status:
                 raise  # too late for an answer: the server aborts the connection
-            if isinstance(error, asyncio.CancelledError):  # uvicorn's graceful timeout is over
+            if isinstance(error, asyncio.CancelledError):
+                if not self._worker_ctx.is_draining:
+                    raise
+                # The graceful timeout is over.
                 error = DeadlineExceeded("The server stops and waits no longer (DRUM_GUNICORN_GRACEFUL_TIMEOUT).")
             await send_response(error_response(error), receive, send_with_headers)
 

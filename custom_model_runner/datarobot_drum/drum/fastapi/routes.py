@@ -92,6 +92,7 @@ class Endpoint:
             submission.leave()
             if not submission.started:
                 call.discard()
+            del submission  # it holds the error of the call, whose traceback holds this frame
 
     async def _wait_for_model(self) -> None:
         state = self._core.state

@@ -212,7 +212,7 @@ class PredictionServer:
             flusher=self.flusher,
             limits=BodyLimits(
                 max_size=server.max_upload_size,
-                directory=server.spool_directory,
+                directory=server.spool_directory or None,
                 budget=MemoryBudget(server.memory_budget),
                 upload_timeout=server.upload_timeout,
             ),

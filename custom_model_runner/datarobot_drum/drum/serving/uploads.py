@@ -207,4 +207,5 @@ def _storage_errors() -> Iterator[None]:
     except OSError as error:
         if error.errno in _NO_ROOM:
             raise InsufficientStorage("No room left to store the request body. Please retry later.") from error
-        raise
+        # The folder is gone or read-only, or there are no more descriptors: no fault of this request either.
+        raise InsufficientStorage(f"The request body could not be stored: {error.strerror or error}.") from error

@@ -1,0 +1,96 @@
+"""``custom_flask.py`` and ``custom_fastapi.py``: authentication and more routes, on all three servers."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.api.answers import ask_all, the_one
+from tests.api.trios import SERVER_TYPES, Trio, running_trio
+from tests.processes import RunningServer
+
+pytestmark = pytest.mark.process
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "bearer_token"
+TOKEN = "a-token-that-no-log-shows"
+CREDENTIAL = {"type": "credential", "payload": {"credentialType": "api_token", "apiToken": TOKEN}}
+KNOWN = {"Authorization": f"Bearer {TOKEN}", "X-Request-ID": "extension"}
+OTHERS = {"flask": "custom_fastapi.py", "gunicorn": "custom_fastapi.py", "fastapi": "custom_flask.py"}
+
+
+@pytest.fixture(scope="module")
+def guarded_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+    environment = {"MLOPS_RUNTIME_PARAM_ACCESS_TOKEN": json.dumps(CREDENTIAL)}
+    logs = tmp_path_factory.mktemp("guarded")
+    with running_trio(logs, "--code-dir", EXAMPLE, environment=environment, settled=401) as trio:
+        yield trio
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/livez", "/readyz", "/health/", "/info/", "/stats/", "/capabilities/", "/nothing"]
+)
+@pytest.mark.parametrize("token", [None, "Bearer wrong", "Bearer", TOKEN, "Bearer \xe4"])
+def test_no_route_answers_without_the_token(guarded_trio: Trio, path: str, token: str | None) -> None:
+    headers = {} if token is None else {"Authorization": token.encode("latin-1")}
+    answer = the_one(ask_all(guarded_trio, "GET", path, headers={**headers, "X-Request-ID": "extension"}))
+    assert answer.status == 401
+    assert answer.body == b'{"message":"ERROR: A valid token is needed."}'
+
+
+def test_with_the_token_everything_is_as_it_was(guarded_trio: Trio) -> None:
+    content = (EXAMPLE / "sample.csv").read_bytes()
+    answer = the_one(ask_all(guarded_trio, "POST", "/predict/", content=content, headers=KNOWN))
+    assert (answer.status, answer.body) == (200, b'{"predictions":[6.0,20.0]}')
+
+
+def test_the_token_is_in_no_log(guarded_trio: Trio) -> None:
+    the_one(ask_all(guarded_trio, "GET", f"/nothing/{TOKEN}", headers=KNOWN))
+    assert not [name for name, server in guarded_trio.items() if TOKEN in server.log()]
+
+
+def _model(folder: Path, **files: str) -> Path:
+    folder.mkdir()
+    (folder / "custom.py").write_text((EXAMPLE / "custom.py").read_text())
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text)
+    return folder
+
+
+FLASK_ROUTE = "def init_app(app):\n    @app.get('/more')\n    def more(): return {'more': True}\n"
+FASTAPI_ROUTE = "def init_app(app):\n    @app.get('/more')\n    def more(): return {'more': True}\n"
+
+
+def test_an_extension_adds_routes(tmp_path: Path) -> None:
+    folder = _model(tmp_path / "model", custom_flask=FLASK_ROUTE, custom_fastapi=FASTAPI_ROUTE)
+    with running_trio(tmp_path / "logs", "--code-dir", folder, "--target-type", "regression") as trio:
+        for server in trio.values():
+            answer = server.client.get("/more")
+            assert (answer.status_code, answer.json()) == (200, {"more": True})
+            assert "x-drum-version" in answer.headers
+
+
+BROKEN = {
+    "only the other framework's": ({}, "only DRUM_SERVER_TYPE"),
+    "without init_app": ({"custom_flask": "", "custom_fastapi": ""}, "has no function init_app"),
+    "raises": (
+        {"custom_flask": "def init_app(app): 1 / 0", "custom_fastapi": "def init_app(app): 1 / 0"},
+        "line 1: Zero",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN, ids=str)
+@pytest.mark.parametrize("server_type", SERVER_TYPES)
+def test_a_server_does_not_start_without_its_extension(tmp_path: Path, server_type: str, case: str) -> None:
+    files, cause = BROKEN[case]
+    files = files or {OTHERS[server_type].removesuffix(".py"): "def init_app(app): pass"}
+    folder = _model(tmp_path / "model", **files)
+    server = RunningServer(
+        "--code-dir", folder, "--target-type", "regression",
+        log=tmp_path / "log", environment={"DRUM_SERVER_TYPE": server_type}, ready=None,
+    )  # fmt: skip
+    with server:
+        assert server.wait() == (3 if server_type == "gunicorn" else 1)
+    assert cause in server.log()
+    assert "Traceback" not in server.log()

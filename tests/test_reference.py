@@ -1,0 +1,23 @@
+"""The README's generated tables are those of the declarations."""
+
+from pathlib import Path
+
+from datarobot_drum.drum.reference import arguments_table, refresh
+from datarobot_drum.drum.server_parameters import SERVER_PARAMETER_NAMES
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_tables_of_the_readme_are_up_to_date() -> None:
+    assert refresh(README) == README, "run: python -m datarobot_drum.drum.reference README.md"
+
+
+def test_every_parameter_and_flag_stands_in_the_readme() -> None:
+    assert not [name for name in SERVER_PARAMETER_NAMES if f"`{name}`" not in README]
+    assert arguments_table() in README
+
+
+def test_what_stands_around_the_tables_is_left_alone() -> None:
+    text = "before\n<!-- arguments: begin -->\nold\n<!-- arguments: end -->\nafter\n"
+    assert refresh(text).startswith("before\n<!-- arguments: begin -->\n| flag |")
+    assert refresh(text).endswith("|\n<!-- arguments: end -->\nafter\n")
