@@ -12,9 +12,13 @@ ADDRESS ?= 127.0.0.1:$(PORT)
 
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
-SAMPLE = $(MODEL:/=)/sample.csv
 # An address to listen on is not always one to call.
 URL = http://$(patsubst 0.0.0.0:%,127.0.0.1:%,$(patsubst :%,127.0.0.1:%,$(ADDRESS)))
+# What to ask a model: the curl of its README, else its sample as a table.
+README_CURL = $(shell sed -n 's|^Ask it: `\(.*\)`$$|\1|p' "$(MODEL:/=)/README.md" 2>/dev/null)
+SAMPLE = $(wildcard $(MODEL:/=)/sample.csv)
+SAMPLE_CURL = $(if $(SAMPLE),curl -X POST -H 'Content-Type: text/csv' --data-binary @$(SAMPLE) $(URL)/predict/)
+CURL = $(or $(subst http://127.0.0.1:8080,$(URL),$(README_CURL)),$(SAMPLE_CURL))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -55,10 +59,10 @@ artifacts: $(INSTALLED) ## Train the example models that are not up to date
 	@$(RUN) examples/make_artifacts.py
 
 serve: artifacts ## Serve the model in MODEL until Ctrl-C
-	@if [ -f "$(SAMPLE)" ]; then \
+	@if [ -n "$(CURL)" ]; then \
 	    echo "Once the server is ready, ask it from another terminal:"; \
 	    echo; \
-	    echo "  curl -X POST -H 'Content-Type: text/csv' --data-binary @$(SAMPLE) $(URL)/predict/"; \
+	    echo "  $(CURL)"; \
 	    echo; \
 	fi
 	@DRUM_SERVER_TYPE="$(SERVER)" exec $(RUN) .ci/foreground.py \

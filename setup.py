@@ -50,6 +50,7 @@ TEST = [
     *SCIKIT_LEARN,
     "coverage>=7.10,<8",
     "hypothesis>=6.112,<7",
+    "openai>=3,<4",
     "pytest>=9,<10",
     "pytest-asyncio>=1.3,<2",
 ]

@@ -36,7 +36,7 @@ LAYERS = (
     ("settings",),
     ("runtime_parameters",),
     ("listening", "process_end", "turn_taking"),
-    ("exceptions", "target_types", "importing", "version"),
+    ("exceptions", "target_types", "importing", "iteration", "version"),
 )
 """Rooms from the top to the bottom: a room imports rooms below its own, never one beside or above it."""
 

@@ -97,7 +97,7 @@ def test_a_prediction_route_allows_post_alone(echo_trio: Trio, method: str, path
         "/%FF%FE",
         "/%00",
         "/%0d%0aX-Evil:%201",
-        "/models",
+        "/model",
         "/docs",
         "/openapi.json",
         "/redoc",

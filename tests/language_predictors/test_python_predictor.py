@@ -334,10 +334,15 @@ def test_another_language_is_refused(tmp_path: Path, language: str) -> None:
         create_predictor(model_settings(tmp_path, language=language))
 
 
-@pytest.mark.parametrize("target_type", ["unstructured", "transform"])
-def test_another_kind_of_model_is_refused(tmp_path: Path, target_type: str) -> None:
-    with pytest.raises(ModelLoadError, match=target_type):
-        create_predictor(model_settings(write_model(tmp_path, custom=SCORE), target_type))
+def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelLoadError, match="transform"):
+        create_predictor(model_settings(write_model(tmp_path, custom=SCORE), "transform"))
+
+
+def test_an_unstructured_model_needs_its_hook(tmp_path: Path, load: Load) -> None:
+    write_model(tmp_path, custom=SCORE)
+    with pytest.raises(ModelLoadError, match="score_unstructured"):
+        load(tmp_path, "unstructured")
 
 
 def test_wrong_classes_are_found_at_load(tmp_path: Path, load: Load) -> None:

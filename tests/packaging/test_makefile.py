@@ -75,11 +75,27 @@ def test_a_folder_that_is_no_environment_is_never_removed(tmp_path: Path) -> Non
         (["ADDRESS=0.0.0.0:9000"], "http://127.0.0.1:9000/predict/"),
         (["ADDRESS=:9000"], "http://127.0.0.1:9000/predict/"),
         (["ADDRESS=[::1]:9000"], "http://[::1]:9000/predict/"),
+        (
+            ["MODEL=examples/unstructured_text", "PORT=9000"],
+            "@examples/unstructured_text/sample.txt 'http://127.0.0.1:9000/predictUnstructured/?top=2'",
+        ),
+        (["MODEL=examples/chat_echo/"], "@examples/chat_echo/sample.json http://127.0.0.1:8080/chat/completions"),
+        (["MODEL=examples/streaming_text"], "http://127.0.0.1:8080/predictionsStream/"),
     ],
-    ids=["defaults", "model and port", "every interface", "port alone", "IPv6"],
+    ids=["defaults", "model and port", "every interface", "port alone", "IPv6", "text", "chat", "stream"],
 )
 def test_serve_prints_a_curl_that_fits(tmp_path: Path, variables: list[str], curl: str) -> None:
     assert curl in make("-n", "serve", f"VENV={tmp_path}/venv", *variables).stdout
+
+
+def test_serve_prints_a_curl_for_a_sample_without_a_readme(tmp_path: Path) -> None:
+    (tmp_path / "sample.csv").touch()
+    printed = make("-n", "serve", f"VENV={tmp_path}/venv", f"MODEL={tmp_path}").stdout
+    assert f"--data-binary @{tmp_path}/sample.csv http://127.0.0.1:8080/predict/" in printed
+
+
+def test_serve_prints_no_curl_for_a_model_without_a_sample(tmp_path: Path) -> None:
+    assert "curl -X" not in make("-n", "serve", f"VENV={tmp_path}/venv", f"MODEL={tmp_path}").stdout
 
 
 def test_serve_hands_the_server_type_over(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 import string
 
 import pytest
@@ -52,8 +53,10 @@ def test_what_is_not_there_is_missing() -> None:
         headers["b"]
 
 
-def test_headers_show_what_they_hold() -> None:
-    assert repr(Headers([("a", "1")])) == "Headers({'A': '1'})"
+def test_headers_are_a_dict_for_hooks() -> None:
+    headers = Headers([("x-one", "1")])
+    assert isinstance(headers, dict)
+    assert json.dumps(headers) == '{"X-One": "1"}'
 
 
 # Media types

@@ -66,6 +66,12 @@ class ServerParameters:
         limits=WORKER_LIMITS,
         servers=("gunicorn", "fastapi"),
     )
+    llm_id: str = parameter(
+        "LLM_ID",
+        Kind.STRING,
+        "The one entry of /models when the model has no hook get_supported_llm_models.",
+        default="",
+    )
     graceful_timeout: float = parameter(
         "DRUM_GUNICORN_GRACEFUL_TIMEOUT",
         Kind.SECONDS,

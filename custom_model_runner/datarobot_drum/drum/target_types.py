@@ -42,3 +42,8 @@ class TargetType(str, Enum):
             TargetType.VECTOR_DATABASE,
             TargetType.AGENTIC_WORKFLOW,
         )
+
+    @property
+    def may_chat(self) -> bool:
+        """The chat routes are for it (http-api.md H59)."""
+        return self in (TargetType.TEXT_GENERATION, TargetType.AGENTIC_WORKFLOW)

@@ -1,5 +1,6 @@
 """Between ASGI messages and the core's request and response."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar
@@ -17,6 +18,7 @@ from datarobot_drum.drum.exceptions import (
 )
 from datarobot_drum.drum.serving.bodies import Body, BodyLimits, BodyReader
 from datarobot_drum.drum.serving.messages import Headers, ModelRequest, ModelResponse, parse_query
+from datarobot_drum.drum.serving.streams import ChunkStream
 
 T = TypeVar("T")
 
@@ -122,10 +124,34 @@ async def _on_disk_thread(work: Callable[[], T]) -> T:
     return await anyio.to_thread.run_sync(work, limiter=_disk_threads)
 
 
-async def send_response(response: ModelResponse, send: Send) -> None:
-    """Send a complete answer."""
-    await send(_start_of(response))
-    await send({"type": "http.response.body", "body": response.content})
+async def send_response(response: ModelResponse, receive: Receive, send: Send) -> None:
+    """Send an answer, whole or chunk by chunk as it is made; a client that leaves ends the making."""
+    content = response.content
+    if isinstance(content, bytes):
+        await send(_start_of(response))
+        await send({"type": "http.response.body", "body": content})
+    elif isinstance(content, ChunkStream):
+        await _send_stream(_start_of(response), content, receive, send)
+
+
+async def _send_stream(start: Message, stream: ChunkStream, receive: Receive, send: Send) -> None:
+    listener = asyncio.ensure_future(disconnect(receive))
+    listener.add_done_callback(lambda _: stream.abandon())
+    try:
+        await send(start)
+        async for chunk in stream:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        if not listener.done():
+            await send({"type": "http.response.body", "body": b""})
+    finally:
+        stream.abandon()
+        listener.cancel()
+
+
+async def disconnect(receive: Receive) -> None:
+    """Return once the client has closed its connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def send_early_response(response: ModelResponse, receive: Receive, send: Send) -> None:
@@ -143,12 +169,10 @@ async def send_early_response(response: ModelResponse, receive: Receive, send: S
 
 
 def _start_of(response: ModelResponse, *extra: tuple[bytes, bytes]) -> Message:
-    content = response.content
-    if not isinstance(content, bytes):
-        raise TypeError("A streamed answer has no complete body.")
+    length = [(b"content-length", b"%d" % len(response.content))] if isinstance(response.content, bytes) else []
     headers = [
         (b"content-type", response.media_type.encode("latin-1")),
-        (b"content-length", b"%d" % len(content)),
+        *length,
         *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()),
         *extra,
     ]

@@ -56,7 +56,7 @@ class RequestContextMiddleware:
                     raise
                 # The graceful timeout is over.
                 error = DeadlineExceeded("The server stops and waits no longer (DRUM_GUNICORN_GRACEFUL_TIMEOUT).")
-            await send_response(error_response(error), send_with_headers)
+            await send_response(error_response(error), receive, send_with_headers)
 
 
 class StdoutFlusherMiddleware:

@@ -12,12 +12,14 @@ from starlette.types import Receive, Scope, Send
 
 from datarobot_drum.drum.fastapi.messages import (
     UnreadBody,
+    disconnect,
     read_body,
     request_headers,
     send_early_response,
     send_response,
     to_request,
 )
+from datarobot_drum.drum.serving.calls import ModelCall
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.executor import Submission
@@ -56,11 +58,14 @@ class Endpoint:
         except ClientLeft:
             return
         except UnreadBody as unread:
-            await send_early_response(error_response(unread.error), receive, send)
+            await send_early_response(self._error_response(unread.error), receive, send)
             return
         except Exception as error:  # a request's edge: whatever happened, the client gets an answer
-            response = error_response(error)
-        await send_response(response, send)
+            response = self._error_response(error)
+        await send_response(response, receive, send)
+
+    def _error_response(self, error: Exception) -> ModelResponse:
+        return error_response(error, for_openai=self._route.for_openai)
 
     async def _respond(self, request: ModelRequest) -> ModelResponse:
         if self._inline:
@@ -71,11 +76,11 @@ class Endpoint:
         loop = asyncio.get_running_loop()
         begin = loop.time()
         await self._wait_for_model()
-        body = await read_body(receive, headers, self._core.limits, self._route.form_fields)
-        request = to_request(scope, headers, body)
-        # The work closes the body: it may outlive this request when the client leaves.
-        submission = self._core.executor.submit(self._work, request, body.close)
+        form_fields = self._core.handlers.form_fields(self._route)
+        body = await read_body(receive, headers, self._core.limits, form_fields)
         timeout = self._core.request_timeout
+        call = ModelCall(self._handle, to_request(scope, headers, body), body, timeout)
+        submission = self._core.executor.submit(call)
         timer = loop.call_at(begin + timeout, submission.time_out, timeout) if timeout else None
         try:
             if submission.waiting:
@@ -86,14 +91,8 @@ class Endpoint:
                 timer.cancel()
             submission.leave()
             if not submission.started:
-                body.close()
+                call.discard()
             del submission  # it holds the error of the call, whose traceback holds this frame
-
-    def _work(self, request: ModelRequest, close: Callable[[], None]) -> ModelResponse:
-        try:
-            return self._handle(request)
-        finally:
-            close()
 
     async def _wait_for_model(self) -> None:
         state = self._core.state
@@ -109,7 +108,7 @@ class ClientLeft(Exception):
 
 async def _watch_client(submission: Submission[ModelResponse], receive: Receive) -> None:
     """Return when the call has ended; raise ``ClientLeft`` when the client goes first."""
-    listener = asyncio.ensure_future(_disconnect(receive))
+    listener = asyncio.ensure_future(disconnect(receive))
     either: list[asyncio.Future[Any]] = [submission.future, listener]
     try:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -117,8 +116,3 @@ async def _watch_client(submission: Submission[ModelResponse], receive: Receive)
             raise ClientLeft
     finally:
         listener.cancel()
-
-
-async def _disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -1,13 +1,15 @@
 """The route table as Flask views."""
 
-from collections.abc import Callable
-from contextlib import closing
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 
 from flask import Flask, Response, request
 
 from datarobot_drum.drum.flask.messages import read_body, request_headers, to_flask, to_request
+from datarobot_drum.drum.iteration import close_iterator
 from datarobot_drum.drum.serving.bodies import Body
+from datarobot_drum.drum.serving.calls import Handle, ModelCall
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
@@ -36,12 +38,9 @@ def _as_view(route: Route, core: ServingCore) -> Callable[[], Response]:
         try:
             return to_flask(respond(route, core, handle))
         except Exception as error:  # a request's edge: whatever happened, the client gets an answer
-            return to_flask(error_response(error))
+            return to_flask(error_response(error, for_openai=route.for_openai))
 
     return view
-
-
-Handle = Callable[[ModelRequest], ModelResponse]
 
 
 def _respond(route: Route, core: ServingCore, handle: Handle) -> ModelResponse:
@@ -52,15 +51,35 @@ def _respond_from_model(route: Route, core: ServingCore, handle: Handle) -> Mode
     core.state.wait(core.load_timeout)
     core.state.require_ready()
     headers = request_headers(request.environ)
-    body = read_body(request.environ, headers, core.limits, route.form_fields)
-    work = partial(_work, handle, to_request(request.environ, headers, body), body)
-    if not core.request_timeout:
-        with closing(body):
-            return core.executor.call(work)
-    # The work closes the body: it may outlive this request when it takes too long.
-    return core.executor.call_within(core.request_timeout, work, discard=body.close)
+    body = read_body(request.environ, headers, core.limits, core.handlers.form_fields(route))
+    call = ModelCall(handle, to_request(request.environ, headers, body), body, core.request_timeout)
+    if core.request_timeout or route.for_openai:
+        # On a thread of its own: this one must be free to give up, or to send something while nothing comes.
+        return core.executor.call_within(core.request_timeout or None, call, call.discard)
+    return _answer_in_this_thread(core, call, body)
 
 
-def _work(handle: Handle, asked: ModelRequest, body: Body) -> ModelResponse:
-    with closing(body):
-        return handle(asked)
+def _answer_in_this_thread(core: ServingCore, call: ModelCall, body: Body) -> ModelResponse:
+    """The slot and the body are held until the answer is complete, which for a streamed one the server decides."""
+    with ExitStack() as held:
+        held.callback(body.close)
+        held.enter_context(core.executor.slot())
+        response = call.answer()
+        if not isinstance(response.content, bytes):
+            return replace(response, content=_HeldContent(response.content, held.pop_all()))
+    return response
+
+
+class _HeldContent(Iterator[bytes]):
+    """A streamed answer with what it holds until the server closes it, drawn to its end or not."""
+
+    def __init__(self, content: Iterable[bytes], held: ExitStack) -> None:
+        self._content = iter(content)
+        self._held = held
+
+    def __next__(self) -> bytes:
+        return next(self._content)
+
+    def close(self) -> None:
+        with self._held:
+            close_iterator(self._content)

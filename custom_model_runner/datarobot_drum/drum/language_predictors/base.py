@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from datarobot_drum.drum.exceptions import PredictionError
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput, UnstructuredOutput
     from datarobot_drum.drum.tabular.payload import StructuredPayload
 
 ProbeResult = Mapping[str, Any] | tuple[Mapping[str, Any], int]
@@ -28,6 +31,10 @@ class Predictions:
     columns: tuple[str, ...]
     values: np.ndarray
     extra: pd.DataFrame | None = None
+
+
+StreamChunk = Predictions | str | bytes
+"""One block of predictions, or a piece of generated output that is sent as it is."""
 
 
 class BasePredictor(ABC):
@@ -71,6 +78,14 @@ class BasePredictor(ABC):
             PredictionError: a hook that reads it failed.
         """
 
+    def predict_stream(self, payload: StructuredPayload) -> Iterator[StreamChunk]:
+        """Predictions as they are made: of one block of rows after the other, so memory stays flat.
+
+        Raises:
+            UnprocessableInput, PredictionError, DrumHTTPError: as ``read_input`` and ``predict``, on the way.
+        """
+        yield self.predict(self.read_input(payload))
+
     @abstractmethod
     def predict(self, data: Any) -> Predictions:
         """Predict what ``read_input`` returned.
@@ -79,6 +94,32 @@ class BasePredictor(ABC):
             PredictionError: the model raised, or its answer fails a check.
             DrumHTTPError: model code chose its own answer.
         """
+
+    def predict_unstructured(self, asked: UnstructuredInput) -> UnstructuredOutput:
+        """Answer a body of any kind.
+
+        Raises:
+            UnprocessableInput: the body is not the text that its media type promises.
+            PredictionError, DrumHTTPError: as ``predict``.
+        """
+        raise PredictionError(f"The predictor {self.name} has no unstructured predictions.")
+
+    @property
+    def can_chat(self) -> bool:
+        """Whether ``chat`` answers. Known after ``load``."""
+        return False
+
+    def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
+        """A completion, or an iterator of its chunks, as objects of the OpenAI library or as dicts.
+
+        Raises:
+            PredictionError, DrumHTTPError: as ``predict``.
+        """
+        raise PredictionError(f"The predictor {self.name} cannot chat.")
+
+    def list_models(self) -> Any:
+        """What the model says of the language models behind it; None if it says nothing."""
+        return None
 
     def liveness_probe(self) -> ProbeResult:
         return {"message": "OK"}

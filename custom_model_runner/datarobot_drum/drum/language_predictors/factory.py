@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor
+from datarobot_drum.drum.target_types import TargetType
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings import ModelSettings
@@ -24,7 +25,7 @@ def create_predictor(model: ModelSettings) -> BasePredictor:
     language = model.language or "python"
     if language not in PREDICTORS:
         raise ModelLoadError(f"Models in {language!r} are not served; known languages: {', '.join(PREDICTORS)}.")
-    if not model.target_type.is_structured:
+    if model.target_type is TargetType.TRANSFORM:
         raise ModelLoadError(f"Models of target type {model.target_type.value} are not served by this version.")
     predictor: BasePredictor = import_from_string(PREDICTORS[language])(model)
     return predictor

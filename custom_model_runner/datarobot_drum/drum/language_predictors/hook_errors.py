@@ -1,11 +1,13 @@
 """What model code raises, told in one sentence. Tracebacks are for the log: the cause is chained."""
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, DrumHTTPError, ModelLoadError, PredictionError
+from datarobot_drum.drum.iteration import close_iterator, drain_async
 
 
 @contextmanager
@@ -24,6 +26,31 @@ def prediction_errors(*passed: type[BaseException]) -> Iterator[None]:
         raise
     except BaseException as error:
         raise PredictionError(_describe(error)) from error
+
+
+def guarded(answer: Any) -> Any:
+    """``answer``; if it is an iterator, one that tells errors of model code as ``PredictionError``."""
+    if isinstance(answer, AsyncIterator):
+        answer = drain_async(answer)
+    return GuardedIterator(answer) if isinstance(answer, Iterator) else answer
+
+
+class GuardedIterator(Iterator[Any]):
+    """An iterator of model code; closing it runs the ``finally`` blocks there."""
+
+    def __init__(self, items: Iterator[Any]) -> None:
+        self._items = items
+
+    def __next__(self) -> Any:
+        ended = object()
+        with prediction_errors():
+            item = next(self._items, ended)
+        if item is ended:
+            raise StopIteration
+        return item
+
+    def close(self) -> None:
+        close_iterator(self._items)
 
 
 @contextmanager

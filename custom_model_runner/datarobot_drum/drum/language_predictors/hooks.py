@@ -42,17 +42,33 @@ HOOKS = (
         required_when="neither an artifact nor load_model gives a model with predict",
     ),
     HookSpec("post_process", ("predictions", "model")),
+    HookSpec(
+        "score_unstructured",
+        ("model", "data"),
+        ("mimetype", "charset", "query", "headers", "mlops", "file"),
+        required_when="the target type is unstructured",
+    ),
+    HookSpec(
+        "score_stream",
+        ("data", "model"),
+        ("positive_class_label", "negative_class_label", "class_labels", "target_name"),
+    ),
+    HookSpec("chat", ("completion_create_params", "model"), ("headers",)),
+    HookSpec("get_supported_llm_models", ("model",)),
 )
 """In the order in which they are called (model-contract.md section 2)."""
 
 
 @dataclass(frozen=True)
 class Hook:
-    """A hook that a model defines. ``accepted`` are the keywords it takes; None stands for all."""
+    """A hook that a model defines. ``accepted`` are the keywords it takes, None stands for all; ``named`` those that
+    stand in its signature.
+    """
 
     spec: HookSpec
     function: Callable[..., Any]
     accepted: frozenset[str] | None
+    named: frozenset[str] = frozenset()
 
     def __call__(self, *arguments: Any, **offered: Any) -> Any:
         """Call it with the documented arguments and those of the offered keywords that it accepts."""
@@ -78,14 +94,16 @@ def _as_hook(spec: HookSpec, candidate: Any) -> Hook:
             f"custom.py defines {spec.name} as a {type(candidate).__name__}, but {spec.name} is a hook: it must be a "
             f"function {spec.signature}."
         )
-    if inspect.iscoroutinefunction(candidate):
+    if inspect.iscoroutinefunction(candidate):  # an asynchronous generator is none, and may stream
         raise ModelLoadError(f"The hook {spec.name} must be a plain function, not an async one.")
     try:
         parameters = list(inspect.signature(candidate).parameters.values())
     except ValueError:  # some functions written in C do not tell
         return Hook(spec, candidate, frozenset())
     _require_callable_as_documented(spec, parameters)
-    return Hook(spec, candidate, _accepted_keywords(spec, parameters))
+    named = _named_keywords(spec, parameters)
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    return Hook(spec, candidate, None if takes_all else named, named)
 
 
 def _require_callable_as_documented(spec: HookSpec, parameters: list[inspect.Parameter]) -> None:
@@ -116,8 +134,6 @@ def _unfilled(spec: HookSpec, parameters: list[inspect.Parameter]) -> list[str]:
     ]
 
 
-def _accepted_keywords(spec: HookSpec, parameters: list[inspect.Parameter]) -> frozenset[str] | None:
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return None
+def _named_keywords(spec: HookSpec, parameters: list[inspect.Parameter]) -> frozenset[str]:
     named = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     return frozenset(named.difference(_filled_by_position(spec, parameters)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,16 +13,27 @@ import pandas as pd
 from datarobot_drum.drum.artifact_predictors.registry import load_artifact, predictor_for, require_one
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.custom_module import import_custom_file
-from datarobot_drum.drum.language_predictors.hook_errors import load_errors, prediction_errors
+from datarobot_drum.drum.language_predictors.hook_errors import (
+    GuardedIterator,
+    guarded,
+    load_errors,
+    prediction_errors,
+)
 from datarobot_drum.drum.language_predictors.hooks import Hook, find_hooks
 from datarobot_drum.drum.language_predictors.output_checks import check_artifact_output, check_frame, to_frame
-from datarobot_drum.drum.tabular import PayloadFormat, read_matrix, read_table
+from datarobot_drum.drum.language_predictors.unstructured import ask_unstructured
+from datarobot_drum.drum.tabular import PayloadFormat, read_blocks, read_matrix, read_table
+from datarobot_drum.drum.target_types import TargetType
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.artifact_predictors.base import ArtifactModel
-    from datarobot_drum.drum.language_predictors.base import Predictions
+    from datarobot_drum.drum.language_predictors.base import Predictions, StreamChunk
+    from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput, UnstructuredOutput
     from datarobot_drum.drum.settings import ModelSettings
     from datarobot_drum.drum.tabular.payload import StructuredPayload
+
+BLOCK_ROWS = 10_000
+"""Rows that a streamed prediction reads, predicts and sends at a time."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,54 @@ class PythonModel:
             _require_frame(data, "transform")
         return self._score(data, rows) if self.artifact is None else self._ask(self.artifact, data, rows)
 
+    def predict_unstructured(self, asked: UnstructuredInput) -> UnstructuredOutput:
+        return ask_unstructured(self.hooks["score_unstructured"], self.model, asked)
+
+    @property
+    def can_chat(self) -> bool:
+        return "chat" in self.hooks and self.settings.target_type.may_chat
+
+    def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
+        with prediction_errors():
+            answer = self.hooks["chat"](params, self.model, headers=headers)
+        return guarded(answer)
+
+    def list_models(self) -> Any:
+        hook = self.hooks.get("get_supported_llm_models")
+        if hook is None:
+            return None
+        with prediction_errors():
+            return hook(self.model)
+
+    def predict_stream(self, payload: StructuredPayload) -> Iterator[StreamChunk]:
+        if "score_stream" in self.hooks:
+            yield from self._stream(self.read_input(payload))
+        elif self.reads_raw_input:
+            yield self.predict(self.read_input(payload))
+        else:
+            for block in read_blocks(payload, BLOCK_ROWS):
+                yield self.predict(block)
+
+    def _stream(self, data: Any) -> Iterator[StreamChunk]:
+        """What ``score_stream`` yields: text and bytes as they are, frames as checked predictions."""
+        with prediction_errors():
+            if hook := self.hooks.get("transform"):
+                data = hook(data, self.model)
+            answer = self.hooks["score_stream"](data, self.model, **_score_keywords(self.settings))
+        chunks = guarded(answer)
+        if not isinstance(chunks, GuardedIterator):
+            raise PredictionError(f"The hook score_stream returned a {type(answer).__name__}: it must be a generator.")
+        with closing(chunks):
+            for chunk in chunks:
+                yield chunk if isinstance(chunk, str | bytes) else self._check_block(chunk)
+
+    def _check_block(self, chunk: Any) -> Predictions:
+        return check_frame(_require_frame(chunk, "score_stream"), self.settings, None, "score_stream")
+
     def _score(self, data: Any, rows: int | None) -> Predictions:
+        if "score" not in self.hooks:
+            route = "/predictionsStream/" if "score_stream" in self.hooks else "/chat/completions/"
+            raise UnprocessableInput(f"This model has no score hook: use {route}.")
         with prediction_errors():
             frame = self.hooks["score"](data, self.model, **_score_keywords(self.settings))
         return self._finish(_require_frame(frame, "score"), "score", rows)
@@ -97,7 +156,10 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
         with load_errors("The hook init failed", code_dir):
             init(code_dir=str(code_dir))
     model = _load_model(code_dir, hooks.get("load_model"), artifacts)
-    if "score" in hooks:
+    if settings.target_type is TargetType.UNSTRUCTURED:
+        _require_hook(hooks, "score_unstructured", settings.target_type)
+        return PythonModel(settings, hooks, model, None, "custom")
+    if "score" in hooks or "score_stream" in hooks or ("chat" in hooks and settings.target_type.may_chat):
         return PythonModel(settings, hooks, model, None, "custom")
     if model is None:
         raise ModelLoadError(
@@ -110,6 +172,11 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
             f"The model is a {type(model).__name__}, which has no predict method: add a score hook to custom.py."
         )
     return PythonModel(settings, hooks, model, predictor.bind(model, settings), predictor.name)
+
+
+def _require_hook(hooks: Mapping[str, Hook], name: str, target_type: TargetType) -> None:
+    if name not in hooks:
+        raise ModelLoadError(f"A model of target type {target_type.value} needs the hook {name} in custom.py.")
 
 
 def _load_model(code_dir: Path, hook: Hook | None, artifacts: Sequence[Path]) -> Any:

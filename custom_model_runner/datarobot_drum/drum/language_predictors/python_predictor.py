@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from datarobot_drum.drum.artifact_predictors.registry import framework_of, list_artifacts, require_one
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
 from datarobot_drum.drum.importing import import_from_string
-from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
+from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
 from datarobot_drum.drum.language_predictors.custom_module import find_custom_file, is_thread_safe
 from datarobot_drum.drum.language_predictors.import_scope import ImportScope
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.language_predictors.python_model import PythonModel
+    from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput, UnstructuredOutput
     from datarobot_drum.drum.settings import ModelSettings
     from datarobot_drum.drum.tabular.payload import StructuredPayload
 
@@ -73,7 +74,7 @@ class PythonPredictor(BasePredictor):
 
     @property
     def payload_formats(self) -> Mapping[str, str | None]:
-        return _readable_formats()
+        return _readable_formats() if self._settings.target_type.is_structured else {}
 
     @property
     def reads_raw_input(self) -> bool:
@@ -82,8 +83,24 @@ class PythonPredictor(BasePredictor):
     def read_input(self, payload: StructuredPayload) -> Any:
         return self._loaded.read_input(payload)
 
+    def predict_stream(self, payload: StructuredPayload) -> Iterator[StreamChunk]:
+        return self._loaded.predict_stream(payload)
+
     def predict(self, data: Any) -> Predictions:
         return self._loaded.predict(data)
+
+    def predict_unstructured(self, asked: UnstructuredInput) -> UnstructuredOutput:
+        return self._loaded.predict_unstructured(asked)
+
+    @property
+    def can_chat(self) -> bool:
+        return self._model is not None and self._model.can_chat
+
+    def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
+        return self._loaded.chat(params, headers)
+
+    def list_models(self) -> Any:
+        return self._loaded.list_models()
 
     def close(self) -> None:
         self._scope.close()

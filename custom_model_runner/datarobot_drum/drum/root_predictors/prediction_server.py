@@ -194,7 +194,9 @@ class PredictionServer:
 
     def _create_core(self) -> ServingCore:
         server = self.settings.server
-        handlers = Handlers(self.predictor, self.settings.model, server.server_type, self.state, self.worker_ctx)
+        handlers = Handlers(
+            self.predictor, self.settings.model, server.server_type, self.state, self.worker_ctx, server.llm_id
+        )
         ctx = self.worker_ctx
         if self.uses_fastapi:
             ctx.set_backpressure_metrics(self.executor.metrics)

@@ -18,17 +18,25 @@ def predictions_response(predictions: Predictions, target_type: TargetType) -> M
     Raises:
         PredictionError: the model returned a value that JSON cannot carry.
     """
-    document: dict[str, Any] = {"predictions": _elements(predictions, target_type)}
+    document: dict[str, Any] = {"predictions": elements(predictions, target_type)}
     if predictions.extra is not None and len(predictions.extra.columns):
-        document["extraModelOutput"] = _records(predictions.extra)
+        document["extraModelOutput"] = records(predictions.extra)
+    return ModelResponse(encode(document))
+
+
+def encode(value: Any) -> bytes:
+    """Model output as JSON; NaN and infinities become null (http-api.md H29).
+
+    Raises:
+        PredictionError: it holds what JSON cannot carry.
+    """
     try:
-        # orjson writes NaN and infinities as null (http-api.md H29).
-        return ModelResponse(orjson.dumps(document, default=_plain))
+        return orjson.dumps(value, default=_plain)
     except TypeError as error:
         raise PredictionError(f"The model returned a value that JSON cannot carry: {error}.") from error
 
 
-def _elements(predictions: Predictions, target_type: TargetType) -> list[Any]:
+def elements(predictions: Predictions, target_type: TargetType) -> list[Any]:
     """Plain values where the column has one fixed meaning, objects where its name matters (http-api.md H27)."""
     if target_type.has_class_labels or target_type.has_target_column:
         columns = predictions.columns
@@ -37,7 +45,7 @@ def _elements(predictions: Predictions, target_type: TargetType) -> list[Any]:
     return values
 
 
-def _records(extra: Any) -> list[dict[str, Any]]:
+def records(extra: Any) -> list[dict[str, Any]]:
     columns = [str(name) for name in extra.columns]
     cells = extra.astype(object).where(extra.notna(), None).to_numpy().tolist()
     return [dict(zip(columns, row, strict=True)) for row in cells]

@@ -16,16 +16,18 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from concurrent.futures import Future as ConcurrentFuture
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, ParamSpec, TypeVar, cast
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, ServerOverloaded
 from datarobot_drum.drum.serving.histogram import Histogram
+from datarobot_drum.drum.serving.outcomes import drop, settle, tell_loop
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -109,6 +111,12 @@ class _Job(Ticket, Generic[T]):
         except BaseException as error:  # the caller gets it; a pool thread must not end
             return None, error
 
+    def go_on(self, result: T, carry_on: Callable[[], BaseException | None]) -> BaseException | None:
+        """Hand out ``result`` and do what is left of the work; returns its error."""
+        context = self._context
+        self.tell(result, None)
+        return context.run(carry_on)
+
     def tell(self, result: T | None, error: BaseException | None) -> None:
         """Hand the outcome to whoever waits for it."""
         deliver = self._deliver
@@ -151,6 +159,10 @@ class Submission(Awaitable[T]):
     def __await__(self) -> Generator[Any, None, T]:
         try:
             return (yield from self.future.__await__())
+        except asyncio.CancelledError:
+            if self.future.done() and not self.future.cancelled() and self.future.exception() is None:
+                drop(self.future.result())  # it came in the same moment
+            raise
         finally:
             self.leave()
             del self  # an exception's traceback holds this frame, and the future holds the exception
@@ -198,6 +210,9 @@ class ExecutorWithBackpressure:
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``work`` on a prediction thread, with the caller's context variables.
 
+        A result that has a method ``carry_on`` is handed out at once; the method is called, and the slot is held, until
+        it returns: so a streamed answer keeps its slot to its end. Its ``abandon`` is called if nobody waits any more.
+
         Raises:
             ServerOverloaded: it did not start in time, or the executor is shut down.
             Exception: whatever ``work`` raised, unchanged.
@@ -209,7 +224,7 @@ class ExecutorWithBackpressure:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         call = partial(work, *args, **kwargs)
-        job = _Job(self._clock(), self.queue_timeout, call, partial(_tell_loop, future), self._hand_over)
+        job = _Job(self._clock(), self.queue_timeout, call, partial(tell_loop, future), self._hand_over)
         if self._enter(job):
             job.begin()
         elif job.state == WAITING:
@@ -222,9 +237,13 @@ class ExecutorWithBackpressure:
 
     def _work(self, job: _Job[Any]) -> None:
         result, error = job.work()
+        carry_on = getattr(result, "carry_on", None)
+        if carry_on is not None:
+            error = job.go_on(result, carry_on)
         following = self._end(job, failed=error is not None)
-        job.tell(result, error)
-        del result, error  # see _Job
+        if carry_on is None:
+            job.tell(result, error)
+        del result, error, carry_on  # see _Job
         if following is not None:
             following.begin()
 
@@ -237,6 +256,16 @@ class ExecutorWithBackpressure:
             ServerOverloaded: it did not start in time, or the executor is shut down.
             Exception: whatever ``work`` raised, unchanged.
         """
+        with self.slot():
+            return work(*args, **kwargs)
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Hold a slot for the ``with`` block, which is the work.
+
+        Raises:
+            ServerOverloaded: none became free in time, or the executor is shut down.
+        """
         turn = _Turn(self._clock(), self.queue_timeout)
         failed = True
         try:
@@ -245,17 +274,16 @@ class ExecutorWithBackpressure:
                 self._expire(turn)
             if turn.state != RUNNING:
                 raise ServerOverloaded
-            result = work(*args, **kwargs)
+            yield
             failed = False
         finally:
             self._release(turn, failed=failed)
-        return result
 
-    def call_within(self, timeout: float, work: Callable[[], T], discard: Callable[[], object]) -> T:
+    def call_within(self, timeout: float | None, work: Callable[[], T], discard: Callable[[], object]) -> T:
         """Like ``call``, but on a thread of the pool, so that the caller can stop waiting for it.
 
         Args:
-            timeout: seconds after which the caller is let go; work that runs keeps its slot until it ends.
+            timeout: seconds after which the caller is let go, None for never; work that runs keeps its slot.
             discard: called in place of ``work`` when that will never run.
 
         Raises:
@@ -263,22 +291,24 @@ class ExecutorWithBackpressure:
             ServerOverloaded, Exception: as ``call``.
         """
         outcome: ConcurrentFuture[T] = ConcurrentFuture()
-        job = _Job(self._clock(), self.queue_timeout, work, partial(_settle, outcome), self._hand_over)
+        job = _Job(self._clock(), self.queue_timeout, work, partial(settle, outcome), self._hand_over)
         if self._enter(job):
             job.begin()
         try:
-            wait([outcome], min(timeout, self.queue_timeout))
-            if timeout > self.queue_timeout:
+            limit = math.inf if timeout is None else timeout
+            wait([outcome], min(limit, self.queue_timeout))
+            if limit > self.queue_timeout:
                 self._expire(job)
-                wait([outcome], timeout - self.queue_timeout)
+                wait([outcome], None if timeout is None else timeout - self.queue_timeout)
             if not outcome.done():
                 self._count_timeout()
-                raise too_long(timeout)
+                raise too_long(limit)
             return outcome.result()
         finally:
             self._leave(job)
             if job.started == math.inf:
                 discard()
+            outcome.cancel()
             del outcome  # an exception's traceback holds this frame, and the future holds the exception
 
     def _release(self, turn: Ticket, *, failed: bool) -> None:
@@ -456,25 +486,3 @@ class ExecutorWithBackpressure:
 def too_long(timeout: float) -> DeadlineExceeded:
     """What a caller is told whose call did not end within ``timeout`` seconds."""
     return DeadlineExceeded(f"The prediction took longer than {timeout:g} s (DRUM_CLIENT_REQUEST_TIMEOUT).")
-
-
-def _tell_loop(future: "asyncio.Future[T]", result: T | None, error: BaseException | None) -> None:
-    """Settle ``future`` on its event loop; nobody is there any more once that is closed."""
-    try:
-        future.get_loop().call_soon_threadsafe(_settle, future, result, error)
-    except RuntimeError:
-        logger.debug("A call ended after its event loop was closed.")
-
-
-def _settle(future: "asyncio.Future[T] | ConcurrentFuture[T]", result: T | None, error: BaseException | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(cast("T", result))
-    elif isinstance(error, StopIteration):
-        # Neither a future nor a coroutine can carry it (PEP 479).
-        unfit = RuntimeError("The call raised StopIteration.")
-        unfit.__cause__ = error
-        future.set_exception(unfit)
-    else:
-        future.set_exception(error)

@@ -9,14 +9,20 @@ from typing import Any
 
 from datarobot_drum.drum.exceptions import MODEL_FAILED, NotFound, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, ProbeResult
+from datarobot_drum.drum.serving.chat import STREAM_HEADERS, chat_response, completion_params, models_response
 from datarobot_drum.drum.serving.encoding import predictions_response
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response
 from datarobot_drum.drum.serving.model_state import ModelState, Phase
-from datarobot_drum.drum.serving.payloads import structured_payload
+from datarobot_drum.drum.serving.payloads import structured_payload, unstructured_input
+from datarobot_drum.drum.serving.routes import Route
 from datarobot_drum.drum.serving.statistics import ProcessStatistics
+from datarobot_drum.drum.serving.stream_forms import choose_form
+from datarobot_drum.drum.serving.streams import BegunStream
 from datarobot_drum.drum.serving.timings import Timings
 from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
 from datarobot_drum.drum.settings import ModelSettings
+from datarobot_drum.drum.tabular import StructuredPayload
+from datarobot_drum.drum.target_types import TargetType
 from datarobot_drum.runtime_parameters import mask_secrets_in
 from datarobot_drum.version import __version__
 
@@ -40,12 +46,14 @@ class Handlers:
         server_type: str,
         state: ModelState,
         worker_ctx: WorkerCtx,
+        llm_id: str = "",
     ) -> None:
         self._predictor = predictor
         self._model = model
         self._server_type = server_type
         self._state = state
         self._worker_ctx = worker_ctx
+        self._llm_id = llm_id
         self._timings = Timings()
         self._statistics = ProcessStatistics()
 
@@ -124,19 +132,69 @@ class Handlers:
         formats: Mapping[str, str | None] = {}
         if self._state.phase is Phase.READY and self._predictor is not None:
             formats = self._predictor.payload_formats
-        return json_response({"supported_payload_formats": dict(formats), "supported_methods": {"chat": False}})
+        return json_response(
+            {"supported_payload_formats": dict(formats), "supported_methods": {"chat": self._can_chat}}
+        )
+
+    @property
+    def _can_chat(self) -> bool:
+        return self._predictor is not None and self._predictor.can_chat
 
     # Predictions
 
     def do_predict_structured(self, request: ModelRequest) -> ModelResponse:
+        predictor, payload = self._samples(request)
+        with self._timings.measure("run_predictor_total"):
+            predictions = predictor.predict(predictor.read_input(payload))
+        return predictions_response(predictions, self._model.target_type)
+
+    def do_predict_stream(self, request: ModelRequest) -> ModelResponse:
+        """The first chunk is made before the headers are sent, so an error until then is an error answer."""
+        predictor, payload = self._samples(request)
+        form = choose_form(request.headers.get("Accept") or "")
+        pieces = form.encode(predictor.predict_stream(payload), self._model.target_type)
+        return ModelResponse(BegunStream(pieces), form.media_type, headers=STREAM_HEADERS | {"X-Streaming": "true"})
+
+    def _samples(self, request: ModelRequest) -> tuple[BasePredictor, StructuredPayload]:
         predictor = self._ready_predictor()
         self._require(self._model.target_type.is_structured)
         payload = structured_payload(request, any_type=predictor.reads_raw_input)
         if not predictor.reads_raw_input and payload.format.value not in predictor.payload_formats:
             raise UnprocessableInput(f"This model does not read {payload.format.value} input.")
+        return predictor, payload
+
+    def do_predict_unstructured(self, request: ModelRequest) -> ModelResponse:
+        predictor = self._ready_predictor()
+        self._require(self._model.target_type is TargetType.UNSTRUCTURED)
         with self._timings.measure("run_predictor_total"):
-            predictions = predictor.predict(predictor.read_input(payload))
-        return predictions_response(predictions, self._model.target_type)
+            output = predictor.predict_unstructured(unstructured_input(request))
+        return ModelResponse(output.content, f"{output.mimetype};charset={output.charset}")
+
+    def do_chat(self, request: ModelRequest) -> ModelResponse:
+        predictor = self._ready_predictor()
+        if not predictor.can_chat:
+            raise NotFound("This model does not chat: that takes a text generation model with a chat hook.")
+        params = completion_params(request)
+        with self._timings.measure("run_predictor_total"):
+            answer = predictor.chat(params, request.headers)
+        return chat_response(answer, wants_stream=params.get("stream") is True)
+
+    def get_supported_llm_models(self, request: ModelRequest) -> ModelResponse:
+        predictor = self._ready_predictor()
+        if not self._model.target_type.may_chat:
+            raise NotFound("Only text generation models list language models.")
+        models = predictor.list_models()
+        if models is None:
+            models = [self._llm_id] if self._llm_id else []
+        return models_response(models)
+
+    def do_invocations(self, request: ModelRequest) -> ModelResponse:
+        unstructured = self._model.target_type is TargetType.UNSTRUCTURED
+        return self.do_predict_unstructured(request) if unstructured else self.do_predict_structured(request)
+
+    def form_fields(self, route: Route) -> frozenset[str]:
+        """The form parts to take from a request's body; none for a model that takes bodies as they are."""
+        return frozenset() if self._model.target_type is TargetType.UNSTRUCTURED else route.form_fields
 
     def _ready_predictor(self) -> BasePredictor:
         self._state.require_ready()
@@ -145,8 +203,11 @@ class Handlers:
         return self._predictor
 
     def _require(self, fits: bool) -> None:
+        """Refuse a request for another kind of model, naming the route for this one (http-api.md H14)."""
         if not fits:
-            raise UnprocessableInput(f"This route does not serve {self._model.target_type.value} models.")
+            kind = self._model.target_type
+            route = "/predictUnstructured/" if kind is TargetType.UNSTRUCTURED else "/predict/"
+            raise UnprocessableInput(f"This route does not serve {kind.value} models: use {route}.")
 
 
 def as_probe(result: ProbeResult) -> tuple[Mapping[str, Any], int]:

@@ -1,7 +1,7 @@
 """What the adapters hand to the core, and what the core hands back."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -15,32 +15,26 @@ JSON = "application/json"
 _PARAMETER = re.compile(r';[ \t]*([^\s;="]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^;]*)')
 
 
-class Headers(Mapping[str, str]):
+class Headers(dict[str, str]):
     """Header fields of one request: looked up in any case, listed in Title-Case.
 
-    Repeated fields are joined by a comma (RFC 9110, 5.3), so WSGI and ASGI show a hook the same mapping.
+    Repeated fields are joined by a comma (RFC 9110, 5.3), so WSGI and ASGI show a hook the same dict.
     """
 
-    __slots__ = ("_values",)
-
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
-        values: dict[str, str] = {}
+        super().__init__()
         for name, value in fields:
-            key = name.lower()
-            values[key] = f"{values[key]},{value}" if key in values else value
-        self._values = values
+            key = name.title()
+            self[key] = f"{self[key]},{value}" if key in self else value
 
     def __getitem__(self, name: str) -> str:
-        return self._values[name.lower()]
+        return super().__getitem__(name.title())
 
-    def __iter__(self) -> Iterator[str]:
-        return (name.title() for name in self._values)
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(name.title())
 
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __repr__(self) -> str:
-        return f"Headers({dict(self)!r})"
+    def get(self, name: str, default: Any = None) -> Any:
+        return super().get(name.title(), default)
 
 
 @dataclass(frozen=True)
@@ -89,12 +83,14 @@ class ModelRequest:
 
 @dataclass(frozen=True)
 class ModelResponse:
-    """One answer: an iterator as content is streamed."""
+    """One answer: an iterable as content is streamed, and its ``close`` is called however the answer ends."""
 
-    content: bytes | Iterator[bytes]
+    content: bytes | Iterable[bytes]
     media_type: str = JSON
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    keep_alive: bytes = b""
+    """Sent now and then while a streamed answer has nothing to send, so that proxies do not take it for dead."""
 
 
 def _unquote(text: str) -> str:

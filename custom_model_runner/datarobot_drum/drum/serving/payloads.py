@@ -1,6 +1,7 @@
 """From a request to the table of samples in it (http-api.md section 5)."""
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput
 from datarobot_drum.drum.serving.messages import MediaType, ModelRequest
 from datarobot_drum.drum.serving.uploads import SpooledUploadFile
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
@@ -25,6 +26,18 @@ def structured_payload(request: ModelRequest, *, any_type: bool) -> StructuredPa
         raise UnprocessableInput("JSON input is not supported: send csv (text/csv) or Matrix Market (text/mtx).")
     charset = media_type.charset or DEFAULT_CHARSET
     return StructuredPayload(upload, _format(upload, media_type), charset)
+
+
+def unstructured_input(request: ModelRequest) -> UnstructuredInput:
+    """The body of ``request`` byte for byte, and what its headers say of it (http-api.md section 7)."""
+    media_type = request.media_type
+    return UnstructuredInput(
+        file=request.body or SpooledUploadFile(),
+        mimetype=media_type.essence,
+        charset=media_type.charset,
+        query=request.query,
+        headers=request.headers,
+    )
 
 
 def _samples(request: ModelRequest) -> tuple[SpooledUploadFile, MediaType]:

@@ -35,6 +35,8 @@ class Route:
     runs: Runs = Runs.INLINE
     form_fields: frozenset[str] = frozenset()
     is_probe: bool = False
+    for_openai: bool = False
+    """Errors also carry the ``error`` object that OpenAI clients read (http-api.md H56)."""
 
     @property
     def reads_body(self) -> bool:
@@ -46,6 +48,8 @@ class Route:
         return ("GET", "HEAD") if self.method == "GET" else (self.method,)
 
 
+SAMPLES = frozenset({"X"})
+
 ROUTES = (
     Route("do_ping", ("", "/ping"), runs=Runs.PROBE, is_probe=True),
     Route("do_health", ("/health",), runs=Runs.PROBE, is_probe=True),
@@ -54,13 +58,24 @@ ROUTES = (
     Route("do_info", ("/info",)),
     Route("do_stats", ("/stats",), runs=Runs.ASIDE),
     Route("make_capabilities", ("/capabilities",)),
+    Route("do_predict_structured", ("/predict", "/predictions"), method="POST", runs=Runs.MODEL, form_fields=SAMPLES),
+    Route("do_predict_stream", ("/predictionsStream",), method="POST", runs=Runs.MODEL, form_fields=SAMPLES),
     Route(
-        "do_predict_structured",
-        ("/predict", "/predictions", "/invocations"),
+        "do_predict_unstructured",
+        ("/predictUnstructured", "/predictionsUnstructured"),
         method="POST",
         runs=Runs.MODEL,
-        form_fields=frozenset({"X"}),
     ),
+    Route(
+        "do_chat",
+        ("/chat/completions", "/v1/chat/completions"),
+        method="POST",
+        runs=Runs.MODEL,
+        for_openai=True,
+    ),
+    Route("get_supported_llm_models", ("/models", "/v1/models"), runs=Runs.MODEL, for_openai=True),
+    # SageMaker has one path for every kind of model (http-api.md H13).
+    Route("do_invocations", ("/invocations",), method="POST", runs=Runs.MODEL, form_fields=SAMPLES),
 )
 
 

@@ -36,6 +36,33 @@ def read_csv(payload: StructuredPayload) -> pd.DataFrame:
     return frame
 
 
+def read_csv_blocks(payload: StructuredPayload, rows: int) -> Iterator[pd.DataFrame]:
+    """The same table in blocks of ``rows`` rows, so that memory stays flat; types are told block by block.
+
+    Raises:
+        UnprocessableInput: as ``read_csv``, when the block with the fault is reached.
+    """
+    payload.file.seek(0)
+    text = DecodedText(payload.file, payload.charset)
+    with csv_errors():
+        blocks = pd.read_csv(text, low_memory=False, compression=None, chunksize=rows, **EXACT_FLOATS)
+    with blocks:
+        first = _next_block(blocks)
+        if first is None or first.empty:
+            raise UnprocessableInput("The csv has a header but no data rows.")
+        if not _is_first_row_within_header(text.head):
+            _refuse_wide_first_row(payload, back_to=payload.file.tell())
+        block: pd.DataFrame | None = first
+        while block is not None:
+            yield block
+            block = _next_block(blocks)
+
+
+def _next_block(blocks: Iterator[pd.DataFrame]) -> pd.DataFrame | None:
+    with csv_errors():
+        return next(blocks, None)
+
+
 @contextmanager
 def csv_errors() -> Iterator[None]:
     """Translate what pandas raises over a file's content."""
@@ -59,7 +86,7 @@ def _is_first_row_within_header(head: str) -> bool:
     return bool(end) and is_plain and row.count(",") <= header.count(",")
 
 
-def _refuse_wide_first_row(payload: StructuredPayload) -> None:
+def _refuse_wide_first_row(payload: StructuredPayload, back_to: int = 0) -> None:
     """Raise when the first data row has more fields than the header.
 
     Of all rows, pandas accepts only the first one so: it takes the surplus for row labels and shifts every column.
@@ -69,3 +96,4 @@ def _refuse_wide_first_row(payload: StructuredPayload) -> None:
     text = DecodedText(payload.file, payload.charset)
     with csv_errors():
         pd.read_csv(text, header=None, nrows=2, dtype=str, low_memory=False, compression=None)
+    payload.file.seek(back_to)

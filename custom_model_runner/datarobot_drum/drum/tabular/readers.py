@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.importing import import_from_string
@@ -32,3 +33,17 @@ def read_matrix(payload: StructuredPayload) -> Any:
         UnprocessableInput: as ``read_table``.
     """
     return import_from_string("datarobot_drum.drum.tabular.matrix_market_reader:read_csr")(payload)
+
+
+def read_blocks(payload: StructuredPayload, rows: int) -> Iterator[pd.DataFrame]:
+    """The samples in blocks of at most ``rows`` rows; a Matrix Market file is read as a whole and cut.
+
+    Raises:
+        UnprocessableInput: as ``read_table``, when the block with the fault is reached.
+    """
+    if payload.format is PayloadFormat.CSV:
+        yield from import_from_string("datarobot_drum.drum.tabular.csv_reader:read_csv_blocks")(payload, rows)
+        return
+    table = read_table(payload)
+    for begin in range(0, len(table), rows):
+        yield table.iloc[begin : begin + rows]

@@ -1,0 +1,161 @@
+"""Unstructured predictions: a body of any kind goes in, whatever the hook returns comes out (model-contract.md 5)."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from datarobot_drum.drum.exceptions import PredictionError, UnprocessableInput
+from datarobot_drum.drum.language_predictors.hook_errors import GuardedIterator, guarded, prediction_errors
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.language_predictors.hooks import Hook
+    from datarobot_drum.drum.tabular.payload import BinaryFile
+
+DEFAULT_CHARSET = "utf-8"
+TEXT = "text/plain"
+BINARY = "application/octet-stream"
+
+_HEADER_TEXT = re.compile(r"[\x21-\x7e][\x20-\x7e]*")
+
+
+@dataclass(frozen=True)
+class UnstructuredInput:
+    """One body. ``mimetype`` is empty and ``charset`` None where the client sent none; the file is rewound first."""
+
+    file: BinaryFile
+    mimetype: str = ""
+    charset: str | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class UnstructuredOutput:
+    """The bytes of the answer, at once or as they are made."""
+
+    content: bytes | Iterator[bytes]
+    mimetype: str
+    charset: str
+
+
+def ask_unstructured(hook: Hook, model: Any, asked: UnstructuredInput) -> UnstructuredOutput:
+    """Call ``score_unstructured``.
+
+    ``data`` is text for ``text/*`` and ``application/json``, and where no type was sent; else bytes. A hook with a
+    parameter named ``file`` gets the body as a binary file there instead, and None as ``data``: nothing is copied.
+
+    Raises:
+        UnprocessableInput: text that its charset cannot decode.
+        PredictionError: the hook raised, or returned what cannot be sent.
+    """
+    asked.file.seek(0)
+    keywords: dict[str, Any] = {"query": dict(asked.query), "headers": asked.headers, "mlops": None}
+    keywords["mimetype"] = asked.mimetype or TEXT
+    is_text = _is_text(asked.mimetype)
+    charset = asked.charset or (DEFAULT_CHARSET if is_text else None)
+    if charset is not None:
+        keywords["charset"] = charset
+    if "file" in hook.named:
+        data: Any = None
+        keywords["file"] = asked.file
+    else:
+        data = _decode(asked.file.read(), charset or DEFAULT_CHARSET) if is_text else asked.file.read()
+    with prediction_errors():
+        answer = hook(model, data, **keywords)
+    return _to_output(answer)
+
+
+def _is_text(mimetype: str) -> bool:
+    return not mimetype or mimetype.startswith("text/") or mimetype == "application/json"
+
+
+def _decode(body: bytes, charset: str) -> str:
+    try:
+        return body.decode(charset)
+    except LookupError as error:
+        raise UnprocessableInput(f"The charset {charset[:40]!r} is not known.") from error
+    except (UnicodeError, ValueError) as error:
+        raise UnprocessableInput(f"The body is not {charset[:40]} text.") from error
+
+
+def _to_output(answer: Any) -> UnstructuredOutput:
+    content, details = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, {})
+    if not isinstance(details, Mapping):
+        raise PredictionError(
+            "The second value that score_unstructured returns must be a dict of mimetype and charset."
+        )
+    charset = str(details.get("charset") or DEFAULT_CHARSET)
+    encoder = _Encoder(charset)
+    content = guarded(content)
+    if isinstance(content, GuardedIterator):
+        content = _Chunks(content, encoder)
+        kind = TEXT if content.is_text else BINARY
+    else:
+        kind = TEXT if isinstance(content, str) else BINARY
+        content = encoder(content)
+    mimetype = str(details.get("mimetype") or kind)
+    _require_header_text(mimetype, charset)
+    return UnstructuredOutput(content, mimetype, charset)
+
+
+def _require_header_text(*words: str) -> None:
+    """What stands in a header must not be able to end it."""
+    for word in words:
+        if not _HEADER_TEXT.fullmatch(word):
+            raise PredictionError(f"score_unstructured returned {word[:40]!r}, which no header can carry.")
+
+
+class _Encoder:
+    """Output of the hook to bytes, piece by piece: a charset that begins with a mark begins once."""
+
+    def __init__(self, charset: str) -> None:
+        self._charset = charset
+        try:
+            "".encode(charset)  # a codec that does not encode text is no charset
+            self._encode = codecs.getincrementalencoder(charset)().encode
+        except (LookupError, ValueError) as error:
+            raise PredictionError(
+                f"score_unstructured returned the charset {charset[:40]!r}, which is not known."
+            ) from error
+
+    def __call__(self, content: Any) -> bytes:
+        if isinstance(content, str):
+            try:
+                return self._encode(content)
+            except UnicodeError as error:
+                raise PredictionError(
+                    f"score_unstructured returned text that is not {self._charset}: {error}."
+                ) from error
+        if isinstance(content, bytes | bytearray | memoryview):
+            return bytes(content)
+        kind = "None" if content is None else f"a {type(content).__name__}"
+        raise PredictionError(f"score_unstructured returned {kind}: it must return str, bytes or an iterator of them.")
+
+
+class _Chunks(Iterator[bytes]):
+    """The chunks of a hook's iterator as bytes. The first one is made at once, while an error can still be told."""
+
+    def __init__(self, chunks: GuardedIterator, encode: _Encoder) -> None:
+        self._chunks = chunks
+        self._encode = encode
+        first = next(chunks, b"")
+        self.is_text = isinstance(first, str)
+        try:
+            self._first: bytes | None = encode(first)
+        except PredictionError:
+            self.close()
+            raise
+
+    def __next__(self) -> bytes:
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        return self._encode(next(self._chunks))
+
+    def close(self) -> None:
+        """Run the ``finally`` blocks of the hook."""
+        self._chunks.close()

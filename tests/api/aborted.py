@@ -1,0 +1,34 @@
+"""Answers that the server breaks off, and clients that leave in the middle of one."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.api.streaming_models import has_told
+from tests.processes import RunningServer
+
+
+def read_until_broken(server: RunningServer, path: str, **details: Any) -> tuple[int, bytes]:
+    """The status and what came of an answer that must not come to a proper end."""
+    came = b""
+    with server.client.stream("POST", path, **details) as response:
+        try:
+            for piece in response.iter_raw():
+                came += piece
+        except httpx.RemoteProtocolError:
+            return response.status_code, came
+    raise AssertionError(f"The answer came to an end: {came!r}")
+
+
+def leave_after_first_piece(server: RunningServer, path: str, **details: Any) -> bytes:
+    """Read a little of an endless answer and hang up; what was read."""
+    with httpx.Client(base_url=server.url, timeout=60.0, trust_env=False) as client:
+        with client.stream("POST", path, **details) as response:
+            assert response.status_code == 200
+            return next(response.iter_raw())
+
+
+def wait_told(server: RunningServer, folder: Path, mark: str) -> None:
+    """Wait until the model's ``finally`` block has run."""
+    server.wait_until(lambda: has_told(folder, mark), f"{mark} in told", timeout=20)

@@ -1,0 +1,344 @@
+"""Streamed predictions: every form, every kind of hook, and what happens on the way (http-api.md section 11)."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.api.aborted import leave_after_first_piece, read_until_broken, wait_told
+from tests.api.answers import Answer, ask_all, the_one
+from tests.api.models import write_code
+from tests.api.streaming_models import BLOCKS, STREAM
+from tests.api.test_payloads import message
+from tests.api.trios import Trio, running_trio
+
+pytestmark = pytest.mark.process
+
+ROUTE = "/predictionsStream/"
+JSON_LINES, CSV, EVENTS = "application/x-ndjson", "text/csv", "text/event-stream"
+BLOCK_ROWS = 10_000
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("stream")
+
+
+@pytest.fixture(scope="module")
+def trio(folder: Path) -> Iterator[Trio]:
+    """A model with ``score_stream``."""
+    model = write_code(folder / "model", STREAM)
+    with running_trio(folder, "--code-dir", model, "--target-type", "regression") as trio:
+        yield trio
+
+
+@pytest.fixture(scope="module")
+def block_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+    """A model that knows nothing of streams, with extra model output."""
+    folder = tmp_path_factory.mktemp("blocks")
+    model = write_code(folder / "model", BLOCKS)
+    with running_trio(folder, "--code-dir", model, "--target-type", "regression") as trio:
+        yield trio
+
+
+def table(rows: int) -> bytes:
+    """Rows whose columns have the same type in every block."""
+    lines = (f"{row / 8 + 0.0625},{row},t{row % 7}" for row in range(rows))
+    return "\n".join(["a,b,c", *lines, ""]).encode()
+
+
+def stream(trio: Trio, body: bytes, accept: str | None = None, **details: Any) -> Answer:
+    """The one answer of all servers."""
+    headers = {"Accept": accept} if accept else {}
+    answer = the_one(ask_all(trio, "POST", ROUTE, headers=headers, **{"content": body, **details}))
+    if answer.status == 200:
+        assert "content-length" not in dict(answer.headers)
+    return answer
+
+
+def act(trio: Trio, action: str, accept: str | None = None) -> Answer:
+    return stream(trio, f"action\n{action}\n".encode(), accept)
+
+
+def media_type(answer: Answer) -> str:
+    return dict(answer.headers)["content-type"]
+
+
+def predicted(trio: Trio, body: bytes) -> Answer:
+    return the_one(ask_all(trio, "POST", "/predictions/", content=body))
+
+
+def lines_of(answer: Answer) -> list[Any]:
+    assert answer.body.endswith(b"\n") or not answer.body
+    return [json.loads(line) for line in answer.body.splitlines()]
+
+
+def events_of(answer: Answer) -> list[str]:
+    return answer.body.decode().split("\n\n")[:-1]
+
+
+# Blocks of rows
+
+
+@pytest.mark.parametrize("rows", [1, 3, BLOCK_ROWS, BLOCK_ROWS + 1, 2 * BLOCK_ROWS + 5])
+def test_the_bytes_are_those_of_predictions(block_trio: Trio, rows: int) -> None:
+    answer = stream(block_trio, table(rows))
+    assert (answer.status, media_type(answer)) == (200, "application/octet-stream")
+    assert answer.body == predicted(block_trio, table(rows)).body
+
+
+@pytest.mark.parametrize("path", ["/predictionsStream", ROUTE])
+def test_the_answer_says_that_it_is_streamed(block_trio: Trio, path: str) -> None:
+    for server in block_trio.values():
+        response = server.client.post(path, content=table(2))
+        assert (response.status_code, response.headers["X-Streaming"]) == (200, "true")
+        assert (response.headers["Cache-Control"], response.headers["X-Accel-Buffering"]) == ("no-cache", "no")
+
+
+def test_a_form_streams_as_a_body_does(block_trio: Trio) -> None:
+    for server in block_trio.values():
+        response = server.client.post(ROUTE, files={"X": ("x.csv", table(BLOCK_ROWS + 1))})
+        assert response.content == predicted(block_trio, table(BLOCK_ROWS + 1)).body
+
+
+def test_a_model_without_extra_output_streams_its_predictions_alone(echo_trio: Trio) -> None:
+    answer = stream(echo_trio, table(BLOCK_ROWS + 1))
+    assert answer.body == predicted(echo_trio, table(BLOCK_ROWS + 1)).body
+    assert lines_of(stream(echo_trio, table(1), JSON_LINES))[0].keys() == {"prediction"}
+
+
+def test_json_lines_hold_a_row_each(block_trio: Trio) -> None:
+    rows = BLOCK_ROWS + 2
+    answer = stream(block_trio, table(rows), JSON_LINES)
+    document = json.loads(predicted(block_trio, table(rows)).body)
+    assert media_type(answer) == JSON_LINES
+    assert lines_of(answer) == [
+        {"prediction": prediction, "extraModelOutput": extra}
+        for prediction, extra in zip(document["predictions"], document["extraModelOutput"], strict=True)
+    ]
+
+
+def test_csv_has_a_header_and_a_row_each(block_trio: Trio) -> None:
+    rows = BLOCK_ROWS + 2
+    answer = stream(block_trio, table(rows), CSV)
+    header, first, *others = answer.body.decode().splitlines()
+    assert media_type(answer) == CSV
+    assert (header, first, len(others)) == ("Predictions,whole,text", "0.03125,0,t0ä", rows - 1)
+    assert others[-1] == f"{(rows - 1) / 16 + 0.03125},{rows - 1},t{(rows - 1) % 7}ä"
+
+
+def test_events_hold_a_block_each(block_trio: Trio) -> None:
+    rows = BLOCK_ROWS + 2
+    answer = stream(block_trio, table(rows), EVENTS)
+    first, second, end = events_of(answer)
+    document = json.loads(predicted(block_trio, table(rows)).body)
+    blocks = [json.loads(event.removeprefix("data: ")) for event in (first, second)]
+    assert media_type(answer) == EVENTS
+    assert end == "data: [DONE]"
+    assert [len(block["predictions"]) for block in blocks] == [BLOCK_ROWS, 2]
+    for key in ("predictions", "extraModelOutput"):
+        assert [item for block in blocks for item in block[key]] == document[key]
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("*/*", "application/octet-stream"),
+        ("application/octet-stream, text/csv", "application/octet-stream"),
+        ("text/csv;q=0.5, application/x-ndjson", JSON_LINES),
+        ("text/csv;q=0.5, application/x-ndjson;q=0.4, */*;q=0.1", CSV),
+        ("TEXT/CSV", CSV),
+        ("text/*", CSV),
+        ("*/*;q=0.1, text/event-stream", EVENTS),
+        ("*/*, text/event-stream", EVENTS),
+        ("text/html, application/json", "application/octet-stream"),
+        ("text/csv;q=0", "application/octet-stream"),
+        ("application/octet-stream;q=0, */*", JSON_LINES),
+        ("text/csv;q=²", "application/octet-stream"),
+        (",;q=,;;", "application/octet-stream"),
+    ],
+)
+def test_the_client_chooses_the_form(block_trio: Trio, accept: str, expected: str) -> None:
+    for server in block_trio.values():
+        response = server.client.post(ROUTE, content=table(1), headers={b"Accept": accept.encode("latin-1")})
+        assert (response.status_code, response.headers["Content-Type"].partition(";")[0]) == (200, expected)
+
+
+@pytest.mark.parametrize("accept", [None, JSON_LINES, CSV, EVENTS])
+@pytest.mark.parametrize(
+    ("body", "text"), [(b"", "empty"), (b"a,b,c\n", "no "), (b"a,b\n1,2\n", "'c'")], ids=["empty", "no rows", "column"]
+)
+def test_an_error_before_the_first_block_is_an_error_answer(
+    block_trio: Trio, body: bytes, text: str, accept: str | None
+) -> None:
+    answer = stream(block_trio, body, accept)
+    assert (answer.status, media_type(answer)) == (predicted(block_trio, body).status, "application/json")
+    assert text in message(answer)
+
+
+BROKEN = table(BLOCK_ROWS) + b"1,2,3,4,5\n"
+
+
+def test_a_late_error_breaks_off_what_has_no_records(block_trio: Trio) -> None:
+    for server in block_trio.values():
+        for accept in ("application/octet-stream", CSV):
+            status, came = read_until_broken(server, ROUTE, content=BROKEN, headers={"Accept": accept})
+            assert status == 200
+            assert not came.endswith(b"}")
+    assert stream(block_trio, table(1)).status == 200
+
+
+def test_a_late_error_is_the_last_line(block_trio: Trio) -> None:
+    *rows, last = lines_of(stream(block_trio, BROKEN, JSON_LINES))
+    assert len(rows) == BLOCK_ROWS
+    assert last["error"]["message"].startswith("ERROR: ")
+
+
+def test_a_late_error_is_the_last_event(block_trio: Trio) -> None:
+    *blocks, last = events_of(stream(block_trio, BROKEN, EVENTS))
+    assert len(blocks) == 1
+    kind, _, data = last.partition("\n")
+    assert kind == "event: error"
+    assert json.loads(data.removeprefix("data: "))["error"]["message"].startswith("ERROR: ")
+
+
+# The hook
+
+
+@pytest.mark.parametrize(
+    ("action", "body"),
+    [
+        ("text", "Hello wörld\n".encode()),
+        ("bytes", b"\x00\xff"),
+        ("mixed", b"ab"),
+        ("async", "aä".encode()),
+        ("frames", b'{"predictions":[1.0,2.0,3.0]}'),
+        ("async-frames", b'{"predictions":[1.0,2.0]}'),
+        ("extra", '{"predictions":[1.0,2.0],"extraModelOutput":[{"more":"a"},{"more":"ü,"}]}'.encode()),
+        ("missing", b'{"predictions":[1.0,null,null]}'),
+        ("none", b""),
+        ("no-rows", b'{"predictions":[]}'),
+    ],
+)
+def test_what_the_hook_yields_is_sent(trio: Trio, action: str, body: bytes) -> None:
+    answer = act(trio, action)
+    assert (answer.status, answer.body) == (200, body)
+
+
+@pytest.mark.parametrize(
+    ("action", "lines"),
+    [
+        ("text", [{"chunk": "Hello "}, {"chunk": "wörld"}, {"chunk": "\n"}]),
+        ("bytes", [{"chunk": "\x00"}, {"chunk": "\ufffd"}]),
+        ("frames", [{"prediction": 1.0}, {"prediction": 2.0}, {"prediction": 3.0}]),
+        ("missing", [{"prediction": 1.0}, {"prediction": None}, {"prediction": None}]),
+        (
+            "extra",
+            [
+                {"prediction": 1.0, "extraModelOutput": {"more": "a"}},
+                {"prediction": 2.0, "extraModelOutput": {"more": "ü,"}},
+            ],
+        ),
+        ("none", []),
+    ],
+)
+def test_what_the_hook_yields_is_sent_as_lines(trio: Trio, action: str, lines: list[Any]) -> None:
+    assert lines_of(act(trio, action, JSON_LINES)) == lines
+
+
+@pytest.mark.parametrize(
+    ("action", "events"),
+    [
+        ("text", ['data: {"chunk":"Hello "}', 'data: {"chunk":"wörld"}', 'data: {"chunk":"\\n"}', "data: [DONE]"]),
+        ("async-frames", ['data: {"predictions":[1.0]}', 'data: {"predictions":[2.0]}', "data: [DONE]"]),
+        ("none", ["data: [DONE]"]),
+    ],
+)
+def test_what_the_hook_yields_is_sent_as_events(trio: Trio, action: str, events: list[str]) -> None:
+    assert events_of(act(trio, action, EVENTS)) == events
+
+
+@pytest.mark.parametrize(
+    ("action", "text"),
+    [
+        ("text", "Hello wörld\n"),
+        ("frames", "Predictions\n1.0\n2.0\n3.0\n"),
+        ("extra", 'Predictions,more\n1.0,a\n2.0,"ü,"\n'),
+        ("missing", 'Predictions\n1.0\n""\ninf\n'),
+        ("none", ""),
+    ],
+)
+def test_what_the_hook_yields_is_sent_as_csv(trio: Trio, action: str, text: str) -> None:
+    assert act(trio, action, CSV).body.decode() == text
+
+
+def test_plain_predictions_do_not_ask_the_streaming_hook(trio: Trio) -> None:
+    answer = predicted(trio, b"x\n1\n2\n")
+    assert json.loads(answer.body)["predictions"] == [2.0, 4.0]
+
+
+@pytest.mark.parametrize("accept", [None, JSON_LINES, CSV, EVENTS])
+@pytest.mark.parametrize(
+    ("action", "text"),
+    [
+        ("fails-first", "ValueError: not even one"),
+        ("number-first", "returned a int"),
+        ("list", "returned a list"),
+        ("no such action", "KeyError"),
+    ],
+)
+def test_an_error_before_the_first_chunk_is_an_error_answer(
+    trio: Trio, action: str, text: str, accept: str | None
+) -> None:
+    answer = act(trio, action, accept)
+    assert (answer.status, media_type(answer)) == (500, "application/json")
+    assert text in message(answer)
+
+
+def test_model_code_may_choose_its_answer(trio: Trio) -> None:
+    answer = act(trio, "teapot-first", JSON_LINES)
+    assert (answer.status, dict(answer.headers)["x-drum-user-http-error"]) == (418, "true")
+
+
+@pytest.mark.parametrize(
+    ("action", "came"),
+    [
+        ("fails-later", b'{"predictions":[1.0,2.0'),
+        ("teapot-later", b"a"),
+        ("number-later", b"a"),
+        ("kinds", b'{"predictions":[1.0'),
+    ],
+)
+def test_an_error_after_the_first_chunk_breaks_the_answer_off(trio: Trio, action: str, came: bytes) -> None:
+    for server in trio.values():
+        status, begun = read_until_broken(server, ROUTE, content=f"action\n{action}\n".encode())
+        assert status == 200
+        assert came.startswith(begun)
+    assert act(trio, "text").status == 200
+
+
+@pytest.mark.parametrize(
+    ("action", "text"),
+    [("fails-later", "ERROR: ValueError: no more"), ("teapot-later", "short and stout"), ("number-later", "a int")],
+)
+def test_an_error_after_the_first_chunk_is_a_record(trio: Trio, action: str, text: str) -> None:
+    *before, last = lines_of(act(trio, action, JSON_LINES))
+    assert before
+    assert text in last["error"]["message"]
+    *before, event = events_of(act(trio, action, EVENTS))
+    assert before and event.startswith("event: error\ndata: ")
+
+
+@pytest.mark.parametrize("accept", ["*/*", JSON_LINES, CSV, EVENTS])
+@pytest.mark.parametrize("action", ["endless", "endless-async", "endless-frames"])
+def test_a_client_that_leaves_ends_the_generator_and_frees_its_slot(
+    trio: Trio, folder: Path, action: str, accept: str
+) -> None:
+    for name, server in trio.items():
+        mark = f"{name} {action} {accept}"
+        body = f"action,mark\n{action},{mark}\n".encode()
+        assert leave_after_first_piece(server, ROUTE, content=body, headers={"Accept": accept})
+        wait_told(server, folder, mark)
+    assert act(trio, "text").status == 200

@@ -1,0 +1,329 @@
+"""Unstructured models: any body in, any body out, the same on every server (http-api.md section 7)."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.api.aborted import leave_after_first_piece, read_until_broken, wait_told
+from tests.api.answers import Answer, ask_all, the_one
+from tests.api.models import write_code
+from tests.api.streaming_models import FILE, UNSTRUCTURED
+from tests.api.test_payloads import message
+from tests.api.trios import Trio, running_trio
+
+pytestmark = pytest.mark.process
+
+ROUTE = "/predictUnstructured/"
+ROUTES = ["/predictUnstructured", ROUTE, "/predictionsUnstructured", "/predictionsUnstructured/"]
+EVERY_BYTE = bytes(range(256)) * 3
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("unstructured")
+
+
+@pytest.fixture(scope="module")
+def trio(folder: Path) -> Iterator[Trio]:
+    model = write_code(folder / "model", UNSTRUCTURED)
+    with running_trio(folder, "--code-dir", model, "--target-type", "unstructured") as trio:
+        yield trio
+
+
+@pytest.fixture(scope="module")
+def file_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+    folder = tmp_path_factory.mktemp("file")
+    model = write_code(folder / "model", FILE)
+    environment = {"DRUM_FASTAPI_MAX_UPLOAD_SIZE": "0"}
+    with running_trio(folder, "--code-dir", model, "--target-type", "unstructured", environment=environment) as trio:
+        yield trio
+
+
+def act(trio: Trio, action: str, body: bytes = b"", path: str = ROUTE, **details: Any) -> Answer:
+    """Have the model do something; the one answer of all servers."""
+    params = {"action": action, **details.pop("params", {})}
+    return the_one(ask_all(trio, "POST", path, params=params, content=body, **details))
+
+
+def show(trio: Trio, body: bytes, content_type: str | None) -> dict[str, Any]:
+    """What the hook was given."""
+    answer = act(trio, "show", body, headers={"Content-Type": content_type} if content_type else {})
+    assert answer.status == 200, answer.body
+    seen: dict[str, Any] = json.loads(answer.body)
+    return seen
+
+
+def media_type(answer: Answer) -> str:
+    return dict(answer.headers)["content-type"]
+
+
+# In
+
+
+@pytest.mark.parametrize(
+    ("content_type", "mimetype", "charset"),
+    [
+        (None, "text/plain", "utf-8"),
+        ("text/plain", "text/plain", "utf-8"),
+        ("text/anything", "text/anything", "utf-8"),
+        ("TEXT/Plain; Charset=UTF-8", "text/plain", "UTF-8"),
+        ("application/json", "application/json", "utf-8"),
+        ('application/json; charset="utf-8"; x=y', "application/json", "utf-8"),
+    ],
+)
+def test_text_reaches_the_hook_as_str(trio: Trio, content_type: str | None, mimetype: str, charset: str) -> None:
+    seen = show(trio, "töxt 日本\r\n".encode(), content_type)
+    assert (seen["type"], seen["data"]) == ("str", "töxt 日本\r\n")
+    assert (seen["mimetype"], seen["charset"]) == (mimetype, charset)
+
+
+@pytest.mark.parametrize("charset", ["latin-1", "latin1", "utf-16", "cp1252", "shift_jis"])
+def test_text_is_decoded_with_its_charset(trio: Trio, charset: str) -> None:
+    text = "日本" if charset == "shift_jis" else "äöü"
+    seen = show(trio, text.encode(charset), f"text/my_text;charset={charset}")
+    assert (seen["data"], seen["charset"]) == (text, charset)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/octet-stream",
+        "application/vnd.api+json",
+        "application/x-www-form-urlencoded",
+        "image/png",
+        "nonsense",
+    ],
+)
+def test_anything_else_reaches_the_hook_as_bytes(trio: Trio, content_type: str) -> None:
+    seen = show(trio, EVERY_BYTE, content_type)
+    assert (seen["type"], bytes.fromhex(seen["data"])) == ("bytes", EVERY_BYTE)
+    assert (seen["mimetype"], "charset" in seen) == (content_type, False)
+
+
+def test_the_charset_of_bytes_is_passed_on_if_it_was_sent(trio: Trio) -> None:
+    seen = show(trio, b"\xe4", "application/octet-stream;charset=latin-1")
+    assert (seen["type"], seen["data"], seen["charset"]) == ("bytes", "e4", "latin-1")
+
+
+@pytest.mark.parametrize(("content_type", "kind"), [(None, "str"), ("text/x", "str"), ("image/png", "bytes")])
+def test_an_empty_body_is_passed_on(trio: Trio, content_type: str | None, kind: str) -> None:
+    seen = show(trio, b"", content_type)
+    assert (seen["type"], seen["data"]) == (kind, "")
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"a=1&b=%20+x&a=2", "application/x-www-form-urlencoded"),
+        (
+            b'--b\r\nContent-Disposition: form-data; name="X"\r\n\r\n\x00\xff\r\n--b--\r\n',
+            "multipart/form-data; boundary=b",
+        ),
+        (b"no form at all", "multipart/form-data"),
+        (EVERY_BYTE, "multipart/form-data; boundary=b"),
+    ],
+    ids=["urlencoded", "multipart", "multipart without boundary", "multipart that is none"],
+)
+@pytest.mark.parametrize("path", [ROUTE, "/invocations"])
+def test_a_form_arrives_byte_for_byte(trio: Trio, body: bytes, content_type: str, path: str) -> None:
+    answer = act(trio, "echo", body, path, headers={"Content-Type": content_type})
+    assert (answer.status, answer.body) == (200, body)
+    seen = json.loads(act(trio, "headers", body, path, headers={"Content-Type": content_type}).body)
+    assert seen["type"] == content_type
+
+
+def test_a_large_chunked_body_arrives_byte_for_byte(trio: Trio) -> None:
+    pieces = [bytes([number % 256]) * 1_000_003 for number in range(12)]
+    for server in trio.values():
+        response = server.client.post(
+            ROUTE, params={"action": "echo"}, content=iter(pieces), headers={"Content-Type": "image/png"}
+        )
+        assert response.content == b"".join(pieces)
+
+
+def test_of_a_repeated_query_key_the_first_value_counts(trio: Trio) -> None:
+    answer = the_one(ask_all(trio, "POST", ROUTE + "?a=1&a=2&b=&c&%C3%A4=%20+%2B"))
+    assert json.loads(answer.body)["query"] == {"a": "1", "b": "", "c": "", "ä": "  +"}
+
+
+def test_headers_are_listed_in_title_case_and_found_in_any(trio: Trio) -> None:
+    seen = json.loads(act(trio, "headers", headers={"x-oNe": "1", "X-TWO": "2"}).body)
+    assert {"X-One", "X-Two", "Host", "X-Request-Id"} <= set(seen["names"])
+    assert seen["names"] == [name.title() for name in seen["names"]]
+    assert seen["found"] == {"x-one": "1", "X-ONE": "1", "X-One": "1", "missing": None}
+
+
+@pytest.mark.parametrize(
+    ("body", "charset", "text"),
+    [
+        (b"a", "klingon", "'klingon' is not known"),
+        (b"a", "hex", "'hex' is not known"),
+        (b"\xff", "utf-8", "not utf-8 text"),
+        (b"\xff", "ascii", "not ascii text"),
+        (b"abc", "utf-16", "not utf-16 text"),
+    ],
+)
+def test_text_that_cannot_be_decoded_is_the_fault_of_its_sender(
+    trio: Trio, body: bytes, charset: str, text: str
+) -> None:
+    answer = act(trio, "show", body, headers={"Content-Type": f"text/plain; charset={charset}"})
+    assert answer.status == 422
+    assert text in message(answer)
+
+
+def test_nothing_else_is_decoded(trio: Trio) -> None:
+    assert show(trio, b"\xff", "image/png;charset=klingon")["charset"] == "klingon"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "expected"),
+    [
+        (b"one\r\ntwo", "text/plain; charset=klingon", "text/plain klingon 5"),
+        (b"\xff\n", None, "text/plain utf-8 2"),
+        (b"", "image/png", "image/png None 0"),
+        (EVERY_BYTE * 20_000, "multipart/form-data; boundary=b", "multipart/form-data None 11"),
+    ],
+    ids=["text", "no type", "empty", "large"],
+)
+def test_a_hook_may_ask_for_the_body_as_a_file(
+    file_trio: Trio, body: bytes, content_type: str | None, expected: str
+) -> None:
+    headers = {"Content-Type": content_type} if content_type else {}
+    answer = the_one(ask_all(file_trio, "POST", ROUTE, content=body, headers=headers))
+    assert answer.body.decode() == f"{len(body)} {hashlib.sha256(body).hexdigest()} {expected}"
+
+
+# Out
+
+
+@pytest.mark.parametrize(
+    ("action", "body", "content_type"),
+    [
+        ("text", "tëxt".encode(), "text/plain;charset=utf-8"),
+        ("bytes", b"\x00\xff", "application/octet-stream;charset=utf-8"),
+        ("bytearray", b"\x00\xff", "application/octet-stream;charset=utf-8"),
+        ("empty", b"", "text/plain;charset=utf-8"),
+        ("mimetype", "<p>ä</p>".encode(), "text/html;charset=utf-8"),
+        ("charset", b"\xe4", "text/plain;charset=latin-1"),
+        ("both", "ä".encode("utf-16"), "text/x;charset=utf-16"),
+        ("binary-charset", b"\xe4", "application/octet-stream;charset=latin-1"),
+    ],
+)
+def test_what_the_hook_returns_is_the_answer(trio: Trio, action: str, body: bytes, content_type: str) -> None:
+    answer = act(trio, action)
+    assert (answer.status, answer.body, media_type(answer)) == (200, body, content_type)
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_every_spelling_of_the_route_answers(trio: Trio, path: str) -> None:
+    assert act(trio, "text", path=path).body == "tëxt".encode()
+
+
+@pytest.mark.parametrize("path", ["/invocations", "/invocations/"])
+def test_invocations_serves_an_unstructured_model(trio: Trio, path: str) -> None:
+    assert act(trio, "text", path=path).body == "tëxt".encode()
+
+
+@pytest.mark.parametrize(
+    ("action", "text"),
+    [
+        ("none", "returned None"),
+        ("none-typed", "returned None"),
+        ("number", "returned a int"),
+        ("list", "returned a list"),
+        ("triple", "returned a tuple"),
+        ("bad-details", "dict of mimetype and charset"),
+        ("bad-charset", "'klingon', which is not known"),
+        ("no-text-charset", "'hex', which is not known"),
+        ("unencodable", "not latin-1"),
+        ("split-header", "no header can carry"),
+        ("wide-header", "no header can carry"),
+        ("raise", "ValueError: the model said no"),
+        ("stream-fails-first", "ValueError: not even one"),
+        ("stream-number-first", "returned a int"),
+    ],
+)
+def test_output_that_cannot_be_sent_is_an_error_of_the_model(trio: Trio, action: str, text: str) -> None:
+    answer = act(trio, action)
+    assert (answer.status, media_type(answer)) == (500, "application/json")
+    assert text in message(answer)
+
+
+@pytest.mark.parametrize("action", ["teapot", "stream-teapot-first"])
+def test_model_code_may_choose_its_answer(trio: Trio, action: str) -> None:
+    answer = act(trio, action)
+    assert (answer.status, dict(answer.headers)["x-drum-user-http-error"]) == (418, "true")
+    assert json.loads(answer.body) == {"message": "short and stout"}
+
+
+# Streams
+
+
+@pytest.mark.parametrize(
+    ("action", "body", "content_type"),
+    [
+        ("stream", "ä".encode() + b"\xffc", "text/plain;charset=utf-8"),
+        ("stream-bytes", b"ab", "application/octet-stream;charset=utf-8"),
+        ("stream-lines", b"one\ntwo\n", "text/plain;charset=utf-8"),
+        ("stream-async", "aä".encode(), "text/plain;charset=utf-8"),
+        ("stream-typed", "ab".encode("utf-16"), "text/x;charset=utf-16"),
+        ("stream-large", b"".join(bytes([n]) * 100_000 for n in range(50)), "application/octet-stream;charset=utf-8"),
+        ("stream-empty", b"", "application/octet-stream;charset=utf-8"),
+    ],
+)
+def test_an_iterator_is_streamed(trio: Trio, action: str, body: bytes, content_type: str) -> None:
+    answer = act(trio, action)
+    assert (answer.status, answer.body, media_type(answer)) == (200, body, content_type)
+    assert "content-length" not in dict(answer.headers)
+
+
+@pytest.mark.parametrize("action", ["stream-fails-later", "stream-number-later"])
+def test_an_error_after_the_first_chunk_breaks_the_answer_off(trio: Trio, action: str) -> None:
+    for server in trio.values():
+        status, came = read_until_broken(server, ROUTE, params={"action": action})
+        assert status == 200
+        assert b"ab".startswith(came)
+    assert act(trio, "text").status == 200
+
+
+@pytest.mark.parametrize("action", ["endless", "endless-async"])
+def test_a_client_that_leaves_ends_the_generator_and_frees_its_slot(trio: Trio, folder: Path, action: str) -> None:
+    for name, server in trio.items():
+        mark = f"{name}-{action}"
+        assert leave_after_first_piece(server, ROUTE, params={"action": action, "mark": mark}).startswith(b"xxx")
+        wait_told(server, folder, mark)
+    assert act(trio, "text").status == 200
+
+
+# Other routes
+
+
+@pytest.mark.parametrize("path", ["/predict/", "/predictions/", "/predictionsStream/"])
+@pytest.mark.parametrize("form", [False, True], ids=["csv", "form"])
+def test_a_structured_route_names_the_right_one(trio: Trio, path: str, form: bool) -> None:
+    details: dict[str, Any] = {"files": {"X": b"a\n1\n"}} if form else {"content": b"a\n1\n"}
+    for server in trio.values():
+        response = server.client.post(path, **details)
+        assert response.status_code == 422
+        assert response.json()["message"].endswith("use /predictUnstructured/.")
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_an_unstructured_route_names_the_right_one(echo_trio: Trio, path: str) -> None:
+    answer = the_one(ask_all(echo_trio, "POST", path, content=b"a\n1\n"))
+    assert answer.status == 422
+    assert message(answer).endswith("use /predict/.")
+
+
+def test_it_neither_chats_nor_lists_models(trio: Trio) -> None:
+    assert the_one(ask_all(trio, "GET", "/models")).status == 404
+    assert the_one(ask_all(trio, "POST", "/chat/completions", json={"messages": []})).status == 404
+
+
+def test_it_reads_no_table(trio: Trio) -> None:
+    answer = the_one(ask_all(trio, "GET", "/capabilities/"))
+    assert json.loads(answer.body) == {"supported_payload_formats": {}, "supported_methods": {"chat": False}}

@@ -1,0 +1,130 @@
+"""Which form a client gets, and the bytes of each."""
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datarobot_drum.drum.exceptions import PredictionError
+from datarobot_drum.drum.language_predictors.base import Predictions, StreamChunk
+from datarobot_drum.drum.serving.encoding import predictions_response
+from datarobot_drum.drum.serving.stream_forms import FORMS, StreamForm, choose_form
+from datarobot_drum.drum.target_types import TargetType
+
+OCTETS, JSON_LINES, CSV, EVENTS = FORMS
+RANGES = [*(form.media_type for form in FORMS), "*/*", "text/*", "application/*", "text/html", "", "*", "/*"]
+QUALITIES = ["", ";q=0", ";q=0.5", ";q=1", ";Q=0.001", ";q=", ";q=²", ";q=-1", ";q=nan", ";q=1e9", ";v=1;q=.5", ";;"]
+
+
+@given(st.text())
+def test_any_text_chooses_a_form(accept: str) -> None:
+    assert choose_form(accept) in FORMS
+
+
+@given(st.lists(st.tuples(st.sampled_from(RANGES), st.sampled_from(QUALITIES)), max_size=6))
+def test_a_refused_form_is_chosen_only_if_nothing_is_liked(preferences: list[tuple[str, str]]) -> None:
+    accept = ", ".join(media_type + quality for media_type, quality in preferences)
+    chosen = choose_form(accept)
+    said = dict(preferences)
+    assert chosen is FORMS[0] or said.get(chosen.media_type) != ";q=0"
+
+
+@given(st.permutations([(form.media_type, f"0.{place}") for place, form in enumerate(FORMS, 1)]))
+def test_the_order_matters_less_than_the_quality(preferences: list[tuple[str, str]]) -> None:
+    accept = ", ".join(f"{media_type};q={quality}" for media_type, quality in preferences)
+    assert choose_form(accept) is FORMS[-1]
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [
+        ("", OCTETS),
+        ("*/*", OCTETS),
+        ("text/csv", CSV),
+        ("text/*", CSV),
+        ("application/*;q=0.1, text/*;q=0.2", CSV),
+        ("text/csv;q=0, text/*", EVENTS),
+        ("*/*, application/x-ndjson", JSON_LINES),
+        ("*/*, application/x-ndjson;q=0.9", OCTETS),
+        ("text/event-stream, text/csv", EVENTS),
+    ],
+)
+def test_the_form_is_what_the_client_likes_best(accept: str, form: StreamForm) -> None:
+    assert choose_form(accept) is form
+
+
+# Bytes
+
+NUMBERS = st.lists(st.floats(), max_size=5)
+BLOCKS = st.lists(NUMBERS, min_size=1, max_size=5)
+
+
+def block(values: list[float], **extra: list[object]) -> Predictions:
+    frame = pd.DataFrame(extra) if extra else None
+    return Predictions(("Predictions",), np.array(values, dtype=float).reshape(-1, 1), frame)
+
+
+def encoded(form: StreamForm, *chunks: StreamChunk, target_type: TargetType = TargetType.REGRESSION) -> bytes:
+    return b"".join(form.encode(iter(chunks), target_type))
+
+
+@given(BLOCKS)
+def test_the_document_is_that_of_one_block(blocks: list[list[float]]) -> None:
+    whole = block([value for values in blocks for value in values])
+    assert encoded(OCTETS, *map(block, blocks)) == predictions_response(whole, TargetType.REGRESSION).content
+
+
+@given(st.lists(st.lists(st.text(st.characters(codec="utf-8")), min_size=1, max_size=3), min_size=1, max_size=4))
+def test_the_extra_output_is_that_of_one_block(blocks: list[list[str]]) -> None:
+    parts = [block([1.0] * len(texts), text=list(texts)) for texts in blocks]
+    texts = [text for part in blocks for text in part]
+    whole = block([1.0] * len(texts), text=list(texts))
+    assert encoded(OCTETS, *parts) == predictions_response(whole, TargetType.REGRESSION).content
+
+
+@given(BLOCKS)
+def test_lines_and_events_hold_the_same_predictions(blocks: list[list[float]]) -> None:
+    document = json.loads(encoded(OCTETS, *map(block, blocks)))["predictions"]
+    lines = [json.loads(line) for line in encoded(JSON_LINES, *map(block, blocks)).splitlines()]
+    *events, end = encoded(EVENTS, *map(block, blocks)).decode().split("\n\n")[:-1]
+    assert [line["prediction"] for line in lines] == document
+    assert [value for event in events for value in json.loads(event[6:])["predictions"]] == document
+    assert end == "data: [DONE]"
+
+
+def test_class_labels_are_the_columns_of_csv() -> None:
+    chunk = Predictions(("yes", 'n"o'), np.array([[0.25, 0.75]]))
+    assert encoded(CSV, chunk, chunk, target_type=TargetType.BINARY) == b'yes,"n""o"\n0.25,0.75\n0.25,0.75\n'
+
+
+def test_a_text_of_several_lines_is_one_cell_of_csv() -> None:
+    chunk = Predictions(("reply",), np.array([["a\nb"], [None]], dtype=object))
+    assert encoded(CSV, chunk, target_type=TargetType.TEXT_GENERATION) == b'reply\n"a\nb"\n""\n'
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.media_type)
+@pytest.mark.parametrize("chunks", [("a", "b"), (block([1.0]), block([2.0]))], ids=["text", "blocks"])
+def test_closing_a_form_closes_its_chunks(form: StreamForm, chunks: tuple[StreamChunk, ...]) -> None:
+    closed: list[bool] = []
+
+    def make() -> Iterator[StreamChunk]:
+        try:
+            yield from chunks
+        finally:
+            closed.append(True)
+
+    made = make()
+    pieces = form.encode(made, TargetType.REGRESSION)
+    next(pieces)
+    pieces.close()  # type: ignore[attr-defined]
+    assert closed == [True]
+
+
+@pytest.mark.parametrize("chunks", [(block([1.0]), "a"), ("a", block([1.0]))], ids=["text last", "block last"])
+def test_a_document_is_of_one_kind(chunks: tuple[StreamChunk, ...]) -> None:
+    with pytest.raises(PredictionError, match="one kind"):
+        encoded(OCTETS, *chunks)
