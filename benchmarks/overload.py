@@ -1,7 +1,7 @@
 """Goodput, refusals, probes and memory of a FastAPI server that is asked for far more than it can do.
 
-``python -m benchmarks.overload``: 4 threads, a queue of 40, a model that takes 200 ms (ideal: 20 predictions a second) and
-500 clients. See README.md beside this file.
+``python -m benchmarks.overload``: 4 threads, a queue of 40, a model that takes 200 ms (ideal: 20 predictions a
+second) and 500 clients. See README.md beside this file.
 """
 
 import argparse
@@ -108,18 +108,16 @@ def main() -> None:
     arguments = parser.parse_args()
     plan = Plan(arguments.clients, arguments.seconds, rude=arguments.rude)
     environment = dict(assignment.split("=", 1) for assignment in arguments.set)
-    print(
-        f"{'model':10} {'goodput':>8} {'livez p50/p99/max ms':>24} {'readyz p50/p99/max ms':>24} {'RSS MiB':>14}  answers"
-    )
+    times = "p50/p99/max ms"
+    print(f"{'model':10} {'goodput':>8} {'livez ' + times:>24} {'readyz ' + times:>24} {'RSS MiB':>14}  answers")
     results = []
     for kind in arguments.models:
         result = measure(kind, plan, environment)
         results.append(result)
-        times = ["/".join(str(probe[key]) for key in ("p50", "p99", "max")) for probe in result["probes_ms"].values()]
+        probes = ["/".join(str(probe[key]) for key in ("p50", "p99", "max")) for probe in result["probes_ms"].values()]
         memory = " -> ".join(map(str, result["rss_mib"]))
-        print(
-            f"{kind:10} {result['goodput_percent']:>7}% {times[0]:>24} {times[1]:>24} {memory:>14}  {result['answers']}"
-        )
+        goodput, answers = result["goodput_percent"], result["answers"]
+        print(f"{kind:10} {goodput:>7}% {probes[0]:>24} {probes[1]:>24} {memory:>14}  {answers}", flush=True)
     arguments.json.write_text(json.dumps(results, indent=2) + "\n")
 
 

@@ -128,3 +128,16 @@ def test_a_stop_of_one_worker_does_not_stop_the_others(start: StartServer) -> No
         wait_for_replacement(server, leaving.pid)
         load.wait_for(40)
     assert load.failures == []
+
+
+def test_what_is_in_flight_is_answered_when_the_supervisor_dies(start: StartServer, model: ObedientModel) -> None:
+    server = start(WORKERS=2)
+    model.hold()
+    with ThreadPoolExecutor(1) as thread:
+        held = thread.submit(asyncio.run, ask_once(server.port, post(rows(7))))
+        server.wait_until(lambda: model.ran == [7], "prediction in the model")
+        server.send_signal(signal.SIGKILL)
+        server.process.wait()
+        model.release()
+        assert held.result().prediction == 7
+    assert server.wait() == -signal.SIGKILL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 from flask import Response
@@ -55,12 +56,24 @@ def read_body(environ: WSGIEnvironment, headers: Headers, limits: BodyLimits, fo
 
 def _read(stream: Any, reader: BodyReader) -> bytes:
     try:
-        chunk: bytes = stream.read(CHUNK_SIZE)
+        return _draw(stream)
     except Exception as error:  # each WSGI server has errors of its own for malformed chunks and lost clients
         if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
             raise reader.too_slow() from error
         raise BadRequest("The request body ended early, or its chunks are malformed.") from error
-    return chunk
+
+
+def _draw(stream: Any) -> bytes:
+    """At most CHUNK_SIZE bytes.
+
+    Not by ``RawIOBase.read``: that hands out its own bytearray, which Werkzeug's reader of chunks shortens when the
+    client leaves in mid-chunk, and then reads beyond its end. A view cannot be resized, so the reader raises instead.
+    """
+    if not isinstance(stream, io.RawIOBase):
+        chunk: bytes = stream.read(CHUNK_SIZE)
+        return chunk
+    buffer = memoryview(bytearray(CHUNK_SIZE))
+    return bytes(buffer[: stream.readinto(buffer) or 0])
 
 
 def to_flask(response: ModelResponse) -> Response:

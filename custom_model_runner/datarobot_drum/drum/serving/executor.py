@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, ServerOverloaded
+from datarobot_drum.drum.serving.alarms import Alarms
 from datarobot_drum.drum.serving.histogram import Histogram
 from datarobot_drum.drum.serving.outcomes import drop, settle, tell_loop
 
@@ -196,6 +197,7 @@ class ExecutorWithBackpressure:
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._line: deque[Ticket] = deque()
+        self._alarms: Alarms[Ticket] | None = None
         self._running = 0
         self._closed = False
         self._warn_after = 0.0
@@ -228,9 +230,14 @@ class ExecutorWithBackpressure:
         if self._enter(job):
             job.begin()
         elif job.state == WAITING:
-            timer = loop.call_at(loop.time() + self.queue_timeout, self._expire, job)
-            future.add_done_callback(lambda _: timer.cancel())
+            forget = self._alarms_of(loop).set(job, self.queue_timeout)
+            future.add_done_callback(lambda _: forget())
         return Submission(self, job, future)
+
+    def _alarms_of(self, loop: asyncio.AbstractEventLoop) -> Alarms[Ticket]:
+        if self._alarms is None or self._alarms.loop is not loop:
+            self._alarms = Alarms(loop, self._expire)
+        return self._alarms
 
     def _hand_over(self, job: _Job[Any]) -> None:
         self._pool.submit(self._work, job)
