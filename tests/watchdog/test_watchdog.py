@@ -12,11 +12,10 @@ import pytest
 
 from datarobot_drum.drum.watchdog.owner import EXIT_CODE, health_url
 from tests.processes import RunningServer
-from tests.watchdog import watched_server
 
 pytestmark = pytest.mark.process
 
-PROGRAM = watched_server.__file__
+PROGRAM = str(Path(__file__).with_name("watched_server.py"))
 ATTEMPTS = 3
 ENVIRONMENT = {
     "USE_NIM_WATCHDOG": "true",
