@@ -1,5 +1,7 @@
 """Answers that the server breaks off, and clients that leave in the middle of one."""
 
+import socket
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,15 @@ def leave_after_first_piece(server: RunningServer, path: str, **details: Any) ->
         with client.stream("POST", path, **details) as response:
             assert response.status_code == 200
             return next(response.iter_raw())
+
+
+def reset_after_first_piece(server: RunningServer, path: str, body: bytes) -> None:
+    """Read a little of an answer and drop the connection without a proper end, as a client that crashes does."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode() + body)
+        assert connection.recv(1).startswith(b"H")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def wait_told(server: RunningServer, folder: Path, mark: str) -> None:

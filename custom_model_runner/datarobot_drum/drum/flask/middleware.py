@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from werkzeug.wsgi import ClosingIterator
-
+from datarobot_drum.drum.iteration import close_iterator
 from datarobot_drum.drum.serving.ledger import Exchange, Ledger
 from datarobot_drum.drum.serving.stdout_flusher import StdoutFlusher
 
@@ -35,8 +34,8 @@ class RequestContextMiddleware:
         except BaseException as error:
             exchange.__exit__(type(error), error, error.__traceback__)
             raise
-        # The server closes the answer once it is sent, in this thread.
-        return ClosingIterator(answer, lambda: exchange.__exit__(None, None, None))
+        # The server draws and closes the answer in this thread.
+        return _Answer(answer, lambda: exchange.__exit__(None, None, None))
 
 
 class StdoutFlusherMiddleware:
@@ -52,4 +51,29 @@ class StdoutFlusherMiddleware:
         except BaseException:
             self._flusher.request_ended()
             raise
-        return ClosingIterator(answer, self._flusher.request_ended)
+        return _Answer(answer, self._flusher.request_ended)
+
+
+class _Answer(Iterable[bytes]):
+    """An answer that calls back once it is closed, or is dropped without that.
+
+    Werkzeug's server reads what else the client may have sent before it closes the answer, and when that fails, because
+    the client has left, it never does.
+    """
+
+    def __init__(self, answer: Iterable[bytes], ended: Callable[[], object]) -> None:
+        self._answer = answer
+        self._ended: Callable[[], object] | None = ended
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._answer)
+
+    def close(self) -> None:
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            try:
+                close_iterator(self._answer)
+            finally:
+                ended()
+
+    __del__ = close

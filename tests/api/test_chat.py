@@ -1,0 +1,466 @@
+"""Chat and the list of models, byte for byte and through OpenAI's own client (http-api.md sections 8 and 9)."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from openai import AsyncOpenAI, OpenAI
+
+from tests.api.aborted import leave_after_first_piece, reset_after_first_piece, wait_told
+from tests.api.answers import Answer, ask_all, the_one
+from tests.api.models import write_code
+from tests.api.streaming_models import CHAT, MODELS, NO_CHAT
+from tests.api.trios import Trio, running_trio
+from tests.processes import RunningServer
+
+pytestmark = pytest.mark.process
+
+ROUTES = ["/chat/completions", "/chat/completions/", "/v1/chat/completions", "/v1/chat/completions/"]
+MODEL_ROUTES = ["/models", "/models/", "/v1/models", "/v1/models/"]
+LLM_ID_ENTRY = {"id": "my-llm", "object": "model", "created": 1735689600, "owned_by": "DataRobot"}
+TOOLS: Any = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("chat")
+
+
+@pytest.fixture(scope="module")
+def trio(folder: Path) -> Iterator[Trio]:
+    """A model that chats and tells nothing of models; of it the parameter ``LLM_ID`` does."""
+    model = write_code(folder / "model", CHAT)
+    environment = {"TARGET_NAME": "answer", "MLOPS_RUNTIME_PARAM_LLM_ID": '{"type":"string","payload":"my-llm"}'}
+    with running_trio(folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment) as trio:
+        yield trio
+
+
+@pytest.fixture(scope="module")
+def listing_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+    """A model that chats and lists models, below a prefix."""
+    folder = tmp_path_factory.mktemp("listing")
+    model = write_code(folder / "model", CHAT + MODELS)
+    environment = {"TARGET_NAME": "answer", "URL_PREFIX": "/a/b", "DRUM_CLIENT_REQUEST_TIMEOUT": "30"}
+    with running_trio(folder, "--code-dir", model, "--target-type", "agenticworkflow", environment=environment) as trio:
+        yield trio
+
+
+@pytest.fixture(scope="module")
+def silent_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+    """A text generation model without a chat hook."""
+    folder = tmp_path_factory.mktemp("silent")
+    model = write_code(folder / "model", NO_CHAT)
+    environment = {"TARGET_NAME": "answer"}
+    with running_trio(folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment) as trio:
+        yield trio
+
+
+@pytest.fixture
+def chat_server(trio: Trio, server_type: str) -> RunningServer:
+    return trio[server_type]
+
+
+@pytest.fixture(params=["", "/v1"], ids=["root", "v1"])
+def client(chat_server: RunningServer, request: pytest.FixtureRequest) -> Iterator[OpenAI]:
+    http_client = openai.DefaultHttpxClient(trust_env=False)
+    url = chat_server.url + request.param
+    with OpenAI(base_url=url, api_key="none", max_retries=0, http_client=http_client) as client:
+        yield client
+
+
+def said(text: str, **more: Any) -> dict[str, Any]:
+    """A request whose last message is ``text``."""
+    return {"model": "any", "messages": [{"role": "user", "content": text}], **more}
+
+
+def ask(trio: Trio, text: str, path: str = ROUTES[0], **more: Any) -> dict[str, Answer]:
+    return ask_all(trio, "POST", path, json=said(text, **more))
+
+
+def without_association(answer: Answer) -> dict[str, Any]:
+    """The completion; its association id is another one each time."""
+    document: dict[str, Any] = json.loads(answer.body)
+    assert len(document.pop("datarobot_association_id")) == 36
+    return document
+
+
+def completion_of(trio: Trio, text: str, **more: Any) -> dict[str, Any]:
+    """The completion that all servers gave."""
+    answers = ask(trio, text, **more)
+    for answer in answers.values():
+        assert answer.status == 200, answer.body
+        assert dict(answer.headers)["content-type"] == "application/json"
+    first, *others = map(without_association, answers.values())
+    assert others == [first] * len(others)
+    return first
+
+
+def content_of(completion: dict[str, Any]) -> Any:
+    return completion["choices"][0]["message"]["content"]
+
+
+def events_of(answer: Answer) -> list[Any]:
+    """The documents of an event stream, and the text ``[DONE]``; comments are left out."""
+    assert dict(answer.headers)["content-type"] == "text/event-stream; charset=utf-8"
+    assert "content-length" not in dict(answer.headers)
+    assert answer.body.endswith(b"\n\n")
+    events = [event for event in answer.body.decode().split("\n\n") if event and not event.startswith(":")]
+    assert all(event.startswith("data: ") and "\n" not in event for event in events)
+    return [event[6:] if event == "data: [DONE]" else json.loads(event[6:]) for event in events]
+
+
+def stream_of(trio: Trio, text: str, **more: Any) -> list[Any]:
+    """The events that all servers sent, each with the association id of its stream."""
+    streams = []
+    for answer in ask(trio, text, **more).values():
+        assert answer.status == 200, answer.body
+        events = events_of(answer)
+        chunks = [event for event in events if isinstance(event, dict) and "error" not in event]
+        assert len({chunk.pop("datarobot_association_id") for chunk in chunks}) == min(1, len(chunks))
+        streams.append(events)
+    assert streams == [streams[0]] * len(streams)
+    return streams[0]
+
+
+def texts_of(events: list[Any]) -> list[Any]:
+    return [event["choices"][0]["delta"].get("content") for event in events if isinstance(event, dict)]
+
+
+# OpenAI's client
+
+
+def test_the_client_gets_a_completion(client: OpenAI) -> None:
+    completion = client.chat.completions.create(**said("Hello"))
+    assert (completion.object, completion.choices[0].message.content) == ("chat.completion", "Hello")
+    assert completion.usage is not None and completion.usage.total_tokens == 3
+
+
+def test_the_client_gets_a_stream(client: OpenAI) -> None:
+    chunks = list(client.chat.completions.create(**said("Hello dear world", stream=True)))
+    assert [chunk.choices[0].delta.content for chunk in chunks] == ["Hello", "dear", "world", ""]
+    assert chunks[-1].choices[0].finish_reason == "stop"
+
+
+def test_the_client_gathers_a_stream(client: OpenAI) -> None:
+    with client.chat.completions.stream(**said("whole:Hello")) as stream:
+        assert stream.get_final_completion().choices[0].message.content == "Hello"
+
+
+def test_the_client_gets_calls_of_tools(client: OpenAI) -> None:
+    completion = client.chat.completions.create(**said("add", tools=TOOLS))
+    (call,) = completion.choices[0].message.tool_calls or []
+    assert call.type == "function" and (call.function.name, call.function.arguments) == ("add", '{"a":1}')
+
+
+def test_the_client_gathers_calls_of_tools_from_a_stream(client: OpenAI) -> None:
+    with client.chat.completions.stream(**said("add", tools=TOOLS)) as stream:
+        (call,) = stream.get_final_completion().choices[0].message.tool_calls or []
+    assert (call.id, call.function.arguments) == ("call-1", '{"a":1}')
+
+
+def test_the_client_lists_models(client: OpenAI) -> None:
+    assert [model.id for model in client.models.list()] == ["my-llm"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("text", "kind", "message"),
+    [
+        ("raise", openai.InternalServerError, "ValueError: the model said no"),
+        ("teapot", openai.APIStatusError, "short and stout"),
+        ("slow-down", openai.RateLimitError, "slow down"),
+        ("fails-first", openai.InternalServerError, "ValueError: not even one"),
+        ("surrogate", openai.UnprocessableEntityError, "? is half a letter"),
+    ],
+)
+def test_the_client_raises_what_the_model_raised(
+    client: OpenAI, text: str, kind: type[openai.APIStatusError], message: str, stream: bool
+) -> None:
+    with pytest.raises(kind) as caught:
+        client.chat.completions.create(**said(text, stream=stream))
+    assert isinstance(caught.value.body, dict)
+    assert caught.value.body["message"] == message
+
+
+def test_the_client_raises_an_error_in_a_stream(client: OpenAI) -> None:
+    texts = []
+    with pytest.raises(openai.APIError, match="ValueError: no more"):
+        for chunk in client.chat.completions.create(**said("fails-later", stream=True)):
+            texts.append(chunk.choices[0].delta.content)  # noqa: PERF401  # what came before the error counts
+    assert texts == ["a", "b"]
+
+
+def test_the_client_raises_a_bad_request(client: OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError, match="messages"):
+        client.chat.completions.create(model="any", messages="no list")  # type: ignore[arg-type]
+
+
+async def test_the_asynchronous_client_gets_the_same(chat_server: RunningServer) -> None:
+    http_client = openai.DefaultAsyncHttpxClient(trust_env=False)
+    async with AsyncOpenAI(base_url=chat_server.url, api_key="none", max_retries=0, http_client=http_client) as client:
+        completion = await client.chat.completions.create(**said("Hello"))
+        assert completion.choices[0].message.content == "Hello"
+        stream = await client.chat.completions.create(**said("Hello dear world", stream=True))
+        assert [chunk.choices[0].delta.content async for chunk in stream] == ["Hello", "dear", "world", ""]
+        with pytest.raises(openai.InternalServerError, match="the model said no"):
+            await client.chat.completions.create(**said("raise"))
+        with pytest.raises(openai.APIError, match="no more"):
+            async for _ in await client.chat.completions.create(**said("fails-later", stream=True)):
+                pass
+
+
+# Completions
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_every_spelling_of_the_route_answers(trio: Trio, path: str) -> None:
+    for answer in ask(trio, "Hello", path).values():
+        assert content_of(without_association(answer)) == "Hello"
+
+
+def test_every_route_has_the_prefix(listing_trio: Trio) -> None:
+    for path in ROUTES:
+        assert {answer.status for answer in ask(listing_trio, "Hello", path).values()} == {200}
+
+
+@pytest.mark.parametrize("kind", ["pydantic", "whole", "pydantic-choices"])
+def test_a_completion_may_be_an_object_or_a_dict(trio: Trio, kind: str) -> None:
+    completion = completion_of(trio, f"{kind}:Höllo")
+    assert content_of(completion) == "Höllo"
+    assert (completion["id"], completion["object"], completion["created"]) == (
+        "chatcmpl-1",
+        "chat.completion",
+        1700000000,
+    )
+    assert completion["usage"]["total_tokens"] == 3
+
+
+def test_the_association_id_is_the_servers(trio: Trio) -> None:
+    ids = {
+        json.loads(answer.body)["datarobot_association_id"]
+        for _ in range(2)
+        for answer in ask(trio, "association:a", datarobot_association_id="mine").values()
+    }
+    assert len(ids) == 6
+    assert "mine" not in ids
+
+
+def test_the_hook_gets_the_request_as_it_came(trio: Trio) -> None:
+    more = {"model": "datarobot-deployed-llm", "temperature": 0.5, "unknown": {"a": [1, None]}, "user": "日本"}
+    seen = json.loads(content_of(completion_of(trio, "parameters:", **more)))
+    assert seen == said("parameters:", **more)
+
+
+def test_a_model_need_not_be_named(trio: Trio) -> None:
+    request = {"messages": [{"role": "user", "content": "model:"}]}
+    for answer in ask_all(trio, "POST", ROUTES[0], json=request).values():
+        assert content_of(without_association(answer)) == "None"
+
+
+@pytest.mark.parametrize("name", ["x-one", "X-ONE", "X-One"])
+def test_the_hook_gets_the_headers_if_it_asks(trio: Trio, name: str) -> None:
+    answers = ask_all(trio, "POST", ROUTES[0], json=said(f"header:{name}"), headers={"x-oNE": "value"})
+    for answer in answers.values():
+        assert content_of(without_association(answer)) == "value"
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
+def test_any_media_type_may_carry_the_request(trio: Trio, content_type: str | None) -> None:
+    headers = {"Content-Type": content_type} if content_type else {}
+    answers = ask_all(trio, "POST", ROUTES[0], content=json.dumps(said("Hello")), headers=headers)
+    assert {answer.status for answer in answers.values()} == {200}
+
+
+# Streams
+
+
+@pytest.mark.parametrize("kind", ["", "pydantic-chunks:", "async:"])
+def test_chunks_are_events(trio: Trio, kind: str) -> None:
+    events = stream_of(trio, f"{kind}Hällo dear", stream=True)
+    assert texts_of(events) == ["Hällo", "dear", ""]
+    assert events[-1] == "[DONE]"
+
+
+def test_an_event_stream_is_neither_kept_nor_gathered(trio: Trio) -> None:
+    for server in trio.values():
+        headers = server.client.post(ROUTES[0], json=said("Hello", stream=True)).headers
+        assert (headers["Cache-Control"], headers["X-Accel-Buffering"]) == ("no-cache", "no")
+
+
+def test_an_iterator_is_streamed_though_nobody_asked_for_it(trio: Trio) -> None:
+    assert texts_of(stream_of(trio, "async:a b")) == ["a", "b", ""]
+
+
+def test_a_whole_completion_is_one_chunk_of_the_stream_that_was_asked_for(trio: Trio) -> None:
+    chunk, end = stream_of(trio, "whole:Hello", stream=True)
+    assert end == "[DONE]"
+    assert (chunk["id"], chunk["object"]) == ("chatcmpl-1", "chat.completion.chunk")
+    (choice,) = chunk["choices"]
+    assert choice["delta"] == {"role": "assistant", "content": "Hello"}
+    assert (choice["index"], choice["finish_reason"]) == (0, "stop")
+
+
+def test_a_stream_may_be_empty(trio: Trio) -> None:
+    assert stream_of(trio, "empty-stream", stream=True) == ["[DONE]"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "kind"),
+    [
+        ("fails-later", "ValueError: no more ?", "server_error"),
+        ("teapot-later", "short and stout", "invalid_request_error"),
+        ("none-later", "The chat hook returned None where a chunk was expected.", "server_error"),
+    ],
+)
+def test_a_late_error_is_the_last_event(trio: Trio, text: str, message: str, kind: str) -> None:
+    *chunks, last = stream_of(trio, text, stream=True)
+    assert texts_of(chunks) == ["a", "b"][: len(chunks)]
+    assert chunks
+    assert last == {"error": {"message": message, "type": kind, "param": None, "code": None}}
+
+
+@pytest.mark.parametrize("text", ["endless", "endless-async"])
+def test_a_client_that_leaves_ends_the_generator_and_frees_its_slot(trio: Trio, folder: Path, text: str) -> None:
+    for name, server in trio.items():
+        mark = f"{name}-{text}"
+        first = leave_after_first_piece(server, ROUTES[0], json=said(f"{text}:{mark}", stream=True))
+        assert first.startswith(b"data: {")
+        wait_told(server, folder, mark)
+    assert content_of(completion_of(trio, "Hello")) == "Hello"
+
+
+@pytest.mark.parametrize("text", ["endless", "Hello dear world"])
+def test_a_client_that_resets_its_connection_is_not_waited_for_at_the_end(trio: Trio, folder: Path, text: str) -> None:
+    """The stop of the servers shows whether they took its request for one in flight."""
+    for name, server in trio.items():
+        for number in range(5):
+            mark = f"reset-{name}-{number}"
+            reset_after_first_piece(server, ROUTES[0], json.dumps(said(f"{text}:{mark}", stream=True)).encode())
+            if text == "endless":
+                wait_told(server, folder, mark)
+    assert content_of(completion_of(trio, "Hello")) == "Hello"
+
+
+# Errors
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("text", "status", "message"),
+    [
+        ("raise", 500, "ValueError: the model said no"),
+        ("none", 500, "The chat hook returned None where a completion was expected."),
+        ("text", 500, "The chat hook returned a str where a completion was expected."),
+        ("unfit", 500, "JSON cannot carry"),
+        ("fails-first", 500, "ValueError: not even one"),
+        ("none-first", 500, "The chat hook returned None where a chunk was expected."),
+    ],
+)
+def test_an_error_before_the_first_byte_is_an_error_answer(
+    trio: Trio, text: str, status: int, message: str, stream: bool
+) -> None:
+    answer = the_one(ask(trio, text, stream=stream))
+    document = json.loads(answer.body)
+    assert answer.status == status
+    assert message in document["message"]
+    assert document["message"].startswith("ERROR: ")
+    assert document["error"].keys() == {"message", "type", "param", "code"}
+    assert (message in document["error"]["message"], document["error"]["type"]) == (True, "server_error")
+
+
+@pytest.mark.parametrize("text", ["teapot", "teapot-first"])
+def test_model_code_may_choose_its_answer(trio: Trio, text: str) -> None:
+    answer = the_one(ask(trio, text, stream=True))
+    assert (answer.status, dict(answer.headers)["x-drum-user-http-error"]) == (418, "true")
+    assert json.loads(answer.body) == {
+        "message": "short and stout",
+        "error": {"message": "short and stout", "type": "invalid_request_error", "param": None, "code": None},
+    }
+
+
+def test_headers_of_an_error_are_kept(trio: Trio) -> None:
+    answer = the_one(ask(trio, "slow-down"))
+    assert (answer.status, dict(answer.headers)["retry-after"]) == (429, "7")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "not valid JSON"),
+        (b"{", "not valid JSON"),
+        (b"\xff", "not valid JSON"),
+        (b'{"messages": [NaN]}', "not valid JSON"),
+        (b"[" * 100_000, "not valid JSON"),
+        (b"[]", "JSON object"),
+        (b"null", "JSON object"),
+        (b"{}", "messages"),
+        (b'{"messages": null}', "messages"),
+        (b'{"messages": {"role": "user"}}', "messages"),
+    ],
+    ids=lambda value: repr(value[:30]),
+)
+def test_a_bad_request_says_what_is_wrong(trio: Trio, body: bytes, message: str) -> None:
+    answer = the_one(ask_all(trio, "POST", ROUTES[0], content=body))
+    document = json.loads(answer.body)
+    assert answer.status == 400
+    assert message in document["message"] and message in document["error"]["message"]
+    assert document["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_a_model_without_a_chat_hook_does_not_chat(silent_trio: Trio, echo_trio: Trio, path: str) -> None:
+    for trio in (silent_trio, echo_trio):
+        answer = the_one(ask(trio, "Hello", path))
+        assert answer.status == 404
+        assert json.loads(answer.body)["error"]["type"] == "invalid_request_error"
+
+
+def test_a_model_that_only_chats_predicts_nothing(trio: Trio) -> None:
+    answer = the_one(ask_all(trio, "POST", "/predict/", content=b"a\n1\n"))
+    assert answer.status == 422
+    assert b"/chat/completions/" in answer.body
+
+
+@pytest.mark.parametrize(("name", "chats"), [("trio", True), ("silent_trio", False), ("echo_trio", False)])
+def test_the_capabilities_tell_whether_it_chats(request: pytest.FixtureRequest, name: str, chats: bool) -> None:
+    answer = the_one(ask_all(request.getfixturevalue(name), "GET", "/capabilities"))
+    assert json.loads(answer.body)["supported_methods"] == {"chat": chats}
+
+
+# Models
+
+
+@pytest.mark.parametrize("path", MODEL_ROUTES)
+def test_the_hook_lists_models(listing_trio: Trio, path: str) -> None:
+    for server in listing_trio.values():
+        document = server.client.get(path).json()
+        assert document["object"] == "list"
+        listed, mapping, text = document["data"]
+        known = {name: value for name, value in listed.items() if value is not None}
+        assert known == {"id": "listed", "created": 1, "object": "model", "owned_by": "us"}
+        assert mapping == {"id": "a dict", "created": 2, "object": "model", "owned_by": "DataRobot", "max_tokens": 100}
+        assert text == {**LLM_ID_ENTRY, "id": "a string"}
+
+
+@pytest.mark.parametrize("path", MODEL_ROUTES)
+def test_the_runtime_parameter_is_the_only_model(trio: Trio, path: str) -> None:
+    answer = the_one(ask_all(trio, "GET", path))
+    assert json.loads(answer.body) == {"object": "list", "data": [LLM_ID_ENTRY]}
+
+
+def test_without_either_the_list_is_empty(silent_trio: Trio) -> None:
+    assert the_one(ask_all(silent_trio, "GET", "/models")).body == b'{"object":"list","data":[]}'
+
+
+@pytest.mark.parametrize("path", [*MODEL_ROUTES, "/models/my-llm"])
+def test_a_model_of_another_kind_lists_none(echo_trio: Trio, path: str) -> None:
+    answer = the_one(ask_all(echo_trio, "GET", path))
+    assert answer.status == 404
+    assert b"message" in answer.body
+
+
+def test_a_single_model_is_not_offered(trio: Trio) -> None:
+    assert the_one(ask_all(trio, "GET", "/models/my-llm")).status == 404
