@@ -4,6 +4,9 @@
 VENV ?= .venv
 PYTHON ?=
 
+# make test: tests wait more than they compute.
+JOBS ?= 4
+
 # make serve
 SERVER ?= fastapi
 MODEL ?= examples/regression_diabetes
@@ -78,11 +81,11 @@ check: $(INSTALLED) ## Check format, lint and types
 	$(RUN) -m mypy
 
 test: artifacts ## Run all tests
-	$(RUN) -m pytest
+	$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile
 
 coverage: artifacts ## Run all tests and say which lines they missed
 	$(RUN) -m coverage erase
-	$(RUN) -m coverage run -m pytest
+	$(RUN) -m coverage run -m pytest --numprocesses $(JOBS) --dist loadfile
 	$(RUN) -m coverage combine --quiet
 	$(RUN) -m coverage report
 

@@ -30,6 +30,7 @@ CORE = [
     "orjson>=3.10.7,<4",
     "pandas>=2.2.3,<4",
     "psutil>=6,<8",
+    "python-json-logger>=3.2,<5",
     "python-multipart>=0.0.27,<1",
     "PyYAML>=6.0.1,<7",
     "starlette>=1.0,<2",
@@ -44,15 +45,23 @@ SCIKIT_LEARN = [
     "scipy>=1.13,<2",
 ]
 
+# Spans are made with opentelemetry-api alone; these send them somewhere.
+OTEL = [
+    "opentelemetry-exporter-otlp-proto-http>=1.27,<2",
+    "opentelemetry-sdk>=1.27,<2",
+]
+
 GEVENT = ["gevent>=24.10,<27"]
 
 TEST = [
+    *OTEL,
     *SCIKIT_LEARN,
     "coverage>=7.10,<8",
     "hypothesis>=6.112,<7",
     "openai>=3,<4",
     "pytest>=9,<10",
     "pytest-asyncio>=1.3,<2",
+    "pytest-xdist>=3.6,<4",
 ]
 
 DEV = [
@@ -74,7 +83,7 @@ setup(
     packages=find_packages("custom_model_runner"),
     package_data={"datarobot_drum": ["py.typed"]},
     install_requires=CORE,
-    extras_require={"scikit-learn": SCIKIT_LEARN, "gevent": GEVENT, "test": TEST, "dev": DEV},
+    extras_require={"scikit-learn": SCIKIT_LEARN, "gevent": GEVENT, "otel": OTEL, "test": TEST, "dev": DEV},
     entry_points={"console_scripts": ["drum = datarobot_drum.drum.main:main"]},
     zip_safe=False,
 )

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,6 +20,7 @@ from datarobot_drum.drum.arguments import arguments_of
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0
+FIRST_PORT, PORTS = 20_000, 1_000
 
 PLAIN: dict[str, Any] = {"trust_env": False, "verify": False}
 """No proxy, and no certificates: to load them costs far more than a request does."""
@@ -168,11 +171,26 @@ def _runs_in_group(process: psutil.Process, group: int) -> bool:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of the loopback address that nobody listens on.
+
+    Not one that the kernel would choose: before the server has bound that, the kernel may have given it to a client.
+    Each process of a parallel test run has ports of its own.
+    """
+    for port in _ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
+    raise AssertionError("no port is free")
+
+
+def _own_ports() -> range:
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return range(FIRST_PORT + number * PORTS, FIRST_PORT + (number + 1) * PORTS)
+
+
+_ports = cycle(_own_ports())
 
 
 def clean_environment() -> dict[str, str]:

@@ -30,6 +30,7 @@ LAYERS = (
     ("server",),
     ("flask", "fastapi", "logs"),
     ("serving",),
+    ("tracing",),
     ("language_predictors",),
     ("artifact_predictors",),
     ("tabular",),

@@ -21,6 +21,7 @@ ENVIRONMENT = {
     "USE_NIM_WATCHDOG": "true",
     "DRUM_WATCHDOG_ATTEMPTS": str(ATTEMPTS),
     "DRUM_WATCHDOG_TIMEOUT": "0.5",
+    "DRUM_GUNICORN_GRACEFUL_TIMEOUT": "2",
     "URL_PREFIX": "/a/b",
     "TARGET_TYPE": "regression",
 }

@@ -7,6 +7,7 @@ import logging
 
 from fastapi import FastAPI
 
+from datarobot_drum.drum.fastapi.app import new_app
 from datarobot_drum.drum.logs import configure_logging
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings import settings_from_environment
@@ -21,10 +22,10 @@ def create_app() -> FastAPI:
         StartupError: the settings are wrong.
     """
     settings = settings_from_environment("fastapi")
-    configure_logging(settings.logging_level)
+    configure_logging(settings.logging_level, settings.server.log_format)
     if settings.server.use_watchdog:
         logger.warning("USE_NIM_WATCHDOG has no effect: only a server that drum starts knows its own address.")
-    server = PredictionServer(settings, app=FastAPI(title="datarobot_drum", openapi_url=None))
+    server = PredictionServer(settings, app=new_app())
     server.materialize()
     server.end_process_on_load_failure()
     app: FastAPI = server.app

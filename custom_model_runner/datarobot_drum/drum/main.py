@@ -42,7 +42,7 @@ def serve(settings: Settings) -> int:
     Raises:
         StartupError: it could not start.
     """
-    configure_logging(settings.logging_level)
+    configure_logging(settings.logging_level, settings.server.log_format)
     check_address(settings.host, settings.port)
     logger.info("%s", start_line(settings))
     os.environ.update(export_arguments(settings))

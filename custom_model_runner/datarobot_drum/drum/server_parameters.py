@@ -72,6 +72,13 @@ class ServerParameters:
         "The one entry of /models when the model has no hook get_supported_llm_models.",
         default="",
     )
+    log_format: str = parameter(
+        "DRUM_LOG_FORMAT",
+        Kind.CHOICE,
+        "Log lines as text, or each as one JSON object.",
+        default="text",
+        choices=("text", "json"),
+    )
     graceful_timeout: float = parameter(
         "DRUM_GUNICORN_GRACEFUL_TIMEOUT",
         Kind.SECONDS,

@@ -40,6 +40,7 @@ DEFAULT_LOGGING_LEVEL = "info"
 _UVICORN_WORKERS = Declaration(
     "UVICORN_WORKERS", Kind.INTEGER, "Processes of an external launch.", limits=WORKER_LIMITS
 )
+_OTLP_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _HAND_STARTED_ADDRESS = "127.0.0.1:8080"
 _PATH_ARGUMENTS = ("code_dir", "class_labels_file", "runtime_params_file")
 
@@ -56,6 +57,17 @@ class ModelSettings:
     negative_class_label: str | None
     language: str | None
     metadata: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class TracingSettings:
+    """OpenTelemetry's own variables, as far as they are ours to read.
+
+    ``exporters`` are names of its registry, none when tracing is off; ``captured_headers`` are in lower case.
+    """
+
+    exporters: tuple[str, ...] = ()
+    captured_headers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,7 @@ class Settings:
     production: bool
     arguments: Mapping[str, Any] = dataclasses.field(repr=False)
     parameter_error: RuntimeParameterError | None = None
+    tracing: TracingSettings = TracingSettings()
 
 
 def add_environment(command: str, flags: Mapping[str, Any]) -> Arguments:
@@ -138,7 +151,26 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
         production=arguments.production,
         arguments=dataclasses.asdict(arguments),
         parameter_error=parameters.error,
+        tracing=_tracing(os.environ),
     )
+
+
+def _tracing(environ: Mapping[str, str]) -> TracingSettings:
+    """Tracing is on when the variables name an exporter, or where one should send to."""
+    headers = environ.get("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST", "").lower()
+    names = environ.get("OTEL_TRACES_EXPORTER", "")
+    if not names and any(environ.get(variable) for variable in _OTLP_ENDPOINTS):
+        names = "otlp"
+    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        names = ""
+    protocol = environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or ""
+    otlp = "otlp_proto_grpc" if protocol.strip() == "grpc" else "otlp_proto_http"
+    exporters = [otlp if name == "otlp" else name for name in _listed(names) if name != "none"]
+    return TracingSettings(tuple(exporters), tuple(_listed(headers)))
+
+
+def _listed(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _required(value: str | None, flag: str) -> str:

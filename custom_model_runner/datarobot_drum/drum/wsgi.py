@@ -18,7 +18,7 @@ def create_app() -> Flask:
         StartupError: the settings are wrong, or the model did not load.
     """
     settings = settings_from_environment("gunicorn")
-    configure_logging(settings.logging_level)
+    configure_logging(settings.logging_level, settings.server.log_format)
     server = PredictionServer(settings, app=Flask("datarobot_drum", static_folder=None))
     with stopping_at_once_on_signals():
         server.materialize()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from inspect import signature
 from typing import Any
 
 from fastapi import FastAPI
@@ -15,9 +16,16 @@ from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.routing_errors import method_not_allowed, route_not_found
 
 
+def new_app() -> FastAPI:
+    """An app without spans of FastAPI's own, which versions from 0.16x on make: a request has one, and it is ours."""
+    can_trace = "telemetry" in signature(FastAPI).parameters
+    options: dict[str, Any] = {"telemetry": {"tracing": False, "operation_spans": False}} if can_trace else {}
+    return FastAPI(title="datarobot_drum", openapi_url=None, **options)
+
+
 def build_app(core: ServingCore, app: FastAPI | None = None) -> FastAPI:
     """Mount the core on ``app``, or on a new one."""
-    app = app or FastAPI(title="datarobot_drum", openapi_url=None)
+    app = app or new_app()
     app.router.redirect_slashes = False
     add_routes(app, core)
     app.add_exception_handler(404, _answer_not_found)

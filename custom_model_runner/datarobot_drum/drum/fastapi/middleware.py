@@ -1,6 +1,7 @@
 """Plain ASGI middleware: streams pass untouched."""
 
 import asyncio
+from functools import partial
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -8,11 +9,8 @@ from datarobot_drum.drum.exceptions import DeadlineExceeded
 from datarobot_drum.drum.fastapi.messages import send_response
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.ledger import Exchange, Ledger
-from datarobot_drum.drum.serving.request_context import REQUEST_ID_HEADER
 from datarobot_drum.drum.serving.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
-
-_REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
 
 
 class RequestContextMiddleware:
@@ -33,7 +31,7 @@ class RequestContextMiddleware:
             return
         if scope["path"].startswith("//"):  # WSGI servers take several slashes at the start for one
             scope = {**scope, "path": "/" + scope["path"].lstrip("/")}
-        with Exchange(self._ledger, scope["method"], scope["path"], _header(scope, _REQUEST_ID)) as exchange:
+        with Exchange(self._ledger, scope["method"], scope["path"], partial(_header, scope)) as exchange:
             await self._answer(exchange, scope, receive, send)
 
     async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,6 +72,7 @@ class StdoutFlusherMiddleware:
                 self._flusher.request_ended()
 
 
-def _header(scope: Scope, wanted: bytes) -> str:
+def _header(scope: Scope, name: str) -> str:
     """The values of a header, joined as WSGI joins them; empty without one."""
-    return ",".join(value.decode("latin-1") for name, value in scope["headers"] if name == wanted)
+    wanted = name.encode()
+    return ",".join(value.decode("latin-1") for field, value in scope["headers"] if field == wanted)

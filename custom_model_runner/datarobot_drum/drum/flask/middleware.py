@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.iteration import close_iterator
@@ -22,7 +23,7 @@ class RequestContextMiddleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        exchange = Exchange(self._ledger, environ["REQUEST_METHOD"], path, environ.get("HTTP_X_REQUEST_ID"))
+        exchange = Exchange(self._ledger, environ["REQUEST_METHOD"], path, partial(_header, environ))
 
         def start_with_headers(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             exchange.status = int(status.split(" ", 1)[0])
@@ -36,6 +37,10 @@ class RequestContextMiddleware:
             raise
         # The server draws and closes the answer in this thread.
         return _Answer(answer, lambda: exchange.__exit__(None, None, None))
+
+
+def _header(environ: WSGIEnvironment, name: str) -> str | None:
+    return environ.get("HTTP_" + name.upper().replace("-", "_"))
 
 
 class StdoutFlusherMiddleware:

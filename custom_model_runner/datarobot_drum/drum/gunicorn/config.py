@@ -35,6 +35,7 @@ preload_app = False
 control_socket_disable = True
 # The heartbeat is a file; on a slow disk it would stall.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
+DrumLogger.log_format = _server.log_format
 logger_class = DrumLogger if _settings.show_stacktrace else BriefLogger
 accesslog = None
 proc_name = "drum"

@@ -22,11 +22,13 @@ from datarobot_drum.drum.serving.handlers import Handlers
 from datarobot_drum.drum.serving.ledger import Ledger
 from datarobot_drum.drum.serving.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.model_state import ModelState
-from datarobot_drum.drum.serving.routes import probe_paths
+from datarobot_drum.drum.serving.routes import probe_paths, traced_routes
 from datarobot_drum.drum.serving.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.serving.uploads import CHUNK_SIZE, SPOOL_MAX_SIZE, SpooledUploadFile
 from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
 from datarobot_drum.drum.settings import Settings
+from datarobot_drum.drum.tracing.provider import start_exporting
+from datarobot_drum.drum.tracing.spans import Tracing
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -80,7 +82,8 @@ class PredictionServer:
         self._starts_ctx = worker_ctx is None
         self.worker_ctx = worker_ctx or WorkerCtx()
         self.state = ModelState()
-        self.ledger = Ledger(probe_paths(params.url_prefix))
+        tracing = Tracing(traced_routes(params.url_prefix), params.tracing.captured_headers)
+        self.ledger = Ledger(probe_paths(params.url_prefix), tracing)
         self.flusher = StdoutFlusher()
         self.load_error: BaseException | None = None
         self.predictor = self._create_predictor()
@@ -96,6 +99,7 @@ class PredictionServer:
             StartupError: on Flask the model did not load and there is no error server.
         """
         self.flusher.start(self.worker_ctx)
+        self._start_tracing()
         if self.uses_fastapi:
             self.app = get_fastapi_app(self.core, self.app)
             self.app.state.prediction_server = self
@@ -105,6 +109,11 @@ class PredictionServer:
             self.app.extensions["prediction_server"] = self
             self.load()
         return []
+
+    def _start_tracing(self) -> None:
+        provider = start_exporting(self.settings.tracing)
+        if provider is not None:
+            self.worker_ctx.defer_cleanup(provider.shutdown, order=-100, desc="send the last spans")
 
     def load(self) -> None:
         """Load the model in this thread.

@@ -1,10 +1,13 @@
 """One call of a handler, from the moment it gets a prediction thread to the last byte of its answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
+from datarobot_drum.drum.iteration import close_iterator
 from datarobot_drum.drum.serving.bodies import Body
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.streams import ChunkStream
+from datarobot_drum.drum.tracing.spans import note_error
 
 Handle = Callable[[ModelRequest], ModelResponse]
 
@@ -54,8 +57,28 @@ class ModelCall:
             raise
         if isinstance(response.content, bytes):
             self._body.close()
-        return response
+            return response
+        return replace(response, content=_TracedContent(response.content))
 
     def discard(self) -> None:
         """The handler will never run."""
         self._body.close()
+
+
+class _TracedContent(Iterator[bytes]):
+    """A streamed answer; an error on the way, which its status cannot tell any more, marks the span of the request."""
+
+    def __init__(self, content: Iterable[bytes]) -> None:
+        self._content = iter(content)
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._content)
+        except StopIteration:
+            raise
+        except BaseException as error:
+            note_error(error)
+            raise
+
+    def close(self) -> None:
+        close_iterator(self._content)

@@ -11,6 +11,7 @@ from datarobot_drum.drum.exceptions import BadRequest, PredictionError
 from datarobot_drum.drum.iteration import close_iterator
 from datarobot_drum.drum.serving.errors import openai_error
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response
+from datarobot_drum.drum.tracing.spans import annotate, note_error
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 STREAM_HEADERS = {
@@ -45,6 +46,33 @@ def completion_params(request: ModelRequest) -> dict[str, Any]:
     return params
 
 
+def chat_attributes(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What OpenTelemetry's conventions for generative models say of a request; never what was said."""
+    numbers = {name: params.get(name) for name in ("temperature", "top_p", "max_tokens", "frequency_penalty")}
+    return {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": _if_of(str, params.get("model")),
+        "gen_ai.request.stream": params.get("stream") is True,
+        **{f"gen_ai.request.{name}": _if_of((int, float), value) for name, value in numbers.items()},
+    }
+
+
+def _completion_attributes(completion: Mapping[str, Any]) -> dict[str, Any]:
+    usage = completion.get("usage")
+    tokens = usage if isinstance(usage, Mapping) else {}
+    return {
+        "gen_ai.response.id": _if_of(str, completion.get("id")),
+        "gen_ai.response.model": _if_of(str, completion.get("model")),
+        "gen_ai.usage.input_tokens": _if_of(int, tokens.get("prompt_tokens")),
+        "gen_ai.usage.output_tokens": _if_of(int, tokens.get("completion_tokens")),
+    }
+
+
+def _if_of(kind: type | tuple[type, ...], value: Any) -> Any:
+    """Only values that an attribute can hold."""
+    return value if isinstance(value, kind) else None
+
+
 def chat_response(answer: Any, *, wants_stream: bool) -> ModelResponse:
     """What the model's ``chat`` returned, as JSON, or as events when it is an iterator or a stream was asked for.
 
@@ -54,10 +82,12 @@ def chat_response(answer: Any, *, wants_stream: bool) -> ModelResponse:
         PredictionError: the model returned something else.
     """
     association_id = str(uuid.uuid4())
+    annotate({ASSOCIATION_ID: association_id})
     if isinstance(answer, Iterator):
         return _event_stream(_Events(answer, association_id))
     completion = _as_dict(answer, "a completion")
     completion[ASSOCIATION_ID] = association_id
+    annotate(_completion_attributes(completion))
     if wants_stream:
         return _event_stream(_Events(iter([_as_chunk(completion)]), association_id))
     return ModelResponse(_encode(completion))
@@ -90,6 +120,7 @@ class _Events(Iterator[bytes]):
             return self._event()
         except Exception as error:  # model code; the headers are out, so the stream has to tell
             logger.error("A chat stream failed after its first chunk.", exc_info=error)
+            note_error(error)
             self._ended = True
             return _as_event({"error": openai_error(error)})
 

@@ -9,6 +9,7 @@ import orjson
 
 from datarobot_drum.drum.exceptions import DrumHTTPError, RequestError
 from datarobot_drum.drum.serving.messages import ModelResponse, json_response
+from datarobot_drum.drum.tracing.spans import note_error
 from datarobot_drum.runtime_parameters import mask_secrets, mask_secrets_in
 
 USER_ERROR_HEADER = "X-Drum-User-Http-Error"
@@ -42,10 +43,12 @@ def error_payload(error: BaseException) -> dict[str, Any]:
     """What a client is told of ``error``, masked; what it is not told goes to the log."""
     if not isinstance(error, RequestError):
         logger.error("Unexpected error while answering a request.", exc_info=error)
+        note_error(error)
         payload: Mapping[str, Any] = {"message": f"ERROR: {type(error).__name__}: {error}"}
     else:
         if error.status == 500:
             logger.error("%s", error.message, exc_info=error)
+            note_error(error)
         payload = error.payload
     masked: dict[str, Any] = mask_secrets_in(_encodable(payload))
     return masked

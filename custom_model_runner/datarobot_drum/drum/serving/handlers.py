@@ -9,7 +9,13 @@ from typing import Any
 
 from datarobot_drum.drum.exceptions import MODEL_FAILED, NotFound, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, ProbeResult
-from datarobot_drum.drum.serving.chat import STREAM_HEADERS, chat_response, completion_params, models_response
+from datarobot_drum.drum.serving.chat import (
+    STREAM_HEADERS,
+    chat_attributes,
+    chat_response,
+    completion_params,
+    models_response,
+)
 from datarobot_drum.drum.serving.encoding import predictions_response
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response
 from datarobot_drum.drum.serving.model_state import ModelState, Phase
@@ -23,6 +29,7 @@ from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
 from datarobot_drum.drum.settings import ModelSettings
 from datarobot_drum.drum.tabular import StructuredPayload
 from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.tracing.spans import annotate
 from datarobot_drum.runtime_parameters import mask_secrets_in
 from datarobot_drum.version import __version__
 
@@ -175,6 +182,7 @@ class Handlers:
         if not predictor.can_chat:
             raise NotFound("This model does not chat: that takes a text generation model with a chat hook.")
         params = completion_params(request)
+        annotate(chat_attributes(params))
         with self._timings.measure("run_predictor_total"):
             answer = predictor.chat(params, request.headers)
         return chat_response(answer, wants_stream=params.get("stream") is True)

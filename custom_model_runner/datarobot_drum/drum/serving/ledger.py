@@ -6,7 +6,13 @@ import time
 from contextvars import Token
 from types import TracebackType
 
-from datarobot_drum.drum.serving.request_context import accept_request_id, contract_headers, request_id
+from datarobot_drum.drum.serving.request_context import (
+    REQUEST_ID_HEADER,
+    accept_request_id,
+    contract_headers,
+    request_id,
+)
+from datarobot_drum.drum.tracing.spans import ReadHeader, RequestSpan, Tracing
 
 access_logger = logging.getLogger("drum.access")
 
@@ -17,8 +23,9 @@ class Ledger:
     Probes are logged at debug and not counted: an orchestrator asks every second, and a drain must not wait for it.
     """
 
-    def __init__(self, probe_paths: frozenset[str] = frozenset()) -> None:
+    def __init__(self, probe_paths: frozenset[str] = frozenset(), tracing: Tracing | None = None) -> None:
         self.probe_paths = probe_paths
+        self.tracing = tracing or Tracing()
         self._changed = threading.Condition()
         self._in_flight = 0
         self._served = 0
@@ -65,26 +72,29 @@ class Exchange:
     """One request and its answer, as the outermost layer of an adapter sees them. Leaving the ``with`` ends it.
 
     Args:
-        identifier: the ``X-Request-ID`` that the client sent, if any.
+        header: reads a header of the request.
     """
 
-    def __init__(self, ledger: Ledger, method: str, path: str, identifier: str | None) -> None:
+    def __init__(self, ledger: Ledger, method: str, path: str, header: ReadHeader) -> None:
         self._ledger = ledger
         self._method = method
         self._path = path
+        self._header = header
         self._is_probe = path in ledger.probe_paths
-        self._identifier = accept_request_id(identifier)
+        self._identifier = accept_request_id(header(REQUEST_ID_HEADER.lower()))
         self.headers = contract_headers(self._identifier)
         """Headers of every answer, errors included."""
         self.status = 0
         """Of the answer; 0 until it has begun, and for ever if the client did not wait for it."""
         self._token: Token[str]
+        self._span: RequestSpan | None = None
 
     def __enter__(self) -> "Exchange":
         self._token = request_id.set(self._identifier)
         self._began = time.perf_counter()
         if not self._is_probe:
             self._ledger._enter()
+            self._span = self._ledger.tracing.begin(self._method, self._path, self._header, self._identifier)
         return self
 
     def __exit__(
@@ -100,4 +110,6 @@ class Exchange:
         if access_logger.isEnabledFor(level):
             answer = str(self.status) if self.status else "no answer: the client left"
             access_logger.log(level, "%s %s %s %.1f ms", self._method, self._path, answer, seconds * 1000)
+        if self._span is not None:
+            self._span.end(self.status)
         request_id.reset(self._token)

@@ -43,6 +43,12 @@ class Route:
         return self.runs is Runs.MODEL
 
     @property
+    def span_name(self) -> str:
+        """Of the span of a request: predictions share one name, whatever their kind."""
+        is_prediction = self.handler.startswith("do_predict") or self.handler == "do_invocations"
+        return "drum.invocations" if is_prediction else f"drum{self.paths[0].replace('/', '.')}"
+
+    @property
     def methods(self) -> tuple[str, ...]:
         """HEAD works wherever GET does (RFC 9110, 9.1)."""
         return ("GET", "HEAD") if self.method == "GET" else (self.method,)
@@ -85,6 +91,16 @@ def spellings(route: Route, prefix: str) -> Iterator[str]:
         if prefix + path:
             yield prefix + path
         yield prefix + path + "/"
+
+
+def traced_routes(prefix: str) -> dict[str, tuple[str, str]]:
+    """The name of the span and the path of the route, by every spelling of a route that no orchestrator asks."""
+    return {
+        path: (route.span_name, path.rstrip("/"))
+        for route in ROUTES
+        if not route.is_probe
+        for path in spellings(route, prefix)
+    }
 
 
 def probe_paths(prefix: str) -> frozenset[str]:

@@ -183,7 +183,7 @@ def run_worker(listener: socket.socket, heartbeat: Heartbeat) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, name="drum-parent-watch", daemon=True).start()
     settings = settings_from_environment()
-    configure_logging(settings.logging_level)
+    configure_logging(settings.logging_level, settings.server.log_format)
     try:
         exit_code = run_server(settings, listener, heartbeat)
     except StartupError as error:

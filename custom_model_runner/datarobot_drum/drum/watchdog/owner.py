@@ -16,6 +16,10 @@ from datarobot_drum.drum.watchdog.termination import INIT, LAST_SIGNAL
 EXIT_CODE = 1
 CLOSE_SECONDS = 5.0
 
+MOST_GRACE = 10.0
+"""Seconds that a server which can still stop by itself gets for its requests in flight, if its graceful timeout is not
+shorter."""
+
 _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 """Where a server is asked that listens on all addresses."""
 
@@ -38,7 +42,9 @@ class Watchdog:
             attempts=server.watchdog_attempts,
             timeout=server.watchdog_timeout,
             server_pid=os.getpid(),
+            grace=min(MOST_GRACE, server.graceful_timeout),
             logging_level=settings.logging_level,
+            log_format=server.log_format,
         )
         if orders.server_pid == INIT:
             _exit_on(LAST_SIGNAL)

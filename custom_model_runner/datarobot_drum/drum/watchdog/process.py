@@ -28,13 +28,18 @@ logger = logging.getLogger("drum.watchdog")
 
 @dataclass(frozen=True)
 class Orders:
-    """Whom to ask, how patiently, and whom to end. ``timeout`` bounds an attempt and is the pause after it."""
+    """Whom to ask, how patiently, and whom to end.
+
+    ``timeout`` bounds an attempt and is the pause after it, ``grace`` is the time between SIGTERM and SIGKILL.
+    """
 
     url: str
     attempts: int
     timeout: float
+    grace: float
     server_pid: int
     logging_level: str
+    log_format: str
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self))
@@ -121,13 +126,13 @@ class Watch:
         logger.error(
             "The server has failed %d times in a row (%s); ending processes %s.", self._orders.attempts, reason, pids
         )
-        tree.terminate()
+        tree.terminate(self._orders.grace)
 
 
 def main() -> None:
     """Watch as the command line orders."""
     orders = Orders(**json.loads(sys.argv[1]))
-    configure_logging(orders.logging_level)
+    configure_logging(orders.logging_level, orders.log_format)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     Watch(orders, socket.socket(fileno=os.dup(sys.stdin.fileno()))).run()
 

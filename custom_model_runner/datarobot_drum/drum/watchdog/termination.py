@@ -13,9 +13,6 @@ INIT = 1
 LAST_SIGNAL = signal.SIGABRT
 """Ends a container's first process, which SIGKILL does not."""
 
-GRACE_SECONDS = 10.0
-"""How long a server that can still stop by itself may take: requests in flight get this much."""
-
 KILL_SECONDS = 2.0
 LOOK_SECONDS = 0.05
 
@@ -39,7 +36,7 @@ class ProcessTree:
             return [self.root, *(process for process in below if process.pid != os.getpid())]
         return []
 
-    def terminate(self, grace: float = GRACE_SECONDS) -> None:
+    def terminate(self, grace: float) -> None:
         """SIGTERM, from the root down so that nothing is replaced; SIGKILL for what is left, the root last.
 
         The root thus has the time to end with an exit code of its own once its workers are gone.

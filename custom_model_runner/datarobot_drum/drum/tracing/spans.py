@@ -1,0 +1,128 @@
+"""The span of a request, from its first line to the last byte of its answer.
+
+It continues the trace of the client, and whatever the model traces becomes its child, in threads and streams too:
+the context of a request goes wherever its work does. Names and attributes follow OpenTelemetry's semantic conventions
+for HTTP servers. While no provider is set up, by the standard variables or by model code, nothing is imported and
+nothing is made.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from contextvars import Token
+from typing import TYPE_CHECKING, Any
+
+from datarobot_drum.runtime_parameters import mask_secrets
+from datarobot_drum.version import __version__
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span
+
+ReadHeader = Callable[[str], "str | None"]
+"""The value of a request header, by its name in lower case."""
+
+
+def provider_exists() -> bool:
+    """Whether anybody takes spans; asks OpenTelemetry only if somebody has loaded it."""
+    api: Any = sys.modules.get("opentelemetry.trace")
+    return api is not None and not isinstance(api.get_tracer_provider(), api.ProxyTracerProvider)
+
+
+def annotate(attributes: Mapping[str, Any]) -> None:
+    """Set attributes of the span that is current, those without a value left out."""
+    if provider_exists():
+        from opentelemetry.trace import get_current_span
+
+        get_current_span().set_attributes({name: value for name, value in attributes.items() if value is not None})
+
+
+def note_error(error: BaseException) -> None:
+    """Mark the current span as failed because of ``error``."""
+    if provider_exists():
+        from opentelemetry.trace import StatusCode, get_current_span
+
+        span = get_current_span()
+        span.record_exception(error, _masked(error))
+        span.set_attribute("error.type", type(error).__name__)
+        span.set_status(StatusCode.ERROR, mask_secrets(f"{type(error).__name__}: {error}"))
+
+
+def _masked(error: BaseException) -> dict[str, str]:
+    """What of an exception may hold a credential."""
+    return {
+        "exception.message": mask_secrets(str(error)),
+        "exception.stacktrace": mask_secrets("".join(traceback.format_exception(error))),
+    }
+
+
+class RequestSpan:
+    """A span that is current until it is ended."""
+
+    def __init__(self, span: Span, token: Token[Context]) -> None:
+        self._span = span
+        self._token = token
+
+    def end(self, status: int) -> None:
+        """End it with the status of the answer; 0 if the client did not wait for one."""
+        from opentelemetry import context
+        from opentelemetry.trace import StatusCode
+
+        if status:
+            self._span.set_attribute("http.response.status_code", status)
+        if status >= 500:
+            self._span.set_status(StatusCode.ERROR)
+        context.detach(self._token)
+        self._span.end()
+
+
+class Tracing:
+    """Begins the spans of requests.
+
+    Args:
+        routes: name of the span and template of the route, by path.
+        captured_headers: names of request headers that become attributes, in lower case.
+    """
+
+    def __init__(
+        self, routes: Mapping[str, tuple[str, str]] | None = None, captured_headers: tuple[str, ...] = ()
+    ) -> None:
+        self._routes = routes or {}
+        self._captured_headers = captured_headers
+
+    def begin(self, method: str, path: str, header: ReadHeader, request_id: str) -> RequestSpan | None:
+        """Begin the span of a request and make it the current one; None while nobody takes spans."""
+        if not provider_exists():
+            return None
+        from opentelemetry import context, propagate, trace
+
+        name, route = self._routes.get(path, (method, None))
+        attributes: dict[str, Any] = {
+            "http.request.method": method,
+            "url.path": path,
+            "http.request.header.x-request-id": [request_id],
+        }
+        if route is not None:
+            attributes["http.route"] = route
+        for captured in self._captured_headers:
+            if value := header(captured):
+                attributes[f"http.request.header.{captured}"] = [value]
+        incoming = {field: value for field in propagate.get_global_textmap().fields if (value := header(field))}
+        span = trace.get_tracer("datarobot_drum", __version__).start_span(
+            name, propagate.extract(incoming), trace.SpanKind.SERVER, attributes
+        )
+        return RequestSpan(span, context.attach(trace.set_span_in_context(span)))
+
+
+def trace_fields() -> dict[str, str]:
+    """The ids of the current span as log lines carry them; empty outside a trace."""
+    if not provider_exists():
+        return {}
+    from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
+
+    found = get_current_span().get_span_context()
+    if not found.is_valid:
+        return {}
+    return {"trace_id": format_trace_id(found.trace_id), "span_id": format_span_id(found.span_id)}

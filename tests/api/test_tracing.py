@@ -1,0 +1,316 @@
+"""Spans: one a request on all three servers, as a child of the client's, with what the model traces below it."""
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.api.aborted import read_until_broken, reset_after_first_piece
+from tests.api.answers import ask_all, the_one
+from tests.api.models import write_code
+from tests.api.trios import Trio, running_trio
+from tests.processes import RunningServer
+
+pytestmark = pytest.mark.process
+
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+TRACEPARENT = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+
+MODEL = """
+import time
+
+import pandas as pd
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from datarobot_drum.drum.exceptions import CustomHTTPError
+
+
+def load_model(code_dir):
+    provider = TracerProvider()
+    provider.ended = InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(provider.ended))
+    trace.set_tracer_provider(provider)
+    return "model"
+
+
+def own_span(name):
+    return trace.get_tracer("model").start_as_current_span(name)
+
+
+def score(data, model, target_name, **kwargs):
+    with own_span("scoring"):
+        action = data["action"].iloc[0]
+        if action == "raise":
+            raise ValueError("the model said no")
+        if action == "teapot":
+            raise CustomHTTPError("short and stout", 418)
+        return pd.DataFrame({target_name: data["action"]})
+
+
+def score_stream(data, model, **kwargs):
+    for number in range(3):
+        with own_span(f"piece-{number}"):
+            yield f"{number} "
+    if data["action"].iloc[0] == "raise":
+        raise ValueError("no more")
+    while data["action"].iloc[0] == "endless":
+        time.sleep(0.01)
+        yield "and on"
+
+
+def chat(completion_create_params, model):
+    with own_span("chatting"):
+        choice = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+        return {"id": "c-1", "object": "chat.completion", "model": "m-2", "choices": [choice], "usage": usage}
+"""
+
+SHOW = '''
+def show():
+    """What has ended since the last time, the caller's own span not among it."""
+    from opentelemetry import trace
+
+    ended = trace.get_tracer_provider().ended
+    spans = [json.loads(span.to_json()) for span in ended.get_finished_spans()]
+    ended.clear()
+    return {"spans": [span for span in spans if span["attributes"].get("url.path") != "/spans"]}
+'''
+EXTENSIONS = {
+    "custom_flask": f"import json\n{SHOW}\n\ndef init_app(app):\n    app.add_url_rule('/spans', view_func=show)\n",
+    "custom_fastapi": f"import json\n{SHOW}\n\ndef init_app(app):\n    app.get('/spans')(show)\n",
+}
+
+
+@pytest.fixture(scope="module")
+def trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+    folder = tmp_path_factory.mktemp("traced")
+    model = write_code(folder / "model", MODEL)
+    for name, text in EXTENSIONS.items():
+        (model / f"{name}.py").write_text(text)
+    environment = {"TARGET_NAME": "answer", "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST": "X-Tenant"}
+    with running_trio(folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment) as trio:
+        yield trio
+
+
+@pytest.fixture(autouse=True)
+def nothing_traced_yet(request: pytest.FixtureRequest) -> None:
+    if "trio" in request.fixturenames:
+        for server in request.getfixturevalue("trio").values():
+            spans_of(server)
+
+
+def spans_of(server: RunningServer) -> dict[str, dict[str, Any]]:
+    """The spans that have ended since the last call, by name; no name may come twice."""
+    spans: list[dict[str, Any]] = server.client.get("/spans").json()["spans"]
+    assert len({span["name"] for span in spans}) == len(spans), spans
+    return {span["name"]: span for span in spans}
+
+
+def wait_for_spans(server: RunningServer, name: str) -> dict[str, dict[str, Any]]:
+    """The same once a span called ``name`` has ended, which may be after the client has its answer."""
+    found: dict[str, dict[str, Any]] = {}
+
+    def ended() -> bool:
+        found.update(spans_of(server))
+        return name in found
+
+    server.wait_until(ended, f"span {name}")
+    return found
+
+
+def parent_of(span: dict[str, Any]) -> str | None:
+    parent: str | None = span["parent_id"]
+    return parent.removeprefix("0x") if parent else None
+
+
+def id_of(span: dict[str, Any]) -> str:
+    identifier: str = span["context"]["span_id"]
+    return identifier.removeprefix("0x")
+
+
+def test_a_request_is_a_span_between_the_clients_and_the_models(trio: Trio) -> None:
+    headers = {**TRACEPARENT, "X-Tenant": "blue", "X-Other": "unseen"}
+    the_one(ask_all(trio, "POST", "/predict/", content=b"action\nsay\n", headers=headers))
+    for server in trio.values():
+        spans = wait_for_spans(server, "drum.invocations")
+        assert spans.keys() == {"drum.invocations", "scoring"}
+        request = spans["drum.invocations"]
+        assert (parent_of(request), parent_of(spans["scoring"])) == (PARENT, id_of(request))
+        assert {span["context"]["trace_id"] for span in spans.values()} == {f"0x{TRACE}"}
+        assert (request["kind"], request["status"]["status_code"]) == ("SpanKind.SERVER", "UNSET")
+        assert request["attributes"] == {
+            "http.request.method": "POST",
+            "http.route": "/predict",
+            "url.path": "/predict/",
+            "http.request.header.x-request-id": ["the-same-everywhere"],
+            "http.request.header.x-tenant": ["blue"],
+            "http.response.status_code": 200,
+        }
+
+
+def test_without_a_trace_of_the_client_a_new_one_begins(trio: Trio) -> None:
+    ask_all(trio, "GET", "/info/")
+    for server in trio.values():
+        (span,) = wait_for_spans(server, "drum.info").values()
+        assert parent_of(span) is None
+
+
+def test_probes_are_no_spans(trio: Trio) -> None:
+    for path in ("/", "/ping", "/health/", "/livez", "/readyz"):
+        the_one(ask_all(trio, "GET", path))
+    the_one(ask_all(trio, "GET", "/capabilities/"))
+    for server in trio.values():
+        assert wait_for_spans(server, "drum.capabilities").keys() == {"drum.capabilities"}
+
+
+@pytest.mark.parametrize(("action", "status", "kind"), [("raise", 500, "ERROR"), ("teapot", 418, "UNSET")])
+def test_an_error_of_the_server_marks_the_span(trio: Trio, action: str, status: int, kind: str) -> None:
+    the_one(ask_all(trio, "POST", "/predict/", content=f"action\n{action}\n"))
+    for server in trio.values():
+        span = wait_for_spans(server, "drum.invocations")["drum.invocations"]
+        assert span["attributes"]["http.response.status_code"] == status
+        assert span["status"]["status_code"] == kind
+        assert [event["name"] for event in span["events"]] == (["exception"] if kind == "ERROR" else [])
+
+
+def test_an_unknown_route_is_named_after_its_method_alone(trio: Trio) -> None:
+    the_one(ask_all(trio, "GET", "/nothing/4711"))
+    for server in trio.values():
+        span = wait_for_spans(server, "GET")["GET"]
+        assert span["attributes"]["http.response.status_code"] == 404
+        assert "http.route" not in span["attributes"]
+
+
+def test_the_span_of_a_stream_ends_when_the_stream_ends(trio: Trio) -> None:
+    the_one(ask_all(trio, "POST", "/predictionsStream/", content=b"action\nsay\n"))
+    for server in trio.values():
+        spans = wait_for_spans(server, "drum.invocations")
+        request = spans.pop("drum.invocations")
+        assert spans.keys() == {"piece-0", "piece-1", "piece-2"}
+        assert {parent_of(span) for span in spans.values()} == {id_of(request)}
+        assert max(span["end_time"] for span in spans.values()) <= request["end_time"]
+
+
+def test_a_stream_that_breaks_marks_the_span(trio: Trio) -> None:
+    for server in trio.values():
+        status, _ = read_until_broken(server, "/predictionsStream/", content=b"action\nraise\n")
+        assert status == 200
+        span = wait_for_spans(server, "drum.invocations")["drum.invocations"]
+        assert span["status"] == {"status_code": "ERROR", "description": "PredictionError: ValueError: no more"}
+
+
+def test_the_span_ends_when_the_client_leaves(trio: Trio) -> None:
+    for server in trio.values():
+        reset_after_first_piece(server, "/predictionsStream/", b"action\nendless\n")
+        assert "drum.invocations" in wait_for_spans(server, "drum.invocations")
+
+
+def test_a_chat_tells_models_and_tokens_and_nothing_that_was_said(trio: Trio) -> None:
+    request = {"model": "m-1", "temperature": 0.5, "messages": [{"role": "user", "content": "a secret"}]}
+    ask_all(trio, "POST", "/v1/chat/completions", json=request)
+    for server in trio.values():
+        spans = wait_for_spans(server, "drum.chat.completions")
+        attributes = spans["drum.chat.completions"]["attributes"]
+        assert len(attributes.pop("datarobot_association_id")) == 36
+        assert {name: value for name, value in attributes.items() if name.startswith("gen_ai")} == {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "m-1",
+            "gen_ai.request.stream": False,
+            "gen_ai.request.temperature": 0.5,
+            "gen_ai.response.id": "c-1",
+            "gen_ai.response.model": "m-2",
+            "gen_ai.usage.input_tokens": 1,
+            "gen_ai.usage.output_tokens": 2,
+        }
+        assert "a secret" not in json.dumps(spans)
+
+
+class Collector(ThreadingHTTPServer):
+    """Takes spans as OpenTelemetry's collectors do."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Receiver)
+        self.services: list[str] = []
+        self.spans: list[Any] = []
+
+    def take(self, body: bytes) -> None:
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            names = [item.value.string_value for item in resource.resource.attributes if item.key == "service.name"]
+            self.services += names
+            self.spans += [span for scope in resource.scope_spans for span in scope.spans]
+
+
+class _Receiver(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        assert isinstance(self.server, Collector) and self.path == "/v1/traces"
+        self.server.take(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with Collector() as collector:
+        thread = Thread(target=collector.serve_forever)
+        thread.start()
+        yield collector
+        collector.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("server_type", ["flask", "gunicorn", "fastapi"])
+def test_the_standard_variables_send_spans_and_a_stop_sends_the_last_ones(
+    server_type: str, collector: Collector, tmp_path: Path
+) -> None:
+    code = (
+        "import pandas as pd\n\n\ndef score(data, model, **kwargs):\n    return pd.DataFrame({'Predictions': [1.0]})\n"
+    )
+    environment = {
+        "DRUM_SERVER_TYPE": server_type,
+        "DRUM_LAME_DUCK_SECONDS": "0",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}",
+        "OTEL_SERVICE_NAME": "a-model",
+        "OTEL_BSP_SCHEDULE_DELAY": "600000",
+    }
+    arguments = ("--code-dir", write_code(tmp_path / "model", code), "--target-type", "regression")
+    with RunningServer(*arguments, log=tmp_path / "log", environment=environment) as server:
+        assert server.client.post("/predict/", content=b"a\n1\n", headers=TRACEPARENT).status_code == 200
+        server.stop()
+    assert collector.services == ["a-model"]
+    (span,) = collector.spans
+    assert (span.name, span.trace_id.hex(), span.parent_span_id.hex()) == ("drum.invocations", TRACE, PARENT)
+
+
+@pytest.mark.parametrize("variables", [{"OTEL_SDK_DISABLED": "true"}, {"OTEL_TRACES_EXPORTER": "none"}])
+def test_tracing_can_be_switched_off(variables: dict[str, str], collector: Collector, tmp_path: Path) -> None:
+    code = (
+        "import sys\n\n\ndef score(data, model, **kwargs):\n    raise ValueError('opentelemetry.sdk' in sys.modules)\n"
+    )
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}", **variables}
+    arguments = ("--code-dir", write_code(tmp_path / "model", code), "--target-type", "regression")
+    with RunningServer(*arguments, log=tmp_path / "log", environment=environment) as server:
+        answer = server.client.post("/predict/", content=b"a\n1\n")
+        assert answer.json() == {"message": "ERROR: ValueError: False"}
+
+
+def test_an_exporter_that_is_not_installed_is_told_and_the_server_runs(tmp_path: Path) -> None:
+    code = (
+        "import pandas as pd\n\n\ndef score(data, model, **kwargs):\n    return pd.DataFrame({'Predictions': [1.0]})\n"
+    )
+    arguments = ("--code-dir", write_code(tmp_path / "model", code), "--target-type", "regression")
+    environment = {"OTEL_TRACES_EXPORTER": "zipkin"}
+    with RunningServer(*arguments, log=tmp_path / "log", environment=environment) as server:
+        assert server.client.post("/predict/", content=b"a\n1\n").status_code == 200
+        assert "pip install 'datarobot-drum[otel]'" in server.log()
