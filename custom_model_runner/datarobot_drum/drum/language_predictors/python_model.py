@@ -22,7 +22,7 @@ from datarobot_drum.drum.language_predictors.hook_errors import (
 from datarobot_drum.drum.language_predictors.hooks import Hook, find_hooks
 from datarobot_drum.drum.language_predictors.output_checks import check_artifact_output, check_frame, to_frame
 from datarobot_drum.drum.language_predictors.unstructured import ask_unstructured
-from datarobot_drum.drum.tabular import PayloadFormat, read_blocks, read_matrix, read_table
+from datarobot_drum.drum.tabular import PayloadFormat, read_blocks, read_matrix, read_numbers_or_table, read_table
 from datarobot_drum.drum.target_types import TargetType
 
 if TYPE_CHECKING:
@@ -58,8 +58,11 @@ class PythonModel:
             if data is None:
                 raise PredictionError("The hook read_input_data returned None: it must return the samples.")
             return data
-        wants_table = self.artifact is None or "transform" in self.hooks
-        return read_table(payload) if wants_table or payload.format is PayloadFormat.CSV else read_matrix(payload)
+        if self.artifact is None or "transform" in self.hooks:
+            return read_table(payload)
+        if payload.format is PayloadFormat.MTX:
+            return read_matrix(payload)
+        return read_numbers_or_table(payload) if self.artifact.takes_numbers else read_table(payload)
 
     def predict(self, data: Any) -> Predictions:
         rows = _count_rows(data)
