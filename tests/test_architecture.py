@@ -20,7 +20,15 @@ import datarobot_drum
 ROOT = Path(datarobot_drum.__file__).parent
 PACKAGE = "datarobot_drum"
 
-SETTINGS_PARTS = ("settings", "arguments", "class_labels", "model_metadata", "server_parameters", "address")
+SETTINGS_PARTS = (
+    "settings",
+    "arguments",
+    "class_labels",
+    "model_metadata",
+    "deployment_config",
+    "server_parameters",
+    "address",
+)
 
 LAYERS = (
     ("__main__",),

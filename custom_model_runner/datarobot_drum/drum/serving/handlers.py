@@ -14,6 +14,7 @@ from datarobot_drum.drum.serving.encoding import predictions_response
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response
 from datarobot_drum.drum.serving.model_state import ModelState, Phase
 from datarobot_drum.drum.serving.payloads import structured_payload, unstructured_input
+from datarobot_drum.drum.serving.prediction_server_format import deployment_response
 from datarobot_drum.drum.serving.routes import Route
 from datarobot_drum.drum.serving.statistics import ProcessStatistics
 from datarobot_drum.drum.serving.stream_forms import choose_form
@@ -146,6 +147,8 @@ class Handlers:
         predictor, payload = self._samples(request)
         with self._timings.measure("run_predictor_total"):
             predictions = predictor.predict(predictor.read_input(payload))
+        if self._model.deployment is not None:
+            return deployment_response(predictions, self._model, self._model.deployment)
         return predictions_response(predictions, self._model.target_type)
 
     def do_predict_stream(self, request: ModelRequest) -> ModelResponse:
