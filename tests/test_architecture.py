@@ -65,7 +65,7 @@ ONLY_FOR_TYPES = ("server", "root_predictors")
 
 MODULE_LINES, MODULE_LINES_P90, FUNCTION_LINES = 500, 300, 50
 
-LAZY = "pandas numpy scipy sklearn flask werkzeug fastapi starlette uvicorn gunicorn yaml".split()
+LAZY = "pandas numpy scipy sklearn flask werkzeug fastapi starlette uvicorn gunicorn yaml urllib3".split()
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
