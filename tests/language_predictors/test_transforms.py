@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -229,6 +230,13 @@ def test_a_model_may_read_its_samples_itself(load: Load) -> None:
     assert ask(predictor, b"one three", TARGET).target is not None
     with pytest.raises(UnprocessableInput, match="2 rows for 3 rows"):
         ask(predictor, b"one two three", TARGET)
+
+
+def test_sparse_columns_without_scipy_name_the_extra(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = load(returning("X.astype(pd.SparseDtype(int, 0))"))
+    monkeypatch.setitem(sys.modules, "scipy", None)  # as if it were not installed
+    with pytest.raises(PredictionError, match=r"install datarobot-drum\[scikit-learn\]"):
+        ask(predictor)
 
 
 # Targets

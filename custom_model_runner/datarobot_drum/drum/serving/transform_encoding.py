@@ -64,9 +64,10 @@ def _boundary(parts: list[_Part]) -> str:
 
 def _to_csv(table: pd.DataFrame) -> bytes:
     """A header and a line a row, without the index; a missing value is an empty cell."""
+    file = io.BytesIO()
     try:
-        text: str = table.to_csv(index=False, lineterminator="\n")
-        return text.encode("utf-8")
+        table.to_csv(file, index=False, lineterminator="\n")
+        return file.getvalue()
     except UnicodeEncodeError as error:
         raise _not_text(error) from error
 
