@@ -108,7 +108,7 @@ def test_detectors_of_outliers_predict_the_same() -> None:
     assert_same(IsolationForest(n_estimators=10, random_state=0).fit(frame), settings_of(TargetType.ANOMALY), frame)
 
 
-class OwnEstimator(LinearRegression):
+class OwnEstimator(LinearRegression):  # type: ignore[misc]
     """Not scikit-learn's: it may do anything."""
 
 

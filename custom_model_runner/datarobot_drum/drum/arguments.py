@@ -125,6 +125,12 @@ class Arguments:
     runtime_params_file: str | None = argument(
         "--runtime-params-file", "YAML file with values of runtime parameters.", metavar="FILE"
     )
+    deployment_config: str | None = argument(
+        "--deployment-config",
+        "JSON document of a deployment: structured predictions are answered in the format of DataRobot's prediction "
+        "server.",
+        metavar="FILE",
+    )
     verbose: bool = argument(
         "--verbose",
         "More output: the level debug unless --logging-level says otherwise.",
