@@ -34,6 +34,7 @@ CORE = [
     "python-multipart>=0.0.27,<1",
     "PyYAML>=6.0.1,<7",
     "starlette>=1.0,<2",
+    "urllib3>=2.2,<3",
     "uvicorn>=0.37,<1",
     "uvloop>=0.21,<1; sys_platform != 'win32'",
     "werkzeug>=3.0.6,<4",

@@ -26,6 +26,7 @@ SETTINGS_PARTS = (
     "arguments",
     "class_labels",
     "model_metadata",
+    "deployment_config",
     "server_parameters",
     "tracing_settings",
     "address",
@@ -68,7 +69,7 @@ ONLY_FOR_TYPES = ("server", "root_predictors")
 
 MODULE_LINES, MODULE_LINES_P90, FUNCTION_LINES = 500, 300, 50
 
-LAZY = "pandas numpy scipy sklearn flask werkzeug fastapi starlette uvicorn gunicorn yaml".split()
+LAZY = "pandas numpy scipy sklearn flask werkzeug fastapi starlette uvicorn gunicorn yaml urllib3".split()
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -334,11 +334,6 @@ def test_another_language_is_refused(tmp_path: Path, language: str) -> None:
         create_predictor(model_settings(tmp_path, language=language))
 
 
-def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelLoadError, match="transform"):
-        create_predictor(model_settings(write_model(tmp_path, custom=SCORE), "transform"))
-
-
 def test_an_unstructured_model_needs_its_hook(tmp_path: Path, load: Load) -> None:
     write_model(tmp_path, custom=SCORE)
     with pytest.raises(ModelLoadError, match="score_unstructured"):

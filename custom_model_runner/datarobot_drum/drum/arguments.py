@@ -93,6 +93,12 @@ class Arguments:
         metavar="FILE",
         commands=_MODEL_COMMANDS,
     )
+    deployment_config: str | None = argument(
+        "--deployment-config",
+        "JSON document of a deployment: structured predictions are answered in the format of DataRobot's prediction "
+        "server.",
+        metavar="FILE",
+    )
     verbose: bool = argument(
         "--verbose",
         "More output: the level debug unless --logging-level says otherwise.",

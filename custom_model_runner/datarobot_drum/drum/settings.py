@@ -16,6 +16,7 @@ from datarobot_drum.drum import arguments as argument_table
 from datarobot_drum.drum.address import normalize_prefix, parse_address
 from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.class_labels import find_class_labels
+from datarobot_drum.drum.deployment_config import DeploymentConfig, read_deployment_config
 from datarobot_drum.drum.exceptions import RuntimeParameterError, StartupError, UsageError
 from datarobot_drum.drum.model_metadata import FILE_NAME, ModelMetadata, read_model_metadata
 from datarobot_drum.drum.server_parameters import (
@@ -42,12 +43,15 @@ _UVICORN_WORKERS = Declaration(
     "UVICORN_WORKERS", Kind.INTEGER, "Processes of an external launch.", limits=WORKER_LIMITS
 )
 _HAND_STARTED_ADDRESS = "127.0.0.1:8080"
-_PATH_ARGUMENTS = ("code_dir", "class_labels_file", "runtime_params_file")
+_PATH_ARGUMENTS = ("code_dir", "class_labels_file", "runtime_params_file", "deployment_config")
 
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """The model: where it is and what it predicts. Binary labels are (negative, positive)."""
+    """The model: where it is and what it predicts. Binary labels are (negative, positive).
+
+    ``deployment`` asks for answers in the format of DataRobot's prediction server.
+    """
 
     code_dir: Path
     target_type: TargetType
@@ -57,6 +61,7 @@ class ModelSettings:
     negative_class_label: str | None
     language: str | None
     metadata: Mapping[str, Any] | None
+    deployment: DeploymentConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -208,7 +213,16 @@ def _model_settings(code_dir: Path, arguments: Arguments, metadata: ModelMetadat
         negative_class_label=labels.negative,
         language=arguments.language,
         metadata=metadata.document,
+        deployment=_deployment(arguments, target_type, labels.all),
     )
+
+
+def _deployment(
+    arguments: Arguments, target_type: TargetType, class_labels: tuple[str, ...]
+) -> DeploymentConfig | None:
+    if not arguments.deployment_config:
+        return None
+    return read_deployment_config(Path(arguments.deployment_config), target_type, class_labels)
 
 
 def _target_type(arguments: Arguments, metadata: ModelMetadata) -> TargetType:

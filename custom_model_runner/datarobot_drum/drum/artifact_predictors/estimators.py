@@ -16,14 +16,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactOutput
-from datarobot_drum.drum.artifact_predictors.features import select_features
+from datarobot_drum.drum.artifact_predictors.blindness import is_blind_to_frames
+from datarobot_drum.drum.artifact_predictors.features import NumericFeatures, select_features
 from datarobot_drum.drum.artifact_predictors.label_matching import as_label, list_labels, match_labels
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
+from datarobot_drum.drum.tabular.plain_numbers import NumericTable
 from datarobot_drum.drum.target_types import TargetType
 
 if TYPE_CHECKING:
@@ -41,9 +44,22 @@ class BoundEstimator:
     labels: tuple[str, ...]
     arrange: Callable[[Any], np.ndarray]
 
+    @cached_property
+    def takes_numbers(self) -> bool:
+        return is_blind_to_frames(self.estimator)
+
+    @cached_property
+    def _numeric_features(self) -> NumericFeatures:
+        return NumericFeatures(getattr(self.estimator, "feature_names_in_", None))
+
     def predict(self, data: Any) -> ArtifactOutput:
-        answer = getattr(self.estimator, self.method)(select_features(self.estimator, data))
+        answer = getattr(self.estimator, self.method)(self._features(data))
         return ArtifactOutput(self.arrange(answer), self.labels)
+
+    def _features(self, data: Any) -> Any:
+        if isinstance(data, NumericTable):
+            return self._numeric_features.select(data).to_array()
+        return select_features(self.estimator, data)
 
 
 def bind_estimator(estimator: Any, settings: ModelSettings) -> ArtifactModel:

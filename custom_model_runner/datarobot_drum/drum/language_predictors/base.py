@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from datarobot_drum.drum.language_predictors.transforms import Transformed
     from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput, UnstructuredOutput
     from datarobot_drum.drum.tabular.payload import StructuredPayload
 
@@ -103,6 +104,15 @@ class BasePredictor(ABC):
             PredictionError, DrumHTTPError: as ``predict``.
         """
         raise PredictionError(f"The predictor {self.name} has no unstructured predictions.")
+
+    def transform(self, samples: StructuredPayload, target: StructuredPayload | None) -> Transformed:
+        """Transform samples, and their target if it was sent.
+
+        Raises:
+            UnprocessableInput: one of them cannot be read, or they do not belong together.
+            PredictionError, DrumHTTPError: as ``predict``.
+        """
+        raise PredictionError(f"The predictor {self.name} does not transform.")
 
     @property
     def can_chat(self) -> bool:

@@ -55,6 +55,7 @@ class Route:
 
 
 SAMPLES = frozenset({"X"})
+SAMPLES_AND_TARGET = SAMPLES | {"y"}
 
 ROUTES = (
     Route("do_ping", ("", "/ping"), runs=Runs.PROBE, is_probe=True),
@@ -80,8 +81,9 @@ ROUTES = (
         for_openai=True,
     ),
     Route("get_supported_llm_models", ("/models", "/v1/models"), runs=Runs.MODEL, for_openai=True),
+    Route("do_transform", ("/transform",), method="POST", runs=Runs.MODEL, form_fields=SAMPLES_AND_TARGET),
     # SageMaker has one path for every kind of model (http-api.md H13).
-    Route("do_invocations", ("/invocations",), method="POST", runs=Runs.MODEL, form_fields=SAMPLES),
+    Route("do_invocations", ("/invocations",), method="POST", runs=Runs.MODEL, form_fields=SAMPLES_AND_TARGET),
 )
 
 
