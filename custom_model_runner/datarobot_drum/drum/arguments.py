@@ -14,6 +14,7 @@ from datarobot_drum.drum.argument_declaration import (
     COMMAND_NAMES,
     FIT,
     METADATA_KEY,
+    NEW_MODEL,
     PERF_TEST,
     SCORE,
     SERVER,
@@ -113,6 +114,16 @@ class Arguments:
         metavar="LEVEL",
         commands=(SERVER, SCORE),
     )
+    server: str | None = argument(
+        "--server",
+        "Server that the model is made for: flask (the default), gunicorn or fastapi.",
+        kind=ArgumentKind.CHOICE,
+        choices=("flask", "gunicorn", "fastapi", "werkzeug", "uvicorn"),
+        metavar="SERVER",
+        variable="DRUM_SERVER_TYPE",
+        commands=(NEW_MODEL,),
+        foreign_values=True,  # An unknown type is a warning elsewhere.
+    )
     show_perf: bool = argument("--show-perf", "Log how long each prediction takes.", kind=ArgumentKind.SWITCH)
     show_stacktrace: bool = argument(
         "--show-stacktrace",
@@ -160,6 +171,15 @@ class Arguments:
     )
     target: str | None = argument(
         "--target", "Column of the input that is to be predicted.", metavar="COLUMN", commands=(FIT,)
+    )
+    target_csv: str | None = argument(
+        "--target-csv",
+        "The same from a csv of as many rows: one column, or for multilabel one of 0 and 1 a label.",
+        metavar="FILE",
+        commands=(FIT,),
+    )
+    row_weights: str | None = argument(
+        "--row-weights", "Column of the input that weighs its rows.", metavar="COLUMN", commands=(FIT,)
     )
     skip_predict: bool = argument(
         "--skip-predict",
@@ -249,6 +269,22 @@ def arguments_of(command: str) -> Iterator[tuple[str, Argument]]:
 def variables() -> frozenset[str]:
     """The names of all variables that stand for an argument of any subcommand."""
     return frozenset(row.environment for command in COMMAND_NAMES for _, row in arguments_of(command))
+
+
+def to_words(command: str, arguments: Arguments) -> list[str]:
+    """The words after ``drum COMMAND`` that give the arguments which that command takes."""
+    words: list[str] = []
+    for name, row in arguments_of(command):
+        value = getattr(arguments, name)
+        if value is None or value is False:
+            continue
+        if row.kind is ArgumentKind.SWITCH:
+            words.append(row.flag)
+        elif row.kind in _LIST_KINDS:
+            words += [row.flag, *map(str, value)]
+        else:
+            words.append(f"{row.flag}={value}")  # a value may begin with a dash
+    return words
 
 
 def merge(command: str, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Arguments:

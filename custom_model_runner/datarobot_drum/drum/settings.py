@@ -116,6 +116,11 @@ def hand_down(settings: Settings) -> None:
     os.environ.update(export_arguments(settings))
 
 
+def environment_with(values: Mapping[str, str]) -> dict[str, str]:
+    """The variables of this process and ``values``, for a server that a command starts."""
+    return {**os.environ, **values}
+
+
 def build_model_settings(arguments: Arguments) -> ModelSettings:
     """The model alone, for a command that serves nothing: no address, no server parameters.
 
@@ -134,6 +139,16 @@ def build_model_settings(arguments: Arguments) -> ModelSettings:
         raise errors[0]
     install(collect_values(definitions, _sources(definitions, file_values), SERVER_PARAMETER_NAMES))
     return model
+
+
+def training_target(arguments: Arguments) -> tuple[TargetType, ModelMetadata]:
+    """What a model is to be trained for, and what its metadata say, before its labels are known.
+
+    Raises:
+        UsageError, StartupError: as `build_model_settings`.
+    """
+    metadata = read_model_metadata(_code_dir(_with_absolute_paths(arguments)))
+    return _target_type(arguments, metadata), metadata
 
 
 def build_settings(arguments: Arguments, server_type: str | None = None) -> Settings:
