@@ -82,7 +82,7 @@ setup(
     python_requires=">=3.10",
     package_dir={"": "custom_model_runner"},
     packages=find_packages("custom_model_runner"),
-    package_data={"datarobot_drum": ["py.typed"]},
+    package_data={"datarobot_drum": ["py.typed", "drum/commands/*/*.html", "drum/commands/new_model/templates/**"]},
     install_requires=CORE,
     extras_require={"scikit-learn": SCIKIT_LEARN, "gevent": GEVENT, "otel": OTEL, "test": TEST, "dev": DEV},
     entry_points={"console_scripts": ["drum = datarobot_drum.drum.main:main"]},

@@ -40,19 +40,19 @@ COMMANDS = (
         PERF_TEST,
         "measure a server that serves the model",
         "Start a server and measure latency, throughput and memory over batch sizes and concurrency.",
-        "datarobot_drum.drum.commands.perf_test:measure",
+        "datarobot_drum.drum.commands.perf_test.command:measure",
     ),
     Command(
         NEW_MODEL,
         "write a runnable model folder to start from",
         "Write a runnable model folder, with a test, into --code-dir.",
-        "datarobot_drum.drum.commands.new_model:write_model",
+        "datarobot_drum.drum.commands.new_model.command:write_model",
     ),
     Command(
         FIT,
         "train a model with its fit hook",
         "Train a model with its fit hook, save it, and check what was saved by serving it.",
-        "datarobot_drum.drum.commands.fit:fit",
+        "datarobot_drum.drum.commands.fit.command:fit",
     ),
 )
 
