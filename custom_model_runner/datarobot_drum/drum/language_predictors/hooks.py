@@ -64,6 +64,14 @@ TRANSFORM_HOOKS = (
 )
 """Those of a model whose target type is transform: its one step may change the target, too."""
 
+FIT_HOOKS = (
+    *(spec for spec in HOOKS if spec.name == "init"),
+    HookSpec(
+        "fit", ("X", "y", "output_dir"), ("class_order", "row_weights"), required_when="drum fit trains the model"
+    ),
+)
+"""Those of training."""
+
 
 @dataclass(frozen=True)
 class Hook:
