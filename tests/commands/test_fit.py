@@ -108,7 +108,7 @@ def test_a_pipeline_is_trained_saved_and_served_with_the_labels_of_the_target(tm
     data = load_breast_cancer(as_frame=True)
     frame = data.data.assign(diagnosis=data.target_names[data.target], weight=1.0)
     frame.to_csv(tmp_path / "tumours.csv", index=False)
-    words = ["--code-dir", model, "--target-type", "binary", "--input", tmp_path / "tumours.csv"]
+    words: list[str | Path] = ["--code-dir", model, "--target-type", "binary", "--input", tmp_path / "tumours.csv"]
     words += ["--target", "diagnosis", "--row-weights", "weight", "--output", tmp_path / "out"]
     words += ["--runtime-params-file", tmp_path / "parameters.yaml", "--positive-class-label", "benign"]
     finished = drum("fit", *words, environment={"DRUM_SERVER_TYPE": "fastapi"})
@@ -132,7 +132,7 @@ def test_a_pipeline_is_trained_saved_and_served_with_the_labels_of_the_target(tm
 def test_own_artifacts_and_helper_modules_are_served_and_a_difference_only_warns(tmp_path: Path, samples: Path) -> None:
     model = write_model(tmp_path, MEAN.replace("SHIFT = 0", "SHIFT = os.getpid()"))
     (model / "settings.py").write_text("FACTOR = 2.0\n")
-    words = ["--code-dir", model, "--target-type", "regression", "--input", samples, "--target", "a"]
+    words: list[str | Path] = ["--code-dir", model, "--target-type", "regression", "--input", samples, "--target", "a"]
     finished = drum("fit", *words, "--output", tmp_path / "new" / "out")
     assert finished.returncode == 0, finished.stderr
     assert "drum: warning: the served model is inconsistent: 4 of 4 rows differ; row 1 is " in finished.stderr
@@ -142,7 +142,7 @@ def test_own_artifacts_and_helper_modules_are_served_and_a_difference_only_warns
 @pytest.mark.process
 def test_a_model_that_cannot_be_served_fails_with_its_cause_and_stays(tmp_path: Path, samples: Path) -> None:
     model = write_model(tmp_path, "def fit(X, y, output_dir):\n    return {'weights': [1, 2]}\n")
-    words = ["--code-dir", model, "--target-type", "regression", "--input", samples, "--target", "a"]
+    words: list[str | Path] = ["--code-dir", model, "--target-type", "regression", "--input", samples, "--target", "a"]
     finished = drum("fit", *words, "--output", tmp_path / "out")
     assert finished.returncode == 1
     assert finished.stderr.startswith("drum: error: ") and "dict" in finished.stderr

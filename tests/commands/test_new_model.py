@@ -47,13 +47,19 @@ def test_the_tests_of_a_new_model_pass_on_the_server_it_is_made_for(tmp_path: Pa
     for target_type, server in servers.items():
         _make(tmp_path / target_type, "--target-type", target_type, "--server", server)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:asyncio", "-p", "no:cacheprovider", "tests"]
-    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    paths = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    runs = {
-        target_type: subprocess.Popen(command, cwd=tmp_path / target_type, env=clean_environment() | paths, **pipe)
+    environment = clean_environment() | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    runs = [
+        subprocess.Popen(
+            command,
+            cwd=tmp_path / target_type,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         for target_type in servers
-    }
-    for run in runs.values():
+    ]
+    for run in runs:
         output, _ = run.communicate(timeout=120)
         assert run.returncode == 0, output
         assert " passed" in output

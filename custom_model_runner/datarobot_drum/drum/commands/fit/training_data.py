@@ -15,7 +15,8 @@ from datarobot_drum.drum.exceptions import CommandError, UsageError
 from datarobot_drum.drum.model_metadata import ModelMetadata
 from datarobot_drum.drum.target_types import TargetType
 
-Target = pd.Series | pd.DataFrame
+Target = Any
+"""A Series, or for multilabel a DataFrame of one column a label."""
 
 _SUPERVISED = frozenset({TargetType.REGRESSION, TargetType.BINARY, TargetType.MULTICLASS, TargetType.MULTILABEL})
 _PAIR = 2
@@ -23,7 +24,7 @@ _PAIR = 2
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Rows to train on. ``target`` is a Series, a table of one column a label for multilabel, or None."""
+    """Rows to train on. ``target`` is None where there is none, as for anomalies."""
 
     features: pd.DataFrame
     target: Target | None
@@ -160,7 +161,7 @@ def as_declared(target: Target | None, labels: Sequence[str]) -> Target | None:
     if target is None or not labels:
         return target
     is_table = isinstance(target, pd.DataFrame)
-    found = list(target.columns) if isinstance(target, pd.DataFrame) else _classes(target)
+    found = list(target.columns) if is_table else _classes(target)
     matches = match_labels(labels, found)
     strange = [value for place, value in enumerate(found) if place not in matches.values()]
     if strange:
