@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -13,12 +12,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from datarobot_drum.drum.commands.score.forms import find_form, write_csv, write_csv_file
+from datarobot_drum.drum.commands.standard_output import own_standard_output
 from datarobot_drum.drum.exceptions import UsageError
 from datarobot_drum.drum.language_predictors.base import StreamChunk
 from datarobot_drum.drum.process_end import removed_on_signals
 from datarobot_drum.drum.target_types import TargetType
-
-_STDOUT, _STDERR = 1, 2
 
 
 class Destination(ABC):
@@ -50,19 +48,15 @@ class StandardOutput(Destination):
 
     name = "standard output"
 
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+
     def __enter__(self) -> StandardOutput:
-        sys.stdout.flush()
-        self._file: BinaryIO = os.fdopen(os.dup(_STDOUT), "wb")
-        os.dup2(_STDERR, _STDOUT)
+        self._file: BinaryIO = self._stack.enter_context(own_standard_output())
         return self
 
     def __exit__(self, *reason: object) -> None:
-        sys.stdout.flush()
-        os.dup2(self._file.fileno(), _STDOUT)
-        try:
-            self._file.close()
-        except BrokenPipeError:  # told already, by the write that met it first
-            pass
+        self._stack.close()
 
     def write(self, chunks: Iterator[StreamChunk], target_type: TargetType) -> None:
         write_csv(chunks, target_type, self._file)
@@ -115,15 +109,13 @@ class Device(StandardOutput):
     """A pipe or a device that exists already: written as it comes, as there is nothing to move."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self.name = str(path)
         self._path = path
 
     def __enter__(self) -> Device:
-        self._file = self._path.open("wb")
+        self._file = self._stack.enter_context(self._path.open("wb"))
         return self
-
-    def __exit__(self, *reason: object) -> None:
-        self._file.close()
 
 
 def choose_destination(output: str | None, *, any_content: bool) -> Destination:
