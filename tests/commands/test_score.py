@@ -1,5 +1,7 @@
 """``drum score``: files in, files out, in blocks, and what it says when it cannot."""
 
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -44,6 +46,11 @@ def _left_over(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name.startswith("."))
 
 
+WRITERS: dict[str, Callable[[pd.DataFrame, Path], Any]] = {
+    ".csv": lambda frame, path: frame.to_csv(path, index=False),
+    ".parquet": lambda frame, path: frame.to_parquet(path),
+    ".feather": lambda frame, path: frame.to_feather(path),
+}
 READERS: dict[str, Callable[[Any], pd.DataFrame]] = {
     ".csv": pd.read_csv,
     ".parquet": pd.read_parquet,
@@ -53,15 +60,13 @@ READERS: dict[str, Callable[[Any], pd.DataFrame]] = {
 
 
 @pytest.mark.parametrize("into", READERS)
-@pytest.mark.parametrize("source", [".csv", ".parquet", ".feather"])
+@pytest.mark.parametrize("source", WRITERS)
 def test_every_form_of_a_table_becomes_every_form_of_predictions(
     tmp_path: Path, table: Path, source: str, into: str
 ) -> None:
     whole = pd.read_csv(table, low_memory=False)
     path = tmp_path / f"in{source}"
-    {".csv": lambda: path.write_bytes(table.read_bytes()), ".parquet": lambda: whole.to_parquet(path)}.get(
-        source, lambda: whole.to_feather(path)
-    )()
+    WRITERS[source](whole, path)
     output = tmp_path / f"out{into}"
     assert _score(write_model(tmp_path, TYPES), path, output) == 0
     scored = READERS[into](output)
@@ -233,6 +238,36 @@ def test_stopped_half_way_nothing_has_the_final_name(
     assert number is signal.SIGKILL or not _left_over(tmp_path)
 
 
+@pytest.mark.process
+def test_a_terminal_shows_a_progress_bar(tmp_path: Path, table: Path) -> None:
+    words = ["-cd", write_model(tmp_path, PAIR), "--target-type", "binary", "--input", table]
+    words += ["--positive-class-label", "a", "--negative-class-label", "b", "--output", tmp_path / "out.csv"]
+    terminal, slave = pty.openpty()
+    command = [sys.executable, "-m", "datarobot_drum", "score", *map(str, words)]
+    with subprocess.Popen(command, env=clean_environment(), stdout=subprocess.PIPE, stderr=slave) as process:
+        assert process.wait(60) == 0 and process.stdout is not None and process.stdout.read() == b""
+    os.set_blocking(terminal, False)
+    said = os.read(terminal, 100_000)
+    os.close(slave)
+    os.close(terminal)
+    assert b"reading types" in said and b"scoring" in said and b"100%" in said
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("place", ["--input", "--output"])
+def test_without_pyarrow_the_extra_is_named(tmp_path: Path, table: Path, place: str) -> None:
+    files = {"--input": str(table), "--output": str(tmp_path / "out.csv")}
+    files[place] = str(tmp_path / "table.parquet")
+    Path(files["--input"]).touch()
+    words = ["score", "-cd", str(write_model(tmp_path, PAIR)), "--target-type", "regression"]
+    words += [word for pair in files.items() for word in pair]
+    code = "import sys; sys.modules['pyarrow'] = None; from datarobot_drum.drum.main import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", code, *words]
+    done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=60)
+    said = "drum: error: Parquet files need PyArrow: install datarobot-drum[arrow].\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
 PEAK = """
 import resource, subprocess, sys
 done = subprocess.run(sys.argv[1:])
@@ -242,10 +277,10 @@ print(done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss //
 
 @pytest.mark.process
 def test_memory_stays_flat_whatever_the_size(tmp_path: Path) -> None:
-    """Peak memory in MiB over a file of 1 and one of 60 MB: what the larger one would take as a table is far more."""
+    """Peak memory in MiB over a file of 0.6 and one of 25 MB: what the larger one would take as a table is far more."""
     model = write_model(tmp_path, PAIR)
     peaks = []
-    for rows in (10_000, 1_000_000):
+    for rows in (10_000, 400_000):
         path = tmp_path / f"{rows}.csv"
         path.write_text("number,text\n" + f"7,{'some text that takes its room ' * 2}\n" * rows, encoding="utf-8")
         words = ["-cd", model, "--target-type", "binary", "--input", path, "--output", tmp_path / "out.csv"]
