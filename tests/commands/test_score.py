@@ -250,7 +250,7 @@ def test_a_terminal_shows_a_progress_bar(tmp_path: Path, table: Path) -> None:
     said = os.read(terminal, 100_000)
     os.close(slave)
     os.close(terminal)
-    assert b"reading types" in said and b"scoring" in said and b"100%" in said
+    assert b"reading types" in said and b"scoring" in said
 
 
 @pytest.mark.process
