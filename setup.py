@@ -34,6 +34,7 @@ CORE = [
     "python-multipart>=0.0.27,<1",
     "PyYAML>=6.0.1,<7",
     "starlette>=1.0,<2",
+    "tqdm>=4.66,<5",
     "urllib3>=2.2,<3",
     "uvicorn>=0.37,<1",
     "uvloop>=0.21,<1; sys_platform != 'win32'",
@@ -52,9 +53,13 @@ OTEL = [
     "opentelemetry-sdk>=1.27,<2",
 ]
 
+# Parquet, Arrow and Feather files of `drum score` and `drum validation`.
+ARROW = ["pyarrow>=17,<27"]
+
 GEVENT = ["gevent>=24.10,<27"]
 
 TEST = [
+    *ARROW,
     *OTEL,
     *SCIKIT_LEARN,
     "coverage>=7.10,<8",
@@ -84,7 +89,14 @@ setup(
     packages=find_packages("custom_model_runner"),
     package_data={"datarobot_drum": ["py.typed", "drum/commands/*/*.html", "drum/commands/new_model/templates/**"]},
     install_requires=CORE,
-    extras_require={"scikit-learn": SCIKIT_LEARN, "gevent": GEVENT, "otel": OTEL, "test": TEST, "dev": DEV},
+    extras_require={
+        "scikit-learn": SCIKIT_LEARN,
+        "arrow": ARROW,
+        "gevent": GEVENT,
+        "otel": OTEL,
+        "test": TEST,
+        "dev": DEV,
+    },
     entry_points={"console_scripts": ["drum = datarobot_drum.drum.main:main"]},
     zip_safe=False,
 )

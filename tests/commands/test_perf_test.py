@@ -171,7 +171,7 @@ def test_a_model_that_does_not_load_is_told_in_its_own_sentence(tmp_path: Path) 
         (["--target-type", "unstructured"], "an unstructured model cannot be measured."),
         (
             ["--report", "no/such/folder/x.html"],
-            "--report no/such/folder/x.html is not a file in a folder that exists.",
+            "--report no/such/folder/x.html must name a file in a folder that exists.",
         ),
         (["--input", "missing.csv"], "--input missing.csv is not a file."),
     ],

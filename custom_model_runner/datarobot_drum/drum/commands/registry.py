@@ -28,13 +28,13 @@ COMMANDS = (
         SCORE,
         "predict a file",
         "Predict the rows of a file, block by block, into a file or to standard output.",
-        "datarobot_drum.drum.commands.score:score",
+        "datarobot_drum.drum.commands.score.command:score",
     ),
     Command(
         VALIDATION,
         "check a model against its contract",
         "Check a model on sample data: missing values, output, determinism, independence of the rows of each other.",
-        "datarobot_drum.drum.commands.validation:validate",
+        "datarobot_drum.drum.commands.validation.command:validate",
     ),
     Command(
         PERF_TEST,

@@ -10,7 +10,7 @@ from datarobot_drum.drum.commands.fit.served_check import ROWS, find_difference
 from datarobot_drum.drum.commands.fit.training import train
 from datarobot_drum.drum.commands.fit.training_data import TrainingData, as_declared, read_training_data, with_labels
 from datarobot_drum.drum.commands.input_file import input_path
-from datarobot_drum.drum.commands.progress import Progress
+from datarobot_drum.drum.commands.progress import progress_bar
 from datarobot_drum.drum.settings import build_model_settings, training_target
 from datarobot_drum.runtime_parameters import mask_secrets
 
@@ -54,8 +54,8 @@ def _check(arguments: Arguments, data: TrainingData, output: Path) -> None:
     served = Arguments(
         code_dir=str(output), language=arguments.language, runtime_params_file=arguments.runtime_params_file
     )
-    with Progress() as progress:
-        progress.show("checking the trained model by serving it")
+    with progress_bar() as on_progress:
+        on_progress("checking the model by serving it", 0.0)
         difference = find_difference(served, data.features)
     if difference is None:
         print(f"Served, it predicts the first {min(len(data.features), ROWS)} rows as in process.")

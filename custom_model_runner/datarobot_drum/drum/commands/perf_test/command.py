@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
@@ -14,9 +13,10 @@ from datarobot_drum.drum.commands.input_file import input_path
 from datarobot_drum.drum.commands.model_server import ModelServer, running_server
 from datarobot_drum.drum.commands.perf_test.knee import find_knee
 from datarobot_drum.drum.commands.perf_test.load import Cell, Measurement, Target, measure_cell
-from datarobot_drum.drum.commands.perf_test.report import Report, write_report
+from datarobot_drum.drum.commands.perf_test.report import Report, render
 from datarobot_drum.drum.commands.perf_test.table import format_table, milliseconds
-from datarobot_drum.drum.commands.progress import Progress
+from datarobot_drum.drum.commands.progress import progress_bar
+from datarobot_drum.drum.commands.report_file import report_path, write_report
 from datarobot_drum.drum.commands.samples import Body, read_samples, to_body
 from datarobot_drum.drum.exceptions import CommandError, UsageError
 from datarobot_drum.drum.settings import build_model_settings
@@ -58,7 +58,7 @@ def measure(arguments: Arguments) -> int:
     path = input_path(arguments)
     if build_model_settings(arguments).target_type is TargetType.UNSTRUCTURED:
         raise UsageError("drum perf-test sends rows of samples: an unstructured model cannot be measured.")
-    report_file = _report_file(arguments)
+    report_file = report_path(arguments)
     samples = read_samples(path, max(plan.batch_sizes))
     deadline = time.monotonic() + plan.timeout
     with running_server(arguments, plan.timeout) as server:
@@ -67,7 +67,7 @@ def measure(arguments: Arguments) -> int:
     print(format_table(measurements))
     _print_knee(measurements)
     if report_file:
-        write_report(report_file, Report(settings, path.name, plan.duration, tuple(measurements)))
+        write_report(report_file, render(Report(settings, path.name, plan.duration, tuple(measurements))))
     return _verdict(plan, measurements)
 
 
@@ -99,16 +99,6 @@ def _ascending(numbers: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(set(numbers)))
 
 
-def _report_file(arguments: Arguments) -> Path | None:
-    """Where the report goes, checked before anything is measured for it."""
-    if not arguments.report:
-        return None
-    path = Path(arguments.report).absolute()
-    if not path.parent.is_dir() or path.is_dir():
-        raise UsageError(f"--report {arguments.report} is not a file in a folder that exists.")
-    return path
-
-
 def _sweep(plan: Plan, server: ModelServer, samples: pd.DataFrame, deadline: float) -> Iterator[Measurement]:
     """Each cell in turn, until time is up or the server is gone.
 
@@ -116,11 +106,11 @@ def _sweep(plan: Plan, server: ModelServer, samples: pd.DataFrame, deadline: flo
         CommandError: the server refuses what it is asked, or has ended.
     """
     bodies: dict[int, Body] = {}
-    with Progress() as progress:
-        for number, cell in enumerate(plan.cells, 1):
+    with progress_bar() as on_progress:
+        for number, cell in enumerate(plan.cells):
             if time.monotonic() >= deadline:
                 return
-            progress.show(f"{number} of {len(plan.cells)}: {cell.rows} rows a request, {cell.clients} at once")
+            on_progress("measuring", number / len(plan.cells))
             if cell.rows not in bodies:
                 bodies = {cell.rows: _repeated(samples, cell.rows)}
                 _warm_up(server, bodies[cell.rows], deadline)

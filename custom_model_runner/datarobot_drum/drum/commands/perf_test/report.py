@@ -12,7 +12,6 @@ from datarobot_drum.drum.commands.perf_test.charts import COLOURS, Chart, Line, 
 from datarobot_drum.drum.commands.perf_test.knee import EXPLANATION, find_knee, knees_by_rows
 from datarobot_drum.drum.commands.perf_test.load import Measurement
 from datarobot_drum.drum.commands.perf_test.table import COLUMNS, MIB, cells_of, milliseconds
-from datarobot_drum.drum.exceptions import CommandError
 from datarobot_drum.drum.settings import Settings
 from datarobot_drum.version import __version__
 
@@ -29,21 +28,6 @@ class Report:
     input_name: str
     duration: int
     measurements: tuple[Measurement, ...]
-
-
-def write_report(path: Path, report: Report) -> None:
-    """Write the page; nobody ever sees a half of it.
-
-    Raises:
-        CommandError: the file cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(render(report), encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise CommandError(f"The report {path} cannot be written: {error.strerror}.") from error
 
 
 def render(report: Report) -> str:
