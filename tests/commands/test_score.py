@@ -16,6 +16,7 @@ import pytest
 from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.commands.score.command import score
 from datarobot_drum.drum.exceptions import CommandError, PredictionError, UnprocessableInput, UsageError
+from datarobot_drum.drum.tabular.csv_reader import EXACT_FLOATS
 from tests.cli.commands import drum
 from tests.commands.models import FAILS_LATE, LATE_TYPES, PAIR, RAW, STREAM, TYPES, UNSTRUCTURED, WAITS, write_model
 from tests.processes import clean_environment
@@ -52,7 +53,7 @@ WRITERS: dict[str, Callable[[pd.DataFrame, Path], Any]] = {
     ".feather": lambda frame, path: frame.to_feather(path),
 }
 READERS: dict[str, Callable[[Any], pd.DataFrame]] = {
-    ".csv": pd.read_csv,
+    ".csv": lambda path: pd.read_csv(path, **EXACT_FLOATS),
     ".parquet": pd.read_parquet,
     ".arrow": pd.read_feather,
     ".feather": pd.read_feather,
@@ -167,6 +168,12 @@ def test_a_failure_names_its_rows_and_leaves_nothing_behind(tmp_path: Path, tabl
     with pytest.raises(CommandError, match=r"In the block of rows 10001 to 20000: ValueError: too large"):
         _score(write_model(tmp_path, FAILS_LATE), table, output)
     assert output.read_text() == "of yesterday" and not _left_over(tmp_path)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_told(tmp_path: Path, table: Path) -> None:
+    with pytest.raises(CommandError, match="writing the output failed: No space left on device"):
+        _score(write_model(tmp_path, TYPES), table, Path("/dev/full"))
 
 
 def test_a_chat_model_is_not_scored(tmp_path: Path, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:

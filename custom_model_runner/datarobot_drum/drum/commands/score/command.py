@@ -46,7 +46,7 @@ def score(arguments: Arguments) -> int:
     except BrokenPipeError:
         return READER_LEFT
     except OSError as error:
-        raise CommandError(f"The predictions could not be written: {error.strerror or error}.") from error
+        raise CommandError(f"Reading the input or writing the output failed: {error.strerror or error}.") from error
     _log_done(destination, time.monotonic() - begin)
     return 0
 

@@ -156,9 +156,8 @@ def _without(frame: pd.DataFrame, place: int, rows: range) -> pd.DataFrame:
     column = frame.iloc[:, place]
     is_all = len(rows) == len(frame) and not isinstance(column.dtype, pd.CategoricalDtype)
     gaps = pd.Series(np.nan, index=frame.index) if is_all else column.where(frame.index >= len(rows))
-    names = frame.columns
-    changed = pd.concat([frame.iloc[:, :place], gaps, frame.iloc[:, place + 1 :]], axis=1)
-    changed.columns = names
+    changed = frame.copy()
+    changed.isetitem(place, gaps)
     return changed
 
 
