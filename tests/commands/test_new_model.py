@@ -43,7 +43,7 @@ def test_a_model_of_each_kind_predicts_its_sample(tmp_path: Path, target_type: s
 
 @pytest.mark.process
 def test_the_tests_of_a_new_model_pass_on_the_server_it_is_made_for(tmp_path: Path) -> None:
-    servers = {"transform": "flask", "unstructured": "gunicorn", "textgeneration": "fastapi", "binary": "fastapi"}
+    servers = {"transform": "flask", "unstructured": "gunicorn", "textgeneration": "fastapi"}
     for target_type, server in servers.items():
         _make(tmp_path / target_type, "--target-type", target_type, "--server", server)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:asyncio", "-p", "no:cacheprovider", "tests"]
@@ -77,6 +77,16 @@ def test_the_command_tells_what_it_wrote_and_refuses_to_do_so_twice(tmp_path: Pa
     assert (second.returncode, second.stdout) == (1, "")
     assert second.stderr.startswith(f"drum: error: {folder} holds README.md, custom.py,")
     assert (folder / "custom.py").read_text() == "mine"
+
+
+@pytest.mark.process
+def test_a_new_model_that_transforms_is_scored_and_valid(tmp_path: Path) -> None:
+    folder = _make(tmp_path / "model", "--target-type", "transform")
+    scored = drum("score", "--code-dir", folder, "--input", folder / "sample.csv")
+    assert (scored.returncode, scored.stderr) == (0, "")
+    assert scored.stdout.startswith("area,rooms,age\n-0.7666666666666667,-0.6666666666666666,0.3\n")
+    checked = drum("validation", "--code-dir", folder, "--input", folder / "sample.csv")
+    assert (checked.returncode, "FAILED" in checked.stdout) == (0, False)
 
 
 def test_one_file_in_the_way_keeps_all_from_being_written(tmp_path: Path) -> None:

@@ -86,7 +86,9 @@ class PythonModel:
         return ask_unstructured(self.hooks["score_unstructured"], self.model, asked)
 
     def transform(self, samples: StructuredPayload, target: StructuredPayload | None) -> Transformed:
-        data = self.read_input(samples)
+        return self.transform_samples(self.read_input(samples), target)
+
+    def transform_samples(self, data: Any, target: StructuredPayload | None) -> Transformed:
         rows = _count_rows(data)
         return ask_transform(
             self.hooks.get("transform"),

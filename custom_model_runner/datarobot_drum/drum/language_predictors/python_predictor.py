@@ -102,6 +102,13 @@ class PythonPredictor(BasePredictor):
         return self._loaded.transform(samples, target)
 
     @property
+    def transforms(self) -> bool:
+        return self._settings.target_type is TargetType.TRANSFORM
+
+    def transform_samples(self, data: Any, target: StructuredPayload | None = None) -> Transformed:
+        return self._loaded.transform_samples(data, target)
+
+    @property
     def can_chat(self) -> bool:
         return self._model is not None and self._model.can_chat
 

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from http import HTTPStatus
 from typing import Any
 
 import pandas as pd
@@ -45,7 +46,7 @@ def find_difference(arguments: Arguments, features: pd.DataFrame) -> str | None:
 def _predict_served(arguments: Arguments, body: Body) -> bytes:
     with running_server(arguments, TIMEOUT_SECONDS) as server:
         answer = server.post(body, TIMEOUT_SECONDS)
-    if answer.status != 200:
+    if answer.status != HTTPStatus.OK:
         raise CommandError(f"The trained model is served, but answers {answer.status}: {answer.message}")
     return answer.body
 

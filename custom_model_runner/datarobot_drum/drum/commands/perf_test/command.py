@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import pandas as pd
 
@@ -128,7 +129,7 @@ def _repeated(samples: pd.DataFrame, rows: int) -> Body:
 def _warm_up(server: ModelServer, body: Body, deadline: float) -> None:
     """The first request of a size is not measured: it pays for what later ones find done."""
     answer = server.post(body, max(deadline - time.monotonic(), 1.0))
-    if answer.status != 200:
+    if answer.status != HTTPStatus.OK:
         raise CommandError(f"The server answers {answer.status}: {answer.message}")
 
 

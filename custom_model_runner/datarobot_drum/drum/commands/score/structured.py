@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from datarobot_drum.drum.commands.input_file import InputFile
+from datarobot_drum.drum.commands.loaded_model import answer_rows
 from datarobot_drum.drum.commands.progress import OnProgress
 from datarobot_drum.drum.exceptions import CommandError, PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
@@ -33,7 +34,7 @@ def score_rows(
     columns: list[str] = []
     for samples in _samples(predictor, source, kind, charset, on_progress):
         with _told_by_rows(done, samples):
-            predictions = predictor.predict(samples)
+            predictions = answer_rows(predictor, samples)
         columns = columns or _columns(predictions)
         _require_same_columns(columns, _columns(predictions), done)
         done += len(predictions.values)

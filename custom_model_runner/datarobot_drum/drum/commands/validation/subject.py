@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from datarobot_drum.drum.commands.input_file import InputFile
+from datarobot_drum.drum.commands.loaded_model import answer_rows
 from datarobot_drum.drum.commands.progress import OnProgress
 from datarobot_drum.drum.exceptions import CommandError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
@@ -57,7 +58,7 @@ class Subject:
             RequestError: the model refuses them or fails.
         """
         if not self.predictor.only_streams:
-            return self.predictor.predict(samples)
+            return answer_rows(self.predictor, samples)
         text = io.BytesIO(samples.to_csv(index=False).encode())
         return _join(list(self.predictor.predict_stream(StructuredPayload(text, PayloadFormat.CSV))))
 
