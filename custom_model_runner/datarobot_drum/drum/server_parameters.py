@@ -72,6 +72,12 @@ class ServerParameters:
         "The one entry of /models when the model has no hook get_supported_llm_models.",
         default="",
     )
+    enable_docs: bool = parameter(
+        "DRUM_ENABLE_DOCS",
+        Kind.BOOLEAN,
+        "Serve the OpenAPI document at /openapi.json and, with the extra docs, a page to read and try it at /docs.",
+        default=True,
+    )
     graceful_timeout: float = parameter(
         "DRUM_GUNICORN_GRACEFUL_TIMEOUT",
         Kind.SECONDS,
