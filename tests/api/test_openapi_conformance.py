@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,13 +19,14 @@ from datarobot_drum.drum.serving.openapi_operations import ServedApi
 from datarobot_drum.drum.serving.routes import ROUTES
 from datarobot_drum.drum.serving.stream_forms import FORMS
 from datarobot_drum.drum.target_types import TargetType
-from tests.api.models import ECHO, write_code
+from tests.api.models import write_code
 from tests.api.streaming_models import UNSTRUCTURED
 from tests.api.trios import Trio, running_trio
 
 if sys.version_info < (3, 11):
     pytest.skip("schemathesis needs Python 3.11", allow_module_level=True)
 
+import requests
 import schemathesis
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -65,12 +65,12 @@ def chat(completion_create_params, model, headers):
     return {**completion_create_params, "object": "chat.completion", "choices": choices}
 """
 
+CODE = {"unstructured": UNSTRUCTURED, "chat": CHAT}
 APIS = {
-    "structured": (ECHO, ServedApi(TargetType.REGRESSION)),
-    "unstructured": (UNSTRUCTURED, ServedApi(TargetType.UNSTRUCTURED, url_prefix="/a/b")),
-    "chat": (CHAT, ServedApi(TargetType.TEXT_GENERATION, can_chat=True)),
+    "structured": ServedApi(TargetType.REGRESSION),
+    "unstructured": ServedApi(TargetType.UNSTRUCTURED, url_prefix="/a/b"),
+    "chat": ServedApi(TargetType.TEXT_GENERATION, can_chat=True),
 }
-"""A model and what is served of it."""
 
 CELLS = st.sampled_from(["a", "1", "-1.5e9", "é", "", '"', '""', ",", ",", ",", "\n", "\n", "\r\n", "\x00", "NaN"])
 MATRIX = "%%MatrixMarket matrix coordinate real general\n"
@@ -86,7 +86,7 @@ ACCEPTS = st.sampled_from(["*/*", *(form.media_type for form in FORMS)])
 
 def _operations() -> Iterator[Any]:
     """Every route's first path of each kind of model; malformed requests only where there is a body to malform."""
-    for name, (_, api) in APIS.items():
+    for name, api in APIS.items():
         first = {api.url_prefix + (route.paths[0] or "/") for route in ROUTES}
         for path, item in build_document(api)["paths"].items():
             for method, operation in item.items() if path in first else ():
@@ -96,10 +96,11 @@ def _operations() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def trios(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Trio]]:
+def trios(echo_trio: Trio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Trio]]:
     with ExitStack() as stack:
-        started = {}
-        for name, (code, api) in APIS.items():
+        started = {"structured": echo_trio}
+        for name, code in CODE.items():
+            api = APIS[name]
             folder = tmp_path_factory.mktemp(name)
             model = write_code(folder / "model", code)
             environment = {"URL_PREFIX": api.url_prefix, "TARGET_NAME": "answer"}
@@ -133,7 +134,7 @@ def test_every_answer_is_documented(
     method: str,
     mode: GenerationMode,
 ) -> None:
-    prefix = APIS[name][1].url_prefix
+    prefix = APIS[name].url_prefix
 
     @settings(
         max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
