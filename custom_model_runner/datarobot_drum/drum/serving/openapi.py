@@ -6,7 +6,9 @@ from typing import Any
 
 from datarobot_drum.drum.serving.openapi_errors import error_responses, model_errors, status_errors
 from datarobot_drum.drum.serving.openapi_operations import (
+    OPENAI,
     OPERATIONS,
+    TAGS,
     Operation,
     RequestBody,
     ServedApi,
@@ -41,7 +43,7 @@ def build_document(api: ServedApi, more: Json | None = None) -> Json:
         "schemas": {**extra.get("schemas", {}), **SCHEMAS, "DrumPredictions": predictions_schema(api)},
         "headers": {**extra.get("headers", {}), **HEADERS},
         "parameters": {**extra.get("parameters", {}), **PARAMETERS},
-        "responses": {**extra.get("responses", {}), **error_responses()},
+        "responses": {**extra.get("responses", {}), **error_responses(for_openai=api.target_type.may_chat)},
     }
     return {
         "openapi": OPENAPI_VERSION,
@@ -50,6 +52,7 @@ def build_document(api: ServedApi, more: Json | None = None) -> Json:
             "version": __version__,
             "description": _ABOUT,
         },
+        "tags": [{"name": name} for name in TAGS if name != OPENAI or api.target_type.may_chat],
         "paths": {**(more or {}).get("paths", {}), **own},
         "components": components,
     }

@@ -56,11 +56,11 @@ def status_errors(*, asks_model: bool) -> Json:
     return errors
 
 
-def error_responses() -> Json:
-    """The answers that ``model_errors`` refers to."""
+def error_responses(*, for_openai: bool) -> Json:
+    """The answers that ``model_errors`` refers to; with those that OpenAI clients read, too, if the model has such."""
     return {
         f"{prefix}Error{status}": json_answer(text, _schema(prefix, status), *_headers(status))
-        for prefix in ("Drum", "DrumOpenAI")
+        for prefix in (("Drum", "DrumOpenAI") if for_openai else ("Drum",))
         for status, text in _MODEL_ERRORS.items()
     }
 

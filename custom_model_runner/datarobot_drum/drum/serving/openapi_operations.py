@@ -12,7 +12,10 @@ from datarobot_drum.drum.serving.openapi_schemas import NUMBER_OR_NULL, TEXT_OR_
 from datarobot_drum.drum.serving.stream_forms import FORMS
 from datarobot_drum.drum.target_types import TargetType
 
-STATUS, ABOUT, PREDICTIONS, OPENAI = "status", "about the server", "predictions", "OpenAI"
+PREDICTIONS, OPENAI, ABOUT = "predictions", "OpenAI", "about the server"
+STATUS, DOCUMENTATION = "status", "documentation"
+TAGS = (PREDICTIONS, OPENAI, ABOUT, STATUS, DOCUMENTATION)
+"""What readers come for first."""
 
 _SAMPLES: Json = {
     "type": "string",
@@ -214,12 +217,12 @@ OPERATIONS: Mapping[str, Operation] = {
         _always(json_answer("The list, empty if the model says nothing.", "DrumModels")),
         lambda api: api.target_type.may_chat,
     ),
-    "do_openapi": Operation("This document", ABOUT, _always(json_answer("OpenAPI 3.1.", "DrumOpenAPI"))),
+    "do_openapi": Operation("This document", DOCUMENTATION, _always(json_answer("OpenAPI 3.1.", "DrumOpenAPI"))),
     "do_docs": Operation(
-        "This document, to read and to try out", ABOUT, _page("text/html", "A page."), errors=_NO_EXTRA
+        "This document, to read and to try out", DOCUMENTATION, _page("text/html", "A page."), errors=_NO_EXTRA
     ),
     "do_docs_script": Operation(
-        "The script of /docs", ABOUT, _page("text/javascript", "Swagger UI."), errors=_NO_EXTRA
+        "The script of /docs", DOCUMENTATION, _page("text/javascript", "Swagger UI."), errors=_NO_EXTRA
     ),
-    "do_docs_style": Operation("The style of /docs", ABOUT, _page("text/css", "Swagger UI."), errors=_NO_EXTRA),
+    "do_docs_style": Operation("The style of /docs", DOCUMENTATION, _page("text/css", "Swagger UI."), errors=_NO_EXTRA),
 }
