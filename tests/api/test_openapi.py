@@ -17,7 +17,7 @@ from datarobot_drum.drum.exceptions import NotFound
 from datarobot_drum.drum.serving.documentation import Documentation
 from datarobot_drum.drum.serving.messages import ModelRequest
 from datarobot_drum.drum.serving.model_state import ModelState
-from datarobot_drum.drum.serving.openapi import build_document
+from datarobot_drum.drum.serving.openapi import build_document, documented_paths
 from datarobot_drum.drum.serving.openapi_operations import OPERATIONS, ServedApi
 from datarobot_drum.drum.serving.routes import ROUTES, Route
 from datarobot_drum.drum.settings import ModelSettings
@@ -85,6 +85,10 @@ def silent_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
         yield trio
 
 
+EVERY_KIND = [ServedApi(target_type, can_chat=target_type.may_chat) for target_type in TargetType]
+"""Of models, as far as their documents differ."""
+
+
 def get(trio: Trio, path: str) -> Answer:
     """The one answer of all servers."""
     return the_one(ask_all(trio, "GET", path))
@@ -128,14 +132,11 @@ def test_the_document_of_every_kind_of_model_is_valid(target_type: TargetType) -
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.handler)
 def test_every_route_is_described_with_all_its_paths_and_methods(route: Route) -> None:
     assert route.handler in OPERATIONS, "a new route needs an entry in serving/openapi_operations.py"
-    serving = [
-        document["paths"]
-        for document in map(built, TargetType)
-        if all((path or "/") in document["paths"] for path in route.paths)
-    ]
+    paths = documented_paths(route)
+    serving = [found for found in (build_document(api)["paths"] for api in EVERY_KIND) if set(paths) <= set(found)]
     assert serving, "no kind of model is said to have this route"
     methods = {method.lower() for method in route.methods} - {"head"}
-    assert all(set(paths[path or "/"]) == methods for paths in serving for path in route.paths)
+    assert all(set(found[path]) == methods for found in serving for path in paths)
 
 
 def test_nothing_is_described_that_is_no_route() -> None:
@@ -159,13 +160,13 @@ def test_only_routes_of_the_model_are_described(chat_trio: Trio) -> None:
     assert "/predict" not in built(TargetType.UNSTRUCTURED)["paths"]
 
 
-def test_a_form_is_described_where_the_route_takes_one() -> None:
-    taken = {
-        path
-        for path, _, operation in operations(built(TargetType.REGRESSION))
-        if "multipart/form-data" in operation.get("requestBody", {}).get("content", {})
-    }
-    assert taken == {path for route in ROUTES if "X" in route.form_fields for path in route.paths}
+@pytest.mark.parametrize("api", EVERY_KIND, ids=lambda api: api.target_type.value)
+def test_a_form_is_described_where_the_route_takes_one(api: ServedApi) -> None:
+    fields = {path: route.form_fields for route in ROUTES for path in documented_paths(route)}
+    for path, _, operation in operations(build_document(api)):
+        form = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data")
+        described = set(form["schema"]["properties"]) if form else set()
+        assert described == (set() if api.target_type is TargetType.UNSTRUCTURED else fields[path])
 
 
 def test_routes_that_a_fastapi_extension_adds_are_described_too(chat_trio: Trio) -> None:

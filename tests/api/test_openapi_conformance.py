@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from datarobot_drum.drum.serving.openapi import build_document
+from datarobot_drum.drum.serving.openapi import build_document, documented_paths
 from datarobot_drum.drum.serving.openapi_operations import ServedApi
 from datarobot_drum.drum.serving.routes import ROUTES
 from datarobot_drum.drum.serving.stream_forms import FORMS
@@ -87,7 +87,7 @@ ACCEPTS = st.sampled_from(["*/*", *(form.media_type for form in FORMS)])
 def _operations() -> Iterator[Any]:
     """Every route's first path of each kind of model; malformed requests only where there is a body to malform."""
     for name, api in APIS.items():
-        first = {api.url_prefix + (route.paths[0] or "/") for route in ROUTES}
+        first = {documented_paths(route, api.url_prefix)[0] for route in ROUTES}
         for path, item in build_document(api)["paths"].items():
             for method, operation in item.items() if path in first else ():
                 modes = list(GenerationMode) if "requestBody" in operation else [GenerationMode.POSITIVE]

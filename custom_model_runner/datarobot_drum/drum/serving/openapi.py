@@ -36,7 +36,11 @@ def build_document(api: ServedApi, more: Json | None = None) -> Json:
     Args:
         more: an OpenAPI document of routes that an extension added; the server's own win over it.
     """
-    own = {path: _operations(route, path, api) for route in _served(api) for path in _paths(route, api)}
+    own = {
+        path: _operations(route, path, api)
+        for route in _served(api)
+        for path in documented_paths(route, api.url_prefix)
+    }
     extra: Json = (more or {}).get("components", {})
     components: Json = {
         **extra,
@@ -62,9 +66,9 @@ def _served(api: ServedApi) -> Iterator[Route]:
     return (route for route in ROUTES if OPERATIONS[route.handler].serves(api))
 
 
-def _paths(route: Route, api: ServedApi) -> Iterator[str]:
+def documented_paths(route: Route, prefix: str = "") -> list[str]:
     """One spelling of each path, without its trailing slash."""
-    return (api.url_prefix + (path or "/") for path in route.paths)
+    return [prefix + (path or "/") for path in route.paths]
 
 
 def _operations(route: Route, path: str, api: ServedApi) -> Json:
@@ -87,7 +91,7 @@ def _operation(operation: Operation, route: Route, path: str, method: str, api: 
         "responses": {"200": operation.answer(api), **_errors(route), **(operation.errors or {})},
     }
     body = operation.body(api)
-    if body is not None:
+    if body is not None and method not in ("get", "delete"):
         document["requestBody"] = _request_body(body, route, api)
     return document
 
