@@ -54,15 +54,21 @@ OTEL = [
 
 GEVENT = ["gevent>=24.10,<27"]
 
+# Swagger UI's files alone; the package's code is never imported.
+DOCS = ["flask-swagger-ui>=5.32,<6"]
+
 TEST = [
     *OTEL,
     *SCIKIT_LEARN,
+    *DOCS,
     "coverage>=7.10,<8",
     "hypothesis>=6.112,<7",
     "openai>=3,<4",
+    "openapi-spec-validator>=0.9,<0.10",
     "pytest>=9,<10",
     "pytest-asyncio>=1.3,<2",
     "pytest-xdist>=3.6,<4",
+    "schemathesis>=4.32,<5; python_version >= '3.11'",
 ]
 
 DEV = [
@@ -84,7 +90,14 @@ setup(
     packages=find_packages("custom_model_runner"),
     package_data={"datarobot_drum": ["py.typed"]},
     install_requires=CORE,
-    extras_require={"scikit-learn": SCIKIT_LEARN, "gevent": GEVENT, "otel": OTEL, "test": TEST, "dev": DEV},
+    extras_require={
+        "scikit-learn": SCIKIT_LEARN,
+        "gevent": GEVENT,
+        "docs": DOCS,
+        "otel": OTEL,
+        "test": TEST,
+        "dev": DEV,
+    },
     entry_points={"console_scripts": ["drum = datarobot_drum.drum.main:main"]},
     zip_safe=False,
 )

@@ -24,7 +24,14 @@ def test_the_core_does_without(name: str) -> None:
 
 
 def test_the_extras_are_those_that_messages_name() -> None:
-    assert set(INSTALLED.metadata.get_all("Provides-Extra", [])) == {"scikit-learn", "gevent", "test", "dev"}
+    assert set(INSTALLED.metadata.get_all("Provides-Extra", [])) == {
+        "scikit-learn",
+        "gevent",
+        "docs",
+        "otel",
+        "test",
+        "dev",
+    }
 
 
 def test_the_version_is_that_of_the_package() -> None:

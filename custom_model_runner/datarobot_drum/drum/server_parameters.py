@@ -79,6 +79,12 @@ class ServerParameters:
         default="text",
         choices=("text", "json"),
     )
+    enable_docs: bool = parameter(
+        "DRUM_ENABLE_DOCS",
+        Kind.BOOLEAN,
+        "Serve the OpenAPI document at /openapi.json and, with the extra docs, a page to read and try it at /docs.",
+        default=True,
+    )
     graceful_timeout: float = parameter(
         "DRUM_GUNICORN_GRACEFUL_TIMEOUT",
         Kind.SECONDS,

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from inspect import signature
 from typing import Any
 
@@ -10,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from datarobot_drum.drum.fastapi.extensions import describe_routes
 from datarobot_drum.drum.fastapi.middleware import RequestContextMiddleware, StdoutFlusherMiddleware
 from datarobot_drum.drum.fastapi.routes import add_routes
 from datarobot_drum.drum.serving.core import ServingCore
@@ -32,6 +34,8 @@ def build_app(core: ServingCore, app: FastAPI | None = None) -> FastAPI:
     app.add_exception_handler(405, _answer_method_not_allowed)
     app.router.lifespan_context = _with_worker(core, app.router.lifespan_context)
     core.extend(app)
+    if core.documentation:
+        core.documentation.add_source(partial(describe_routes, app))
     app.add_middleware(StdoutFlusherMiddleware, flusher=core.flusher)
     app.add_middleware(RequestContextMiddleware, ledger=core.ledger, worker_ctx=core.worker_ctx)
     return app

@@ -1,8 +1,10 @@
 """``custom_fastapi.py``: the model folder's own routes, middleware, dependencies and authentication on FastAPI."""
 
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 
 from datarobot_drum.drum.serving.extensions import extend_app
 
@@ -14,3 +16,8 @@ def load_fastapi_extensions(app: FastAPI, code_dir: Path) -> None:
         ExtensionError: see ``extend_app``.
     """
     extend_app(app, code_dir, "fastapi")
+
+
+def describe_routes(app: FastAPI) -> dict[str, Any]:
+    """An OpenAPI document of the routes whose types FastAPI knows: an extension's, never the server's own."""
+    return get_openapi(title=app.title, version=app.version, routes=app.routes)

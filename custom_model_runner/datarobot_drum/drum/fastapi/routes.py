@@ -24,14 +24,14 @@ from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.executor import Submission
 from datarobot_drum.drum.serving.messages import Headers, ModelRequest, ModelResponse
-from datarobot_drum.drum.serving.routes import ROUTES, Route, Runs, spellings
+from datarobot_drum.drum.serving.routes import Route, Runs, spellings
 
 
 def add_routes(app: FastAPI, core: ServingCore) -> None:
     """Mount every route of the table, in every spelling, below the URL prefix."""
     aside = ThreadPoolExecutor(2, "drum-status")
     core.worker_ctx.defer_cleanup(partial(aside.shutdown, wait=False), desc="shut down the status threads")
-    for route in ROUTES:
+    for route in core.routes:
         endpoint = Endpoint(route, core, aside)
         for path in spellings(route, core.url_prefix):
             # A class instance is taken as a plain ASGI app: the body stays ours to read.
@@ -45,7 +45,7 @@ class Endpoint:
         self._route = route
         self._core = core
         self._aside = aside
-        self._handle: Callable[[ModelRequest], ModelResponse] = core.handlers.find(route.handler)
+        self._handle: Callable[[ModelRequest], ModelResponse] = core.find_handler(route)
         self._inline = route.runs is Runs.INLINE or (route.runs is Runs.PROBE and not core.handlers.has_own_probes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

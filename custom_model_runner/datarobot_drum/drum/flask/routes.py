@@ -13,12 +13,12 @@ from datarobot_drum.drum.serving.calls import Handle, ModelCall
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
-from datarobot_drum.drum.serving.routes import ROUTES, Route, Runs, spellings
+from datarobot_drum.drum.serving.routes import Route, Runs, spellings
 
 
 def add_routes(app: Flask, core: ServingCore) -> None:
     """Mount every route of the table, in every spelling, below the URL prefix."""
-    for route in ROUTES:
+    for route in core.routes:
         view = _as_view(route, core)
         for path in spellings(route, core.url_prefix):
             app.add_url_rule(
@@ -31,7 +31,7 @@ def add_routes(app: Flask, core: ServingCore) -> None:
 
 
 def _as_view(route: Route, core: ServingCore) -> Callable[[], Response]:
-    handle = core.handlers.find(route.handler)
+    handle = core.find_handler(route)
     respond = _respond_from_model if route.runs is Runs.MODEL else _respond
 
     def view() -> Response:

@@ -17,6 +17,7 @@ from datarobot_drum.drum.server import get_fastapi_app, get_flask_app
 from datarobot_drum.drum.server_parameters import ServerParameters
 from datarobot_drum.drum.serving.bodies import BodyLimits
 from datarobot_drum.drum.serving.core import ServingCore
+from datarobot_drum.drum.serving.documentation import Documentation
 from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
 from datarobot_drum.drum.serving.handlers import Handlers
 from datarobot_drum.drum.serving.ledger import Ledger
@@ -228,8 +229,14 @@ class PredictionServer:
             request_timeout=server.request_timeout,
             extend=self._extend,
             url_prefix=self.settings.url_prefix,
+            documentation=self._create_documentation(),
             load_timeout=server.executor_queue_timeout,
         )
+
+    def _create_documentation(self) -> Documentation | None:
+        if not self.settings.server.enable_docs:
+            return None
+        return Documentation(self.settings.model, self.predictor, self.state, self.settings.url_prefix)
 
 
 def _sync_concurrency(server: ServerParameters) -> int:

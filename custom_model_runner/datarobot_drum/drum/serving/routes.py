@@ -37,6 +37,8 @@ class Route:
     is_probe: bool = False
     for_openai: bool = False
     """Errors also carry the ``error`` object that OpenAI clients read (http-api.md H56)."""
+    is_documentation: bool = False
+    """Its handler is one of ``Documentation``; not mounted where that is switched off."""
 
     @property
     def reads_body(self) -> bool:
@@ -84,6 +86,10 @@ ROUTES = (
     Route("do_transform", ("/transform",), method="POST", runs=Runs.MODEL, form_fields=SAMPLES_AND_TARGET),
     # SageMaker has one path for every kind of model (http-api.md H13).
     Route("do_invocations", ("/invocations",), method="POST", runs=Runs.MODEL, form_fields=SAMPLES_AND_TARGET),
+    Route("do_openapi", ("/openapi.json",), runs=Runs.ASIDE, is_documentation=True),
+    Route("do_docs", ("/docs",), runs=Runs.ASIDE, is_documentation=True),
+    Route("do_docs_script", ("/docs/swagger-ui-bundle.js",), runs=Runs.ASIDE, is_documentation=True),
+    Route("do_docs_style", ("/docs/swagger-ui.css",), runs=Runs.ASIDE, is_documentation=True),
 )
 
 
