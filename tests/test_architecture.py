@@ -20,7 +20,15 @@ import datarobot_drum
 ROOT = Path(datarobot_drum.__file__).parent
 PACKAGE = "datarobot_drum"
 
-SETTINGS_PARTS = ("settings", "arguments", "class_labels", "model_metadata", "server_parameters", "address")
+SETTINGS_PARTS = (
+    "settings",
+    "arguments",
+    "class_labels",
+    "model_metadata",
+    "server_parameters",
+    "address",
+    "engine_settings",
+)
 
 LAYERS = (
     ("__main__",),
@@ -30,6 +38,7 @@ LAYERS = (
     ("server",),
     ("flask", "fastapi", "logs"),
     ("serving",),
+    ("engine_predictors",),
     ("language_predictors",),
     ("artifact_predictors",),
     ("tabular",),

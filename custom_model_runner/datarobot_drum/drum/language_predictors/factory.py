@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 PREDICTORS = {"python": "datarobot_drum.drum.language_predictors.python_predictor:PythonPredictor"}
 """By language."""
 
+ENGINE_PREDICTOR = "datarobot_drum.drum.engine_predictors.engine_predictor:EnginePredictor"
+
 
 def create_predictor(model: ModelSettings) -> BasePredictor:
     """Make the predictor; loading it is a second step.
@@ -27,5 +29,8 @@ def create_predictor(model: ModelSettings) -> BasePredictor:
         raise ModelLoadError(f"Models in {language!r} are not served; known languages: {', '.join(PREDICTORS)}.")
     if model.target_type is TargetType.TRANSFORM:
         raise ModelLoadError(f"Models of target type {model.target_type.value} are not served by this version.")
+    if model.engine is not None:
+        engine_predictor: BasePredictor = import_from_string(ENGINE_PREDICTOR)(model, model.engine)
+        return engine_predictor
     predictor: BasePredictor = import_from_string(PREDICTORS[language])(model)
     return predictor

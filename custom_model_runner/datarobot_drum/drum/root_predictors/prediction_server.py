@@ -116,6 +116,7 @@ class PredictionServer:
             begin = time.monotonic()
             try:
                 self.predictor.load()
+                self.predictor.accompany(self.worker_ctx)
             except Exception as error:  # model code may raise anything; the cause is kept for the answer
                 self._keep_failure(error)
             else:

@@ -31,8 +31,8 @@ class BodyLimits:
     """How large, how slow and where.
 
     ``max_size``: largest body in bytes, 0 for no limit. ``spool_size``: bytes of one upload held in memory; ``budget``:
-    of all of them. ``directory``: of the temporary files. ``upload_timeout``: seconds a body may take, and more for what it
-    brings (see ``Arrival``); 0 for no limit.
+    of all of them. ``directory``: of the temporary files. ``upload_timeout``: seconds a body may take, and more for
+    what it brings (see ``Arrival``); 0 for no limit.
     """
 
     max_size: int = 0
