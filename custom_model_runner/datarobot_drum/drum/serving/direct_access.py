@@ -123,7 +123,7 @@ def _request_fields(headers: Mapping[str, str], engine: EngineSettings) -> Field
         dropped |= {"authorization"}
     kept = [(name, value) for name, value in headers.items() if name.lower() not in dropped]
     own = [("Host", engine.url.removeprefix("http://")), (REQUEST_ID_HEADER, request_id.get())]
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in own + kept]
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in own + sorted(kept)]
 
 
 def _framing(arrival: Arrival, method: str) -> Fields:
