@@ -27,6 +27,11 @@ class RunningEngine(RunningServer):
         self.wait_until(lambda: self.status("/control/events") == 200, "a listening engine")
         return self
 
+    def restart(self) -> None:
+        """Once it has ended, start it anew."""
+        self.process.wait(20)
+        self.start()
+
     def control(self, what: str) -> Any:
         """Tell the program something; what has happened in it so far."""
         return json.loads(self.client.get(f"{self.url}/control/{what}").content)

@@ -31,7 +31,7 @@ UPLOAD_LIMIT = 200_000
 def strict_trio(engine: RunningEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
     """Below a prefix, with limits, for models of any kind, and with clients that the engine knows."""
     limits = {
-        "URL_PREFIX": "/a b/é",
+        "URL_PREFIX": "/a/b",
         "DRUM_FASTAPI_MAX_UPLOAD_SIZE": str(UPLOAD_LIMIT),
         "NIM_DIRECT_ACCESS_REQUEST_TIMEOUT": "0.5",
         "DRUM_ENGINE_FORWARD_AUTHORIZATION": "1",
@@ -119,7 +119,7 @@ def test_an_answer_that_breaks_off_has_no_proper_end(server: RunningServer, fram
     assert server.client.get("/nim/x").status_code == 200
 
 
-def test_an_engine_killed_within_its_answer(server: RunningServer, tmp_path: Path, engine: RunningEngine) -> None:
+def test_an_engine_killed_within_its_answer(tmp_path: Path) -> None:
     with RunningEngine(tmp_path / "log") as other, engine_trio(tmp_path, other.port) as trio:
         for one in trio.values():
             with pytest.raises(httpx.RemoteProtocolError), one.client.stream("GET", "/nim/killed") as response:
@@ -127,9 +127,10 @@ def test_an_engine_killed_within_its_answer(server: RunningServer, tmp_path: Pat
                 assert next(pieces) == b"first"
                 other.control("go")
                 next(pieces)
+            other.process.wait(20)
             answer = one.client.get("/nim/x")
             assert (answer.status_code, "cannot be reached" in answer.text) == (502, True)
-            other.start()
+            other.restart()
 
 
 def test_a_client_that_leaves_in_an_answer_hangs_up_on_the_engine(server: RunningServer, engine: RunningEngine) -> None:
@@ -163,7 +164,7 @@ def test_a_client_that_leaves_in_its_body_cuts_the_engines_off(trio: Trio, engin
 # Limits
 
 
-@pytest.mark.parametrize("path", ["/a%20b/%C3%A9/nim/x%20y", "/a%20b/%c3%a9/directAccess/x%20y"])
+@pytest.mark.parametrize("path", ["/a/b/nim/x%20y", "/%61%2fb/directAccess/x%20y"])
 def test_direct_access_lies_below_the_prefix(strict_trio: Trio, path: str) -> None:
     for server in strict_trio.values():
         answer = exchange(server, request_bytes(server, f"GET {path} HTTP/1.1", "Authorization: Bearer x"))
@@ -194,7 +195,7 @@ def test_a_chunked_body_over_the_limit_is_too_large(strict_trio: Trio, more: int
     size = UPLOAD_LIMIT + more
     for server in strict_trio.values():
         pieces = [b"x" * min(50_000, size - start) for start in range(0, size, 50_000)]
-        head = request_bytes(server, "PUT /a%20b/%C3%A9/nim/x HTTP/1.1", "Transfer-Encoding: chunked")
+        head = request_bytes(server, "PUT /a/b/nim/x HTTP/1.1", "Transfer-Encoding: chunked")
         answer = exchange(server, head, *chunked(*pieces))
         assert status_of(answer) == (413 if more else 200)
 

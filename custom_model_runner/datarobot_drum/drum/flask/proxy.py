@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -90,12 +91,15 @@ class _Body(httpx.SyncByteStream):
 
 
 class _Pieces(Iterator[bytes]):
-    """The engine's bytes as they come; closing it, at the end or before, frees the connection."""
+    """The engine's bytes as they come; closing it, at the end or before, frees the connection.
+
+    The first piece is empty: WSGI servers keep the headers until there is one, and the engine may take its time.
+    """
 
     def __init__(self, response: httpx.Response, engine: EngineSettings) -> None:
         self._response = response
         self._engine = engine
-        self._pieces = response.iter_raw()
+        self._pieces = chain([b""], response.iter_raw())
 
     def __next__(self) -> bytes:
         with engine_errors(self._engine):
