@@ -71,8 +71,7 @@ async def read_request(reader: asyncio.StreamReader, events: list[str]) -> Reque
         async for piece in body_of(request, reader):
             request.size += len(piece)
             digest.update(piece)
-            if request.size <= GATHERED:
-                request.body += piece
+            request.body = request.body + piece if request.size <= GATHERED else b""
     except asyncio.IncompleteReadError:
         events.append(f"cut off {request.path}")
         raise

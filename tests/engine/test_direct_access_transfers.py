@@ -1,22 +1,17 @@
 """Large, slow, broken and abandoned transfers between a client and the engine: nothing is gathered on the way."""
 
 import hashlib
-import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
-from tests.api.aborted import read_until_broken, reset_after_first_piece
-from tests.api.answers import ask_all, the_one
-from tests.api.connections import body_of, exchange, request_bytes, status_of
-from tests.api.models import ECHO, write_code
-from tests.api.test_transfers import chunked
-from tests.api.trios import Trio, running_trio
-from tests.engine.running import RunningEngine, engine_trio
+from tests.api.aborted import reset_after_first_piece
+from tests.api.connections import exchange, request_bytes, status_of
+from tests.api.trios import Trio
+from tests.engine.running import RunningEngine
 from tests.processes import PLAIN, RunningServer
 from tests.resilience.footprint import MIB
 
@@ -25,22 +20,6 @@ pytestmark = pytest.mark.process
 LARGE = 100 * MIB
 PIECE = b"x" * MIB
 UPLOAD_LIMIT = 200_000
-
-
-@pytest.fixture(scope="module")
-def strict_trio(engine: RunningEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
-    """Below a prefix, with limits, for models of any kind, and with clients that the engine knows."""
-    limits = {
-        "URL_PREFIX": "/a/b",
-        "DRUM_FASTAPI_MAX_UPLOAD_SIZE": str(UPLOAD_LIMIT),
-        "NIM_DIRECT_ACCESS_REQUEST_TIMEOUT": "0.5",
-        "DRUM_ENGINE_FORWARD_AUTHORIZATION": "1",
-        "DRUM_ENGINE_HOST": "localhost",
-    }
-    folder = tmp_path_factory.mktemp("strict")
-    words = ("--target-type", "unstructured")
-    with engine_trio(folder, engine.port, *words, kind="vllm", environment=limits) as trio:
-        yield trio
 
 
 class Peak:
@@ -119,20 +98,6 @@ def test_an_answer_that_breaks_off_has_no_proper_end(server: RunningServer, fram
     assert server.client.get("/nim/x").status_code == 200
 
 
-def test_an_engine_killed_within_its_answer(tmp_path: Path) -> None:
-    with RunningEngine(tmp_path / "log") as other, engine_trio(tmp_path, other.port) as trio:
-        for one in trio.values():
-            with pytest.raises(httpx.RemoteProtocolError), one.client.stream("GET", "/nim/killed") as response:
-                pieces = response.iter_raw()
-                assert next(pieces) == b"first"
-                other.control("go")
-                next(pieces)
-            other.process.wait(20)
-            answer = one.client.get("/nim/x")
-            assert (answer.status_code, "cannot be reached" in answer.text) == (502, True)
-            other.restart()
-
-
 def test_a_client_that_leaves_in_an_answer_hangs_up_on_the_engine(server: RunningServer, engine: RunningEngine) -> None:
     with httpx.Client(base_url=server.url, timeout=60, **PLAIN) as client:
         with client.stream("GET", f"/nim/big/{10 * LARGE}") as response:
@@ -159,59 +124,3 @@ def test_a_client_that_leaves_in_its_body_cuts_the_engines_off(trio: Trio, engin
         answer = exchange(server, head, b"only this", half_close=True)
         assert not answer or status_of(answer) == 400
         engine.wait_event(f"cut off /upload-{name}")
-
-
-# Limits
-
-
-@pytest.mark.parametrize("path", ["/a/b/nim/x%20y", "/%61%2fb/directAccess/x%20y"])
-def test_direct_access_lies_below_the_prefix(strict_trio: Trio, path: str) -> None:
-    for server in strict_trio.values():
-        answer = exchange(server, request_bytes(server, f"GET {path} HTTP/1.1", "Authorization: Bearer x"))
-        document = json.loads(body_of(answer))
-        assert document["target"] == "/x%20y"
-        assert ["Authorization", "Bearer x"] in document["headers"]
-
-
-@pytest.mark.parametrize("path", ["/nim/silent", "/nim/silent?%2e"])
-def test_a_silent_engine_is_a_gateway_timeout(strict_trio: Trio, path: str) -> None:
-    answer = the_one(ask_all(strict_trio, "POST", path, content=b"abc"))
-    assert (answer.status, b"NIM_DIRECT_ACCESS_REQUEST_TIMEOUT" in answer.body) == (504, True)
-
-
-def test_an_engine_that_falls_silent_within_its_answer_breaks_it_off(strict_trio: Trio) -> None:
-    for server in strict_trio.values():
-        assert read_until_broken(server, "/nim/stalled") == (200, b"first")
-
-
-@pytest.mark.parametrize("more", [0, 1, 1_000_000])
-def test_a_body_over_the_limit_is_too_large(strict_trio: Trio, more: int) -> None:
-    answer = the_one(ask_all(strict_trio, "PUT", "/nim/x", content=b"x" * (UPLOAD_LIMIT + more)))
-    assert answer.status == (413 if more else 200)
-
-
-@pytest.mark.parametrize("more", [0, 1, 1_000_000])
-def test_a_chunked_body_over_the_limit_is_too_large(strict_trio: Trio, more: int) -> None:
-    size = UPLOAD_LIMIT + more
-    for server in strict_trio.values():
-        pieces = [b"x" * min(50_000, size - start) for start in range(0, size, 50_000)]
-        head = request_bytes(server, "PUT /a/b/nim/x HTTP/1.1", "Transfer-Encoding: chunked")
-        answer = exchange(server, head, *chunked(*pieces))
-        assert status_of(answer) == (413 if more else 200)
-
-
-@pytest.mark.parametrize("length", ["-1", "x", "1,1"])
-def test_a_length_that_is_none_is_a_bad_request(trio: Trio, length: str) -> None:
-    for server in trio.values():
-        answer = exchange(server, request_bytes(server, "POST /nim/x HTTP/1.1", f"Content-Length: {length}"))
-        assert status_of(answer) == 400
-
-
-def test_a_model_without_an_engine_has_no_direct_access(tmp_path: Path) -> None:
-    model = write_code(tmp_path / "model", ECHO)
-    with running_trio(tmp_path, "--code-dir", model, "--target-type", "regression") as trio:
-        for method in ("GET", "HEAD", "POST", "PUT"):
-            for path in ("/nim", "/nim/x", "/directAccess/", "/directAccess/../x", "/nim//x"):
-                assert the_one(ask_all(trio, method, path)).status == 404
-        answer = the_one(ask_all(trio, "DELETE", "/nim/x"))
-        assert (answer.status, dict(answer.headers)["allow"]) == (405, "GET, HEAD, POST, PUT")

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.api.answers import ask_all, the_one
 from tests.api.trios import Trio
 from tests.engine.running import RunningEngine, engine_trio
-from tests.processes import free_port
+from tests.processes import RunningServer, free_port
 
 pytestmark = pytest.mark.process
 
@@ -62,6 +63,19 @@ def assert_served(trio: Trio) -> None:
         assert {answer.status for answer in ask_all(trio, "POST", path, **details).values()} == {200}
 
 
+def assert_broken_off_by_a_kill(server: RunningServer, engine: RunningEngine) -> None:
+    """Kill the engine in the middle of an answer, which must not come to a proper end, and leave it dead."""
+    engine.restart()
+    with pytest.raises(httpx.RemoteProtocolError), server.client.stream("GET", "/nim/killed") as response:
+        pieces = response.iter_raw()
+        assert next(pieces) == b"first"
+        engine.control("go")
+        next(pieces)
+    engine.process.wait(20)
+    answer = server.client.get("/nim/x")
+    assert (answer.status_code, "cannot be reached" in answer.text) == (502, True)
+
+
 def test_the_engines_states_are_told(trio: Trio, port: int, kind: str, tmp_path: Path) -> None:
     assert statuses(trio) == [200, 200, 503, 200, 503]
     assert_refused(trio)
@@ -81,7 +95,9 @@ def test_the_engines_states_are_told(trio: Trio, port: int, kind: str, tmp_path:
         engine.control("ready")
         wait_health(trio, 200)
         assert_served(trio)
-        engine.kill()
+        engine.process.kill()
+        for server in trio.values():
+            assert_broken_off_by_a_kill(server, engine)
         wait_health(trio, 513)
         assert_refused(trio)
         answer = the_one(ask_all(trio, "GET", "/readyz"))
