@@ -56,7 +56,7 @@ def engine_trio(
     model = code_dir or folder / "model"
     model.mkdir(exist_ok=True)
     variables = {"TARGET_NAME": "answer", "DRUM_ENGINE_PORT": str(port), "DRUM_ENGINE_HEALTH_INTERVAL": "0.1"}
-    words = ("--code-dir", model, "--gpu-predictor", kind, "--sidecar", *(arguments or TEXT))
+    words: tuple[str | Path, ...] = ("--code-dir", model, "--gpu-predictor", kind, "--sidecar", *(arguments or TEXT))
     with running_trio(folder / "logs", *words, environment={**variables, **(environment or {})}) as trio:
         yield trio
 

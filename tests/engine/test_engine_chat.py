@@ -1,8 +1,7 @@
-"""A model that is an engine: chat, its list of models, tables of prompts, and hooks that come first."""
+"""A model that is an engine: chat, its list of models and tables of prompts."""
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import openai
@@ -10,27 +9,11 @@ import pytest
 from openai import OpenAI
 
 from tests.api.answers import Answer, ask_all, the_one
-from tests.api.models import write_code
 from tests.api.trios import Trio
-from tests.engine.running import RunningEngine, engine_trio
+from tests.engine.running import RunningEngine
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
-
-HOOKS = '''
-"""Scores with the engine's address; the engine chats."""
-
-import pandas as pd
-
-
-def score(data, model, target_name, **kwargs):
-    return pd.DataFrame({target_name: [f"{model.kind} {model.url}"] * len(data)})
-'''
-
-UNSTRUCTURED = """
-def score_unstructured(model, data, **kwargs):
-    return data[::-1]
-"""
 
 
 @pytest.fixture
@@ -150,22 +133,3 @@ def test_the_server_tells_of_its_engine(trio: Trio, route: str) -> None:
             assert (document["predictor"], document["targetType"]) == ("nim", "textgeneration")
         else:
             assert document["supported_methods"] == {"chat": True}
-
-
-def test_hooks_come_first(engine: RunningEngine, tmp_path: Path) -> None:
-    model = write_code(tmp_path / "model", HOOKS)
-    environment = {"DRUM_ENGINE_HOST": "localhost", "served_model_name": "mine"}
-    with engine_trio(tmp_path, engine.port, kind="vllm", code_dir=model, environment=environment) as trio:
-        answer = the_one(ask_all(trio, "POST", "/predict/", content="a,b\n1,2\n"))
-        expected = [{"answer": f"vllm http://localhost:{engine.port}"}]
-        assert json.loads(answer.body) == {"predictions": expected}
-        assert json.loads(ask(trio, "hi").body)["model"] == "mine"
-
-
-def test_an_unstructured_model_with_an_engine_answers_by_its_hook(engine: RunningEngine, tmp_path: Path) -> None:
-    model = write_code(tmp_path / "model", UNSTRUCTURED)
-    words = ("--target-type", "unstructured")
-    with engine_trio(tmp_path, engine.port, *words, code_dir=model) as trio:
-        assert the_one(ask_all(trio, "POST", "/predictUnstructured/", content=b"abc")).body == b"cba"
-        assert the_one(ask_all(trio, "POST", "/nim/x", content=b"abc")).status == 200
-        assert the_one(ask_all(trio, "POST", "/chat/completions", json=said("hi"))).status == 404
