@@ -2,7 +2,10 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.api.aborted import read_until_broken
@@ -11,6 +14,7 @@ from tests.api.connections import body_of, exchange, request_bytes, status_of
 from tests.api.test_transfers import chunked
 from tests.api.trios import Trio
 from tests.engine.running import RunningEngine, engine_trio
+from tests.processes import PLAIN
 
 pytestmark = pytest.mark.process
 
@@ -74,3 +78,16 @@ def test_a_length_that_is_none_is_a_bad_request(strict_trio: Trio, length: str) 
     for server in strict_trio.values():
         answer = exchange(server, request_bytes(server, "POST /a/b/nim/x HTTP/1.1", f"Content-Length: {length}"))
         assert status_of(answer) == 400
+
+
+def test_direct_access_takes_no_prediction_thread(engine: RunningEngine, tmp_path: Path) -> None:
+    """Calls that wait for the engine leave the only thread, and its empty queue, to predictions."""
+    environment = {"DRUM_FASTAPI_EXECUTOR_WORKERS": "1", "DRUM_FASTAPI_EXECUTOR_QUEUE_DEPTH": "0"}
+    with engine_trio(tmp_path, engine.port, environment=environment) as trio, ExitStack() as waiting:
+        server = trio["fastapi"]
+        for _ in range(8):
+            client = waiting.enter_context(httpx.Client(base_url=server.url, timeout=60, **PLAIN))
+            response = waiting.enter_context(client.stream("GET", "/nim/stalled/here"))
+            assert response.status_code == 200
+        assert server.client.post("/predict/", content="promptText\nhi\n").status_code == 200
+        assert server.client.get("/stats/").json()["executor_pending"] == 0
