@@ -23,6 +23,8 @@ CORE = [
     "fastapi>=0.133,<1",
     "flask>=3.0,<4",
     "gunicorn>=23,<28",
+    # The request target byte for byte, which direct access needs.
+    "httpcore>=1.0.6,<2",
     "httptools>=0.6.4,<1",
     "httpx>=0.27,<1",
     "numpy>=1.26,<3",

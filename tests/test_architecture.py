@@ -28,6 +28,7 @@ SETTINGS_PARTS = (
     "deployment_config",
     "server_parameters",
     "address",
+    "engine_settings",
 )
 
 LAYERS = (
@@ -39,6 +40,7 @@ LAYERS = (
     ("flask", "fastapi", "logs"),
     ("serving",),
     ("tracing",),
+    ("engine_predictors",),
     ("language_predictors",),
     ("artifact_predictors",),
     ("tabular",),

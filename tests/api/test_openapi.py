@@ -85,7 +85,10 @@ def silent_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
         yield trio
 
 
-EVERY_KIND = [ServedApi(target_type, can_chat=target_type.may_chat) for target_type in TargetType]
+EVERY_KIND = [
+    *(ServedApi(target_type, can_chat=target_type.may_chat) for target_type in TargetType),
+    ServedApi(TargetType.TEXT_GENERATION, has_engine=True),
+]
 """Of models, as far as their documents differ."""
 
 

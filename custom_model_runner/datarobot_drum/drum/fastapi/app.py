@@ -50,8 +50,7 @@ def _with_worker(core: ServingCore, inner: Any) -> Any:
             async with inner(app) as state:
                 yield state
         finally:
-            core.worker_ctx.stop()
-            core.worker_ctx.cleanup()
+            await core.worker_ctx.cleanup_async()
 
     return lifespan
 

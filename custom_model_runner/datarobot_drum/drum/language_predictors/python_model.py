@@ -177,7 +177,8 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
     if init := hooks.get("init"):
         with load_errors("The hook init failed", code_dir):
             init(code_dir=str(code_dir))
-    model = _load_model(code_dir, hooks.get("load_model"), artifacts)
+    # Hooks that ask an engine need to know where it is.
+    model = _load_model(code_dir, hooks.get("load_model"), artifacts, otherwise=settings.engine)
     if settings.target_type is TargetType.UNSTRUCTURED:
         _require_hook(hooks, "score_unstructured", settings.target_type)
         return PythonModel(settings, hooks, model, None, "custom")
@@ -219,10 +220,10 @@ def _require_hook(hooks: Mapping[str, Hook], name: str, target_type: TargetType)
         raise ModelLoadError(f"A model of target type {target_type.value} needs the hook {name} in custom.py.")
 
 
-def _load_model(code_dir: Path, hook: Hook | None, artifacts: Sequence[Path]) -> Any:
+def _load_model(code_dir: Path, hook: Hook | None, artifacts: Sequence[Path], otherwise: Any) -> Any:
     if hook is None:
         artifact = require_one(artifacts)
-        return None if artifact is None else load_artifact(artifact)
+        return otherwise if artifact is None else load_artifact(artifact)
     with load_errors("The hook load_model failed", code_dir):
         model = hook(str(code_dir))
     if model is None:

@@ -104,6 +104,10 @@ class PythonPredictor(BasePredictor):
     def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
         return self._loaded.chat(params, headers)
 
+    def has_hook(self, name: str) -> bool:
+        """Whether ``custom.py`` defines the hook. Known after ``load``."""
+        return self._model is not None and name in self._model.hooks
+
     def list_models(self) -> Any:
         return self._loaded.list_models()
 

@@ -23,7 +23,7 @@ from datarobot_drum.drum.serving.handlers import Handlers
 from datarobot_drum.drum.serving.ledger import Ledger
 from datarobot_drum.drum.serving.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.model_state import ModelState
-from datarobot_drum.drum.serving.routes import probe_paths, traced_routes
+from datarobot_drum.drum.serving.routes import probe_paths, traced_routes, traced_subpath_routes
 from datarobot_drum.drum.serving.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.serving.uploads import CHUNK_SIZE, SPOOL_MAX_SIZE, SpooledUploadFile
 from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
@@ -83,7 +83,8 @@ class PredictionServer:
         self._starts_ctx = worker_ctx is None
         self.worker_ctx = worker_ctx or WorkerCtx()
         self.state = ModelState()
-        tracing = Tracing(traced_routes(params.url_prefix), params.tracing.captured_headers)
+        prefix = params.url_prefix
+        tracing = Tracing(traced_routes(prefix), traced_subpath_routes(prefix), params.tracing.captured_headers)
         self.ledger = Ledger(probe_paths(params.url_prefix), tracing)
         self.flusher = StdoutFlusher()
         self.load_error: BaseException | None = None
@@ -126,6 +127,7 @@ class PredictionServer:
             begin = time.monotonic()
             try:
                 self.predictor.load()
+                self.predictor.accompany(self.worker_ctx)
             except Exception as error:  # model code may raise anything; the cause is kept for the answer
                 self._keep_failure(error)
             else:

@@ -124,6 +124,7 @@ class Documentation:
             target_name=model.target_name,
             formats=tuple(loaded.payload_formats) if loaded else ("csv", "mtx"),
             reads_raw_input=loaded.reads_raw_input if loaded else False,
+            has_engine=model.engine is not None,
             has_deployment=model.deployment is not None,
             can_chat=loaded.can_chat if loaded else model.target_type.may_chat,
             url_prefix=self._url_prefix,

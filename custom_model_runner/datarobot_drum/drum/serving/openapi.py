@@ -68,7 +68,7 @@ def _served(api: ServedApi) -> Iterator[Route]:
 
 def documented_paths(route: Route, prefix: str = "") -> list[str]:
     """One spelling of each path, without its trailing slash."""
-    return [prefix + (path or "/") for path in route.paths]
+    return [prefix + (path or "/") + ("/{subpath}" if route.has_subpath else "") for path in route.paths]
 
 
 def _operations(route: Route, path: str, api: ServedApi) -> Json:
@@ -97,6 +97,8 @@ def _operation(operation: Operation, route: Route, path: str, method: str, api: 
 
 
 def _errors(route: Route) -> Json:
+    if route.runs is Runs.ENGINE:
+        return {}  # every status may be the engine's own
     if route.runs is Runs.MODEL:
         return model_errors("DrumOpenAI" if route.for_openai else "Drum")
     if route.runs is Runs.INLINE:

@@ -35,7 +35,7 @@ class ServedApi:
     """What decides the document: the kind of model, and where its routes lie.
 
     ``formats`` are those of samples, ``csv`` and ``mtx``; ``reads_raw_input`` means that the model takes any body,
-    ``has_deployment`` that answers have the format of the prediction server.
+    ``has_deployment`` that answers have the format of the prediction server, ``has_engine`` that one stands behind it.
     """
 
     target_type: TargetType
@@ -44,6 +44,7 @@ class ServedApi:
     reads_raw_input: bool = False
     can_chat: bool = False
     has_deployment: bool = False
+    has_engine: bool = False
     url_prefix: str = ""
 
     @property
@@ -239,6 +240,14 @@ OPERATIONS: Mapping[str, Operation] = {
         lambda api: _own_answer(api)(api),
         body=lambda api: _any_body(api) if api.is_unstructured else _samples(api),
         parameters=lambda api: _any_query(api) if api.is_unstructured else (),
+    ),
+    "do_direct_access": Operation(
+        "Ask the inference engine itself",
+        PREDICTIONS,
+        lambda api: answer("Whatever the engine answers, with its own status.", {"*/*": {"schema": _ANYTHING}}),
+        lambda api: api.has_engine,
+        _any_body,
+        errors={"default": answer("Whatever the engine answers.", {"*/*": {"schema": _ANYTHING}})},
     ),
     "do_chat": Operation("Complete a chat", OPENAI, _chat_answer, lambda api: api.can_chat, _chat_body),
     "get_supported_llm_models": Operation(

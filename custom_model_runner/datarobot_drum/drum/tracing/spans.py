@@ -83,13 +83,18 @@ class Tracing:
 
     Args:
         routes: name of the span and template of the route, by path.
+        subpath_routes: the same of routes to which everything below a path belongs.
         captured_headers: names of request headers that become attributes, in lower case.
     """
 
     def __init__(
-        self, routes: Mapping[str, tuple[str, str]] | None = None, captured_headers: tuple[str, ...] = ()
+        self,
+        routes: Mapping[str, tuple[str, str]] | None = None,
+        subpath_routes: Mapping[str, tuple[str, str]] | None = None,
+        captured_headers: tuple[str, ...] = (),
     ) -> None:
         self._routes = routes or {}
+        self._subpath_routes = subpath_routes or {}
         self._captured_headers = captured_headers
 
     def begin(self, method: str, path: str, header: ReadHeader, request_id: str) -> RequestSpan | None:
@@ -98,7 +103,7 @@ class Tracing:
             return None
         from opentelemetry import context, propagate, trace
 
-        name, route = self._routes.get(path, (method, None))
+        name, route = self._routes.get(path) or self._below(path) or (method, None)
         attributes: dict[str, Any] = {
             "http.request.method": method,
             "url.path": path,
@@ -114,6 +119,10 @@ class Tracing:
             name, propagate.extract(incoming), trace.SpanKind.SERVER, attributes
         )
         return RequestSpan(span, context.attach(trace.set_span_in_context(span)))
+
+    def _below(self, path: str) -> tuple[str, str] | None:
+        """The route that takes whatever lies below its path; those are few, and asked last."""
+        return next((found for base, found in self._subpath_routes.items() if path.startswith(base)), None)
 
 
 def trace_fields() -> dict[str, str]:
