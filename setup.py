@@ -70,6 +70,7 @@ TEST = [
     "pytest>=9,<10",
     "pytest-asyncio>=1.3,<2",
     "pytest-xdist>=3.6,<4",
+    "requests>=2.32,<3",
     "schemathesis>=4.32,<5; python_version >= '3.11'",
 ]
 
