@@ -46,7 +46,8 @@ LAYERS = (
     ("tabular",),
     ("settings",),
     ("runtime_parameters",),
-    ("listening", "process_end", "turn_taking"),
+    ("cores",),
+    ("listening", "process_end", "turn_taking", "control_groups"),
     ("exceptions", "target_types", "importing", "iteration", "version"),
 )
 """Rooms from the top to the bottom: a room imports rooms below its own, never one beside or above it."""

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from datarobot_drum.drum.cli import parse_arguments
+from datarobot_drum.drum.cores import THREAD_VARIABLES, CorePlan
 from datarobot_drum.drum.exceptions import StartupError
 from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.listening import check_address
@@ -46,8 +47,21 @@ def serve(settings: Settings) -> int:
     check_address(settings.host, settings.port)
     logger.info("%s", start_line(settings))
     os.environ.update(export_arguments(settings))
+    if settings.cores is not None:
+        # Before anything loads a numeric library.
+        os.environ.update(settings.cores.variables)
+        logger.info("%s", core_line(settings, settings.cores))
     run: Callable[[Settings], int] = import_from_string(SERVERS[settings.server.server_type])
     return run(settings)
+
+
+def core_line(settings: Settings, plan: CorePlan) -> str:
+    """How the cores are shared, in one line."""
+    kept = "" if len(plan.variables) == len(THREAD_VARIABLES) else ", as far as their variables are not set"
+    return (
+        f"{plan.cores:g} cores: {settings.workers} x {settings.server.executor_workers} prediction threads, "
+        f"{plan.numeric_threads} for BLAS and OpenMP in each process{kept}."
+    )
 
 
 def start_line(settings: Settings) -> str:

@@ -16,6 +16,7 @@ from datarobot_drum.drum import arguments as argument_table
 from datarobot_drum.drum.address import normalize_prefix, parse_address
 from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.class_labels import find_class_labels
+from datarobot_drum.drum.cores import CorePlan, plan_cores
 from datarobot_drum.drum.deployment_config import DeploymentConfig, read_deployment_config
 from datarobot_drum.drum.engine_settings import EngineSettings, find_engine, is_host
 from datarobot_drum.drum.exceptions import RuntimeParameterError, StartupError, UsageError
@@ -101,6 +102,8 @@ class Settings:
     arguments: Mapping[str, Any] = dataclasses.field(repr=False)
     parameter_error: RuntimeParameterError | None = None
     tracing: TracingSettings = TracingSettings()
+    cores: CorePlan | None = None
+    """Of the FastAPI server; the older ones leave the threads of numeric libraries to their users."""
 
 
 def add_environment(command: str, flags: Mapping[str, Any]) -> Arguments:
@@ -161,7 +164,14 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
         arguments=dataclasses.asdict(arguments),
         parameter_error=parameters.error,
         tracing=_tracing(os.environ),
+        cores=_cores(parameters.server),
     )
+
+
+def _cores(server: ServerParameters) -> CorePlan | None:
+    if server.server_type != "fastapi":
+        return None
+    return plan_cores(os.environ, server.custom_model_workers, server.numeric_threads)
 
 
 def _tracing(environ: Mapping[str, str]) -> TracingSettings:
