@@ -45,6 +45,24 @@ SCIKIT_LEARN = [
     "scipy>=1.13,<2",
 ]
 
+# One extra a framework, each with what its model files need and no more.
+FRAMEWORKS = {
+    "scikit-learn": SCIKIT_LEARN,
+    # The same module twice: the package for CPUs where there is one, as the other brings along CUDA's libraries.
+    "xgboost": [
+        *SCIKIT_LEARN,
+        "xgboost-cpu>=3.1,<4; sys_platform == 'linux' and platform_machine == 'x86_64'",
+        "xgboost>=3.1,<4; sys_platform != 'linux' or platform_machine != 'x86_64'",
+    ],
+    "lightgbm": [*SCIKIT_LEARN, "lightgbm>=4.5,<5"],
+    "catboost": ["catboost>=1.2.7,<2"],
+    "onnx": ["onnxruntime>=1.20,<2"],
+    "skops": [*SCIKIT_LEARN, "skops>=0.13,<1"],
+    "torch": ["torch>=2.4,<3"],
+    # Its backend is one's own choice: tensorflow, torch or jax.
+    "keras": ["h5py>=3.11,<4", "keras>=3.6,<4"],
+}
+
 # Spans are made with opentelemetry-api alone; these send them somewhere.
 OTEL = [
     "opentelemetry-exporter-otlp-proto-http>=1.27,<2",
@@ -55,13 +73,15 @@ GEVENT = ["gevent>=24.10,<27"]
 
 TEST = [
     *OTEL,
-    *SCIKIT_LEARN,
+    # Not torch and keras: they take minutes to install, and their tests run where they are.
+    *(package for name in ("xgboost", "lightgbm", "catboost", "onnx", "skops") for package in FRAMEWORKS[name]),
     "coverage>=7.10,<8",
     "hypothesis>=6.112,<7",
     "openai>=3,<4",
     "pytest>=9,<10",
     "pytest-asyncio>=1.3,<2",
     "pytest-xdist>=3.6,<4",
+    "skl2onnx>=1.18,<2",
 ]
 
 DEV = [
@@ -83,7 +103,7 @@ setup(
     packages=find_packages("custom_model_runner"),
     package_data={"datarobot_drum": ["py.typed"]},
     install_requires=CORE,
-    extras_require={"scikit-learn": SCIKIT_LEARN, "gevent": GEVENT, "otel": OTEL, "test": TEST, "dev": DEV},
+    extras_require={**FRAMEWORKS, "gevent": GEVENT, "otel": OTEL, "test": TEST, "dev": DEV},
     entry_points={"console_scripts": ["drum = datarobot_drum.drum.main:main"]},
     zip_safe=False,
 )
