@@ -23,6 +23,8 @@ CORE = [
     "fastapi>=0.133,<1",
     "flask>=3.0,<4",
     "gunicorn>=23,<28",
+    # The request target byte for byte, which direct access needs.
+    "httpcore>=1.0.6,<2",
     "httptools>=0.6.4,<1",
     "httpx>=0.27,<1",
     "numpy>=1.26,<3",
@@ -34,6 +36,7 @@ CORE = [
     "python-multipart>=0.0.27,<1",
     "PyYAML>=6.0.1,<7",
     "starlette>=1.0,<2",
+    "urllib3>=2.2,<3",
     "uvicorn>=0.37,<1",
     "uvloop>=0.21,<1; sys_platform != 'win32'",
     "werkzeug>=3.0.6,<4",
@@ -71,16 +74,22 @@ OTEL = [
 
 GEVENT = ["gevent>=24.10,<27"]
 
+# Swagger UI's files alone; the package's code is never imported.
+DOCS = ["flask-swagger-ui>=5.32,<6"]
+
 TEST = [
     *OTEL,
     # Not torch and keras: they take minutes to install, and their tests run where they are.
     *(package for name in ("xgboost", "lightgbm", "catboost", "onnx", "skops") for package in FRAMEWORKS[name]),
+    *DOCS,
     "coverage>=7.10,<8",
     "hypothesis>=6.112,<7",
     "openai>=3,<4",
+    "openapi-spec-validator>=0.9,<0.10",
     "pytest>=9,<10",
     "pytest-asyncio>=1.3,<2",
     "pytest-xdist>=3.6,<4",
+    "schemathesis>=4.32,<5; python_version >= '3.11'",
     "skl2onnx>=1.18,<2",
 ]
 
@@ -103,7 +112,14 @@ setup(
     packages=find_packages("custom_model_runner"),
     package_data={"datarobot_drum": ["py.typed"]},
     install_requires=CORE,
-    extras_require={**FRAMEWORKS, "gevent": GEVENT, "otel": OTEL, "test": TEST, "dev": DEV},
+    extras_require={
+        **FRAMEWORKS,
+        "gevent": GEVENT,
+        "docs": DOCS,
+        "otel": OTEL,
+        "test": TEST,
+        "dev": DEV,
+    },
     entry_points={"console_scripts": ["drum = datarobot_drum.drum.main:main"]},
     zip_safe=False,
 )

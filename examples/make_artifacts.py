@@ -68,10 +68,28 @@ def train_binary_breast_cancer() -> Any:
     return model.fit(hooks["transform"](data.data, None), data.target_names[data.target])
 
 
+def train_transform_scaling() -> Any:
+    """A transformer: measurements filled and scaled, the sex as two columns of zeros and ones."""
+    from sklearn.compose import make_column_transformer
+    from sklearn.datasets import load_diabetes
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    data = load_diabetes(as_frame=True, scaled=False).data
+    model = make_column_transformer(
+        (make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), list(data.columns.drop("sex"))),
+        (OneHotEncoder(), ["sex"]),
+        verbose_feature_names_out=False,
+    )
+    return model.fit(data)
+
+
 TRAINERS: Mapping[str, Callable[[], Any]] = {
     "regression_diabetes": train_regression_diabetes,
     "multiclass_wine": train_multiclass_wine,
     "binary_breast_cancer": train_binary_breast_cancer,
+    "transform_scaling": train_transform_scaling,
 }
 
 

@@ -20,7 +20,16 @@ import datarobot_drum
 ROOT = Path(datarobot_drum.__file__).parent
 PACKAGE = "datarobot_drum"
 
-SETTINGS_PARTS = ("settings", "arguments", "class_labels", "model_metadata", "server_parameters", "address")
+SETTINGS_PARTS = (
+    "settings",
+    "arguments",
+    "class_labels",
+    "model_metadata",
+    "deployment_config",
+    "server_parameters",
+    "address",
+    "engine_settings",
+)
 
 LAYERS = (
     ("__main__",),
@@ -31,6 +40,7 @@ LAYERS = (
     ("flask", "fastapi", "logs"),
     ("serving",),
     ("tracing",),
+    ("engine_predictors",),
     ("language_predictors",),
     ("artifact_predictors",),
     ("tabular",),
@@ -58,7 +68,7 @@ ONLY_FOR_TYPES = ("server", "root_predictors")
 
 MODULE_LINES, MODULE_LINES_P90, FUNCTION_LINES = 500, 300, 50
 
-LAZY = "pandas numpy scipy sklearn flask werkzeug fastapi starlette uvicorn gunicorn yaml".split()
+LAZY = "pandas numpy scipy sklearn flask werkzeug fastapi starlette uvicorn gunicorn yaml urllib3".split()
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -78,7 +78,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def request_of(data: pd.DataFrame, form: str) -> Iterator[ModelRequest]:
     kind, way = form.split()
     content = data.to_csv(index=False).encode() if kind == "csv" else _matrix_market(data)
-    upload = SpooledUploadFile.from_bytes(content, filename=f"rows.{kind}", content_type=f"text/{kind}")
+    upload = SpooledUploadFile.from_bytes(content, name="X", filename=f"rows.{kind}", content_type=f"text/{kind}")
     with upload:
         if way == "multipart":
             yield ModelRequest("POST", parts=(upload,))

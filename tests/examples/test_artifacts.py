@@ -14,7 +14,7 @@ from sklearn import datasets
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ARTIFACT_EXAMPLES = ["regression_diabetes", "multiclass_wine"]
-ALL_EXAMPLES = [*ARTIFACT_EXAMPLES, "binary_breast_cancer"]
+ALL_EXAMPLES = [*ARTIFACT_EXAMPLES, "binary_breast_cancer", "transform_scaling"]
 
 MakeArtifacts = Callable[[Path], list[str]]
 
@@ -22,6 +22,7 @@ DATA = {
     "regression_diabetes": lambda: datasets.load_diabetes(as_frame=True, scaled=False),
     "multiclass_wine": lambda: datasets.load_wine(as_frame=True),
     "binary_breast_cancer": lambda: datasets.load_breast_cancer(as_frame=True),
+    "transform_scaling": lambda: datasets.load_diabetes(as_frame=True, scaled=False),
 }
 
 

@@ -334,11 +334,6 @@ def test_another_language_is_refused(tmp_path: Path, language: str) -> None:
         create_predictor(model_settings(tmp_path, language=language))
 
 
-def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelLoadError, match="transform"):
-        create_predictor(model_settings(write_model(tmp_path, custom=SCORE), "transform"))
-
-
 def test_an_unstructured_model_needs_its_hook(tmp_path: Path, load: Load) -> None:
     write_model(tmp_path, custom=SCORE)
     with pytest.raises(ModelLoadError, match="score_unstructured"):
@@ -458,7 +453,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.target_types import TargetType
-create_predictor(SimpleNamespace(code_dir=Path(sys.argv[1]), language=None, target_type=TargetType.REGRESSION))
+settings = SimpleNamespace(code_dir=Path(sys.argv[1]), language=None, target_type=TargetType.REGRESSION, engine=None)
+create_predictor(settings)
 print(sorted({"sklearn", "joblib", "pandas", "numpy", "scipy"} & set(sys.modules)))
 """
     run = subprocess.run(

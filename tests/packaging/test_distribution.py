@@ -27,7 +27,8 @@ def test_the_core_does_without(name: str) -> None:
 
 
 def test_the_extras_are_those_that_messages_name() -> None:
-    assert set(INSTALLED.metadata.get_all("Provides-Extra", [])) == {*FRAMEWORKS, "gevent", "otel", "test", "dev"}
+    extras = {*FRAMEWORKS, "gevent", "docs", "otel", "test", "dev"}
+    assert set(INSTALLED.metadata.get_all("Provides-Extra", [])) == extras
 
 
 def test_the_version_is_that_of_the_package() -> None:

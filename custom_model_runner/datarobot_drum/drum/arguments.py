@@ -125,6 +125,12 @@ class Arguments:
     runtime_params_file: str | None = argument(
         "--runtime-params-file", "YAML file with values of runtime parameters.", metavar="FILE"
     )
+    deployment_config: str | None = argument(
+        "--deployment-config",
+        "JSON document of a deployment: structured predictions are answered in the format of DataRobot's prediction "
+        "server.",
+        metavar="FILE",
+    )
     verbose: bool = argument(
         "--verbose",
         "More output: the level debug unless --logging-level says otherwise.",
@@ -144,6 +150,18 @@ class Arguments:
     with_error_server: bool = argument(
         "--with-error-server",
         "When the model fails to load, stay up and answer 513 with the cause.",
+        kind=ArgumentKind.SWITCH,
+    )
+    gpu_predictor: str | None = argument(
+        "--gpu-predictor",
+        "Ask the model through an inference engine: nim or vllm; needs --sidecar.",
+        kind=ArgumentKind.CHOICE,
+        choices=("nim", "vllm"),
+        metavar="ENGINE",
+    )
+    sidecar: bool = argument(
+        "--sidecar",
+        "The engine of --gpu-predictor runs in a container of its own; where, DRUM_ENGINE_HOST and _PORT say.",
         kind=ArgumentKind.SWITCH,
     )
     max_workers: int | None = argument(

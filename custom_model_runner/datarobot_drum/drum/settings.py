@@ -16,6 +16,8 @@ from datarobot_drum.drum import arguments as argument_table
 from datarobot_drum.drum.address import normalize_prefix, parse_address
 from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.class_labels import find_class_labels
+from datarobot_drum.drum.deployment_config import DeploymentConfig, read_deployment_config
+from datarobot_drum.drum.engine_settings import EngineSettings, find_engine, is_host
 from datarobot_drum.drum.exceptions import RuntimeParameterError, StartupError, UsageError
 from datarobot_drum.drum.model_metadata import FILE_NAME, ModelMetadata, read_model_metadata
 from datarobot_drum.drum.server_parameters import (
@@ -42,12 +44,16 @@ _UVICORN_WORKERS = Declaration(
 )
 _OTLP_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _HAND_STARTED_ADDRESS = "127.0.0.1:8080"
-_PATH_ARGUMENTS = ("code_dir", "class_labels_file", "runtime_params_file")
+_PATH_ARGUMENTS = ("code_dir", "class_labels_file", "runtime_params_file", "deployment_config")
 
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """The model: where it is and what it predicts. Binary labels are (negative, positive)."""
+    """The model: where it is, what it predicts, and the engine it is asked through, if any.
+
+    Binary labels are (negative, positive). ``deployment`` asks for answers in the
+    format of DataRobot's prediction server.
+    """
 
     code_dir: Path
     target_type: TargetType
@@ -57,6 +63,8 @@ class ModelSettings:
     negative_class_label: str | None
     language: str | None
     metadata: Mapping[str, Any] | None
+    deployment: DeploymentConfig | None = None
+    engine: EngineSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -134,10 +142,11 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
     parameters = _read_parameters(arguments, metadata, server_type)
     if parameters.error is not None and not arguments.with_error_server:
         raise parameters.error
+    engine = find_engine(arguments, parameters.server, model.target_type)
     if arguments.production:
         logger.warning("--production is deprecated: give --max-workers instead.")
     return Settings(
-        model=model,
+        model=dataclasses.replace(model, engine=engine),
         host=host,
         port=port,
         url_prefix=normalize_prefix(os.environ.get("URL_PREFIX", "")),
@@ -212,7 +221,16 @@ def _model_settings(code_dir: Path, arguments: Arguments, metadata: ModelMetadat
         negative_class_label=labels.negative,
         language=arguments.language,
         metadata=metadata.document,
+        deployment=_deployment(arguments, target_type, labels.all),
     )
+
+
+def _deployment(
+    arguments: Arguments, target_type: TargetType, class_labels: tuple[str, ...]
+) -> DeploymentConfig | None:
+    if not arguments.deployment_config:
+        return None
+    return read_deployment_config(Path(arguments.deployment_config), target_type, class_labels)
 
 
 def _target_type(arguments: Arguments, metadata: ModelMetadata) -> TargetType:
@@ -251,6 +269,8 @@ def _read_parameters(arguments: Arguments, metadata: ModelMetadata, server_type:
     server = complete(values, workers=workers, logging_level=_logging_level(arguments))
     if server.spool_directory and not os.access(server.spool_directory, os.W_OK | os.X_OK):
         errors.append(parameter_error("DRUM_SPOOL_DIRECTORY", "must be a folder that can be written to"))
+    if not is_host(server.engine_host):
+        errors.append(parameter_error("DRUM_ENGINE_HOST", "must be a host name or an IP address"))
     try:
         install(collect_values(definitions, sources, SERVER_PARAMETER_NAMES))
     except RuntimeParameterError as error:

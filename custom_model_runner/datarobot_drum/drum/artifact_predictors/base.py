@@ -29,6 +29,10 @@ class ArtifactOutput:
 class ArtifactModel(Protocol):
     """A loaded model with all that was decided about it at load."""
 
+    @property
+    def takes_numbers(self) -> bool:
+        """Whether ``predict`` also takes a ``NumericTable``, and gives the same as for the frame of it."""
+
     def predict(self, data: Any) -> ArtifactOutput:
         """Predict a table or sparse matrix; may raise whatever the framework raises."""
 

@@ -15,16 +15,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datarobot_drum.drum.artifact_predictors.base import ArtifactModel
-from datarobot_drum.drum.artifact_predictors.features import select_features
+from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactOutput
+from datarobot_drum.drum.artifact_predictors.blindness import is_blind_to_frames
+from datarobot_drum.drum.artifact_predictors.features import NumericFeatures, select_features
 from datarobot_drum.drum.artifact_predictors.frameworks import module_roots
 from datarobot_drum.drum.artifact_predictors.label_matching import as_label, list_labels, match_labels
-from datarobot_drum.drum.artifact_predictors.layouts import BoundModel, ClassColumns, one_column
+from datarobot_drum.drum.artifact_predictors.layouts import ClassColumns, one_column
 from datarobot_drum.drum.exceptions import ModelLoadError
+from datarobot_drum.drum.tabular.plain_numbers import NumericTable
 from datarobot_drum.drum.target_types import TargetType
 
 if TYPE_CHECKING:
@@ -34,6 +38,33 @@ logger = logging.getLogger(__name__)
 
 _DEEPEST_NESTING = 10
 """Pipelines in searches in pipelines; an object that claims to have any attribute ends here, too."""
+
+
+@dataclass(frozen=True)
+class BoundEstimator:
+    """An estimator with the method to ask, the labels of its answer, and how the answer is laid out."""
+
+    estimator: Any
+    method: str
+    labels: tuple[str, ...]
+    arrange: Callable[[Any], np.ndarray]
+
+    @cached_property
+    def takes_numbers(self) -> bool:
+        return is_blind_to_frames(self.estimator)
+
+    @cached_property
+    def _numeric_features(self) -> NumericFeatures:
+        return NumericFeatures(getattr(self.estimator, "feature_names_in_", None))
+
+    def predict(self, data: Any) -> ArtifactOutput:
+        answer = getattr(self.estimator, self.method)(self._features(data))
+        return ArtifactOutput(self.arrange(answer), self.labels)
+
+    def _features(self, data: Any) -> Any:
+        if isinstance(data, NumericTable):
+            return self._numeric_features.select(data).to_array()
+        return select_features(self.estimator, data)
 
 
 def bind_estimator(estimator: Any, settings: ModelSettings) -> ArtifactModel:
@@ -46,27 +77,23 @@ def bind_estimator(estimator: Any, settings: ModelSettings) -> ArtifactModel:
     if target_type.has_class_labels:
         return _bind_classifier(estimator, settings)
     if target_type is TargetType.ANOMALY and _is_outlier_detector(estimator):
-        return BoundModel(_asking(estimator, "decision_function"), (), lambda answer: -one_column(answer))
+        return BoundEstimator(estimator, "decision_function", (), lambda answer: -one_column(answer))
     _require(estimator, "predict", target_type)
-    return BoundModel(_asking(estimator, "predict"), (), one_column)
+    return BoundEstimator(estimator, "predict", (), one_column)
 
 
-def _asking(estimator: Any, method: str) -> Callable[[Any], Any]:
-    return lambda data: getattr(estimator, method)(select_features(estimator, data))
-
-
-def _bind_classifier(estimator: Any, settings: ModelSettings) -> BoundModel:
+def _bind_classifier(estimator: Any, settings: ModelSettings) -> BoundEstimator:
     labels, target_type = settings.class_labels, settings.target_type
     classes = getattr(estimator, "classes_", None)
     if not _has(estimator, "predict_proba"):
         _refuse_without_probabilities(estimator, classes, target_type)
-        return BoundModel(_asking(estimator, "predict"), labels, ClassColumns(labels, target_type))
+        return BoundEstimator(estimator, "predict", labels, ClassColumns(labels, target_type))
     if target_type is TargetType.MULTILABEL:
         # XGBoost's classes are then those of each label, 0 and 1.
         own = None if _numbers_its_classes(estimator) else classes
-        return BoundModel(_asking(estimator, "predict_proba"), labels, _multilabel_columns(labels, own))
+        return BoundEstimator(estimator, "predict_proba", labels, _multilabel_columns(labels, own))
     order = None if classes is None else order_classes(classes, settings, numbered=_numbers_its_classes(estimator))
-    return BoundModel(_asking(estimator, "predict_proba"), labels, ClassColumns(labels, target_type, order))
+    return BoundEstimator(estimator, "predict_proba", labels, ClassColumns(labels, target_type, order))
 
 
 def order_classes(classes: Any, settings: ModelSettings, *, numbered: bool = False) -> tuple[int, ...]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.tabular.plain_numbers import NumericTable
 
 SHOWN_COLUMNS = 10
 
@@ -30,9 +32,49 @@ def select_columns(data: Any, names: Sequence[Any] | None) -> Any:
     Raises:
         UnprocessableInput: the table lacks some of the columns.
     """
-    if not isinstance(data, pd.DataFrame) or names is None:
+    if not isinstance(data, pd.DataFrame) or names is None or not data.columns.is_unique:
         return data
-    return _in_order(data, list(names))
+    columns = list(data.columns)
+    return data if columns == list(names) else data.iloc[:, find_places(columns, names)]
+
+
+class NumericFeatures:
+    """The same for tables of plain numbers: the work on names is done once for each header."""
+
+    def __init__(self, names: Sequence[str] | None) -> None:
+        self._names = None if names is None else tuple(names)
+        self._find = lru_cache(maxsize=64)(self._find_places)
+
+    def select(self, table: NumericTable) -> NumericTable:
+        """The columns that the estimator was trained on, in their order.
+
+        Raises:
+            UnprocessableInput: the table lacks some of the columns.
+        """
+        if self._names is None or table.names == self._names:
+            return table
+        return table.select(self._find(table.names))
+
+    def _find_places(self, columns: tuple[str, ...]) -> tuple[int, ...]:
+        return tuple(find_places(columns, self._names or ()))
+
+
+def find_places(columns: Sequence[Any], names: Sequence[Any]) -> list[int]:
+    """Where each of ``names`` stands among ``columns``, which are all different.
+
+    Raises:
+        UnprocessableInput: some are not among them.
+    """
+    places = {column: place for place, column in enumerate(columns)}
+    if not all(name in places for name in names):
+        # LightGBM keeps its columns' names with underscores for blanks.
+        places = {str(column).replace(" ", "_"): place for column, place in places.items()} | places
+    missing = [str(name) for name in names if name not in places]
+    if missing:
+        raise UnprocessableInput(
+            f"The samples lack {len(missing)} of the {len(names)} columns of the model: {_show(missing)}."
+        )
+    return [places[name] for name in names]
 
 
 def require_width(data: Any, width: int | None) -> None:
@@ -95,21 +137,6 @@ def _names_of(estimator: Any) -> Sequence[Any] | None:
     names = getattr(estimator, "feature_names_", None)
     numbers = [str(place) for place in range(len(names or ()))]
     return None if not names or list(names) == numbers else list(names)
-
-
-def _in_order(data: pd.DataFrame, names: list[Any]) -> pd.DataFrame:
-    if list(data.columns) == names or not data.columns.is_unique:
-        return data
-    places = {name: place for place, name in enumerate(data.columns)}
-    if not all(name in places for name in names):
-        # LightGBM keeps its columns' names with underscores for blanks.
-        places = {str(name).replace(" ", "_"): place for name, place in places.items()} | places
-    missing = [str(name) for name in names if name not in places]
-    if missing:
-        raise UnprocessableInput(
-            f"The samples lack {len(missing)} of the {len(names)} columns of the model: {_show(missing)}."
-        )
-    return data.iloc[:, [places[name] for name in names]]
 
 
 def _show(names: list[str]) -> str:

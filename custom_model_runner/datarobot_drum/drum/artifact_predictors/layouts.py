@@ -26,6 +26,7 @@ class BoundModel:
     ask: Callable[[Any], Any]
     labels: tuple[str, ...]
     arrange: Callable[[Any], np.ndarray]
+    takes_numbers: bool = False
 
     def predict(self, data: Any) -> ArtifactOutput:
         return ArtifactOutput(self.arrange(self.ask(data)), self.labels)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor
-from datarobot_drum.drum.target_types import TargetType
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings import ModelSettings
@@ -15,17 +14,20 @@ if TYPE_CHECKING:
 PREDICTORS = {"python": "datarobot_drum.drum.language_predictors.python_predictor:PythonPredictor"}
 """By language."""
 
+ENGINE_PREDICTOR = "datarobot_drum.drum.engine_predictors.engine_predictor:EnginePredictor"
+
 
 def create_predictor(model: ModelSettings) -> BasePredictor:
     """Make the predictor; loading it is a second step.
 
     Raises:
-        ModelLoadError: the language or the kind of model is not served, or the folder holds no model or several.
+        ModelLoadError: the language is not served, or the folder holds no model or several.
     """
     language = model.language or "python"
     if language not in PREDICTORS:
         raise ModelLoadError(f"Models in {language!r} are not served; known languages: {', '.join(PREDICTORS)}.")
-    if model.target_type is TargetType.TRANSFORM:
-        raise ModelLoadError(f"Models of target type {model.target_type.value} are not served by this version.")
+    if model.engine is not None:
+        engine_predictor: BasePredictor = import_from_string(ENGINE_PREDICTOR)(model, model.engine)
+        return engine_predictor
     predictor: BasePredictor = import_from_string(PREDICTORS[language])(model)
     return predictor

@@ -58,6 +58,12 @@ HOOKS = (
 )
 """In the order in which they are called (model-contract.md section 2)."""
 
+TRANSFORM_HOOKS = (
+    *(spec for spec in HOOKS if spec.name in ("init", "load_model", "read_input_data")),
+    HookSpec("transform", ("data", "model"), ("y",), required_when="the target type is transform, without an artifact"),
+)
+"""Those of a model whose target type is transform: its one step may change the target, too."""
+
 
 @dataclass(frozen=True)
 class Hook:
@@ -78,13 +84,13 @@ class Hook:
         return {name: value for name, value in offered.items() if self.accepted is None or name in self.accepted}
 
 
-def find_hooks(module: ModuleType) -> dict[str, Hook]:
+def find_hooks(module: ModuleType, specs: tuple[HookSpec, ...] = HOOKS) -> dict[str, Hook]:
     """The hooks that ``module`` defines, by name.
 
     Raises:
         ModelLoadError: one of them is no function, or cannot be called as documented.
     """
-    defined = ((spec, getattr(module, spec.name)) for spec in HOOKS if hasattr(module, spec.name))
+    defined = ((spec, getattr(module, spec.name)) for spec in specs if hasattr(module, spec.name))
     return {spec.name: _as_hook(spec, candidate) for spec, candidate in defined}
 
 
@@ -100,10 +106,23 @@ def _as_hook(spec: HookSpec, candidate: Any) -> Hook:
         parameters = list(inspect.signature(candidate).parameters.values())
     except ValueError:  # some functions written in C do not tell
         return Hook(spec, candidate, frozenset())
+    if _has_keyword_amid_arguments(spec, parameters):
+        candidate = _with_keyword_last(candidate)
+        parameters = [parameters[0], *parameters[2:], parameters[1].replace(kind=inspect.Parameter.KEYWORD_ONLY)]
     _require_callable_as_documented(spec, parameters)
     named = _named_keywords(spec, parameters)
     takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
     return Hook(spec, candidate, None if takes_all else named, named)
+
+
+def _has_keyword_amid_arguments(spec: HookSpec, parameters: list[inspect.Parameter]) -> bool:
+    """Whether it is ``transform(X, y, transformer)``: the order of scikit-learn, with the model behind its target."""
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return names[1:2] == ["y"] and "y" in spec.keywords
+
+
+def _with_keyword_last(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda data, model, y: function(data, y, model)
 
 
 def _require_callable_as_documented(spec: HookSpec, parameters: list[inspect.Parameter]) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from datarobot_drum.drum.artifact_predictors import transformers
 from datarobot_drum.drum.artifact_predictors.registry import (
     list_extensions,
     load_artifact,
@@ -25,15 +25,17 @@ from datarobot_drum.drum.language_predictors.hook_errors import (
     load_errors,
     prediction_errors,
 )
-from datarobot_drum.drum.language_predictors.hooks import Hook, find_hooks
+from datarobot_drum.drum.language_predictors.hooks import HOOKS, TRANSFORM_HOOKS, Hook, find_hooks
 from datarobot_drum.drum.language_predictors.output_checks import check_artifact_output, check_frame, to_frame
+from datarobot_drum.drum.language_predictors.transforms import ask_transform, read_target
 from datarobot_drum.drum.language_predictors.unstructured import ask_unstructured
-from datarobot_drum.drum.tabular import PayloadFormat, read_blocks, read_matrix, read_table
+from datarobot_drum.drum.tabular import PayloadFormat, read_blocks, read_matrix, read_numbers_or_table, read_table
 from datarobot_drum.drum.target_types import TargetType
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.artifact_predictors.base import ArtifactModel
     from datarobot_drum.drum.language_predictors.base import Predictions, StreamChunk
+    from datarobot_drum.drum.language_predictors.transforms import Transformed
     from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput, UnstructuredOutput
     from datarobot_drum.drum.settings import ModelSettings
     from datarobot_drum.drum.tabular.payload import StructuredPayload
@@ -64,8 +66,14 @@ class PythonModel:
             if data is None:
                 raise PredictionError("The hook read_input_data returned None: it must return the samples.")
             return data
-        wants_table = self.artifact is None or "transform" in self.hooks
-        return read_table(payload) if wants_table or payload.format is PayloadFormat.CSV else read_matrix(payload)
+        is_asked_directly = self.artifact is not None or self.settings.target_type is TargetType.TRANSFORM
+        if "transform" in self.hooks or not is_asked_directly:
+            return read_table(payload)
+        if payload.format is PayloadFormat.MTX:
+            return read_matrix(payload)
+        if self.artifact is not None and self.artifact.takes_numbers:
+            return read_numbers_or_table(payload)
+        return read_table(payload)
 
     def predict(self, data: Any) -> Predictions:
         rows = _count_rows(data)
@@ -77,6 +85,18 @@ class PythonModel:
 
     def predict_unstructured(self, asked: UnstructuredInput) -> UnstructuredOutput:
         return ask_unstructured(self.hooks["score_unstructured"], self.model, asked)
+
+    def transform(self, samples: StructuredPayload, target: StructuredPayload | None) -> Transformed:
+        data = self.read_input(samples)
+        rows = _count_rows(data)
+        return ask_transform(
+            self.hooks.get("transform"),
+            self.model,
+            data,
+            None if target is None else read_target(target, rows),
+            as_sent=not self.reads_raw_input,
+            rows=rows,
+        )
 
     @property
     def can_chat(self) -> bool:
@@ -157,15 +177,23 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
         ModelLoadError: any of it fails, or there is nothing to predict with.
     """
     code_dir = settings.code_dir
+    specs = TRANSFORM_HOOKS if settings.target_type is TargetType.TRANSFORM else HOOKS
     custom = import_custom_file(custom_file, code_dir) if custom_file else None
-    hooks = find_hooks(custom) if custom else {}
+    hooks = find_hooks(custom, specs) if custom else {}
     if init := hooks.get("init"):
         with load_errors("The hook init failed", code_dir):
             init(code_dir=str(code_dir))
-    model = _load_model(code_dir, hooks.get("load_model"), artifacts, custom)
+    if "load_model" in hooks:
+        model = _call_load_model(code_dir, hooks["load_model"])
+    else:
+        artifact = require_one(artifacts)
+        # Hooks that ask an engine need to know where it is.
+        model = settings.engine if artifact is None else load_artifact(artifact, custom)
     if settings.target_type is TargetType.UNSTRUCTURED:
         _require_hook(hooks, "score_unstructured", settings.target_type)
         return PythonModel(settings, hooks, model, None, "custom")
+    if settings.target_type is TargetType.TRANSFORM:
+        return PythonModel(settings, hooks, model, None, _find_transformer(hooks, model))
     if "score" in hooks or "score_stream" in hooks or ("chat" in hooks and settings.target_type.may_chat):
         return PythonModel(settings, hooks, model, None, "custom")
     if model is None:
@@ -181,15 +209,28 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
     return PythonModel(settings, hooks, model, predictor.bind(model, settings), predictor.name)
 
 
+def _find_transformer(hooks: Mapping[str, Hook], model: Any) -> str:
+    """The name of what transforms.
+
+    Raises:
+        ModelLoadError: nothing does.
+    """
+    if "transform" in hooks:
+        return "custom"
+    if transformers.is_transformer(model):
+        return transformers.NAME
+    found = "there is no model" if model is None else f"the model is a {type(model).__name__}, without transform"
+    raise ModelLoadError(
+        f"Nothing transforms: {found}. Add a transform hook to custom.py, or a fitted transformer (.pkl, .joblib)."
+    )
+
+
 def _require_hook(hooks: Mapping[str, Hook], name: str, target_type: TargetType) -> None:
     if name not in hooks:
         raise ModelLoadError(f"A model of target type {target_type.value} needs the hook {name} in custom.py.")
 
 
-def _load_model(code_dir: Path, hook: Hook | None, artifacts: Sequence[Path], custom: ModuleType | None) -> Any:
-    if hook is None:
-        artifact = require_one(artifacts)
-        return None if artifact is None else load_artifact(artifact, custom)
+def _call_load_model(code_dir: Path, hook: Hook) -> Any:
     with load_errors("The hook load_model failed", code_dir):
         model = hook(str(code_dir))
     if model is None:

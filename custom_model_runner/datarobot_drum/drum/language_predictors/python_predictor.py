@@ -16,9 +16,11 @@ from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
 from datarobot_drum.drum.language_predictors.custom_module import find_custom_file, is_thread_safe
 from datarobot_drum.drum.language_predictors.import_scope import ImportScope
+from datarobot_drum.drum.target_types import TargetType
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.language_predictors.python_model import PythonModel
+    from datarobot_drum.drum.language_predictors.transforms import Transformed
     from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput, UnstructuredOutput
     from datarobot_drum.drum.settings import ModelSettings
     from datarobot_drum.drum.tabular.payload import StructuredPayload
@@ -78,7 +80,7 @@ class PythonPredictor(BasePredictor):
 
     @property
     def payload_formats(self) -> Mapping[str, str | None]:
-        return _readable_formats() if self._settings.target_type.is_structured else {}
+        return {} if self._settings.target_type is TargetType.UNSTRUCTURED else _readable_formats()
 
     @property
     def reads_raw_input(self) -> bool:
@@ -96,12 +98,19 @@ class PythonPredictor(BasePredictor):
     def predict_unstructured(self, asked: UnstructuredInput) -> UnstructuredOutput:
         return self._loaded.predict_unstructured(asked)
 
+    def transform(self, samples: StructuredPayload, target: StructuredPayload | None) -> Transformed:
+        return self._loaded.transform(samples, target)
+
     @property
     def can_chat(self) -> bool:
         return self._model is not None and self._model.can_chat
 
     def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
         return self._loaded.chat(params, headers)
+
+    def has_hook(self, name: str) -> bool:
+        """Whether ``custom.py`` defines the hook. Known after ``load``."""
+        return self._model is not None and name in self._model.hooks
 
     def list_models(self) -> Any:
         return self._loaded.list_models()

@@ -7,7 +7,9 @@ decided in ``errors.py``.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from datarobot_drum.drum.engine_settings import EngineSettings
 from datarobot_drum.drum.exceptions import MODEL_FAILED, NotFound, UnprocessableInput
+from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor, ProbeResult
 from datarobot_drum.drum.serving.chat import (
     STREAM_HEADERS,
@@ -19,8 +21,9 @@ from datarobot_drum.drum.serving.chat import (
 from datarobot_drum.drum.serving.encoding import predictions_response
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response
 from datarobot_drum.drum.serving.model_state import ModelState, Phase
-from datarobot_drum.drum.serving.payloads import structured_payload, unstructured_input
-from datarobot_drum.drum.serving.routes import Route
+from datarobot_drum.drum.serving.payloads import structured_payload, target_payload, unstructured_input
+from datarobot_drum.drum.serving.prediction_server_format import deployment_response
+from datarobot_drum.drum.serving.routes import SAMPLES, Route
 from datarobot_drum.drum.serving.statistics import ProcessStatistics
 from datarobot_drum.drum.serving.stream_forms import choose_form
 from datarobot_drum.drum.serving.streams import BegunStream
@@ -36,6 +39,11 @@ from datarobot_drum.version import __version__
 Handler = Callable[[ModelRequest], ModelResponse]
 
 OK = {"message": "OK"}
+
+OWN_ROUTES = {TargetType.UNSTRUCTURED: "/predictUnstructured/", TargetType.TRANSFORM: "/transform/"}
+"""Of the kinds of model that ``/predict/`` does not serve."""
+
+TRANSFORM_ENCODER = "datarobot_drum.drum.serving.transform_encoding:transform_response"
 
 
 class Handlers:
@@ -153,6 +161,8 @@ class Handlers:
         predictor, payload = self._samples(request)
         with self._timings.measure("run_predictor_total"):
             predictions = predictor.predict(predictor.read_input(payload))
+        if self._model.deployment is not None:
+            return deployment_response(predictions, self._model, self._model.deployment)
         return predictions_response(predictions, self._model.target_type)
 
     def do_predict_stream(self, request: ModelRequest) -> ModelResponse:
@@ -165,10 +175,22 @@ class Handlers:
     def _samples(self, request: ModelRequest) -> tuple[BasePredictor, StructuredPayload]:
         predictor = self._ready_predictor()
         self._require(self._model.target_type.is_structured)
+        return predictor, self._payload(request, predictor)
+
+    def _payload(self, request: ModelRequest, predictor: BasePredictor) -> StructuredPayload:
         payload = structured_payload(request, any_type=predictor.reads_raw_input)
         if not predictor.reads_raw_input and payload.format.value not in predictor.payload_formats:
             raise UnprocessableInput(f"This model does not read {payload.format.value} input.")
-        return predictor, payload
+        return payload
+
+    def do_transform(self, request: ModelRequest) -> ModelResponse:
+        predictor = self._ready_predictor()
+        self._require(self._model.target_type is TargetType.TRANSFORM)
+        samples, target = self._payload(request, predictor), target_payload(request)
+        with self._timings.measure("run_predictor_total"):
+            transformed = predictor.transform(samples, target)
+        response: ModelResponse = import_from_string(TRANSFORM_ENCODER)(transformed)
+        return response
 
     def do_predict_unstructured(self, request: ModelRequest) -> ModelResponse:
         predictor = self._ready_predictor()
@@ -196,13 +218,28 @@ class Handlers:
             models = [self._llm_id] if self._llm_id else []
         return models_response(models)
 
+    def do_direct_access(self, request: ModelRequest) -> ModelResponse:
+        """Without an engine; with one, the adapter passes the request on (``direct_access.py``)."""
+        self._ready_predictor()
+        raise NotFound("This model has no inference engine to access directly.")
+
+    @property
+    def engine(self) -> EngineSettings | None:
+        return self._predictor.engine if self._predictor is not None else None
+
     def do_invocations(self, request: ModelRequest) -> ModelResponse:
-        unstructured = self._model.target_type is TargetType.UNSTRUCTURED
-        return self.do_predict_unstructured(request) if unstructured else self.do_predict_structured(request)
+        """What the model's own route answers: SageMaker has one path for every kind of model (http-api.md H13)."""
+        if self._model.target_type is TargetType.UNSTRUCTURED:
+            return self.do_predict_unstructured(request)
+        if self._model.target_type is TargetType.TRANSFORM:
+            return self.do_transform(request)
+        return self.do_predict_structured(request)
 
     def form_fields(self, route: Route) -> frozenset[str]:
         """The form parts to take from a request's body; none for a model that takes bodies as they are."""
-        return frozenset() if self._model.target_type is TargetType.UNSTRUCTURED else route.form_fields
+        if self._model.target_type is TargetType.UNSTRUCTURED:
+            return frozenset()
+        return route.form_fields if self._model.target_type is TargetType.TRANSFORM else route.form_fields & SAMPLES
 
     def _ready_predictor(self) -> BasePredictor:
         self._state.require_ready()
@@ -214,7 +251,7 @@ class Handlers:
         """Refuse a request for another kind of model, naming the route for this one (http-api.md H14)."""
         if not fits:
             kind = self._model.target_type
-            route = "/predictUnstructured/" if kind is TargetType.UNSTRUCTURED else "/predict/"
+            route = OWN_ROUTES.get(kind, "/predict/")
             raise UnprocessableInput(f"This route does not serve {kind.value} models: use {route}.")
 
 

@@ -22,10 +22,21 @@ def structured_payload(request: ModelRequest, *, any_type: bool) -> StructuredPa
     upload, media_type = _samples(request)
     if upload.size == 0:
         raise UnprocessableInput("The request has no samples: the body is empty.")
-    if media_type.essence == "application/json" and not any_type:
-        raise UnprocessableInput("JSON input is not supported: send csv (text/csv) or Matrix Market (text/mtx).")
-    charset = media_type.charset or DEFAULT_CHARSET
-    return StructuredPayload(upload, _format(upload, media_type), charset)
+    return _as_payload(upload, media_type, any_type=any_type)
+
+
+def target_payload(request: ModelRequest) -> StructuredPayload | None:
+    """The target that came along with the samples, in the form part ``y``; None without one.
+
+    Raises:
+        UnprocessableInput: there are two, it is empty, or its media type cannot be a table.
+    """
+    part = _only_part(request, "y")
+    if part is None:
+        return None
+    if part.size == 0:
+        raise UnprocessableInput("The form part `y` is empty: leave it out, or send the target as csv.")
+    return _as_payload(part, MediaType.parse(part.content_type), any_type=False)
 
 
 def unstructured_input(request: ModelRequest) -> UnstructuredInput:
@@ -43,12 +54,24 @@ def unstructured_input(request: ModelRequest) -> UnstructuredInput:
 def _samples(request: ModelRequest) -> tuple[SpooledUploadFile, MediaType]:
     if request.body is not None:
         return request.body, request.media_type
-    if not request.parts:
+    part = _only_part(request, "X")
+    if part is None:
         raise UnprocessableInput(MISSING_SAMPLES)
-    if len(request.parts) > 1:
-        raise UnprocessableInput(f"The form has {len(request.parts)} parts named `X`; send exactly one.")
-    part = request.parts[0]
     return part, MediaType.parse(part.content_type)
+
+
+def _only_part(request: ModelRequest, name: str) -> SpooledUploadFile | None:
+    parts = [part for part in request.parts if part.name == name]
+    if len(parts) > 1:
+        raise UnprocessableInput(f"The form has {len(parts)} parts named `{name}`; send exactly one.")
+    return parts[0] if parts else None
+
+
+def _as_payload(upload: SpooledUploadFile, media_type: MediaType, *, any_type: bool) -> StructuredPayload:
+    if media_type.essence == "application/json" and not any_type:
+        raise UnprocessableInput("JSON input is not supported: send csv (text/csv) or Matrix Market (text/mtx).")
+    charset = media_type.charset or DEFAULT_CHARSET
+    return StructuredPayload(upload, _format(upload, media_type), charset)
 
 
 def _format(upload: SpooledUploadFile, media_type: MediaType) -> PayloadFormat:

@@ -9,6 +9,7 @@ import pandas as pd
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.tabular.decoded_text import DecodedText
 from datarobot_drum.drum.tabular.payload import StructuredPayload
+from datarobot_drum.drum.tabular.plain_numbers import read_plain_numbers
 
 _PANDAS_RELEASE = tuple(int(part) for part in pd.__version__.split(".")[:2])
 EXACT_FLOATS: dict[str, Any] = {} if _PANDAS_RELEASE >= (3, 1) else {"float_precision": "round_trip"}
@@ -24,6 +25,12 @@ def read_csv(payload: StructuredPayload) -> pd.DataFrame:
     Raises:
         UnprocessableInput: whatever the payload holds that is no such table.
     """
+    numbers = read_plain_numbers(payload)
+    return read_any_csv(payload) if numbers is None else numbers.to_frame()
+
+
+def read_any_csv(payload: StructuredPayload) -> pd.DataFrame:
+    """The same, by pandas itself."""
     payload.file.seek(0)
     text = DecodedText(payload.file, payload.charset)
     with csv_errors():

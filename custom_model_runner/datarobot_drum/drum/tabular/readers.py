@@ -26,6 +26,19 @@ def read_table(payload: StructuredPayload) -> pd.DataFrame:
     return import_from_string(_READERS[payload.format])(payload)
 
 
+def read_numbers_or_table(payload: StructuredPayload) -> Any:
+    """A ``NumericTable`` if every cell of a small csv is plainly a number, else as ``read_table``.
+
+    Raises:
+        UnprocessableInput: as ``read_table``.
+    """
+    if payload.format is PayloadFormat.CSV:
+        numbers = import_from_string("datarobot_drum.drum.tabular.plain_numbers:read_plain_numbers")(payload)
+        if numbers is not None:
+            return numbers
+    return read_table(payload)
+
+
 def read_matrix(payload: StructuredPayload) -> Any:
     """The samples of a Matrix Market file as a ``scipy.sparse`` CSR matrix: no cost per column, unlike a frame.
 

@@ -1,0 +1,181 @@
+"""Transforms: samples go in, and perhaps their target; transformed samples of as many rows come out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from datarobot_drum.drum.artifact_predictors.features import is_sparse
+from datarobot_drum.drum.artifact_predictors.transformers import transform_with
+from datarobot_drum.drum.exceptions import PredictionError, UnprocessableInput
+from datarobot_drum.drum.language_predictors.hook_errors import prediction_errors
+from datarobot_drum.drum.tabular import read_table
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.language_predictors.hooks import Hook
+    from datarobot_drum.drum.tabular.payload import StructuredPayload
+
+_HOOK = "The hook transform"
+_MODEL = "The model"
+_NUMERIC_KINDS = "biuf"
+
+
+@dataclass(frozen=True, eq=False)
+class Transformed:
+    """Transformed samples, checked.
+
+    ``features`` is a DataFrame, or a numeric ``scipy.sparse`` CSR matrix whose columns are called ``names``; names are
+    text and may repeat. ``target`` is None when no target was sent.
+    """
+
+    features: Any
+    names: tuple[str, ...]
+    target: pd.DataFrame | None = None
+
+    @property
+    def is_sparse(self) -> bool:
+        return not isinstance(self.features, pd.DataFrame)
+
+
+def read_target(payload: StructuredPayload, rows: int | None) -> pd.DataFrame:
+    """The target of the samples as a dense table.
+
+    Raises:
+        UnprocessableInput: it is no table, or has not as many rows as the samples.
+    """
+    try:
+        table = read_table(payload)
+    except UnprocessableInput as error:
+        raise UnprocessableInput(f"The target `y` cannot be read. {error.message}") from error
+    if rows is not None and len(table) != rows:
+        raise UnprocessableInput(
+            f'The target `y` has {len(table)} rows for {rows} rows of `X`. An empty line is no row: write "" for a '
+            "missing value."
+        )
+    dense = table.sparse.to_dense() if is_sparse(table) else table
+    return dense.set_axis([str(name) for name in dense.columns], axis=1)
+
+
+def ask_transform(
+    hook: Hook | None, model: Any, data: Any, target: pd.DataFrame | None, *, as_sent: bool, rows: int | None
+) -> Transformed:
+    """Transform with the hook, else with the model's own ``transform``.
+
+    A hook gets a target of one column as a Series. It returns the samples alone, and the target stays as it is, or a
+    pair of both.
+
+    Args:
+        as_sent: nothing has changed the samples yet, so columns that they lack are the client's fault.
+        rows: of the samples, None if they do not tell.
+
+    Raises:
+        UnprocessableInput: the samples lack columns.
+        PredictionError: model code raised, or returned what cannot be sent, or another number of rows.
+        DrumHTTPError: model code chose its own answer.
+    """
+    names: Sequence[Any] | None = None
+    with prediction_errors(*([UnprocessableInput] if as_sent and hook is None else [])):
+        if hook is None:
+            returned: Any = transform_with(model, data)
+            features, names = returned
+            new_target = None
+        else:
+            features, new_target = _as_pair(hook(data, model, y=_as_series(target)))
+    source = _MODEL if hook is None else _HOOK
+    transformed = _as_features(features, names, source)
+    _check_rows(transformed.features.shape[0], rows if target is None else len(target), source, "X")
+    if target is None:
+        return transformed
+    if new_target is not None:
+        target = _as_target(new_target, list(target.columns))
+        _check_rows(len(target), transformed.features.shape[0], source, "y")
+    return Transformed(transformed.features, transformed.names, target)
+
+
+def _as_series(target: pd.DataFrame | None) -> Any:
+    return target.iloc[:, 0].copy() if target is not None and len(target.columns) == 1 else target
+
+
+def _as_pair(returned: Any) -> tuple[Any, Any]:
+    if not isinstance(returned, tuple):
+        return returned, None
+    if len(returned) != 2:
+        raise PredictionError(f"{_HOOK} returned a tuple of {len(returned)}: it must return X, or X and y.")
+    return returned[0], returned[1]
+
+
+def _as_features(features: Any, names: Sequence[Any] | None, source: str) -> Transformed:
+    """The samples in one of the two forms that can be sent."""
+    if isinstance(features, pd.DataFrame) and _is_mostly_zeros(features):
+        names, features = list(features.columns), _to_coo(features)
+    if hasattr(features, "tocsr"):
+        return _as_matrix(features, names, source)
+    table = _as_table(features, names, source, "X")
+    return Transformed(table, tuple(table.columns))
+
+
+def _is_mostly_zeros(table: pd.DataFrame) -> bool:
+    """Whether all columns are sparse, and what they do not store is zero; it may be missing values just as well."""
+    return is_sparse(table) and all(dtype.fill_value == 0 for dtype in table.dtypes)
+
+
+def _to_coo(table: pd.DataFrame) -> Any:
+    try:
+        return table.sparse.to_coo()
+    except ImportError as error:
+        raise PredictionError(
+            "Sparse output needs SciPy: install datarobot-drum[scikit-learn] where the server runs."
+        ) from error
+
+
+def _as_matrix(matrix: Any, names: Sequence[Any] | None, source: str) -> Transformed:
+    if len(matrix.shape) != 2 or matrix.dtype.kind not in _NUMERIC_KINDS:
+        raise PredictionError(
+            f"{source} returned a sparse X of type {matrix.dtype} and shape {matrix.shape}: it must have rows and "
+            "columns of real numbers."
+        )
+    return Transformed(matrix.tocsr(), tuple(_names(matrix.shape[1], names, source)))
+
+
+def _as_table(table: Any, names: Sequence[Any] | None, source: str, what: str) -> pd.DataFrame:
+    """A DataFrame that shares its cells with what was returned, with names of its own."""
+    if isinstance(table, pd.Series):
+        table = table.to_frame(name=table.name if table.name is not None else (names or ["0"])[0])
+    if isinstance(table, pd.DataFrame):
+        return table.set_axis(_names(len(table.columns), list(table.columns), source), axis=1)
+    if isinstance(table, np.ndarray) and table.ndim in (1, 2):
+        table = table[:, None] if table.ndim == 1 else table
+        return pd.DataFrame(table, columns=_names(table.shape[1], names, source))
+    kind = "None" if table is None else f"a {type(table).__name__}"
+    raise PredictionError(
+        f"{source} returned {kind} as {what}: it must be a DataFrame, or an array or sparse matrix of rows and columns."
+    )
+
+
+def _names(width: int, names: Sequence[Any] | None, source: str) -> list[str]:
+    """Columns without names of their own are called by their places, from 0."""
+    if not width:
+        raise PredictionError(f"{source} returned a table without columns.")
+    if names is None or len(names) != width:
+        names = range(width)
+    return [str(name) for name in names]
+
+
+def _as_target(target: Any, names: list[Any]) -> pd.DataFrame:
+    """The target of a hook, never sparse; without names of its own it keeps those that were sent."""
+    if hasattr(target, "toarray"):
+        target = target.toarray()
+    elif isinstance(target, list):
+        target = np.asarray(target, dtype=object)
+    elif isinstance(target, pd.DataFrame) and is_sparse(target):
+        target = target.sparse.to_dense()
+    return _as_table(target, names, _HOOK, "y")
+
+
+def _check_rows(found: int, wanted: int | None, source: str, what: str) -> None:
+    if wanted is not None and found != wanted:
+        raise PredictionError(f"{source} returned {found} rows of {what} for {wanted} rows of input.")

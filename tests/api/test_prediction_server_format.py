@@ -1,0 +1,97 @@
+"""``--deployment-config``: structured predictions in the format of DataRobot's prediction server, on every server."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.api.answers import Answer, ask_all, the_one
+from tests.api.models import write_code
+from tests.api.trios import Trio, running_trio
+from tests.cli.commands import drum
+
+pytestmark = pytest.mark.process
+
+BINARY = """
+import pandas as pd
+
+
+def score(data, model, positive_class_label, negative_class_label):
+    return pd.DataFrame({negative_class_label: 1 - data["p"], positive_class_label: data["p"], "why": "so"})
+"""
+
+DOCUMENT = {
+    "approvalStatus": "APPROVED",
+    "model": {"targetName": "bad loan", "targetType": "Binary"},
+    "predictionThreshold": 0.25,
+}
+LABELS = ("--target-type", "binary", "--positive-class-label", "yes", "--negative-class-label", "no")
+CSV = b"p\n0.25\n0.125\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("deployment")
+    write_code(folder / "model", BINARY)
+    (folder / "deployment.json").write_text(json.dumps(DOCUMENT))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trio(folder: Path) -> Iterator[Trio]:
+    document = folder / "deployment.json"
+    with running_trio(folder, "--code-dir", folder / "model", *LABELS, "--deployment-config", document) as trio:
+        yield trio
+
+
+def post(trio: Trio, path: str, **details: Any) -> Answer:
+    return the_one(ask_all(trio, "POST", path, content=CSV, **details))
+
+
+@pytest.mark.parametrize("path", ["/predict/", "/predictions", "/invocations"])
+def test_predictions_are_answered_in_the_format_of_the_prediction_server(trio: Trio, path: str) -> None:
+    answer = post(trio, path)
+    shared = {
+        "predictionThreshold": 0.25,
+        "deploymentApprovalStatus": "APPROVED",
+        "extraModelOutput": {"why": "so"},
+    }
+    assert (answer.status, dict(answer.headers)["content-type"]) == (200, "application/json")
+    assert json.loads(answer.body) == {
+        "data": [
+            {
+                "rowId": 0,
+                "prediction": "yes",
+                "predictionValues": [{"label": "no", "value": 0.75}, {"label": "yes", "value": 0.25}],
+                **shared,
+            },
+            {
+                "rowId": 1,
+                "prediction": "no",
+                "predictionValues": [{"label": "no", "value": 0.875}, {"label": "yes", "value": 0.125}],
+                **shared,
+            },
+        ]
+    }
+
+
+def test_streams_keep_their_own_form(trio: Trio) -> None:
+    lines = post(trio, "/predictionsStream/", headers={"Accept": "application/x-ndjson"}).body.splitlines()
+    assert json.loads(lines[0])["prediction"] == {"no": 0.75, "yes": 0.25}
+    assert list(json.loads(post(trio, "/predictionsStream/").body)) == ["predictions", "extraModelOutput"]
+
+
+def test_errors_stay_as_they_are(trio: Trio) -> None:
+    answer = the_one(ask_all(trio, "POST", "/predict/", content=b""))
+    assert answer.status == 422
+    assert list(json.loads(answer.body)) == ["message"]
+
+
+def test_a_document_that_cannot_be_read_is_an_error_of_usage(folder: Path) -> None:
+    words = ("server", "--code-dir", folder / "model", *LABELS, "--address", ":1")
+    process = drum(*words, environment={"DEPLOYMENT_CONFIG": str(folder / "nowhere.json")})
+    assert process.returncode == 2
+    (said,) = [line for line in process.stderr.splitlines() if " error: " in line]
+    assert said.endswith(f"--deployment-config {folder / 'nowhere.json'} cannot be read: No such file or directory.")

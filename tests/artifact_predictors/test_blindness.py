@@ -1,0 +1,142 @@
+"""Estimators that are handed an array predict what they predict for the frame, to the bit; the others get a frame."""
+
+import io
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_diabetes, load_wine
+from sklearn.ensemble import (
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    IsolationForest,
+    RandomForestClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
+from sklearn.feature_selection import SelectKBest
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.linear_model import ElasticNet, LinearRegression, LogisticRegression, Ridge, SGDClassifier
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, QuantileTransformer, StandardScaler
+from sklearn.svm import SVC, SVR
+from sklearn.tree import DecisionTreeRegressor
+
+from datarobot_drum.drum.artifact_predictors.blindness import is_blind_to_frames
+from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
+from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.settings import ModelSettings
+from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
+from datarobot_drum.drum.tabular.csv_reader import read_any_csv
+from datarobot_drum.drum.tabular.plain_numbers import read_plain_numbers
+from datarobot_drum.drum.target_types import TargetType
+
+REGRESSORS = [
+    LinearRegression(),
+    Ridge(),
+    ElasticNet(),
+    SVR(),
+    GaussianProcessRegressor(),
+    DecisionTreeRegressor(random_state=0),
+    ExtraTreesRegressor(10, random_state=0),
+    make_pipeline(StandardScaler(), PolynomialFeatures(2), Ridge()),
+    make_pipeline(make_union(StandardScaler(), QuantileTransformer(n_quantiles=10)), LinearRegression()),
+]
+CLASSIFIERS = [
+    LogisticRegression(max_iter=5000),
+    SGDClassifier(loss="log_loss", random_state=0),
+    GaussianNB(),
+    KNeighborsClassifier(),
+    SVC(probability=True, random_state=0),
+    MLPClassifier(10, max_iter=50, random_state=0),
+    RandomForestClassifier(10, random_state=0),
+    GradientBoostingClassifier(n_estimators=10, random_state=0),
+    HistGradientBoostingClassifier(max_iter=10, random_state=0),
+    make_pipeline(StandardScaler(), SelectKBest(k=5), LogisticRegression()),
+    VotingClassifier(
+        [("a", GaussianNB()), ("b", make_pipeline(StandardScaler(), SVC(probability=True)))], voting="soft"
+    ),
+    StackingClassifier([("a", GaussianNB()), ("b", RandomForestClassifier(5, random_state=0))]),
+]
+
+
+def settings_of(target_type: TargetType, *labels: str) -> ModelSettings:
+    return ModelSettings(Path("."), target_type, None, labels, None, None, None, None)
+
+
+def assert_same(estimator: Any, settings: ModelSettings, frame: pd.DataFrame) -> None:
+    """The same bytes read both ways: the memory of a frame has an order, which may decide about last bits."""
+    model = bind_estimator(estimator, settings)
+    assert model.takes_numbers
+    for rows in (1, 2, len(frame)):
+        payload = StructuredPayload(io.BytesIO(frame.head(rows).to_csv(index=False).encode()), PayloadFormat.CSV)
+        numbers = read_plain_numbers(payload)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the names, which are matched before
+            found = model.predict(numbers).values
+        np.testing.assert_array_equal(found, model.predict(read_any_csv(payload)).values)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("estimator", REGRESSORS, ids=lambda estimator: type(estimator).__name__)
+@pytest.mark.parametrize("named", [True, False], ids=["trained on a frame", "trained on an array"])
+def test_regressors_predict_the_same(estimator: Any, named: bool) -> None:
+    frame, target = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    estimator.fit(frame if named else frame.to_numpy(), target)
+    assert_same(estimator, settings_of(TargetType.REGRESSION), frame.head(50))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("estimator", CLASSIFIERS, ids=lambda estimator: type(estimator).__name__)
+def test_classifiers_predict_the_same(estimator: Any) -> None:
+    frame, target = load_wine(return_X_y=True, as_frame=True)
+    estimator.fit(frame, target)
+    assert_same(estimator, settings_of(TargetType.MULTICLASS, "0", "1", "2"), frame)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_detectors_of_outliers_predict_the_same() -> None:
+    frame = load_wine(as_frame=True).data
+    assert_same(IsolationForest(n_estimators=10, random_state=0).fit(frame), settings_of(TargetType.ANOMALY), frame)
+
+
+class OwnEstimator(LinearRegression):  # type: ignore[misc]
+    """Not scikit-learn's: it may do anything."""
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        make_pipeline(ColumnTransformer([("a", StandardScaler(), ["bmi"])]), LinearRegression()),
+        make_pipeline(FunctionTransformer(lambda frame: frame), LinearRegression()),
+        make_pipeline(StandardScaler().set_output(transform="pandas"), LinearRegression()),
+        OwnEstimator(),
+        make_pipeline(StandardScaler(), OwnEstimator()),
+    ],
+    ids=["columns", "function", "output", "own", "own inside"],
+)
+def test_estimators_that_may_look_at_a_frame_get_one(estimator: Any) -> None:
+    frame, target = load_diabetes(return_X_y=True, as_frame=True)
+    assert not is_blind_to_frames(estimator.fit(frame, target))
+
+
+def test_categories_are_seen_in_frames_alone() -> None:
+    frame = pd.DataFrame({"a": pd.Categorical(["x", "y"] * 20), "b": range(40)})
+    model = HistGradientBoostingClassifier(max_iter=2, categorical_features="from_dtype").fit(frame, [0, 1] * 20)
+    assert not is_blind_to_frames(model)
+
+
+def test_columns_are_put_in_the_order_of_the_training() -> None:
+    frame, target = load_diabetes(return_X_y=True, as_frame=True)
+    estimator, settings = LinearRegression().fit(frame, target), settings_of(TargetType.REGRESSION)
+    assert_same(estimator, settings, frame[frame.columns[::-1]].assign(more=1))
+    with pytest.raises(UnprocessableInput, match="lack 1 of the 10 columns of the model: bmi"):
+        assert_same(estimator, settings, frame.drop(columns="bmi"))

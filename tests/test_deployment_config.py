@@ -1,0 +1,112 @@
+"""The document of ``--deployment-config``: what is read of it, and what is refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datarobot_drum.drum.deployment_config import DeploymentConfig, read_deployment_config
+from datarobot_drum.drum.exceptions import UsageError
+from datarobot_drum.drum.target_types import TargetType
+
+
+def read(folder: Path, document: Any, kind: str = "binary", labels: tuple[str, ...] = ("no", "yes")) -> Any:
+    path = folder / "deployment_document.json"
+    path.write_bytes(document if isinstance(document, bytes) else json.dumps(document).encode())
+    return read_deployment_config(path, TargetType(kind), labels)
+
+
+FULL = DeploymentConfig("bad loan", 0.3, "APPROVED")
+
+
+@pytest.mark.parametrize(
+    ("document", "config"),
+    [
+        ({}, DeploymentConfig()),
+        ({"label": "mine", "model": None, "target": [], "more": {"name": 3}}, DeploymentConfig()),
+        (
+            {
+                "id": "5",
+                "approvalStatus": "APPROVED",
+                "model": {
+                    "type": "Trees",
+                    "targetName": "bad loan",
+                    "targetType": "Binary",
+                    "predictionThreshold": 0.3,
+                },
+            },
+            FULL,
+        ),
+        (
+            {
+                "name": "package",
+                "approvalStatus": "APPROVED",
+                "target": {
+                    "name": "bad loan",
+                    "type": "Binary",
+                    "classNames": ["yes", "no"],
+                    "predictionThreshold": 0.3,
+                },
+            },
+            FULL,
+        ),
+        (
+            {
+                "targetName": "bad loan",
+                "targetType": "binary",
+                "predictionThreshold": 0.3,
+                "approvalStatus": "APPROVED",
+            },
+            FULL,
+        ),
+        ({"target": {"name": None}, "targetName": "t", "predictionThreshold": 1}, DeploymentConfig("t", 1.0)),
+    ],
+    ids=["empty", "nothing known", "deployment", "model package", "flat", "null"],
+)
+def test_what_is_read_of_a_document(tmp_path: Path, document: Any, config: DeploymentConfig) -> None:
+    assert read(tmp_path, document) == config
+
+
+def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    assert read(tmp_path, b'\xef\xbb\xbf{"targetName": "\xc3\xbc"}') == DeploymentConfig("ü")
+
+
+@pytest.mark.parametrize("written", ["TextGeneration", "textgeneration", "Text Generation", "TEXT_GENERATION"])
+def test_the_target_type_is_compared_in_any_spelling(tmp_path: Path, written: str) -> None:
+    assert read(tmp_path, {"targetType": written}, "textgeneration", ()) == DeploymentConfig()
+
+
+def test_class_labels_are_compared_as_text(tmp_path: Path) -> None:
+    assert read(tmp_path, {"classNames": [1.0, 0]}, labels=("0", "1")) == DeploymentConfig()
+
+
+@pytest.mark.parametrize(
+    ("document", "text"),
+    [
+        (b"", "is not a JSON document"),
+        (b"{", "is not a JSON document"),
+        (b"\xff", "is not a JSON document"),
+        (b"[" * 100_000, "is not a JSON document"),
+        ([], "must hold a JSON object"),
+        ({"model": {"targetType": "Regression"}}, "is of a Regression model, but this model is of type binary"),
+        ({"target": {"classNames": ["a", "b"]}}, "has the class labels a, b, but this model has no, yes"),
+        ({"classNames": "yes no"}, "classNames .* must be a list of labels"),
+        ({"targetName": 5}, "targetName .* must be text"),
+        ({"predictionThreshold": "0.5"}, "predictionThreshold .* must be a number from 0 to 1"),
+        ({"predictionThreshold": 1.01}, "a number from 0 to 1"),
+        ({"predictionThreshold": True}, "a number from 0 to 1"),
+        (b'{"predictionThreshold": NaN}', "a number from 0 to 1"),
+    ],
+)
+def test_a_document_that_does_not_fit_is_refused(tmp_path: Path, document: Any, text: str) -> None:
+    with pytest.raises(UsageError, match=text) as caught:
+        read(tmp_path, document)
+    assert str(caught.value).endswith(".")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["missing.json", "."])
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"--deployment-config .* cannot be read: "):
+        read_deployment_config(tmp_path / name, TargetType.REGRESSION, ())
