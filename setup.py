@@ -37,6 +37,7 @@ CORE = [
     "PyYAML>=6.0.1,<7",
     "starlette>=1.0,<2",
     "urllib3>=2.2,<3",
+    "tqdm>=4.66,<5",
     "uvicorn>=0.37,<1",
     "uvloop>=0.21,<1; sys_platform != 'win32'",
     "werkzeug>=3.0.6,<4",
@@ -72,12 +73,16 @@ OTEL = [
     "opentelemetry-sdk>=1.27,<2",
 ]
 
+# Parquet, Arrow and Feather files of `drum score` and `drum validation`.
+ARROW = ["pyarrow>=17,<27"]
+
 GEVENT = ["gevent>=24.10,<27"]
 
 # Swagger UI's files alone; the package's code is never imported.
 DOCS = ["flask-swagger-ui>=5.32,<6"]
 
 TEST = [
+    *ARROW,
     *OTEL,
     # Not torch and keras: they take minutes to install, and their tests run where they are.
     *(package for name in ("xgboost", "lightgbm", "catboost", "onnx", "skops") for package in FRAMEWORKS[name]),
@@ -115,6 +120,7 @@ setup(
     install_requires=CORE,
     extras_require={
         **FRAMEWORKS,
+        "arrow": ARROW,
         "gevent": GEVENT,
         "docs": DOCS,
         "otel": OTEL,

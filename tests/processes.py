@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import psutil
 
-from datarobot_drum.drum.arguments import arguments_of
+from datarobot_drum.drum.arguments import variables
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0
@@ -198,7 +198,7 @@ _ports = cycle(_own_ports())
 
 def clean_environment() -> dict[str, str]:
     """The machine's environment without any variable that an argument or a parameter would be read from."""
-    foreign = {row.environment for _, row in arguments_of("server")}.union(_FOREIGN_NAMES)
+    foreign = variables().union(_FOREIGN_NAMES)
     return {
         name: value
         for name, value in os.environ.items()

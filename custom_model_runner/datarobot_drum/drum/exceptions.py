@@ -7,7 +7,8 @@
     │   ├── UsageError               exit code 2
     │   ├── RuntimeParameterError
     │   ├── ModelLoadError
-    │   └── ExtensionError
+    │   ├── ExtensionError
+    │   └── CommandError
     └── RequestError                 500
         ├── BadRequest               400
         ├── NotFound                 404
@@ -43,7 +44,7 @@ class DrumError(Exception):
 
 
 class StartupError(DrumError):
-    """The server cannot start; the message is one sentence that says what to do."""
+    """A server cannot start, or a command end; the message is one sentence that says what to do."""
 
     exit_code = 1
 
@@ -64,6 +65,10 @@ class ModelLoadError(StartupError):
 
 class ExtensionError(StartupError):
     """``custom_flask.py`` or ``custom_fastapi.py`` could not be applied."""
+
+
+class CommandError(StartupError):
+    """A command other than the server could not do its work: a file, a missing package, rows that do not fit."""
 
 
 class RequestError(DrumError):

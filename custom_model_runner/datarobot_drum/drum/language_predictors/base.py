@@ -88,6 +88,11 @@ class BasePredictor(ABC):
         """Whether the model decodes the bytes of a request itself, whatever their format. Known after ``load``."""
         return False
 
+    @property
+    def only_streams(self) -> bool:
+        """Whether structured predictions come from ``predict_stream`` alone. Known after ``load``."""
+        return False
+
     @abstractmethod
     def read_input(self, payload: StructuredPayload) -> Any:
         """The samples, in whatever form ``predict`` takes them.

@@ -58,6 +58,10 @@ class PythonModel:
     def reads_raw_input(self) -> bool:
         return "read_input_data" in self.hooks
 
+    @property
+    def only_streams(self) -> bool:
+        return "score_stream" in self.hooks and "score" not in self.hooks
+
     def read_input(self, payload: StructuredPayload) -> Any:
         """What the hook makes of the bytes, else the table; a matrix when no hook asks for a table."""
         if hook := self.hooks.get("read_input_data"):

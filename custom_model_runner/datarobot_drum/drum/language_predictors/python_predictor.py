@@ -86,6 +86,10 @@ class PythonPredictor(BasePredictor):
     def reads_raw_input(self) -> bool:
         return self._model is not None and self._model.reads_raw_input
 
+    @property
+    def only_streams(self) -> bool:
+        return self._model is not None and self._model.only_streams
+
     def read_input(self, payload: StructuredPayload) -> Any:
         return self._loaded.read_input(payload)
 
