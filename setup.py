@@ -23,6 +23,8 @@ CORE = [
     "fastapi>=0.133,<1",
     "flask>=3.0,<4",
     "gunicorn>=23,<28",
+    # The request target byte for byte, which direct access needs.
+    "httpcore>=1.0.6,<2",
     "httptools>=0.6.4,<1",
     "httpx>=0.27,<1",
     "numpy>=1.26,<3",
@@ -47,6 +49,24 @@ SCIKIT_LEARN = [
     "scipy>=1.13,<2",
 ]
 
+# One extra a framework, each with what its model files need and no more.
+FRAMEWORKS = {
+    "scikit-learn": SCIKIT_LEARN,
+    # The same module twice: the package for CPUs where there is one, as the other brings along CUDA's libraries.
+    "xgboost": [
+        *SCIKIT_LEARN,
+        "xgboost-cpu>=3.1,<4; sys_platform == 'linux' and platform_machine == 'x86_64'",
+        "xgboost>=3.1,<4; sys_platform != 'linux' or platform_machine != 'x86_64'",
+    ],
+    "lightgbm": [*SCIKIT_LEARN, "lightgbm>=4.5,<5"],
+    "catboost": ["catboost>=1.2.7,<2"],
+    "onnx": ["onnxruntime>=1.20,<2"],
+    "skops": [*SCIKIT_LEARN, "skops>=0.13,<1"],
+    "torch": ["torch>=2.4,<3"],
+    # Its backend is one's own choice: tensorflow, torch or jax.
+    "keras": ["h5py>=3.11,<4", "keras>=3.6,<4"],
+}
+
 # Spans are made with opentelemetry-api alone; these send them somewhere.
 OTEL = [
     "opentelemetry-exporter-otlp-proto-http>=1.27,<2",
@@ -58,16 +78,25 @@ ARROW = ["pyarrow>=17,<27"]
 
 GEVENT = ["gevent>=24.10,<27"]
 
+# Swagger UI's files alone; the package's code is never imported.
+DOCS = ["flask-swagger-ui>=5.32,<6"]
+
 TEST = [
     *ARROW,
     *OTEL,
-    *SCIKIT_LEARN,
+    # Not torch and keras: they take minutes to install, and their tests run where they are.
+    *(package for name in ("xgboost", "lightgbm", "catboost", "onnx", "skops") for package in FRAMEWORKS[name]),
+    *DOCS,
     "coverage>=7.10,<8",
     "hypothesis>=6.112,<7",
     "openai>=3,<4",
+    "openapi-spec-validator>=0.9,<0.10",
     "pytest>=9,<10",
     "pytest-asyncio>=1.3,<2",
     "pytest-xdist>=3.6,<4",
+    "requests>=2.32,<3",
+    "schemathesis>=4.32,<5; python_version >= '3.11'",
+    "skl2onnx>=1.18,<2",
 ]
 
 DEV = [
@@ -90,9 +119,10 @@ setup(
     package_data={"datarobot_drum": ["py.typed", "drum/commands/*/*.html", "drum/commands/new_model/templates/**"]},
     install_requires=CORE,
     extras_require={
-        "scikit-learn": SCIKIT_LEARN,
+        **FRAMEWORKS,
         "arrow": ARROW,
         "gevent": GEVENT,
+        "docs": DOCS,
         "otel": OTEL,
         "test": TEST,
         "dev": DEV,

@@ -30,6 +30,7 @@ SETTINGS_PARTS = (
     "server_parameters",
     "tracing_settings",
     "address",
+    "engine_settings",
 )
 
 LAYERS = (
@@ -42,12 +43,14 @@ LAYERS = (
     ("flask", "fastapi", "logs"),
     ("serving",),
     ("tracing",),
+    ("engine_predictors",),
     ("language_predictors",),
     ("artifact_predictors",),
     ("tabular",),
     ("settings",),
     ("runtime_parameters",),
-    ("listening", "process_end", "turn_taking"),
+    ("cores",),
+    ("listening", "process_end", "turn_taking", "control_groups"),
     ("exceptions", "target_types", "importing", "iteration", "version"),
 )
 """Rooms from the top to the bottom: a room imports rooms below its own, never one beside or above it."""

@@ -538,6 +538,51 @@ def test_a_spool_folder_that_cannot_be_written_is_told_at_start(
         _build(tmp_path)
 
 
+# An engine beside the server
+
+
+def _engine(tmp_path: Path, **values: Any) -> Any:
+    given_values = {"target_type": "textgeneration", "gpu_predictor": "nim", "sidecar": True, **values}
+    return _build(tmp_path, **given_values).model.engine
+
+
+@pytest.mark.usefixtures("target_name")
+def test_an_engine_is_where_the_parameters_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (_engine(tmp_path).url, _engine(tmp_path).model_name) == ("http://127.0.0.1:8000", "datarobot-deployed-llm")
+    _set_parameter(monkeypatch, "DRUM_ENGINE_HOST", "string", "engine.example")
+    _set_parameter(monkeypatch, "DRUM_ENGINE_PORT", "numeric", 9000)
+    _set_parameter(monkeypatch, "served_model_name", "string", "mine")
+    engine = _engine(tmp_path, gpu_predictor="vllm")
+    assert (engine.url, engine.model_name, engine.health_path) == ("http://engine.example:9000", "mine", "/health")
+
+
+@pytest.mark.usefixtures("target_name")
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"sidecar": False}, "starts no engine here.*give --sidecar"),
+        ({"gpu_predictor": None}, "name it with --gpu-predictor"),
+        ({"target_type": "regression"}, "not regression"),
+    ],
+)
+def test_an_engine_that_cannot_be_is_a_usage_error(tmp_path: Path, values: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        _engine(tmp_path, **values)
+
+
+@pytest.mark.usefixtures("target_name")
+@pytest.mark.parametrize("host", ["http://x", "x/y", "a@b", "x:80:y z", "x y", "x?"])
+def test_an_engines_host_is_a_host_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("DRUM_ENGINE_HOST", host)
+    with pytest.raises(RuntimeParameterError, match="DRUM_ENGINE_HOST"):
+        _engine(tmp_path)
+
+
+@pytest.fixture
+def target_name(clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TARGET_NAME", "answer")
+
+
 def _build_model(code_dir: Path, **values: Any) -> Any:
     return build_model_settings(Arguments(**{"code_dir": str(code_dir), "target_type": "regression", **values}))
 

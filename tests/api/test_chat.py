@@ -399,6 +399,7 @@ def test_headers_of_an_error_are_kept(trio: Trio) -> None:
         (b"{}", "messages"),
         (b'{"messages": null}', "messages"),
         (b'{"messages": {"role": "user"}}', "messages"),
+        (b'{"messages": [{"role": "user"}, "hello"]}', "not a JSON object"),
     ],
     ids=lambda value: repr(value[:30]),
 )

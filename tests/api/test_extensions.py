@@ -28,7 +28,8 @@ def guarded_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/livez", "/readyz", "/health/", "/info/", "/stats/", "/capabilities/", "/nothing"]
+    "path",
+    ["/", "/livez", "/readyz", "/health/", "/info/", "/stats/", "/capabilities/", "/docs", "/openapi.json", "/nothing"],
 )
 @pytest.mark.parametrize("token", [None, "Bearer wrong", "Bearer", TOKEN, "Bearer \xe4"])
 def test_no_route_answers_without_the_token(guarded_trio: Trio, path: str, token: str | None) -> None:

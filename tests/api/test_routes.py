@@ -98,8 +98,7 @@ def test_a_prediction_route_allows_post_alone(echo_trio: Trio, method: str, path
         "/%00",
         "/%0d%0aX-Evil:%201",
         "/model",
-        "/docs",
-        "/openapi.json",
+        "/docs/index.html",
         "/redoc",
         "/static/x",
         "/favicon.ico",
@@ -155,3 +154,14 @@ def test_nothing_is_served_outside_the_prefix(raw_trio: Trio, path: str) -> None
     for server in raw_trio.values():
         response = server.client.get(server.url.removesuffix(PREFIX) + path)
         assert (response.status_code, list(response.json())) == (404, ["message"])
+
+
+@pytest.mark.parametrize("path", ["/nim", "/nim/x", "/directAccess/", "/directAccess/../x", "/nim//x", "/nim/%0a"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT"])
+def test_a_model_without_an_engine_has_no_direct_access(echo_trio: Trio, method: str, path: str) -> None:
+    assert the_one(ask_all(echo_trio, method, path)).status == 404
+
+
+def test_direct_access_allows_four_methods(echo_trio: Trio) -> None:
+    answer = the_one(ask_all(echo_trio, "DELETE", "/nim/x"))
+    assert (answer.status, dict(answer.headers)["allow"]) == (405, "GET, HEAD, POST, PUT")

@@ -306,7 +306,7 @@ def test_a_model_that_cannot_load_is_told_in_one_sentence(tmp_path: Path, load: 
 @pytest.mark.parametrize(
     ("files", "reason"),
     [
-        pytest.param([], r"no model in .*custom\.py or a model artifact \(\.pkl, \.joblib\)", id="nothing"),
+        pytest.param([], r"no model in .*custom\.py or a model artifact there \(\.pkl, \.joblib, ", id="nothing"),
         pytest.param(["a.pkl", "b.pkl"], r"several artifacts \(a\.pkl, b\.pkl\)", id="two artifacts"),
         pytest.param(["a/custom.py", "b/custom.py"], r"several custom\.py", id="two custom.py"),
     ],
@@ -453,7 +453,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.target_types import TargetType
-create_predictor(SimpleNamespace(code_dir=Path(sys.argv[1]), language=None, target_type=TargetType.REGRESSION))
+settings = SimpleNamespace(code_dir=Path(sys.argv[1]), language=None, target_type=TargetType.REGRESSION, engine=None)
+create_predictor(settings)
 print(sorted({"sklearn", "joblib", "pandas", "numpy", "scipy"} & set(sys.modules)))
 """
     run = subprocess.run(

@@ -330,21 +330,21 @@ def test_nothing_is_left_of_a_refused_body(fields: dict[str, str], content: byte
 
 def test_without_an_upload_timeout_a_body_has_all_the_time() -> None:
     reader = BodyReader(Headers(), BodyLimits())
-    assert reader.time_left is None
+    assert reader.arrival.time_left is None
     reader.close()
 
 
 def test_a_body_earns_time_by_the_bytes_it_brings(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("datarobot_drum.drum.serving.bodies.time.monotonic", lambda: now)
+    monkeypatch.setattr("datarobot_drum.drum.serving.arrival.time.monotonic", lambda: now)
     reader = BodyReader(Headers(), BodyLimits(upload_timeout=30))
-    assert reader.time_left == pytest.approx(30)
+    assert reader.arrival.time_left == pytest.approx(30)
     now = 120.0
-    assert reader.time_left == pytest.approx(10)
+    assert reader.arrival.time_left == pytest.approx(10)
     reader.feed(bytes(5000))
-    assert reader.time_left == pytest.approx(20)
+    assert reader.arrival.time_left == pytest.approx(20)
     now = 141.0
-    assert reader.time_left == pytest.approx(-1)
-    assert isinstance(reader.too_slow(), RequestTimeout) and reader.too_slow().status == 408
-    assert "5000 bytes in 41 s" in reader.too_slow().message
+    assert reader.arrival.time_left == pytest.approx(-1)
+    assert isinstance(reader.arrival.too_slow(), RequestTimeout) and reader.arrival.too_slow().status == 408
+    assert "5000 bytes in 41 s" in reader.arrival.too_slow().message
     reader.close()

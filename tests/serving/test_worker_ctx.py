@@ -1,5 +1,5 @@
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -209,3 +209,26 @@ def test_backpressure_metrics_are_asked_for_each_time(ctx: WorkerCtx) -> None:
     numbers = iter([1, 2])
     ctx.set_backpressure_metrics(lambda: {"executor_pending": next(numbers)})
     assert [ctx.get_backpressure_metrics() for _ in range(2)] == [{"executor_pending": 1}, {"executor_pending": 2}]
+
+
+# On an event loop
+
+
+async def test_what_only_a_loop_can_give_back_goes_first(ctx: WorkerCtx) -> None:
+    log: list[str] = []
+
+    def awaited(name: str) -> Callable[[], Awaitable[None]]:
+        async def clean() -> None:
+            log.append(name)
+            if name == "fails":
+                raise ValueError(name)
+
+        return clean
+
+    for name in ("first", "fails", "last"):
+        ctx.defer_async_cleanup(awaited(name))
+    ctx.defer_cleanup(Owned(log, "plain"), order=100)
+    ctx.defer_stop(Owned(log, "stop"))
+    await ctx.cleanup_async()
+    await ctx.cleanup_async()
+    assert log == ["stop", "last", "fails", "first", "plain"]

@@ -136,6 +136,18 @@ class Arguments:
         "When the model fails to load, stay up and answer 513 with the cause.",
         kind=ArgumentKind.SWITCH,
     )
+    gpu_predictor: str | None = argument(
+        "--gpu-predictor",
+        "Ask the model through an inference engine: nim or vllm; needs --sidecar.",
+        kind=ArgumentKind.CHOICE,
+        choices=("nim", "vllm"),
+        metavar="ENGINE",
+    )
+    sidecar: bool = argument(
+        "--sidecar",
+        "The engine of --gpu-predictor runs in a container of its own; where, DRUM_ENGINE_HOST and _PORT say.",
+        kind=ArgumentKind.SWITCH,
+    )
     max_workers: int | None = argument(
         "--max-workers",
         "Server processes, {} to {}.".format(*WORKER_LIMITS),

@@ -18,6 +18,8 @@
         ├── UnsupportedCoding        415
         ├── UnprocessableInput       422
         ├── PredictionError          500
+        ├── EngineAnsweredError      what an inference engine answered
+        ├── BadGateway               502
         ├── Unavailable              503
         │   ├── ServerOverloaded
         │   └── ModelNotReady
@@ -130,6 +132,28 @@ class PredictionError(RequestError):
     """The model raised, or what it returned failed its check."""
 
     status = 500
+
+
+class EngineAnsweredError(RequestError):
+    """An inference engine refused a request: its status, and the error object that it sent for OpenAI clients."""
+
+    def __init__(
+        self,
+        message: str,
+        status: int,
+        details: Mapping[str, Any],
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, headers=headers)
+        self.status = status
+        self.details = details
+
+
+class BadGateway(RequestError):
+    """The inference engine cannot be reached, or broke off its answer."""
+
+    status = 502
 
 
 class Unavailable(RequestError):

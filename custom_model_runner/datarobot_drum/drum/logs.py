@@ -66,8 +66,8 @@ def configure_logging(level: str, log_format: str = TEXT) -> None:
         root.removeHandler(handler)
     root.addHandler(log_handler(log_format))
     root.setLevel(level.upper())
-    # Start, stop and requests are ours to tell; their lines would be second ones.
-    for name in ("uvicorn.access", "uvicorn.error", "werkzeug"):
+    # Start, stop and requests are ours to tell, those to an engine too; their lines would be second ones.
+    for name in ("uvicorn.access", "uvicorn.error", "werkzeug", "httpx"):
         logging.getLogger(name).setLevel(logging.DEBUG if root.level == logging.DEBUG else logging.WARNING)
-    for name in ("httpx", "httpcore", "asyncio", "python_multipart.multipart"):
+    for name in ("httpcore", "asyncio", "python_multipart.multipart"):
         logging.getLogger(name).setLevel(max(logging.INFO, root.level))

@@ -79,6 +79,65 @@ class ServerParameters:
         default="text",
         choices=("text", "json"),
     )
+    enable_docs: bool = parameter(
+        "DRUM_ENABLE_DOCS",
+        Kind.BOOLEAN,
+        "Serve the OpenAPI document at /openapi.json and, with the extra docs, a page to read and try it at /docs.",
+        default=True,
+    )
+    engine_host: str = parameter(
+        "DRUM_ENGINE_HOST",
+        Kind.STRING,
+        "Host of the engine that --gpu-predictor names.",
+        default="127.0.0.1",
+    )
+    engine_port: int = parameter(
+        "DRUM_ENGINE_PORT",
+        Kind.INTEGER,
+        "Port of that engine.",
+        default=8000,
+        limits=(1, 65_535),
+    )
+    served_model_name: str = parameter(
+        "served_model_name",
+        Kind.STRING,
+        "Model that the engine is asked for when a chat request names none, or datarobot-deployed-llm.",
+        default="datarobot-deployed-llm",
+    )
+    engine_prompt_column: str = parameter(
+        "DRUM_ENGINE_PROMPT_COLUMN",
+        Kind.STRING,
+        "Column of /predict/ input whose text the engine answers; without it, the only column.",
+        default="promptText",
+    )
+    engine_timeout: float = parameter(
+        "NIM_DIRECT_ACCESS_REQUEST_TIMEOUT",
+        Kind.SECONDS,
+        "Longest silence of the engine, before or within an answer: then 504, or the connection is aborted.",
+        default=3600.0,
+        limits=(0.1, 86_400),
+    )
+    engine_connections: int = parameter(
+        "DRUM_ENGINE_CONNECTIONS",
+        Kind.INTEGER,
+        "Connections of each process to the engine for direct access, and as many for chat; who waits 30 s for one is "
+        "answered 503.",
+        default=100,
+        limits=(1, 100_000),
+    )
+    engine_health_interval: float = parameter(
+        "DRUM_ENGINE_HEALTH_INTERVAL",
+        Kind.SECONDS,
+        "Pause between two questions after the engine's health.",
+        default=2.0,
+        limits=(0.05, 600),
+    )
+    engine_forwards_authorization: bool = parameter(
+        "DRUM_ENGINE_FORWARD_AUTHORIZATION",
+        Kind.BOOLEAN,
+        "Pass the Authorization header of direct access on to the engine.",
+        default=False,
+    )
     graceful_timeout: float = parameter(
         "DRUM_GUNICORN_GRACEFUL_TIMEOUT",
         Kind.SECONDS,
@@ -134,6 +193,14 @@ class ServerParameters:
         "Prediction threads of each process.",
         computed="max(4, 2 x processes)",
         limits=(1, 256),
+        servers=_FASTAPI,
+    )
+    numeric_threads: int = parameter(
+        "DRUM_NUMERIC_THREADS",
+        Kind.INTEGER,
+        "Threads of BLAS and OpenMP in each process, unless their own variables (OMP_NUM_THREADS ...) are set.",
+        computed="cores / processes",
+        limits=(1, 1024),
         servers=_FASTAPI,
     )
     executor_queue_depth: int = parameter(
@@ -284,6 +351,7 @@ def complete(given: Mapping[str, Any], *, workers: int, logging_level: str) -> S
         values["gunicorn_timeout"] = _gunicorn_timeout(values["request_timeout"])
     limits = _LIMITS[values["server_type"]]
     values |= {name: limit for name, limit in limits.items() if values[name] is None}
+    values["numeric_threads"] = values["numeric_threads"] or 0
     if values["executor_workers"] is None:
         values["executor_workers"] = max(_FEWEST_EXECUTOR_WORKERS, _WORKERS_PER_PROCESS * workers)
     if values["executor_queue_depth"] is None:

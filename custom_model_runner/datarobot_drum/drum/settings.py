@@ -16,7 +16,9 @@ from datarobot_drum.drum import arguments as argument_table
 from datarobot_drum.drum.address import normalize_prefix, parse_address
 from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.class_labels import find_class_labels
+from datarobot_drum.drum.cores import CorePlan, plan_cores
 from datarobot_drum.drum.deployment_config import DeploymentConfig, read_deployment_config
+from datarobot_drum.drum.engine_settings import EngineSettings, find_engine, is_host
 from datarobot_drum.drum.exceptions import RuntimeParameterError, StartupError, UsageError
 from datarobot_drum.drum.model_metadata import FILE_NAME, ModelMetadata, read_model_metadata
 from datarobot_drum.drum.server_parameters import (
@@ -48,9 +50,10 @@ _PATH_ARGUMENTS = ("code_dir", "class_labels_file", "runtime_params_file", "depl
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """The model: where it is and what it predicts. Binary labels are (negative, positive).
+    """The model: where it is, what it predicts, and the engine it is asked through, if any.
 
-    ``deployment`` asks for answers in the format of DataRobot's prediction server.
+    Binary labels are (negative, positive). ``deployment`` asks for answers in the
+    format of DataRobot's prediction server.
     """
 
     code_dir: Path
@@ -62,6 +65,7 @@ class ModelSettings:
     language: str | None
     metadata: Mapping[str, Any] | None
     deployment: DeploymentConfig | None = None
+    engine: EngineSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,8 @@ class Settings:
     arguments: Mapping[str, Any] = dataclasses.field(repr=False)
     parameter_error: RuntimeParameterError | None = None
     tracing: TracingSettings = dataclasses.field(default_factory=TracingSettings)
+    cores: CorePlan | None = None
+    """Of the FastAPI server; the older ones leave the threads of numeric libraries to their users."""
 
 
 def add_environment(command: str, flags: Mapping[str, Any]) -> Arguments:
@@ -112,8 +118,10 @@ def export_arguments(settings: Settings) -> dict[str, str]:
 
 
 def hand_down(settings: Settings) -> None:
-    """Set the variables that worker processes read."""
+    """Set the variables that worker processes read, and numeric libraries when something loads them."""
     os.environ.update(export_arguments(settings))
+    if settings.cores is not None:
+        os.environ.update(settings.cores.variables)
 
 
 def environment_with(values: Mapping[str, str]) -> dict[str, str]:
@@ -168,10 +176,11 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
     parameters = _read_parameters(arguments, metadata, server_type)
     if parameters.error is not None and not arguments.with_error_server:
         raise parameters.error
+    engine = find_engine(arguments, parameters.server, model.target_type)
     if arguments.production:
         logger.warning("--production is deprecated: give --max-workers instead.")
     return Settings(
-        model=model,
+        model=dataclasses.replace(model, engine=engine),
         host=host,
         port=port,
         url_prefix=normalize_prefix(os.environ.get("URL_PREFIX", "")),
@@ -186,7 +195,14 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
         arguments=dataclasses.asdict(arguments),
         parameter_error=parameters.error,
         tracing=read_tracing(os.environ),
+        cores=_cores(parameters.server),
     )
+
+
+def _cores(server: ServerParameters) -> CorePlan | None:
+    if server.server_type != "fastapi":
+        return None
+    return plan_cores(os.environ, server.custom_model_workers, server.numeric_threads)
 
 
 def _required(value: str | None, flag: str) -> str:
@@ -275,6 +291,8 @@ def _read_parameters(arguments: Arguments, metadata: ModelMetadata, server_type:
     server = complete(values, workers=workers, logging_level=_logging_level(arguments))
     if server.spool_directory and not os.access(server.spool_directory, os.W_OK | os.X_OK):
         errors.append(parameter_error("DRUM_SPOOL_DIRECTORY", "must be a folder that can be written to"))
+    if not is_host(server.engine_host):
+        errors.append(parameter_error("DRUM_ENGINE_HOST", "must be a host name or an IP address"))
     try:
         install(collect_values(definitions, sources, SERVER_PARAMETER_NAMES))
     except RuntimeParameterError as error:

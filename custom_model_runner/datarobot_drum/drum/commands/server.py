@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 
 from datarobot_drum.drum.arguments import Arguments
+from datarobot_drum.drum.cores import THREAD_VARIABLES, CorePlan
 from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.listening import check_address
 from datarobot_drum.drum.logs import configure_logging
@@ -28,9 +29,20 @@ def serve(arguments: Arguments) -> int:
     configure_logging(settings.logging_level, settings.server.log_format)
     check_address(settings.host, settings.port)
     logger.info("%s", start_line(settings))
+    if settings.cores is not None:
+        logger.info("%s", core_line(settings, settings.cores))
     hand_down(settings)
     run: Callable[[Settings], int] = import_from_string(SERVERS[settings.server.server_type])
     return run(settings)
+
+
+def core_line(settings: Settings, plan: CorePlan) -> str:
+    """How the cores are shared, in one line."""
+    kept = "" if len(plan.variables) == len(THREAD_VARIABLES) else ", as far as their variables are not set"
+    return (
+        f"{plan.cores:g} cores: {settings.workers} x {settings.server.executor_workers} prediction threads, "
+        f"{plan.numeric_threads} for BLAS and OpenMP in each process{kept}."
+    )
 
 
 def start_line(settings: Settings) -> str:

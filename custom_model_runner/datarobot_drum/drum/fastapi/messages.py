@@ -16,6 +16,8 @@ from datarobot_drum.drum.exceptions import (
     RequestError,
     RequestTimeout,
 )
+from datarobot_drum.drum.fastapi.waiting import AtOnceOrLater
+from datarobot_drum.drum.serving.arrival import Arrival
 from datarobot_drum.drum.serving.bodies import Body, BodyLimits, BodyReader
 from datarobot_drum.drum.serving.messages import Headers, ModelRequest, ModelResponse, parse_query
 from datarobot_drum.drum.serving.streams import ChunkStream
@@ -86,7 +88,7 @@ async def _feed(reader: BodyReader, receive: Receive) -> None:
     pending = bytearray()
     more = True
     while more:
-        message = await _next_message(reader, receive)
+        message = await next_message(reader.arrival, receive)
         chunk = message.get("body", b"")
         more = message.get("more_body", False)
         if not pending and not reader.would_touch_disk(len(chunk)):
@@ -101,16 +103,24 @@ async def _feed(reader: BodyReader, receive: Receive) -> None:
         await _on_disk_thread(partial(reader.feed, chunk))
 
 
-async def _next_message(reader: BodyReader, receive: Receive) -> Message:
-    """The next piece of the body, unless the client leaves or is too slow."""
-    time_left = reader.time_left
+async def next_message(arrival: Arrival, receive: Receive) -> Message:
+    """The next piece of the body.
+
+    Raises:
+        RequestTimeout: the client is too slow.
+        BadRequest: it has left.
+    """
+    time_left = arrival.time_left
     if time_left is None:
         message = await receive()
     else:
-        with anyio.move_on_after(time_left) as scope:
-            message = await receive()
-        if scope.cancelled_caught:
-            raise reader.too_slow()
+        coming: AtOnceOrLater[Message] = AtOnceOrLater(receive())
+        if not coming.is_there:  # no timer for a body that came with its headers
+            with anyio.move_on_after(time_left) as scope:
+                await coming
+            if scope.cancelled_caught:
+                raise arrival.too_slow()
+        message = coming.result
     if message["type"] == "http.disconnect":
         raise BadRequest("The client left before the request body was complete.")
     return message

@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.routing import Route as MountedRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from datarobot_drum.drum.fastapi.messages import (
     UnreadBody,
@@ -19,23 +22,62 @@ from datarobot_drum.drum.fastapi.messages import (
     send_response,
     to_request,
 )
+from datarobot_drum.drum.fastapi.waiting import wait_for_model
+from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.serving.calls import ModelCall
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.executor import Submission
 from datarobot_drum.drum.serving.messages import Headers, ModelRequest, ModelResponse
-from datarobot_drum.drum.serving.routes import ROUTES, Route, Runs, spellings
+from datarobot_drum.drum.serving.routes import Route, Runs, spellings, subpath_patterns
+
+PROXY = "datarobot_drum.drum.fastapi.proxy:ProxyEndpoint"
+ANYTHING = "drum_anything"
 
 
-def add_routes(app: FastAPI, core: ServingCore) -> None:
-    """Mount every route of the table, in every spelling, below the URL prefix."""
+@dataclass(frozen=True)
+class MountedPath:
+    """What answers at one exact path."""
+
+    endpoint: ASGIApp
+    methods: frozenset[str]
+
+
+def add_routes(app: FastAPI, core: ServingCore) -> dict[str, MountedPath]:
+    """Mount every route of the table, in every spelling, below the URL prefix; returns those with an exact path."""
+    mounted: dict[str, MountedPath] = {}
     aside = ThreadPoolExecutor(2, "drum-status")
     core.worker_ctx.defer_cleanup(partial(aside.shutdown, wait=False), desc="shut down the status threads")
-    for route in ROUTES:
-        endpoint = Endpoint(route, core, aside)
-        for path in spellings(route, core.url_prefix):
+    register_url_convertor(ANYTHING, _Anything())
+    for route in core.routes:
+        endpoint = _endpoint(route, core, aside)
+        patterns = subpath_patterns(route, core.url_prefix, f"{{subpath:{ANYTHING}}}")
+        exact = list(spellings(route, core.url_prefix))
+        mounted.update(dict.fromkeys(exact, MountedPath(endpoint, frozenset(route.methods))))
+        for path in chain(exact, patterns):
             # A class instance is taken as a plain ASGI app: the body stays ours to read.
             app.router.routes.append(MountedRoute(path, endpoint, methods=route.methods, name=route.handler))
+    return mounted
+
+
+class _Anything(Convertor[str]):
+    """What Starlette's own ``path`` matches, and line breaks, which are to be refused and not overlooked."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+def _endpoint(route: Route, core: ServingCore, aside: ThreadPoolExecutor) -> ASGIApp:
+    engine = core.handlers.engine
+    if route.runs is Runs.ENGINE and engine is not None:
+        endpoint: ASGIApp = import_from_string(PROXY)(route, core, engine)
+        return endpoint
+    return Endpoint(route, core, aside)
 
 
 class Endpoint:
@@ -45,8 +87,10 @@ class Endpoint:
         self._route = route
         self._core = core
         self._aside = aside
-        self._handle: Callable[[ModelRequest], ModelResponse] = core.handlers.find(route.handler)
-        self._inline = route.runs is Runs.INLINE or (route.runs is Runs.PROBE and not core.handlers.has_own_probes)
+        self._handle: Callable[[ModelRequest], ModelResponse] = core.find_handler(route)
+        self._inline = route.runs in (Runs.INLINE, Runs.ENGINE) or (
+            route.runs is Runs.PROBE and not core.handlers.has_own_probes
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = request_headers(scope)
@@ -75,7 +119,7 @@ class Endpoint:
     async def _respond_from_model(self, scope: Scope, headers: Headers, receive: Receive) -> ModelResponse:
         loop = asyncio.get_running_loop()
         begin = loop.time()
-        await self._wait_for_model()
+        await wait_for_model(self._core)
         form_fields = self._core.handlers.form_fields(self._route)
         body = await read_body(receive, headers, self._core.limits, form_fields)
         timeout = self._core.request_timeout
@@ -93,13 +137,6 @@ class Endpoint:
             if not submission.started:
                 call.discard()
             del submission  # it holds the error of the call, whose traceback holds this frame
-
-    async def _wait_for_model(self) -> None:
-        state = self._core.state
-        if not state.settled.done():
-            loaded = asyncio.wrap_future(state.settled)
-            await asyncio.wait([loaded], timeout=self._core.load_timeout)
-        state.require_ready()
 
 
 class ClientLeft(Exception):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from flask import Response
 from werkzeug.wsgi import get_input_stream
 
 from datarobot_drum.drum.exceptions import BadRequest
+from datarobot_drum.drum.serving.arrival import Arrival
 from datarobot_drum.drum.serving.bodies import Body, BodyLimits, BodyReader
 from datarobot_drum.drum.serving.messages import Headers, ModelRequest, ModelResponse, parse_query
 from datarobot_drum.drum.serving.uploads import CHUNK_SIZE
@@ -43,23 +45,34 @@ def read_body(environ: WSGIEnvironment, headers: Headers, limits: BodyLimits, fo
     """
     reader = BodyReader(headers, limits, form_fields)
     try:
-        stream = get_input_stream(environ, safe_fallback=True)
-        while chunk := _read(stream, reader):
+        for chunk in body_chunks(environ, reader.arrival):
             reader.feed(chunk)
-            if reader.time_left is not None and reader.time_left <= 0:
-                raise reader.too_slow()
         return reader.finish()
     except BaseException:  # whatever ended it, nothing that was received may stay behind
         reader.close()
         raise
 
 
-def _read(stream: Any, reader: BodyReader) -> bytes:
+def body_chunks(environ: WSGIEnvironment, arrival: Arrival) -> Iterator[bytes]:
+    """The body as it comes; whoever takes a chunk counts it.
+
+    Raises:
+        RequestTimeout: the client is too slow.
+        BadRequest: it has left, or what it sends is malformed.
+    """
+    stream = get_input_stream(environ, safe_fallback=True)
+    while chunk := _read(stream, arrival):
+        yield chunk
+        if arrival.time_left is not None and arrival.time_left <= 0:
+            raise arrival.too_slow()
+
+
+def _read(stream: Any, arrival: Arrival) -> bytes:
     try:
         return _draw(stream)
     except Exception as error:  # each WSGI server has errors of its own for malformed chunks and lost clients
         if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
-            raise reader.too_slow() from error
+            raise arrival.too_slow() from error
         raise BadRequest("The request body ended early, or its chunks are malformed.") from error
 
 

@@ -3,24 +3,32 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import chain
 
 from flask import Flask, Response, request
+from werkzeug.routing import BaseConverter
 
 from datarobot_drum.drum.flask.messages import read_body, request_headers, to_flask, to_request
+from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.iteration import close_iterator
 from datarobot_drum.drum.serving.bodies import Body
 from datarobot_drum.drum.serving.calls import Handle, ModelCall
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
-from datarobot_drum.drum.serving.routes import ROUTES, Route, Runs, spellings
+from datarobot_drum.drum.serving.routes import Route, Runs, spellings, subpath_patterns
+
+PROXY = "datarobot_drum.drum.flask.proxy:ProxyView"
+ANYTHING = "drum_anything"
 
 
 def add_routes(app: Flask, core: ServingCore) -> None:
     """Mount every route of the table, in every spelling, below the URL prefix."""
-    for route in ROUTES:
-        view = _as_view(route, core)
-        for path in spellings(route, core.url_prefix):
+    app.url_map.converters[ANYTHING] = _Anything
+    for route in core.routes:
+        view = _view(route, core)
+        patterns = subpath_patterns(route, core.url_prefix, f"<{ANYTHING}:subpath>")
+        for path in chain(spellings(route, core.url_prefix), patterns):
             app.add_url_rule(
                 path,
                 endpoint=route.handler,
@@ -30,11 +38,26 @@ def add_routes(app: Flask, core: ServingCore) -> None:
             )
 
 
-def _as_view(route: Route, core: ServingCore) -> Callable[[], Response]:
-    handle = core.handlers.find(route.handler)
+class _Anything(BaseConverter):
+    """What Werkzeug's own ``path`` matches, and what begins with a slash, which is to be refused and not overlooked."""
+
+    part_isolating = False
+    regex = r"[\s\S]*"
+
+
+def _view(route: Route, core: ServingCore) -> Callable[..., Response]:
+    engine = core.handlers.engine
+    if route.runs is Runs.ENGINE and engine is not None:
+        proxy: Callable[..., Response] = import_from_string(PROXY)(route, core, engine)
+        return proxy
+    return _as_view(route, core)
+
+
+def _as_view(route: Route, core: ServingCore) -> Callable[..., Response]:
+    handle = core.find_handler(route)
     respond = _respond_from_model if route.runs is Runs.MODEL else _respond
 
-    def view() -> Response:
+    def view(subpath: str = "") -> Response:
         try:
             return to_flask(respond(route, core, handle))
         except Exception as error:  # a request's edge: whatever happened, the client gets an answer

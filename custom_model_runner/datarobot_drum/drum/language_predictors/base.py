@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from datarobot_drum.drum.exceptions import PredictionError
 
 if TYPE_CHECKING:
+    import threading
+
     import numpy as np
     import pandas as pd
 
+    from datarobot_drum.drum.engine_settings import EngineSettings
     from datarobot_drum.drum.language_predictors.transforms import Transformed
     from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput, UnstructuredOutput
     from datarobot_drum.drum.tabular.payload import StructuredPayload
@@ -38,6 +41,13 @@ StreamChunk = Predictions | str | bytes
 """One block of predictions, or a piece of generated output that is sent as it is."""
 
 
+class Worker(Protocol):
+    """The worker process, as far as a predictor may use it."""
+
+    def add_thread(self, thread: threading.Thread) -> None: ...
+    def defer_stop(self, fn: Callable[[], object], desc: str = "") -> None: ...
+
+
 class BasePredictor(ABC):
     """A model. Made cheaply, then loaded once, then asked from any thread, or from one if it is not thread-safe.
 
@@ -59,6 +69,14 @@ class BasePredictor(ABC):
         Raises:
             ModelLoadError: whatever went wrong, in one sentence.
         """
+
+    def accompany(self, worker: Worker) -> None:  # noqa: B027  # most predictors do nothing between two calls
+        """Called once after ``load``: start what runs beside the calls, and leave its end to the worker."""
+
+    @property
+    def engine(self) -> EngineSettings | None:
+        """The inference engine that clients may access directly, if there is one."""
+        return None
 
     @property
     @abstractmethod

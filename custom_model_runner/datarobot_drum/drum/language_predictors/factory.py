@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 PREDICTORS = {"python": "datarobot_drum.drum.language_predictors.python_predictor:PythonPredictor"}
 """By language."""
 
+ENGINE_PREDICTOR = "datarobot_drum.drum.engine_predictors.engine_predictor:EnginePredictor"
+
 
 def create_predictor(model: ModelSettings) -> BasePredictor:
     """Make the predictor; loading it is a second step.
@@ -24,5 +26,8 @@ def create_predictor(model: ModelSettings) -> BasePredictor:
     language = model.language or "python"
     if language not in PREDICTORS:
         raise ModelLoadError(f"Models in {language!r} are not served; known languages: {', '.join(PREDICTORS)}.")
+    if model.engine is not None:
+        engine_predictor: BasePredictor = import_from_string(ENGINE_PREDICTOR)(model, model.engine)
+        return engine_predictor
     predictor: BasePredictor = import_from_string(PREDICTORS[language])(model)
     return predictor

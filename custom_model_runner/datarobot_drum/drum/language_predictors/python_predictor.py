@@ -9,7 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datarobot_drum.drum.artifact_predictors.registry import framework_of, list_artifacts, require_one
+from datarobot_drum.drum.artifact_predictors import registry
+from datarobot_drum.drum.artifact_predictors.registry import list_artifacts, require_one
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
 from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
@@ -46,7 +47,9 @@ class PythonPredictor(BasePredictor):
         self._artifacts = list_artifacts(code_dir)
         if self._custom_file is None:
             self._require_artifact(code_dir)
-        self.thread_safe = self._custom_file is None or is_thread_safe(self._custom_file)
+        self.thread_safe = (self._custom_file is None or is_thread_safe(self._custom_file)) and all(
+            map(registry.is_thread_safe, self._artifacts)
+        )
         folders = [self._custom_file.parent] if self._custom_file else []
         self._scope = ImportScope([*folders, code_dir])
         self._model: PythonModel | None = None
@@ -54,7 +57,8 @@ class PythonPredictor(BasePredictor):
     def _require_artifact(self, code_dir: Path) -> None:
         if require_one(self._artifacts) is None:
             raise ModelLoadError(
-                f"There is no model in {code_dir}: put a custom.py or a model artifact (.pkl, .joblib) there."
+                f"There is no model in {code_dir}: put a custom.py or a model artifact there "
+                f"({registry.list_extensions()})."
             )
 
     @property
@@ -62,7 +66,7 @@ class PythonPredictor(BasePredictor):
         """The framework that predicts, or ``custom`` where a hook does; before ``load`` as far as files tell."""
         if self._model is not None:
             return self._model.name
-        return "custom" if self._custom_file else framework_of(self._artifacts[0]).name
+        return "custom" if self._custom_file else registry.framework_name(self._artifacts[0])
 
     def load(self) -> None:
         with _loading:
@@ -114,6 +118,10 @@ class PythonPredictor(BasePredictor):
 
     def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
         return self._loaded.chat(params, headers)
+
+    def has_hook(self, name: str) -> bool:
+        """Whether ``custom.py`` defines the hook. Known after ``load``."""
+        return self._model is not None and name in self._model.hooks
 
     def list_models(self) -> Any:
         return self._loaded.list_models()

@@ -17,18 +17,19 @@ from datarobot_drum.drum.server import get_fastapi_app, get_flask_app
 from datarobot_drum.drum.server_parameters import ServerParameters
 from datarobot_drum.drum.serving.bodies import BodyLimits
 from datarobot_drum.drum.serving.core import ServingCore
+from datarobot_drum.drum.serving.documentation import Documentation
 from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
 from datarobot_drum.drum.serving.handlers import Handlers
 from datarobot_drum.drum.serving.ledger import Ledger
 from datarobot_drum.drum.serving.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.model_state import ModelState
-from datarobot_drum.drum.serving.routes import probe_paths, traced_routes
+from datarobot_drum.drum.serving.routes import probe_paths, traced_routes, traced_subpath_routes
 from datarobot_drum.drum.serving.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.serving.uploads import CHUNK_SIZE, SPOOL_MAX_SIZE, SpooledUploadFile
 from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
 from datarobot_drum.drum.settings import Settings
 from datarobot_drum.drum.tracing.provider import start_exporting
-from datarobot_drum.drum.tracing.spans import Tracing
+from datarobot_drum.drum.tracing.spans import Tracing, look_for_provider
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -82,7 +83,8 @@ class PredictionServer:
         self._starts_ctx = worker_ctx is None
         self.worker_ctx = worker_ctx or WorkerCtx()
         self.state = ModelState()
-        tracing = Tracing(traced_routes(params.url_prefix), params.tracing.captured_headers)
+        prefix = params.url_prefix
+        tracing = Tracing(traced_routes(prefix), traced_subpath_routes(prefix), params.tracing.captured_headers)
         self.ledger = Ledger(probe_paths(params.url_prefix), tracing)
         self.flusher = StdoutFlusher()
         self.load_error: BaseException | None = None
@@ -111,6 +113,7 @@ class PredictionServer:
         return []
 
     def _start_tracing(self) -> None:
+        self.state.settled.add_done_callback(lambda _: look_for_provider())
         provider = start_exporting(self.settings.tracing)
         if provider is not None:
             self.worker_ctx.defer_cleanup(provider.shutdown, order=-100, desc="send the last spans")
@@ -125,6 +128,7 @@ class PredictionServer:
             begin = time.monotonic()
             try:
                 self.predictor.load()
+                self.predictor.accompany(self.worker_ctx)
             except Exception as error:  # model code may raise anything; the cause is kept for the answer
                 self._keep_failure(error)
             else:
@@ -173,13 +177,14 @@ class PredictionServer:
             self._keep_failure(error)
             return None
 
-    def _extend(self, app: Any) -> None:
+    def _extend(self, app: Any) -> bool:
         """Apply ``custom_fastapi.py`` or ``custom_flask.py``; a failure counts as one of the model's load (H90)."""
         load = import_from_string(EXTENSION_LOADERS["fastapi" if self.uses_fastapi else "flask"])
         try:
-            load(app, self.settings.model.code_dir)
+            return bool(load(app, self.settings.model.code_dir))
         except ExtensionError as error:
             self._keep_failure(error)
+            return True
 
     def _keep_failure(self, error: Exception) -> None:
         self.load_error = error
@@ -228,8 +233,14 @@ class PredictionServer:
             request_timeout=server.request_timeout,
             extend=self._extend,
             url_prefix=self.settings.url_prefix,
+            documentation=self._create_documentation(),
             load_timeout=server.executor_queue_timeout,
         )
+
+    def _create_documentation(self) -> Documentation | None:
+        if not self.settings.server.enable_docs:
+            return None
+        return Documentation(self.settings.model, self.predictor, self.state, self.settings.url_prefix)
 
 
 def _sync_concurrency(server: ServerParameters) -> int:

@@ -4,7 +4,6 @@ The reader does no input: an adapter feeds it the bytes as they come. It counts 
 content in spooled uploads and, for routes that take forms, splits multipart on the way, so nothing is stored twice.
 """
 
-import time
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,13 +13,11 @@ from typing import Protocol
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 
-from datarobot_drum.drum.exceptions import BadRequest, PayloadTooLarge, RequestTimeout, UnsupportedCoding
+from datarobot_drum.drum.exceptions import BadRequest, UnsupportedCoding
+from datarobot_drum.drum.serving.arrival import Arrival
 from datarobot_drum.drum.serving.memory_budget import UNLIMITED, MemoryBudget
 from datarobot_drum.drum.serving.messages import MediaType
 from datarobot_drum.drum.serving.uploads import CHUNK_SIZE, SPOOL_MAX_SIZE, SpooledUploadFile
-
-MIN_RATE = 500
-"""Bytes a second that a body must bring on average once ``upload_timeout`` is over."""
 
 GZIP_BITE = 4096
 """Bytes decoded at a time: what a decoder leaves over is copied, once for each of a hostile body's many members."""
@@ -28,17 +25,14 @@ GZIP_BITE = 4096
 MAX_PARTS = 1000
 """Parts of one form; more is an attack, not a request."""
 
-MAX_LENGTH_DIGITS = 1000
-"""Digits of a Content-Length; Python converts no more than a few thousand."""
-
 
 @dataclass(frozen=True)
 class BodyLimits:
     """How large, how slow and where.
 
     ``max_size``: largest body in bytes, 0 for no limit. ``spool_size``: bytes of one upload held in memory; ``budget``:
-    of all of them. ``directory``: of the temporary files. ``upload_timeout``: seconds a body may take, and one more for
-    every ``MIN_RATE`` bytes of it; 0 for no limit.
+    of all of them. ``directory``: of the temporary files. ``upload_timeout``: seconds a body may take, and more for
+    what it brings (see ``Arrival``); 0 for no limit.
     """
 
     max_size: int = 0
@@ -78,11 +72,7 @@ class BodyReader:
     def __init__(
         self, headers: Mapping[str, str], limits: BodyLimits, form_fields: frozenset[str] = frozenset()
     ) -> None:
-        self._limits = limits
-        self._received = 0
-        self._began = time.monotonic()
-        self._declared = _content_length(headers)
-        self._check_size(self._declared or 0)
+        self.arrival = Arrival(headers, limits.max_size, limits.upload_timeout)
         self._decoder = _decoder(headers.get("Content-Encoding", ""))
         media_type = MediaType.parse(headers.get("Content-Type"))
         self._sink: _Sink
@@ -107,8 +97,7 @@ class BodyReader:
         Raises:
             PayloadTooLarge, BadRequest, InsufficientStorage: nothing more should be read.
         """
-        self._received += len(chunk)
-        self._check_size(self._received)
+        self.arrival.count(len(chunk))
         if self._decoder is None:
             self._sink.write(chunk)
         else:
@@ -117,23 +106,8 @@ class BodyReader:
     def _decode(self, decoder: "_Gunzip", chunk: bytes) -> None:
         for piece in decoder.pieces(chunk):
             self._decoded += len(piece)
-            self._check_size(self._decoded)
+            self.arrival.check_size(self._decoded)
             self._sink.write(piece)
-
-    @property
-    def time_left(self) -> float | None:
-        """Seconds in which the next bytes must come, 0 or less when the body is too slow; None without a limit."""
-        if not self._limits.upload_timeout:
-            return None
-        allowed = self._limits.upload_timeout + self._received / MIN_RATE
-        return self._began + allowed - time.monotonic()
-
-    def too_slow(self) -> RequestTimeout:
-        """What a body answers that used up its time."""
-        return RequestTimeout(
-            f"The request body came too slowly: {self._received} bytes in {time.monotonic() - self._began:.0f} s "
-            "(DRUM_FASTAPI_UPLOAD_TIMEOUT)."
-        )
 
     def finish(self) -> Body:
         """The body after its last byte, rewound.
@@ -141,8 +115,7 @@ class BodyReader:
         Raises:
             BadRequest: bytes are missing: fewer than Content-Length, no closing boundary, half a gzip stream.
         """
-        if self._declared is not None and self._received != self._declared:
-            raise BadRequest(f"The request body ended early: {self._received} of {self._declared} bytes arrived.")
+        self.arrival.require_complete()
         if self._decoder is not None and not self._decoder.complete:
             raise BadRequest("The request body is not a complete gzip stream.")
         return self._sink.finish()
@@ -150,13 +123,6 @@ class BodyReader:
     def close(self) -> None:
         """Throw away what was received; for a body that was never finished."""
         self._sink.close()
-
-    def _check_size(self, size: int) -> None:
-        if self._limits.max_size and size > self._limits.max_size:
-            raise PayloadTooLarge(
-                f"The request body is larger than the limit of {self._limits.max_size} bytes "
-                "(DRUM_FASTAPI_MAX_UPLOAD_SIZE)."
-            )
 
 
 class _Sink(Protocol):
@@ -338,15 +304,6 @@ def _decoder(coding: str) -> _Gunzip | None:
     if name in ("gzip", "x-gzip"):
         return _Gunzip()
     raise UnsupportedCoding(f"Content-Encoding {name!r} is not supported: send the body plain or as gzip.")
-
-
-def _content_length(headers: Mapping[str, str]) -> int | None:
-    text = headers.get("Content-Length")
-    if text is None or "chunked" in headers.get("Transfer-Encoding", "").lower():
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= MAX_LENGTH_DIGITS):
-        raise BadRequest("The Content-Length header is not a number.")
-    return int(text)
 
 
 def _text(value: bytes | None) -> str | None:

@@ -32,7 +32,7 @@ def completion_params(request: ModelRequest) -> dict[str, Any]:
     """The body of "create chat completion".
 
     Raises:
-        BadRequest: no JSON object, or no list of messages.
+        BadRequest: no JSON object, or no list of messages that are JSON objects.
     """
     body = request.body.read() if request.body is not None else b""
     try:
@@ -43,6 +43,8 @@ def completion_params(request: ModelRequest) -> dict[str, Any]:
         raise BadRequest("The body must be a JSON object.")
     if not isinstance(params.get("messages"), list):
         raise BadRequest("The field messages is missing, or not a list.")
+    if not all(isinstance(message, dict) for message in params["messages"]):
+        raise BadRequest("The field messages holds something that is not a JSON object.")
     return params
 
 

@@ -5,16 +5,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from datarobot_drum.drum.serving.bodies import BodyLimits
+from datarobot_drum.drum.serving.documentation import Documentation
 from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
-from datarobot_drum.drum.serving.handlers import Handlers
+from datarobot_drum.drum.serving.handlers import Handler, Handlers
 from datarobot_drum.drum.serving.ledger import Ledger
 from datarobot_drum.drum.serving.model_state import ModelState
+from datarobot_drum.drum.serving.routes import ROUTES, Route
 from datarobot_drum.drum.serving.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
 
 
-def _leave_as_it_is(app: Any) -> None:
+def _leave_as_it_is(app: Any) -> bool:
     """For a core without a model folder."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -33,5 +36,20 @@ class ServingCore:
     """Seconds that a prediction waits for a model that is still loading."""
     request_timeout: float = 0.0
     """Seconds that one request may take before its client is told 504; 0 for no limit."""
-    extend: Callable[[Any], None] = _leave_as_it_is
-    """Applies the model folder's extension to the app: after the routes, inside the outermost middleware."""
+    extend: Callable[[Any], bool] = _leave_as_it_is
+    """Applies the model folder's extension to the app: after the routes, inside the outermost middleware. Whether there
+    is one."""
+    documentation: Documentation | None = None
+    """None where it is switched off."""
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """The part of the route table that is to be mounted."""
+        return tuple(route for route in ROUTES if self.documentation or not route.is_documentation)
+
+    def find_handler(self, route: Route) -> Handler:
+        """The handler that a route of ``routes`` names."""
+        if route.is_documentation:
+            handler: Handler = getattr(self.documentation, route.handler)
+            return handler
+        return self.handlers.find(route.handler)

@@ -18,10 +18,27 @@ def predictions_response(predictions: Predictions, target_type: TargetType) -> M
     Raises:
         PredictionError: the model returned a value that JSON cannot carry.
     """
-    document: dict[str, Any] = {"predictions": elements(predictions, target_type)}
+    pieces = [b'{"predictions":', encode_elements(predictions, target_type)]
     if predictions.extra is not None and len(predictions.extra.columns):
-        document["extraModelOutput"] = records(predictions.extra)
-    return ModelResponse(encode(document))
+        pieces += [b',"extraModelOutput":', encode(records(predictions.extra))]
+    return ModelResponse(b"".join([*pieces, b"}"]))
+
+
+def encode_elements(predictions: Predictions, target_type: TargetType) -> bytes:
+    """``encode(elements(...))``; numbers go straight from their array into the text.
+
+    Raises:
+        PredictionError: the model returned a value that JSON cannot carry.
+    """
+    values = predictions.values
+    if values.dtype != np.float64:
+        return encode(elements(predictions, target_type))
+    numbers = orjson.dumps(np.ascontiguousarray(values).ravel(), option=orjson.OPT_SERIALIZE_NUMPY)
+    if not _has_names(target_type) or not len(values):
+        return numbers
+    fields = b",".join(encode(name).replace(b"%", b"%%") + b":%b" for name in predictions.columns)
+    rows = b",".join([b"{" + fields + b"}"] * len(values))
+    return b"[" + rows % tuple(numbers[1:-1].split(b",")) + b"]"
 
 
 def encode(value: Any) -> bytes:
@@ -38,11 +55,15 @@ def encode(value: Any) -> bytes:
 
 def elements(predictions: Predictions, target_type: TargetType) -> list[Any]:
     """Plain values where the column has one fixed meaning, objects where its name matters (http-api.md H27)."""
-    if target_type.has_class_labels or target_type.has_target_column:
+    if _has_names(target_type):
         columns = predictions.columns
         return [dict(zip(columns, row, strict=True)) for row in predictions.values.tolist()]
     values: list[Any] = predictions.values[:, 0].tolist()
     return values
+
+
+def _has_names(target_type: TargetType) -> bool:
+    return target_type.has_class_labels or target_type.has_target_column
 
 
 def records(extra: Any) -> list[dict[str, Any]]:

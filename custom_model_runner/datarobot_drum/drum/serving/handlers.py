@@ -7,6 +7,7 @@ decided in ``errors.py``.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from datarobot_drum.drum.engine_settings import EngineSettings
 from datarobot_drum.drum.exceptions import MODEL_FAILED, NotFound, UnprocessableInput
 from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor, ProbeResult
@@ -216,6 +217,15 @@ class Handlers:
         if models is None:
             models = [self._llm_id] if self._llm_id else []
         return models_response(models)
+
+    def do_direct_access(self, request: ModelRequest) -> ModelResponse:
+        """Without an engine; with one, the adapter passes the request on (``direct_access.py``)."""
+        self._ready_predictor()
+        raise NotFound("This model has no inference engine to access directly.")
+
+    @property
+    def engine(self) -> EngineSettings | None:
+        return self._predictor.engine if self._predictor is not None else None
 
     def do_invocations(self, request: ModelRequest) -> ModelResponse:
         """What the model's own route answers: SageMaker has one path for every kind of model (http-api.md H13)."""

@@ -20,6 +20,10 @@ class Runs(Enum):
     MODEL = "model"
     """Calls the model: through the executor, after admission."""
 
+    ENGINE = "engine"
+    """Goes on to the predictor's engine without admission, both ways as it comes; without an engine, the handler
+    answers, inline."""
+
 
 @dataclass(frozen=True)
 class Route:
@@ -35,8 +39,13 @@ class Route:
     runs: Runs = Runs.INLINE
     form_fields: frozenset[str] = frozenset()
     is_probe: bool = False
+    other_methods: tuple[str, ...] = ()
+    has_subpath: bool = False
+    """Whatever follows the path and a slash belongs to the route, too."""
     for_openai: bool = False
     """Errors also carry the ``error`` object that OpenAI clients read (http-api.md H56)."""
+    is_documentation: bool = False
+    """Its handler is one of ``Documentation``; not mounted where that is switched off."""
 
     @property
     def reads_body(self) -> bool:
@@ -51,7 +60,8 @@ class Route:
     @property
     def methods(self) -> tuple[str, ...]:
         """HEAD works wherever GET does (RFC 9110, 9.1)."""
-        return ("GET", "HEAD") if self.method == "GET" else (self.method,)
+        listed = (self.method, *self.other_methods)
+        return ("GET", "HEAD", *listed[1:]) if self.method == "GET" else listed
 
 
 SAMPLES = frozenset({"X"})
@@ -82,8 +92,19 @@ ROUTES = (
     ),
     Route("get_supported_llm_models", ("/models", "/v1/models"), runs=Runs.MODEL, for_openai=True),
     Route("do_transform", ("/transform",), method="POST", runs=Runs.MODEL, form_fields=SAMPLES_AND_TARGET),
+    Route(
+        "do_direct_access",
+        ("/directAccess", "/nim"),
+        other_methods=("POST", "PUT"),
+        runs=Runs.ENGINE,
+        has_subpath=True,
+    ),
     # SageMaker has one path for every kind of model (http-api.md H13).
     Route("do_invocations", ("/invocations",), method="POST", runs=Runs.MODEL, form_fields=SAMPLES_AND_TARGET),
+    Route("do_openapi", ("/openapi.json",), runs=Runs.ASIDE, is_documentation=True),
+    Route("do_docs", ("/docs",), runs=Runs.ASIDE, is_documentation=True),
+    Route("do_docs_script", ("/docs/swagger-ui-bundle.js",), runs=Runs.ASIDE, is_documentation=True),
+    Route("do_docs_style", ("/docs/swagger-ui.css",), runs=Runs.ASIDE, is_documentation=True),
 )
 
 
@@ -103,6 +124,21 @@ def traced_routes(prefix: str) -> dict[str, tuple[str, str]]:
         if not route.is_probe
         for path in spellings(route, prefix)
     }
+
+
+def traced_subpath_routes(prefix: str) -> dict[str, tuple[str, str]]:
+    """The same by the path and slash to which a subpath belongs."""
+    return {
+        f"{prefix}{path}/": (route.span_name, f"{prefix}{path}/{{subpath}}")
+        for route in ROUTES
+        for path in route.paths
+        if route.has_subpath
+    }
+
+
+def subpath_patterns(route: Route, prefix: str, parameter: str) -> Iterator[str]:
+    """For a route with a subpath, what a framework's router matches; ``parameter`` stands for anything at all."""
+    return (f"{prefix}{path}/{parameter}" for path in route.paths if route.has_subpath)
 
 
 def probe_paths(prefix: str) -> frozenset[str]:

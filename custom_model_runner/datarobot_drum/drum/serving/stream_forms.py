@@ -24,7 +24,7 @@ from typing import Any
 from datarobot_drum.drum.exceptions import PredictionError
 from datarobot_drum.drum.iteration import close_iterator
 from datarobot_drum.drum.language_predictors.base import Predictions, StreamChunk
-from datarobot_drum.drum.serving.encoding import elements, encode, records
+from datarobot_drum.drum.serving.encoding import elements, encode, encode_elements, records
 from datarobot_drum.drum.serving.errors import error_payload
 from datarobot_drum.drum.target_types import TargetType
 
@@ -58,7 +58,7 @@ def document(chunks: Iterator[StreamChunk], target_type: TargetType) -> Iterator
     separator = b'{"predictions":['
     for block in map(_as_predictions, chain([first], chunks)):
         if len(block.values):
-            yield separator + _inner(elements(block, target_type))
+            yield separator + encode_elements(block, target_type)[1:-1]
             separator = b","
             extra.extend(_extra_of(block))
     yield b"]" if separator == b"," else separator + b"]"

@@ -4,7 +4,7 @@ import heapq
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
 from itertools import count
 from typing import Any, Protocol
@@ -48,6 +48,7 @@ class WorkerCtx:
         self._drains: list[tuple[str, Callable[[], object]]] = []
         self._stops: list[tuple[str, Callable[[], object]]] = []
         self._cleanups: list[tuple[int, int, str, Callable[[], object]]] = []
+        self._async_cleanups: list[tuple[str, Callable[[], Awaitable[object]]]] = []
         self._metrics: Callable[[], Mapping[str, Any]] | None = None
 
     @property
@@ -99,6 +100,17 @@ class WorkerCtx:
             _, _, desc, clean = heapq.heappop(self._cleanups)
             _attempt(desc, clean)
 
+    async def cleanup_async(self) -> None:
+        """``cleanup`` on an event loop, after what only a loop can give back."""
+        self.stop()
+        while self._async_cleanups:
+            desc, clean = self._async_cleanups.pop()
+            try:
+                await clean()
+            except Exception:  # whatever a cleanup raises, the next one still has to run
+                logger.exception("Failed at the end of the worker: %s.", desc)
+        self.cleanup()
+
     def add_thread(self, thread: threading.Thread) -> None:
         """``stop`` waits for it; whatever ends the thread belongs into ``defer_stop``."""
         self._threads.append(thread)
@@ -122,6 +134,10 @@ class WorkerCtx:
     def defer_cleanup(self, fn: Callable[[], object], order: int = 0, desc: str = "") -> None:
         """Run ``fn`` in ``cleanup``; higher ``order`` runs first."""
         heapq.heappush(self._cleanups, (-order, -next(self._order), desc or _name(fn), fn))
+
+    def defer_async_cleanup(self, fn: Callable[[], Awaitable[object]], desc: str = "") -> None:
+        """Await ``fn`` in ``cleanup_async``, the last deferred first; a worker without an event loop never does."""
+        self._async_cleanups.append((desc or _name(fn), fn))
 
     def set_backpressure_metrics(self, metrics: Callable[[], Mapping[str, Any]]) -> None:
         self._metrics = metrics

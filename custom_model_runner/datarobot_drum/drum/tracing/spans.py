@@ -25,15 +25,24 @@ ReadHeader = Callable[[str], "str | None"]
 """The value of a request header, by its name in lower case."""
 
 
+_is_on = False
+
+
 def provider_exists() -> bool:
     """Whether anybody takes spans; asks OpenTelemetry only if somebody has loaded it."""
     api: Any = sys.modules.get("opentelemetry.trace")
     return api is not None and not isinstance(api.get_tracer_provider(), api.ProxyTracerProvider)
 
 
+def look_for_provider() -> None:
+    """Find out whether spans are to be made from now on; to be asked once the model, which may want it, is loaded."""
+    global _is_on
+    _is_on = provider_exists()
+
+
 def annotate(attributes: Mapping[str, Any]) -> None:
     """Set attributes of the span that is current, those without a value left out."""
-    if provider_exists():
+    if _is_on:
         from opentelemetry.trace import get_current_span
 
         get_current_span().set_attributes({name: value for name, value in attributes.items() if value is not None})
@@ -41,7 +50,7 @@ def annotate(attributes: Mapping[str, Any]) -> None:
 
 def note_error(error: BaseException) -> None:
     """Mark the current span as failed because of ``error``."""
-    if provider_exists():
+    if _is_on:
         from opentelemetry.trace import StatusCode, get_current_span
 
         span = get_current_span()
@@ -83,22 +92,27 @@ class Tracing:
 
     Args:
         routes: name of the span and template of the route, by path.
+        subpath_routes: the same of routes to which everything below a path belongs.
         captured_headers: names of request headers that become attributes, in lower case.
     """
 
     def __init__(
-        self, routes: Mapping[str, tuple[str, str]] | None = None, captured_headers: tuple[str, ...] = ()
+        self,
+        routes: Mapping[str, tuple[str, str]] | None = None,
+        subpath_routes: Mapping[str, tuple[str, str]] | None = None,
+        captured_headers: tuple[str, ...] = (),
     ) -> None:
         self._routes = routes or {}
+        self._subpath_routes = subpath_routes or {}
         self._captured_headers = captured_headers
 
     def begin(self, method: str, path: str, header: ReadHeader, request_id: str) -> RequestSpan | None:
         """Begin the span of a request and make it the current one; None while nobody takes spans."""
-        if not provider_exists():
+        if not _is_on:
             return None
         from opentelemetry import context, propagate, trace
 
-        name, route = self._routes.get(path, (method, None))
+        name, route = self._routes.get(path) or self._below(path) or (method, None)
         attributes: dict[str, Any] = {
             "http.request.method": method,
             "url.path": path,
@@ -115,10 +129,14 @@ class Tracing:
         )
         return RequestSpan(span, context.attach(trace.set_span_in_context(span)))
 
+    def _below(self, path: str) -> tuple[str, str] | None:
+        """The route that takes whatever lies below its path; those are few, and asked last."""
+        return next((found for base, found in self._subpath_routes.items() if path.startswith(base)), None)
+
 
 def trace_fields() -> dict[str, str]:
     """The ids of the current span as log lines carry them; empty outside a trace."""
-    if not provider_exists():
+    if not _is_on:
         return {}
     from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from datarobot_drum.drum.serving.bodies import MIN_RATE
+from datarobot_drum.drum.serving.arrival import MIN_RATE
 
 
 class _PatientInput(io.RawIOBase):

@@ -1,0 +1,146 @@
+"""A model that an engine answers for; hooks of ``custom.py``, where there are any, come first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from datarobot_drum.drum.engine_predictors.completions import Completions, text_of
+from datarobot_drum.drum.engine_predictors.health import HealthWatch
+from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, ProbeResult, StreamChunk, Worker
+from datarobot_drum.drum.language_predictors.custom_module import find_custom_file
+from datarobot_drum.drum.language_predictors.output_checks import VALUE_COLUMN
+from datarobot_drum.drum.language_predictors.python_predictor import PythonPredictor
+from datarobot_drum.drum.tabular import read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from datarobot_drum.drum.engine_settings import EngineSettings
+    from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput, UnstructuredOutput
+    from datarobot_drum.drum.settings import ModelSettings
+    from datarobot_drum.drum.tabular.payload import StructuredPayload
+
+_SCORING_HOOKS = ("score", "score_stream", "read_input_data")
+
+
+class EnginePredictor(BasePredictor):
+    """Asks the engine, unless ``custom.py`` has a hook for it. While the engine is not ready, calls are refused.
+
+    Raises:
+        ModelLoadError: the folder holds several ``custom.py``.
+    """
+
+    language = "python"
+
+    def __init__(self, settings: ModelSettings, engine: EngineSettings) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._health = HealthWatch(engine)
+        self._completions = Completions(engine)
+        self._hooks = PythonPredictor(settings) if find_custom_file(settings.code_dir) else None
+        self.thread_safe = self._hooks is None or self._hooks.thread_safe
+
+    @property
+    def name(self) -> str:
+        return self._engine.kind
+
+    @property
+    def engine(self) -> EngineSettings | None:
+        return self._engine
+
+    def load(self) -> None:
+        """Load ``custom.py``; the engine may take its time."""
+        if self._hooks is not None:
+            self._hooks.load()
+
+    def accompany(self, worker: Worker) -> None:
+        self._health.start(worker)
+
+    def close(self) -> None:
+        self._completions.close()
+        if self._hooks is not None:
+            self._hooks.close()
+
+    def readiness_probe(self) -> ProbeResult:
+        return self._health.probe()
+
+    # Tables of prompts
+
+    @property
+    def payload_formats(self) -> Mapping[str, str | None]:
+        if self._hooks is not None:
+            return self._hooks.payload_formats
+        return {"csv": version("pandas")} if self._settings.target_type.is_structured else {}
+
+    @property
+    def reads_raw_input(self) -> bool:
+        return self._scoring is not None and self._scoring.reads_raw_input
+
+    def read_input(self, payload: StructuredPayload) -> Any:
+        self._health.require_ready()
+        return self._scoring.read_input(payload) if self._scoring else read_table(payload)
+
+    def predict(self, data: Any) -> Predictions:
+        if self._scoring:
+            return self._scoring.predict(data)
+        return self._as_predictions([self._answer(prompt) for prompt in self._prompts(data)])
+
+    def predict_stream(self, payload: StructuredPayload) -> Iterator[StreamChunk]:
+        data = self.read_input(payload)
+        if self._scoring:
+            yield from self._scoring.predict_stream(payload)
+            return
+        for prompt in self._prompts(data):
+            yield self._as_predictions([self._answer(prompt)])
+
+    @property
+    def _scoring(self) -> PythonPredictor | None:
+        """The hooks, if they predict rows."""
+        hooks = self._hooks
+        return hooks if hooks is not None and any(map(hooks.has_hook, _SCORING_HOOKS)) else None
+
+    def _prompts(self, table: pd.DataFrame) -> list[str]:
+        column = self._engine.prompt_column
+        if column in table:
+            return [str(prompt) for prompt in table[column]]
+        if len(table.columns) == 1:
+            return [str(prompt) for prompt in table.iloc[:, 0]]
+        raise UnprocessableInput(f"The input has no column {column!r} of prompts (DRUM_ENGINE_PROMPT_COLUMN).")
+
+    def _answer(self, prompt: str) -> str | None:
+        completion = self._completions.create({"messages": [{"role": "user", "content": prompt}]})
+        assert isinstance(completion, dict), "no stream was asked for"
+        return text_of(completion)
+
+    def _as_predictions(self, texts: list[str | None]) -> Predictions:
+        values = np.array(texts, dtype=object).reshape(-1, 1)
+        return Predictions((self._settings.target_name or VALUE_COLUMN,), values)
+
+    # Anything else
+
+    def predict_unstructured(self, asked: UnstructuredInput) -> UnstructuredOutput:
+        self._health.require_ready()
+        if self._hooks is None:
+            raise UnprocessableInput("This model has no hook score_unstructured: use /directAccess/.")
+        return self._hooks.predict_unstructured(asked)
+
+    @property
+    def can_chat(self) -> bool:
+        return self._settings.target_type.may_chat
+
+    def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
+        self._health.require_ready()
+        if self._hooks is not None and self._hooks.can_chat:
+            return self._hooks.chat(params, headers)
+        return self._completions.create(params)
+
+    def list_models(self) -> Any:
+        self._health.require_ready()
+        if self._hooks is not None and self._hooks.has_hook("get_supported_llm_models"):
+            return self._hooks.list_models()
+        return self._completions.list_models()

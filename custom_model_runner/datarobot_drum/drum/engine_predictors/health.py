@@ -1,0 +1,94 @@
+"""What is known of an engine's health: asked again and again in the background, and told at once."""
+
+import logging
+import threading
+from contextlib import closing
+from enum import Enum
+
+import httpx
+
+from datarobot_drum.drum.engine_predictors.client import open_client
+from datarobot_drum.drum.engine_settings import EngineSettings
+from datarobot_drum.drum.exceptions import MODEL_FAILED, ModelNotReady
+from datarobot_drum.drum.language_predictors.base import ProbeResult, Worker
+
+FIRST_PATIENCE = 1.0
+PATIENCE = 10.0
+"""Seconds that the engine has to answer. A busy one may take its time; only the first question holds up a start."""
+
+THREAD = "drum-engine-health"
+
+logger = logging.getLogger(__name__)
+
+
+class Health(str, Enum):
+    """The states of an engine (http-api.md H15)."""
+
+    STARTING = "starting"
+    """It has never been ready since this server asks."""
+
+    READY = "ready"
+
+    CRASHED = "crashed"
+    """It was ready, and is not any more."""
+
+
+class HealthWatch:
+    """Asks one engine. ``state`` never blocks, so probes may read it."""
+
+    def __init__(self, engine: EngineSettings) -> None:
+        self._engine = engine
+        self._over = threading.Event()
+        self.state = Health.STARTING
+
+    def start(self, worker: Worker) -> None:
+        """Ask once now, then again and again on a thread that ends with the worker."""
+        self._client = open_client(self._engine)
+        self._ask(FIRST_PATIENCE)
+        thread = threading.Thread(target=self._watch, name=THREAD, daemon=True)
+        worker.add_thread(thread)
+        worker.defer_stop(self._over.set, "stop asking for the engine's health")
+        thread.start()
+
+    def probe(self) -> ProbeResult:
+        """What a readiness probe answers."""
+        if self.state is Health.READY:
+            return {"message": "OK"}
+        return {"message": f"ERROR: {self._complaint}"}, MODEL_FAILED if self.state is Health.CRASHED else 503
+
+    def require_ready(self) -> None:
+        """Let a call through.
+
+        Raises:
+            ModelNotReady: the engine is starting, or has crashed (503).
+        """
+        if self.state is not Health.READY:
+            raise ModelNotReady(f"{self._complaint} Please retry later.")
+
+    @property
+    def _complaint(self) -> str:
+        if self.state is Health.CRASHED:
+            return f"The {self._engine.kind} engine was ready but does not answer any more."
+        return f"The {self._engine.kind} engine is still starting."
+
+    def _watch(self) -> None:
+        with closing(self._client):
+            while not self._over.wait(self._engine.health_interval):
+                self._ask(PATIENCE)
+
+    def _ask(self, patience: float) -> None:
+        try:
+            ready = self._client.get(self._engine.health_path, timeout=patience).status_code == 200
+        except httpx.HTTPError:
+            ready = False
+        if ready:
+            self._become(Health.READY)
+        elif self.state is Health.READY:
+            self._become(Health.CRASHED)
+
+    def _become(self, state: Health) -> None:
+        if state is self.state:
+            return
+        self.state = state
+        level = logging.WARNING if state is Health.CRASHED else logging.INFO
+        logger.log(level, "The %s engine at %s is %s.", self._engine.kind, self._engine.url, state.value)

@@ -1,0 +1,124 @@
+"""Direct access to the engine in the thread of the connection: both ways as it comes, on shared connections."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from itertools import chain
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import httpx
+from flask import Response, request
+from werkzeug.datastructures import Headers
+
+from datarobot_drum.drum.engine_predictors.client import engine_errors, open_client
+from datarobot_drum.drum.engine_settings import EngineSettings
+from datarobot_drum.drum.flask.messages import body_chunks, request_headers, to_flask
+from datarobot_drum.drum.serving.core import ServingCore
+from datarobot_drum.drum.serving.direct_access import EngineCall, RawTarget, answer_fields, engine_call
+from datarobot_drum.drum.serving.engine_requests import NO_BODY, to_httpx
+from datarobot_drum.drum.serving.errors import error_response
+from datarobot_drum.drum.serving.routes import Route
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+_SCHEME_AND_HOST = re.compile(rb"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+
+
+class ProxyView:
+    """Passes requests on, without a slot of the executor. A client that leaves is noticed at the next piece for it."""
+
+    def __init__(self, route: Route, core: ServingCore, engine: EngineSettings) -> None:
+        self._core = core
+        self._engine = engine
+        self._bases = [core.url_prefix + path for path in route.paths]
+        self._client = open_client(engine)  # opens no connection yet
+        core.worker_ctx.add_closeable(self._client, desc="close the connections to the engine")
+
+    def __call__(self, subpath: str = "") -> Response:
+        try:
+            self._core.state.wait(self._core.load_timeout)
+            self._core.state.require_ready()
+            return self._forward(self._to_call(request.environ), request.environ)
+        except Exception as error:  # a request's edge: whatever happened, the client gets an answer
+            return to_flask(error_response(error))
+
+    def _to_call(self, environ: WSGIEnvironment) -> EngineCall:
+        return engine_call(
+            self._engine,
+            self._bases,
+            environ["REQUEST_METHOD"],
+            _raw_target(environ),
+            request_headers(environ),
+            self._core.limits,
+        )
+
+    def _forward(self, call: EngineCall, environ: WSGIEnvironment) -> Response:
+        body = _Body(call, environ) if call.arrival.expected else NO_BODY
+        with engine_errors(self._engine):
+            response = self._client.send(to_httpx(call, self._engine, body), stream=True)
+        fields = [
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in answer_fields(response.headers.raw)
+        ]
+        pieces = _Pieces(response, self._engine)
+        return _Untouched(pieces, response.status_code, fields, direct_passthrough=True)
+
+
+class _Untouched(Response):
+    """An answer of somebody else: no header is added, corrected or taken away."""
+
+    default_mimetype = None
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        return self.headers
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, call: EngineCall, environ: WSGIEnvironment) -> None:
+        self._arrival = call.arrival
+        self._environ = environ
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in body_chunks(self._environ, self._arrival):
+            self._arrival.count(len(chunk))
+            given = time.monotonic()
+            yield chunk
+            self._arrival.allow(time.monotonic() - given)
+        self._arrival.require_complete()
+
+
+class _Pieces(Iterator[bytes]):
+    """The engine's bytes as they come; closing it, at the end or before, frees the connection.
+
+    The first piece is empty: WSGI servers keep the headers until there is one, and the engine may take its time.
+    """
+
+    def __init__(self, response: httpx.Response, engine: EngineSettings) -> None:
+        self._response = response
+        self._engine = engine
+        self._pieces = chain([b""], response.iter_raw())
+
+    def __next__(self) -> bytes:
+        with engine_errors(self._engine):
+            return next(self._pieces)
+
+    def close(self) -> None:
+        self._response.close()
+
+
+def _raw_target(environ: WSGIEnvironment) -> RawTarget:
+    """The target as sent, or the decoded path encoded again where the server keeps no other.
+
+    A target may name a scheme and a host; they are ours, like the fragment of a client that sends one.
+    """
+    mount = environ.get("SCRIPT_NAME", "").encode("latin-1").decode("utf-8", "replace")
+    sent = environ.get("RAW_URI") or environ.get("REQUEST_URI")
+    if not sent:
+        path = (environ.get("SCRIPT_NAME", "") + environ["PATH_INFO"]).encode("latin-1")
+        return RawTarget(quote(path).encode(), environ.get("QUERY_STRING", "").encode("latin-1"), mount)
+    target = _SCHEME_AND_HOST.sub(b"", sent.encode("latin-1"))
+    path, _, query = target.partition(b"#")[0].partition(b"?")
+    return RawTarget(path, query, mount)

@@ -1,0 +1,268 @@
+"""The OpenAPI document and its page: the same on all three servers, and true of each kind of model."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from openapi_spec_validator import validate
+
+from datarobot_drum import __version__
+from datarobot_drum.drum.exceptions import NotFound
+from datarobot_drum.drum.serving.documentation import Documentation
+from datarobot_drum.drum.serving.messages import ModelRequest
+from datarobot_drum.drum.serving.model_state import ModelState
+from datarobot_drum.drum.serving.openapi import build_document, documented_paths
+from datarobot_drum.drum.serving.openapi_operations import OPERATIONS, ServedApi
+from datarobot_drum.drum.serving.routes import ROUTES, Route
+from datarobot_drum.drum.settings import ModelSettings
+from datarobot_drum.drum.target_types import TargetType
+from tests.api.answers import Answer, ask_all, the_one
+from tests.api.models import write_code
+from tests.api.trios import Trio, running_trio
+from tests.processes import RunningServer
+
+pytestmark = pytest.mark.process
+
+Document = dict[str, Any]
+
+CHROMIUM = shutil.which("chromium")
+PREFIX = "/a/b"
+DOCUMENTATION = ["/openapi.json", "/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"]
+
+CHAT = """
+import pandas as pd
+
+
+def score(data, model, target_name, **kwargs):
+    return pd.DataFrame({target_name: ["answer"] * len(data)})
+
+
+def chat(completion_create_params, model):
+    return {"object": "chat.completion", "choices": []}
+"""
+
+FLASK_EXTENSION = "def init_app(app): app.get('/more')(lambda: {'more': 1})\n"
+FASTAPI_EXTENSION = """
+from pydantic import BaseModel
+
+
+class More(BaseModel):
+    more: int
+
+
+def init_app(app):
+    @app.get("/more/{number}")
+    def more(number: int) -> More:
+        return More(more=number)
+"""
+
+
+@pytest.fixture(scope="module")
+def chat_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+    """A text generation model below a prefix, with an extension of each kind."""
+    folder = tmp_path_factory.mktemp("chat")
+    model = write_code(folder / "model", CHAT)
+    (model / "custom_flask.py").write_text(FLASK_EXTENSION)
+    (model / "custom_fastapi.py").write_text(FASTAPI_EXTENSION)
+    environment = {"TARGET_NAME": "answer", "URL_PREFIX": PREFIX}
+    with running_trio(folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment) as trio:
+        yield trio
+
+
+@pytest.fixture(scope="module")
+def silent_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+    """The documentation is switched off."""
+    folder = tmp_path_factory.mktemp("silent")
+    model = write_code(folder / "model", CHAT)
+    environment = {"TARGET_NAME": "answer", "DRUM_ENABLE_DOCS": "0"}
+    with running_trio(folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment) as trio:
+        yield trio
+
+
+EVERY_KIND = [
+    *(ServedApi(target_type, can_chat=target_type.may_chat) for target_type in TargetType),
+    ServedApi(TargetType.TEXT_GENERATION, has_engine=True),
+]
+"""Of models, as far as their documents differ."""
+
+
+def get(trio: Trio, path: str) -> Answer:
+    """The one answer of all servers."""
+    return the_one(ask_all(trio, "GET", path))
+
+
+def document_of(server: RunningServer) -> Document:
+    document: Document = server.client.get(server.url + "/openapi.json").json()
+    return document
+
+
+def built(target_type: TargetType, **more: Any) -> Document:
+    return build_document(ServedApi(target_type, can_chat=target_type.may_chat, **more))
+
+
+def operations(document: Document) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Each path, method and description."""
+    return ((path, method, operation) for path, item in document["paths"].items() for method, operation in item.items())
+
+
+# The document
+
+
+def test_the_servers_serve_the_same_valid_document(echo_trio: Trio) -> None:
+    answer = get(echo_trio, "/openapi.json")
+    assert (answer.status, dict(answer.headers)["content-type"]) == (200, "application/json")
+    document = json.loads(answer.body)
+    validate(document)
+    assert (document["openapi"], document["info"]["version"]) == ("3.1.0", __version__)
+    assert document == built(TargetType.REGRESSION)
+
+
+@pytest.mark.parametrize("target_type", TargetType, ids=lambda target_type: target_type.value)
+def test_the_document_of_every_kind_of_model_is_valid(target_type: TargetType) -> None:
+    document = built(target_type, url_prefix=PREFIX)
+    validate(document)
+    names = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(names) == len(set(names))
+    assert all(path.startswith(PREFIX + "/") for path in document["paths"])
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.handler)
+def test_every_route_is_described_with_all_its_paths_and_methods(route: Route) -> None:
+    assert route.handler in OPERATIONS, "a new route needs an entry in serving/openapi_operations.py"
+    paths = documented_paths(route)
+    serving = [found for found in (build_document(api)["paths"] for api in EVERY_KIND) if set(paths) <= set(found)]
+    assert serving, "no kind of model is said to have this route"
+    methods = {method.lower() for method in route.methods} - {"head"}
+    assert all(set(found[path]) == methods for found in serving for path in paths)
+
+
+def test_nothing_is_described_that_is_no_route() -> None:
+    assert {route.handler for route in ROUTES} == set(OPERATIONS)
+
+
+def test_every_described_path_is_there(echo_trio: Trio) -> None:
+    """With and without a trailing slash, and with no status that the document does not name."""
+    for path, method, operation in operations(document_of(echo_trio["flask"])):
+        for spelling in {path, path.rstrip("/") + "/"}:
+            for server in echo_trio.values():
+                status = server.client.request(method, spelling).status_code
+                assert str(status) in operation["responses"] and status != 404, (method, spelling)
+
+
+def test_only_routes_of_the_model_are_described(chat_trio: Trio) -> None:
+    chats = document_of(chat_trio["flask"])["paths"]
+    assert {PREFIX + path for path in ("/", "/predict", "/v1/chat/completions", "/models")} <= set(chats)
+    assert not [path for path in chats if "nstructured" in path]
+    assert "/chat/completions" not in built(TargetType.REGRESSION)["paths"]
+    assert "/predict" not in built(TargetType.UNSTRUCTURED)["paths"]
+
+
+@pytest.mark.parametrize("api", EVERY_KIND, ids=lambda api: api.target_type.value)
+def test_a_form_is_described_where_the_route_takes_one(api: ServedApi) -> None:
+    fields = {path: route.form_fields for route in ROUTES for path in documented_paths(route)}
+    for path, _, operation in operations(build_document(api)):
+        form = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data")
+        described = set(form["schema"]["properties"]) if form else set()
+        assert described == (set() if api.target_type is TargetType.UNSTRUCTURED else fields[path])
+
+
+def test_routes_that_a_fastapi_extension_adds_are_described_too(chat_trio: Trio) -> None:
+    document = document_of(chat_trio["fastapi"])
+    validate(document)
+    more = document["paths"].pop("/more/{number}")["get"]["responses"]["200"]
+    assert more["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/More"}
+    assert document["paths"] == document_of(chat_trio["flask"])["paths"]
+
+
+def test_an_error_server_describes_what_it_would_serve(broken_trio: Trio) -> None:
+    answer = get(broken_trio, "/openapi.json")
+    assert answer.status == 200
+    assert json.loads(answer.body) == built(TargetType.REGRESSION)
+
+
+# The page
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/"])
+def test_the_page_refers_to_this_server_alone(echo_trio: Trio, path: str) -> None:
+    answer = get(echo_trio, path)
+    assert (answer.status, dict(answer.headers)["content-type"]) == (200, "text/html; charset=utf-8")
+    assert not re.search(rb"https?:|src=.?//|href=.?//", answer.body)
+    for server in echo_trio.values():
+        headers = server.client.get(path).headers
+        assert headers["Content-Security-Policy"].startswith("default-src 'self'; script-src 'self' 'sha256-")
+        assert headers["Cache-Control"] == "no-cache"
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type", "beginning"),
+    [
+        ("/docs/swagger-ui-bundle.js?v=1", "text/javascript; charset=utf-8", b"/*! For license"),
+        ("/docs/swagger-ui.css", "text/css; charset=utf-8", b".swagger-ui"),
+    ],
+    ids=["script", "style"],
+)
+def test_the_files_of_the_page_come_from_here(echo_trio: Trio, path: str, media_type: str, beginning: bytes) -> None:
+    answer = get(echo_trio, path)
+    assert (answer.status, dict(answer.headers)["content-type"]) == (200, media_type)
+    assert answer.body.startswith(beginning)
+
+
+@pytest.mark.parametrize(
+    "path", ["/docs/LICENSE", "/docs/..%2fopenapi.json", "/docs/%2e%2e/setup.py", "/docs//etc/passwd"]
+)
+def test_no_other_file_is_served(echo_trio: Trio, path: str) -> None:
+    assert get(echo_trio, path).status == 404
+
+
+@pytest.mark.parametrize("path", DOCUMENTATION)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_is_switched_off_is_not_there(silent_trio: Trio, method: str, path: str) -> None:
+    answer = the_one(ask_all(silent_trio, method, path))
+    assert (answer.status, list(json.loads(answer.body))) == (404, ["message"])
+
+
+def test_without_the_extra_the_page_names_it() -> None:
+    model = ModelSettings(Path(), TargetType.REGRESSION, None, (), None, None, None, None)
+    documentation = Documentation(model, None, ModelState(), package="a_package_that_nobody_has")
+    assert documentation.do_openapi(ModelRequest()).status == 200
+    for handle in (documentation.do_docs, documentation.do_docs_script, documentation.do_docs_style):
+        with pytest.raises(NotFound, match=r"datarobot-drum\[docs\]"):
+            handle(ModelRequest())
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@pytest.mark.parametrize(("server_type", "path"), [("flask", "/docs"), ("fastapi", "/docs/")])
+def test_a_browser_shows_the_page_without_an_error_or_a_foreign_request(
+    chat_trio: Trio, server_type: str, path: str, tmp_path: Path
+) -> None:
+    server = chat_trio[server_type]
+    shown, complaints, urls = browse(server.url + path, tmp_path)
+    assert "Complete a chat" in shown and "opblock-post" in shown
+    assert complaints == []
+    assert {urlsplit(url).netloc for url in urls} == {f"127.0.0.1:{server.port}"}
+
+
+def browse(url: str, folder: Path) -> tuple[str, list[str], list[str]]:
+    """The page as headless Chromium shows it, what its console says, and every URL that the page asked for.
+
+    What the browser asks for on its own account has no origin as its initiator.
+    """
+    requests = folder / "requests.json"
+    command = [
+        str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+        # Browsers ask their makers for updates and the like: none of that leaves this machine.
+        "--no-proxy-server", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--disable-component-update",
+        f"--user-data-dir={folder / 'profile'}", f"--log-net-log={requests}", "--enable-logging=stderr", "--v=0",
+        "--virtual-time-budget=10000", "--dump-dom", url,
+    ]  # fmt: skip
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    complaints = [line for line in ended.stderr.splitlines() if "CONSOLE" in line]
+    asked = re.findall(r'"initiator":"https?://[^"]*",.*?"url":"(http[^"]*)"', requests.read_text())
+    return ended.stdout, complaints, asked

@@ -1,0 +1,153 @@
+"""schemathesis: requests of every documented form, and malformed ones, get documented answers from all servers.
+
+No undocumented status, no 5xx, bodies and headers that fit their schemas. ``OPENAPI_EXAMPLES`` in the environment asks
+for more requests than a run of all tests wants to wait for.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from datarobot_drum.drum.serving.openapi import build_document, documented_paths
+from datarobot_drum.drum.serving.openapi_operations import ServedApi
+from datarobot_drum.drum.serving.routes import ROUTES
+from datarobot_drum.drum.serving.stream_forms import FORMS
+from datarobot_drum.drum.target_types import TargetType
+from tests.api.models import write_code
+from tests.api.streaming_models import UNSTRUCTURED
+from tests.api.trios import Trio, running_trio
+
+if sys.version_info < (3, 11):
+    pytest.skip("schemathesis needs Python 3.11", allow_module_level=True)
+
+import requests
+import schemathesis
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+pytestmark = pytest.mark.process
+
+EXAMPLES = int(os.environ.get("OPENAPI_EXAMPLES", "12"))
+"""Requests of each kind to each path that takes a body; a fourth of that to the others."""
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+CHAT = """
+import pandas as pd
+
+
+def score(data, model, target_name, **kwargs):
+    return pd.DataFrame({target_name: [str(row) for row in data.to_dict("records")]})
+
+
+def chat(completion_create_params, model, headers):
+    choices = [{"index": 0, "message": message} for message in completion_create_params["messages"]]
+    if completion_create_params.get("stream") is True:
+        return iter([{"object": "chat.completion.chunk", "choices": choices}] * 3)
+    return {**completion_create_params, "object": "chat.completion", "choices": choices}
+"""
+
+CODE = {"unstructured": UNSTRUCTURED, "chat": CHAT}
+APIS = {
+    "structured": ServedApi(TargetType.REGRESSION),
+    "unstructured": ServedApi(TargetType.UNSTRUCTURED, url_prefix="/a/b"),
+    "chat": ServedApi(TargetType.TEXT_GENERATION, can_chat=True),
+}
+
+CELLS = st.sampled_from(["a", "1", "-1.5e9", "é", "", '"', '""', ",", ",", ",", "\n", "\n", "\r\n", "\x00", "NaN"])
+MATRIX = "%%MatrixMarket matrix coordinate real general\n"
+LINES = st.sampled_from(["1 1 2.5\n", "2 2 1\n", "2 2 2\n", "% a comment\n", "1 3 x\n", "\n"])
+
+schemathesis.openapi.media_type("text/csv", st.lists(CELLS, max_size=30).map(lambda cells: "".join(cells).encode()))
+schemathesis.openapi.media_type(
+    "text/mtx", st.lists(LINES, max_size=5).map(lambda lines: (MATRIX + "".join(lines)).encode())
+)
+
+ACCEPTS = st.sampled_from(["*/*", *(form.media_type for form in FORMS)])
+
+
+def _operations() -> Iterator[Any]:
+    """Every route's first path of each kind of model; malformed requests only where there is a body to malform."""
+    for name, api in APIS.items():
+        first = {documented_paths(route, api.url_prefix)[0] for route in ROUTES}
+        for path, item in build_document(api)["paths"].items():
+            for method, operation in item.items() if path in first else ():
+                modes = list(GenerationMode) if "requestBody" in operation else [GenerationMode.POSITIVE]
+                for mode in modes:
+                    yield pytest.param(name, path, method, mode, id=f"{name}-{method}-{path}-{mode.value}")
+
+
+@pytest.fixture(scope="module")
+def trios(echo_trio: Trio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Trio]]:
+    with ExitStack() as stack:
+        started = {"structured": echo_trio}
+        for name, code in CODE.items():
+            api = APIS[name]
+            folder = tmp_path_factory.mktemp(name)
+            model = write_code(folder / "model", code)
+            environment = {"URL_PREFIX": api.url_prefix, "TARGET_NAME": "answer"}
+            arguments = ["--code-dir", str(model), "--target-type", api.target_type.value]
+            started[name] = stack.enter_context(running_trio(folder, *arguments, environment=environment))
+        yield started
+
+
+@pytest.fixture(scope="module")
+def schemas(trios: dict[str, Trio]) -> dict[str, Any]:
+    return {
+        name: schemathesis.openapi.from_dict(trio["fastapi"].client.get("/openapi.json").json())
+        for name, trio in trios.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.trust_env = False
+        yield session
+
+
+@pytest.mark.parametrize(("name", "path", "method", "mode"), list(_operations()))
+def test_every_answer_is_documented(
+    trios: dict[str, Trio],
+    schemas: dict[str, Any],
+    session: requests.Session,
+    name: str,
+    path: str,
+    method: str,
+    mode: GenerationMode,
+) -> None:
+    prefix = APIS[name].url_prefix
+    examples = EXAMPLES if method == "post" else EXAMPLES // 4
+
+    @settings(
+        max_examples=examples, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(case=schemas[name][path][method].as_strategy(generation_mode=mode), accept=ACCEPTS)
+    def ask(case: Any, accept: str) -> None:
+        seen = set()
+        for server in trios[name].values():
+            url = server.url.removesuffix(prefix)
+            response = case.call(base_url=url, session=session, headers={"Accept": accept})
+            case.validate_response(response, checks=CHECKS)
+            seen.add((response.status_code, *response.headers["content-type"]))
+        assert len(seen) == 1, seen
+
+    ask()

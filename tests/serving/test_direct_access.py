@@ -1,0 +1,129 @@
+"""Which requests may go on to an engine, and as what, without any server."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from urllib.parse import unquote_to_bytes
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datarobot_drum.drum.engine_settings import EngineSettings
+from datarobot_drum.drum.exceptions import BadRequest, NotFound, PayloadTooLarge, RequestError
+from datarobot_drum.drum.serving.bodies import BodyLimits
+from datarobot_drum.drum.serving.direct_access import EngineCall, RawTarget, answer_fields, engine_call
+from datarobot_drum.drum.serving.engine_requests import NO_BODY, to_httpx
+from datarobot_drum.drum.serving.messages import Headers
+
+ENGINE = EngineSettings("nim", "engine.example", 8000)
+BASES = ["/a/directAccess", "/a/nim"]
+
+tokens = st.lists(
+    st.sampled_from(
+        [b"/", b"..", b".", b"%2e", b"%2F", b"%25", b"\\", b"%5C", b"@", b"%40", b"://", b"%00", b"\n", b";"]
+    )
+    | st.binary(min_size=1, max_size=3)
+).map(b"".join)
+
+
+def call(
+    path: bytes,
+    method: str = "GET",
+    fields: Mapping[str, str] = MappingProxyType({}),
+    *,
+    query: bytes = b"",
+    engine: EngineSettings = ENGINE,
+    max_size: int = 0,
+) -> EngineCall:
+    return engine_call(
+        engine, BASES, method, RawTarget(path, query), Headers(fields.items()), BodyLimits(max_size=max_size)
+    )
+
+
+@given(tokens, st.binary(max_size=10))
+def test_whatever_the_path_the_engine_is_the_one_that_was_configured(path: bytes, query: bytes) -> None:
+    try:
+        made = call(b"/a/nim" + path, query=query)
+    except RequestError as error:
+        assert error.status in (400, 404)
+        return
+    request = to_httpx(made, ENGINE, NO_BODY)
+    assert (request.url.host, request.url.port, request.headers["Host"]) == (
+        "engine.example",
+        8000,
+        "engine.example:8000",
+    )
+    target = path.partition(b"?")[0] or b"/"
+    assert made.target.startswith(target) and target.startswith(b"/") and not target.startswith(b"//")
+    assert b".." not in unquote_to_bytes(target).split(b"/")
+    assert all(0x20 < byte < 0x7F for byte in made.target)
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        (b"/a/nim", b"/"),
+        (b"/a/nim/x", b"/x"),
+        (b"//a/nim/x", b"/x"),
+        (b"/%61/n%69m/%78", b"/%78"),
+        (b"/a%2Fdirect%41ccess/nim", b"/nim"),
+    ],
+)
+def test_what_stands_below_the_route_is_the_engines_path(path: bytes, target: bytes) -> None:
+    assert call(path).target == target
+
+
+@pytest.mark.parametrize("path", [b"/nim/x", b"/a/nimx", b"/a/other", b"/", b""])
+def test_another_route_is_none(path: bytes) -> None:
+    with pytest.raises(NotFound):
+        call(path)
+
+
+def test_an_app_below_a_mount_takes_it_off() -> None:
+    raw = RawTarget(b"/m%C3%A9/a/nim/x", mount="/mé")
+    assert engine_call(ENGINE, BASES, "GET", raw, Headers(), BodyLimits()).target == b"/x"
+
+
+@pytest.mark.parametrize("query", [b"a b", b"\x00", b"\r\n", b"\xff"])
+def test_a_query_that_no_request_line_can_hold_is_refused(query: bytes) -> None:
+    with pytest.raises(BadRequest):
+        call(b"/a/nim/x", query=query)
+
+
+@pytest.mark.parametrize(
+    ("method", "fields", "framing"),
+    [
+        ("GET", {}, []),
+        ("HEAD", {}, []),
+        ("POST", {}, [(b"Content-Length", b"0")]),
+        ("PUT", {"Content-Length": "007"}, [(b"Content-Length", b"7")]),
+        ("GET", {"Content-Length": "5"}, [(b"Content-Length", b"5")]),
+        ("POST", {"Transfer-Encoding": "Chunked"}, [(b"Transfer-Encoding", b"chunked")]),
+        ("POST", {"Transfer-Encoding": "chunked", "Content-Length": "5"}, [(b"Transfer-Encoding", b"chunked")]),
+    ],
+)
+def test_a_body_is_framed_once(method: str, fields: dict[str, str], framing: list[tuple[bytes, bytes]]) -> None:
+    made = call(b"/a/nim/x", method, fields)
+    assert [field for field in made.headers if field[0] in (b"Content-Length", b"Transfer-Encoding")] == framing
+
+
+def test_a_body_over_the_limit_goes_nowhere() -> None:
+    with pytest.raises(PayloadTooLarge):
+        call(b"/a/nim/x", "POST", {"Content-Length": "5"}, max_size=4)
+
+
+@pytest.mark.parametrize("forwards", [True, False])
+def test_authorization_goes_on_only_if_configured(forwards: bool) -> None:
+    engine = EngineSettings("nim", forwards_authorization=forwards)
+    made = call(b"/a/nim/x", fields={"Authorization": "Bearer x"}, engine=engine)
+    assert ((b"Authorization", b"Bearer x") in made.headers) is forwards
+
+
+def test_an_answers_connection_names_what_stays_here() -> None:
+    fields = [(b"connection", b"close, X-A"), (b"x-a", b"1"), (b"X-B", b"2"), (b"Transfer-Encoding", b"chunked")]
+    assert answer_fields(fields) == [(b"X-B", b"2")]
+
+
+@pytest.mark.parametrize(("host", "url"), [("::1", "http://[::1]:8000"), ("[::1]", "http://[::1]:8000")])
+def test_an_ipv6_address_stands_in_brackets(host: str, url: str) -> None:
+    assert EngineSettings("vllm", host).url == url
