@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from datarobot_drum.drum.artifact_predictors.registry import known_extensions
+from datarobot_drum.drum.artifact_predictors.registry import list_artifacts
 from datarobot_drum.drum.exceptions import CommandError, UsageError
 from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.model_metadata import FILE_NAME, read_model_metadata
@@ -60,11 +60,10 @@ def add_code(code_dir: Path, folder: Path, *, without: frozenset[Path], with_art
 
     Older artifacts stay behind unless a ``load_model`` hook may want them: two of them are one too many.
     """
+    unwanted = without if with_artifacts else without.union(list_artifacts(code_dir))
     for entry in sorted(code_dir.iterdir()):
-        is_artifact = entry.is_file() and entry.suffix.lower() in known_extensions()
-        is_wanted = with_artifacts or not is_artifact
         target = folder / entry.name
-        if not is_wanted or target.exists() or entry in without or entry.name.startswith(_SKIPPED):
+        if entry in unwanted or target.exists() or entry.name.startswith(_SKIPPED):
             continue
         if entry.is_dir():
             shutil.copytree(entry, target, ignore=_ignore(without | {folder}))
