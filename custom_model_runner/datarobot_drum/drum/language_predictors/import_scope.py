@@ -32,7 +32,7 @@ class ImportScope:
         with _lock:
             for scope in _open_scopes:
                 scope._withdraw()
-            self._foreign = frozenset(sys.modules) - {CUSTOM_MODULE}
+            self._foreign = frozenset(sys.modules.copy()) - {CUSTOM_MODULE}
             _open_scopes.append(self)
             self._install()
 
@@ -58,7 +58,7 @@ class ImportScope:
         """Take the scope's modules and folders away, if they are there, and keep the modules."""
         if not all(folder in sys.path for folder in self._folders):
             return
-        own = {name: module for name, module in [*sys.modules.items()] if self._owns(name)}
+        own = {name: module for name, module in sys.modules.copy().items() if self._owns(name)}
         for name in own:
             del sys.modules[name]
         for folder in self._folders:
