@@ -1,5 +1,6 @@
 """What tests do with an executor."""
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,17 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """Its timers go by the same clock as the executor."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._now = clock
+        super().__init__()
+
+    def time(self) -> float:
+        return self._now()
 
 
 class SynchronousCaller:

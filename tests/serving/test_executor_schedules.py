@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, ServerOverloaded
 from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure, Submission
-from tests.serving.executor_calls import Clock, SynchronousCaller
+from tests.serving.executor_calls import Clock, Loop, SynchronousCaller
 from tests.serving.held_work import PATIENCE, HeldWork, wait_until
 
 Step = tuple[str, int]
@@ -18,17 +18,6 @@ SCHEDULES = 1000
 
 NEVER = 1e6
 """Seconds; longer than any test."""
-
-
-class Loop(asyncio.SelectorEventLoop):
-    """Its timers go by the same clock as the executor."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._now = clock
-        super().__init__()
-
-    def time(self) -> float:
-        return self._now()
 
 
 @dataclass(eq=False)

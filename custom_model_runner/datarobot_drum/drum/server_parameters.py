@@ -218,6 +218,22 @@ class ServerParameters:
         computed="30 (flask, gunicorn: 3600)",
         limits=(0, 3600),
     )
+    max_batch_size: int | None = parameter(
+        "DRUM_FASTAPI_MAX_BATCH_SIZE",
+        Kind.INTEGER,
+        "Rows of requests that came at the same time and are predicted at once; 0 or 1 = each request on its own.",
+        computed="MAX_BATCH_SIZE of custom.py, else 0",
+        limits=(0, 100_000),
+        servers=_FASTAPI,
+    )
+    batch_wait_ms: int | None = parameter(
+        "DRUM_FASTAPI_BATCH_WAIT_MS",
+        Kind.INTEGER,
+        "Milliseconds that the first request of a batch waits for others, beyond those that are there.",
+        computed="BATCH_WAIT_MS of custom.py, else 0",
+        limits=(0, 10_000),
+        servers=_FASTAPI,
+    )
     fastapi_keepalive: float = parameter(
         "DRUM_FASTAPI_KEEPALIVE",
         Kind.SECONDS,

@@ -124,7 +124,7 @@ class Endpoint:
         body = await read_body(receive, headers, self._core.limits, form_fields)
         timeout = self._core.request_timeout
         call = ModelCall(self._handle, to_request(scope, headers, body), body, timeout)
-        submission = self._core.executor.submit(call)
+        submission = self._core.submit(self._route, call)
         timer = loop.call_at(begin + timeout, submission.time_out, timeout) if timeout else None
         try:
             if submission.waiting:

@@ -51,11 +51,17 @@ class Worker(Protocol):
 class BasePredictor(ABC):
     """A model. Made cheaply, then loaded once, then asked from any thread, or from one if it is not thread-safe.
 
-    ``language`` and ``thread_safe`` are known from the start.
+    ``language``, ``thread_safe`` and all about batches are known from the start.
     """
 
     language: ClassVar[str]
     thread_safe: bool = True
+    joins_samples: ClassVar[bool] = False
+    """Whether it makes sense to ask for the samples of several requests at once."""
+    max_batch_size: int = 0
+    """Rows of several requests that the model wants to predict at once; below 2 means that it does not."""
+    batch_wait_ms: float = 0.0
+    """Milliseconds that it wants a request to wait for others."""
 
     @property
     @abstractmethod

@@ -2,8 +2,10 @@
 
 import ast
 import importlib.util
+import math
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -13,8 +15,6 @@ from datarobot_drum.drum.language_predictors.import_scope import CUSTOM_MODULE
 
 FILE_NAME = "custom.py"
 _SKIPPED_FOLDERS = (".", "__pycache__", "site-packages", "node_modules")
-THREAD_SAFE_NAME = "THREAD_SAFE"
-"""``THREAD_SAFE = False`` at the top level of ``custom.py`` asks for one call at a time."""
 
 
 def find_custom_file(code_dir: Path) -> Path | None:
@@ -42,20 +42,47 @@ def _depth(file: Path, code_dir: Path) -> int:
     return len(file.parent.relative_to(code_dir).parts)
 
 
-def is_thread_safe(file: Path) -> bool:
-    """What ``custom.py`` says of itself, read without running it."""
+@dataclass(frozen=True)
+class CustomConstants:
+    """What ``custom.py`` says of itself by constants at its top level.
+
+    ``THREAD_SAFE = False`` asks for one call at a time; ``MAX_BATCH_SIZE`` and ``BATCH_WAIT_MS`` for batches, where no
+    runtime parameter decides.
+    """
+
+    thread_safe: bool = True
+    max_batch_size: int = 0
+    batch_wait_ms: float = 0.0
+
+
+def read_constants(file: Path) -> CustomConstants:
+    """The constants of ``custom.py``, read without running it; what is of a wrong type is not meant for us."""
+    values = _assigned_constants(file)
+    return CustomConstants(
+        bool(values.get("THREAD_SAFE", True)),
+        int(_number(values.get("MAX_BATCH_SIZE"))),
+        _number(values.get("BATCH_WAIT_MS")),
+    )
+
+
+def _assigned_constants(file: Path) -> dict[str, object]:
     try:
         tree = ast.parse(file.read_bytes())
     except (OSError, SyntaxError, ValueError):
-        return True  # importing it will tell
-    values = [
-        statement.value.value
+        return {}  # importing it will tell
+    return {
+        target.id: statement.value.value
         for statement in tree.body
-        if isinstance(statement, ast.Assign)
-        and isinstance(statement.value, ast.Constant)
-        and any(isinstance(target, ast.Name) and target.id == THREAD_SAFE_NAME for target in statement.targets)
-    ]
-    return not values or bool(values[-1])
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return 0.0
+    return max(0.0, float(value))
 
 
 def import_custom_file(file: Path, code_dir: Path) -> ModuleType:

@@ -14,7 +14,7 @@ from datarobot_drum.drum.artifact_predictors.registry import list_artifacts, req
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
 from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
-from datarobot_drum.drum.language_predictors.custom_module import find_custom_file, is_thread_safe
+from datarobot_drum.drum.language_predictors.custom_module import CustomConstants, find_custom_file, read_constants
 from datarobot_drum.drum.language_predictors.import_scope import ImportScope
 from datarobot_drum.drum.target_types import TargetType
 
@@ -39,6 +39,7 @@ class PythonPredictor(BasePredictor):
     """
 
     language = "python"
+    joins_samples = True
 
     def __init__(self, settings: ModelSettings) -> None:
         code_dir = settings.code_dir
@@ -47,9 +48,9 @@ class PythonPredictor(BasePredictor):
         self._artifacts = list_artifacts(code_dir)
         if self._custom_file is None:
             self._require_artifact(code_dir)
-        self.thread_safe = (self._custom_file is None or is_thread_safe(self._custom_file)) and all(
-            map(registry.is_thread_safe, self._artifacts)
-        )
+        constants = read_constants(self._custom_file) if self._custom_file else CustomConstants()
+        self.thread_safe = constants.thread_safe and all(map(registry.is_thread_safe, self._artifacts))
+        self.max_batch_size, self.batch_wait_ms = constants.max_batch_size, constants.batch_wait_ms
         folders = [self._custom_file.parent] if self._custom_file else []
         self._scope = ImportScope([*folders, code_dir])
         self._model: PythonModel | None = None

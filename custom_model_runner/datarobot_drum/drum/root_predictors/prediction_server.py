@@ -15,6 +15,8 @@ from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.process_end import LOADER_THREAD, PREDICTION_THREADS
 from datarobot_drum.drum.server import get_fastapi_app, get_flask_app
 from datarobot_drum.drum.server_parameters import ServerParameters
+from datarobot_drum.drum.serving.batching import Batching
+from datarobot_drum.drum.serving.batching_executor import BatchingExecutor, BatchLimits
 from datarobot_drum.drum.serving.bodies import BodyLimits
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.documentation import Documentation
@@ -196,9 +198,26 @@ class PredictionServer:
         workers = server.executor_workers if self.uses_fastapi else _sync_concurrency(server)
         if self.predictor is not None and not self.predictor.thread_safe:
             workers = 1
-        return ExecutorWithBackpressure(
-            workers, server.executor_queue_depth, server.executor_queue_timeout, PREDICTION_THREADS
-        )
+        limits = (server.executor_queue_depth, server.executor_queue_timeout, PREDICTION_THREADS)
+        batches = self._batch_limits()
+        if batches is not None:
+            return BatchingExecutor(batches, workers, *limits)
+        return ExecutorWithBackpressure(workers, *limits)
+
+    def _batch_limits(self) -> BatchLimits | None:
+        """What was asked for, where it can be had; None for no batches."""
+        server, predictor = self.settings.server, self.predictor
+        if not self.uses_fastapi or predictor is None or not self.settings.model.target_type.is_structured:
+            return None
+        rows = predictor.max_batch_size if server.max_batch_size is None else server.max_batch_size
+        wait = predictor.batch_wait_ms if server.batch_wait_ms is None else server.batch_wait_ms
+        if rows < 2 or not predictor.joins_samples:
+            return None
+        if server.executor_queue_timeout <= 0:
+            logger.warning("No micro-batching: DRUM_FASTAPI_EXECUTOR_QUEUE_TIMEOUT=0 lets no request wait for a batch.")
+            return None
+        logger.info("Micro-batching: up to %d rows at once.", rows)
+        return BatchLimits(rows, wait / 1000)
 
     def _stop_executor(self) -> None:
         """Refuse what has not started. What runs was given its time; a thread that goes on cannot be stopped."""
@@ -212,8 +231,11 @@ class PredictionServer:
             self.predictor, self.settings.model, server.server_type, self.state, self.worker_ctx, server.llm_id
         )
         ctx = self.worker_ctx
+        batching = None
+        if isinstance(self.executor, BatchingExecutor) and self.predictor is not None:
+            batching = Batching(self.executor, self.predictor, handlers)
         if self.uses_fastapi:
-            ctx.set_backpressure_metrics(self.executor.metrics)
+            ctx.set_backpressure_metrics((batching or self.executor).metrics)
         ctx.defer_cleanup(self._stop_executor, order=100, desc="shut down the executor")
         if self.predictor is not None:
             ctx.add_closeable(self.predictor, order=50)
@@ -234,6 +256,7 @@ class PredictionServer:
             extend=self._extend,
             url_prefix=self.settings.url_prefix,
             documentation=self._create_documentation(),
+            batching=batching,
             load_timeout=server.executor_queue_timeout,
         )
 

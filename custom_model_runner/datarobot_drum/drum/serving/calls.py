@@ -35,7 +35,7 @@ class ModelCall:
 
     def __init__(self, handle: Handle, request: ModelRequest, body: Body, chunk_timeout: float = 0.0) -> None:
         self._handle = handle
-        self._request = request
+        self.request = request
         self._body = body
         self._chunk_timeout = chunk_timeout
 
@@ -51,7 +51,7 @@ class ModelCall:
     def answer(self) -> ModelResponse:
         """Run the handler; a streamed answer is made as the caller draws its chunks, from the body."""
         try:
-            response = self._handle(self._request)
+            response = self._handle(self.request)
         except BaseException:
             self._body.close()
             raise

@@ -4,11 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from datarobot_drum.drum.serving.batching import Batching
 from datarobot_drum.drum.serving.bodies import BodyLimits
+from datarobot_drum.drum.serving.calls import ModelCall
 from datarobot_drum.drum.serving.documentation import Documentation
-from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
+from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure, Submission
 from datarobot_drum.drum.serving.handlers import Handler, Handlers
 from datarobot_drum.drum.serving.ledger import Ledger
+from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.drum.serving.model_state import ModelState
 from datarobot_drum.drum.serving.routes import ROUTES, Route
 from datarobot_drum.drum.serving.stdout_flusher import StdoutFlusher
@@ -41,11 +44,17 @@ class ServingCore:
     is one."""
     documentation: Documentation | None = None
     """None where it is switched off."""
+    batching: Batching | None = None
+    """None where it is switched off."""
 
     @property
     def routes(self) -> tuple[Route, ...]:
         """The part of the route table that is to be mounted."""
         return tuple(route for route in ROUTES if self.documentation or not route.is_documentation)
+
+    def submit(self, route: Route, call: ModelCall) -> Submission[ModelResponse]:
+        """Hand a call to the executor, from an event loop: to run with others where that is wanted and possible."""
+        return self.executor.submit(call) if self.batching is None else self.batching.submit(route, call)
 
     def find_handler(self, route: Route) -> Handler:
         """The handler that a route of ``routes`` names."""

@@ -351,21 +351,10 @@ class ExecutorWithBackpressure:
         """Give the slot back, and take the next call that is still in time."""
         now = self._clock()
         late: list[Ticket] = []
-        following = None
         with self._lock:
-            ticket.state = ENDED
             self._running -= 1
-            self._completed += 1
-            self._failed += failed
-            self.run_times.record(now - ticket.started)
-            while self._line and following is None:
-                first = self._line.popleft()
-                if first.deadline < now:
-                    self._refuse(first)
-                    late.append(first)
-                else:
-                    self._start(first)
-                    following = first
+            self._count_end(ticket, now, failed=failed)
+            following = self._take_next(now, late)
             if self._running == 0:
                 self._idle.notify_all()
             self._tell_running()
@@ -375,6 +364,22 @@ class ExecutorWithBackpressure:
         if last:
             self._pool.shutdown(wait=False)
         return following
+
+    def _count_end(self, ticket: Ticket, now: float, *, failed: bool) -> None:
+        ticket.state = ENDED
+        self._completed += 1
+        self._failed += failed
+        self.run_times.record(now - ticket.started)
+
+    def _take_next(self, now: float, late: list[Ticket]) -> Ticket | None:
+        while self._line:
+            first = self._line.popleft()
+            if first.deadline >= now:
+                self._start(first)
+                return first
+            self._refuse(first)
+            late.append(first)
+        return None
 
     def _tell_running(self) -> None:
         if self.on_running is not None:

@@ -5,12 +5,13 @@ decided in ``errors.py``.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from datarobot_drum.drum.engine_settings import EngineSettings
 from datarobot_drum.drum.exceptions import MODEL_FAILED, NotFound, UnprocessableInput
 from datarobot_drum.drum.importing import import_from_string
-from datarobot_drum.drum.language_predictors.base import BasePredictor, ProbeResult
+from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, ProbeResult
 from datarobot_drum.drum.serving.chat import (
     STREAM_HEADERS,
     chat_attributes,
@@ -159,11 +160,23 @@ class Handlers:
 
     def do_predict_structured(self, request: ModelRequest) -> ModelResponse:
         predictor, payload = self._samples(request)
-        with self._timings.measure("run_predictor_total"):
+        with self.measure_prediction():
             predictions = predictor.predict(predictor.read_input(payload))
+        return self.answer_structured(predictions)
+
+    def answer_structured(self, predictions: Predictions) -> ModelResponse:
+        """The last step of ``do_predict_structured``.
+
+        Raises:
+            PredictionError: the model returned a value that JSON cannot carry.
+        """
         if self._model.deployment is not None:
             return deployment_response(predictions, self._model, self._model.deployment)
         return predictions_response(predictions, self._model.target_type)
+
+    def measure_prediction(self) -> AbstractContextManager[None]:
+        """Record the time of the ``with`` block for ``time_info`` of ``/stats/``."""
+        return self._timings.measure("run_predictor_total")
 
     def do_predict_stream(self, request: ModelRequest) -> ModelResponse:
         """The first chunk is made before the headers are sent, so an error until then is an error answer."""
@@ -187,7 +200,7 @@ class Handlers:
         predictor = self._ready_predictor()
         self._require(self._model.target_type is TargetType.TRANSFORM)
         samples, target = self._payload(request, predictor), target_payload(request)
-        with self._timings.measure("run_predictor_total"):
+        with self.measure_prediction():
             transformed = predictor.transform(samples, target)
         response: ModelResponse = import_from_string(TRANSFORM_ENCODER)(transformed)
         return response
@@ -195,7 +208,7 @@ class Handlers:
     def do_predict_unstructured(self, request: ModelRequest) -> ModelResponse:
         predictor = self._ready_predictor()
         self._require(self._model.target_type is TargetType.UNSTRUCTURED)
-        with self._timings.measure("run_predictor_total"):
+        with self.measure_prediction():
             output = predictor.predict_unstructured(unstructured_input(request))
         return ModelResponse(output.content, f"{output.mimetype};charset={output.charset}")
 
@@ -205,7 +218,7 @@ class Handlers:
             raise NotFound("This model does not chat: that takes a text generation model with a chat hook.")
         params = completion_params(request)
         annotate(chat_attributes(params))
-        with self._timings.measure("run_predictor_total"):
+        with self.measure_prediction():
             answer = predictor.chat(params, request.headers)
         return chat_response(answer, wants_stream=params.get("stream") is True)
 
