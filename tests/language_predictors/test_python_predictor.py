@@ -279,11 +279,11 @@ def test_a_keyboard_interrupt_passes(tmp_path: Path, load: Load) -> None:
         ),
         pytest.param(
             "def load_model(d): raise OSError('a\\nb')",
-            r"load_model failed: custom\.py, line 1: OSError: a b\.$",
+            r"load_model failed: custom\.py, line 1: OSError: a b\. The traceback is shown with --show-stacktrace\.$",
             id="raises",
         ),
         pytest.param(
-            "def init(code_dir): raise SystemExit", r"init failed: custom\.py, line 1: SystemExit\.$", id="init"
+            "def init(code_dir): raise SystemExit", r"init failed: custom\.py, line 1: SystemExit\. The traceback", id="init"
         ),
         pytest.param(
             "from datarobot_drum.drum.exceptions import CustomHTTPError as E\ndef load_model(d): raise E('no', 418)",
@@ -453,7 +453,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.target_types import TargetType
-create_predictor(SimpleNamespace(code_dir=Path(sys.argv[1]), language=None, target_type=TargetType.REGRESSION))
+settings = SimpleNamespace(
+    code_dir=Path(sys.argv[1]), language=None, target_type=TargetType.REGRESSION, engine=None, metadata=None,
+    strict_type_schema=True,
+)
+create_predictor(settings)
 print(sorted({"sklearn", "joblib", "pandas", "numpy", "scipy"} & set(sys.modules)))
 """
     run = subprocess.run(

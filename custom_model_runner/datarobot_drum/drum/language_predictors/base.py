@@ -51,11 +51,18 @@ class Worker(Protocol):
 class BasePredictor(ABC):
     """A model. Made cheaply, then loaded once, then asked from any thread, or from one if it is not thread-safe.
 
-    ``language`` and ``thread_safe`` are known from the start.
+    ``language``, ``thread_safe`` and ``max_concurrency`` are known from the start. ``max_concurrency`` is how many calls
+    the model takes at once in one process, None for any number.
     """
 
     language: ClassVar[str]
     thread_safe: bool = True
+    max_concurrency: int | None = None
+
+    @property
+    def concurrency_limit(self) -> int | None:
+        """What the server keeps to: ``max_concurrency``, or one call at a time if the model is not thread-safe."""
+        return self.max_concurrency if self.thread_safe else 1
 
     @property
     @abstractmethod
@@ -86,6 +93,11 @@ class BasePredictor(ABC):
     @property
     def reads_raw_input(self) -> bool:
         """Whether the model decodes the bytes of a request itself, whatever their format. Known after ``load``."""
+        return False
+
+    @property
+    def only_streams(self) -> bool:
+        """Whether structured predictions come from ``predict_stream`` alone. Known after ``load``."""
         return False
 
     @abstractmethod

@@ -1,6 +1,5 @@
 """Finding and importing ``custom.py``."""
 
-import ast
 import importlib.util
 import os
 import sys
@@ -13,8 +12,6 @@ from datarobot_drum.drum.language_predictors.import_scope import CUSTOM_MODULE
 
 FILE_NAME = "custom.py"
 _SKIPPED_FOLDERS = (".", "__pycache__", "site-packages", "node_modules")
-THREAD_SAFE_NAME = "THREAD_SAFE"
-"""``THREAD_SAFE = False`` at the top level of ``custom.py`` asks for one call at a time."""
 
 
 def find_custom_file(code_dir: Path) -> Path | None:
@@ -40,22 +37,6 @@ def find_custom_file(code_dir: Path) -> Path | None:
 
 def _depth(file: Path, code_dir: Path) -> int:
     return len(file.parent.relative_to(code_dir).parts)
-
-
-def is_thread_safe(file: Path) -> bool:
-    """What ``custom.py`` says of itself, read without running it."""
-    try:
-        tree = ast.parse(file.read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return True  # importing it will tell
-    values = [
-        statement.value.value
-        for statement in tree.body
-        if isinstance(statement, ast.Assign)
-        and isinstance(statement.value, ast.Constant)
-        and any(isinstance(target, ast.Name) and target.id == THREAD_SAFE_NAME for target in statement.targets)
-    ]
-    return not values or bool(values[-1])
 
 
 def import_custom_file(file: Path, code_dir: Path) -> ModuleType:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,9 +14,11 @@ from datarobot_drum.drum.artifact_predictors.registry import framework_of, list_
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
 from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
-from datarobot_drum.drum.language_predictors.custom_module import find_custom_file, is_thread_safe
+from datarobot_drum.drum.language_predictors.custom_module import find_custom_file
 from datarobot_drum.drum.language_predictors.import_scope import ImportScope
+from datarobot_drum.drum.language_predictors.module_constants import is_thread_safe, read_max_concurrency
 from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.type_schema.requirements import read_type_schema
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.language_predictors.python_model import PythonModel
@@ -34,7 +37,8 @@ class PythonPredictor(BasePredictor):
     """Finds the files at once, and reads them in ``load``.
 
     Raises:
-        ModelLoadError: there is no model in the folder, or more than one.
+        ModelLoadError: there is no model in the folder, or more than one, or a constant of custom.py is wrong.
+        TypeSchemaError: typeSchema of model-metadata.yaml is malformed.
     """
 
     language = "python"
@@ -47,6 +51,8 @@ class PythonPredictor(BasePredictor):
         if self._custom_file is None:
             self._require_artifact(code_dir)
         self.thread_safe = self._custom_file is None or is_thread_safe(self._custom_file)
+        self.max_concurrency = read_max_concurrency(self._custom_file) if self._custom_file else None
+        self._schema = read_type_schema(settings.metadata, is_strict=settings.strict_type_schema)
         folders = [self._custom_file.parent] if self._custom_file else []
         self._scope = ImportScope([*folders, code_dir])
         self._model: PythonModel | None = None
@@ -69,7 +75,8 @@ class PythonPredictor(BasePredictor):
             self._scope.open()
             try:
                 load = import_from_string(_LOADER)
-                self._model = load(self._settings, self._custom_file, self._artifacts)
+                model = load(self._settings, self._custom_file, self._artifacts)
+                self._model = replace(model, schema=self._schema)
             except BaseException:
                 self._scope.close()
                 raise
@@ -81,6 +88,10 @@ class PythonPredictor(BasePredictor):
     @property
     def reads_raw_input(self) -> bool:
         return self._model is not None and self._model.reads_raw_input
+
+    @property
+    def only_streams(self) -> bool:
+        return self._model is not None and self._model.only_streams
 
     def read_input(self, payload: StructuredPayload) -> Any:
         return self._loaded.read_input(payload)
