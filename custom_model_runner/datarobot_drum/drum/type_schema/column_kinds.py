@@ -52,8 +52,10 @@ def kinds_of(column: pd.Series[Any]) -> frozenset[DataType]:
         dtype = column.dtype
     if pd.api.types.is_bool_dtype(dtype):
         return _WHOLE
+    if pd.api.types.is_complex_dtype(dtype):
+        return frozenset({DataType.NUM})
     if pd.api.types.is_numeric_dtype(dtype):
-        return numeric_kinds(column.dropna().to_numpy())
+        return numeric_kinds(column.dropna().to_numpy(dtype=np.float64))
     if pd.api.types.is_datetime64_any_dtype(dtype):
         return frozenset({DataType.DATE})
     if pd.api.types.is_timedelta64_dtype(dtype):
@@ -111,7 +113,7 @@ def _is_number(text: str) -> bool:
         float(text)
     except ValueError:
         return False
-    return "_" not in text
+    return "_" not in text and any(map(str.isdigit, text))  # neither 1_000 nor the word nan
 
 
 def _is_short(cell: Any) -> bool:
