@@ -75,6 +75,7 @@ typeSchema:
     - {field: contains_missing, condition: EQUALS, value: NEVER}
 """
 
+
 def write_contract_model(folder: Path) -> Path:
     """A nested ``custom.py``, two artifacts, helpers of all sorts, a schema, and a warm-up sample."""
     inner = write_code(folder / "inner", CODE)

@@ -37,7 +37,9 @@ def test_a_model_says_how_many_calls_it_takes(tmp_path: Path, source: str, limit
 
 @pytest.mark.parametrize("value", ["0", "-1", "2.0", "True", "'2'", "None", "os.cpu_count()", "2 + 2"])
 def test_another_value_stops_the_start(tmp_path: Path, value: str) -> None:
-    with pytest.raises(ModelLoadError, match=r"^custom\.py, line 2: MAX_CONCURRENCY must be a whole number of at least 1"):
+    with pytest.raises(
+        ModelLoadError, match=r"^custom\.py, line 2: MAX_CONCURRENCY must be a whole number of at least 1"
+    ):
         limit_of(tmp_path, f"import os\nMAX_CONCURRENCY = {value}\n")
 
 

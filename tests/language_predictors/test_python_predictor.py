@@ -283,7 +283,9 @@ def test_a_keyboard_interrupt_passes(tmp_path: Path, load: Load) -> None:
             id="raises",
         ),
         pytest.param(
-            "def init(code_dir): raise SystemExit", r"init failed: custom\.py, line 1: SystemExit\. The traceback", id="init"
+            "def init(code_dir): raise SystemExit",
+            r"init failed: custom\.py, line 1: SystemExit\. The traceback",
+            id="init",
         ),
         pytest.param(
             "from datarobot_drum.drum.exceptions import CustomHTTPError as E\ndef load_model(d): raise E('no', 418)",

@@ -130,7 +130,10 @@ def test_conditions_on_kinds(make: Make, condition: str, value: Any, csv: str, r
     with pytest.raises(InputBreaksSchema) as broken:
         predictor.read_input(payload(csv))
     words = ", ".join([value] if isinstance(value, str) else value)
-    assert broken.value.message == f"The input breaks typeSchema: data_types {condition} {words} is required, but {reason}."
+    assert (
+        broken.value.message
+        == f"The input breaks typeSchema: data_types {condition} {words} is required, but {reason}."
+    )
     assert (broken.value.status, broken.value.exit_code) == (422, 3)
 
 

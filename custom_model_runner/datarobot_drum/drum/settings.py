@@ -157,9 +157,7 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
     if arguments.production:
         logger.warning("--production is deprecated: give --max-workers instead.")
     return Settings(
-        model=dataclasses.replace(
-            model, engine=engine, strict_type_schema=parameters.server.strict_type_schema
-        ),
+        model=dataclasses.replace(model, engine=engine, strict_type_schema=parameters.server.strict_type_schema),
         host=host,
         port=port,
         url_prefix=normalize_prefix(os.environ.get("URL_PREFIX", "")),

@@ -14,6 +14,7 @@ from datarobot_drum.drum.exceptions import StartupError, UsageError
 from datarobot_drum.runtime_parameters.masking import register_credentials_in, register_secret
 
 _ENVELOPE = {"type", "payload"}
+_SHORTEST_LINE = 8
 
 
 def read_user_secrets(mount_path: str | None, prefix: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -64,6 +65,9 @@ def _read(file: Path) -> str:
 
 def _decode(name: str, text: str) -> Any:
     register_secret(text)
+    for line in text.splitlines():  # of a key, for instance: a message may show one of them
+        if len(line) >= _SHORTEST_LINE:
+            register_secret(line)
     if not text.lstrip().startswith("{"):
         return text
     try:

@@ -109,7 +109,8 @@ def order_classes(classes: Any, settings: ModelSettings) -> tuple[int, ...]:
         )  # fmt: skip
         return (0, 1)
     raise ModelLoadError(
-        f"The estimator's classes ({list_labels(found)}) are not the class labels ({list_labels(labels)})."
+        f"The estimator's classes ({list_labels(found)}) are not the class labels ({list_labels(labels)}): give the "
+        "estimator's own classes as labels."
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
+from datarobot_drum.drum.artifact_predictors.load_advice import advise
 from datarobot_drum.drum.exceptions import ModelLoadError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _load_errors(path: Path) -> Iterator[None]:
         raise ModelLoadError(f"{path.name} could not be loaded: {_describe_missing(error)}.") from error
     except (Exception, SystemExit) as error:
         cause = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".:")
-        raise ModelLoadError(f"{path.name} could not be loaded: {cause}.{_hint(error)}") from error
+        raise ModelLoadError(f"{path.name} could not be loaded: {cause}.{advise(error, path)}") from error
 
 
 def _describe_missing(error: ModuleNotFoundError) -> str:
@@ -64,12 +65,6 @@ def _describe_missing(error: ModuleNotFoundError) -> str:
     if module.partition(".")[0] in ("sklearn", "joblib", "scipy"):
         return f"it needs the module {module}; {_EXTRA}"
     return f"it needs the module {module}, which is not installed"
-
-
-def _hint(error: BaseException) -> str:
-    if isinstance(error, AttributeError) and "__main__" in str(error):
-        return " Its class was defined in a script: move it to custom.py or a module beside it, and pickle again."
-    return ""
 
 
 @contextmanager
