@@ -30,7 +30,7 @@ def contract_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
         "DRUM_GUNICORN_WORKER_CLASS": "gthread",
         "DRUM_GUNICORN_THREADS": str(AT_ONCE),
     }
-    arguments = ["--code-dir", model, "--target-type", "regression", "--user-secrets-prefix", "MINE"]
+    arguments = ["--code-dir", str(model), "--target-type", "regression", "--user-secrets-prefix", "MINE"]
     with running_trio(folder, *arguments, environment=environment) as trio:
         yield trio
 
@@ -55,7 +55,7 @@ def test_helpers_artifacts_and_files_of_the_folder_are_all_found(contract_trio: 
 
 
 def test_init_and_load_model_run_once_and_the_sample_is_predicted_before_any_request(server: RunningServer) -> None:
-    first_calls = [("init", []), ("load_model",), ("score", 7)]
+    first_calls: list[tuple[object, ...]] = [("init", []), ("load_model",), ("score", 7)]
     assert extra(server)["calls"].startswith(str(first_calls)[:-1])
     assert "Warmed up with warm_up.csv in " in server.log()
 

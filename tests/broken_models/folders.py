@@ -85,8 +85,8 @@ typeSchema:
 FOLDERS = (
     custom(
         "syntax error",
-        "custom.py cannot be imported: custom.py, line 2: SyntaxError: '(' was never closed. Correct that line; this is "
-        "Python {python}.",
+        "custom.py cannot be imported: custom.py, line 2: SyntaxError: '(' was never closed. Correct that line; this "
+        "is Python {python}.",
         "import os\nprint(\n",
     ),
     custom(
@@ -97,14 +97,14 @@ FOLDERS = (
     ),
     custom(
         "missing package",
-        "custom.py cannot be imported: custom.py, line 3: the module nobody_has_this is not installed. Install it where "
-        "the server runs, or put its file into the model folder.",
+        "custom.py cannot be imported: custom.py, line 3: the module nobody_has_this is not installed. Install it "
+        "where the server runs, or put its file into the model folder.",
         "import os\n\nimport nobody_has_this.part\n",
     ),
     custom(
         "missing package of a helper",
-        "custom.py cannot be imported: helper.py, line 2: the module nobody_has_this is not installed. Install it where "
-        "the server runs, or put its file into the model folder.",
+        "custom.py cannot be imported: helper.py, line 2: the module nobody_has_this is not installed. Install it "
+        "where the server runs, or put its file into the model folder.",
         "import helper\n",
         others={"helper.py": "\nfrom nobody_has_this import part\n"},
     ),
@@ -137,8 +137,8 @@ FOLDERS = (
     ),
     custom(
         "no hook",
-        "Nothing predicts: add a score hook or a load_model hook to custom.py, or a model artifact (.pkl, .joblib) to the "
-        "model folder.",
+        "Nothing predicts: add a score hook or a load_model hook to custom.py, or a model artifact (.pkl, .joblib) to "
+        "the model folder.",
         "def predict(data, model):\n    return data\n",
     ),
     custom(
@@ -188,15 +188,15 @@ FOLDERS = (
     ),
     BrokenModel(
         "damaged artifact",
-        "model.pkl could not be loaded: UnpicklingError: pickle exhausted before end of frame. The file is damaged, or of another "
-        "kind than its name says: save the model again.",
+        "model.pkl could not be loaded: UnpicklingError: pickle exhausted before end of frame. The file is damaged, or "
+        "of another kind than its name says: save the model again.",
         {"model.pkl": lambda: regressor()[:-20]},
     ),
     BrokenModel(
         "artifact of another version",
         "model.pkl could not be loaded: AttributeError: Can't get attribute 'LinearRegressiox' on <module "
-        "'sklearn.linear_model._base' from '{module}'>. It was made with scikit-learn {other}, and {sklearn} is installed: "
-        "install that version, or train the model with this one.",
+        "'sklearn.linear_model._base' from '{module}'>. It was made with scikit-learn {other}, and {sklearn} is "
+        "installed: install that version, or train the model with this one.",
         {"model.pkl": regressor_of_another_version},
     ),
     BrokenModel(
@@ -215,8 +215,8 @@ FOLDERS = (
     ),
     custom(
         "wrong return type",
-        "The warm-up with warm_up.csv failed: custom.py, line 1: The hook score returned a list: it must return a pandas "
-        "DataFrame.",
+        "The warm-up with warm_up.csv failed: custom.py, line 1: The hook score returned a list: it must return a "
+        "pandas DataFrame.",
         "def score(data, model):\n    return [1.0] * len(data)\n",
         others={"warm_up.csv": "a\n1\n"},
     ),
@@ -242,8 +242,8 @@ FOLDERS = (
     ),
     custom(
         "calls at once",
-        "custom.py, line 2: MAX_CONCURRENCY must be a whole number of at least 1, written out: it is read before custom.py "
-        "runs.",
+        "custom.py, line 2: MAX_CONCURRENCY must be a whole number of at least 1, written out: it is read before "
+        "custom.py runs.",
         "import os\nMAX_CONCURRENCY = os.cpu_count()\n",
     ),
     BrokenModel(

@@ -74,7 +74,7 @@ def test_an_error_server_answers_the_same(broken: BrokenModel, tmp_path: Path) -
 def test_a_real_server_ends_with_that_line(server_type: str, name: str, tmp_path: Path) -> None:
     broken = BY_NAME[name]
     folder = broken.write(tmp_path)
-    words = ["--code-dir", folder, "--target-type", broken.target_type, "--address", f"127.0.0.1:{free_port()}"]
+    words = ["--code-dir", str(folder), "--target-type", broken.target_type, "--address", f"127.0.0.1:{free_port()}"]
     run = drum("server", *words, environment={"DRUM_SERVER_TYPE": server_type})
     assert run.stderr.splitlines()[-1] == f"drum: error: {broken.first_line(folder)}"
     assert run.returncode == broken.exit_code

@@ -120,6 +120,7 @@ def test_labels_come_from_a_file_that_a_variable_names(
 def test_binary_labels_come_from_variables(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POSITIVE_CLASS_LABEL", "is good")
     monkeypatch.setenv("NEGATIVE_CLASS_LABEL", "0")
-    code = "import pandas as pd\ndef score(d, m, **labels): return pd.DataFrame({labels['positive_class_label']: [0.75]})\n"
+    code = "import pandas as pd\ndef score(d, m, positive_class_label):\n"
+    code += "    return pd.DataFrame({positive_class_label: [0.75]})\n"
     answer: Any = ask(start("binary", code), "POST", "/predict/", content=b"x\n1\n").json()
     assert answer == {"predictions": [{"0": 0.25, "is good": 0.75}]}

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -15,7 +16,11 @@ from tests.root_predictors.in_process import ask
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
-SEEN = "from pathlib import Path\ndef see(word):\n    with (Path(__file__).parent / 'seen').open('a') as f: f.write(word)\n"
+SEEN = """from pathlib import Path
+def see(word):
+    with (Path(__file__).parent / 'seen').open('a') as file:
+        file.write(word)
+"""
 
 HOOKS = {
     "score": (
@@ -31,7 +36,8 @@ HOOKS = {
     ),
     "chat": (
         "textgeneration",
-        "def chat(params, m):\n    for message in params['messages']:\n        see(message['content'])\n        yield {}\n",
+        "def chat(params, m):\n"
+        "    for message in params['messages']:\n        see(message['content'])\n        yield {}\n",
     ),
 }
 CSV = b"a\n1\n2\n"
@@ -84,11 +90,11 @@ def test_the_sample_is_asked_as_a_client_would(
 @pytest.mark.parametrize("server_type", ["flask", "fastapi"])
 def test_it_is_not_ready_until_the_sample_is_predicted(make: Make, tmp_path: Path, server_type: str) -> None:
     server = make("score", {"warm_up.csv": CSV}, server_type=server_type)
-    server.state.settled.add_done_callback(lambda _: (tmp_path / "seen").rename(tmp_path / "seen before ready"))
+    seen: Queue[str] = Queue()
+    server.state.settled.add_done_callback(lambda _: seen.put((tmp_path / "seen").read_text()))
     server.materialize()
-    server.state.wait(30)
+    assert seen.get(timeout=30) == "2 rows"
     assert ask(server, "GET", "/readyz").status_code == 200
-    assert (tmp_path / "seen before ready").read_text() == "2 rows"
 
 
 def test_a_parameter_names_another_file(make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -106,7 +112,7 @@ def test_a_parameter_names_another_file(make: Make, tmp_path: Path, caplog: pyte
         (
             {"warm_up.csv": b"a\nx\n"},
             "",
-            r"^The warm-up with warm_up\.csv failed: custom\.py, line 7: ValueError: could",
+            r"^The warm-up with warm_up\.csv failed: custom\.py, line 8: ValueError: could",
         ),
     ],
 )

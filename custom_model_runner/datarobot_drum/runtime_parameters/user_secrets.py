@@ -1,7 +1,7 @@
 """The user's secrets: from files below a mounted folder, and from variables whose names share a prefix.
 
-A secret is text, or a JSON object as a dict; the platform's ``{"type": "credential", "payload": {...}}`` is its payload.
-Whatever it holds is masked from then on.
+A secret is text, or a JSON object as a dict; the platform's ``{"type": "credential", "payload": {...}}`` is its
+payload. Whatever it holds is masked from then on.
 """
 
 import json
@@ -20,8 +20,8 @@ _SHORTEST_LINE = 8
 def read_user_secrets(mount_path: str | None, prefix: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
     """All secrets by name. A file wins over a variable of the same name.
 
-    A file's name is its path below the folder, with slashes; hidden files and folders are left out. A variable's name is
-    what follows the prefix and an underscore.
+    A file's name is its path below the folder, with slashes; hidden files and folders are left out. A variable's name
+    is what follows the prefix and an underscore.
 
     Raises:
         UsageError: the mount path is no folder.

@@ -51,8 +51,8 @@ class Worker(Protocol):
 class BasePredictor(ABC):
     """A model. Made cheaply, then loaded once, then asked from any thread, or from one if it is not thread-safe.
 
-    ``language``, ``thread_safe`` and ``max_concurrency`` are known from the start. ``max_concurrency`` is how many calls
-    the model takes at once in one process, None for any number.
+    ``language``, ``thread_safe`` and ``max_concurrency`` are known from the start. ``max_concurrency`` is how many
+    calls the model takes at once in one process, None for any number.
     """
 
     language: ClassVar[str]

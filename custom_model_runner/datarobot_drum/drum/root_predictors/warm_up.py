@@ -1,8 +1,8 @@
 """Warm-up: a sample that the model predicts before its worker says that it is ready.
 
-The sample is the file that ``DRUM_WARM_UP_FILE`` names, relative to the code dir, else the one called ``warm_up`` with any
-extension at the top of the code dir. It is asked for as a client would: JSON (``.json``) is a chat request of a model that
-chats, anything is the body of an unstructured model, and the others get csv or Matrix Market (``.mtx``).
+The sample is the file that ``DRUM_WARM_UP_FILE`` names, relative to the code dir, else the one called ``warm_up`` with
+any extension at the top of the code dir. It is asked for as a client would: JSON (``.json``) is a chat request of a
+model that chats, anything is the body of an unstructured model, and the others get csv or Matrix Market (``.mtx``).
 """
 
 import logging

@@ -1,8 +1,8 @@
 """Which kinds a column may be.
 
-A column whose cells are all numbers is NUM, all dates DATE, all durations DATE_DURATION, all images (base64) IMG; any other
-is TXT. Text is CAT as well while every cell is short, and so are numbers while all are whole: codes of categories are
-often numbers. Missing cells say nothing, and a column of nothing else may be anything.
+A column whose cells are all numbers is NUM, all dates DATE, all durations DATE_DURATION, all images (base64) IMG; any
+other is TXT. Text is CAT as well while every cell is short, and so are numbers while all are whole: codes of
+categories are often numbers. Missing cells say nothing, and a column of nothing else may be anything.
 
 No share of distinct values is looked at, so a cell counts the same alone and among ten thousand. A column of texts that
 are bare numbers or dates is the one exception: a csv cannot tell them from numbers and dates.

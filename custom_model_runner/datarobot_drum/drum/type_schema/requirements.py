@@ -66,7 +66,8 @@ def read_type_schema(metadata: Mapping[str, Any] | None, *, is_strict: bool) -> 
     unknown = [str(key) for key in document if key not in SECTIONS]
     if unknown:
         raise TypeSchemaError(f"{KEY} in {FILE_NAME} has the unknown key {unknown[0]!r}: {_one_of(SECTIONS)}.")
-    schema = TypeSchema(*(_section(document, name) for name in SECTIONS), is_strict)
+    taken, given = (_section(document, name) for name in SECTIONS)
+    schema = TypeSchema(taken, given, is_strict)
     return schema if schema.input or schema.output else None
 
 

@@ -1,4 +1,4 @@
-"""What is in a table, whatever its form: a frame, plain numbers, a sparse matrix, or predictions. Computed when asked."""
+"""What is in a table, whatever its form: a frame, plain numbers, a sparse matrix, or an array. Computed when asked."""
 
 from __future__ import annotations
 
@@ -51,8 +51,7 @@ class FrameTable(Table):
         return kinds_of(self._frame.iloc[:, place])
 
     def missing(self) -> tuple[int, int] | None:
-        gone = np.asarray(self._frame.isna())
-        return _first(gone)
+        return _first(np.asarray(self._frame.isna()))
 
 
 class ArrayTable(Table):
@@ -99,7 +98,9 @@ class MatrixTable(Table):
         return numeric_kinds(stored if end - begin == self._matrix.shape[0] else np.append(stored, 0))
 
     def missing(self) -> tuple[int, int] | None:
-        found = np.flatnonzero(np.isnan(self._matrix.data)) if self._matrix.dtype.kind == "f" else []
+        if self._matrix.dtype.kind != "f":
+            return None
+        found = np.flatnonzero(np.isnan(self._matrix.data))
         if not len(found):
             return None
         column = int(np.searchsorted(self._matrix.indptr, found[0], side="right")) - 1
