@@ -153,6 +153,13 @@ FOLDERS = (
         "def load_model(code_dir):\n    return open(code_dir + '/weights.bin')\n",
     ),
     custom(
+        "path relative to the working folder",
+        "The hook load_model failed: custom.py, line 2: FileNotFoundError: [Errno 2] No such file or directory: "
+        "'weights.bin'. It lies in the model folder, which is not the working folder: join its name to code_dir.",
+        "def load_model(code_dir):\n    return open('weights.bin')\n",
+        others={"weights.bin": ""},
+    ),
+    custom(
         "init leaves",
         f"The hook init failed: helper.py, line 4: SystemExit: 3.{TRACEBACK}",
         "import helper\n\ndef init(code_dir):\n    helper.leave()\n",

@@ -1,6 +1,7 @@
 """What model code raises, told in one paragraph. Tracebacks are for the log: the cause is chained."""
 
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -85,7 +86,7 @@ def load_errors(what_failed: str, code_dir: Path) -> Iterator[None]:
         place = _place(error, code_dir)
         # Masked first: a secret of several lines would not be found in one.
         cause = " ".join(mask_secrets(_explain(error)).split()).rstrip(".")
-        raise ModelLoadError(f"{what_failed}: {place}{cause}.{_advice(error)}") from error
+        raise ModelLoadError(f"{what_failed}: {place}{cause}.{_advice(error, code_dir)}") from error
 
 
 def hook_place(function: Any, code_dir: Path) -> str:
@@ -109,16 +110,22 @@ def _explain(error: BaseException) -> str:
     return _describe(error)
 
 
-def _advice(error: BaseException) -> str:
+def _advice(error: BaseException, code_dir: Path) -> str:
     if isinstance(error, SyntaxError):
         return f" Correct that line; this is Python {sys.version_info.major}.{sys.version_info.minor}."
     if isinstance(error, ModuleNotFoundError):
         return " Install it where the server runs, or put its file into the model folder."
     if isinstance(error, ImportError):
         return " Perhaps another version of that package is installed than the model was written for."
+    if isinstance(error, FileNotFoundError) and _lies_in(code_dir, error.filename):
+        return " It lies in the model folder, which is not the working folder: join its name to code_dir."
     if isinstance(error, RequestError) and error.__cause__ is None:
         return ""
     return " The traceback is shown with --show-stacktrace."
+
+
+def _lies_in(code_dir: Path, file: Any) -> bool:
+    return isinstance(file, str) and not os.path.isabs(file) and (code_dir / file).exists()
 
 
 def _place(error: BaseException, code_dir: Path) -> str:
