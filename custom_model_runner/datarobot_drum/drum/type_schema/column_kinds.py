@@ -50,6 +50,8 @@ def kinds_of(column: pd.Series[Any]) -> frozenset[DataType]:
     if isinstance(dtype, pd.SparseDtype):
         column = pd.Series(np.asarray(column.array.sp_values))
         dtype = column.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "iuf":
+        return numeric_kinds(column.to_numpy())
     if pd.api.types.is_bool_dtype(dtype):
         return _WHOLE
     if pd.api.types.is_complex_dtype(dtype):
@@ -74,20 +76,22 @@ def numeric_kinds(values: np.ndarray) -> frozenset[DataType]:
 
 
 def _cell_kinds(column: pd.Series[Any]) -> frozenset[DataType]:
-    cells = column.dropna()
-    if not len(cells):
-        return ANY
     try:
-        cells = cells.unique()
+        cells = [cell for cell in set(column.tolist()) if not _is_missing(cell)]
     except TypeError:  # lists and dicts are not hashable
         return _TEXT
-    surely = {_sure_kind(cell) for cell in cells}
-    if len(surely) == 1 and None not in surely:
-        (kind,) = surely
-        if kind is DataType.NUM:
-            return numeric_kinds(np.array([float(cell) for cell in cells]))
-        return frozenset({kind})  # type: ignore[arg-type]  # None was excluded
-    return _SHORT_TEXT if all(map(_is_short, cells)) else _TEXT
+    if not cells:
+        return ANY
+    kind = _sure_kind(cells[0])
+    if kind is None or any(_sure_kind(cell) is not kind for cell in cells):
+        return _SHORT_TEXT if all(map(_is_short, cells)) else _TEXT
+    if kind is DataType.NUM:
+        return numeric_kinds(np.array([float(cell) for cell in cells]))
+    return frozenset({kind})
+
+
+def _is_missing(cell: Any) -> bool:
+    return cell is None or cell is pd.NA or cell != cell
 
 
 def _sure_kind(cell: Any) -> DataType | None:
@@ -117,5 +121,5 @@ def _is_number(text: str) -> bool:
 
 
 def _is_short(cell: Any) -> bool:
-    text = str(cell).strip()
+    text = str(cell)
     return len(text) <= LONGEST_CATEGORY and len(text.split()) <= MOST_CATEGORY_WORDS and len(text.splitlines()) <= 1
