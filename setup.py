@@ -36,6 +36,7 @@ CORE = [
     "python-multipart>=0.0.27,<1",
     "PyYAML>=6.0.1,<7",
     "starlette>=1.0,<2",
+    "tqdm>=4.66,<5",
     "urllib3>=2.2,<3",
     "uvicorn>=0.37,<1",
     "uvloop>=0.21,<1; sys_platform != 'win32'",
@@ -48,11 +49,32 @@ SCIKIT_LEARN = [
     "scipy>=1.13,<2",
 ]
 
+# One extra a framework, each with what its model files need and no more.
+FRAMEWORKS = {
+    "scikit-learn": SCIKIT_LEARN,
+    # The same module twice: the package for CPUs where there is one, as the other brings along CUDA's libraries.
+    "xgboost": [
+        *SCIKIT_LEARN,
+        "xgboost-cpu>=3.1,<4; sys_platform == 'linux' and platform_machine == 'x86_64'",
+        "xgboost>=3.1,<4; sys_platform != 'linux' or platform_machine != 'x86_64'",
+    ],
+    "lightgbm": [*SCIKIT_LEARN, "lightgbm>=4.5,<5"],
+    "catboost": ["catboost>=1.2.7,<2"],
+    "onnx": ["onnxruntime>=1.20,<2"],
+    "skops": [*SCIKIT_LEARN, "skops>=0.13,<1"],
+    "torch": ["torch>=2.4,<3"],
+    # Its backend is one's own choice: tensorflow, torch or jax.
+    "keras": ["h5py>=3.11,<4", "keras>=3.6,<4"],
+}
+
 # Spans are made with opentelemetry-api alone; these send them somewhere.
 OTEL = [
     "opentelemetry-exporter-otlp-proto-http>=1.27,<2",
     "opentelemetry-sdk>=1.27,<2",
 ]
+
+# Parquet, Arrow and Feather files of `drum score` and `drum validation`.
+ARROW = ["pyarrow>=17,<27"]
 
 GEVENT = ["gevent>=24.10,<27"]
 
@@ -60,8 +82,10 @@ GEVENT = ["gevent>=24.10,<27"]
 DOCS = ["flask-swagger-ui>=5.32,<6"]
 
 TEST = [
+    *ARROW,
     *OTEL,
-    *SCIKIT_LEARN,
+    # Not torch and keras: they take minutes to install, and their tests run where they are.
+    *(package for name in ("xgboost", "lightgbm", "catboost", "onnx", "skops") for package in FRAMEWORKS[name]),
     *DOCS,
     "coverage>=7.10,<8",
     "hypothesis>=6.112,<7",
@@ -70,7 +94,9 @@ TEST = [
     "pytest>=9,<10",
     "pytest-asyncio>=1.3,<2",
     "pytest-xdist>=3.6,<4",
+    "requests>=2.32,<3",
     "schemathesis>=4.32,<5; python_version >= '3.11'",
+    "skl2onnx>=1.18,<2",
 ]
 
 DEV = [
@@ -90,10 +116,11 @@ setup(
     python_requires=">=3.10",
     package_dir={"": "custom_model_runner"},
     packages=find_packages("custom_model_runner"),
-    package_data={"datarobot_drum": ["py.typed"]},
+    package_data={"datarobot_drum": ["py.typed", "drum/commands/*/*.html", "drum/commands/new_model/templates/**"]},
     install_requires=CORE,
     extras_require={
-        "scikit-learn": SCIKIT_LEARN,
+        **FRAMEWORKS,
+        "arrow": ARROW,
         "gevent": GEVENT,
         "docs": DOCS,
         "otel": OTEL,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from datarobot_drum.drum.arguments import arguments_of
+from datarobot_drum.drum.arguments import variables
 from datarobot_drum.runtime_parameters import masking
 from datarobot_drum.runtime_parameters.store import install
 
@@ -30,7 +30,7 @@ def own_runtime_parameters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No variable of the machine that runs the tests is taken for an argument or a parameter."""
-    arguments = {row.environment for _, row in arguments_of("server")}
+    arguments = variables()
     for variable in list(os.environ):
         if variable in arguments or variable in _NAMES or variable.startswith(_PREFIXES):
             monkeypatch.delenv(variable)

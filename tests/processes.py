@@ -1,6 +1,7 @@
 """Real servers for tests: processes that are started, waited for, asked over HTTP and stopped."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -16,11 +17,11 @@ from typing import Any
 import httpx
 import psutil
 
-from datarobot_drum.drum.arguments import arguments_of
+from datarobot_drum.drum.arguments import variables
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0
-FIRST_PORT, PORTS = 20_000, 1_000
+FIRST_PORT, PORTS, PROCESSES = 12_000, 2_500, 8
 
 PLAIN: dict[str, Any] = {"trust_env": False, "verify": False}
 """No proxy, and no certificates: to load them costs far more than a request does."""
@@ -174,7 +175,7 @@ def free_port() -> int:
     """A TCP port of the loopback address that nobody listens on.
 
     Not one that the kernel would choose: before the server has bound that, the kernel may have given it to a client.
-    Each process of a parallel test run has ports of its own.
+    Each process of a parallel test run has ports of its own; another run on the machine begins elsewhere among them.
     """
     for port in _ports:
         with socket.socket() as probe:
@@ -185,9 +186,11 @@ def free_port() -> int:
     raise AssertionError("no port is free")
 
 
-def _own_ports() -> range:
-    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    return range(FIRST_PORT + number * PORTS, FIRST_PORT + (number + 1) * PORTS)
+def _own_ports() -> list[int]:
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % PROCESSES
+    own = range(FIRST_PORT + number * PORTS, FIRST_PORT + (number + 1) * PORTS)
+    begin = random.SystemRandom().randrange(PORTS)
+    return [*own[begin:], *own[:begin]]
 
 
 _ports = cycle(_own_ports())
@@ -195,7 +198,7 @@ _ports = cycle(_own_ports())
 
 def clean_environment() -> dict[str, str]:
     """The machine's environment without any variable that an argument or a parameter would be read from."""
-    foreign = {row.environment for _, row in arguments_of("server")}.union(_FOREIGN_NAMES)
+    foreign = variables().union(_FOREIGN_NAMES)
     return {
         name: value
         for name, value in os.environ.items()

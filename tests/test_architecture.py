@@ -22,11 +22,13 @@ PACKAGE = "datarobot_drum"
 
 SETTINGS_PARTS = (
     "settings",
+    "argument_declaration",
     "arguments",
     "class_labels",
     "model_metadata",
     "deployment_config",
     "server_parameters",
+    "tracing_settings",
     "address",
     "engine_settings",
 )
@@ -35,6 +37,7 @@ LAYERS = (
     ("__main__",),
     ("main",),
     ("cli", "asgi", "wsgi", "gunicorn", "uvicorn", "werkzeug", "reference"),
+    ("commands",),
     ("root_predictors", "watchdog"),
     ("server",),
     ("flask", "fastapi", "logs"),
@@ -47,7 +50,8 @@ LAYERS = (
     ("tabular",),
     ("settings",),
     ("runtime_parameters",),
-    ("listening", "process_end", "turn_taking"),
+    ("cores",),
+    ("listening", "process_end", "turn_taking", "control_groups"),
     ("exceptions", "target_types", "importing", "iteration", "version"),
 )
 """Rooms from the top to the bottom: a room imports rooms below its own, never one beside or above it."""
@@ -69,7 +73,7 @@ ONLY_FOR_TYPES = ("server", "root_predictors")
 
 MODULE_LINES, MODULE_LINES_P90, FUNCTION_LINES = 500, 300, 50
 
-LAZY = "pandas numpy scipy sklearn flask werkzeug fastapi starlette uvicorn gunicorn yaml urllib3".split()
+LAZY = "pyarrow tqdm pandas numpy scipy sklearn flask werkzeug fastapi starlette uvicorn gunicorn yaml urllib3".split()
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -104,7 +108,11 @@ def _name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-MODULES = {_name(path): Module(_name(path), path) for path in sorted(ROOT.rglob("*.py"))}
+TEMPLATES = ROOT / "drum" / "commands" / "new_model" / "templates"
+"""Code for other people's folders, which is none of our modules."""
+
+SOURCES = [path for path in sorted(ROOT.rglob("*.py")) if not path.is_relative_to(TEMPLATES)]
+MODULES = {_name(path): Module(_name(path), path) for path in SOURCES}
 
 every_module = pytest.mark.parametrize("module", MODULES.values(), ids=list(MODULES))
 
@@ -197,9 +205,6 @@ def test_the_doors_name_a_web_framework_in_their_types_only(room: str) -> None:
 def test_only_the_settings_and_the_runtime_parameters_read_the_environment(module: Module) -> None:
     if module.name == "datarobot_drum.drum.settings" or module.room == "runtime_parameters":
         return
-    written = {
-        id(node.value) for node in ast.walk(module.tree) if isinstance(node, ast.Attribute) and node.attr == "update"
-    }
     touched = [
         node
         for node in ast.walk(module.tree)
@@ -208,8 +213,7 @@ def test_only_the_settings_and_the_runtime_parameters_read_the_environment(modul
         and node.value.id == "os"
         and node.attr in {"environ", "environb", "getenv", "getenvb"}
     ]
-    exports = module.room == "main"
-    assert not [node.lineno for node in touched if not (exports and id(node) in written)]
+    assert not [node.lineno for node in touched]
     assert not {"os.environ", "os.environb", "os.getenv", "os.getenvb"} & set(_imports(module.tree))
 
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from datarobot_drum.drum.reference import arguments_table, refresh
+from datarobot_drum.drum.argument_declaration import COMMAND_NAMES
+from datarobot_drum.drum.reference import arguments_table, commands_table, refresh
 from datarobot_drum.drum.server_parameters import SERVER_PARAMETER_NAMES
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -14,7 +15,8 @@ def test_the_tables_of_the_readme_are_up_to_date() -> None:
 
 def test_every_parameter_and_flag_stands_in_the_readme() -> None:
     assert not [name for name in SERVER_PARAMETER_NAMES if f"`{name}`" not in README]
-    assert arguments_table() in README
+    assert not [command for command in COMMAND_NAMES if arguments_table(command) not in README]
+    assert commands_table() in README
 
 
 def test_what_stands_around_the_tables_is_left_alone() -> None:

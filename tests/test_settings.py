@@ -16,6 +16,7 @@ from datarobot_drum.drum.exceptions import RuntimeParameterError, StartupError, 
 from datarobot_drum.drum.server_parameters import markdown_table
 from datarobot_drum.drum.settings import (
     Settings,
+    build_model_settings,
     build_settings,
     export_arguments,
     settings_from_environment,
@@ -580,3 +581,21 @@ def test_an_engines_host_is_a_host_alone(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.fixture
 def target_name(clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TARGET_NAME", "answer")
+
+
+def _build_model(code_dir: Path, **values: Any) -> Any:
+    return build_model_settings(Arguments(**{"code_dir": str(code_dir), "target_type": "regression", **values}))
+
+
+def test_a_command_that_serves_nothing_needs_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRUM_FASTAPI_EXECUTOR_WORKERS", "no number, and of no interest")
+    _metadata(tmp_path, "runtimeParameterDefinitions:\n- {fieldName: threshold, type: numeric, defaultValue: 0.5}\n")
+    assert _build_model(tmp_path) == _build_model(tmp_path, command="score", address="not:an:address")
+    assert RuntimeParameters.get("threshold") == 0.5
+
+
+def test_a_wrong_parameter_of_the_model_stops_every_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _metadata(tmp_path, "runtimeParameterDefinitions:\n- {fieldName: threshold, type: numeric, maxValue: 1}\n")
+    _set_parameter(monkeypatch, "threshold", "numeric", 7)
+    with pytest.raises(RuntimeParameterError, match="threshold"):
+        _build_model(tmp_path)

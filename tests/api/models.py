@@ -105,7 +105,7 @@ ACTIONS = {
     ),
     "extra-object": extra(thing=[object(), object(), object()]),
     "extra-large": extra(number=[2**70, 1, 1]),
-    "extra-surrogate": extra(text=["\\ud800", "a", "b"]),
+    "extra-surrogate": extra(text=[["\\ud800"], "a", "b"]),
 }
 '''
 

@@ -16,11 +16,11 @@ Trio = Mapping[str, RunningServer]
 
 @contextmanager
 def running_trio(
-    logs: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None, settled: int = 200
+    logs: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None, settled: int | None = 200
 ) -> Iterator[Trio]:
     """Three servers that start and stop at the same time; at the end each must stop cleanly.
 
-    They are started once ``/`` answers with the status ``settled``.
+    They are started once ``/`` answers with the status ``settled``, or with any but 503.
     """
     # Nobody balances load in front of these servers, so they need not wait before they stop.
     variables = {"DRUM_LAME_DUCK_SECONDS": "0", **(environment or {})}
@@ -37,7 +37,7 @@ def running_trio(
             )
             trio[server_type] = stack.enter_context(server)
         for server in trio.values():
-            server.wait_until(partial(_answers, server, settled), f"{settled} from /")
+            server.wait_until(partial(_answers, server, settled), f"{settled or 'an answer'} from /")
         yield trio
         for server in trio.values():
             server.send_signal(signal.SIGTERM)
@@ -45,5 +45,6 @@ def running_trio(
             assert server.wait() == 0, server.log_end()
 
 
-def _answers(server: RunningServer, status: int) -> bool:
-    return server.status("/") == status
+def _answers(server: RunningServer, status: int | None) -> bool:
+    found = server.status("/")
+    return found not in (None, 503) if status is None else found == status

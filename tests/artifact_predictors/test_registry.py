@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from datarobot_drum.drum.artifact_predictors.frameworks import FRAMEWORKS, Framework
 from datarobot_drum.drum.artifact_predictors.registry import (
-    FRAMEWORKS,
     list_artifacts,
     load_artifact,
     predictor_for,
@@ -17,9 +17,23 @@ from datarobot_drum.drum.exceptions import ModelLoadError
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.name)
-def test_the_table_agrees_with_the_module(framework: object) -> None:
-    predictor = framework.create_predictor()  # type: ignore[attr-defined]
-    assert (predictor.name, predictor.extensions) == (framework.name, framework.extensions)  # type: ignore[attr-defined]
+def test_the_table_agrees_with_the_module(framework: Framework) -> None:
+    pytest.importorskip(framework.modules[0], reason=f"needs datarobot-drum[{framework.extra}]")
+    predictor = framework.create_predictor()
+    assert (predictor.name, predictor.extensions) == (framework.name, framework.extensions)
+    assert predictor.thread_safe == framework.thread_safe
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS[:-1], ids=lambda framework: framework.name)
+def test_a_missing_framework_names_its_extra(framework: Framework, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = framework.predictor.partition(":")[0]
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    for name in [name for name in sys.modules if name.partition(".")[0] in framework.modules]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, framework.modules[0], None)
+    with pytest.raises(ModelLoadError, match=rf"install datarobot-drum\[{framework.extra}\]\.$"):
+        framework.create_predictor()
+    monkeypatch.delitem(sys.modules, module, raising=False)
 
 
 @pytest.mark.parametrize("name", ["model.pkl", "MODEL.PKL", "model.joblib", "my model.Pkl"])
@@ -45,8 +59,8 @@ def test_several_artifacts_are_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelLoadError, match=r"model\.h5 is not an artifact of a known kind"):
-        load_artifact(tmp_path / "model.h5")
+    with pytest.raises(ModelLoadError, match=r"model\.mojo is not an artifact of a known kind"):
+        load_artifact(tmp_path / "model.mojo")
 
 
 def test_no_framework_predicts_with_a_dict() -> None:

@@ -1,7 +1,8 @@
 """Broken model folders, each with the first line of its error.
 
 A line may hold ``{folder}``, the model folder; ``{python}``, ``{sklearn}`` and ``{other}``, the versions of Python, of
-scikit-learn and of the one that wrote an artifact; ``{module}``, where scikit-learn's linear models lie.
+scikit-learn and of the one that wrote an artifact; ``{module}``, where scikit-learn's linear models lie; ``{kinds}``, the
+extensions of artifacts.
 """
 
 import pickle
@@ -14,6 +15,8 @@ from typing import Any
 
 import sklearn.linear_model._base
 from sklearn.linear_model import LinearRegression, LogisticRegression
+
+from datarobot_drum.drum.artifact_predictors.registry import list_extensions
 
 SCORE = "import pandas as pd\n\ndef score(data, model):\n    return pd.DataFrame({'Predictions': [1.0] * len(data)})\n"
 CLASSES = ("x", "y", "z")
@@ -44,6 +47,7 @@ class BrokenModel:
             python=f"{sys.version_info.major}.{sys.version_info.minor}",
             sklearn=sklearn.__version__,
             other=OTHER_VERSION,
+            kinds=list_extensions(),
             module=sklearn.linear_model._base.__file__,
         )
 
@@ -137,8 +141,8 @@ FOLDERS = (
     ),
     custom(
         "no hook",
-        "Nothing predicts: add a score hook or a load_model hook to custom.py, or a model artifact (.pkl, .joblib) to "
-        "the model folder.",
+        "Nothing predicts: add a score hook or a load_model hook to custom.py, or a model artifact ({kinds}) to the "
+        "model folder.",
         "def predict(data, model):\n    return data\n",
     ),
     custom(
@@ -185,7 +189,7 @@ FOLDERS = (
     ),
     BrokenModel(
         "empty folder",
-        "There is no model in {folder}: put a custom.py or a model artifact (.pkl, .joblib) there.",
+        "There is no model in {folder}: put a custom.py or a model artifact there ({kinds}).",
         {"notes.txt": "later"},
     ),
     BrokenModel(

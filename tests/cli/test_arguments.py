@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from datarobot_drum import __version__
 from datarobot_drum.drum.arguments import arguments_of
 from datarobot_drum.drum.cli import Arguments, parse_arguments
+from datarobot_drum.drum.commands.registry import COMMANDS
 from datarobot_drum.drum.exceptions import UsageError
 from datarobot_drum.drum.server_parameters import SERVER_PARAMETER_NAMES
 
@@ -63,6 +64,30 @@ def test_nothing_given_is_nothing() -> None:
 )
 def test_each_flag_is_read(words: list[str], name: str, value: Any) -> None:
     assert parse_arguments(["server", *words]) == Arguments(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        (["score", "--input", "in.csv"], "input", "in.csv"),
+        (["score", "--output", "out.csv"], "output", "out.csv"),
+        (["score", "--content-type", "text/plain"], "content_type", "text/plain"),
+        (["score", "--query", "a=b"], "query", "a=b"),
+        (["validation", "--report", "out.html"], "report", "out.html"),
+        (["perf-test", "--batch-sizes", "1", "10,100"], "batch_sizes", (1, 10, 100)),
+        (["perf-test", "--concurrency", "1 8"], "concurrency", (1, 8)),
+        (["perf-test", "--duration", "5"], "duration", 5),
+        (["perf-test", "--timeout", "60"], "timeout", 60),
+        (["perf-test", "--max-workers", "2"], "max_workers", 2),
+        (["new model", "-cd", "folder"], "code_dir", "folder"),
+        (["fit", "--target", "y"], "target", "y"),
+        (["fit", "--skip-predict"], "skip_predict", True),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_each_command_has_its_flags(words: list[str], name: str, value: Any) -> None:
+    command, *flags = words
+    assert parse_arguments([*command.split(), *flags]) == Arguments(command=command, **{name: value})
 
 
 @pytest.mark.parametrize(
@@ -127,6 +152,10 @@ def test_variables_that_no_argument_knows_are_ignored(monkeypatch: pytest.Monkey
         (["serve"], "invalid choice: 'serve'"),
         (["server", "--input", "x"], "unrecognized arguments: --input x"),
         (["server", "--target", "x"], "unrecognized arguments: --target x"),
+        (["new"], "drum new: error: the following arguments are required"),
+        (["score", "--address", ":1"], "unrecognized arguments: --address :1"),
+        (["new", "model", "--input", "x"], "unrecognized arguments: --input x"),
+        (["perf-test", "--batch-sizes", "1", "many"], "--batch-sizes: must be a number"),
         (["server", "--target-type", "clustering"], "--target-type: must be one of binary, "),
         (["server", "--max-workers", "many"], "--max-workers: must be a number"),
         (["server", "--max-workers", "1.5"], "--max-workers: must be a whole number"),
@@ -163,6 +192,16 @@ def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
         parse_arguments(["--help"])
     assert caught.value.code == 0
     assert "server" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [command.name for command in COMMANDS])
+def test_help_of_each_command_names_its_flags_and_variables(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse_arguments([*command.split(), "--help"])
+    text = capsys.readouterr().out
+    rows = [row for _, row in arguments_of(command)]
+    assert caught.value.code == 0
+    assert not [row.flag for row in rows if row.flag not in text or f"[{row.environment}]" not in text]
 
 
 def test_help_of_server_names_every_flag_variable_and_parameter(capsys: pytest.CaptureFixture[str]) -> None:

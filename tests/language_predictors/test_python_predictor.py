@@ -310,7 +310,7 @@ def test_a_model_that_cannot_load_is_told_in_one_sentence(tmp_path: Path, load: 
 @pytest.mark.parametrize(
     ("files", "reason"),
     [
-        pytest.param([], r"no model in .*custom\.py or a model artifact \(\.pkl, \.joblib\)", id="nothing"),
+        pytest.param([], r"no model in .*custom\.py or a model artifact there \(\.pkl, \.joblib, ", id="nothing"),
         pytest.param(["a.pkl", "b.pkl"], r"several artifacts \(a\.pkl, b\.pkl\)", id="two artifacts"),
         pytest.param(["a/custom.py", "b/custom.py"], r"several custom\.py", id="two custom.py"),
     ],

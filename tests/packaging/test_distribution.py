@@ -17,21 +17,20 @@ def test_every_requirement_has_a_range_with_two_ends(requirement: str) -> None:
     assert re.search(r"<\d", requirement)
 
 
-@pytest.mark.parametrize("name", ["scikit-learn", "scipy", "joblib", "gevent", "torch"])
+FRAMEWORKS = {"scikit-learn", "xgboost", "lightgbm", "catboost", "onnx", "skops", "torch", "keras"}
+
+
+@pytest.mark.parametrize(
+    "name", ["scikit-learn", "scipy", "joblib", "gevent", "torch", "xgboost", "onnxruntime", "pyarrow"]
+)
 def test_the_core_does_without(name: str) -> None:
     core = [requirement for requirement in REQUIREMENTS if "extra ==" not in requirement]
     assert not [requirement for requirement in core if re.match(rf"{name}\b", requirement, re.IGNORECASE)]
 
 
 def test_the_extras_are_those_that_messages_name() -> None:
-    assert set(INSTALLED.metadata.get_all("Provides-Extra", [])) == {
-        "scikit-learn",
-        "gevent",
-        "docs",
-        "otel",
-        "test",
-        "dev",
-    }
+    extras = {*FRAMEWORKS, "arrow", "gevent", "docs", "otel", "test", "dev"}
+    assert set(INSTALLED.metadata.get_all("Provides-Extra", [])) == extras
 
 
 def test_the_version_is_that_of_the_package() -> None:

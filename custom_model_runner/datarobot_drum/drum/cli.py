@@ -4,7 +4,9 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from datarobot_drum.drum.arguments import Argument, ArgumentKind, Arguments, arguments_of
+from datarobot_drum.drum.argument_declaration import SERVER, Argument, ArgumentKind
+from datarobot_drum.drum.arguments import Arguments, arguments_of
+from datarobot_drum.drum.commands.registry import COMMANDS, Command
 from datarobot_drum.drum.exceptions import UsageError
 from datarobot_drum.drum.server_parameters import help_text
 from datarobot_drum.drum.settings import add_environment
@@ -12,7 +14,7 @@ from datarobot_drum.version import __version__
 
 __all__ = ["Arguments", "parse_arguments"]
 
-_DESCRIPTION = "Serve a folder of model code over HTTP."
+_DESCRIPTION = "Serve a folder of model code over HTTP, score files with it, and check it."
 _PRECEDENCE = (
     "Every argument may come from the variable named beside it; the flag wins. Switches are on when their\n"
     "variable is set, except to an empty text, 0, false, no or off."
@@ -47,18 +49,36 @@ def parse_arguments(argv: Sequence[str] | None = None) -> Arguments:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="drum", description=_DESCRIPTION, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"drum {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
-    server = commands.add_parser(
-        "server",
-        help="run a prediction server",
-        description="Run a prediction server.",
-        epilog=f"{_PRECEDENCE}\n\n{_PARAMETERS}\n{help_text()}",
+    parents = {"": parser.add_subparsers(required=True, metavar="COMMAND", title="commands", dest="command")}
+    for command in COMMANDS:
+        *group, name = command.name.split()
+        _add_command(_subcommands(parents, " ".join(group)), name, command)
+    return parser
+
+
+def _subcommands(parents: dict[str, Any], group: str) -> Any:
+    """Where a command is added: beside the others, or below the first word of its name."""
+    if group not in parents:
+        words = [command.name.partition(" ")[2] for command in COMMANDS if command.name.startswith(f"{group} ")]
+        about = f"make a new {' or '.join(words)}" if group == "new" else None
+        parser = parents[""].add_parser(group, help=about, description=about, allow_abbrev=False)
+        parents[group] = parser.add_subparsers(required=True, metavar="WHAT", title="commands", dest="command")
+    return parents[group]
+
+
+def _add_command(commands: Any, name: str, command: Command) -> None:
+    epilog = f"{_PRECEDENCE}\n\n{_PARAMETERS}\n{help_text()}" if command.name == SERVER else _PRECEDENCE
+    parser = commands.add_parser(
+        name,
+        help=command.summary,
+        description=command.description,
+        epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    for name, row in arguments_of("server"):
-        _add(server, name, row)
-    return parser
+    parser.set_defaults(command=command.name)
+    for field, row in arguments_of(command.name):
+        _add(parser, field, row)
 
 
 def _add(parser: argparse.ArgumentParser, name: str, row: Argument) -> None:
@@ -66,6 +86,8 @@ def _add(parser: argparse.ArgumentParser, name: str, row: Argument) -> None:
     options: dict[str, Any] = {"dest": name, "default": None, "help": f"{row.help} [{row.environment}]"}
     if row.kind is ArgumentKind.SWITCH:
         options["action"] = "store_true"
+    elif row.kind is ArgumentKind.INTEGERS:
+        options |= {"type": _converter(row), "nargs": "+", "action": _Integers, "metavar": row.metavar}
     elif row.kind is ArgumentKind.LABELS:
         options |= {"nargs": "+", "action": _Labels, "metavar": row.metavar}
     else:
@@ -95,3 +117,16 @@ class _Labels(argparse.Action):
     ) -> None:
         words = tuple(values or ())
         setattr(namespace, self.dest, tuple(words[0].split()) if len(words) == 1 else words)
+
+
+class _Integers(argparse.Action):
+    """The numbers of all words, each of which may hold several."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        setattr(namespace, self.dest, tuple(number for numbers in values or () for number in numbers))

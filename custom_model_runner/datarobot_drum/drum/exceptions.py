@@ -8,7 +8,8 @@
     │   ├── RuntimeParameterError
     │   ├── ModelLoadError
     │   ├── TypeSchemaError          exit code 3
-    │   └── ExtensionError
+    │   ├── ExtensionError
+    │   └── CommandError
     └── RequestError                 500
         ├── BadRequest               400
         ├── NotFound                 404
@@ -54,7 +55,7 @@ class DrumError(Exception):
 
 
 class StartupError(DrumError):
-    """The server cannot start; the message is one paragraph that says what to do."""
+    """A server cannot start, or a command end; the message is one paragraph that says what to do."""
 
 
 class UsageError(StartupError):
@@ -79,6 +80,10 @@ class TypeSchemaError(StartupError):
 
 class ExtensionError(StartupError):
     """``custom_flask.py`` or ``custom_fastapi.py`` could not be applied."""
+
+
+class CommandError(StartupError):
+    """A command other than the server could not do its work: a file, a missing package, rows that do not fit."""
 
 
 class RequestError(DrumError):

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
@@ -16,6 +16,12 @@ LOADER_THREAD = "drum-model-loader"
 """The thread that loads a model while its server answers probes already."""
 
 JOIN_SECONDS = 0.5
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SIGNALLED = 128
+"""A process that a signal stopped before it was done ends with this plus the signal's number, as shells count."""
+
+_leftovers: list[Callable[[], object]] = []
 
 
 def end_process(code: int) -> NoReturn:
@@ -34,8 +40,27 @@ def stop_at_once_on_signals() -> None:
 
     Not by an exception, which model code that is being loaded could catch.
     """
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _SIGNALS:
         signal.signal(number, _on_signal)
+
+
+def give_up_on_signals() -> None:
+    """From now on SIGTERM and SIGINT end the process at once, as a command that is not done: 143 and 130.
+
+    Not by an exception, which model code could catch. What must not be left behind is removed first.
+    """
+    for number in _SIGNALS:
+        signal.signal(number, _on_interrupt)
+
+
+@contextmanager
+def removed_on_signals(remove: Callable[[], object]) -> Iterator[None]:
+    """Within, a signal that ends the process calls ``remove`` first, the latest one before the others."""
+    _leftovers.append(remove)
+    try:
+        yield
+    finally:
+        _leftovers.remove(remove)
 
 
 @contextmanager
@@ -44,7 +69,7 @@ def stopping_at_once_on_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    former = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    former = {number: signal.getsignal(number) for number in _SIGNALS}
     stop_at_once_on_signals()
     try:
         yield
@@ -55,6 +80,13 @@ def stopping_at_once_on_signals() -> Iterator[None]:
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
     _leave_now(os.EX_OK)
+
+
+def _on_interrupt(number: int, frame: FrameType | None) -> None:
+    for remove in reversed(_leftovers):
+        with suppress(Exception):  # one that fails must not keep the rest
+            remove()
+    _leave_now(_SIGNALLED + number)
 
 
 def _leave_now(code: int) -> NoReturn:

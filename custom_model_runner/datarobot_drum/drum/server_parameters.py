@@ -208,6 +208,14 @@ class ServerParameters:
         limits=(1, 256),
         servers=_FASTAPI,
     )
+    numeric_threads: int = parameter(
+        "DRUM_NUMERIC_THREADS",
+        Kind.INTEGER,
+        "Threads of BLAS and OpenMP in each process, unless their own variables (OMP_NUM_THREADS ...) are set.",
+        computed="cores / processes",
+        limits=(1, 1024),
+        servers=_FASTAPI,
+    )
     executor_queue_depth: int = parameter(
         "DRUM_FASTAPI_EXECUTOR_QUEUE_DEPTH",
         Kind.INTEGER,
@@ -356,6 +364,7 @@ def complete(given: Mapping[str, Any], *, workers: int, logging_level: str) -> S
         values["gunicorn_timeout"] = _gunicorn_timeout(values["request_timeout"])
     limits = _LIMITS[values["server_type"]]
     values |= {name: limit for name, limit in limits.items() if values[name] is None}
+    values["numeric_threads"] = values["numeric_threads"] or 0
     if values["executor_workers"] is None:
         values["executor_workers"] = max(_FEWEST_EXECUTOR_WORKERS, _WORKERS_PER_PROCESS * workers)
     if values["executor_queue_depth"] is None:

@@ -16,6 +16,7 @@ from datarobot_drum.drum import arguments as argument_table
 from datarobot_drum.drum.address import normalize_prefix, parse_address
 from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.class_labels import find_class_labels
+from datarobot_drum.drum.cores import CorePlan, plan_cores
 from datarobot_drum.drum.deployment_config import DeploymentConfig, read_deployment_config
 from datarobot_drum.drum.engine_settings import EngineSettings, find_engine, is_host
 from datarobot_drum.drum.exceptions import RuntimeParameterError, StartupError, UsageError
@@ -28,6 +29,7 @@ from datarobot_drum.drum.server_parameters import (
     complete,
 )
 from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.tracing_settings import TracingSettings, read_tracing
 from datarobot_drum.runtime_parameters.declaration import Declaration, Kind, clamp, read_value, resolve
 from datarobot_drum.runtime_parameters.definitions import Definition, parameter_error, parse_definitions
 from datarobot_drum.runtime_parameters.masking import register_secret
@@ -43,7 +45,6 @@ DEFAULT_LOGGING_LEVEL = "info"
 _UVICORN_WORKERS = Declaration(
     "UVICORN_WORKERS", Kind.INTEGER, "Processes of an external launch.", limits=WORKER_LIMITS
 )
-_OTLP_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _HAND_STARTED_ADDRESS = "127.0.0.1:8080"
 _PATH_ARGUMENTS = (
     "code_dir",
@@ -79,17 +80,6 @@ class ModelSettings:
 
 
 @dataclass(frozen=True)
-class TracingSettings:
-    """OpenTelemetry's own variables, as far as they are ours to read.
-
-    ``exporters`` are names of its registry, none when tracing is off; ``captured_headers`` are in lower case.
-    """
-
-    exporters: tuple[str, ...] = ()
-    captured_headers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Settings:
     """Everything a start needs.
 
@@ -111,7 +101,9 @@ class Settings:
     production: bool
     arguments: Mapping[str, Any] = dataclasses.field(repr=False)
     parameter_error: RuntimeParameterError | None = None
-    tracing: TracingSettings = TracingSettings()
+    tracing: TracingSettings = dataclasses.field(default_factory=TracingSettings)
+    cores: CorePlan | None = None
+    """Of the FastAPI server; the older ones leave the threads of numeric libraries to their users."""
 
 
 def add_environment(command: str, flags: Mapping[str, Any]) -> Arguments:
@@ -134,6 +126,48 @@ def settings_from_environment(server_type: str | None = None) -> Settings:
 def export_arguments(settings: Settings) -> dict[str, str]:
     """The variables that a worker process needs for the same settings."""
     return {ARGUMENTS_VARIABLE: Arguments(**settings.arguments).to_json()}
+
+
+def hand_down(settings: Settings) -> None:
+    """Set the variables that worker processes read, and numeric libraries when something loads them."""
+    os.environ.update(export_arguments(settings))
+    if settings.cores is not None:
+        os.environ.update(settings.cores.variables)
+
+
+def environment_with(values: Mapping[str, str]) -> dict[str, str]:
+    """The variables of this process and ``values``, for a server that a command starts."""
+    return {**os.environ, **values}
+
+
+def build_model_settings(arguments: Arguments) -> ModelSettings:
+    """The model alone, for a command that serves nothing: no address, no server parameters.
+
+    Raises:
+        UsageError: an argument is missing or wrong.
+        RuntimeParameterError: a parameter of the model is wrong.
+        StartupError: model-metadata.yaml is unreadable.
+    """
+    arguments = _with_absolute_paths(arguments)
+    code_dir = _code_dir(arguments)
+    metadata = read_model_metadata(code_dir)
+    model = _model_settings(code_dir, arguments, metadata)
+    errors: list[RuntimeParameterError] = []
+    definitions, file_values = _read_files(arguments, metadata, errors)
+    if errors:
+        raise errors[0]
+    install(collect_values(definitions, _sources(definitions, file_values), SERVER_PARAMETER_NAMES))
+    return model
+
+
+def training_target(arguments: Arguments) -> tuple[TargetType, ModelMetadata]:
+    """What a model is to be trained for, and what its metadata say, before its labels are known.
+
+    Raises:
+        UsageError, StartupError: as `build_model_settings`.
+    """
+    metadata = read_model_metadata(_code_dir(_with_absolute_paths(arguments)))
+    return _target_type(arguments, metadata), metadata
 
 
 def build_settings(arguments: Arguments, server_type: str | None = None) -> Settings:
@@ -171,26 +205,15 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
         production=arguments.production,
         arguments=dataclasses.asdict(arguments),
         parameter_error=parameters.error,
-        tracing=_tracing(os.environ),
+        tracing=read_tracing(os.environ),
+        cores=_cores(parameters.server),
     )
 
 
-def _tracing(environ: Mapping[str, str]) -> TracingSettings:
-    """Tracing is on when the variables name an exporter, or where one should send to."""
-    headers = environ.get("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST", "").lower()
-    names = environ.get("OTEL_TRACES_EXPORTER", "")
-    if not names and any(environ.get(variable) for variable in _OTLP_ENDPOINTS):
-        names = "otlp"
-    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        names = ""
-    protocol = environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or ""
-    otlp = "otlp_proto_grpc" if protocol.strip() == "grpc" else "otlp_proto_http"
-    exporters = [otlp if name == "otlp" else name for name in _listed(names) if name != "none"]
-    return TracingSettings(tuple(exporters), tuple(_listed(headers)))
-
-
-def _listed(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
+def _cores(server: ServerParameters) -> CorePlan | None:
+    if server.server_type != "fastapi":
+        return None
+    return plan_cores(os.environ, server.custom_model_workers, server.numeric_threads)
 
 
 def _required(value: str | None, flag: str) -> str:
@@ -272,8 +295,7 @@ def _read_parameters(arguments: Arguments, metadata: ModelMetadata, server_type:
     """Read all parameters and install the model's; the first error is kept, not raised."""
     errors: list[RuntimeParameterError] = []
     definitions, file_values = _read_files(arguments, metadata, errors)
-    defaults = {definition.name: definition.default for definition in definitions}
-    sources = ParameterSources(os.environ, file_values, defaults)
+    sources = _sources(definitions, file_values)
     given = resolve(ServerParameters, sources.find_server_value)
     errors.extend(given.errors)
     values = {**given.values, "server_type": server_type} if server_type else given.values
@@ -288,6 +310,11 @@ def _read_parameters(arguments: Arguments, metadata: ModelMetadata, server_type:
     except RuntimeParameterError as error:
         errors.append(error)
     return _Parameters(server, errors[0] if errors else None)
+
+
+def _sources(definitions: tuple[Definition, ...], file_values: Mapping[str, Any]) -> ParameterSources:
+    defaults = {definition.name: definition.default for definition in definitions}
+    return ParameterSources(os.environ, file_values, defaults)
 
 
 def _read_files(

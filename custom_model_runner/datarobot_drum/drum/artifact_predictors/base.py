@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
@@ -37,18 +38,26 @@ class ArtifactModel(Protocol):
 
 
 class ArtifactPredictor(ABC):
-    """One framework. ``extensions`` are in lower case, with the dot."""
+    """One framework, built in or plugged in by another package (entry point group of ``plugins``).
+
+    ``extensions`` are in lower case, with the dot. ``thread_safe`` says whether a loaded model may be asked from
+    several threads at once; if not, every server asks it one call at a time.
+    """
 
     name: ClassVar[str]
     extensions: ClassVar[tuple[str, ...]]
+    thread_safe: ClassVar[bool] = True
 
     def can_load(self, path: Path) -> bool:
-        """Whether the file looks like one of this framework's; the extension is matched in any case."""
+        """Whether the file is one of this framework's; asked of plug-ins. The extension is matched in any case."""
         return path.suffix.lower() in self.extensions
 
     @abstractmethod
-    def load(self, path: Path) -> Any:
+    def load(self, path: Path, custom: ModuleType | None = None) -> Any:
         """The framework's own object, as hooks get it.
+
+        Args:
+            custom: the model's ``custom.py``, for files that need code from it.
 
         Raises:
             ModelLoadError: the file or the framework does not allow it.
@@ -56,7 +65,7 @@ class ArtifactPredictor(ABC):
 
     @abstractmethod
     def accepts(self, model: Any) -> bool:
-        """Whether an object that a ``load_model`` hook returned can be predicted with here."""
+        """Whether a loaded object, by ``load`` or by a ``load_model`` hook, can be predicted with here."""
 
     @abstractmethod
     def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:

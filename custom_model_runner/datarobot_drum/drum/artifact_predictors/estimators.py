@@ -24,8 +24,10 @@ import numpy as np
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactOutput
 from datarobot_drum.drum.artifact_predictors.blindness import is_blind_to_frames
 from datarobot_drum.drum.artifact_predictors.features import NumericFeatures, select_features
+from datarobot_drum.drum.artifact_predictors.frameworks import module_roots
 from datarobot_drum.drum.artifact_predictors.label_matching import as_label, list_labels, match_labels
-from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
+from datarobot_drum.drum.artifact_predictors.layouts import ClassColumns, one_column
+from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.tabular.plain_numbers import NumericTable
 from datarobot_drum.drum.target_types import TargetType
 
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.settings import ModelSettings
 
 logger = logging.getLogger(__name__)
+
+_DEEPEST_NESTING = 10
+"""Pipelines in searches in pipelines; an object that claims to have any attribute ends here, too."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +77,9 @@ def bind_estimator(estimator: Any, settings: ModelSettings) -> ArtifactModel:
     if target_type.has_class_labels:
         return _bind_classifier(estimator, settings)
     if target_type is TargetType.ANOMALY and _is_outlier_detector(estimator):
-        return BoundEstimator(estimator, "decision_function", (), lambda answer: -_column(answer))
+        return BoundEstimator(estimator, "decision_function", (), lambda answer: -one_column(answer))
     _require(estimator, "predict", target_type)
-    return BoundEstimator(estimator, "predict", (), _column)
+    return BoundEstimator(estimator, "predict", (), one_column)
 
 
 def _bind_classifier(estimator: Any, settings: ModelSettings) -> BoundEstimator:
@@ -82,18 +87,20 @@ def _bind_classifier(estimator: Any, settings: ModelSettings) -> BoundEstimator:
     classes = getattr(estimator, "classes_", None)
     if not _has(estimator, "predict_proba"):
         _refuse_without_probabilities(estimator, classes, target_type)
-        return BoundEstimator(estimator, "predict", labels, _Columns(labels, target_type))
+        return BoundEstimator(estimator, "predict", labels, ClassColumns(labels, target_type))
     if target_type is TargetType.MULTILABEL:
-        return BoundEstimator(estimator, "predict_proba", labels, _multilabel_columns(labels, classes))
-    order = None if classes is None else order_classes(classes, settings)
-    return BoundEstimator(estimator, "predict_proba", labels, _Columns(labels, target_type, order))
+        # XGBoost's classes are then those of each label, 0 and 1.
+        own = None if _numbers_its_classes(estimator) else classes
+        return BoundEstimator(estimator, "predict_proba", labels, _multilabel_columns(labels, own))
+    order = None if classes is None else order_classes(classes, settings, numbered=_numbers_its_classes(estimator))
+    return BoundEstimator(estimator, "predict_proba", labels, ClassColumns(labels, target_type, order))
 
 
-def order_classes(classes: Any, settings: ModelSettings) -> tuple[int, ...]:
+def order_classes(classes: Any, settings: ModelSettings, *, numbered: bool = False) -> tuple[int, ...]:
     """For each declared label, the column of ``predict_proba`` that belongs to it.
 
     Two classes of a binary model that are none of the labels keep their own order, the second one positive, as
-    scikit-learn sorts them.
+    scikit-learn sorts them. So do the classes of a model that cannot but number them (``numbered``).
 
     Raises:
         ModelLoadError: the classes are not the labels.
@@ -102,16 +109,32 @@ def order_classes(classes: Any, settings: ModelSettings) -> tuple[int, ...]:
     matches = match_labels(labels, found)
     if len(found) == len(labels) == len(matches):
         return tuple(matches[label] for label in labels)
-    if settings.target_type is TargetType.BINARY and len(found) == 2 and not matches:
-        logger.warning(
-            "The estimator's classes (%s) are no class labels: taking %r for %r (negative), %r for %r (positive).",
-            list_labels(found), as_label(found[0]), labels[0], as_label(found[1]), labels[1],
-        )  # fmt: skip
-        return (0, 1)
+    if not matches and len(found) == len(labels):
+        if settings.target_type is TargetType.BINARY:
+            logger.warning(
+                "The estimator's classes (%s) are no class labels: taking %r for %r (negative), %r for %r (positive).",
+                list_labels(found), as_label(found[0]), labels[0], as_label(found[1]), labels[1],
+            )  # fmt: skip
+            return (0, 1)
+        if numbered and [as_label(item) for item in found] == [str(number) for number in range(len(found))]:
+            logger.warning("The model numbers its classes: taking them for %s, in this order.", list_labels(labels))
+            return tuple(range(len(found)))
     raise ModelLoadError(
         f"The estimator's classes ({list_labels(found)}) are not the class labels ({list_labels(labels)}): give the "
         "estimator's own classes as labels."
     )
+
+
+def _numbers_its_classes(estimator: Any) -> bool:
+    """Whether the estimator, or the last step of a pipeline or search, takes no other classes than 0, 1, 2 ..."""
+    inner = estimator
+    for _ in range(_DEEPEST_NESTING):
+        steps = getattr(inner, "steps", None)
+        following = steps[-1][1] if isinstance(steps, list) and steps else getattr(inner, "best_estimator_", None)
+        if following is None:
+            break
+        inner = following
+    return "xgboost" in module_roots(inner)
 
 
 def _flat_classes(classes: Any) -> list[Any]:
@@ -152,37 +175,6 @@ def _require(estimator: Any, method: str, target_type: TargetType) -> None:
         )
 
 
-def _column(answer: Any) -> np.ndarray:
-    """An answer of one value a sample as one column."""
-    values = np.asarray(answer)
-    if values.ndim == 1:
-        return values.reshape(-1, 1)
-    if values.ndim != 2 or values.shape[1] != 1:
-        raise PredictionError(f"The model must return one value a row, not an array of shape {values.shape}.")
-    return values
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """Puts an answer of one column a class in the order of the labels; a lone column is the positive label's."""
-
-    labels: tuple[str, ...]
-    target_type: TargetType
-    order: tuple[int, ...] | None = None
-
-    def __call__(self, answer: Any) -> np.ndarray:
-        values = np.asarray(answer)
-        values = values.reshape(-1, 1) if values.ndim == 1 else values
-        if self.target_type is TargetType.BINARY and values.shape[1:] == (1,):
-            positive = np.asarray(values, dtype=np.float64)
-            return np.hstack([1.0 - positive, positive])
-        if values.shape[1:] != (len(self.labels),):
-            raise PredictionError(
-                f"The model returned an array of shape {values.shape} for {len(self.labels)} class labels."
-            )
-        return values if self.order is None else values[:, list(self.order)]
-
-
 def _multilabel_columns(labels: tuple[str, ...], classes: Any) -> Callable[[Any], np.ndarray]:
     """Columns stand in the order of the labels, unless the estimator's classes are the labels in another order."""
     if classes is not None and len(classes) != len(labels):
@@ -191,10 +183,10 @@ def _multilabel_columns(labels: tuple[str, ...], classes: Any) -> Callable[[Any]
         )
     if _is_list_of_classes(classes):
         found = [list(item) for item in classes]
-        return lambda answer: _Columns(labels, TargetType.MULTILABEL)(_positive_columns(answer, found))
+        return lambda answer: ClassColumns(labels, TargetType.MULTILABEL)(_positive_columns(answer, found))
     matches = {} if classes is None else match_labels(labels, list(classes))
     order = tuple(matches[label] for label in labels) if len(matches) == len(labels) else None
-    columns = _Columns(labels, TargetType.MULTILABEL, order)
+    columns = ClassColumns(labels, TargetType.MULTILABEL, order)
     return lambda answer: columns(_positive_columns(answer, None))
 
 

@@ -1,11 +1,12 @@
-"""What of the samples an estimator is handed."""
+"""What of the samples a model is handed, and in which form."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
@@ -22,12 +23,19 @@ def select_features(estimator: Any, data: Any) -> Any:
     Raises:
         UnprocessableInput: the table lacks some of the columns.
     """
-    if not isinstance(data, pd.DataFrame):
+    return to_csr(select_columns(data, _names_of(estimator)))
+
+
+def select_columns(data: Any, names: Sequence[Any] | None) -> Any:
+    """The columns of these names; a matrix, which has none, as it is, and so a table if no names are given.
+
+    Raises:
+        UnprocessableInput: the table lacks some of the columns.
+    """
+    if not isinstance(data, pd.DataFrame) or names is None or not data.columns.is_unique:
         return data
-    names = getattr(estimator, "feature_names_in_", None)
-    if names is not None and list(data.columns) != list(names) and data.columns.is_unique:
-        data = data.iloc[:, find_places(list(data.columns), list(names))]
-    return data.sparse.to_coo().tocsr() if is_sparse(data) else data
+    columns = list(data.columns)
+    return data if columns == list(names) else data.iloc[:, find_places(columns, names)]
 
 
 class NumericFeatures:
@@ -51,11 +59,6 @@ class NumericFeatures:
         return tuple(find_places(columns, self._names or ()))
 
 
-def is_sparse(data: pd.DataFrame) -> bool:
-    """Whether every column is of sparse type."""
-    return bool(len(data.columns)) and all(isinstance(dtype, pd.SparseDtype) for dtype in data.dtypes)
-
-
 def find_places(columns: Sequence[Any], names: Sequence[Any]) -> list[int]:
     """Where each of ``names`` stands among ``columns``, which are all different.
 
@@ -63,8 +66,87 @@ def find_places(columns: Sequence[Any], names: Sequence[Any]) -> list[int]:
         UnprocessableInput: some are not among them.
     """
     places = {column: place for place, column in enumerate(columns)}
+    if not all(name in places for name in names):
+        # LightGBM keeps its columns' names with underscores for blanks.
+        places = {str(column).replace(" ", "_"): place for column, place in places.items()} | places
     missing = [str(name) for name in names if name not in places]
     if missing:
-        shown = ", ".join(missing[:SHOWN_COLUMNS]) + (", ..." if len(missing) > SHOWN_COLUMNS else "")
-        raise UnprocessableInput(f"The samples lack {len(missing)} of the {len(names)} columns of the model: {shown}.")
+        raise UnprocessableInput(
+            f"The samples lack {len(missing)} of the {len(names)} columns of the model: {_show(missing)}."
+        )
     return [places[name] for name in names]
+
+
+def require_width(data: Any, width: int | None) -> None:
+    """Whether there are as many columns as the model takes, if it says how many.
+
+    Raises:
+        UnprocessableInput: there are more or less.
+    """
+    if width is not None and data.shape[1] != width:
+        raise UnprocessableInput(f"The samples have {data.shape[1]} columns; the model takes {width}.")
+
+
+def require_numbers(data: Any, but: Iterable[Any] = ()) -> None:
+    """Whether all columns are numbers or truth values, ``but`` those that need not be.
+
+    Raises:
+        UnprocessableInput: some hold text or the like.
+    """
+    if isinstance(data, pd.DataFrame):
+        free = set(but)
+        wrong = [str(name) for name, dtype in data.dtypes.items() if name not in free and not _is_numeric(dtype)]
+        if wrong:
+            raise UnprocessableInput(f"The model takes numbers only, and these columns hold none: {_show(wrong)}.")
+
+
+def to_matrix(data: Any, dtype: Any) -> np.ndarray:
+    """The samples as a dense array of numbers in C order, missing values as NaN.
+
+    Raises:
+        UnprocessableInput: a column is no number, or does not fit a whole number where those are asked for.
+    """
+    require_numbers(data)
+    if isinstance(data, pd.DataFrame):
+        dense = data.sparse.to_dense() if is_sparse(data) else data
+        values = dense.to_numpy(dtype=np.float64, na_value=np.nan) if _has_extension_types(dense) else dense.to_numpy()
+    else:
+        values = data.toarray() if hasattr(data, "toarray") else np.asarray(data)
+    with np.errstate(invalid="ignore", over="ignore"):
+        cast = np.ascontiguousarray(values, dtype=dtype)
+    if np.issubdtype(cast.dtype, np.integer) and not np.array_equal(cast, values):
+        raise UnprocessableInput("The model takes whole numbers only, and there are others among the samples.")
+    return cast
+
+
+def to_csr(data: Any) -> Any:
+    """A table of sparse columns as a CSR matrix; anything else as it is."""
+    return data.sparse.to_coo().tocsr() if isinstance(data, pd.DataFrame) and is_sparse(data) else data
+
+
+def is_sparse(data: pd.DataFrame) -> bool:
+    """Whether every column is of sparse type."""
+    return bool(len(data.columns)) and all(isinstance(dtype, pd.SparseDtype) for dtype in data.dtypes)
+
+
+def _names_of(estimator: Any) -> Sequence[Any] | None:
+    """The names as scikit-learn keeps them, else as CatBoost does, which numbers columns that had no name."""
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is not None:
+        return list(names)
+    names = getattr(estimator, "feature_names_", None)
+    numbers = [str(place) for place in range(len(names or ()))]
+    return None if not names or list(names) == numbers else list(names)
+
+
+def _show(names: list[str]) -> str:
+    return ", ".join(names[:SHOWN_COLUMNS]) + (", ..." if len(names) > SHOWN_COLUMNS else "")
+
+
+def _is_numeric(dtype: Any) -> bool:
+    dtype = dtype.subtype if isinstance(dtype, pd.SparseDtype) else dtype
+    return bool(pd.api.types.is_numeric_dtype(dtype)) and not pd.api.types.is_complex_dtype(dtype)
+
+
+def _has_extension_types(data: pd.DataFrame) -> bool:
+    return any(pd.api.types.is_extension_array_dtype(dtype) for dtype in data.dtypes)

@@ -1,52 +1,52 @@
-"""The table of frameworks, and the search for the one artifact of a model."""
+"""The search for the one artifact of a model, and for the framework that loads it and predicts with it.
+
+Content decides first, then the name: what another package's plug-in says it can load, what the bytes certainly are,
+the class in a pickle, and at last the extension.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactPredictor
+from datarobot_drum.drum.artifact_predictors.contents import framework_in, pickled_modules
+from datarobot_drum.drum.artifact_predictors.frameworks import FRAMEWORKS, Framework, module_roots
+from datarobot_drum.drum.artifact_predictors.plugins import plugged_in
 from datarobot_drum.drum.exceptions import ModelLoadError
-from datarobot_drum.drum.importing import import_from_string
+
+PICKLES = FRAMEWORKS[-1]
+"""Loads every framework's pickles."""
+
+CONTENT_ONLY = (".json", ".txt", ".pt")
+"""Extensions that much else has, too: such a file is an artifact if its content says so. Named in messages only."""
 
 
-@dataclass(frozen=True)
-class Framework:
-    """One line of the table: what can be known of a framework without importing anything of it."""
-
-    name: str
-    extensions: tuple[str, ...]
-    predictor: str
-
-    def create_predictor(self) -> ArtifactPredictor:
-        predictor: ArtifactPredictor = import_from_string(self.predictor)()
-        return predictor
-
-
-FRAMEWORKS = (
-    Framework(
-        "scikit-learn",
-        (".pkl", ".joblib"),
-        "datarobot_drum.drum.artifact_predictors.sklearn_predictor:SklearnPredictor",
-    ),
-)
-"""In the order in which they are asked."""
+def list_extensions() -> str:
+    """For a message: what an artifact may be called."""
+    return ", ".join([*known_extensions(), *CONTENT_ONLY])
 
 
 def known_extensions() -> tuple[str, ...]:
-    return tuple(extension for framework in FRAMEWORKS for extension in framework.extensions)
+    plugged = (extension for predictor in plugged_in() for extension in predictor.extensions)
+    return (*(extension for framework in reversed(FRAMEWORKS) for extension in framework.extensions), *plugged)
 
 
 def list_artifacts(code_dir: Path) -> tuple[Path, ...]:
-    """The model files at the top level of the folder, by name; hidden ones do not count."""
-    known = known_extensions()
+    """The model files at the top level of the folder, by name; hidden ones do not count.
+
+    Files of a known extension, and those of any other whose content is certainly a framework's own format.
+    """
+    known, plugged = known_extensions(), plugged_in()
     return tuple(
         sorted(
             path
             for path in code_dir.iterdir()
-            if path.suffix.lower() in known and not path.name.startswith(".") and path.is_file()
+            if not path.name.startswith(".")
+            and path.is_file()
+            and (path.suffix.lower() in known or framework_in(path) or any(one.can_load(path) for one in plugged))
         )
     )
 
@@ -66,26 +66,71 @@ def require_one(artifacts: Iterable[Path]) -> Path | None:
     return found[0] if found else None
 
 
-def framework_of(path: Path) -> Framework:
-    """The first framework that has the extension of a listed artifact."""
-    return next(framework for framework in FRAMEWORKS if path.suffix.lower() in framework.extensions)
+def framework_name(path: Path) -> str:
+    """Who predicts with a listed artifact, as far as the file tells before it is loaded."""
+    plugged = _plugged_loader(path)
+    if plugged is not None:
+        return plugged.name
+    loader = _loader(path)
+    return _pickled_framework(path).name if loader is PICKLES else loader.name if loader else path.suffix
 
 
-def load_artifact(path: Path) -> Any:
-    """The model of the first framework that can load the file.
+def is_thread_safe(path: Path) -> bool:
+    """Whether the model in a listed artifact may be asked from several threads, as far as the file tells."""
+    plugged = _plugged_loader(path)
+    if plugged is not None:
+        return plugged.thread_safe
+    loader = _loader(path)
+    if loader is not PICKLES:
+        return loader is None or loader.thread_safe
+    modules = set(pickled_modules(path))
+    return all(framework.thread_safe or not modules & set(framework.modules) for framework in FRAMEWORKS)
+
+
+def load_artifact(path: Path, custom: ModuleType | None = None) -> Any:
+    """The model in a file, loaded by the framework that the file is of.
+
+    Args:
+        custom: the model's ``custom.py``, where a file needs its code.
 
     Raises:
-        ModelLoadError: none can, or the one that can fails.
+        ModelLoadError: it is no known kind of file, its framework is not installed, or loading it fails.
     """
-    for framework in FRAMEWORKS:
-        if path.suffix.lower() in framework.extensions:
-            predictor = framework.create_predictor()
-            if predictor.can_load(path):
-                return predictor.load(path)
-    raise ModelLoadError(f"{path.name} is not an artifact of a known kind ({', '.join(known_extensions())}).")
+    plugged = _plugged_loader(path)
+    if plugged is not None:
+        return plugged.load(path, custom)
+    loader = _loader(path)
+    if loader is None:
+        raise ModelLoadError(f"{path.name} is not an artifact of a known kind ({list_extensions()}).")
+    return loader.create_predictor().load(path, custom)
 
 
 def predictor_for(model: Any) -> ArtifactPredictor | None:
     """The framework that can predict with a loaded object, wherever it came from."""
-    predictors = (framework.create_predictor() for framework in FRAMEWORKS)
-    return next((predictor for predictor in predictors if predictor.accepts(model)), None)
+    for plugged in plugged_in():
+        if plugged.accepts(model):
+            return plugged
+    roots = set(module_roots(model))
+    for framework in FRAMEWORKS:
+        if roots & set(framework.modules) or framework is PICKLES:
+            predictor = framework.create_predictor()
+            if predictor.accepts(model):
+                return predictor
+    return None
+
+
+def _plugged_loader(path: Path) -> ArtifactPredictor | None:
+    return next((predictor for predictor in plugged_in() if predictor.can_load(path)), None)
+
+
+def _loader(path: Path) -> Framework | None:
+    name, extension = framework_in(path), path.suffix.lower()
+    by_content = [framework for framework in FRAMEWORKS if framework.name == name]
+    by_name = [framework for framework in FRAMEWORKS if extension in framework.extensions]
+    return next(iter(by_content + by_name), None)
+
+
+def _pickled_framework(path: Path) -> Framework:
+    """The framework of the outermost class."""
+    first = pickled_modules(path)[:1]
+    return next((framework for framework in FRAMEWORKS if first and first[0] in framework.modules), PICKLES)

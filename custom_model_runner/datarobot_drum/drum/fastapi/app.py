@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from datarobot_drum.drum.fastapi.extensions import describe_routes
+from datarobot_drum.drum.fastapi.front_door import FrontDoor
 from datarobot_drum.drum.fastapi.middleware import RequestContextMiddleware, StdoutFlusherMiddleware
 from datarobot_drum.drum.fastapi.routes import add_routes
 from datarobot_drum.drum.serving.core import ServingCore
@@ -26,18 +27,24 @@ def new_app() -> FastAPI:
 
 
 def build_app(core: ServingCore, app: FastAPI | None = None) -> FastAPI:
-    """Mount the core on ``app``, or on a new one."""
+    """Mount the core on ``app``, or on a new one.
+
+    ``app.state.front_door`` is what a server of ours serves, unless somebody else has put something into the app.
+    """
+    is_ours = app is None
     app = app or new_app()
     app.router.redirect_slashes = False
-    add_routes(app, core)
+    mounted = add_routes(app, core)
     app.add_exception_handler(404, _answer_not_found)
     app.add_exception_handler(405, _answer_method_not_allowed)
     app.router.lifespan_context = _with_worker(core, app.router.lifespan_context)
-    core.extend(app)
+    is_extended = core.extend(app)
     if core.documentation:
         core.documentation.add_source(partial(describe_routes, app))
     app.add_middleware(StdoutFlusherMiddleware, flusher=core.flusher)
     app.add_middleware(RequestContextMiddleware, ledger=core.ledger, worker_ctx=core.worker_ctx)
+    if is_ours and not is_extended:
+        app.state.front_door = FrontDoor(app, core, mounted)
     return app
 
 

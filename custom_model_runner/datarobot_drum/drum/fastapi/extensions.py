@@ -9,13 +9,13 @@ from fastapi.openapi.utils import get_openapi
 from datarobot_drum.drum.serving.extensions import extend_app
 
 
-def load_fastapi_extensions(app: FastAPI, code_dir: Path) -> None:
-    """Call ``init_app(app)`` of ``custom_fastapi.py``, if there is one.
+def load_fastapi_extensions(app: FastAPI, code_dir: Path) -> bool:
+    """Call ``init_app(app)`` of ``custom_fastapi.py``, if there is one; whether there is.
 
     Raises:
         ExtensionError: see ``extend_app``.
     """
-    extend_app(app, code_dir, "fastapi")
+    return extend_app(app, code_dir, "fastapi")
 
 
 def describe_routes(app: FastAPI) -> dict[str, Any]:

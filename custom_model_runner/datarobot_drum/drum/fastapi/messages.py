@@ -16,6 +16,7 @@ from datarobot_drum.drum.exceptions import (
     RequestError,
     RequestTimeout,
 )
+from datarobot_drum.drum.fastapi.waiting import AtOnceOrLater
 from datarobot_drum.drum.serving.arrival import Arrival
 from datarobot_drum.drum.serving.bodies import Body, BodyLimits, BodyReader
 from datarobot_drum.drum.serving.messages import Headers, ModelRequest, ModelResponse, parse_query
@@ -113,10 +114,13 @@ async def next_message(arrival: Arrival, receive: Receive) -> Message:
     if time_left is None:
         message = await receive()
     else:
-        with anyio.move_on_after(time_left) as scope:
-            message = await receive()
-        if scope.cancelled_caught:
-            raise arrival.too_slow()
+        coming: AtOnceOrLater[Message] = AtOnceOrLater(receive())
+        if not coming.is_there:  # no timer for a body that came with its headers
+            with anyio.move_on_after(time_left) as scope:
+                await coming
+            if scope.cancelled_caught:
+                raise arrival.too_slow()
+        message = coming.result
     if message["type"] == "http.disconnect":
         raise BadRequest("The client left before the request body was complete.")
     return message

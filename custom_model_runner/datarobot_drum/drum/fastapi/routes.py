@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -34,17 +35,29 @@ PROXY = "datarobot_drum.drum.fastapi.proxy:ProxyEndpoint"
 ANYTHING = "drum_anything"
 
 
-def add_routes(app: FastAPI, core: ServingCore) -> None:
-    """Mount every route of the table, in every spelling, below the URL prefix."""
+@dataclass(frozen=True)
+class MountedPath:
+    """What answers at one exact path."""
+
+    endpoint: ASGIApp
+    methods: frozenset[str]
+
+
+def add_routes(app: FastAPI, core: ServingCore) -> dict[str, MountedPath]:
+    """Mount every route of the table, in every spelling, below the URL prefix; returns those with an exact path."""
+    mounted: dict[str, MountedPath] = {}
     aside = ThreadPoolExecutor(2, "drum-status")
     core.worker_ctx.defer_cleanup(partial(aside.shutdown, wait=False), desc="shut down the status threads")
     register_url_convertor(ANYTHING, _Anything())
     for route in core.routes:
         endpoint = _endpoint(route, core, aside)
         patterns = subpath_patterns(route, core.url_prefix, f"{{subpath:{ANYTHING}}}")
-        for path in chain(spellings(route, core.url_prefix), patterns):
+        exact = list(spellings(route, core.url_prefix))
+        mounted.update(dict.fromkeys(exact, MountedPath(endpoint, frozenset(route.methods))))
+        for path in chain(exact, patterns):
             # A class instance is taken as a plain ASGI app: the body stays ours to read.
             app.router.routes.append(MountedRoute(path, endpoint, methods=route.methods, name=route.handler))
+    return mounted
 
 
 class _Anything(Convertor[str]):

@@ -7,10 +7,10 @@ from flask import Flask
 from datarobot_drum.drum.serving.extensions import extend_app
 
 
-def load_flask_extensions(app: Flask, code_dir: Path) -> None:
-    """Call ``init_app(app)`` of ``custom_flask.py``, if there is one.
+def load_flask_extensions(app: Flask, code_dir: Path) -> bool:
+    """Call ``init_app(app)`` of ``custom_flask.py``, if there is one; whether there is.
 
     Raises:
         ExtensionError: see ``extend_app``.
     """
-    extend_app(app, code_dir, "flask")
+    return extend_app(app, code_dir, "flask")

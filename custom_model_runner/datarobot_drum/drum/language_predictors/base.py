@@ -145,6 +145,15 @@ class BasePredictor(ABC):
         raise PredictionError(f"The predictor {self.name} does not transform.")
 
     @property
+    def transforms(self) -> bool:
+        """Whether rows are transformed instead of predicted."""
+        return False
+
+    def transform_samples(self, data: Any, target: StructuredPayload | None = None) -> Transformed:
+        """The same for what ``read_input`` returned."""
+        raise PredictionError(f"The predictor {self.name} does not transform.")
+
+    @property
     def can_chat(self) -> bool:
         """Whether ``chat`` answers. Known after ``load``."""
         return False

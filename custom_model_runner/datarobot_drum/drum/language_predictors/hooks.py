@@ -67,6 +67,14 @@ TRANSFORM_HOOKS = (
 )
 """Those of a model whose target type is transform: its one step may change the target, too."""
 
+FIT_HOOKS = (
+    *(spec for spec in HOOKS if spec.name == "init"),
+    HookSpec(
+        "fit", ("X", "y", "output_dir"), ("class_order", "row_weights"), required_when="drum fit trains the model"
+    ),
+)
+"""Those of training."""
+
 
 USER_SECRETS = "user_secrets"
 """Any hook with a parameter of this name gets the user's secrets there. ``**kwargs`` does not: it may be logged."""

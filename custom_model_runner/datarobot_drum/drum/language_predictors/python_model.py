@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from datarobot_drum.drum.artifact_predictors import transformers
-from datarobot_drum.drum.artifact_predictors.registry import load_artifact, predictor_for, require_one
+from datarobot_drum.drum.artifact_predictors.registry import (
+    list_extensions,
+    load_artifact,
+    predictor_for,
+    require_one,
+)
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.custom_module import import_custom_file
 from datarobot_drum.drum.language_predictors.hook_errors import (
@@ -105,7 +110,9 @@ class PythonModel:
         return ask_unstructured(self.hooks["score_unstructured"], self.model, asked)
 
     def transform(self, samples: StructuredPayload, target: StructuredPayload | None) -> Transformed:
-        data = self.read_input(samples)
+        return self.transform_samples(self.read_input(samples), target)
+
+    def transform_samples(self, data: Any, target: StructuredPayload | None) -> Transformed:
         facts = input_facts(self.schema, data) if self.schema is not None else None
         rows = _count_rows(data)
         transformed = ask_transform(
@@ -207,12 +214,17 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
     """
     code_dir = settings.code_dir
     specs = TRANSFORM_HOOKS if settings.target_type is TargetType.TRANSFORM else HOOKS
-    hooks = find_hooks(import_custom_file(custom_file, code_dir), specs, settings.user_secrets) if custom_file else {}
+    custom = import_custom_file(custom_file, code_dir) if custom_file else None
+    hooks = find_hooks(custom, specs, settings.user_secrets) if custom else {}
     if init := hooks.get("init"):
         with load_errors("The hook init failed", code_dir):
             init(code_dir=str(code_dir))
-    # Hooks that ask an engine need to know where it is.
-    model = _load_model(code_dir, hooks.get("load_model"), artifacts, otherwise=settings.engine)
+    if "load_model" in hooks:
+        model = _call_load_model(code_dir, hooks["load_model"])
+    else:
+        artifact = require_one(artifacts)
+        # Hooks that ask an engine need to know where it is.
+        model = settings.engine if artifact is None else load_artifact(artifact, custom)
     if settings.target_type is TargetType.UNSTRUCTURED:
         _require_hook(hooks, "score_unstructured", settings.target_type)
         return PythonModel(settings, hooks, model, None, "custom")
@@ -222,8 +234,8 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
         return PythonModel(settings, hooks, model, None, "custom")
     if model is None:
         raise ModelLoadError(
-            "Nothing predicts: add a score hook or a load_model hook to custom.py, or a model artifact (.pkl, .joblib) "
-            "to the model folder."
+            "Nothing predicts: add a score hook or a load_model hook to custom.py, or a model artifact "
+            f"({list_extensions()}) to the model folder."
         )
     predictor = predictor_for(model)
     if predictor is None:
@@ -254,10 +266,7 @@ def _require_hook(hooks: Mapping[str, Hook], name: str, target_type: TargetType)
         raise ModelLoadError(f"A model of target type {target_type.value} needs the hook {name} in custom.py.")
 
 
-def _load_model(code_dir: Path, hook: Hook | None, artifacts: Sequence[Path], otherwise: Any) -> Any:
-    if hook is None:
-        artifact = require_one(artifacts)
-        return otherwise if artifact is None else load_artifact(artifact)
+def _call_load_model(code_dir: Path, hook: Hook) -> Any:
     with load_errors("The hook load_model failed", code_dir):
         model = hook(str(code_dir))
     if model is None:

@@ -10,7 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datarobot_drum.drum.artifact_predictors.registry import framework_of, list_artifacts, require_one
+from datarobot_drum.drum.artifact_predictors import registry
+from datarobot_drum.drum.artifact_predictors.registry import list_artifacts, require_one
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
 from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
@@ -50,7 +51,9 @@ class PythonPredictor(BasePredictor):
         self._artifacts = list_artifacts(code_dir)
         if self._custom_file is None:
             self._require_artifact(code_dir)
-        self.thread_safe = self._custom_file is None or is_thread_safe(self._custom_file)
+        self.thread_safe = (self._custom_file is None or is_thread_safe(self._custom_file)) and all(
+            map(registry.is_thread_safe, self._artifacts)
+        )
         self.max_concurrency = read_max_concurrency(self._custom_file) if self._custom_file else None
         self._schema = read_type_schema(settings.metadata, is_strict=settings.strict_type_schema)
         folders = [self._custom_file.parent] if self._custom_file else []
@@ -60,7 +63,8 @@ class PythonPredictor(BasePredictor):
     def _require_artifact(self, code_dir: Path) -> None:
         if require_one(self._artifacts) is None:
             raise ModelLoadError(
-                f"There is no model in {code_dir}: put a custom.py or a model artifact (.pkl, .joblib) there."
+                f"There is no model in {code_dir}: put a custom.py or a model artifact there "
+                f"({registry.list_extensions()})."
             )
 
     @property
@@ -68,7 +72,7 @@ class PythonPredictor(BasePredictor):
         """The framework that predicts, or ``custom`` where a hook does; before ``load`` as far as files tell."""
         if self._model is not None:
             return self._model.name
-        return "custom" if self._custom_file else framework_of(self._artifacts[0]).name
+        return "custom" if self._custom_file else registry.framework_name(self._artifacts[0])
 
     def load(self) -> None:
         with _loading:
@@ -107,6 +111,13 @@ class PythonPredictor(BasePredictor):
 
     def transform(self, samples: StructuredPayload, target: StructuredPayload | None) -> Transformed:
         return self._loaded.transform(samples, target)
+
+    @property
+    def transforms(self) -> bool:
+        return self._settings.target_type is TargetType.TRANSFORM
+
+    def transform_samples(self, data: Any, target: StructuredPayload | None = None) -> Transformed:
+        return self._loaded.transform_samples(data, target)
 
     @property
     def can_chat(self) -> bool:

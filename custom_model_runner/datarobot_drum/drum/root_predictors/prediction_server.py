@@ -30,7 +30,7 @@ from datarobot_drum.drum.serving.uploads import CHUNK_SIZE, SPOOL_MAX_SIZE, Spoo
 from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
 from datarobot_drum.drum.settings import Settings
 from datarobot_drum.drum.tracing.provider import start_exporting
-from datarobot_drum.drum.tracing.spans import Tracing
+from datarobot_drum.drum.tracing.spans import Tracing, look_for_provider
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -114,6 +114,7 @@ class PredictionServer:
         return []
 
     def _start_tracing(self) -> None:
+        self.state.settled.add_done_callback(lambda _: look_for_provider())
         provider = start_exporting(self.settings.tracing)
         if provider is not None:
             self.worker_ctx.defer_cleanup(provider.shutdown, order=-100, desc="send the last spans")
@@ -178,13 +179,14 @@ class PredictionServer:
             self._keep_failure(error)
             return None
 
-    def _extend(self, app: Any) -> None:
+    def _extend(self, app: Any) -> bool:
         """Apply ``custom_fastapi.py`` or ``custom_flask.py``; a failure counts as one of the model's load (H90)."""
         load = import_from_string(EXTENSION_LOADERS["fastapi" if self.uses_fastapi else "flask"])
         try:
-            load(app, self.settings.model.code_dir)
+            return bool(load(app, self.settings.model.code_dir))
         except ExtensionError as error:
             self._keep_failure(error)
+            return True
 
     def _keep_failure(self, error: Exception) -> None:
         self.load_error = error

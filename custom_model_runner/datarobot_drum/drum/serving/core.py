@@ -15,8 +15,9 @@ from datarobot_drum.drum.serving.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
 
 
-def _leave_as_it_is(app: Any) -> None:
+def _leave_as_it_is(app: Any) -> bool:
     """For a core without a model folder."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,9 @@ class ServingCore:
     """Seconds that a prediction waits for a model that is still loading."""
     request_timeout: float = 0.0
     """Seconds that one request may take before its client is told 504; 0 for no limit."""
-    extend: Callable[[Any], None] = _leave_as_it_is
-    """Applies the model folder's extension to the app: after the routes, inside the outermost middleware."""
+    extend: Callable[[Any], bool] = _leave_as_it_is
+    """Applies the model folder's extension to the app: after the routes, inside the outermost middleware. Whether there
+    is one."""
     documentation: Documentation | None = None
     """None where it is switched off."""
 

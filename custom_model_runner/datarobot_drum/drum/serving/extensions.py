@@ -22,20 +22,21 @@ SERVERS = {"flask": "flask or gunicorn", "fastapi": "fastapi"}
 _SKIPPED = (".", "__pycache__", "site-packages", "node_modules")
 
 
-def extend_app(app: Any, code_dir: Path, framework: str) -> None:
-    """Call ``init_app(app)`` of the framework's extension file, if the model folder has one.
+def extend_app(app: Any, code_dir: Path, framework: str) -> bool:
+    """Call ``init_app(app)`` of the framework's extension file, if the model folder has one; whether it has.
 
     Raises:
         ExtensionError: several files, no ``init_app``, one that raises, or only the other framework's file.
     """
     file = find_extension(code_dir, framework)
     if file is None:
-        return
+        return False
     try:
         with _importable(file.parent, code_dir), load_errors(f"{file.relative_to(code_dir)} failed", code_dir):
             _find_init_app(file)(app)
     except ModelLoadError as error:
         raise ExtensionError(str(error)) from error
+    return True
 
 
 def find_extension(code_dir: Path, framework: str) -> Path | None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -11,6 +12,7 @@ import orjson
 from datarobot_drum.drum.serving.uploads import SpooledUploadFile
 
 JSON = "application/json"
+LONGEST_KEPT_NAME = 64
 
 _PARAMETER = re.compile(r';[ \t]*([^\s;="]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^;]*)')
 
@@ -24,17 +26,27 @@ class Headers(dict[str, str]):
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__()
         for name, value in fields:
-            key = name.title()
+            key = _title_case(name)
             self[key] = f"{self[key]},{value}" if key in self else value
 
     def __getitem__(self, name: str) -> str:
-        return super().__getitem__(name.title())
+        return super().__getitem__(_title_case(name))
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and super().__contains__(name.title())
+        return isinstance(name, str) and super().__contains__(_title_case(name))
 
     def get(self, name: str, default: Any = None) -> Any:
-        return super().get(name.title(), default)
+        return super().get(_title_case(name), default)
+
+
+@lru_cache(maxsize=512)
+def _short_title_case(name: str) -> str:
+    return name.title()
+
+
+def _title_case(name: str) -> str:
+    """The same few names come again and again; a client's long ones are not kept."""
+    return _short_title_case(name) if len(name) < LONGEST_KEPT_NAME else name.title()
 
 
 @dataclass(frozen=True)

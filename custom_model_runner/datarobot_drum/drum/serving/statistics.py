@@ -9,17 +9,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from datarobot_drum.drum.control_groups import MEMBERSHIP, MOUNT, GroupFolder, group_folders
 from datarobot_drum.runtime_parameters import mask_secrets
 
 MIB = 1024 * 1024
 
-CGROUP = Path("/sys/fs/cgroup")
-MEMBERSHIP = Path("/proc/self/cgroup")
 PROC = Path("/proc")
 
 _UNKNOWN: dict[str, float | None] = {"container_limit": None, "container_used": None, "container_max_used": None}
-_FILES_V2 = ("memory.max", "memory.current", "memory.peak")
-_FILES_V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.max_usage_in_bytes")
+_FILES = {
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.max_usage_in_bytes"),
+    2: ("memory.max", "memory.current", "memory.peak"),
+}
+"""By version of the control groups."""
+
 # Version 1 writes a number near 2**63 for "no limit".
 _NO_LIMIT = 1 << 60
 
@@ -98,44 +101,23 @@ def child_pids(pid: int) -> list[int]:
     return sorted(int(child) for thread in threads for child in (thread / "children").read_text().split())
 
 
-def container_memory(cgroup: Path = CGROUP, membership: Path = MEMBERSHIP) -> dict[str, float | None]:
+def container_memory(cgroup: Path = MOUNT, membership: Path = MEMBERSHIP) -> dict[str, float | None]:
     """Limit, use and peak in MiB of the control group that holds this process; None for what is not known.
 
-    Of nested groups the innermost one with a limit decides, else the innermost one. A container usually sees its own
-    group as the root; on a host, and in a container that shares the host's view, the group lies below it.
+    Of nested groups the innermost one with a limit decides, else the innermost one.
 
     Args:
         cgroup: where the control groups are mounted, version 2 or 1.
         membership: the file that says which groups the process is in.
     """
-    groups = [_read(folder, files) for folder, files in _folders(cgroup, membership)]
+    groups = [_read(folder) for folder in group_folders("memory", cgroup, membership)]
     known = [group for group in groups if group["container_used"] is not None]
     limited = [group for group in known if group["container_limit"] is not None]
     return next(iter(limited or known), _UNKNOWN)
 
 
-def _folders(cgroup: Path, membership: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """Where the memory of this process may be accounted, innermost group first, with the names of the files there."""
-    paths = _paths(membership)
-    for controller, root, files in (("memory", cgroup / "memory", _FILES_V1), ("", cgroup, _FILES_V2)):
-        inner = Path(paths.get(controller, "/").lstrip("/"))
-        if ".." not in inner.parts:  # a group outside of what this process sees
-            yield from ((root / group, files) for group in (inner, *inner.parents) if group != Path())
-        yield root, files
-
-
-def _paths(membership: Path) -> dict[str, str]:
-    """The group's path by controller; the one of version 2 has none in its name."""
-    paths: dict[str, str] = {}
-    with suppress(OSError):
-        for line in membership.read_text(encoding="utf-8").splitlines():
-            _, controllers, path = line.split(":", 2)
-            paths |= dict.fromkeys(controllers.split(","), path)
-    return paths
-
-
-def _read(folder: Path, files: tuple[str, ...]) -> dict[str, float | None]:
-    return dict(zip(_UNKNOWN, (_number(folder / name) for name in files), strict=True))
+def _read(folder: GroupFolder) -> dict[str, float | None]:
+    return dict(zip(_UNKNOWN, (_number(folder.path / name) for name in _FILES[folder.version]), strict=True))
 
 
 def _number(file: Path) -> float | None:

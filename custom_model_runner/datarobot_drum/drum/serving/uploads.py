@@ -4,7 +4,7 @@ import errno
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from tempfile import SpooledTemporaryFile
+from tempfile import TemporaryFile
 from types import TracebackType
 from typing import IO, Any, cast
 
@@ -57,8 +57,9 @@ class SpooledUploadFile:
         self._budget = budget
         self._reserved = 0
         self._spooled = source is None
-        # Rolled over by `_spill`, not by its own count: the budget has a say, too.
-        self._file: IO[bytes] = SpooledTemporaryFile(dir=directory)
+        self._directory = directory
+        # Not a SpooledTemporaryFile: that rolls over by its own count, and the budget has a say, too.
+        self._file: IO[bytes] = io.BytesIO()
         self.size = 0
 
     @classmethod
@@ -100,7 +101,7 @@ class SpooledUploadFile:
     @property
     def on_disk(self) -> bool:
         """Whether the content has left memory."""
-        return not isinstance(self._file, io.BytesIO) and bool(getattr(self._file, "_rolled", True))
+        return not isinstance(self._file, io.BytesIO) and bool(getattr(self._file, "_rolled", True))  # an adopted one
 
     def would_touch_disk(self, more: int) -> bool:
         """Whether writing ``more`` bytes reaches the disk, so must not happen on an event loop.
@@ -123,16 +124,21 @@ class SpooledUploadFile:
         Raises:
             InsufficientStorage: the temporary directory is full.
         """
-        with _storage_errors():
-            if self.would_touch_disk(len(chunk)) and not self.on_disk:
+        if self.would_touch_disk(len(chunk)):
+            with _storage_errors():
                 self._spill()
+                self._file.write(chunk)
+        else:
             self._file.write(chunk)
         self.size += len(chunk)
         return len(chunk)
 
     def _spill(self) -> None:
-        cast("SpooledTemporaryFile[bytes]", self._file).rollover()
-        self._release_memory()
+        """Move what is in memory to a temporary file."""
+        if isinstance(self._file, io.BytesIO):
+            held, self._file = self._file, cast("IO[bytes]", TemporaryFile(dir=self._directory))
+            self._file.write(held.getbuffer())
+            self._release_memory()
 
     def _release_memory(self) -> None:
         self._budget.release(self._reserved)
@@ -151,6 +157,8 @@ class SpooledUploadFile:
         return len(data)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if isinstance(self._file, io.BytesIO):
+            return self._file.seek(offset, whence)
         with _storage_errors():  # a seek writes out what is buffered
             self._file.seek(offset, whence)
         return self._file.tell()

@@ -1,6 +1,6 @@
 """CSV by the rules of ``pandas.read_csv``, except that nothing is ever shifted or dropped in silence."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,8 +43,12 @@ def read_any_csv(payload: StructuredPayload) -> pd.DataFrame:
     return frame
 
 
-def read_csv_blocks(payload: StructuredPayload, rows: int) -> Iterator[pd.DataFrame]:
-    """The same table in blocks of ``rows`` rows, so that memory stays flat; types are told block by block.
+def read_csv_blocks(
+    payload: StructuredPayload, rows: int, options: Mapping[str, Any] | None = None
+) -> Iterator[pd.DataFrame]:
+    """The same table in blocks of ``rows`` rows, so that memory stays flat.
+
+    Types are told block by block, unless ``options`` of ``pandas.read_csv`` settle them.
 
     Raises:
         UnprocessableInput: as ``read_csv``, when the block with the fault is reached.
@@ -52,7 +56,9 @@ def read_csv_blocks(payload: StructuredPayload, rows: int) -> Iterator[pd.DataFr
     payload.file.seek(0)
     text = DecodedText(payload.file, payload.charset)
     with csv_errors():
-        blocks = pd.read_csv(text, low_memory=False, compression=None, chunksize=rows, **EXACT_FLOATS)
+        blocks = pd.read_csv(
+            text, low_memory=False, compression=None, chunksize=rows, **EXACT_FLOATS, **(options or {})
+        )
     with blocks:
         first = _next_block(blocks)
         if first is None or first.empty:
@@ -63,6 +69,15 @@ def read_csv_blocks(payload: StructuredPayload, rows: int) -> Iterator[pd.DataFr
         while block is not None:
             yield block
             block = _next_block(blocks)
+
+
+def read_csv_column(payload: StructuredPayload, place: int) -> pd.Series:
+    """One column of the table, whole, of the type that it has there."""
+    payload.file.seek(0)
+    text = DecodedText(payload.file, payload.charset)
+    with csv_errors():
+        frame = pd.read_csv(text, usecols=[place], low_memory=False, compression=None, **EXACT_FLOATS)
+    return frame.iloc[:, 0]
 
 
 def _next_block(blocks: Iterator[pd.DataFrame]) -> pd.DataFrame | None:

@@ -25,15 +25,24 @@ ReadHeader = Callable[[str], "str | None"]
 """The value of a request header, by its name in lower case."""
 
 
+_is_on = False
+
+
 def provider_exists() -> bool:
     """Whether anybody takes spans; asks OpenTelemetry only if somebody has loaded it."""
     api: Any = sys.modules.get("opentelemetry.trace")
     return api is not None and not isinstance(api.get_tracer_provider(), api.ProxyTracerProvider)
 
 
+def look_for_provider() -> None:
+    """Find out whether spans are to be made from now on; to be asked once the model, which may want it, is loaded."""
+    global _is_on
+    _is_on = provider_exists()
+
+
 def annotate(attributes: Mapping[str, Any]) -> None:
     """Set attributes of the span that is current, those without a value left out."""
-    if provider_exists():
+    if _is_on:
         from opentelemetry.trace import get_current_span
 
         get_current_span().set_attributes({name: value for name, value in attributes.items() if value is not None})
@@ -41,7 +50,7 @@ def annotate(attributes: Mapping[str, Any]) -> None:
 
 def note_error(error: BaseException) -> None:
     """Mark the current span as failed because of ``error``."""
-    if provider_exists():
+    if _is_on:
         from opentelemetry.trace import StatusCode, get_current_span
 
         span = get_current_span()
@@ -99,7 +108,7 @@ class Tracing:
 
     def begin(self, method: str, path: str, header: ReadHeader, request_id: str) -> RequestSpan | None:
         """Begin the span of a request and make it the current one; None while nobody takes spans."""
-        if not provider_exists():
+        if not _is_on:
             return None
         from opentelemetry import context, propagate, trace
 
@@ -127,7 +136,7 @@ class Tracing:
 
 def trace_fields() -> dict[str, str]:
     """The ids of the current span as log lines carry them; empty outside a trace."""
-    if not provider_exists():
+    if not _is_on:
         return {}
     from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import uvicorn
 
+from datarobot_drum.drum.fastapi.front_door import asgi_app_of
 from datarobot_drum.drum.listening import BACKLOG, HANDSHAKE_SECONDS, accept_waiting, turn_newcomers_away
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings import Settings
@@ -41,7 +42,7 @@ class DrumServer(uvicorn.Server):
 
     def __init__(self, prediction_server: PredictionServer, heartbeat: Heartbeat | None = None) -> None:
         settings = prediction_server.settings
-        super().__init__(uvicorn_config(settings, prediction_server.app))
+        super().__init__(uvicorn_config(settings, asgi_app_of(prediction_server.app)))
         self._prediction_server = prediction_server
         self._heartbeat = heartbeat
         self._lame_duck = settings.server.lame_duck

@@ -1,0 +1,51 @@
+"""CatBoost: native ``.cbm`` files and pickles, as the estimators that CatBoost has for scikit-learn.
+
+A native file carries the class names, so columns are found by label as for any estimator.
+
+Thread safety: applying a loaded model does not change it; the library documents that as safe.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import catboost
+
+from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
+from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
+from datarobot_drum.drum.artifact_predictors.loading import loading
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.settings import ModelSettings
+
+
+class CatBoostPredictor(ArtifactPredictor):
+    name = "catboost"
+    extensions = (".cbm",)
+
+    def load(self, path: Path, custom: ModuleType | None = None) -> Any:
+        with loading(path):
+            is_classifier = len(catboost.CatBoost().load_model(str(path)).classes_) > 0
+            estimator = catboost.CatBoostClassifier() if is_classifier else catboost.CatBoostRegressor()
+            return estimator.load_model(str(path))
+
+    def accepts(self, model: Any) -> bool:
+        return isinstance(model, catboost.CatBoost)
+
+    def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
+        is_plain = type(model) is catboost.CatBoost and len(model.classes_) > 0
+        return bind_estimator(_PlainClassifier(model) if is_plain else model, settings)
+
+
+class _PlainClassifier:
+    """What ``catboost.train`` makes has ``predict`` only, which gives raw scores unless it is told otherwise."""
+
+    def __init__(self, model: Any) -> None:
+        self.classes_ = model.classes_
+        self.feature_names_ = model.feature_names_
+        self._model = model
+
+    def predict_proba(self, data: Any) -> Any:
+        return self._model.predict(data, prediction_type="Probability")

@@ -1,0 +1,111 @@
+"""What a file is, told by its content alone: nothing is imported or unpickled for it."""
+
+from __future__ import annotations
+
+import pickletools
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+_HEAD_BYTES = 512
+_MOST_OPCODES = 100_000
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_MAGIC = {
+    b"CBM1": "catboost",
+    b"tree\nversion=": "lightgbm",
+    b"tree\r\nversion=": "lightgbm",
+    b"binf": "xgboost",
+    # How torch.save began before it wrote archives: a pickle of one big number.
+    b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.": "pytorch",
+}
+_XGBOOST_JSON = re.compile(rb'\s*\{\s*("version"\s*:\s*\[[\d,\s]*\]\s*,\s*)?"learner"\s*:\s*\{')
+_XGBOOST_UBJSON = re.compile(rb"\{L\x00{7}\x07(learner|version)")
+_PICKLE = re.compile(rb"\x80[\x02-\x05]")
+_STRINGS = ("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8")
+
+
+def framework_in(path: Path) -> str | None:
+    """The framework whose own format the file certainly is in; None if that cannot be told."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        return None
+    if head.startswith(b"PK\x03\x04"):
+        return _framework_of_archive(path)
+    if _XGBOOST_JSON.match(head) or _XGBOOST_UBJSON.match(head):
+        return "xgboost"
+    return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
+
+
+def pickled_modules(path: Path) -> tuple[str, ...]:
+    """The top-level modules of the classes in a pickle, in the order of the file, as far as it can be read.
+
+    The class of the model itself comes first. Compressed files tell nothing; the raw arrays that joblib writes between
+    the opcodes end the reading.
+    """
+    try:
+        with path.open("rb") as file:
+            if not _PICKLE.match(file.read(2)):
+                return ()
+            file.seek(0)
+            return tuple(dict.fromkeys(_global_modules(file)))
+    except OSError:
+        return ()
+
+
+def is_torch_script(path: Path) -> bool:
+    """Whether a PyTorch file brings its own code."""
+    return any("/code/" in name for name in _members(path))
+
+
+def _framework_of_archive(path: Path) -> str | None:
+    names = _members(path)
+    if "schema.json" in names:
+        return "skops"
+    if {"config.json", "metadata.json"} <= names:
+        return "keras"
+    is_torch = any(name.endswith("/data.pkl") and name.count("/") == 1 for name in names)
+    return "pytorch" if is_torch else None
+
+
+def _members(path: Path) -> set[str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return set(archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return set()
+
+
+def _global_modules(file: BinaryIO) -> Iterator[str]:
+    """Of every class that is named, the top-level module; stops where the file is no pickle any more."""
+    memo: list[object] = []
+    last: list[object] = [None, None]
+    try:
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+            if count > _MOST_OPCODES:
+                return
+            name = opcode.name
+            if name == "MEMOIZE":
+                memo.append(last[1])
+                continue
+            if name in ("GLOBAL", "STACK_GLOBAL"):
+                module = str(argument).partition(" ")[0] if name == "GLOBAL" else str(last[0])
+                yield module.partition(".")[0]
+                if module == "joblib.numpy_pickle":
+                    return
+            last = [last[1], _pushed(name, argument, memo)]
+    except (ValueError, IndexError, UnicodeError):
+        return
+
+
+def _pushed(name: str, argument: object, memo: list[object]) -> object:
+    """The text that an opcode puts on the stack; None for anything else."""
+    if name in _STRINGS:
+        return argument
+    if name in ("BINGET", "LONG_BINGET") and isinstance(argument, int) and argument < len(memo):
+        return memo[argument]
+    return None

@@ -1,0 +1,78 @@
+"""Keras 3: ``.keras`` and ``.h5`` files, on the backend that ``KERAS_BACKEND`` names.
+
+Loaded in Keras's safe mode, which refuses code inside the file. Classes of your own must be registered with
+``keras.saving.register_keras_serializable`` in ``custom.py``, which is imported before the model is loaded.
+
+``predict`` is asked with an array of a row a sample and must answer values or probabilities. Column k is the k-th
+declared label, a lone column the positive one's.
+
+Thread safety: none; ``predict`` keeps its state in the model. One call at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
+from datarobot_drum.drum.artifact_predictors.features import require_width, to_matrix
+from datarobot_drum.drum.artifact_predictors.layouts import bind_numbers, require_columns
+from datarobot_drum.drum.artifact_predictors.loading import loading
+from datarobot_drum.drum.exceptions import ModelLoadError
+
+try:
+    import keras
+except ModuleNotFoundError as missing:
+    if missing.name == "keras":
+        raise
+    raise ModelLoadError(
+        f"Keras needs the module {missing.name} for its backend: install it, or set KERAS_BACKEND to torch, jax or "
+        "tensorflow, whichever is installed."
+    ) from missing
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.settings import ModelSettings
+
+_TABLE_RANK = 2
+
+
+class KerasPredictor(ArtifactPredictor):
+    name = "keras"
+    extensions = (".keras", ".h5")
+    thread_safe = False
+
+    def load(self, path: Path, custom: ModuleType | None = None) -> Any:
+        with loading(path):
+            return keras.saving.load_model(str(path), compile=False)
+
+    def accepts(self, model: Any) -> bool:
+        return isinstance(model, keras.Model)
+
+    def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
+        width = _table_width(model)
+        if isinstance(model.output_shape, tuple) and len(model.output_shape) == _TABLE_RANK:
+            require_columns(model.output_shape[1], settings)
+        turn = threading.Lock()
+
+        def ask(data: Any) -> Any:
+            require_width(data, width)
+            values = to_matrix(data, np.float32)
+            with turn:
+                return model.predict(values, verbose=0)
+
+        return bind_numbers(ask, settings)
+
+
+def _table_width(model: Any) -> int | None:
+    """How many columns the one input takes."""
+    shape = getattr(model, "input_shape", None)
+    if isinstance(shape, tuple) and len(shape) == _TABLE_RANK and isinstance(model.output_shape, tuple):
+        return shape[1] if isinstance(shape[1], int) else None
+    raise ModelLoadError(
+        f"The Keras model takes inputs of shape {shape}, which cannot be filled from a table, or has several outputs: "
+        "add a score hook to custom.py."
+    )

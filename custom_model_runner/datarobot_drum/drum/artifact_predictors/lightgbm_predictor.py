@@ -1,0 +1,85 @@
+"""LightGBM: native text files as a ``Booster``, and the scikit-learn classes from pickles.
+
+A native file carries no class names: column k is the k-th declared label, a lone column the positive one's. Columns are
+found by name where they are known; LightGBM keeps names with underscores for blanks.
+
+Thread safety: a loaded booster may be asked from several threads; the library takes a shared lock.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import lightgbm
+import pandas as pd
+
+from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
+from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
+from datarobot_drum.drum.artifact_predictors.features import require_numbers, require_width, select_columns, to_csr
+from datarobot_drum.drum.artifact_predictors.layouts import bind_numbers, require_columns
+from datarobot_drum.drum.artifact_predictors.loading import loading
+from datarobot_drum.drum.exceptions import ModelLoadError
+from datarobot_drum.drum.target_types import TargetType
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.settings import ModelSettings
+
+_UNNAMED = re.compile(r"Column_\d+")
+
+
+class LightGBMPredictor(ArtifactPredictor):
+    name = "lightgbm"
+    extensions = ()
+
+    def load(self, path: Path, custom: ModuleType | None = None) -> Any:
+        with loading(path):
+            return lightgbm.Booster(model_file=str(path))
+
+    def accepts(self, model: Any) -> bool:
+        return isinstance(model, lightgbm.Booster) or hasattr(model, "predict")
+
+    def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
+        if not isinstance(model, lightgbm.Booster):
+            return bind_estimator(model, settings)
+        header = _header(model)
+        if settings.target_type is TargetType.MULTICLASS and header["objective"].startswith("multiclassova"):
+            raise ModelLoadError(
+                "The model's objective multiclassova gives probabilities that do not sum to 1: train with multiclass."
+            )
+        bound = bind_numbers(_asking(model, header), settings)
+        require_columns(model.num_model_per_iteration(), settings)
+        return bound
+
+
+def _header(booster: Any) -> dict[str, str]:
+    """What a model file says of the model before its trees."""
+    lines = booster.model_to_string(num_iteration=1).split("\n\n", 1)[0].splitlines()
+    pairs = (line.partition("=") for line in lines)
+    return {"objective": "", "feature_infos": "", **{key: value for key, _, value in pairs}}
+
+
+def _asking(booster: Any, header: dict[str, str]) -> Any:
+    known = booster.feature_name()
+    names = None if all(_UNNAMED.fullmatch(name) for name in known) else known
+    width = booster.num_feature()
+    places = _category_places(header) if booster.pandas_categorical else []
+
+    def ask(data: Any) -> Any:
+        data = select_columns(data, names)
+        require_width(data, width)
+        if isinstance(data, pd.DataFrame):
+            categories = [data.columns[place] for place in places]
+            require_numbers(data, but=categories)
+            data = data.astype(dict.fromkeys(categories, "category"))
+        return booster.predict(to_csr(data))
+
+    return ask
+
+
+def _category_places(header: dict[str, str]) -> list[int]:
+    """The columns that were categories in training: numbers have a range in brackets, unused columns have ``none``."""
+    infos = header["feature_infos"].split()
+    return [place for place, info in enumerate(infos) if info != "none" and not info.startswith("[")]

@@ -1,0 +1,51 @@
+"""Around the loading of a file: one sentence for whatever goes wrong, and a log line for whatever is warned of."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from datarobot_drum.drum.artifact_predictors.frameworks import install_hint
+from datarobot_drum.drum.artifact_predictors.load_advice import advise
+from datarobot_drum.drum.exceptions import ModelLoadError
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def loading(path: Path) -> Iterator[None]:
+    """Loading may run arbitrary code, so anything may be raised; all of it becomes a ``ModelLoadError``.
+
+    Warnings belong to the process: those of other threads in that time are logged with these. Never around predictions.
+    """
+    with _load_errors(path), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for message in dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught):
+        logger.warning("%s: %s", path.name, message)
+
+
+@contextmanager
+def _load_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ModelLoadError:
+        raise
+    except ModuleNotFoundError as error:
+        raise ModelLoadError(f"{path.name} could not be loaded: {_describe_missing(error)}.") from error
+    except (Exception, SystemExit) as error:
+        cause = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".:")
+        raise ModelLoadError(f"{path.name} could not be loaded: {cause}.{advise(error, path)}") from error
+
+
+def _describe_missing(error: ModuleNotFoundError) -> str:
+    module = error.name or str(error)
+    hint = install_hint(module)
+    return (
+        f"it needs the module {module}; {hint}"
+        if "[" in hint
+        else f"it needs the module {module}, which is not installed"
+    )

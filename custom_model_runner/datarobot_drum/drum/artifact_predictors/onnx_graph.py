@@ -1,0 +1,145 @@
+"""The class names in an ONNX file, which the runtime does not tell.
+
+Read from the protocol buffer's wire format, whose fields carry their own lengths: what is not wanted, weights above
+all, is stepped over. Field numbers are those of ``onnx.proto``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+Names = tuple[str, ...]
+
+_MODEL_GRAPH = 7
+_GRAPH_NODE, _GRAPH_INITIALIZER = 1, 5
+_NODE_ATTRIBUTE = 5
+_ATTRIBUTE_NAME, _ATTRIBUTE_INTS, _ATTRIBUTE_STRINGS = 1, 8, 9
+_TENSOR_STRINGS, _TENSOR_INT64, _TENSOR_NAME = 6, 7, 8
+
+_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+_LARGEST_READ = 1 << 20
+"""Bytes of a node or tensor beyond which it holds no class names: forests and weights are larger."""
+
+
+def class_names(path: Path) -> tuple[Names, ...]:
+    """Every list of class names in the graph, what classifiers name as such first; none if the file is unreadable."""
+    try:
+        with path.open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            nodes, tensors = _graph_names(file, end)
+    except (OSError, ValueError):
+        return ()
+    return tuple(dict.fromkeys([*nodes, *tensors]))
+
+
+def _graph_names(file: BinaryIO, end: int) -> tuple[list[Names], list[Names]]:
+    nodes: list[Names] = []
+    tensors: list[Names] = []
+    for number, start, length in _fields(file, end):
+        if number != _MODEL_GRAPH:
+            continue
+        file.seek(start)
+        for inner, place, size in _fields(file, start + length):
+            if inner == _GRAPH_NODE:
+                nodes += _node_names(file, place, size)
+            elif inner == _GRAPH_INITIALIZER and size <= _LARGEST_READ:
+                tensors += _tensor_names(_read(file, place, size))
+    return nodes, tensors
+
+
+def _fields(file: BinaryIO, end: int) -> Iterator[tuple[int, int, int]]:
+    """Number, place and length of every field up to ``end``; a varint's is its value's. May be sought in between.
+
+    Raises:
+        ValueError: this is no protocol buffer.
+    """
+    position = file.tell()
+    while position < end:
+        file.seek(position)
+        key = _varint(file)
+        kind = key & 7
+        if kind == _VARINT:
+            start = file.tell()
+            _varint(file)
+            length = file.tell() - start
+        else:
+            length = _varint(file) if kind == _LENGTH else {_FIXED64: 8, _FIXED32: 4}.get(kind, -1)
+            start = file.tell()
+        position = start + length
+        if length < 0 or position > end:
+            raise ValueError("no protocol buffer")
+        yield key >> 3, start, length
+
+
+def _node_names(file: BinaryIO, start: int, length: int) -> list[Names]:
+    """The attributes ``classlabels_...`` of a node; those of a forest lie among its large ones."""
+    file.seek(start)
+    places = [
+        (place, size)
+        for number, place, size in _fields(file, start + length)
+        if number == _NODE_ATTRIBUTE and size <= _LARGEST_READ
+    ]
+    return [names for place, size in places if (names := _attribute_names(file, place, size))]
+
+
+def _attribute_names(file: BinaryIO, start: int, length: int) -> Names:
+    file.seek(start)
+    if b"classlabels" not in file.read(min(length, 64)):
+        return ()
+    content = _read(file, start, length)
+    named = _texts(content, _ATTRIBUTE_NAME)
+    if not named or not named[0].startswith("classlabels"):
+        return ()
+    return _texts(content, _ATTRIBUTE_STRINGS) or _integers(content, _ATTRIBUTE_INTS)
+
+
+def _tensor_names(content: bytes) -> list[Names]:
+    texts = _texts(content, _TENSOR_STRINGS)
+    if texts:
+        return [texts]
+    is_named_so = any("classes" in name for name in _texts(content, _TENSOR_NAME))
+    numbers = _integers(content, _TENSOR_INT64) if is_named_so else ()
+    return [numbers] if numbers else []
+
+
+def _texts(content: bytes, wanted: int) -> Names:
+    fields = _fields(BytesIO(content), len(content))
+    return tuple(content[at : at + size].decode("utf-8", "replace") for number, at, size in fields if number == wanted)
+
+
+def _integers(content: bytes, wanted: int) -> Names:
+    """Whole numbers, one a field or packed into one."""
+    found: list[str] = []
+    for number, start, length in _fields(BytesIO(content), len(content)):
+        if number == wanted:
+            packed = BytesIO(content[start : start + length])
+            while packed.tell() < length:
+                found.append(str(_signed(_varint(packed))))
+    return tuple(found)
+
+
+def _read(file: BinaryIO, start: int, length: int) -> bytes:
+    file.seek(start)
+    return file.read(length)
+
+
+def _varint(file: BinaryIO) -> int:
+    value = shift = 0
+    while shift < 70:
+        byte = file.read(1)
+        if not byte:
+            break
+        value |= (byte[0] & 0x7F) << shift
+        if byte[0] < 0x80:
+            return value
+        shift += 7
+    raise ValueError("no protocol buffer")
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >= 1 << 63 else value

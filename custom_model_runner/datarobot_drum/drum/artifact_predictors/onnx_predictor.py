@@ -1,0 +1,189 @@
+"""ONNX on the CPU, through ONNX Runtime.
+
+Input: one tensor of a row a sample, filled with the columns in their order, or one input a column, filled by name;
+values are cast to the input's type. Output: for class labels the map from class to probability (ZipMap), else the
+output whose name speaks of probabilities, else the last of floating numbers; otherwise the first of numbers. Class
+names are read from the graph; where it has none, column k is the k-th declared label. An outlier detector made by
+scikit-learn (outputs ``label`` and ``scores``) answers ``-scores``, as the detector itself would here.
+
+Thread safety: a session may be asked from several threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import onnxruntime
+import pandas as pd
+
+from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
+from datarobot_drum.drum.artifact_predictors.estimators import order_classes
+from datarobot_drum.drum.artifact_predictors.features import require_width, select_columns, to_matrix
+from datarobot_drum.drum.artifact_predictors.label_matching import as_label, match_labels
+from datarobot_drum.drum.artifact_predictors.layouts import bind_numbers, require_columns
+from datarobot_drum.drum.artifact_predictors.loading import loading
+from datarobot_drum.drum.artifact_predictors.onnx_graph import Names, class_names
+from datarobot_drum.drum.exceptions import ModelLoadError, UnprocessableInput
+from datarobot_drum.drum.target_types import TargetType
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.settings import ModelSettings
+
+_DTYPES = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(bool)": np.bool_,
+    "tensor(string)": np.object_,
+}
+_FLOATS = ("tensor(float)", "tensor(double)", "tensor(float16)")
+_LARGEST_RANK = 2
+
+_class_names: WeakKeyDictionary[Any, tuple[Names, ...]] = WeakKeyDictionary()
+"""By session: what its file says, which a session does not."""
+
+
+class OnnxPredictor(ArtifactPredictor):
+    name = "onnx"
+    extensions = (".onnx",)
+
+    def load(self, path: Path, custom: ModuleType | None = None) -> Any:
+        with loading(path):
+            session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        _class_names[session] = class_names(path)
+        return session
+
+    def accepts(self, model: Any) -> bool:
+        return isinstance(model, onnxruntime.InferenceSession)
+
+    def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
+        output = _choose_output(model.get_outputs(), settings)
+        run = _running(model, output)
+        names = _class_names.get(model, ())
+        order = _order(names, settings)
+        read = _reading(output, names, settings)
+        if settings.target_type is TargetType.ANOMALY and [one.name for one in model.get_outputs()] == [
+            "label",
+            "scores",
+        ]:
+            return bind_numbers(lambda data: -read(run(data)), settings)
+        return bind_numbers(lambda data: read(run(data)), settings, order)
+
+
+def _running(session: Any, output: Any) -> Callable[[Any], Any]:
+    """From samples to what one output says of them; a model of a fixed number of rows is run again and again."""
+    feed, shape = _feeding(session), session.get_inputs()[0].shape
+    size = shape[0] if shape and isinstance(shape[0], int) else None
+
+    def run(data: Any) -> Any:
+        filled = feed(data)
+        if size is None:
+            return session.run([output.name], filled)[0]
+        if data.shape[0] % size:
+            raise UnprocessableInput(f"The model takes {size} rows at a time, not {data.shape[0]}.")
+        blocks = [{name: rows[at : at + size] for name, rows in filled.items()} for at in range(0, data.shape[0], size)]
+        return np.concatenate([session.run([output.name], block)[0] for block in blocks])
+
+    return run
+
+
+def _feeding(session: Any) -> Callable[[Any], dict[str, np.ndarray]]:
+    """From samples to the inputs of the model."""
+    inputs = session.get_inputs()
+    for one in inputs:
+        if one.type not in _DTYPES or len(one.shape) > _LARGEST_RANK:
+            raise ModelLoadError(
+                f"The ONNX model's input {one.name!r} ({one.type} of shape {one.shape}) cannot be filled from a table: "
+                "add a score hook to custom.py."
+            )
+    return _one_tensor(inputs[0]) if len(inputs) == 1 else _tensor_a_column(inputs)
+
+
+def _one_tensor(only: Any) -> Callable[[Any], dict[str, np.ndarray]]:
+    width = only.shape[1] if len(only.shape) == _LARGEST_RANK and isinstance(only.shape[1], int) else None
+
+    def feed(data: Any) -> dict[str, np.ndarray]:
+        require_width(data, width)
+        return {only.name: _cast(data, only.type)}
+
+    return feed
+
+
+def _tensor_a_column(inputs: Sequence[Any]) -> Callable[[Any], dict[str, np.ndarray]]:
+    names = [one.name for one in inputs]
+
+    def feed(data: Any) -> dict[str, np.ndarray]:
+        table = data if isinstance(data, pd.DataFrame) else pd.DataFrame(to_matrix(data, np.float64))
+        if table is not data:
+            require_width(data, len(names))
+            table.columns = pd.Index(names)
+        table = select_columns(table, names)
+        columns = [_cast(table.iloc[:, [place]], one.type) for place, one in enumerate(inputs)]
+        return {
+            one.name: column if len(one.shape) == _LARGEST_RANK else column.ravel()
+            for one, column in zip(inputs, columns, strict=True)
+        }
+
+    return feed
+
+
+def _cast(data: Any, kind: str) -> np.ndarray:
+    if kind != "tensor(string)":
+        return to_matrix(data, _DTYPES[kind])
+    table = data if isinstance(data, pd.DataFrame) else pd.DataFrame(to_matrix(data, np.float64))
+    texts: np.ndarray = table.astype(object).where(table.notna(), "").astype(str).to_numpy(dtype=object)
+    return texts
+
+
+def _choose_output(outputs: Sequence[Any], settings: ModelSettings) -> Any:
+    floats = [one for one in outputs if one.type in _FLOATS]
+    numbers = floats or [one for one in outputs if one.type in _DTYPES and one.type != "tensor(string)"]
+    if settings.target_type.has_class_labels:
+        maps = [one for one in outputs if one.type.startswith("seq(map(")]
+        named = [one for one in floats if "prob" in one.name.lower()]
+        numbers = maps or named or floats[-1:]
+    if not numbers:
+        kinds = ", ".join(f"{one.name}: {one.type}" for one in outputs)
+        raise ModelLoadError(
+            f"The ONNX model has no output that {settings.target_type.value} models need; it has {kinds}."
+        )
+    if isinstance(columns := (numbers[0].shape or [None])[-1], int) and len(numbers[0].shape) == _LARGEST_RANK:
+        require_columns(columns, settings)
+    return numbers[0]
+
+
+def _order(names: tuple[Names, ...], settings: ModelSettings) -> tuple[int, ...] | None:
+    """For each declared label its column: by the list of names that are the labels, else by the only one there is."""
+    labels = settings.class_labels
+    fitting = [found for found in names if len(found) == len(labels)]
+    for found in fitting:
+        matches = match_labels(labels, found)
+        if len(matches) == len(labels):
+            return tuple(matches[label] for label in labels)
+    if fitting and settings.target_type.is_classification:
+        return order_classes(fitting[0], settings, numbered=True)
+    return None
+
+
+def _reading(output: Any, names: tuple[Names, ...], settings: ModelSettings) -> Callable[[Any], Any]:
+    """From the output to an array, its columns in the order that ``_order`` goes by."""
+    if not output.type.startswith("seq(map("):
+        return lambda answer: answer
+    fitting = [found for found in names if len(found) == len(settings.class_labels)]
+    if not fitting:
+        raise ModelLoadError(
+            f"The ONNX model predicts other classes than the {len(settings.class_labels)} declared class labels."
+        )
+
+    def read(answer: Any) -> np.ndarray:
+        rows = [{as_label(key): value for key, value in row.items()} for row in answer]
+        return np.array([[row[name] for name in fitting[0]] for row in rows])
+
+    return read

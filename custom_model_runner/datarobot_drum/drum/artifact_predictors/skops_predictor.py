@@ -1,0 +1,45 @@
+"""skops: estimators of scikit-learn and its like in a file that runs no code.
+
+Only types that skops knows are made. Others must be named: ``SKOPS_TRUSTED = ["my_steps.Clipper"]`` at the top level of
+``custom.py``. Who predicts is found out afterwards, by the class of the object.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import skops.io
+
+from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
+from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
+from datarobot_drum.drum.artifact_predictors.loading import loading
+from datarobot_drum.drum.exceptions import ModelLoadError
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.settings import ModelSettings
+
+TRUSTED_NAME = "SKOPS_TRUSTED"
+
+
+class SkopsPredictor(ArtifactPredictor):
+    name = "skops"
+    extensions = (".skops",)
+
+    def load(self, path: Path, custom: ModuleType | None = None) -> Any:
+        trusted = [str(name) for name in getattr(custom, TRUSTED_NAME, ())]
+        with loading(path):
+            unknown = sorted(set(skops.io.get_untrusted_types(file=path)) - set(trusted))
+            if unknown:
+                raise ModelLoadError(
+                    f"{path.name} holds types that skops does not trust ({', '.join(unknown)}): if you do, name them "
+                    f"in {TRUSTED_NAME} in custom.py."
+                )
+            return skops.io.load(path, trusted=trusted)
+
+    def accepts(self, model: Any) -> bool:
+        return False
+
+    def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
+        return bind_estimator(model, settings)

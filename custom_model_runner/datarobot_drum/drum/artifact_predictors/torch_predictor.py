@@ -1,0 +1,122 @@
+"""PyTorch on the CPU: TorchScript, weights of a class in ``custom.py``, and pickled modules.
+
+A file is loaded in the safest way that it allows: TorchScript brings its own code and needs none of yours; weights are
+read with ``weights_only``; a whole pickled module, whose loading runs the code inside, comes last, with a warning.
+
+Weights need their class: the one in ``custom.py`` (imported ones count, too) that can be made without arguments and
+has parameters of the same names. A checkpoint may hold the weights as ``state_dict`` or ``model_state_dict``.
+
+The model is called with one tensor of a row a sample, of the floating type of its parameters, and must answer values or
+probabilities: end it with a sigmoid or softmax. Column k is the k-th declared label, a lone column the positive one's.
+
+Thread safety: a module in evaluation mode is not changed by a call; one that keeps state of its own must say so.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
+from datarobot_drum.drum.artifact_predictors.contents import is_torch_script
+from datarobot_drum.drum.artifact_predictors.features import to_matrix
+from datarobot_drum.drum.artifact_predictors.layouts import bind_numbers
+from datarobot_drum.drum.artifact_predictors.loading import loading
+from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.settings import ModelSettings
+
+logger = logging.getLogger(__name__)
+
+_WEIGHTS_KEYS = ("state_dict", "model_state_dict")
+
+
+class TorchPredictor(ArtifactPredictor):
+    name = "pytorch"
+    extensions = (".pth",)
+
+    def load(self, path: Path, custom: ModuleType | None = None) -> Any:
+        with loading(path):
+            if is_torch_script(path):
+                return torch.jit.load(str(path), map_location="cpu").eval()
+            content = _load_content(path)
+            module = content if isinstance(content, torch.nn.Module) else _fill(_weights(content, path), custom, path)
+            return module.eval()
+
+    def accepts(self, model: Any) -> bool:
+        return isinstance(model, torch.nn.Module)
+
+    def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
+        model.eval()
+        floating = (parameter.dtype for parameter in model.parameters() if parameter.is_floating_point())
+        dtype = next(floating, torch.float32)
+
+        def ask(data: Any) -> Any:
+            values = to_matrix(data, np.float64 if dtype is torch.float64 else np.float32)
+            rows = torch.from_numpy(np.require(values, requirements="W"))  # a table's own memory is read-only
+            with torch.inference_mode():
+                return _to_array(model(rows.to(dtype)))
+
+        return bind_numbers(ask, settings)
+
+
+def _load_content(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        logger.warning(
+            "%s holds more than weights: loading it runs the code inside. Save TorchScript or a state_dict instead.",
+            path.name,
+        )
+        return torch.load(path, map_location="cpu", weights_only=False)
+
+
+def _weights(content: Any, path: Path) -> dict[str, Any]:
+    if isinstance(content, dict):
+        nested = next((content[key] for key in _WEIGHTS_KEYS if isinstance(content.get(key), dict)), content)
+        if nested and all(isinstance(value, torch.Tensor) for value in nested.values()):
+            return nested
+    raise ModelLoadError(f"{path.name} holds a {type(content).__name__}, neither a module nor the weights of one.")
+
+
+def _fill(weights: dict[str, Any], custom: ModuleType | None, path: Path) -> Any:
+    """The module that the weights belong to, with them inside."""
+    made = [module for cls in _module_classes(custom) if (module := _make(cls)) is not None]
+    fitting = [module for module in made if module.state_dict().keys() == weights.keys()]
+    if len({type(module) for module in fitting}) != 1:
+        found = ", ".join(type(module).__name__ for module in fitting or made) or "none"
+        raise ModelLoadError(
+            f"{path.name} holds weights only: custom.py must have one class of torch.nn.Module that they fit and that "
+            f"can be made without arguments (found: {found})."
+        )
+    fitting[0].load_state_dict(weights)
+    return fitting[0]
+
+
+def _module_classes(custom: ModuleType | None) -> list[type]:
+    """The model's own classes, those that ``custom.py`` imports from its helpers included."""
+    values = list(vars(custom).values()) if custom else []
+    classes = [value for value in values if isinstance(value, type) and issubclass(value, torch.nn.Module)]
+    return [cls for cls in dict.fromkeys(classes) if cls.__module__.partition(".")[0] != "torch"]
+
+
+def _make(cls: type) -> Any | None:
+    try:
+        return cls()
+    except TypeError:  # it takes arguments
+        return None
+
+
+def _to_array(answer: Any) -> np.ndarray:
+    if not isinstance(answer, torch.Tensor):
+        raise PredictionError(f"The module returned a {type(answer).__name__}: it must return one tensor.")
+    answer = answer.detach().cpu()
+    values: np.ndarray = (answer.float() if answer.dtype in (torch.bfloat16, torch.float16) else answer).numpy()
+    return values

@@ -1,0 +1,67 @@
+"""Credentials kept out of what a model prints while it is trained: its own lines, its libraries' and its children's."""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from datarobot_drum.runtime_parameters import mask_secrets
+
+_STDOUT, _STDERR = 1, 2
+_CHUNK = 65536
+_JOIN_SECONDS = 2.0
+_ENDS = (b"\n", b"\r")
+
+
+@contextmanager
+def masked_output() -> Iterator[None]:
+    """Within, standard output and standard error pass through a pipe, line by line, that masks credentials."""
+    with _masked(_STDOUT), _masked(_STDERR):
+        yield
+
+
+@contextmanager
+def _masked(descriptor: int) -> Iterator[None]:
+    _flush()
+    original = os.dup(descriptor)
+    outlet, inlet = os.pipe()
+    os.dup2(inlet, descriptor)
+    os.close(inlet)
+    pump = threading.Thread(target=_pump, args=(outlet, original), daemon=True)
+    pump.start()
+    try:
+        yield
+    finally:
+        _flush()
+        os.dup2(original, descriptor)
+        pump.join(_JOIN_SECONDS)  # A child that lives on holds the pipe open, and goes on being masked.
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # closed by the model, or by who reads us
+            stream.flush()
+
+
+def _pump(outlet: int, original: int) -> None:
+    """Whole lines from ``outlet`` to ``original`` until nobody can write any more; both are closed then."""
+    rest = b""
+    try:
+        while chunk := os.read(outlet, _CHUNK):
+            rest += chunk
+            end = max(rest.rfind(mark) for mark in _ENDS) + 1
+            _write(original, rest[:end])
+            rest = rest[end:]
+        _write(original, rest)
+    finally:
+        os.close(outlet)
+        os.close(original)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    text = mask_secrets(data.decode("utf-8", "surrogateescape"))
+    left = text.encode("utf-8", "surrogateescape")
+    with suppress(OSError):  # who read it is gone; training goes on
+        while left:
+            left = left[os.write(descriptor, left) :]

@@ -1,0 +1,104 @@
+"""A trained model as a folder that can be served: its artifacts, the code beside them, and the metadata."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from datarobot_drum.drum.artifact_predictors.registry import list_artifacts
+from datarobot_drum.drum.exceptions import CommandError, UsageError
+from datarobot_drum.drum.importing import import_from_string
+from datarobot_drum.drum.model_metadata import FILE_NAME, read_model_metadata
+from datarobot_drum.drum.process_end import removed_on_signals
+from datarobot_drum.drum.settings import ModelSettings
+from datarobot_drum.drum.target_types import TargetType
+
+_SKIPPED = (".", "__pycache__")
+
+
+def output_folder(output: str | None) -> Path:
+    """Where the trained model goes.
+
+    Raises:
+        UsageError: none was given, or it is in use.
+    """
+    if not output:
+        raise UsageError("--output is missing: give the flag or the variable OUTPUT.")
+    folder = Path(output).absolute()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"--output {output} is there already: name a new or an empty folder.")
+    return folder
+
+
+@contextmanager
+def published(folder: Path) -> Iterator[Path]:
+    """A hidden folder beside the final one; in the end it becomes that, and if anything goes wrong it is removed.
+
+    Raises:
+        CommandError: the disk refuses.
+    """
+    staging = folder.with_name(f".{folder.name}.{os.getpid()}")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        staging.mkdir()
+    except OSError as error:
+        raise CommandError(f"--output {folder} cannot be written: {error.strerror}.") from error
+    with removed_on_signals(lambda: shutil.rmtree(staging, ignore_errors=True)):
+        try:
+            yield staging
+            staging.replace(folder)
+        except OSError as error:
+            raise CommandError(f"--output {folder} cannot be written: {error.strerror}.") from error
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def add_code(code_dir: Path, folder: Path, *, without: frozenset[Path], with_artifacts: bool) -> None:
+    """Copy the code dir, but for hidden files, what ``fit`` has written under the same name, and ``without``.
+
+    Older artifacts stay behind unless a ``load_model`` hook may want them: two of them are one too many.
+    """
+    unwanted = without if with_artifacts else without.union(list_artifacts(code_dir))
+    for entry in sorted(code_dir.iterdir()):
+        target = folder / entry.name
+        if entry in unwanted or target.exists() or entry.name.startswith(_SKIPPED):
+            continue
+        if entry.is_dir():
+            shutil.copytree(entry, target, ignore=_ignore(without | {folder}))
+        else:
+            shutil.copy2(entry, target)
+
+
+def _ignore(without: frozenset[Path]) -> Any:
+    def ignored(folder: str, names: list[str]) -> list[str]:
+        return [name for name in names if name.startswith(_SKIPPED) or Path(folder, name) in without]
+
+    return ignored
+
+
+def add_metadata(folder: Path, model: ModelSettings, target_name: str | None) -> None:
+    """Make ``model-metadata.yaml`` say what serving needs to know, so that it takes no flags.
+
+    A file of the code dir that says it already stays as it is; else it is written anew, without its comments.
+    """
+    metadata = read_model_metadata(folder)
+    said = (metadata.target_type, metadata.positive_class_label, metadata.negative_class_label, metadata.class_labels)
+    labels = () if model.target_type is TargetType.BINARY else model.class_labels
+    if said == (model.target_type.value, model.positive_class_label, model.negative_class_label, labels):
+        return
+    document = dict(metadata.document or {"name": model.code_dir.name, "type": "inference"})
+    inference = dict(document.get("inferenceModel") or {})
+    facts = {
+        "targetName": model.target_name or target_name,
+        "positiveClassLabel": model.positive_class_label,
+        "negativeClassLabel": model.negative_class_label,
+        "classLabels": list(labels),
+    }
+    inference |= {key: value for key, value in facts.items() if value}
+    document |= {"targetType": model.target_type.value}
+    if inference:
+        document["inferenceModel"] = inference
+    dump = import_from_string("yaml:safe_dump")
+    (folder / FILE_NAME).write_text(dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")

@@ -1,0 +1,51 @@
+"""A model in the process of a command, loaded and in the end closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
+from datarobot_drum.drum.language_predictors.factory import create_predictor
+from datarobot_drum.drum.settings import ModelSettings
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.language_predictors.transforms import Transformed
+
+
+@contextmanager
+def loaded_model(model: ModelSettings) -> Iterator[BasePredictor]:
+    """The predictor of a model, as a server would have it.
+
+    Raises:
+        ModelLoadError: it could not be found or loaded.
+    """
+    predictor = create_predictor(model)
+    predictor.load()
+    try:
+        yield predictor
+    finally:
+        predictor.close()
+
+
+def answer_rows(predictor: BasePredictor, samples: Any) -> Predictions:
+    """What the model makes of rows that ``read_input`` gave: predictions, or the transformed rows in their form.
+
+    Raises:
+        RequestError: the model refuses them or fails.
+    """
+    if predictor.transforms:
+        return _as_rows(predictor.transform_samples(samples))
+    return predictor.predict(samples)
+
+
+def _as_rows(transformed: Transformed) -> Predictions:
+    """Floats as such, all else as the objects that the columns hold, so that whole numbers stay whole."""
+    if transformed.is_sparse:
+        return Predictions(transformed.names, transformed.features.toarray())
+    table = transformed.features
+    if all(dtype.kind == "f" for dtype in table.dtypes):
+        return Predictions(transformed.names, table.to_numpy(dtype="float64"))
+    cells = table.astype(object)
+    return Predictions(transformed.names, cells.where(table.notna(), None).to_numpy())

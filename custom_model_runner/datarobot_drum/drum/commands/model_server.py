@@ -1,0 +1,187 @@
+"""A server process that a command starts, asks over HTTP and stops."""
+
+import http.client
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+
+import psutil
+
+from datarobot_drum.drum.argument_declaration import SERVER
+from datarobot_drum.drum.arguments import Arguments, to_words
+from datarobot_drum.drum.commands.samples import Body
+from datarobot_drum.drum.exceptions import MODEL_FAILED, CommandError, StartupError
+from datarobot_drum.drum.listening import bind
+from datarobot_drum.drum.process_end import removed_on_signals
+from datarobot_drum.drum.settings import Settings, build_settings, environment_with
+from datarobot_drum.runtime_parameters import mask_secrets
+
+HOST = "127.0.0.1"
+_PORTS = (20_000, 32_000)
+"""Below those that kernels give to clients: one of these could be taken before the server has bound it."""
+_ATTEMPTS = 100
+_PAUSE_SECONDS = 0.02
+_PROBE_SECONDS = 10.0
+_STOP_SECONDS = 3.0
+_LOG_CHARACTERS = 2000
+_VARIABLES = {"MLOPS_RUNTIME_PARAM_DRUM_LAME_DUCK_SECONDS": '{"type": "numeric", "payload": 0}'}
+"""Nobody balances load before this server, so its stop waits for nobody."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a request was answered."""
+
+    status: int
+    body: bytes
+
+    @property
+    def message(self) -> str:
+        """The text of an error answer, without credentials."""
+        with suppress(ValueError, TypeError, KeyError):
+            return mask_secrets(str(json.loads(self.body)["message"]))
+        return mask_secrets(self.body[:_LOG_CHARACTERS].decode("utf-8", "replace"))
+
+
+@dataclass(frozen=True)
+class ModelServer:
+    """A server that is ready."""
+
+    settings: Settings
+    process: "subprocess.Popen[bytes]"
+
+    @property
+    def predict_path(self) -> str:
+        """Where rows of samples go, whatever the kind of model."""
+        return f"{self.settings.url_prefix}/invocations"
+
+    def post(self, body: Body, timeout: float) -> Answer:
+        """The answer to samples.
+
+        Raises:
+            CommandError: there is none within ``timeout`` seconds.
+        """
+        connection = http.client.HTTPConnection(HOST, self.settings.port, timeout=timeout)
+        try:
+            connection.request("POST", self.predict_path, body.content, {"Content-Type": body.content_type})
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.read())
+        except (OSError, http.client.HTTPException) as error:
+            raise CommandError(f"The server gave no answer: {type(error).__name__} {error}".rstrip() + ".") from error
+        finally:
+            connection.close()
+
+    def is_running(self) -> bool:
+        return self.process.poll() is None
+
+    def resident_bytes(self) -> int:
+        """Resident memory of all processes of the server; what they share counts once each."""
+        total = 0
+        with suppress(psutil.NoSuchProcess):
+            root = psutil.Process(self.process.pid)
+            for process in (root, *root.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):
+                    total += process.memory_info().rss
+        return total
+
+
+@contextmanager
+def running_server(arguments: Arguments, timeout: float) -> Iterator[ModelServer]:
+    """``drum server`` with these arguments, ready within ``timeout`` seconds and stopped at the end.
+
+    It listens to this machine alone, in a process group of its own, which ends with this process if that is told to.
+
+    Raises:
+        StartupError: it does not start; the message says why.
+    """
+    arguments = replace(arguments, command=SERVER, address=f"{HOST}:{_free_port()}", with_error_server=True)
+    settings = build_settings(arguments)
+    words = [sys.executable, "-m", "datarobot_drum", SERVER, *to_words(SERVER, arguments)]
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment_with(_VARIABLES),
+            start_new_session=True,
+        )
+        with removed_on_signals(lambda: _kill(process)):
+            try:
+                server = ModelServer(settings, process)
+                if not _becomes_ready(server, timeout):
+                    log.seek(0)
+                    raise StartupError(_why_it_ended(log.read().decode("utf-8", "replace")))
+                yield server
+            finally:
+                _stop(process)
+
+
+def _free_port() -> int:
+    for _ in range(_ATTEMPTS):
+        port = random.randrange(*_PORTS)
+        with suppress(StartupError):
+            bind(HOST, port).close()
+            return port
+    raise CommandError(f"No port between {_PORTS[0]} and {_PORTS[1]} is free.")
+
+
+def _becomes_ready(server: ModelServer, timeout: float) -> bool:
+    """False once the process has ended instead.
+
+    Raises:
+        StartupError: its model failed to load.
+        CommandError: it took too long.
+    """
+    deadline = time.monotonic() + timeout
+    while server.is_running():
+        answer = _probe(server.settings)
+        if answer is not None and answer.status == http.HTTPStatus.OK:
+            return True
+        if answer is not None and answer.status == MODEL_FAILED:
+            raise StartupError(answer.message.removeprefix("ERROR: "))
+        if time.monotonic() > deadline:
+            raise CommandError(f"The server was not ready within {timeout:.0f} s.")
+        time.sleep(_PAUSE_SECONDS)
+    return False
+
+
+def _probe(settings: Settings) -> Answer | None:
+    connection = http.client.HTTPConnection(HOST, settings.port, timeout=_PROBE_SECONDS)
+    try:
+        connection.request("GET", f"{settings.url_prefix}/")
+        answer = connection.getresponse()
+        return Answer(answer.status, answer.read())
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def _why_it_ended(log: str) -> str:
+    """The server's own sentence, else the end of its log."""
+    prefix = "drum: error: "
+    told = [line.removeprefix(prefix) for line in log.splitlines() if line.startswith(prefix)]
+    return mask_secrets(told[-1] if told else f"The server ended at its start: {log[-_LOG_CHARACTERS:].strip()}")
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.send_signal(signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_STOP_SECONDS)
+    _kill(process)
+    process.wait()
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """End what is left of the process's group."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,101 @@
+"""``drum new model``: from arguments to the files."""
+
+import json
+from pathlib import Path
+from string import Template
+
+from datarobot_drum.drum.arguments import Arguments
+from datarobot_drum.drum.exceptions import CommandError, UsageError
+from datarobot_drum.drum.target_types import TargetType
+
+_TEMPLATES = Path(__file__).with_name("templates")
+_EVERY_MODEL = "all"
+_LAYERS = {
+    TargetType.REGRESSION: ("rows", "numbers"),
+    TargetType.BINARY: ("rows", "numbers"),
+    TargetType.MULTICLASS: ("rows", "numbers"),
+    TargetType.MULTILABEL: ("rows", "numbers"),
+    TargetType.ANOMALY: ("rows", "numbers"),
+    TargetType.TRANSFORM: ("numbers",),
+    TargetType.UNSTRUCTURED: (),
+    TargetType.GEO_POINT: ("rows",),
+    TargetType.TEXT_GENERATION: ("rows", "text", "chat"),
+    TargetType.AGENTIC_WORKFLOW: ("rows", "text", "chat"),
+    TargetType.VECTOR_DATABASE: ("rows", "text"),
+}
+_ALIASES = {"werkzeug": "flask", "uvicorn": "fastapi"}
+_SKIPPED = "__pycache__"
+
+SUCCESS = 0
+
+
+def write_model(arguments: Arguments) -> int:
+    """Write the folder and say what can be done with it.
+
+    Raises:
+        UsageError: --code-dir is missing.
+        CommandError: a file is there already, cannot be written, or the language has no template.
+    """
+    if not arguments.code_dir:
+        raise UsageError("--code-dir is missing: give the flag or the variable CODE_DIR.")
+    if arguments.language not in (None, "python"):
+        raise CommandError(f"There is a template for python only, not for {arguments.language}.")
+    target_type = TargetType(arguments.target_type or TargetType.REGRESSION.value)
+    folder = Path(arguments.code_dir)
+    contents = render(target_type, _server_type(arguments), folder.absolute().name)
+    _write(folder, contents)
+    print(
+        "\n".join(
+            [f"Wrote a model of target type {target_type.value} to {folder}:", *(f"  {path}" for path in contents)]
+        )
+    )
+    print("README.md says how to serve, score and test it.")
+    return SUCCESS
+
+
+def _server_type(arguments: Arguments) -> str:
+    chosen = arguments.server or "flask"
+    return _ALIASES.get(chosen, chosen)
+
+
+def render(target_type: TargetType, server_type: str, name: str) -> dict[Path, str]:
+    """The text of every file by its path in the folder; of two layers that have it, the later one's."""
+    folders = [_TEMPLATES / layer for layer in (_EVERY_MODEL, *_LAYERS[target_type], target_type.value)]
+    found = {file.relative_to(folder): file for folder in folders for file in folder.rglob("*") if _is_template(file)}
+    words = _words(target_type, server_type, name)
+    return {path: Template(found[path].read_text(encoding="utf-8")).substitute(words) for path in sorted(found)}
+
+
+def _is_template(file: Path) -> bool:
+    return file.is_file() and _SKIPPED not in file.parts
+
+
+def _words(target_type: TargetType, server_type: str, name: str) -> dict[str, str]:
+    """What is filled in."""
+    is_text = target_type is TargetType.UNSTRUCTURED
+    routes = {TargetType.UNSTRUCTURED: "/predictUnstructured/", TargetType.TRANSFORM: "/transform/"}
+    is_fastapi = server_type == "fastapi"
+    return {
+        "name": json.dumps(name, ensure_ascii=False),  # as YAML writes it, too, whatever the folder is called
+        "target_type": target_type.value,
+        "server_type": server_type,
+        "sample": "sample.txt" if is_text else "sample.csv",
+        "content_type": "text/plain" if is_text else "text/csv",
+        "route": routes.get(target_type, "/predict/"),
+        "extension": "`custom_fastapi.py`" if is_fastapi else "`custom_flask.py`",
+        "servers": "fastapi" if is_fastapi else "flask and gunicorn",
+    }
+
+
+def _write(folder: Path, contents: dict[Path, str]) -> None:
+    """All of the files, or none when one of them is there already."""
+    present = [str(path) for path in contents if (folder / path).exists() or (folder / path).is_symlink()]
+    if present:
+        raise CommandError(f"{folder} holds {', '.join(present)} already, and nothing is overwritten.")
+    try:
+        for path, text in contents.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            with (folder / path).open("x", encoding="utf-8") as file:
+                file.write(text)
+    except OSError as error:
+        raise CommandError(f"{folder} cannot be written to: {error.strerror}.") from error

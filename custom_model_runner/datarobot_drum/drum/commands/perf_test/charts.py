@@ -1,0 +1,109 @@
+"""Line charts as SVG: no script, no library, colours by the classes of the page's style sheet."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+WIDTH, HEIGHT = 560, 320
+LEFT, RIGHT, TOP, BOTTOM = 64, 30, 14, 46
+COLOURS = 8
+"""How many colours the style sheet has, as classes ``c0`` and so on."""
+
+_STEPS = (1, 2, 2.5, 5, 10)
+_TICKS = 5
+
+
+@dataclass(frozen=True)
+class Point:
+    """A place on a chart. ``note`` is shown when the pointer rests on it; ``is_knee`` draws a ring around it."""
+
+    x: float
+    y: float
+    note: str
+    is_knee: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """Points that belong together, drawn in the colour of that number. ``is_dashed`` tells two of one colour apart."""
+
+    name: str
+    colour: int
+    points: tuple[Point, ...]
+    is_dashed: bool = False
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Lines over one scale. With ``steps`` these x values alone occur, and stand evenly apart."""
+
+    title: str
+    x_name: str
+    y_name: str
+    lines: tuple[Line, ...]
+    steps: tuple[float, ...] = ()
+
+    def to_svg(self) -> str:
+        """The chart as an element of an HTML page."""
+        x_of, x_ticks = self._horizontal()
+        y_of, y_ticks = self._vertical()
+        parts = [
+            f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(self.title)}">',
+            *(_horizontal_rule(y_of(tick), _number(tick)) for tick in y_ticks),
+            *(_text(x_of(tick), HEIGHT - BOTTOM + 18, _number(tick), "middle") for tick in x_ticks),
+            _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, self.x_name, "middle"),
+            f'<text transform="translate(14 {(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)" text-anchor="middle">'
+            f"{escape(self.y_name)}</text>",
+            *(_draw(line, x_of, y_of) for line in self.lines),
+            "</svg>",
+        ]
+        return "\n".join(parts)
+
+    def _horizontal(self) -> tuple[Callable[[float], float], Sequence[float]]:
+        begin, end = LEFT, WIDTH - RIGHT
+        if self.steps:
+            gap = (end - begin) / len(self.steps)
+            places = {step: begin + (number + 0.5) * gap for number, step in enumerate(self.steps)}
+            return places.__getitem__, self.steps
+        ticks = _ticks(max((point.x for line in self.lines for point in line.points), default=0))
+        return lambda x: begin + (end - begin) * x / ticks[-1], ticks
+
+    def _vertical(self) -> tuple[Callable[[float], float], Sequence[float]]:
+        ticks = _ticks(max((point.y for line in self.lines for point in line.points), default=0))
+        begin, end = HEIGHT - BOTTOM, TOP
+        return lambda y: begin + (end - begin) * y / ticks[-1], ticks
+
+
+def _ticks(highest: float) -> list[float]:
+    """Round numbers from 0 to the first one that is not below ``highest``."""
+    highest = highest if highest > 0 else 1.0
+    power = 10.0 ** math.floor(math.log10(highest / _TICKS))
+    step = next(power * factor for factor in _STEPS if power * factor * _TICKS >= highest * (1 - 1e-9))
+    return [step * number for number in range(math.ceil(highest / step - 1e-9) + 1)]
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
+
+
+def _text(x: float, y: float, text: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _horizontal_rule(y: float, label: str) -> str:
+    line = f'<line class="rule" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+    return line + _text(LEFT - 6, y + 4, label, "end")
+
+
+def _draw(line: Line, x_of: Callable[[float], float], y_of: Callable[[float], float]) -> str:
+    places = [(x_of(point.x), y_of(point.y), point) for point in line.points]
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in places)
+    style = f"c{line.colour}" + (" dashed" if line.is_dashed else "")
+    knees = [(x, y) for x, y, point in places if point.is_knee]
+    rings = "".join(f'<circle class="knee" cx="{x:.1f}" cy="{y:.1f}" r="9"/>' for x, y in knees)
+    dots = "".join(
+        f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="4"><title>{escape(point.note)}</title></circle>'
+        for x, y, point in places
+    )
+    return f'<g class="{style}"><polyline points="{path}"/>{rings}{dots}</g>'

@@ -1,0 +1,154 @@
+"""``drum perf-test``: the sweep, from arguments to the exit code."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import pandas as pd
+
+from datarobot_drum.drum.arguments import Arguments
+from datarobot_drum.drum.commands.input_file import input_path
+from datarobot_drum.drum.commands.model_server import ModelServer, running_server
+from datarobot_drum.drum.commands.perf_test.knee import find_knee
+from datarobot_drum.drum.commands.perf_test.load import Cell, Measurement, Target, measure_cell
+from datarobot_drum.drum.commands.perf_test.report import Report, render
+from datarobot_drum.drum.commands.perf_test.table import format_table, milliseconds
+from datarobot_drum.drum.commands.progress import progress_bar
+from datarobot_drum.drum.commands.report_file import report_path, write_report
+from datarobot_drum.drum.commands.samples import Body, read_samples, to_body
+from datarobot_drum.drum.exceptions import CommandError, UsageError
+from datarobot_drum.drum.settings import build_model_settings
+from datarobot_drum.drum.target_types import TargetType
+
+BATCH_SIZES = (1, 10, 100, 1000)
+CONCURRENCY = (1, 2, 4, 8, 16)
+DURATION_SECONDS = 3
+TIMEOUT_SECONDS = 600
+
+SUCCESS, FAILURE = 0, 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured, sizes outermost, and for how long."""
+
+    batch_sizes: tuple[int, ...]
+    concurrency: tuple[int, ...]
+    duration: int
+    timeout: int
+
+    @property
+    def cells(self) -> list[Cell]:
+        return [Cell(rows, clients) for rows in self.batch_sizes for clients in self.concurrency]
+
+
+def measure(arguments: Arguments) -> int:
+    """Start a server, ask it, write the table to standard output and the report to its file.
+
+    Returns 1 when a request failed or time ran out before every cell was measured.
+
+    Raises:
+        UsageError: an argument is missing or wrong, or the model is unstructured.
+        StartupError: the server does not start, or does not answer.
+        UnprocessableInput: the input holds no table.
+    """
+    plan = make_plan(arguments)
+    path = input_path(arguments)
+    if build_model_settings(arguments).target_type is TargetType.UNSTRUCTURED:
+        raise UsageError("drum perf-test sends rows of samples: an unstructured model cannot be measured.")
+    report_file = report_path(arguments)
+    samples = read_samples(path, max(plan.batch_sizes))
+    deadline = time.monotonic() + plan.timeout
+    with running_server(arguments, plan.timeout) as server:
+        measurements = list(_sweep(plan, server, samples, deadline))
+        settings = server.settings
+    print(format_table(measurements))
+    _print_knee(measurements)
+    if report_file:
+        write_report(report_file, render(Report(settings, path.name, plan.duration, tuple(measurements))))
+    return _verdict(plan, measurements)
+
+
+def make_plan(arguments: Arguments) -> Plan:
+    """The arguments, or what stands for those that are missing.
+
+    Raises:
+        UsageError: a number is not positive.
+    """
+    plan = Plan(
+        _ascending(arguments.batch_sizes or BATCH_SIZES),
+        _ascending(arguments.concurrency or CONCURRENCY),
+        DURATION_SECONDS if arguments.duration is None else arguments.duration,
+        TIMEOUT_SECONDS if arguments.timeout is None else arguments.timeout,
+    )
+    lowest = {
+        "--batch-sizes": plan.batch_sizes[0],
+        "--concurrency": plan.concurrency[0],
+        "--duration": plan.duration,
+        "--timeout": plan.timeout,
+    }
+    for flag, number in lowest.items():
+        if number < 1:
+            raise UsageError(f"{flag} must be 1 or more, not {number}.")
+    return plan
+
+
+def _ascending(numbers: Sequence[int]) -> tuple[int, ...]:
+    return tuple(sorted(set(numbers)))
+
+
+def _sweep(plan: Plan, server: ModelServer, samples: pd.DataFrame, deadline: float) -> Iterator[Measurement]:
+    """Each cell in turn, until time is up or the server is gone.
+
+    Raises:
+        CommandError: the server refuses what it is asked, or has ended.
+    """
+    bodies: dict[int, Body] = {}
+    with progress_bar() as on_progress:
+        for number, cell in enumerate(plan.cells):
+            if time.monotonic() >= deadline:
+                return
+            on_progress("measuring", number / len(plan.cells))
+            if cell.rows not in bodies:
+                bodies = {cell.rows: _repeated(samples, cell.rows)}
+                _warm_up(server, bodies[cell.rows], deadline)
+            target = Target(server.settings.port, server.predict_path, bodies[cell.rows])
+            yield measure_cell(cell, target, plan.duration, deadline, server.resident_bytes)
+            if not server.is_running():
+                raise CommandError(f"The server ended while it was asked: exit code {server.process.returncode}.")
+
+
+def _repeated(samples: pd.DataFrame, rows: int) -> Body:
+    """A body of so many rows: the first ones, and from the beginning again when there are not enough."""
+    return to_body(samples.iloc[[place % len(samples) for place in range(rows)]])
+
+
+def _warm_up(server: ModelServer, body: Body, deadline: float) -> None:
+    """The first request of a size is not measured: it pays for what later ones find done."""
+    answer = server.post(body, max(deadline - time.monotonic(), 1.0))
+    if answer.status != HTTPStatus.OK:
+        raise CommandError(f"The server answers {answer.status}: {answer.message}")
+
+
+def _print_knee(measurements: Sequence[Measurement]) -> None:
+    knee = find_knee(measurements)
+    if knee is not None:
+        print(
+            f"\nKnee: rows {knee.cell.rows}, clients {knee.cell.clients} "
+            f"({knee.rows_per_second:.0f} rows/s at {milliseconds(knee.mean)} ms on average)"
+        )
+
+
+def _verdict(plan: Plan, measurements: Sequence[Measurement]) -> int:
+    """Say on standard error what went wrong."""
+    failures = sum((measurement.failures for measurement in measurements), Counter[str]())
+    if failures:
+        message, count = failures.most_common(1)[0]
+        sys.stderr.write(f"drum: error: {failures.total()} requests failed; {count} of them with {message}\n")
+    missing = len(plan.cells) - len(measurements)
+    if missing:
+        sys.stderr.write(f"drum: error: --timeout {plan.timeout} s ran out with {missing} measurements to go.\n")
+    return FAILURE if failures or missing else SUCCESS

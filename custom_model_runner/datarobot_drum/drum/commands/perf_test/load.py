@@ -1,0 +1,143 @@
+"""Clients that ask a server as fast as it answers, each in a thread with one connection, and what they saw."""
+
+import http.client
+import math
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from datarobot_drum.drum.commands.model_server import HOST, Answer
+from datarobot_drum.drum.commands.samples import Body
+
+_LEAST_PATIENCE = 0.1
+_MEMORY_PAUSE = 0.2
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One measurement to make: ``clients`` that ask for ``rows`` rows at a time."""
+
+    rows: int
+    clients: int
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the requests of a measurement go."""
+
+    port: int
+    path: str
+    body: Body
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a cell gave. Latencies are those of answers with status 200, in seconds; ``memory`` is in bytes."""
+
+    cell: Cell
+    latencies: tuple[float, ...]
+    seconds: float
+    memory: int
+    failures: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def requests(self) -> int:
+        return len(self.latencies) + self.errors
+
+    @property
+    def errors(self) -> int:
+        return self.failures.total()
+
+    @property
+    def requests_per_second(self) -> float:
+        return len(self.latencies) / self.seconds
+
+    @property
+    def rows_per_second(self) -> float:
+        return self.requests_per_second * self.cell.rows
+
+    @property
+    def mean(self) -> float:
+        return fmean(self.latencies) if self.latencies else math.nan
+
+    def percentile(self, share: float) -> float:
+        """The latency that ``share`` (0 to 1) of the answers did not exceed, by nearest rank; NaN without any."""
+        if not self.latencies:
+            return math.nan
+        return sorted(self.latencies)[max(math.ceil(share * len(self.latencies)), 1) - 1]
+
+
+class _Client:
+    """One connection and the answers it got."""
+
+    def __init__(self, target: Target, deadline: float) -> None:
+        self._target = target
+        self._deadline = deadline
+        self._headers = {"Content-Type": target.body.content_type}
+        self._connection = http.client.HTTPConnection(HOST, target.port)
+        self.latencies: list[float] = []
+        self.failures: Counter[str] = Counter()
+
+    def ask_until(self, end: float) -> None:
+        """Ask at least once, and again until ``end`` on the clock of ``time.monotonic``."""
+        try:
+            self._ask_once()
+            while time.monotonic() < min(end, self._deadline):
+                self._ask_once()
+        finally:
+            self._connection.close()
+
+    def _ask_once(self) -> None:
+        begin = time.perf_counter()
+        try:
+            answer = self._ask()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            self.failures[f"no answer: {type(error).__name__} {error}".rstrip()] += 1
+            return
+        if answer.status == http.HTTPStatus.OK:
+            self.latencies.append(time.perf_counter() - begin)
+        else:
+            self.failures[f"status {answer.status}: {answer.message}"] += 1
+
+    def _ask(self) -> Answer:
+        is_fresh = self._connection.sock is None
+        try:
+            return self._exchange()
+        except ConnectionError:
+            if is_fresh:
+                raise
+        self._connection.close()  # The server may close an idle connection just before it is used again.
+        return self._exchange()
+
+    def _exchange(self) -> Answer:
+        patience = max(self._deadline - time.monotonic(), _LEAST_PATIENCE)
+        self._connection.timeout = patience
+        if self._connection.sock is not None:
+            self._connection.sock.settimeout(patience)
+        self._connection.request("POST", self._target.path, self._target.body.content, self._headers)
+        answer = self._connection.getresponse()
+        return Answer(answer.status, answer.read())
+
+
+def measure_cell(
+    cell: Cell, target: Target, duration: float, deadline: float, memory: Callable[[], int]
+) -> Measurement:
+    """Ask for ``duration`` seconds; nobody waits for an answer beyond ``deadline``, on ``time.monotonic``."""
+    clients = [_Client(target, deadline) for _ in range(cell.clients)]
+    begin = time.monotonic()
+    threads = [threading.Thread(target=client.ask_until, args=(begin + duration,), daemon=True) for client in clients]
+    for thread in threads:
+        thread.start()
+    highest = memory()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(_MEMORY_PAUSE)
+            highest = max(highest, memory())
+    seconds = time.monotonic() - begin
+    failures = sum((client.failures for client in clients), Counter[str]())
+    latencies = tuple(latency for client in clients for latency in client.latencies)
+    return Measurement(cell, latencies, seconds, highest, failures)

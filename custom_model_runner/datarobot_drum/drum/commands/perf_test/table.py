@@ -1,0 +1,43 @@
+"""Measurements as rows of text: for the terminal and for the report."""
+
+import math
+from collections.abc import Callable, Iterable
+
+from datarobot_drum.drum.commands.perf_test.load import Measurement
+
+MIB = 1024 * 1024
+
+Column = tuple[str, Callable[[Measurement], str]]
+
+
+def milliseconds(seconds: float) -> str:
+    return "-" if math.isnan(seconds) else f"{seconds * 1000:.2f}"
+
+
+COLUMNS: tuple[Column, ...] = (
+    ("rows", lambda m: str(m.cell.rows)),
+    ("clients", lambda m: str(m.cell.clients)),
+    ("requests", lambda m: str(m.requests)),
+    ("requests/s", lambda m: f"{m.requests_per_second:.1f}"),
+    ("rows/s", lambda m: f"{m.rows_per_second:.0f}"),
+    ("min ms", lambda m: milliseconds(m.percentile(0.0))),
+    ("avg ms", lambda m: milliseconds(m.mean)),
+    ("p50 ms", lambda m: milliseconds(m.percentile(0.5))),
+    ("p95 ms", lambda m: milliseconds(m.percentile(0.95))),
+    ("p99 ms", lambda m: milliseconds(m.percentile(0.99))),
+    ("max ms", lambda m: milliseconds(m.percentile(1.0))),
+    ("errors", lambda m: str(m.errors)),
+    ("server RSS MB", lambda m: f"{m.memory / MIB:.1f}"),
+)
+
+
+def cells_of(measurement: Measurement) -> list[str]:
+    """The texts of one row."""
+    return [text(measurement) for _, text in COLUMNS]
+
+
+def format_table(measurements: Iterable[Measurement]) -> str:
+    """Aligned columns under a header, numbers to the right."""
+    rows = [[name for name, _ in COLUMNS], *map(cells_of, measurements)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.rjust, row, widths)) for row in rows)

@@ -1,0 +1,51 @@
+"""A progress bar on standard error, where somebody looks at it."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from datarobot_drum.drum.importing import import_from_string
+
+OnProgress = Callable[[str, float], None]
+
+_USUAL_SIZE = (80, 24)
+"""Of a terminal that does not know its own, as in a container: tqdm would show nothing."""
+
+_FORM = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+
+
+class _Bar:
+    """One bar a step: a new name ends the bar of the last one."""
+
+    def __init__(self) -> None:
+        self._tqdm: Any = import_from_string("tqdm:tqdm")
+        self._bar: Any = None
+        size = os.get_terminal_size(sys.stderr.fileno())
+        usual = zip(("ncols", "nrows"), size, _USUAL_SIZE, strict=True)
+        self._size = {name: length or default for name, length, default in usual}
+
+    def __call__(self, what: str, share: float) -> None:
+        if self._bar is None or self._bar.desc != what:
+            self.close()
+            self._bar = self._tqdm(desc=what, total=1.0, bar_format=_FORM, file=sys.stderr, leave=False, **self._size)
+        self._bar.update(share - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+@contextmanager
+def progress_bar() -> Iterator[OnProgress]:
+    """What to call with the name of a step and the share of it that is done; does nothing without a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda what, share: None
+        return
+    bar = _Bar()
+    try:
+        yield bar
+    finally:
+        bar.close()

@@ -1,0 +1,66 @@
+"""The subcommands, each declared once; nothing of them is imported here."""
+
+from dataclasses import dataclass
+
+from datarobot_drum.drum.argument_declaration import FIT, NEW_MODEL, PERF_TEST, SCORE, SERVER, VALIDATION
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand. ``function`` is the import string of what runs it, ``logging_level`` what it logs by default."""
+
+    name: str
+    summary: str
+    description: str
+    function: str
+    logging_level: str = "warning"
+
+
+COMMANDS = (
+    Command(
+        SERVER,
+        "run a prediction server",
+        "Run a prediction server.",
+        "datarobot_drum.drum.commands.server:serve",
+        logging_level="info",
+    ),
+    Command(
+        SCORE,
+        "predict a file",
+        "Predict the rows of a file, block by block, into a file or to standard output.",
+        "datarobot_drum.drum.commands.score.command:score",
+    ),
+    Command(
+        VALIDATION,
+        "check a model against its contract",
+        "Check a model on sample data: missing values, output, determinism, independence of the rows of each other.",
+        "datarobot_drum.drum.commands.validation.command:validate",
+    ),
+    Command(
+        PERF_TEST,
+        "measure a server that serves the model",
+        "Start a server and measure latency, throughput and memory over batch sizes and concurrency.",
+        "datarobot_drum.drum.commands.perf_test.command:measure",
+    ),
+    Command(
+        NEW_MODEL,
+        "write a runnable model folder to start from",
+        "Write a runnable model folder, with a test, into --code-dir.",
+        "datarobot_drum.drum.commands.new_model.command:write_model",
+    ),
+    Command(
+        FIT,
+        "train a model with its fit hook",
+        "Train a model with its fit hook, save it, and check what was saved by serving it.",
+        "datarobot_drum.drum.commands.fit.command:fit",
+    ),
+)
+
+
+def find_command(name: str) -> Command:
+    """The command of that name.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return {command.name: command for command in COMMANDS}[name]

@@ -1,0 +1,36 @@
+"""The file that ``--report`` names."""
+
+import os
+from pathlib import Path
+
+from datarobot_drum.drum.arguments import Arguments
+from datarobot_drum.drum.exceptions import CommandError, UsageError
+
+
+def report_path(arguments: Arguments) -> Path | None:
+    """Where the report goes, told before anything is done for it; None without one.
+
+    Raises:
+        UsageError: it is a folder, or stands in none.
+    """
+    if not arguments.report:
+        return None
+    path = Path(arguments.report).absolute()
+    if path.is_dir() or not path.parent.is_dir():
+        raise UsageError(f"--report {arguments.report} must name a file in a folder that exists.")
+    return path
+
+
+def write_report(path: Path, page: str) -> None:
+    """Write the page; nobody ever sees a half of it.
+
+    Raises:
+        CommandError: the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(page, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise CommandError(f"--report {path} cannot be written: {error.strerror}.") from error

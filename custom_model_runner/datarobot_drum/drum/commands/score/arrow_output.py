@@ -1,0 +1,118 @@
+"""Predictions as Parquet and Arrow: numbers or text, and extra model output in the types that all of its rows share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+
+from datarobot_drum.drum.exceptions import CommandError
+from datarobot_drum.drum.language_predictors.base import Predictions, StreamChunk
+from datarobot_drum.drum.target_types import TargetType
+
+
+class _GrowingFile:
+    """A file of tables. Where a block has other types than those before (numbers where all was missing, fractions
+    after whole numbers), what was written is written again in types that fit all: rare, and memory stays flat.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._schema: pa.Schema | None = None
+        self._writer: Any = None
+
+    def add(self, table: pa.Table) -> None:
+        if self._schema is None:
+            self._open(table.schema)
+        elif table.schema != self._schema:
+            self._adapt(pa.unify_schemas([self._schema, table.schema], promote_options="permissive"))
+        self._writer.write_table(table.cast(self._schema))
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _open(self, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._writer = self._new_writer(self._path, schema)
+
+    def _adapt(self, schema: pa.Schema) -> None:
+        if schema == self._schema:
+            return
+        self.close()
+        former = self._path.replace(self._path.with_name("former"))
+        self._open(schema)
+        for batch in self._read(former):
+            self._writer.write_table(pa.Table.from_batches([batch]).cast(schema))
+        former.unlink()
+
+    def _new_writer(self, path: Path, schema: pa.Schema) -> Any:
+        return pyarrow.parquet.ParquetWriter(path, schema)
+
+    def _read(self, path: Path) -> Iterator[pa.RecordBatch]:
+        with pyarrow.parquet.ParquetFile(path, pre_buffer=False) as file:
+            yield from file.iter_batches()
+
+
+class _GrowingArrowFile(_GrowingFile):
+    def _new_writer(self, path: Path, schema: pa.Schema) -> Any:
+        return pa.ipc.new_file(str(path), schema)
+
+    def _read(self, path: Path) -> Iterator[pa.RecordBatch]:
+        with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as reader:
+            for number in range(reader.num_record_batches):
+                yield reader.get_batch(number)
+
+
+def write_parquet(chunks: Iterator[StreamChunk], target_type: TargetType, path: Path) -> None:
+    """Write a Parquet file.
+
+    Raises:
+        CommandError: the model yields text instead of rows, or a column mixes types.
+    """
+    _write(chunks, _GrowingFile(path), "Parquet")
+
+
+def write_arrow(chunks: Iterator[StreamChunk], target_type: TargetType, path: Path) -> None:
+    """Write an Arrow file, which Feather reads, too; raises as ``write_parquet``."""
+    _write(chunks, _GrowingArrowFile(path), "Arrow")
+
+
+def _write(chunks: Iterator[StreamChunk], file: _GrowingFile, name: str) -> None:
+    try:
+        for chunk in chunks:
+            if not isinstance(chunk, Predictions):
+                raise CommandError(
+                    f"The model yields text, which no {name} file holds: leave --output out, or end it in .csv."
+                )
+            with _fit_errors(name):
+                file.add(_to_table(chunk))
+    finally:
+        file.close()
+
+
+def _to_table(predictions: Predictions) -> pa.Table:
+    """Missing values are null."""
+    columns = {name: _to_array(predictions.values[:, place]) for place, name in enumerate(predictions.columns)}
+    if predictions.extra is not None:
+        columns |= {str(name): pa.array(column, from_pandas=True) for name, column in predictions.extra.items()}
+    return pa.table(columns)
+
+
+def _to_array(values: np.ndarray) -> pa.Array:
+    return pa.array(values, type=pa.float64() if values.dtype.kind == "f" else None, from_pandas=True)
+
+
+@contextmanager
+def _fit_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        cause = " ".join(str(error).split()).rstrip(".")
+        raise CommandError(f"The predictions fit no {name} file ({cause}): end --output in .csv.") from error

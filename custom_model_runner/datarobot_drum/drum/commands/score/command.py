@@ -1,0 +1,55 @@
+"""``drum score``: the model, what is predicted with it, and where that goes."""
+
+import logging
+import time
+
+from datarobot_drum.drum.arguments import Arguments
+from datarobot_drum.drum.commands.input_file import input_path, opened_input
+from datarobot_drum.drum.commands.loaded_model import loaded_model
+from datarobot_drum.drum.commands.progress import progress_bar
+from datarobot_drum.drum.commands.score.destination import Destination, choose_destination
+from datarobot_drum.drum.commands.score.structured import score_rows
+from datarobot_drum.drum.commands.score.unstructured import score_body
+from datarobot_drum.drum.exceptions import CommandError
+from datarobot_drum.drum.serving.messages import MediaType, parse_query
+from datarobot_drum.drum.settings import build_model_settings
+from datarobot_drum.drum.target_types import TargetType
+
+logger = logging.getLogger("drum")
+
+READER_LEFT = 141
+"""128 + SIGPIPE: whoever read standard output has seen enough."""
+
+
+def score(arguments: Arguments) -> int:
+    """Predict ``--input`` into ``--output``, or to standard output.
+
+    Raises:
+        UsageError: an argument is missing or wrong.
+        StartupError, RequestError: the model cannot be loaded, the input not be read, a prediction failed.
+    """
+    model = build_model_settings(arguments)
+    path = input_path(arguments)
+    is_unstructured = model.target_type is TargetType.UNSTRUCTURED
+    destination = choose_destination(arguments.output, any_content=is_unstructured)
+    begin = time.monotonic()
+    try:
+        with destination, opened_input(path) as source, progress_bar() as on_progress, loaded_model(model) as predictor:
+            media_type = MediaType.parse(arguments.content_type)
+            if is_unstructured:
+                query = parse_query(arguments.query or "")
+                destination.write_pieces(score_body(predictor, source, media_type, query))
+            else:
+                chunks = score_rows(predictor, source, media_type.charset or "utf-8", on_progress)
+                destination.write(chunks, model.target_type)
+            destination.finish()
+    except BrokenPipeError:
+        return READER_LEFT
+    except OSError as error:
+        raise CommandError(f"Reading the input or writing the output failed: {error.strerror or error}.") from error
+    _log_done(destination, time.monotonic() - begin)
+    return 0
+
+
+def _log_done(destination: Destination, seconds: float) -> None:
+    logger.info("Scored in %.1f s: %s.", seconds, destination.name)

@@ -1,0 +1,28 @@
+"""The whole input as one body, as ``/predictUnstructured/`` would get it."""
+
+from collections.abc import Iterator, Mapping
+
+from datarobot_drum.drum.commands.input_file import InputFile
+from datarobot_drum.drum.iteration import close_iterator
+from datarobot_drum.drum.language_predictors.base import BasePredictor
+from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput
+from datarobot_drum.drum.serving.messages import MediaType
+
+
+def score_body(
+    predictor: BasePredictor, source: InputFile, media_type: MediaType, query: Mapping[str, str]
+) -> Iterator[bytes]:
+    """The bytes of the model's answer, at once or as they are made; text in the charset that the model names.
+
+    Raises:
+        RequestError: the model refuses the body, or fails over it.
+    """
+    asked = UnstructuredInput(source.file, media_type.essence, media_type.charset, query)
+    content = predictor.predict_unstructured(asked).content
+    if isinstance(content, bytes):
+        yield content
+        return
+    try:
+        yield from content
+    finally:
+        close_iterator(content)

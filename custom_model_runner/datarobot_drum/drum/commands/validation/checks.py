@@ -1,0 +1,203 @@
+"""The checks of a structured model. Each yields its outcomes; none raises over what the model does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from datarobot_drum.drum.commands.progress import OnProgress
+from datarobot_drum.drum.commands.validation.evidence import differing_rows, input_rows
+from datarobot_drum.drum.commands.validation.outcomes import Outcome, Verdict
+from datarobot_drum.drum.commands.validation.subject import Subject
+from datarobot_drum.drum.exceptions import RequestError
+from datarobot_drum.drum.language_predictors.base import Predictions
+from datarobot_drum.drum.serving.encoding import predictions_response
+from datarobot_drum.drum.target_types import TargetType
+
+MISSING_ROWS = 100
+SINGLE_ROWS = 25
+LOCATED_ROWS = 50
+
+SAME, CLOSE = 1e-9, 1e-5
+"""Relative differences: of two calls with the same rows, and of calls with others beside them, where a model of 32-bit
+numbers adds up in another order."""
+
+_FREE_TEXT = (TargetType.TEXT_GENERATION, TargetType.AGENTIC_WORKFLOW)
+_OUTPUT, _DETERMINISM, _SINGLE, _ORDER, _MISSING = (
+    "output format",
+    "determinism",
+    "batch equals single rows",
+    "row order",
+    "missing values",
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """A name for the table, and what checks it, given the predictions of all samples."""
+
+    name: str
+    run: Callable[[Subject, Predictions, OnProgress], Iterator[Outcome]]
+
+
+def check_structured(subject: Subject, on_progress: OnProgress) -> Iterator[Outcome]:
+    """All checks; where the model cannot predict the samples at all, the others are skipped."""
+    try:
+        predictions = subject.predict(subject.samples)
+        predictions_response(predictions, subject.settings.target_type)
+    except RequestError as error:
+        yield _output_failure(subject, error)
+        yield from (_skipped(check.name, "the samples could not be predicted") for check in CHECKS)
+        return
+    yield Outcome(_OUTPUT, Verdict.PASSED, _describe(predictions))
+    for check in CHECKS:
+        yield from check.run(subject, predictions, on_progress)
+
+
+def _output_failure(subject: Subject, error: RequestError) -> Outcome:
+    """What is wrong, with the rows that fail alone too, if some do."""
+    failing = [place for place in range(min(subject.rows or 0, LOCATED_ROWS)) if _fails(subject, subject.take([place]))]
+    caption = "Rows that fail alone, too" if failing else "The first rows; none of them fails alone"
+    places = failing or range(min(subject.rows or 0, 3))
+    return Outcome(_OUTPUT, Verdict.FAILED, error.message, evidence=input_rows(subject.samples, places, caption))
+
+
+def _fails(subject: Subject, samples: Any) -> bool:
+    try:
+        subject.predict(samples)
+    except RequestError:
+        return True
+    return False
+
+
+def _describe(predictions: Predictions) -> str:
+    extra = [] if predictions.extra is None else list(predictions.extra.columns)
+    columns = ", ".join([*predictions.columns, *(f"{name} (extra)" for name in extra)])
+    absent = int(pd.isna(predictions.values).any(axis=1).sum())
+    gaps = f"; {absent} of them missing, which clients get as null" if absent else ""
+    return f"{len(predictions.values)} rows of {columns}{gaps}"
+
+
+def _check_determinism(subject: Subject, predictions: Predictions, on_progress: OnProgress) -> Iterator[Outcome]:
+    if subject.settings.target_type in _FREE_TEXT:
+        yield _skipped(_DETERMINISM, "generated text may differ from call to call")
+        return
+    try:
+        again = subject.predict(subject.samples)
+    except RequestError as error:
+        yield Outcome(_DETERMINISM, Verdict.FAILED, f"The second call with the same rows failed: {error.message}")
+        return
+    yield _compare(_DETERMINISM, subject.samples, predictions, again, ("first call", "second call"), SAME)
+
+
+def _check_single_rows(subject: Subject, predictions: Predictions, on_progress: OnProgress) -> Iterator[Outcome]:
+    if reason := _inseparable(subject):
+        yield _skipped(_SINGLE, reason)
+        return
+    alone: list[np.ndarray] = []
+    try:
+        for place in range(min(subject.rows or 0, SINGLE_ROWS)):
+            alone.append(subject.predict(subject.take([place])).values)  # noqa: PERF401  # those before an error count
+    except RequestError as error:
+        evidence = input_rows(subject.samples, [len(alone)], "The row that fails alone")
+        yield Outcome(_SINGLE, Verdict.FAILED, f"Row {len(alone) + 1} alone failed: {error.message}", evidence=evidence)
+        return
+    together = Predictions(predictions.columns, predictions.values[: len(alone)])
+    single = Predictions(predictions.columns, np.concatenate(alone))
+    yield _compare(_SINGLE, subject.samples, together, single, ("in a batch", "alone"), CLOSE)
+
+
+def _check_row_order(subject: Subject, predictions: Predictions, on_progress: OnProgress) -> Iterator[Outcome]:
+    if reason := _inseparable(subject):
+        yield _skipped(_ORDER, reason)
+        return
+    order = np.random.default_rng(seed=0).permutation(subject.rows or 0)
+    try:
+        shuffled = subject.predict(subject.take(order.tolist()))
+    except RequestError as error:
+        yield Outcome(_ORDER, Verdict.FAILED, f"The same rows in another order failed: {error.message}")
+        return
+    values = np.empty_like(shuffled.values)
+    values[order] = shuffled.values
+    back = Predictions(shuffled.columns, values)
+    yield _compare(_ORDER, subject.samples, predictions, back, ("in order", "shuffled"), CLOSE)
+
+
+def _check_missing_values(subject: Subject, predictions: Predictions, on_progress: OnProgress) -> Iterator[Outcome]:
+    frame = subject.frame
+    if frame is None:
+        yield _skipped(_MISSING, "the samples are no table with cells to leave empty")
+        return
+    frame = frame.iloc[:MISSING_ROWS].reset_index(drop=True)
+    for place, name in enumerate(frame.columns):
+        yield _check_missing(subject, frame, place, str(name))
+        on_progress(_MISSING, (place + 1) / len(frame.columns))
+
+
+def _check_missing(subject: Subject, frame: pd.DataFrame, place: int, name: str) -> Outcome:
+    for where, places in (("all rows", range(len(frame))), ("one row", range(1))):
+        samples = _without(frame, place, places)
+        try:
+            predictions = subject.predict(samples)
+            predictions_response(predictions, subject.settings.target_type)
+        except RequestError as error:
+            caption = f"Rows with {name} missing"
+            detail = f"Missing in {where}: {error.message}"
+            return Outcome(_MISSING, Verdict.FAILED, detail, name, input_rows(samples, list(places)[:3], caption))
+    return Outcome(_MISSING, Verdict.PASSED, subject=name)
+
+
+def _without(frame: pd.DataFrame, place: int, rows: range) -> pd.DataFrame:
+    """The column empty in some rows, of the type that a csv with these gaps gives: a wholly empty one is numeric."""
+    column = frame.iloc[:, place]
+    is_all = len(rows) == len(frame) and not isinstance(column.dtype, pd.CategoricalDtype)
+    gaps = pd.Series(np.nan, index=frame.index) if is_all else column.where(frame.index >= len(rows))
+    changed = frame.copy()
+    changed.isetitem(place, gaps)
+    return changed
+
+
+CHECKS = (
+    Check(_DETERMINISM, _check_determinism),
+    Check(_SINGLE, _check_single_rows),
+    Check(_ORDER, _check_row_order),
+    Check(_MISSING, _check_missing_values),
+)
+
+
+def _inseparable(subject: Subject) -> str:
+    if subject.settings.target_type in _FREE_TEXT:
+        return "generated text may differ from call to call"
+    return "" if subject.rows is not None else "the model reads the input itself, so its rows cannot be taken apart"
+
+
+def _skipped(name: str, reason: str) -> Outcome:
+    return Outcome(name, Verdict.SKIPPED, reason)
+
+
+def _compare(
+    name: str, samples: Any, first: Predictions, second: Predictions, names: tuple[str, str], tolerance: float
+) -> Outcome:
+    if first.columns != second.columns or first.values.shape != second.values.shape:
+        detail = f"{names[0]}: {len(first.values)} rows of {', '.join(first.columns)}; {names[1]}: "
+        return Outcome(name, Verdict.FAILED, detail + f"{len(second.values)} rows of {', '.join(second.columns)}")
+    places = np.flatnonzero(_differs(first.values, second.values, tolerance).any(axis=1)).tolist()
+    if not places:
+        return Outcome(name, Verdict.PASSED, f"{len(first.values)} rows")
+    detail = f"{len(places)} of {len(first.values)} rows differ, the first is row {places[0] + 1}"
+    return Outcome(name, Verdict.FAILED, detail, evidence=differing_rows(samples, first, second, places, names))
+
+
+def _differs(first: np.ndarray, second: np.ndarray, tolerance: float) -> np.ndarray:
+    if first.dtype.kind == "f" and second.dtype.kind == "f":
+        same: np.ndarray = np.isclose(first, second, rtol=tolerance, atol=tolerance * 1e-3, equal_nan=True)
+        return ~same
+    return np.array([_text_differs(a, b) for a, b in zip(first.flat, second.flat, strict=True)]).reshape(first.shape)
+
+
+def _text_differs(first: Any, second: Any) -> bool:
+    return not (first is second or first == second)

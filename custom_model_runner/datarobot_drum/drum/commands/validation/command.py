@@ -1,0 +1,60 @@
+"""``drum validation``: load the model, check it, tell what came of it."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+from datarobot_drum.drum.arguments import Arguments
+from datarobot_drum.drum.commands.input_file import InputFile, input_path, opened_input
+from datarobot_drum.drum.commands.loaded_model import loaded_model
+from datarobot_drum.drum.commands.progress import OnProgress, progress_bar
+from datarobot_drum.drum.commands.report_file import report_path, write_report
+from datarobot_drum.drum.commands.standard_output import own_standard_output
+from datarobot_drum.drum.commands.validation.checks import check_structured
+from datarobot_drum.drum.commands.validation.outcomes import Outcome, Verdict, exit_code_of
+from datarobot_drum.drum.commands.validation.report import page
+from datarobot_drum.drum.commands.validation.subject import Subject, read_samples
+from datarobot_drum.drum.commands.validation.terminal import table
+from datarobot_drum.drum.commands.validation.unstructured import check_unstructured
+from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
+from datarobot_drum.drum.settings import ModelSettings, build_model_settings
+from datarobot_drum.drum.target_types import TargetType
+
+_LOAD, _READ = "model loads", "input is read"
+
+
+def validate(arguments: Arguments) -> int:
+    """Check the model on ``--input``; 0 if it keeps its contract, 1 if not.
+
+    Raises:
+        UsageError: an argument is missing or wrong.
+        StartupError, RequestError: the input cannot be read, or the report not be written.
+    """
+    model = build_model_settings(arguments)
+    path = input_path(arguments)
+    report = report_path(arguments)
+    with own_standard_output() as output:
+        with opened_input(path) as source, progress_bar() as on_progress:
+            outcomes = list(_outcomes(model, source, on_progress))
+        output.write(table(outcomes).encode())
+    if report is not None:
+        write_report(report, page(model, path.name, outcomes))
+    return exit_code_of(outcomes)
+
+
+def _outcomes(model: ModelSettings, source: InputFile, on_progress: OnProgress) -> Iterator[Outcome]:
+    with ExitStack() as stack:
+        try:
+            predictor = stack.enter_context(loaded_model(model))
+        except ModelLoadError as error:
+            yield Outcome(_LOAD, Verdict.FAILED, str(error))
+            return
+        yield Outcome(_LOAD, Verdict.PASSED, predictor.name)
+        if model.target_type is TargetType.UNSTRUCTURED:
+            yield from check_unstructured(predictor, source)
+            return
+        try:
+            samples = read_samples(predictor, source, on_progress)
+        except PredictionError as error:  # of the model's own hook; input that nobody can read is told otherwise
+            yield Outcome(_READ, Verdict.FAILED, error.message)
+            return
+        yield from check_structured(Subject(predictor, model, samples), on_progress)

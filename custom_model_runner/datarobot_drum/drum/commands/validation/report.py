@@ -1,0 +1,84 @@
+"""The outcomes as one HTML page that needs nothing else: no script, no network, whatever the data holds."""
+
+from collections.abc import Sequence
+from html import escape
+
+from datarobot_drum.drum.commands.validation.outcomes import Evidence, Outcome, Verdict, summary
+from datarobot_drum.drum.settings import ModelSettings
+from datarobot_drum.runtime_parameters import mask_secrets
+from datarobot_drum.version import __version__
+
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --passed: #1a7f37; --failed: #cf222e; --skipped: #9a6700; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
+h1 { font-size: 1.5rem; margin-bottom: 0; }
+.about { opacity: .75; margin-top: .25rem; }
+.summary { font-size: 1.1rem; font-weight: 600; }
+table { border-collapse: collapse; width: 100%; }
+th, td { border-bottom: 1px solid var(--line); padding: .4rem .6rem; text-align: left; vertical-align: top; }
+.detail { overflow-wrap: anywhere; }
+.verdict { font-weight: 600; white-space: nowrap; }
+.PASSED { color: var(--passed); } .FAILED { color: var(--failed); } .SKIPPED { color: var(--skipped); }
+.rows { overflow-x: auto; margin: .5rem 0; }
+.rows table { width: auto; font: 13px/1.4 ui-monospace, monospace; }
+.rows td, .rows th { white-space: nowrap; }
+.rows caption { text-align: left; font-style: italic; }
+"""
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<link rel="icon" href="data:,">
+<title>Validation of {name}</title>
+<style>{style}</style>
+</head>
+<body>
+<h1>Validation of {name}</h1>
+<p class="about">{about}</p>
+<p class="summary {verdict}">{summary}</p>
+<table>
+<thead><tr><th>Check</th><th>Result</th><th>Details</th></tr></thead>
+<tbody>
+{rows}
+</tbody>
+</table>
+</body>
+</html>
+"""
+
+
+def page(model: ModelSettings, input_name: str, outcomes: Sequence[Outcome]) -> str:
+    """The whole page; credentials are masked as everywhere."""
+    has_failed = any(outcome.verdict is Verdict.FAILED for outcome in outcomes)
+    about = f"{model.target_type.value} model in {model.code_dir}, input {input_name}, datarobot_drum {__version__}"
+    return _PAGE.format(
+        style=_STYLE,
+        name=_text(model.code_dir.name),
+        about=_text(about),
+        verdict=(Verdict.FAILED if has_failed else Verdict.PASSED).value,
+        summary=_text(summary(outcomes)),
+        rows="\n".join(map(_row, outcomes)),
+    )
+
+
+def _row(outcome: Outcome) -> str:
+    detail = _text(outcome.detail) + (_rows(outcome.evidence) if outcome.evidence else "")
+    verdict = outcome.verdict.value
+    return (
+        f'<tr><td>{_text(outcome.title)}</td><td class="verdict {verdict}">{verdict}</td>'
+        f'<td class="detail">{detail}</td></tr>'
+    )
+
+
+def _rows(evidence: Evidence) -> str:
+    head = "".join(f"<th>{_text(name)}</th>" for name in evidence.columns)
+    body = "".join(f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in row)}</tr>" for row in evidence.rows)
+    caption = f"<caption>{_text(evidence.caption)}</caption>"
+    return f'<div class="rows"><table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _text(text: str) -> str:
+    return escape(mask_secrets(text))

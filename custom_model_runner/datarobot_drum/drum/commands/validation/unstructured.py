@@ -1,0 +1,34 @@
+"""The checks of an unstructured model, whose input is one body and whose answer is bytes."""
+
+from collections.abc import Iterator
+
+from datarobot_drum.drum.commands.input_file import InputFile
+from datarobot_drum.drum.commands.score.unstructured import score_body
+from datarobot_drum.drum.commands.validation.outcomes import Outcome, Verdict
+from datarobot_drum.drum.exceptions import RequestError
+from datarobot_drum.drum.language_predictors.base import BasePredictor
+from datarobot_drum.drum.serving.messages import MediaType
+
+_OUTPUT, _DETERMINISM = "output format", "determinism"
+
+
+def check_unstructured(predictor: BasePredictor, source: InputFile) -> Iterator[Outcome]:
+    """That the model answers the file, and twice the same."""
+    try:
+        first = _answer(predictor, source)
+    except RequestError as error:
+        yield Outcome(_OUTPUT, Verdict.FAILED, error.message)
+        yield Outcome(_DETERMINISM, Verdict.SKIPPED, "the input could not be answered")
+        return
+    yield Outcome(_OUTPUT, Verdict.PASSED, f"{len(first)} bytes")
+    try:
+        is_same = _answer(predictor, source) == first
+    except RequestError as error:
+        yield Outcome(_DETERMINISM, Verdict.FAILED, f"The second call with the same input failed: {error.message}")
+        return
+    detail = "" if is_same else "Two calls with the same input gave different answers"
+    yield Outcome(_DETERMINISM, Verdict.PASSED if is_same else Verdict.FAILED, detail)
+
+
+def _answer(predictor: BasePredictor, source: InputFile) -> bytes:
+    return b"".join(score_body(predictor, source, MediaType(), {}))

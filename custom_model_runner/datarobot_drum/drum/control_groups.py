@@ -1,0 +1,45 @@
+"""The control groups that limit this process: version 2 or 1, nested ones too."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+MOUNT = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
+
+
+@dataclass(frozen=True)
+class GroupFolder:
+    """A folder that may account for this process; its files have other names in each version."""
+
+    path: Path
+    version: int
+
+
+def group_folders(controller: str, mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> Iterator[GroupFolder]:
+    """Where the kernel may account ``controller`` (``memory``, ``cpu``) for this process, innermost group first.
+
+    A container usually sees its own group as the root; on a host, and in a container that shares the host's view, the
+    group lies below it.
+
+    Args:
+        mount: where the control groups are mounted.
+        membership: the file that says which groups the process is in.
+    """
+    paths = _paths(membership)
+    for name, root, version in ((controller, mount / controller, 1), ("", mount, 2)):
+        inner = Path(paths.get(name, "/").lstrip("/"))
+        if ".." not in inner.parts:  # a group outside of what this process sees
+            yield from (GroupFolder(root / group, version) for group in (inner, *inner.parents) if group != Path())
+        yield GroupFolder(root, version)
+
+
+def _paths(membership: Path) -> dict[str, str]:
+    """The group's path by controller; the one of version 2 has none in its name."""
+    paths: dict[str, str] = {}
+    with suppress(OSError):
+        for line in membership.read_text(encoding="utf-8").splitlines():
+            _, controllers, path = line.split(":", 2)
+            paths |= dict.fromkeys(controllers.split(","), path)
+    return paths

@@ -1,0 +1,150 @@
+"""Parquet and Arrow (Feather) files, read in batches. PyArrow comes with the extra ``arrow``."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+
+from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.tabular.table_files import BLOCK_BYTES, TableFile
+
+_CELL_BYTES = 8
+
+
+class _Batches(TableFile):
+    """A table of which batches can be read, all columns or some of them."""
+
+    format_name = ""
+
+    @abstractmethod
+    def _schema(self) -> pa.Schema: ...
+
+    @abstractmethod
+    def _row_count(self) -> int | None: ...
+
+    @abstractmethod
+    def _batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]: ...
+
+    def blocks(self) -> Iterator[pd.DataFrame]:
+        done = 0
+        with self._read_errors():
+            gaps, categories = self._look_ahead()
+            total = self._row_count()
+        for batch in self._guarded(self._batches()):
+            frame = _to_frame(batch, gaps, categories)
+            frame.index = pd.RangeIndex(done, done + len(frame))
+            done += len(frame)
+            yield frame
+            self.on_progress("scoring", done / total if total else 0.0)
+        if not done:
+            raise UnprocessableInput(f"The {self.format_name} file has no rows.")
+
+    def _look_ahead(self) -> tuple[set[str], dict[str, pd.Index]]:
+        """Columns that have gaps somewhere, which makes whole numbers floats, and all categories of the others."""
+        fields = [field for field in self._schema() if _depends_on_other_rows(field.type)]
+        gaps: set[str] = set()
+        categories: dict[str, pd.Index] = {}
+        if not fields:
+            return gaps, categories
+        for batch in self._batches([field.name for field in fields]):
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                if pa.types.is_dictionary(column.type):
+                    values = pd.Index(column.dictionary.to_pandas())
+                    known = categories.get(name)
+                    categories[name] = values if known is None else known.append(values[~values.isin(known)])
+                elif column.null_count:
+                    gaps.add(name)
+        return gaps, categories
+
+    def _guarded(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        with self._read_errors():
+            batch = next(batches, None)
+        while batch is not None:
+            rows = self._rows_of_a_block(batch.schema)
+            for begin in range(0, batch.num_rows, rows):
+                yield batch.slice(begin, rows)
+            with self._read_errors():
+                batch = next(batches, None)
+
+    def _rows_of_a_block(self, schema: pa.Schema) -> int:
+        """Fewer than usual where there are many columns."""
+        return max(1, min(self.rows, BLOCK_BYTES // _CELL_BYTES // max(1, len(schema))))
+
+    @contextmanager
+    def _read_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowException, OSError, ValueError) as error:
+            cause = " ".join(str(error).split()).rstrip(".")
+            raise UnprocessableInput(f"The {self.format_name} file could not be read: {cause}.") from error
+
+
+class ParquetTable(_Batches):
+    format_name = "Parquet"
+
+    def _schema(self) -> pa.Schema:
+        return self._open().schema_arrow
+
+    def _row_count(self) -> int | None:
+        return int(self._open().metadata.num_rows)
+
+    def _batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        chosen = None if columns is None else list(columns)
+        batches: Iterator[pa.RecordBatch] = self._open().iter_batches(
+            batch_size=self._rows_of_a_block(self._schema()), columns=chosen
+        )
+        return batches
+
+    def _open(self) -> Any:
+        self.file.seek(0)
+        return pyarrow.parquet.ParquetFile(pa.PythonFile(self.file, mode="r"), pre_buffer=False)
+
+
+class ArrowTable(_Batches):
+    """The file form, which Feather is, or the stream form."""
+
+    format_name = "Arrow"
+
+    def _schema(self) -> pa.Schema:
+        return self._open().schema
+
+    def _row_count(self) -> int | None:
+        return None
+
+    def _batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        reader = self._open()
+        if isinstance(reader, pa.ipc.RecordBatchFileReader):
+            batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
+        else:
+            batches = iter(reader)
+        for batch in batches:
+            yield batch if columns is None else batch.select(list(columns))
+
+    def _open(self) -> Any:
+        self.file.seek(0)
+        is_stream = self.file.read(1) == b"\xff"
+        self.file.seek(0)
+        source = pa.PythonFile(self.file, mode="r")
+        return pa.ipc.open_stream(source) if is_stream else pa.ipc.open_file(source)
+
+
+def _depends_on_other_rows(dtype: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(dtype) or pa.types.is_boolean(dtype) or pa.types.is_dictionary(dtype))
+
+
+def _to_frame(batch: pa.RecordBatch, gaps: set[str], categories: dict[str, pd.Index]) -> pd.DataFrame:
+    """A block with the types that the whole table would have; an index that was stored with it is dropped."""
+    frame = pa.Table.from_batches([batch]).to_pandas()
+    for name in gaps.intersection(frame.columns):
+        if isinstance(frame[name].dtype, np.dtype):
+            frame[name] = frame[name].astype(object if frame[name].dtype.kind in "bO" else "float64")
+    for name in categories.keys() & set(frame.columns):
+        frame[name] = frame[name].cat.set_categories(categories[name])
+    return frame

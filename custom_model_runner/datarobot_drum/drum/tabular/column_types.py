@@ -1,0 +1,146 @@
+"""The types of a csv that is read in blocks: those that it would have if it were read as a whole.
+
+pandas tells the type of a column from all of its values. Read in blocks, a column may be whole numbers in one, have
+gaps or text in the next, and a model would meet types that it was not trained on. So the blocks are read twice:
+first to learn what each holds of a column, then with the type that follows from all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import pandas as pd
+
+_NOTHING = frozenset(
+    {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A"}
+    | {"NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
+)
+"""What ``pandas.read_csv`` takes for missing values, as it documents."""
+
+ColumnReader = Callable[[int], pd.Series]
+
+
+class Kind(Enum):
+    """What a block holds of a column."""
+
+    WHOLE = "whole numbers"
+    UNSIGNED = "whole numbers beyond 63 bits"
+    FLOAT = "numbers"
+    EMPTY = "nothing"
+    BOOLEAN = "booleans"
+    BOOLEAN_WITH_GAPS = "booleans and nothing"
+    TEXT = "text"
+    VAST = "numbers alone, but too large for a type of numbers"
+
+
+class Recipe(Enum):
+    """What becomes of a block once it is read."""
+
+    AS_READ = "as read"
+    AS_OBJECTS = "booleans in a column with gaps"
+    AS_VAST = "text that is whole numbers"
+    AS_WRITTEN = "text in which even what stands for nothing is text"
+
+
+@dataclass(frozen=True)
+class ColumnTypes:
+    """What to read the columns as, by name, and what to make of them then; a column in neither is left to pandas."""
+
+    dtypes: Mapping[str, Any]
+    recipes: Mapping[str, Recipe]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Those of ``pandas.read_csv``."""
+        written = [name for name, recipe in self.recipes.items() if recipe is Recipe.AS_WRITTEN]
+        dtypes = {name: dtype for name, dtype in self.dtypes.items() if name not in written}
+        return {"dtype": dtypes, "converters": dict.fromkeys(written, _mark)}
+
+    def restore(self, block: pd.DataFrame) -> pd.DataFrame:
+        """The block with the types of the whole table."""
+        for name, recipe in self.recipes.items():
+            if recipe is Recipe.AS_OBJECTS:
+                block[name] = block[name].astype(object)
+            elif recipe is Recipe.AS_VAST:
+                block[name] = block[name].astype(object).map(int, na_action="ignore").astype(object)
+            elif recipe is Recipe.AS_WRITTEN:
+                block[name] = block[name].str[1:].astype(self.dtypes[name])
+        return block
+
+
+@dataclass
+class SeenKinds:
+    """Collects what the blocks hold."""
+
+    kinds: dict[str, set[Kind]] = field(default_factory=dict)
+
+    def add(self, block: pd.DataFrame) -> None:
+        for name, column in block.items():
+            self.kinds.setdefault(str(name), set()).add(_kind_of(column))
+
+    def settle(self, read_column: ColumnReader) -> ColumnTypes:
+        """The types of the whole; ``read_column`` reads one column at once where only that can tell."""
+        dtypes: dict[str, Any] = {}
+        recipes: dict[str, Recipe] = {}
+        for place, (name, kinds) in enumerate(self.kinds.items()):
+            dtype, recipe = _settle(kinds, lambda place=place: read_column(place))  # type: ignore[misc]
+            if dtype is not None:
+                dtypes[name] = dtype
+            if recipe is not Recipe.AS_READ:
+                recipes[name] = recipe
+        return ColumnTypes(dtypes, recipes)
+
+
+def _mark(text: str) -> str:
+    """Text that pandas takes for nothing else; the mark goes when the block is restored."""
+    return f"={text}"
+
+
+def _kind_of(column: pd.Series) -> Kind:
+    letter = column.dtype.kind
+    if letter in "iub":
+        return {"i": Kind.WHOLE, "u": Kind.UNSIGNED, "b": Kind.BOOLEAN}[letter]
+    if letter == "f":
+        return Kind.EMPTY if column.isna().all() else Kind.FLOAT
+    content = pd.api.types.infer_dtype(column, skipna=True)
+    if content == "boolean":
+        return Kind.BOOLEAN_WITH_GAPS
+    return Kind.VAST if content == "integer" or _is_digits(column) else Kind.TEXT
+
+
+def _is_digits(column: pd.Series) -> bool:
+    """Whether text is nothing but numbers, as it is where they fit no type. The first value settles most columns.
+
+    Where pandas gives up on such numbers, it leaves what stands for nothing as text, too.
+    """
+    values = column.dropna()
+    if values.iloc[:1].isin(_NOTHING).any():
+        values = values[~values.isin(_NOTHING)]
+    if pd.isna(pd.to_numeric(values.iloc[:1], errors="coerce")).any():
+        return False
+    return bool(pd.to_numeric(values[~values.isin(_NOTHING)], errors="coerce").notna().all())
+
+
+def _settle(kinds: set[Kind], read_column: Callable[[], pd.Series]) -> tuple[Any, Recipe]:
+    booleans = {Kind.BOOLEAN, Kind.BOOLEAN_WITH_GAPS}
+    if Kind.VAST in kinds or (Kind.UNSIGNED in kinds and len(kinds) > 1):
+        return _ask_pandas(read_column())
+    if len(kinds) == 1:
+        return None, Recipe.AS_READ
+    if Kind.TEXT in kinds or (kinds & booleans and kinds - booleans - {Kind.EMPTY}):
+        return str, Recipe.AS_READ
+    if kinds & booleans:
+        return None, Recipe.AS_OBJECTS
+    return "float64", Recipe.AS_READ
+
+
+def _ask_pandas(column: pd.Series) -> tuple[Any, Recipe]:
+    """What pandas makes of numbers beyond 63 bits depends on their neighbours, and on its version."""
+    if column.dtype.kind in "uf":
+        return column.dtype, Recipe.AS_READ
+    if pd.api.types.infer_dtype(column, skipna=True) == "integer":
+        return str, Recipe.AS_VAST
+    return column.dtype, Recipe.AS_READ if column.isna().any() else Recipe.AS_WRITTEN

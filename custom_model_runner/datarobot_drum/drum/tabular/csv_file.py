@@ -1,0 +1,49 @@
+"""A csv file, read in blocks whose types are those of the whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from datarobot_drum.drum.tabular.column_types import ColumnTypes, SeenKinds
+from datarobot_drum.drum.tabular.csv_reader import read_csv_blocks, read_csv_column
+from datarobot_drum.drum.tabular.payload import PayloadFormat, StructuredPayload
+from datarobot_drum.drum.tabular.table_files import BLOCK_BYTES, TableFile
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SAMPLE_BYTES = 1024 * 1024
+
+
+class CsvFile(TableFile):
+    """Read twice, unless it is one block: once for its types, once for its rows."""
+
+    def blocks(self) -> Iterator[pd.DataFrame]:
+        payload = StructuredPayload(self.file, PayloadFormat.CSV, self.charset)
+        rows = self._rows_of_a_block()
+        seen = SeenKinds()
+        first: pd.DataFrame | None = None
+        for number, block in enumerate(self._told("reading types", read_csv_blocks(payload, rows))):
+            seen.add(block)
+            first = block if number == 0 else None
+        if first is not None:
+            yield first
+            return
+        types: ColumnTypes = seen.settle(lambda place: read_csv_column(payload, place))
+        for block in self._told("scoring", read_csv_blocks(payload, rows, types.options)):
+            yield types.restore(block)
+
+    def _told(self, what: str, blocks: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        size = max(1, os.fstat(self.file.fileno()).st_size)
+        for block in blocks:
+            yield block
+            self.on_progress(what, min(1.0, self.file.tell() / size))
+
+    def _rows_of_a_block(self) -> int:
+        """Fewer than usual where rows are long, as the beginning of the file has them."""
+        self.file.seek(0)
+        sample = self.file.read(_SAMPLE_BYTES)
+        bytes_of_a_row = len(sample) / max(1, sample.count(b"\n"))
+        return max(1, min(self.rows, int(BLOCK_BYTES / max(1, bytes_of_a_row))))

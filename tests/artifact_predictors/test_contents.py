@@ -1,0 +1,118 @@
+"""Kinds of file are told by their content, whatever their name, without importing or unpickling anything."""
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+from lightgbm import LGBMRegressor
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from xgboost import XGBRegressor
+
+from datarobot_drum.drum.artifact_predictors.contents import framework_in, is_torch_script, pickled_modules
+from datarobot_drum.drum.artifact_predictors.registry import framework_name, is_thread_safe, list_artifacts
+from tests.artifact_predictors.trained import SAVE, TASKS
+
+OWN_FORMATS = ["xgboost", "lightgbm", "catboost", "skops"]
+DATA, TARGET = np.arange(20.0).reshape(10, 2), np.arange(10.0)
+
+
+@pytest.mark.parametrize("framework", OWN_FORMATS)
+def test_a_native_file_is_found_under_any_name(tmp_path: Path, framework: str) -> None:
+    path = SAVE[framework](tmp_path, TASKS["regression"]).file.rename(tmp_path / "model.v1")
+    assert framework_in(path) == framework
+    assert list_artifacts(tmp_path) == (path,)
+    assert framework_name(path) == framework
+
+
+def test_json_of_xgboost_is_told_from_other_json(tmp_path: Path) -> None:
+    path = SAVE["xgboost"](tmp_path, TASKS["binary"]).file
+    assert (path.suffix, framework_in(path)) == (".json", "xgboost")
+    path.write_text('{"learner": 1, "more": {}}')
+    assert framework_in(path) is None
+
+
+def archive(path: Path, *members: str) -> Path:
+    with zipfile.ZipFile(path, "w") as file:
+        for member in members:
+            file.writestr(member, "x")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("members", "framework"),
+    [
+        pytest.param(("config.json", "metadata.json", "model.weights.h5"), "keras", id="keras"),
+        pytest.param(("net/data.pkl", "net/version", "net/data/0"), "pytorch", id="state"),
+        pytest.param(("net/data.pkl", "net/code/__torch__.py"), "pytorch", id="script"),
+        pytest.param(("schema.json", "1.npy"), "skops", id="skops"),
+        pytest.param(("a.csv",), None, id="other"),
+    ],
+)
+def test_archives_are_told_by_their_members(tmp_path: Path, members: tuple[str, ...], framework: str | None) -> None:
+    path = archive(tmp_path / "model", *members)
+    assert framework_in(path) == framework
+    assert is_torch_script(path) == ("net/code/__torch__.py" in members)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK\x03\x04", b"{", b"tree", b"a,b\n1,2\n", b"\x80\x04."],
+    ids=["", "zip", "json", "tree", "csv", "pickle"],
+)
+def test_anything_else_is_no_native_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "notes.bin"
+    path.write_bytes(content)
+    assert framework_in(path) is None
+    assert list_artifacts(tmp_path) == ()
+
+
+@pytest.mark.parametrize("protocol", range(2, 6))
+@pytest.mark.parametrize(
+    ("model", "framework"),
+    [
+        pytest.param(XGBRegressor(n_estimators=2).fit(DATA, TARGET), "xgboost", id="xgboost"),
+        pytest.param(LGBMRegressor(n_estimators=2, verbose=-1), "lightgbm", id="lightgbm"),
+        pytest.param(make_pipeline(XGBRegressor(n_estimators=2)).fit(DATA, TARGET), "scikit-learn", id="pipeline"),
+        pytest.param(LinearRegression().fit(DATA, TARGET), "scikit-learn", id="scikit-learn"),
+        pytest.param({"a": 1}, "scikit-learn", id="no class"),
+    ],
+)
+def test_a_pickle_is_of_its_outermost_class(tmp_path: Path, model: Any, framework: str, protocol: int) -> None:
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps(model, protocol))
+    assert framework_name(path) == framework
+    assert is_thread_safe(path)
+
+
+def test_what_joblib_writes_is_read_up_to_the_first_array(tmp_path: Path) -> None:
+    joblib.dump(make_pipeline(LinearRegression()).fit(DATA, TARGET), tmp_path / "model.joblib")
+    modules = pickled_modules(tmp_path / "model.joblib")
+    assert modules[:1] == ("sklearn",)
+    assert {"sklearn", "joblib"} <= set(modules)
+
+
+class Bomb:
+    """Would end the test if it were unpickled."""
+
+    def __reduce__(self) -> Any:
+        return pytest.fail, ("unpickled",)
+
+
+def test_nothing_is_unpickled(tmp_path: Path) -> None:
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps([Bomb()]))
+    assert framework_name(path) == "scikit-learn"
+    assert any("pytest" in module for module in pickled_modules(path))
+
+
+def test_a_pickle_with_a_model_of_keras_is_asked_one_call_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "model.joblib"
+    path.write_bytes(b"\x80\x02csklearn.pipeline\nPipeline\nckeras.src.models.sequential\nSequential\n.")
+    assert pickled_modules(path) == ("sklearn", "keras")
+    assert not is_thread_safe(path)
+    assert framework_name(path) == "scikit-learn"

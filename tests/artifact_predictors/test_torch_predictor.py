@@ -1,0 +1,215 @@
+"""PyTorch: TorchScript, weights of a class in ``custom.py``, pickled modules; served and in process."""
+
+import io
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_iris
+
+from datarobot_drum.drum.exceptions import ModelLoadError, UnprocessableInput
+from datarobot_drum.drum.importing import import_from_string
+from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
+from datarobot_drum.drum.language_predictors.factory import create_predictor
+from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
+from tests.language_predictors.builders import model_settings
+from tests.processes import RunningServer
+
+torch = pytest.importorskip("torch", reason="needs datarobot-drum[torch]")
+
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+
+IRIS, IRIS_TARGET = load_iris(return_X_y=True, as_frame=True)
+
+NETS = """
+import torch
+
+
+class Layer(torch.nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.linear = torch.nn.Linear(inputs, outputs)
+
+    def forward(self, rows):
+        return torch.tanh(self.linear(rows))
+
+
+class Flowers(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = Layer(4, 8)
+        self.last = torch.nn.Linear(8, 3)
+
+    def forward(self, rows):
+        return torch.softmax(self.last(self.layer(rows)), 1)
+"""
+
+WEIGHTS: dict[str, Any] = {}
+"""Trained once, for a class that is another one in every test."""
+
+Load = Callable[..., BasePredictor]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Iterator[Load]:
+    loaded: list[BasePredictor] = []
+
+    def create_and_load(target_type: str, labels: tuple[str, ...] = ()) -> BasePredictor:
+        predictor = create_predictor(model_settings(tmp_path, target_type, labels))
+        loaded.append(predictor)
+        predictor.load()
+        return predictor
+
+    yield create_and_load
+    for predictor in loaded:
+        predictor.close()
+
+
+@pytest.fixture
+def flowers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A trained module whose class lies in the model folder, in a module of its own."""
+    (tmp_path / "nets.py").write_text(NETS, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = import_from_string("nets:Flowers")()
+    if not WEIGHTS:
+        WEIGHTS.update(train(module, IRIS, IRIS_TARGET).state_dict())
+    module.load_state_dict(WEIGHTS)
+    yield module.eval()
+    sys.modules.pop("nets", None)
+
+
+def train(module: Any, data: pd.DataFrame, target: Any) -> Any:
+    """A few steps are enough to tell classes apart."""
+    torch.manual_seed(0)
+    rows, wanted = tensor(data), torch.tensor(np.asarray(target))
+    optimizer = torch.optim.Adam(module.parameters(), 0.05)
+    for _ in range(40):
+        optimizer.zero_grad()
+        loss = -torch.log(module(rows)[torch.arange(len(rows)), wanted]).mean()
+        loss.backward()
+        optimizer.step()
+    return module.eval()
+
+
+def tensor(data: pd.DataFrame) -> Any:
+    return torch.from_numpy(np.ascontiguousarray(data.to_numpy(), dtype=np.float32))
+
+
+def own(module: Any, data: pd.DataFrame) -> np.ndarray:
+    with torch.inference_mode():
+        answer: np.ndarray = module(tensor(data)).numpy()
+    return answer
+
+
+def ask(predictor: BasePredictor, data: pd.DataFrame) -> Predictions:
+    content = io.BytesIO(data.to_csv(index=False).encode())
+    return predictor.predict(predictor.read_input(StructuredPayload(content, PayloadFormat.CSV)))
+
+
+LABELS = ("z 1", "ä", "b")
+
+
+def test_torch_script_needs_no_code(tmp_path: Path, load: Load, flowers: Any) -> None:
+    torch.jit.script(flowers).save(str(tmp_path / "model.pth"))
+    predictor = load("multiclass", LABELS)
+    assert (predictor.name, predictor.thread_safe) == ("pytorch", True)
+    predictions = ask(predictor, IRIS)
+    assert predictions.columns == LABELS
+    assert np.array_equal(predictions.values, own(flowers, IRIS))
+    assert (predictions.values.argmax(1) == IRIS_TARGET).mean() > 0.8
+
+
+@pytest.mark.parametrize("key", ["", "state_dict", "model_state_dict"])
+@pytest.mark.parametrize("zipped", [True, False], ids=["archive", "old format"])
+def test_weights_find_their_class(tmp_path: Path, load: Load, flowers: Any, key: str, zipped: bool) -> None:
+    state = {key: flowers.state_dict(), "epoch": 40} if key else flowers.state_dict()
+    torch.save(state, tmp_path / "model.pth", _use_new_zipfile_serialization=zipped)
+    (tmp_path / "custom.py").write_text("from nets import Flowers, Layer\n", encoding="utf-8")
+    assert np.array_equal(ask(load("multiclass", LABELS), IRIS).values, own(flowers, IRIS))
+
+
+@pytest.mark.parametrize(
+    "code", [None, "from torch.nn import Flatten\nfrom nets import Layer\n"], ids=["no code", "no class"]
+)
+def test_weights_without_their_class_are_refused(tmp_path: Path, load: Load, flowers: Any, code: str | None) -> None:
+    torch.save(flowers.state_dict(), tmp_path / "model.pth")
+    if code:
+        (tmp_path / "custom.py").write_text(code, encoding="utf-8")
+    with pytest.raises(ModelLoadError, match=r"model\.pth holds weights only: custom\.py must have one class.*none"):
+        load("multiclass", LABELS)
+
+
+def test_a_pickled_module_is_loaded_with_a_warning(
+    tmp_path: Path, load: Load, flowers: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    torch.save(flowers, tmp_path / "model.pth")
+    with caplog.at_level(logging.WARNING):
+        assert np.array_equal(ask(load("multiclass", LABELS), IRIS).values, own(flowers, IRIS))
+    assert "model.pth holds more than weights: loading it runs the code inside." in caplog.text
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path, load: Load) -> None:
+    torch.save([1, 2], tmp_path / "model.pth")
+    with pytest.raises(ModelLoadError, match="holds a list, neither a module nor the weights of one"):
+        load("regression")
+
+
+def sequence(outputs: int, last: Any, width: int, dtype: Any = None) -> Any:
+    torch.manual_seed(1)
+    return torch.nn.Sequential(torch.nn.Linear(width, outputs), last).to(dtype or torch.float32).eval()
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels", "outputs", "last"),
+    [
+        pytest.param("regression", (), 1, torch.nn.Identity(), id="regression"),
+        pytest.param("anomaly", (), 1, torch.nn.Flatten(0), id="anomaly"),
+        pytest.param("multilabel", ("a", "b"), 2, torch.nn.Sigmoid(), id="multilabel"),
+        pytest.param("binary", ("no", "yes"), 2, torch.nn.Softmax(1), id="binary"),
+    ],
+)
+def test_each_kind_of_target(
+    tmp_path: Path, load: Load, kind: str, labels: tuple[str, ...], outputs: int, last: Any
+) -> None:
+    module = sequence(outputs, last, 4)
+    torch.jit.script(module).save(str(tmp_path / "model.pth"))
+    values = ask(load(kind, labels), IRIS).values
+    assert np.array_equal(values, own(module, IRIS).reshape(len(IRIS), -1))
+
+
+def test_one_binary_column_is_the_positive_labels(tmp_path: Path, load: Load) -> None:
+    module = sequence(1, torch.nn.Sigmoid(), 4)
+    torch.jit.script(module).save(str(tmp_path / "model.pth"))
+    positive = own(module, IRIS).astype(np.float64)
+    assert np.array_equal(ask(load("binary", ("no", "yes")), IRIS).values, np.hstack([1.0 - positive, positive]))
+
+
+def test_rows_have_the_type_of_the_parameters(tmp_path: Path, load: Load) -> None:
+    module = sequence(1, torch.nn.Identity(), 4, torch.float64)
+    torch.jit.script(module).save(str(tmp_path / "model.pth"))
+    with torch.inference_mode():
+        answer = module(torch.tensor(IRIS.to_numpy().tolist(), dtype=torch.float64)).numpy()
+    assert np.array_equal(ask(load("regression"), IRIS).values, answer)
+
+
+def test_text_among_the_numbers_is_the_clients_error(tmp_path: Path, load: Load) -> None:
+    torch.jit.script(sequence(1, torch.nn.Identity(), 4)).save(str(tmp_path / "model.pth"))
+    with pytest.raises(UnprocessableInput, match="hold none: note"):
+        ask(load("regression"), IRIS.assign(note="x"))
+
+
+@pytest.mark.process
+def test_a_real_server_predicts_what_the_module_does(tmp_path: Path, flowers: Any) -> None:
+    torch.save(flowers.state_dict(), tmp_path / "model.pth")
+    (tmp_path / "custom.py").write_text("from nets import Flowers\n", encoding="utf-8")
+    arguments = ("--code-dir", tmp_path, "--target-type", "multiclass", "--class-labels", *LABELS)
+    environment = {"DRUM_SERVER_TYPE": "fastapi", "DRUM_LAME_DUCK_SECONDS": "0"}
+    with RunningServer(*arguments, log=tmp_path / "log.txt", environment=environment) as server:
+        rows = server.client.post("/predict/", content=IRIS.to_csv(index=False)).json()["predictions"]
+    assert list(rows[0]) == list(LABELS)
+    assert np.array_equal([list(row.values()) for row in rows], own(flowers, IRIS).astype(np.float64))

@@ -1,0 +1,206 @@
+"""``drum perf-test`` with real servers: the table, the exit codes, what stays behind; and the knee."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from datarobot_drum.drum.cli import parse_arguments
+from datarobot_drum.drum.commands.perf_test.command import measure
+from datarobot_drum.drum.commands.perf_test.knee import find_knee, knees_by_rows
+from datarobot_drum.drum.commands.perf_test.load import Cell, Measurement, Target, measure_cell
+from datarobot_drum.drum.commands.perf_test.table import COLUMNS
+from datarobot_drum.drum.commands.samples import Body
+from datarobot_drum.drum.exceptions import UsageError
+from tests.cli.commands import drum, write_model
+from tests.commands import chromium
+from tests.processes import clean_environment
+
+MODEL = """
+import pandas as pd
+
+
+def load_model(code_dir):
+    return "model"
+
+
+def score(data, model):
+    return pd.DataFrame({"Predictions": data["number"] * 2.0})
+"""
+
+FAILING = (
+    MODEL
+    + """
+
+def transform(data, model, calls=[]):
+    calls.append(len(data))
+    if len(calls) % 3 == 0:
+        raise ValueError("every third request fails")
+    return data
+"""
+)
+
+SLEEPING = """
+import time
+from collections import Counter
+from pathlib import Path
+
+
+def load_model(code_dir):
+    return "model"
+
+
+def score(data, model):
+    (Path(__file__).parent / "entered").touch()
+    time.sleep(1000)
+"""
+
+
+def _words(folder: Path, code: str, *words: str) -> list[str]:
+    model = write_model(folder, code)
+    samples = folder / "samples.csv"
+    samples.write_text('number,text\n1,a\n2,\n3,"c, d"\n', encoding="utf-8")
+    flags = ["--code-dir", str(model), "--target-type", "regression", "--input", str(samples), "--duration", "1"]
+    return ["perf-test", *flags, *words]
+
+
+def _rows(output: str) -> list[dict[str, str]]:
+    lines = [re.split(r"\s{2,}", line.strip()) for line in output.split("\n\n")[0].splitlines()]
+    return [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
+
+
+def _processes_on(folder: Path) -> list[psutil.Process]:
+    return [one for one in psutil.process_iter(["cmdline"]) if str(folder) in " ".join(one.info["cmdline"] or [])]
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    folder = tmp_path_factory.mktemp("perf & <test>")
+    report = folder / "report.html"
+    words = _words(folder, MODEL, "--batch-sizes", "20,1", "--concurrency", "1", "3", "--report", str(report))
+    return drum(*words, environment={"DRUM_SERVER_TYPE": "fastapi", "URL_PREFIX": "/a/b"}), folder
+
+
+@pytest.mark.process
+def test_the_table_has_a_row_a_cell_in_ascending_order(measured: tuple[Any, Path]) -> None:
+    finished, folder = measured
+    assert (finished.returncode, finished.stderr) == (0, "")
+    rows = _rows(finished.stdout)
+    assert list(rows[0]) == [name for name, _ in COLUMNS]
+    assert [(row["rows"], row["clients"]) for row in rows] == [("1", "1"), ("1", "3"), ("20", "1"), ("20", "3")]
+    for row in rows:
+        latencies = [float(row[f"{name} ms"]) for name in ("min", "p50", "p95", "p99", "max")]
+        assert latencies == sorted(latencies) and latencies[0] > 0
+        assert float(row["requests/s"]) * int(row["rows"]) == pytest.approx(float(row["rows/s"]), rel=0.05, abs=1)
+        assert int(row["requests"]) >= int(row["clients"])
+        assert (row["errors"], float(row["server RSS MB"]) > 20) == ("0", True)
+    assert re.search(r"^Knee: rows (1|20), clients [13] \(", finished.stdout, flags=re.MULTILINE)
+    assert not _processes_on(folder)
+
+
+@pytest.mark.process
+@pytest.mark.skipif(chromium.BROWSER is None, reason=chromium.MISSING)
+def test_the_report_shows_four_charts_without_network_or_console_errors(
+    measured: tuple[Any, Path], tmp_path: Path
+) -> None:
+    _, folder = measured
+    report = folder / "report.html"
+    blank = tmp_path / "blank.html"
+    blank.write_text("<!DOCTYPE html><title>blank</title>")
+    shapes = "[...document.querySelectorAll('svg')].map(svg => svg.querySelectorAll('circle.dot').length)"
+    seen = chromium.visit(report, tmp_path / "profile", f"({shapes}).concat(document.querySelectorAll('tr').length)")
+    assert seen.found == [8, 4, 4, 4, 5]
+    assert seen.problems == []
+    assert [url for url in seen.requests if not url.startswith("data:")] == [report.as_uri()]
+    assert seen.screenshot.startswith(b"\x89PNG")
+    assert len(seen.screenshot) > 5 * len(chromium.visit(blank, tmp_path / "profile").screenshot)
+
+
+@pytest.mark.process
+def test_failed_requests_are_counted_and_end_in_1(tmp_path: Path) -> None:
+    finished = drum(*_words(tmp_path, FAILING, "--batch-sizes", "1", "--concurrency", "1"))
+    (row,) = _rows(finished.stdout)
+    assert finished.returncode == 1
+    assert 0 < int(row["errors"]) < int(row["requests"])
+    assert "requests failed" in finished.stderr and "every third request fails" in finished.stderr
+
+
+@pytest.mark.process
+def test_ctrl_c_takes_the_server_along(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "datarobot_drum", *_words(tmp_path, SLEEPING, "--timeout", "60")]
+    process = subprocess.Popen(words, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "model" / "entered").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    psutil.wait_procs(_processes_on(tmp_path), timeout=30)
+    assert not _processes_on(tmp_path)
+
+
+def test_nobody_waits_for_an_answer_beyond_the_deadline() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        target = Target(silent.getsockname()[1], "/", Body(b"x\n1\n", "text/csv"))
+        measurement = measure_cell(Cell(1, 3), target, 60.0, time.monotonic() + 0.2, lambda: 5)
+    assert measurement.failures == {"no answer: TimeoutError timed out": 3}
+    assert (measurement.latencies, measurement.requests, measurement.memory) == ((), 3, 5)
+
+
+@pytest.mark.process
+def test_a_model_that_does_not_load_is_told_in_its_own_sentence(tmp_path: Path) -> None:
+    finished = drum(*_words(tmp_path, "def load_model(code_dir):\n    raise ValueError('no such weights')\n"))
+    assert finished.returncode == 1
+    sentence = "The hook load_model failed: custom.py, line 2: ValueError: no such weights."
+    assert finished.stderr == f"drum: error: {sentence}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--batch-sizes", "0", "1"], "--batch-sizes must be 1 or more, not 0."),
+        (["--timeout", "0"], "--timeout must be 1 or more, not 0."),
+        (["--target-type", "unstructured"], "an unstructured model cannot be measured."),
+        (
+            ["--report", "no/such/folder/x.html"],
+            "--report no/such/folder/x.html must name a file in a folder that exists.",
+        ),
+        (["--input", "missing.csv"], "--input missing.csv is not a file."),
+    ],
+    ids=["size", "timeout", "unstructured", "report", "input"],
+)
+@pytest.mark.usefixtures("clean_environment")
+def test_what_cannot_be_measured_is_a_usage_error(tmp_path: Path, words: list[str], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        measure(parse_arguments(_words(tmp_path, MODEL, *words)))
+    assert str(caught.value).endswith(message)
+
+
+def _measured(clients: int, latency: float, answers: int, rows: int = 1) -> Measurement:
+    return Measurement(Cell(rows, clients), (latency,) * answers, 1.0, 0)
+
+
+def test_the_knee_is_where_throughput_over_latency_is_greatest() -> None:
+    # Four workers of 10 ms a request: throughput grows to four clients, then latency does.
+    curve = [_measured(1, 0.01, 100), _measured(2, 0.01, 200), _measured(4, 0.01, 400), _measured(8, 0.02, 400)]
+    other = [_measured(1, 0.02, 50, rows=10), _measured(8, 0.16, 50, rows=10)]
+    assert find_knee(curve) is curve[2]
+    assert knees_by_rows([*curve, *other]) == {1: curve[2], 10: other[0]}
+
+
+def test_one_measurement_or_failed_ones_have_no_knee() -> None:
+    failed = Measurement(Cell(1, 4), (0.001,), 1.0, 0, Counter({"status 500: no": 1}))
+    assert find_knee([_measured(1, 0.01, 100), failed]) is None
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.0, 1.0), (0.5, 2.0), (0.75, 3.0), (0.95, 4.0), (1.0, 4.0)])
+def test_percentiles_are_by_nearest_rank(share: float, value: float) -> None:
+    assert Measurement(Cell(1, 1), (4.0, 1.0, 3.0, 2.0), 1.0, 0).percentile(share) == value

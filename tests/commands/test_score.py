@@ -1,0 +1,300 @@
+"""``drum score``: files in, files out, in blocks, and what it says when it cannot."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from datarobot_drum.drum.arguments import Arguments
+from datarobot_drum.drum.commands.score.command import score
+from datarobot_drum.drum.exceptions import CommandError, PredictionError, UnprocessableInput, UsageError
+from datarobot_drum.drum.tabular.csv_reader import EXACT_FLOATS
+from tests.cli.commands import drum
+from tests.commands.models import FAILS_LATE, LATE_TYPES, PAIR, RAW, STREAM, TYPES, UNSTRUCTURED, WAITS, write_model
+from tests.processes import clean_environment
+
+pytestmark = pytest.mark.usefixtures("clean_environment")
+
+ROWS = 25_000
+"""Three blocks."""
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Columns whose types are those of the whole only: a gap and text stand in the last block alone."""
+    path = tmp_path_factory.mktemp("input") / "table.csv"
+    gaps, text = [str(row) for row in range(ROWS)], [str(row) for row in range(ROWS)]
+    gaps[-3], text[-2] = "", "text"
+    lines = (f"{row},{gap},{word}\n" for row, (gap, word) in enumerate(zip(gaps, text, strict=True)))
+    path.write_text("number,gaps,text\n" + "".join(lines), encoding="utf-8")
+    return path
+
+
+def _score(model: Path, source: Path, output: Path | None = None, target_type: str = "regression", **more: Any) -> int:
+    given = {"code_dir": str(model), "input": str(source), "target_type": target_type, **more}
+    return score(Arguments(command="score", output=str(output) if output else None, **given))
+
+
+def _left_over(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name.startswith("."))
+
+
+WRITERS: dict[str, Callable[[pd.DataFrame, Path], Any]] = {
+    ".csv": lambda frame, path: frame.to_csv(path, index=False),
+    ".parquet": lambda frame, path: frame.to_parquet(path),
+    ".feather": lambda frame, path: frame.to_feather(path),
+}
+READERS: dict[str, Callable[[Any], pd.DataFrame]] = {
+    ".csv": lambda path: pd.read_csv(path, **EXACT_FLOATS),
+    ".parquet": pd.read_parquet,
+    ".arrow": pd.read_feather,
+    ".feather": pd.read_feather,
+}
+
+
+@pytest.mark.parametrize("into", READERS)
+@pytest.mark.parametrize("source", WRITERS)
+def test_every_form_of_a_table_becomes_every_form_of_predictions(
+    tmp_path: Path, table: Path, source: str, into: str
+) -> None:
+    whole = pd.read_csv(table, low_memory=False)
+    path = tmp_path / f"in{source}"
+    WRITERS[source](whole, path)
+    output = tmp_path / f"out{into}"
+    assert _score(write_model(tmp_path, TYPES), path, output) == 0
+    scored = READERS[into](output)
+    assert list(scored.columns) == ["Predictions", "types", "row"]
+    assert scored["Predictions"].tolist() == [row / 3 for row in range(ROWS)]
+    assert set(scored["types"]) == {",".join(map(str, whole.dtypes))}
+    assert scored["row"].max() < 10_000 and not _left_over(tmp_path)
+
+
+def test_a_matrix_market_file_is_scored_in_slices(tmp_path: Path) -> None:
+    entries = "".join(f"{row} 1 {row}\n" for row in range(1, 12_001))
+    path = tmp_path / "in.mtx"
+    path.write_text(f"%%MatrixMarket matrix coordinate real general\n12000 2 12000\n{entries}", encoding="utf-8")
+    code = "import pandas as pd\ndef load_model(d): return 1\ndef score(data, model, **k):\n"
+    code += "    return pd.DataFrame({'Predictions': data.iloc[:, 0].to_numpy() * 2.0})\n"
+    assert _score(write_model(tmp_path, code), path, tmp_path / "out.csv") == 0
+    assert pd.read_csv(tmp_path / "out.csv")["Predictions"].tolist() == [2.0 * row for row in range(1, 12_001)]
+
+
+def test_class_labels_are_the_columns(tmp_path: Path, table: Path) -> None:
+    model = write_model(tmp_path, PAIR)
+    labels = {"positive_class_label": "yes", "negative_class_label": "no way"}
+    assert _score(model, table, tmp_path / "out.csv", "binary", **labels) == 0
+    scored = pd.read_csv(tmp_path / "out.csv")
+    assert list(scored.columns) == ["yes", "no way"] and scored["yes"].tolist() == [
+        row % 10 / 10 for row in range(ROWS)
+    ]
+
+
+@pytest.mark.parametrize("code", [STREAM, RAW], ids=["score_stream", "read_input_data"])
+def test_models_that_read_or_stream_by_themselves_are_scored_too(tmp_path: Path, code: str) -> None:
+    path = tmp_path / "in.csv"
+    path.write_bytes(b"number\n1\n2\n3\n")
+    assert _score(write_model(tmp_path, code), path, tmp_path / "out.csv") == 0
+    wanted = [1.0, 2.0, 3.0] if code is STREAM else [float(byte) for byte in path.read_bytes()]
+    assert pd.read_csv(tmp_path / "out.csv")["Predictions"].tolist() == wanted
+
+
+@pytest.mark.parametrize("form", ["parquet", "arrow"])
+def test_extra_output_has_the_types_that_all_blocks_share(tmp_path: Path, table: Path, form: str) -> None:
+    output = tmp_path / f"out.{form}"
+    assert _score(write_model(tmp_path, LATE_TYPES), table, output) == 0
+    scored = READERS[f".{form}"](output)
+    assert scored["count"].tolist() == [1.0] * 10_000 + [1.5] * 15_000
+    assert scored["reason"].isna().sum() == 10_000 and set(scored["reason"].dropna()) == {"because"}
+
+
+@pytest.mark.parametrize(
+    ("query", "content_type", "answer"),
+    [
+        ("a=1&b=2", None, "str \xe4 text/plain ['a', 'b']".encode("latin-1")),
+        ("", "application/octet-stream", b"bytes b'\\xc3\\xa4' application/octet-stream []"),
+        ("form=bytes", None, bytes(range(256))),
+        ("form=stream", None, b"one two"),
+    ],
+    ids=["text", "bytes in", "bytes out", "stream"],
+)
+def test_an_unstructured_model_gets_the_whole_file(
+    tmp_path: Path, query: str, content_type: str | None, answer: bytes
+) -> None:
+    path, output = tmp_path / "body.bin", tmp_path / "answer.xyz"
+    path.write_bytes("ä".encode())
+    model = write_model(tmp_path, UNSTRUCTURED)
+    assert _score(model, path, output, "unstructured", query=query, content_type=content_type) == 0
+    assert output.read_bytes() == answer
+
+
+def test_another_charset_is_named_by_the_content_type(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_bytes("number,ä\n1,ü\n".encode("latin-1"))
+    model = write_model(tmp_path, TYPES)
+    with pytest.raises(UnprocessableInput, match="not utf-8 text"):
+        _score(model, path, tmp_path / "out.csv")
+    assert _score(model, path, tmp_path / "out.csv", content_type="text/csv; charset=latin-1") == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"input": None}, "--input is missing"),
+        ({"input": "nowhere.csv"}, "--input nowhere.csv is not a file"),
+        ({"output": "{folder}"}, "is a folder"),
+        ({"output": "{folder}/nowhere/out.csv"}, "there is no folder"),
+        ({"output": "{folder}/out.xlsx"}, "must be one of .csv, .parquet"),
+        ({"target_type": None}, "--target-type is missing"),
+    ],
+)
+def test_wrong_usage_is_told(tmp_path: Path, table: Path, changes: dict[str, str | None], complaint: str) -> None:
+    given = {"code_dir": str(write_model(tmp_path, TYPES)), "input": str(table), "target_type": "regression"}
+    given |= {name: value and value.format(folder=tmp_path) for name, value in changes.items()}  # type: ignore[misc]
+    with pytest.raises(UsageError, match=complaint):
+        score(Arguments(command="score", **given))  # type: ignore[arg-type]
+
+
+def test_a_failure_names_its_rows_and_leaves_nothing_behind(tmp_path: Path, table: Path) -> None:
+    output = tmp_path / "out.csv"
+    output.write_text("of yesterday", encoding="utf-8")
+    with pytest.raises(CommandError, match=r"In the block of rows 10001 to 20000: ValueError: too large"):
+        _score(write_model(tmp_path, FAILS_LATE), table, output)
+    assert output.read_text() == "of yesterday" and not _left_over(tmp_path)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_told(tmp_path: Path, table: Path) -> None:
+    with pytest.raises(CommandError, match="writing the output failed: No space left on device"):
+        _score(write_model(tmp_path, TYPES), table, Path("/dev/full"))
+
+
+def test_a_chat_model_is_not_scored(tmp_path: Path, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TARGET_NAME", "text")
+    model = write_model(tmp_path, "def load_model(d): return 1\ndef chat(params, model): return {}\n")
+    with pytest.raises(UnprocessableInput, match="no score hook"):
+        _score(model, table, tmp_path / "out.csv", "textgeneration")
+
+
+def test_a_model_that_answers_wrongly_is_told(tmp_path: Path, table: Path) -> None:
+    model = write_model(tmp_path, "def load_model(d): return 1\ndef score(data, model, **k): return None\n")
+    with pytest.raises(PredictionError, match="it must return a pandas DataFrame"):
+        _score(model, table, tmp_path / "out.csv")
+
+
+@pytest.mark.process
+def test_standard_output_holds_the_predictions_alone(tmp_path: Path, table: Path) -> None:
+    words = ("-cd", write_model(tmp_path, TYPES), "--target-type", "regression")
+    process = drum("score", *words, "--input", table)
+    lines = process.stdout.splitlines()
+    assert (process.returncode, len(lines), lines[0]) == (0, ROWS + 1, "Predictions,types,row")
+    assert process.stderr == "model code prints\n"
+
+
+@pytest.mark.process
+def test_a_pipe_is_read_and_a_reader_may_leave(tmp_path: Path, table: Path) -> None:
+    model = write_model(tmp_path, TYPES)
+    command = f"cat {table} | {sys.executable} -m datarobot_drum score -cd {model} --target-type regression"
+    command += " --input /dev/stdin | head -2"
+    done = subprocess.run(command, shell=True, env=clean_environment(), capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[0] == "Predictions,types,row" and len(done.stdout.splitlines()) == 2
+    assert done.stderr == "model code prints\n"
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("words", "exit_code", "said"),
+    [
+        ("--input {folder}/nowhere.csv", 2, "is not a file"),
+        ("--input {folder}/in.csv --address :80", 2, "unrecognized arguments: --address :80"),
+        ("--input {folder}/in.csv", 1, "The csv is empty"),
+    ],
+)
+def test_an_error_is_one_sentence_and_an_exit_code(tmp_path: Path, words: str, exit_code: int, said: str) -> None:
+    (tmp_path / "in.csv").touch()
+    model = write_model(tmp_path, PAIR)
+    process = drum("score", "-cd", model, "--target-type", "regression", *words.format(folder=tmp_path).split())
+    assert (process.returncode, process.stdout) == (exit_code, "")
+    assert said in process.stderr and len(process.stderr.splitlines()) == 1
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_stopped_half_way_nothing_has_the_final_name(
+    tmp_path: Path, table: Path, number: signal.Signals, exit_code: int
+) -> None:
+    model, output = write_model(tmp_path, WAITS), tmp_path / "out.csv"
+    words = ["-cd", model, "--target-type", "regression", "--input", table, "--output", output]
+    command = [sys.executable, "-m", "datarobot_drum", "score", *map(str, words)]
+    with subprocess.Popen(command, env=clean_environment(), stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "second-block").exists():
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        assert _left_over(tmp_path) and not output.exists()
+        process.send_signal(number)
+        assert process.wait(30) == exit_code
+    assert not output.exists()
+    assert number is signal.SIGKILL or not _left_over(tmp_path)
+
+
+@pytest.mark.process
+def test_a_terminal_shows_a_progress_bar(tmp_path: Path, table: Path) -> None:
+    words = ["-cd", write_model(tmp_path, PAIR), "--target-type", "binary", "--input", table]
+    words += ["--positive-class-label", "a", "--negative-class-label", "b", "--output", tmp_path / "out.csv"]
+    terminal, slave = pty.openpty()
+    command = [sys.executable, "-m", "datarobot_drum", "score", *map(str, words)]
+    with subprocess.Popen(command, env=clean_environment(), stdout=subprocess.PIPE, stderr=slave) as process:
+        assert process.wait(60) == 0 and process.stdout is not None and process.stdout.read() == b""
+    os.set_blocking(terminal, False)
+    said = os.read(terminal, 100_000)
+    os.close(slave)
+    os.close(terminal)
+    assert b"reading types" in said and b"scoring" in said
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("place", ["--input", "--output"])
+def test_without_pyarrow_the_extra_is_named(tmp_path: Path, table: Path, place: str) -> None:
+    files = {"--input": str(table), "--output": str(tmp_path / "out.csv")}
+    files[place] = str(tmp_path / "table.parquet")
+    Path(files["--input"]).touch()
+    words = ["score", "-cd", str(write_model(tmp_path, PAIR)), "--target-type", "regression"]
+    words += [word for pair in files.items() for word in pair]
+    code = "import sys; sys.modules['pyarrow'] = None; from datarobot_drum.drum.main import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", code, *words]
+    done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=60)
+    said = "drum: error: Parquet files need PyArrow: install datarobot-drum[arrow].\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+PEAK = """
+import resource, subprocess, sys
+done = subprocess.run(sys.argv[1:])
+print(done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.process
+def test_memory_stays_flat_whatever_the_size(tmp_path: Path) -> None:
+    """Peak memory in MiB over a file of 4 and one of 43 MB: what the larger one would take as a table is far more."""
+    model = write_model(tmp_path, PAIR)
+    peaks = []
+    for rows in (10_000, 120_000):
+        path = tmp_path / f"{rows}.csv"
+        path.write_text("number,text\n" + f"7,{'some text that takes its room ' * 12}\n" * rows, encoding="utf-8")
+        words = ["-cd", model, "--target-type", "binary", "--input", path, "--output", tmp_path / "out.csv"]
+        words += ["--positive-class-label", "a", "--negative-class-label", "b"]
+        command = [sys.executable, "-c", PEAK, sys.executable, "-m", "datarobot_drum", "score", *map(str, words)]
+        done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, check=True, timeout=120)
+        exit_code, peak = map(int, done.stdout.split())
+        assert exit_code == 0
+        peaks.append(peak)
+    assert peaks[1] - peaks[0] < 40
