@@ -1,8 +1,8 @@
 """Broken model folders, each with the first line of its error.
 
-A line may hold ``{folder}``, the model folder; ``{python}``, ``{sklearn}`` and ``{other}``, the versions of Python, of
-scikit-learn and of the one that wrote an artifact; ``{module}``, where scikit-learn's linear models lie; ``{kinds}``, the
-extensions of artifacts.
+A line may hold ``{folder}``, the model folder; ``{python}``, ``{sklearn}`` and ``{other}``, the versions of Python,
+of scikit-learn and of the one that wrote an artifact; ``{module}``, where scikit-learn's linear models lie;
+``{kinds}``, the extensions of artifacts.
 """
 
 import pickle
