@@ -45,6 +45,7 @@ LAYERS = (
     ("tracing",),
     ("engine_predictors",),
     ("language_predictors",),
+    ("type_schema",),
     ("artifact_predictors",),
     ("tabular",),
     ("settings",),

@@ -46,6 +46,7 @@ def test_info_describes_the_model(client: httpx.Client, server_type: str) -> Non
         "drumServer": server_type,
         "drumVersion": __version__,
         "language": "python",
+        "maxConcurrency": None,
         "modelMetadata": None,
         "predictor": "custom",
         "targetType": "regression",

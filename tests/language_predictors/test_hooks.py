@@ -55,6 +55,18 @@ def test_the_first_arguments_are_passed_by_position() -> None:
     assert hook(1, 2) == (1, 2)
 
 
+def test_only_a_hook_that_names_them_gets_the_secrets() -> None:
+    secrets = {"a": {"token": "b"}}
+    made = module(init=lambda code_dir, user_secrets: user_secrets, score=lambda data, model, **kwargs: kwargs)
+    hooks = find_hooks(made, user_secrets=secrets)
+    handed = hooks["init"](code_dir="/model")
+    assert handed == secrets
+    assert hooks["score"]("data", "model") == {}
+    handed["a"].clear()
+    assert hooks["init"](code_dir="/model") == secrets == {"a": {"token": "b"}}
+    assert "token" not in repr(hooks["init"])
+
+
 @pytest.mark.parametrize("init", [lambda **kwargs: kwargs, lambda code_dir: {"code_dir": code_dir}])
 def test_init_gets_the_code_dir_by_name(init: Callable[..., Any]) -> None:
     assert find(init=init)["init"](code_dir="/model") == {"code_dir": "/model"}

@@ -1,5 +1,6 @@
 """Whole model folders: loaded and asked through the interface that the core uses."""
 
+import builtins
 import io
 import logging
 import pickle
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -279,11 +281,13 @@ def test_a_keyboard_interrupt_passes(tmp_path: Path, load: Load) -> None:
         ),
         pytest.param(
             "def load_model(d): raise OSError('a\\nb')",
-            r"load_model failed: custom\.py, line 1: OSError: a b\.$",
+            r"load_model failed: custom\.py, line 1: OSError: a b\. The traceback is shown with --show-stacktrace\.$",
             id="raises",
         ),
         pytest.param(
-            "def init(code_dir): raise SystemExit", r"init failed: custom\.py, line 1: SystemExit\.$", id="init"
+            "def init(code_dir): raise SystemExit",
+            r"init failed: custom\.py, line 1: SystemExit\. The traceback",
+            id="init",
         ),
         pytest.param(
             "from datarobot_drum.drum.exceptions import CustomHTTPError as E\ndef load_model(d): raise E('no', 418)",
@@ -373,23 +377,58 @@ def test_two_models_do_not_mix(tmp_path: Path, load: Load) -> None:
         import pandas as pd
         def score(data, model):
             import late
-            return pd.DataFrame({"p": [helper.VALUE + late.VALUE] * len(data)})
+            from own.deep import VALUE
+            return pd.DataFrame({"p": [helper.VALUE + late.VALUE + VALUE] * len(data)})
     """
     predictors = []
     for value in (1, 2):
         folder = tmp_path / str(value)
-        write_model(folder, custom=source, helper=f"VALUE = {value}\n", late="VALUE = 10\n")
+        late, deep = f"VALUE = {value}0\n", f"import late\nVALUE = late.VALUE * 10 + {value}000\n"
+        write_model(folder, custom=source, helper=f"VALUE = {value}\n", late=late, own____init__="", own__deep=deep)
         predictors.append(load(folder))
     first, second = predictors
-    assert ask(second).values.tolist() == [[12.0], [12.0]]
-    assert ask(first).values.tolist() == [[11.0], [11.0]]
+    for _ in range(2):
+        assert ask(second).values.tolist() == [[2222.0], [2222.0]]
+        assert ask(first).values.tolist() == [[1111.0], [1111.0]]
     second.close()
     assert sys.modules["helper"].VALUE == 1
     assert str(tmp_path / "1") in sys.path
     assert str(tmp_path / "2") not in sys.path
     first.close()
     first.close()
-    assert not {"custom", "helper", "late"} & {*sys.modules}
+    assert not {"custom", "helper", "late", "own", "own.deep"} & {*sys.modules}
+
+
+def test_an_older_model_imports_its_own_modules_in_threads(tmp_path: Path, load: Load) -> None:
+    source = """
+        import pandas as pd
+        def score(data, model):
+            import late
+            return pd.DataFrame({"p": [late.VALUE] * len(data)})
+    """
+    models = [write_model(tmp_path / str(value), custom=source, late=f"VALUE = {value}\n") for value in range(4)]
+    predictors = [load(model) for model in models]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda value: ask(predictors[value % 4]).values[0, 0], range(200)))
+    assert found == [value % 4 for value in range(200)]
+
+
+def test_models_are_closed_in_any_order(tmp_path: Path, load: Load) -> None:
+    path = [*sys.path]
+    first, second, third = (load(write_model(tmp_path / name, custom=SCORE)) for name in "abc")
+    second.close()
+    first.close()
+    assert sys.path == [str(tmp_path / "c"), *path]
+    assert ask(third).values.tolist() == [[2.0], [4.0]]
+    third.close()
+    assert sys.path == path
+    assert "custom" not in sys.modules
+
+
+def test_imports_are_pythons_own_with_one_model_open(tmp_path: Path, load: Load) -> None:
+    before = builtins.__import__
+    load(write_model(tmp_path, custom=SCORE))
+    assert builtins.__import__ is before
 
 
 def test_a_module_of_the_same_name_comes_back(tmp_path: Path, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -453,7 +492,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.target_types import TargetType
-settings = SimpleNamespace(code_dir=Path(sys.argv[1]), language=None, target_type=TargetType.REGRESSION, engine=None)
+settings = SimpleNamespace(
+    code_dir=Path(sys.argv[1]), language=None, target_type=TargetType.REGRESSION, engine=None, metadata=None,
+    strict_type_schema=True,
+)
 create_predictor(settings)
 print(sorted({"sklearn", "joblib", "pandas", "numpy", "scipy"} & set(sys.modules)))
 """

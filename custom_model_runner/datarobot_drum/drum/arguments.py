@@ -94,6 +94,18 @@ class Arguments:
         metavar="FILE",
         commands=_MODEL_COMMANDS,
     )
+    user_secrets_mount_path: str | None = argument(
+        "--user-secrets-mount-path",
+        "Folder with the user's secrets for the hooks, one in each file.",
+        metavar="FOLDER",
+        commands=_MODEL_COMMANDS,
+    )
+    user_secrets_prefix: str | None = argument(
+        "--user-secrets-prefix",
+        "Beginning of the names of variables that hold secrets, each text or a JSON object.",
+        metavar="PREFIX",
+        commands=_MODEL_COMMANDS,
+    )
     deployment_config: str | None = argument(
         "--deployment-config",
         "JSON document of a deployment: structured predictions are answered in the format of DataRobot's prediction "

@@ -7,6 +7,7 @@
     │   ├── UsageError               exit code 2
     │   ├── RuntimeParameterError
     │   ├── ModelLoadError
+    │   ├── TypeSchemaError          exit code 3
     │   ├── ExtensionError
     │   └── CommandError
     └── RequestError                 500
@@ -17,7 +18,9 @@
         ├── PayloadTooLarge          413
         ├── UnsupportedCoding        415
         ├── UnprocessableInput       422
+        │   └── InputBreaksSchema
         ├── PredictionError          500
+        │   └── OutputBreaksSchema
         ├── EngineAnsweredError      what an inference engine answered
         ├── BadGateway               502
         ├── Unavailable              503
@@ -38,15 +41,21 @@ MODEL_FAILED = 513
 
 RETRY_AFTER_SECONDS = 5
 
+TYPE_SCHEMA_EXIT_CODE = 3
+"""Of commands that end because of ``typeSchema`` (cli-and-parameters.md section 8)."""
+
 
 class DrumError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose.
+
+    ``exit_code`` is that of a command which the error ends: at start, or with the data that a request would bring.
+    """
+
+    exit_code = 1
 
 
 class StartupError(DrumError):
-    """A server cannot start, or a command end; the message is one sentence that says what to do."""
-
-    exit_code = 1
+    """A server cannot start, or a command end; the message is one paragraph that says what to do."""
 
 
 class UsageError(StartupError):
@@ -61,6 +70,12 @@ class RuntimeParameterError(StartupError):
 
 class ModelLoadError(StartupError):
     """The model could not be found, imported, loaded or initialised."""
+
+
+class TypeSchemaError(StartupError):
+    """``typeSchema`` in model-metadata.yaml is malformed; the message names the item."""
+
+    exit_code = TYPE_SCHEMA_EXIT_CODE
 
 
 class ExtensionError(StartupError):
@@ -128,10 +143,22 @@ class UnprocessableInput(RequestError):
     status = 422
 
 
+class InputBreaksSchema(UnprocessableInput):
+    """The samples are not what ``typeSchema`` of model-metadata.yaml requires."""
+
+    exit_code = TYPE_SCHEMA_EXIT_CODE
+
+
 class PredictionError(RequestError):
     """The model raised, or what it returned failed its check."""
 
     status = 500
+
+
+class OutputBreaksSchema(PredictionError):
+    """What the model returned is not what ``typeSchema`` of model-metadata.yaml promises."""
+
+    exit_code = TYPE_SCHEMA_EXIT_CODE
 
 
 class EngineAnsweredError(RequestError):

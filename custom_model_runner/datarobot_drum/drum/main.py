@@ -14,8 +14,6 @@ from datarobot_drum.drum.logs import configure_logging
 from datarobot_drum.drum.process_end import end_process, give_up_on_signals, stop_at_once_on_signals
 from datarobot_drum.runtime_parameters import mask_secrets
 
-FAILURE = 1
-
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run ``drum``; ends the process with the exit code of cli-and-parameters.md section 8."""
@@ -39,7 +37,7 @@ def run(command: Command, arguments: Arguments) -> int:
         return error.exit_code
     except RequestError as error:  # a command may ask the model as a request does
         report(error, with_traceback=arguments.show_stacktrace)
-        return FAILURE
+        return error.exit_code
 
 
 def _logging_level(arguments: Arguments, command: Command) -> str:

@@ -72,6 +72,19 @@ class ServerParameters:
         "The one entry of /models when the model has no hook get_supported_llm_models.",
         default="",
     )
+    warm_up_file: str = parameter(
+        "DRUM_WARM_UP_FILE",
+        Kind.STRING,
+        "Sample, relative to the code dir, that the model predicts before it counts as ready; without it, the file "
+        "warm_up.csv (or .mtx, .json ...) of the code dir, if there is one.",
+        default="",
+    )
+    strict_type_schema: bool = parameter(
+        "DRUM_STRICT_TYPE_SCHEMA",
+        Kind.BOOLEAN,
+        "Refuse data that break the typeSchema of model-metadata.yaml; off, a warning is logged.",
+        default=True,
+    )
     log_format: str = parameter(
         "DRUM_LOG_FORMAT",
         Kind.CHOICE,

@@ -35,6 +35,7 @@ from datarobot_drum.runtime_parameters.definitions import Definition, parameter_
 from datarobot_drum.runtime_parameters.masking import register_secret
 from datarobot_drum.runtime_parameters.sources import ParameterSources, read_parameter_file
 from datarobot_drum.runtime_parameters.store import collect_values, install
+from datarobot_drum.runtime_parameters.user_secrets import read_user_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,13 @@ _UVICORN_WORKERS = Declaration(
     "UVICORN_WORKERS", Kind.INTEGER, "Processes of an external launch.", limits=WORKER_LIMITS
 )
 _HAND_STARTED_ADDRESS = "127.0.0.1:8080"
-_PATH_ARGUMENTS = ("code_dir", "class_labels_file", "runtime_params_file", "deployment_config")
+_PATH_ARGUMENTS = (
+    "code_dir",
+    "class_labels_file",
+    "runtime_params_file",
+    "deployment_config",
+    "user_secrets_mount_path",
+)
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,10 @@ class ModelSettings:
     metadata: Mapping[str, Any] | None
     deployment: DeploymentConfig | None = None
     engine: EngineSettings | None = None
+    user_secrets: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
+    """By name, for hooks that ask for them."""
+    strict_type_schema: bool = True
+    """Whether data that break ``typeSchema`` are refused; otherwise a warning is logged."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +191,7 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
     if arguments.production:
         logger.warning("--production is deprecated: give --max-workers instead.")
     return Settings(
-        model=dataclasses.replace(model, engine=engine),
+        model=dataclasses.replace(model, engine=engine, strict_type_schema=parameters.server.strict_type_schema),
         host=host,
         port=port,
         url_prefix=normalize_prefix(os.environ.get("URL_PREFIX", "")),
@@ -245,6 +256,7 @@ def _model_settings(code_dir: Path, arguments: Arguments, metadata: ModelMetadat
         language=arguments.language,
         metadata=metadata.document,
         deployment=_deployment(arguments, target_type, labels.all),
+        user_secrets=read_user_secrets(arguments.user_secrets_mount_path, arguments.user_secrets_prefix, os.environ),
     )
 
 

@@ -120,7 +120,8 @@ def order_classes(classes: Any, settings: ModelSettings, *, numbered: bool = Fal
             logger.warning("The model numbers its classes: taking them for %s, in this order.", list_labels(labels))
             return tuple(range(len(found)))
     raise ModelLoadError(
-        f"The estimator's classes ({list_labels(found)}) are not the class labels ({list_labels(labels)})."
+        f"The estimator's classes ({list_labels(found)}) are not the class labels ({list_labels(labels)}): give the "
+        "estimator's own classes as labels."
     )
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from datarobot_drum.drum.artifact_predictors.frameworks import install_hint
+from datarobot_drum.drum.artifact_predictors.load_advice import advise
 from datarobot_drum.drum.exceptions import ModelLoadError
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ def _load_errors(path: Path) -> Iterator[None]:
         raise ModelLoadError(f"{path.name} could not be loaded: {_describe_missing(error)}.") from error
     except (Exception, SystemExit) as error:
         cause = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".:")
-        raise ModelLoadError(f"{path.name} could not be loaded: {cause}.{_hint(error)}") from error
+        raise ModelLoadError(f"{path.name} could not be loaded: {cause}.{advise(error, path)}") from error
 
 
 def _describe_missing(error: ModuleNotFoundError) -> str:
@@ -48,9 +49,3 @@ def _describe_missing(error: ModuleNotFoundError) -> str:
         if "[" in hint
         else f"it needs the module {module}, which is not installed"
     )
-
-
-def _hint(error: BaseException) -> str:
-    if isinstance(error, AttributeError) and "__main__" in str(error):
-        return " Its class was defined in a script: move it to custom.py or a module beside it, and pickle again."
-    return ""

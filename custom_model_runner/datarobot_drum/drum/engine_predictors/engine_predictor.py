@@ -44,6 +44,7 @@ class EnginePredictor(BasePredictor):
         self._completions = Completions(engine)
         self._hooks = PythonPredictor(settings) if find_custom_file(settings.code_dir) else None
         self.thread_safe = self._hooks is None or self._hooks.thread_safe
+        self.max_concurrency = None if self._hooks is None else self._hooks.max_concurrency
 
     @property
     def name(self) -> str:

@@ -51,17 +51,24 @@ class Worker(Protocol):
 class BasePredictor(ABC):
     """A model. Made cheaply, then loaded once, then asked from any thread, or from one if it is not thread-safe.
 
-    ``language``, ``thread_safe`` and all about batches are known from the start.
+    ``language``, ``thread_safe``, ``max_concurrency`` and all about batches are known from the start.
+    ``max_concurrency`` is how many calls the model takes at once in one process, None for any number.
     """
 
     language: ClassVar[str]
     thread_safe: bool = True
+    max_concurrency: int | None = None
     joins_samples: ClassVar[bool] = False
     """Whether it makes sense to ask for the samples of several requests at once."""
     max_batch_size: int = 0
     """Rows of several requests that the model wants to predict at once; below 2 means that it does not."""
     batch_wait_ms: float = 0.0
     """Milliseconds that it wants a request to wait for others."""
+
+    @property
+    def concurrency_limit(self) -> int | None:
+        """What the server keeps to: ``max_concurrency``, or one call at a time if the model is not thread-safe."""
+        return self.max_concurrency if self.thread_safe else 1
 
     @property
     @abstractmethod

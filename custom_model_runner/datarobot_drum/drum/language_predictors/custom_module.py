@@ -1,11 +1,8 @@
 """Finding and importing ``custom.py``."""
 
-import ast
 import importlib.util
-import math
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -40,49 +37,6 @@ def find_custom_file(code_dir: Path) -> Path | None:
 
 def _depth(file: Path, code_dir: Path) -> int:
     return len(file.parent.relative_to(code_dir).parts)
-
-
-@dataclass(frozen=True)
-class CustomConstants:
-    """What ``custom.py`` says of itself by constants at its top level.
-
-    ``THREAD_SAFE = False`` asks for one call at a time; ``MAX_BATCH_SIZE`` and ``BATCH_WAIT_MS`` for batches, where no
-    runtime parameter decides.
-    """
-
-    thread_safe: bool = True
-    max_batch_size: int = 0
-    batch_wait_ms: float = 0.0
-
-
-def read_constants(file: Path) -> CustomConstants:
-    """The constants of ``custom.py``, read without running it; what is of a wrong type is not meant for us."""
-    values = _assigned_constants(file)
-    return CustomConstants(
-        bool(values.get("THREAD_SAFE", True)),
-        int(_number(values.get("MAX_BATCH_SIZE"))),
-        _number(values.get("BATCH_WAIT_MS")),
-    )
-
-
-def _assigned_constants(file: Path) -> dict[str, object]:
-    try:
-        tree = ast.parse(file.read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return {}  # importing it will tell
-    return {
-        target.id: statement.value.value
-        for statement in tree.body
-        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
-        for target in statement.targets
-        if isinstance(target, ast.Name)
-    }
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return 0.0
-    return max(0.0, float(value))
 
 
 def import_custom_file(file: Path, code_dir: Path) -> ModuleType:

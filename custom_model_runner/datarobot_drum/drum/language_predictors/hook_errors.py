@@ -1,13 +1,24 @@
-"""What model code raises, told in one sentence. Tracebacks are for the log: the cause is chained."""
+"""What model code raises, told in one paragraph. Tracebacks are for the log: the cause is chained."""
 
+import inspect
+import os
+import sys
 import traceback
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from datarobot_drum.drum.exceptions import DeadlineExceeded, DrumHTTPError, ModelLoadError, PredictionError
+from datarobot_drum.drum.exceptions import (
+    DeadlineExceeded,
+    DrumHTTPError,
+    ModelLoadError,
+    PredictionError,
+    RequestError,
+    UnprocessableInput,
+)
 from datarobot_drum.drum.iteration import close_iterator, drain_async
+from datarobot_drum.runtime_parameters import mask_secrets
 
 
 @contextmanager
@@ -53,17 +64,35 @@ class GuardedIterator(Iterator[Any]):
         close_iterator(self._items)
 
 
+class WrongReturn(PredictionError):
+    """A hook returned what it must not; ``function`` is the hook."""
+
+    def __init__(self, message: str, function: Any) -> None:
+        super().__init__(message)
+        self.function = function
+
+
 @contextmanager
 def load_errors(what_failed: str, code_dir: Path) -> Iterator[None]:
-    """Whatever model code raises at start becomes a ``ModelLoadError`` of one sentence, with the place in its code."""
+    """Whatever model code raises at start becomes a ``ModelLoadError`` of one paragraph.
+
+    It tells what failed, the place in the model's own code, the cause, and what to do.
+    """
     try:
         yield
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         place = _place(error, code_dir)
-        cause = " ".join(_explain(error).split()).rstrip(".")
-        raise ModelLoadError(f"{what_failed}: {place}{cause}.") from error
+        # Masked first: a secret of several lines would not be found in one.
+        cause = " ".join(mask_secrets(_explain(error)).split()).rstrip(".")
+        raise ModelLoadError(f"{what_failed}: {place}{cause}.{_advice(error, code_dir)}") from error
+
+
+def hook_place(function: Any, code_dir: Path) -> str:
+    """Where a hook is defined, as the beginning of a sentence; empty if it is no plain function of the folder."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return "" if code is None else _tell([(code.co_filename, code.co_firstlineno)], code_dir)
 
 
 def _describe(error: BaseException) -> str:
@@ -76,15 +105,41 @@ def _explain(error: BaseException) -> str:
         return f"{type(error).__name__}: {error.msg}"
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"the module {error.name} is not installed"
+    if isinstance(error, PredictionError | UnprocessableInput):  # told by us already, for a request
+        return error.message
     return _describe(error)
 
 
+def _advice(error: BaseException, code_dir: Path) -> str:
+    if isinstance(error, SyntaxError):
+        return f" Correct that line; this is Python {sys.version_info.major}.{sys.version_info.minor}."
+    if isinstance(error, ModuleNotFoundError):
+        return " Install it where the server runs, or put its file into the model folder."
+    if isinstance(error, ImportError):
+        return " Perhaps another version of that package is installed than the model was written for."
+    if isinstance(error, FileNotFoundError) and _lies_in(code_dir, error.filename):
+        return " It lies in the model folder, which is not the working folder: join its name to code_dir."
+    if isinstance(error, RequestError) and error.__cause__ is None:
+        return ""
+    return " The traceback is shown with --show-stacktrace."
+
+
+def _lies_in(code_dir: Path, file: Any) -> bool:
+    return isinstance(file, str) and not os.path.isabs(file) and (code_dir / file).exists()
+
+
 def _place(error: BaseException, code_dir: Path) -> str:
-    """File and line of the model's own code, if it got that far."""
+    """File and line of the model's own code, if it got that far: of the error, else of what led to it."""
+    if isinstance(error, WrongReturn):
+        return hook_place(error.function, code_dir)
     if isinstance(error, SyntaxError) and error.filename:
-        places = [(error.filename, error.lineno)]
-    else:
-        places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+        return _tell([(error.filename, error.lineno)], code_dir)
+    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    place = _tell(frames, code_dir)
+    return place if place or error.__cause__ is None else _place(error.__cause__, code_dir)
+
+
+def _tell(places: Iterable[tuple[str, int | None]], code_dir: Path) -> str:
     own = [(Path(file), line) for file, line in places if Path(file).is_relative_to(code_dir)]
     if not own:
         return ""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from datarobot_drum.drum.exceptions import ModelLoadError
+from datarobot_drum.drum.language_predictors.hook_errors import hook_place
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,10 @@ FIT_HOOKS = (
 """Those of training."""
 
 
+USER_SECRETS = "user_secrets"
+"""Any hook with a parameter of this name gets the user's secrets there. ``**kwargs`` does not: it may be logged."""
+
+
 @dataclass(frozen=True)
 class Hook:
     """A hook that a model defines. ``accepted`` are the keywords it takes, None stands for all; ``named`` those that
@@ -83,23 +90,41 @@ class Hook:
     function: Callable[..., Any]
     accepted: frozenset[str] | None
     named: frozenset[str] = frozenset()
+    user_secrets: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __call__(self, *arguments: Any, **offered: Any) -> Any:
         """Call it with the documented arguments and those of the offered keywords that it accepts."""
-        return self.function(*arguments, **self._select(offered))
+        keywords = self._select(offered)
+        if USER_SECRETS in self.named:
+            keywords[USER_SECRETS] = deepcopy(dict(self.user_secrets))
+        return self.function(*arguments, **keywords)
 
     def _select(self, offered: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in offered.items() if self.accepted is None or name in self.accepted}
 
 
-def find_hooks(module: ModuleType, specs: tuple[HookSpec, ...] = HOOKS) -> dict[str, Hook]:
+def find_hooks(
+    module: ModuleType, specs: tuple[HookSpec, ...] = HOOKS, user_secrets: Mapping[str, Any] | None = None
+) -> dict[str, Hook]:
     """The hooks that ``module`` defines, by name.
 
     Raises:
         ModelLoadError: one of them is no function, or cannot be called as documented.
     """
-    defined = ((spec, getattr(module, spec.name)) for spec in specs if hasattr(module, spec.name))
-    return {spec.name: _as_hook(spec, candidate) for spec, candidate in defined}
+    hooks = {}
+    for spec in specs:
+        if hasattr(module, spec.name):
+            candidate = getattr(module, spec.name)
+            try:
+                hooks[spec.name] = replace(_as_hook(spec, candidate), user_secrets=user_secrets or {})
+            except ModelLoadError as error:
+                raise ModelLoadError(f"{_place(candidate, module)}{error}") from None
+    return hooks
+
+
+def _place(candidate: Any, module: ModuleType) -> str:
+    file = getattr(module, "__file__", None)
+    return hook_place(candidate, Path(file).parent) if file and callable(candidate) else ""
 
 
 def _as_hook(spec: HookSpec, candidate: Any) -> Hook:
@@ -157,7 +182,7 @@ def _unfilled(spec: HookSpec, parameters: list[inspect.Parameter]) -> list[str]:
         if p.default is p.empty
         and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
         and p.name not in filled
-        and (p.name not in spec.keywords or p.kind is p.POSITIONAL_ONLY)
+        and (p.name not in (*spec.keywords, USER_SECRETS) or p.kind is p.POSITIONAL_ONLY)
     ]
 
 

@@ -2,21 +2,26 @@
 
 A process has one model, as a rule. Tests and embedding programs have several, whose ``custom`` and helper modules
 share their names; so the model that was opened last owns the names, and closing it gives them back to the one before.
-Functions keep the modules that they were made with. Only an import that a hook of an older model makes later, while
-predicting, meets the newer model's folder.
+Functions keep the modules that they were made with. While several models are open, an ``import`` statement in the code
+of an older one, made while predicting, gets the names back for as long as it takes; ``importlib.import_module`` does
+not.
 """
 
+import builtins
 import importlib
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 CUSTOM_MODULE = "custom"
 
 _open_scopes: list["ImportScope"] = []
-_lock = threading.Lock()
+_lock = threading.RLock()
+_plain_import = builtins.__import__
 
 
 class ImportScope:
@@ -27,6 +32,7 @@ class ImportScope:
         self._foreign: frozenset[str] = frozenset()
         self._modules: dict[str, ModuleType] = {}
         self._displaced: dict[str, ModuleType] = {}
+        self._is_installed = False
 
     def open(self) -> None:
         with _lock:
@@ -35,6 +41,7 @@ class ImportScope:
             self._foreign = frozenset(sys.modules.copy()) - {CUSTOM_MODULE}
             _open_scopes.append(self)
             self._install()
+            _share_imports()
 
     def close(self) -> None:
         """Leave no trace; closing twice is allowed."""
@@ -44,10 +51,33 @@ class ImportScope:
             self._withdraw()
             self._modules.clear()
             _open_scopes.remove(self)
-            if _open_scopes:
+            if _open_scopes and not _open_scopes[-1]._is_installed:
                 _open_scopes[-1]._install()
+            _share_imports()
+
+    def holds(self, file: str) -> bool:
+        """Whether a file lies in the folders."""
+        return any(Path(file).is_relative_to(folder) for folder in self._folders)
+
+    @contextmanager
+    def names(self) -> Iterator[None]:
+        """Own the names for a moment; the caller holds the lock."""
+        owner = next((scope for scope in _open_scopes if scope._is_installed), None)
+        if owner is self or self not in _open_scopes:
+            yield
+            return
+        if owner is not None:
+            owner._withdraw()
+        self._install()
+        try:
+            yield
+        finally:
+            self._withdraw()
+            if owner is not None:
+                owner._install()
 
     def _install(self) -> None:
+        self._is_installed = True
         importlib.invalidate_caches()
         sys.path[:0] = self._folders
         if CUSTOM_MODULE in sys.modules:
@@ -56,13 +86,15 @@ class ImportScope:
 
     def _withdraw(self) -> None:
         """Take the scope's modules and folders away, if they are there, and keep the modules."""
-        if not all(folder in sys.path for folder in self._folders):
+        if not self._is_installed:
             return
+        self._is_installed = False
         own = {name: module for name, module in sys.modules.copy().items() if self._owns(name)}
         for name in own:
             del sys.modules[name]
         for folder in self._folders:
-            sys.path.remove(folder)
+            if folder in sys.path:  # model code may change it
+                sys.path.remove(folder)
         self._modules = own
         sys.modules.update(self._displaced)
         self._displaced.clear()
@@ -73,6 +105,26 @@ class ImportScope:
         if root == CUSTOM_MODULE:
             return True
         return root not in self._foreign and _home(sys.modules.get(root)) in self._folders
+
+
+def _share_imports() -> None:
+    """With one model, imports are Python's own."""
+    builtins.__import__ = _import_with_own_names if len(_open_scopes) > 1 else _plain_import
+
+
+def _import_with_own_names(
+    name: str,
+    globals: Mapping[str, Any] | None = None,
+    locals: Mapping[str, Any] | None = None,
+    fromlist: Sequence[str] | None = (),
+    level: int = 0,
+) -> ModuleType:
+    file = (globals or {}).get("__file__")
+    scope = next((scope for scope in reversed(_open_scopes) if file and scope.holds(file)), None)
+    if scope is None:
+        return _plain_import(name, globals, locals, fromlist, level)
+    with _lock, scope.names():
+        return _plain_import(name, globals, locals, fromlist, level)
 
 
 def _home(module: ModuleType | None) -> str | None:

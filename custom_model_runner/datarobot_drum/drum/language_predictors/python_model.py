@@ -21,7 +21,9 @@ from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError, Unpr
 from datarobot_drum.drum.language_predictors.custom_module import import_custom_file
 from datarobot_drum.drum.language_predictors.hook_errors import (
     GuardedIterator,
+    WrongReturn,
     guarded,
+    hook_place,
     load_errors,
     prediction_errors,
 )
@@ -31,6 +33,7 @@ from datarobot_drum.drum.language_predictors.transforms import ask_transform, re
 from datarobot_drum.drum.language_predictors.unstructured import ask_unstructured
 from datarobot_drum.drum.tabular import PayloadFormat, read_blocks, read_matrix, read_numbers_or_table, read_table
 from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.type_schema.checks import check_input, check_output, input_facts
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.artifact_predictors.base import ArtifactModel
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput, UnstructuredOutput
     from datarobot_drum.drum.settings import ModelSettings
     from datarobot_drum.drum.tabular.payload import StructuredPayload
+    from datarobot_drum.drum.type_schema.requirements import TypeSchema
 
 BLOCK_ROWS = 10_000
 """Rows that a streamed prediction reads, predicts and sends at a time."""
@@ -53,6 +57,7 @@ class PythonModel:
     model: Any
     artifact: ArtifactModel | None
     name: str
+    schema: TypeSchema | None = None
 
     @property
     def reads_raw_input(self) -> bool:
@@ -64,11 +69,17 @@ class PythonModel:
 
     def read_input(self, payload: StructuredPayload) -> Any:
         """What the hook makes of the bytes, else the table; a matrix when no hook asks for a table."""
+        data = self._read(payload)
+        if self.schema is not None:
+            check_input(self.schema, data)
+        return data
+
+    def _read(self, payload: StructuredPayload) -> Any:
         if hook := self.hooks.get("read_input_data"):
             with prediction_errors():
                 data = hook(payload.read_bytes())
             if data is None:
-                raise PredictionError("The hook read_input_data returned None: it must return the samples.")
+                raise WrongReturn("The hook read_input_data returned None: it must return the samples.", hook.function)
             return data
         is_asked_directly = self.artifact is not None or self.settings.target_type is TargetType.TRANSFORM
         if "transform" in self.hooks or not is_asked_directly:
@@ -80,11 +91,19 @@ class PythonModel:
         return read_table(payload)
 
     def predict(self, data: Any) -> Predictions:
+        if self.schema is None:
+            return self._predict(data)
+        facts = input_facts(self.schema, data)
+        predictions = self._predict(data)
+        check_output(self.schema, facts, predictions.values, predictions.columns)
+        return predictions
+
+    def _predict(self, data: Any) -> Predictions:
         rows = _count_rows(data)
         if hook := self.hooks.get("transform"):
             with prediction_errors():
                 data = hook(data, self.model)
-            _require_frame(data, "transform")
+            _require_frame(data, hook)
         return self._score(data, rows) if self.artifact is None else self._ask(self.artifact, data, rows)
 
     def predict_unstructured(self, asked: UnstructuredInput) -> UnstructuredOutput:
@@ -94,8 +113,9 @@ class PythonModel:
         return self.transform_samples(self.read_input(samples), target)
 
     def transform_samples(self, data: Any, target: StructuredPayload | None) -> Transformed:
+        facts = input_facts(self.schema, data) if self.schema is not None else None
         rows = _count_rows(data)
-        return ask_transform(
+        transformed = ask_transform(
             self.hooks.get("transform"),
             self.model,
             data,
@@ -103,6 +123,9 @@ class PythonModel:
             as_sent=not self.reads_raw_input,
             rows=rows,
         )
+        if self.schema is not None:
+            check_output(self.schema, facts, transformed.features, transformed.names)
+        return transformed
 
     @property
     def can_chat(self) -> bool:
@@ -127,6 +150,8 @@ class PythonModel:
             yield self.predict(self.read_input(payload))
         else:
             for block in read_blocks(payload, BLOCK_ROWS):
+                if self.schema is not None:
+                    check_input(self.schema, block)
                 yield self.predict(block)
 
     def _stream(self, data: Any) -> Iterator[StreamChunk]:
@@ -143,15 +168,20 @@ class PythonModel:
                 yield chunk if isinstance(chunk, str | bytes) else self._check_block(chunk)
 
     def _check_block(self, chunk: Any) -> Predictions:
-        return check_frame(_require_frame(chunk, "score_stream"), self.settings, None, "score_stream")
+        frame = _require_frame(chunk, self.hooks["score_stream"])
+        predictions = check_frame(frame, self.settings, None, "score_stream")
+        if self.schema is not None:
+            check_output(self.schema, None, predictions.values, predictions.columns)
+        return predictions
 
     def _score(self, data: Any, rows: int | None) -> Predictions:
         if "score" not in self.hooks:
             route = "/predictionsStream/" if "score_stream" in self.hooks else "/chat/completions/"
             raise UnprocessableInput(f"This model has no score hook: use {route}.")
+        hook = self.hooks["score"]
         with prediction_errors():
-            frame = self.hooks["score"](data, self.model, **_score_keywords(self.settings))
-        return self._finish(_require_frame(frame, "score"), "score", rows)
+            frame = hook(data, self.model, **_score_keywords(self.settings))
+        return self._finish(_require_frame(frame, hook), "score", rows)
 
     def _ask(self, artifact: ArtifactModel, data: Any, rows: int | None) -> Predictions:
         if not hasattr(data, "shape"):
@@ -172,7 +202,7 @@ class PythonModel:
             source = "post_process"
             with prediction_errors():
                 frame = hook(frame, self.model)
-            _require_frame(frame, source)
+            _require_frame(frame, hook)
         return check_frame(frame, self.settings, rows, source)
 
 
@@ -185,7 +215,7 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
     code_dir = settings.code_dir
     specs = TRANSFORM_HOOKS if settings.target_type is TargetType.TRANSFORM else HOOKS
     custom = import_custom_file(custom_file, code_dir) if custom_file else None
-    hooks = find_hooks(custom, specs) if custom else {}
+    hooks = find_hooks(custom, specs, settings.user_secrets) if custom else {}
     if init := hooks.get("init"):
         with load_errors("The hook init failed", code_dir):
             init(code_dir=str(code_dir))
@@ -240,7 +270,8 @@ def _call_load_model(code_dir: Path, hook: Hook) -> Any:
     with load_errors("The hook load_model failed", code_dir):
         model = hook(str(code_dir))
     if model is None:
-        raise ModelLoadError("The hook load_model returned None: it must return the model.")
+        place = hook_place(hook.function, code_dir)
+        raise ModelLoadError(f"{place}The hook load_model returned None: it must return the model.")
     return model
 
 
@@ -255,10 +286,12 @@ def _score_keywords(settings: ModelSettings) -> dict[str, Any]:
     return {name: value for name, value in keywords.items() if value is not None}
 
 
-def _require_frame(result: Any, hook: str) -> pd.DataFrame:
+def _require_frame(result: Any, hook: Hook) -> pd.DataFrame:
     if not isinstance(result, pd.DataFrame):
         kind = "None" if result is None else f"a {type(result).__name__}"
-        raise PredictionError(f"The hook {hook} returned {kind}: it must return a pandas DataFrame.")
+        raise WrongReturn(
+            f"The hook {hook.spec.name} returned {kind}: it must return a pandas DataFrame.", hook.function
+        )
     return result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,9 +15,15 @@ from datarobot_drum.drum.artifact_predictors.registry import list_artifacts, req
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
 from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
-from datarobot_drum.drum.language_predictors.custom_module import CustomConstants, find_custom_file, read_constants
+from datarobot_drum.drum.language_predictors.custom_module import find_custom_file
 from datarobot_drum.drum.language_predictors.import_scope import ImportScope
+from datarobot_drum.drum.language_predictors.module_constants import (
+    is_thread_safe,
+    read_batch_wishes,
+    read_max_concurrency,
+)
 from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.type_schema.requirements import read_type_schema
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.language_predictors.python_model import PythonModel
@@ -35,7 +42,8 @@ class PythonPredictor(BasePredictor):
     """Finds the files at once, and reads them in ``load``.
 
     Raises:
-        ModelLoadError: there is no model in the folder, or more than one.
+        ModelLoadError: there is no model in the folder, or more than one, or a constant of custom.py is wrong.
+        TypeSchemaError: typeSchema of model-metadata.yaml is malformed.
     """
 
     language = "python"
@@ -48,9 +56,13 @@ class PythonPredictor(BasePredictor):
         self._artifacts = list_artifacts(code_dir)
         if self._custom_file is None:
             self._require_artifact(code_dir)
-        constants = read_constants(self._custom_file) if self._custom_file else CustomConstants()
-        self.thread_safe = constants.thread_safe and all(map(registry.is_thread_safe, self._artifacts))
-        self.max_batch_size, self.batch_wait_ms = constants.max_batch_size, constants.batch_wait_ms
+        self.thread_safe = (self._custom_file is None or is_thread_safe(self._custom_file)) and all(
+            map(registry.is_thread_safe, self._artifacts)
+        )
+        if self._custom_file is not None:
+            self.max_concurrency = read_max_concurrency(self._custom_file)
+            self.max_batch_size, self.batch_wait_ms = read_batch_wishes(self._custom_file)
+        self._schema = read_type_schema(settings.metadata, is_strict=settings.strict_type_schema)
         folders = [self._custom_file.parent] if self._custom_file else []
         self._scope = ImportScope([*folders, code_dir])
         self._model: PythonModel | None = None
@@ -74,7 +86,8 @@ class PythonPredictor(BasePredictor):
             self._scope.open()
             try:
                 load = import_from_string(_LOADER)
-                self._model = load(self._settings, self._custom_file, self._artifacts)
+                model = load(self._settings, self._custom_file, self._artifacts)
+                self._model = replace(model, schema=self._schema)
             except BaseException:
                 self._scope.close()
                 raise

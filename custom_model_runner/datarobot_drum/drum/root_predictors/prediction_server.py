@@ -13,6 +13,7 @@ from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.process_end import LOADER_THREAD, PREDICTION_THREADS
+from datarobot_drum.drum.root_predictors.warm_up import warm_up
 from datarobot_drum.drum.server import get_fastapi_app, get_flask_app
 from datarobot_drum.drum.server_parameters import ServerParameters
 from datarobot_drum.drum.serving.batching import Batching
@@ -130,6 +131,7 @@ class PredictionServer:
             begin = time.monotonic()
             try:
                 self.predictor.load()
+                warm_up(self.predictor, self.settings.model, self.settings.server.warm_up_file)
                 self.predictor.accompany(self.worker_ctx)
             except Exception as error:  # model code may raise anything; the cause is kept for the answer
                 self._keep_failure(error)
@@ -190,14 +192,15 @@ class PredictionServer:
 
     def _keep_failure(self, error: Exception) -> None:
         self.load_error = error
-        logger.debug("The model failed to load.", exc_info=error)
+        is_shown = self.settings.show_stacktrace and self.settings.with_error_server
+        logger.log(logging.ERROR if is_shown else logging.DEBUG, "The model failed to load.", exc_info=error)
         self.state.set_failed(str(error) or type(error).__name__)
 
     def _create_executor(self) -> ExecutorWithBackpressure:
         server = self.settings.server
         workers = server.executor_workers if self.uses_fastapi else _sync_concurrency(server)
-        if self.predictor is not None and not self.predictor.thread_safe:
-            workers = 1
+        limit = self.predictor.concurrency_limit if self.predictor is not None else None
+        workers = workers if limit is None else min(workers, limit)
         limits = (server.executor_queue_depth, server.executor_queue_timeout, PREDICTION_THREADS)
         batches = self._batch_limits()
         if batches is not None:

@@ -129,6 +129,7 @@ class Handlers:
                 "drumServer": self._server_type,
                 "drumVersion": __version__,
                 "language": predictor.language if predictor else self._model.language,
+                "maxConcurrency": predictor.concurrency_limit if predictor else None,
                 "modelMetadata": mask_secrets_in(self._model.metadata),
                 "predictor": predictor.name if predictor else None,
                 "targetType": self._model.target_type.value,

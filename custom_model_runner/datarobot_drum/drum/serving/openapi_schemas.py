@@ -96,6 +96,7 @@ SCHEMAS: Json = {
             "drumServer": {"type": "string", "enum": ["flask", "gunicorn", "fastapi"]},
             "drumVersion": {"type": "string"},
             "language": TEXT_OR_NULL,
+            "maxConcurrency": {"type": ["integer", "null"], "description": "Calls that the model takes at once."},
             "modelMetadata": {"type": ["object", "null"], "description": "model-metadata.yaml, credentials masked."},
             "predictor": TEXT_OR_NULL,
             "targetType": {"type": "string"},

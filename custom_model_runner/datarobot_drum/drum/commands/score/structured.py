@@ -76,7 +76,9 @@ def _told_by_rows(done: int, samples: Any) -> Iterator[None]:
     except (PredictionError, UnprocessableInput) as error:
         if not done:
             raise
-        raise CommandError(f"In the block of rows {done + 1} to {done + len(samples)}: {error.message}") from error
+        failure = CommandError(f"In the block of rows {done + 1} to {done + len(samples)}: {error.message}")
+        failure.exit_code = error.exit_code
+        raise failure from error
 
 
 def _columns(predictions: Predictions) -> list[str]:

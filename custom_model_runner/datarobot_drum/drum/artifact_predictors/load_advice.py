@@ -1,0 +1,40 @@
+"""What to do about an artifact that could not be loaded."""
+
+import mmap
+import pickle
+import re
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+_SKLEARN_VERSION = re.compile(rb"_sklearn_version(?:\x94|q.|r.{4})?(?:\x8c(.)|X(.)\0\0\0)", re.DOTALL)
+"""In a pickle: the key, perhaps its memo, and how long the text of the version is. Looked for, never unpickled."""
+
+
+def advise(error: BaseException, path: Path) -> str:
+    """One or two sentences that begin with a blank, or nothing."""
+    if isinstance(error, AttributeError) and "__main__" in str(error):
+        return " Its class was defined in a script: move it to custom.py or a module beside it, and pickle again."
+    if made_with := _other_version(path):
+        installed = version("scikit-learn")
+        return (
+            f" It was made with scikit-learn {made_with}, and {installed} is installed: install that version, or train "
+            "the model with this one."
+        )
+    if isinstance(error, pickle.UnpicklingError | EOFError):
+        return " The file is damaged, or of another kind than its name says: save the model again."
+    return ""
+
+
+def _other_version(path: Path) -> str | None:
+    """The version of scikit-learn that wrote the file, if it is not the one that is installed."""
+    try:
+        installed = version("scikit-learn")
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            found = _SKLEARN_VERSION.search(content)
+            if found is None:
+                return None
+            length = ord(found[1] or found[2])
+            made_with = content[found.end() : found.end() + length].decode()
+    except (PackageNotFoundError, OSError, ValueError):  # an empty file cannot be mapped
+        return None
+    return None if made_with == installed else made_with

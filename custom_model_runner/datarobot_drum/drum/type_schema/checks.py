@@ -1,0 +1,170 @@
+"""A table held against the requirements of a schema."""
+
+from __future__ import annotations
+
+import logging
+import operator
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from datarobot_drum.drum.exceptions import DrumError, InputBreaksSchema, OutputBreaksSchema
+from datarobot_drum.drum.type_schema.requirements import KEY, Requirement, TypeSchema
+from datarobot_drum.drum.type_schema.tables import Table, as_table
+from datarobot_drum.drum.type_schema.vocabulary import IDENTITY, Condition, DataType, Field, Presence
+
+logger = logging.getLogger(__name__)
+
+_COMPARISONS: dict[Condition, Callable[[int, int], bool]] = {
+    Condition.LESS_THAN: operator.lt,
+    Condition.NOT_LESS_THAN: operator.ge,
+    Condition.GREATER_THAN: operator.gt,
+    Condition.NOT_GREATER_THAN: operator.le,
+    Condition.NOT_EQUALS: operator.ne,
+}
+
+
+def check_input(schema: TypeSchema, data: Any) -> None:
+    """Check samples; what a hook has read into a form of its own is not looked at.
+
+    Raises:
+        InputBreaksSchema: with the requirement, and the column or the number that breaks it.
+    """
+    table = as_table(data)
+    if table is not None:
+        _check(schema, schema.input, table, None, "The input", InputBreaksSchema)
+
+
+def input_facts(schema: TypeSchema, data: Any) -> InputFacts | None:
+    """What the output will be compared with; computed before hooks may change the samples in place."""
+    table = as_table(data) if schema.compares_with_input else None
+    return None if table is None else InputFacts(table)
+
+
+class InputFacts:
+    """What ``IDENTITY`` refers to."""
+
+    def __init__(self, table: Table) -> None:
+        self.width = table.width
+        self.is_sparse = table.is_sparse
+        self.has_missing = table.missing() is not None
+        self.kinds = frozenset[DataType]().union(*(table.kinds(place) for place in range(table.width)))
+
+
+def check_output(schema: TypeSchema, facts: InputFacts | None, data: Any, names: tuple[str, ...]) -> None:
+    """Check transformed samples, or predictions: an array of a column for each of ``names``.
+
+    Raises:
+        OutputBreaksSchema: as ``check_input``.
+    """
+    table = as_table(data, names)
+    if table is not None:
+        _check(schema, schema.output, table, facts, "The model's output", OutputBreaksSchema)
+
+
+def _check(
+    schema: TypeSchema,
+    requirements: Iterable[Requirement],
+    table: Table,
+    facts: InputFacts | None,
+    what: str,
+    error: Callable[[str], DrumError],
+) -> None:
+    for requirement in requirements:
+        reason = _FIELDS[requirement.field](requirement, table, facts)
+        if reason is None:
+            continue
+        message = f"{what} breaks {KEY}: {requirement} is required, but {reason}."
+        if schema.is_strict:
+            raise error(message)
+        logger.warning("%s", message)
+
+
+def _data_types(requirement: Requirement, table: Table, facts: InputFacts | None) -> str | None:
+    if requirement.compares_with_input:
+        allowed = None if facts is None else facts.kinds
+    elif requirement.condition in (Condition.NOT_IN, Condition.NOT_EQUALS):
+        return _unwanted_type(_types(requirement), table)
+    else:
+        allowed = _types(requirement)
+    if allowed is None:
+        return None
+    found = [table.kinds(place) for place in range(table.width)]
+    for place, kinds in enumerate(found):
+        if not kinds & allowed:
+            return f"the column {table.name(place)!r} is {_tell(kinds)}"
+    if requirement.condition is Condition.EQUALS and len(requirement.values) > 1:
+        absent = [kind.value for kind in allowed if not any(kind in kinds for kinds in found)]
+        return f"no column is {sorted(absent)[0]}" if absent else None
+    return None
+
+
+def _unwanted_type(unwanted: frozenset[DataType], table: Table) -> str | None:
+    """Numbers are NUM alone here: they are categories only where categories are asked for."""
+    for place in range(table.width):
+        kinds = table.kinds(place)
+        if kinds == {DataType.NUM, DataType.CAT}:
+            kinds = frozenset({DataType.NUM})
+        if kinds <= unwanted:
+            return f"the column {table.name(place)!r} is {_tell(kinds)}"
+    return None
+
+
+def _types(requirement: Requirement) -> frozenset[DataType]:
+    return frozenset(DataType(value) for value in requirement.values)
+
+
+def _tell(kinds: frozenset[DataType]) -> str:
+    return " or ".join(kind.value for kind in DataType if kind in kinds)
+
+
+def _number_of_columns(requirement: Requirement, table: Table, facts: InputFacts | None) -> str | None:
+    wanted = requirement.values
+    if requirement.compares_with_input:
+        if facts is None:
+            return None
+        wanted = (facts.width,)
+    if _number_fits(requirement.condition, table.width, wanted):
+        return None
+    beside = f" for {wanted[0]} in the input" if requirement.compares_with_input else ""
+    return f"there are {table.width}{beside}"
+
+
+def _number_fits(condition: Condition, width: int, wanted: tuple[int, ...]) -> bool:
+    if condition in (Condition.EQUALS, Condition.IN):
+        return width in wanted
+    if condition is Condition.NOT_IN:
+        return width not in wanted
+    return _COMPARISONS[condition](width, wanted[0])
+
+
+def _sparse(requirement: Requirement, table: Table, facts: InputFacts | None) -> str | None:
+    word = requirement.values[0]
+    found = "it is sparse" if table.is_sparse else "it is dense"
+    if word == IDENTITY:
+        if facts is None or facts.is_sparse == table.is_sparse:
+            return None
+        return f"{found} and the input is not"
+    must_be = {Presence.REQUIRED: True, Presence.ALWAYS: True, Presence.FORBIDDEN: False, Presence.NEVER: False}
+    return found if must_be.get(Presence(word), table.is_sparse) != table.is_sparse else None
+
+
+def _contains_missing(requirement: Requirement, table: Table, facts: InputFacts | None) -> str | None:
+    word = requirement.values[0]
+    if word in (Presence.SUPPORTED, Presence.DYNAMIC):
+        return None
+    if word == IDENTITY and (facts is None or facts.has_missing):
+        return None
+    missing = table.missing()
+    if missing is None:
+        return None
+    row, place = missing
+    beside = ", and the input has none" if word == IDENTITY else ""
+    return f"the column {table.name(place)!r} has a missing value in row {row + 1}{beside}"
+
+
+_FIELDS: dict[Field, Callable[[Requirement, Table, InputFacts | None], str | None]] = {
+    Field.DATA_TYPES: _data_types,
+    Field.SPARSE: _sparse,
+    Field.NUMBER_OF_COLUMNS: _number_of_columns,
+    Field.CONTAINS_MISSING: _contains_missing,
+}

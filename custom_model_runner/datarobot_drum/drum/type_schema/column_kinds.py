@@ -1,0 +1,125 @@
+"""Which kinds a column may be.
+
+A column whose cells are all numbers is NUM, all dates DATE, all durations DATE_DURATION, all images (base64) IMG; any
+other is TXT. Text is CAT as well while every cell is short, and so are numbers while all are whole: codes of
+categories are often numbers. Missing cells say nothing, and a column of nothing else may be anything.
+
+No share of distinct values is looked at, so a cell counts the same alone and among ten thousand. A column of texts that
+are bare numbers or dates is the one exception: a csv cannot tell them from numbers and dates.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from decimal import Decimal
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from datarobot_drum.drum.type_schema.vocabulary import DataType
+
+LONGEST_CATEGORY = 100
+"""Characters."""
+
+MOST_CATEGORY_WORDS = 10
+
+ANY = frozenset(DataType)
+
+_WHOLE = frozenset({DataType.NUM, DataType.CAT})
+_TEXT = frozenset({DataType.TXT})
+_SHORT_TEXT = frozenset({DataType.TXT, DataType.CAT})
+
+_DATE = re.compile(
+    r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
+    r"([T ]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?(Z|UTC|[+-]\d{2}:?\d{2}))?)?"
+)
+_DURATION = re.compile(
+    r"-?P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+([.,]\d+)?S)?)?"
+    r"|-?\d+ days?(,? [+-]?\d{1,2}:\d{2}:\d{2}(\.\d+)?)?"
+)
+_IMAGE_BEGINNINGS = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "SUkqA", "TU0AK")
+"""PNG, JPEG, GIF, WebP and both kinds of TIFF, in base64."""
+
+
+def kinds_of(column: pd.Series[Any]) -> frozenset[DataType]:
+    """All kinds that the column may be."""
+    dtype = column.dtype
+    if isinstance(dtype, pd.SparseDtype):
+        column = pd.Series(np.asarray(column.array.sp_values))
+        dtype = column.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "iuf":
+        return numeric_kinds(column.to_numpy())
+    if pd.api.types.is_bool_dtype(dtype):
+        return _WHOLE
+    if pd.api.types.is_complex_dtype(dtype):
+        return frozenset({DataType.NUM})
+    if pd.api.types.is_numeric_dtype(dtype):
+        return numeric_kinds(column.dropna().to_numpy(dtype=np.float64))
+    if pd.api.types.is_datetime64_any_dtype(dtype):
+        return frozenset({DataType.DATE})
+    if pd.api.types.is_timedelta64_dtype(dtype):
+        return frozenset({DataType.DATE_DURATION})
+    return _cell_kinds(column)
+
+
+def numeric_kinds(values: np.ndarray) -> frozenset[DataType]:
+    """The same of numbers, missing ones among them or not."""
+    if values.dtype.kind == "f":
+        values = values[np.isfinite(values)]
+        if len(values) == 0:
+            return ANY
+        return _WHOLE if bool((np.floor(values) == values).all()) else frozenset({DataType.NUM})
+    return _WHOLE if len(values) else ANY
+
+
+def _cell_kinds(column: pd.Series[Any]) -> frozenset[DataType]:
+    try:
+        cells = [cell for cell in set(column.tolist()) if not _is_missing(cell)]
+    except TypeError:  # lists and dicts are not hashable
+        return _TEXT
+    if not cells:
+        return ANY
+    kind = _sure_kind(cells[0])
+    if kind is None or any(_sure_kind(cell) is not kind for cell in cells):
+        return _SHORT_TEXT if all(map(_is_short, cells)) else _TEXT
+    if kind is DataType.NUM:
+        return numeric_kinds(np.array([float(cell) for cell in cells]))
+    return frozenset({kind})
+
+
+def _is_missing(cell: Any) -> bool:
+    return cell is None or cell is pd.NA or cell != cell
+
+
+def _sure_kind(cell: Any) -> DataType | None:
+    """The kind that a cell has beyond doubt; None for text."""
+    if isinstance(cell, Real | Decimal | np.bool_):
+        return DataType.NUM
+    if isinstance(cell, dt.timedelta | np.timedelta64):
+        return DataType.DATE_DURATION
+    if isinstance(cell, dt.date | np.datetime64):
+        return DataType.DATE
+    text = str(cell).strip()
+    if text.startswith(_IMAGE_BEGINNINGS) and len(text) > LONGEST_CATEGORY:
+        return DataType.IMG
+    if _is_number(text):
+        return DataType.NUM
+    if _DATE.fullmatch(text):
+        return DataType.DATE
+    return DataType.DATE_DURATION if _DURATION.fullmatch(text) else None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text and any(map(str.isdigit, text))  # neither 1_000 nor the word nan
+
+
+def _is_short(cell: Any) -> bool:
+    text = str(cell)
+    return len(text) <= LONGEST_CATEGORY and len(text.split()) <= MOST_CATEGORY_WORDS and len(text.splitlines()) <= 1

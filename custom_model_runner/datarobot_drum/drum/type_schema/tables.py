@@ -1,0 +1,129 @@
+"""What is in a table, whatever its form: a frame, plain numbers, a sparse matrix, or an array. Computed when asked."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from datarobot_drum.drum.artifact_predictors.features import is_sparse
+from datarobot_drum.drum.tabular.plain_numbers import NumericTable
+from datarobot_drum.drum.type_schema.column_kinds import kinds_of, numeric_kinds
+from datarobot_drum.drum.type_schema.vocabulary import DataType
+
+
+class Table(ABC):
+    """Columns are asked for by their places, from 0."""
+
+    is_sparse: bool = False
+
+    @property
+    @abstractmethod
+    def width(self) -> int: ...
+
+    @abstractmethod
+    def name(self, place: int) -> str: ...
+
+    @abstractmethod
+    def kinds(self, place: int) -> frozenset[DataType]:
+        """All kinds that the column may be."""
+
+    @abstractmethod
+    def missing(self) -> tuple[int, int] | None:
+        """Row and column of the first missing value, from 0."""
+
+
+class FrameTable(Table):
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self._frame = frame
+        self.is_sparse = is_sparse(frame)
+
+    @property
+    def width(self) -> int:
+        return len(self._frame.columns)
+
+    def name(self, place: int) -> str:
+        return str(self._frame.columns[place])
+
+    def kinds(self, place: int) -> frozenset[DataType]:
+        return kinds_of(self._frame.iloc[:, place])
+
+    def missing(self) -> tuple[int, int] | None:
+        return _first(np.asarray(self._frame.isna()))
+
+
+class ArrayTable(Table):
+    """Numbers in an array of one row a sample."""
+
+    def __init__(self, names: tuple[str, ...], values: np.ndarray) -> None:
+        self._names = names
+        self._values = values
+
+    @property
+    def width(self) -> int:
+        return len(self._names)
+
+    def name(self, place: int) -> str:
+        return self._names[place]
+
+    def kinds(self, place: int) -> frozenset[DataType]:
+        return numeric_kinds(self._values[:, place])
+
+    def missing(self) -> tuple[int, int] | None:
+        return _first(np.isnan(self._values)) if self._values.dtype.kind == "f" else None
+
+
+class MatrixTable(Table):
+    """A ``scipy.sparse`` matrix of numbers. Its columns are told by their numbers, from 1, where nothing names them."""
+
+    is_sparse = True
+
+    def __init__(self, matrix: Any, names: tuple[str, ...] | None = None) -> None:
+        self._matrix = matrix.tocsc()
+        self._names = names
+
+    @property
+    def width(self) -> int:
+        return int(self._matrix.shape[1])
+
+    def name(self, place: int) -> str:
+        return self._names[place] if self._names else str(place + 1)
+
+    def kinds(self, place: int) -> frozenset[DataType]:
+        begin, end = self._matrix.indptr[place : place + 2]
+        stored = self._matrix.data[begin:end]
+        # What is not stored is zero.
+        return numeric_kinds(stored if end - begin == self._matrix.shape[0] else np.append(stored, 0))
+
+    def missing(self) -> tuple[int, int] | None:
+        if self._matrix.dtype.kind != "f":
+            return None
+        found = np.flatnonzero(np.isnan(self._matrix.data))
+        if not len(found):
+            return None
+        column = int(np.searchsorted(self._matrix.indptr, found[0], side="right")) - 1
+        return int(self._matrix.indices[found[0]]), column
+
+
+def as_table(data: Any, names: tuple[str, ...] | None = None) -> Table | None:
+    """``data`` as a table; None for what a hook has read into a form of its own."""
+    if isinstance(data, pd.DataFrame):
+        return FrameTable(data)
+    if isinstance(data, NumericTable):
+        return ArrayTable(data.names, data.to_array())
+    if hasattr(data, "tocsc") and len(data.shape) == 2:
+        return MatrixTable(data, names)
+    if isinstance(data, np.ndarray) and data.ndim == 2 and names is not None:
+        if data.dtype.kind in "biuf":
+            return ArrayTable(names, data)
+        return FrameTable(pd.DataFrame(data, columns=list(names)))
+    return None
+
+
+def _first(gone: np.ndarray) -> tuple[int, int] | None:
+    if not gone.any():
+        return None
+    row, place = np.argwhere(gone)[0]
+    return int(row), int(place)

@@ -1,0 +1,106 @@
+"""One model folder that uses the whole Python contract, on all three servers."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.answers import Answer, ask_all, the_one
+from tests.api.contract_models import SECRET, write_contract_model, write_secrets
+from tests.api.test_payloads import message
+from tests.api.trios import Trio, running_trio
+from tests.processes import RunningServer
+
+pytestmark = pytest.mark.process
+
+TOKEN = "a-token-in-a-document"
+AT_ONCE = 8
+
+
+@pytest.fixture(scope="module")
+def contract_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+    folder = tmp_path_factory.mktemp("contract")
+    model = write_contract_model(folder / "model")
+    environment = {
+        "USER_SECRETS_MOUNT_PATH": str(write_secrets(folder / "secrets")),
+        "MINE_document": f'{{"type": "credential", "payload": {{"token": "{TOKEN}"}}}}',
+        "DRUM_FASTAPI_EXECUTOR_WORKERS": str(AT_ONCE),
+        "DRUM_GUNICORN_WORKER_CLASS": "gthread",
+        "DRUM_GUNICORN_THREADS": str(AT_ONCE),
+    }
+    arguments = ["--code-dir", str(model), "--target-type", "regression", "--user-secrets-prefix", "MINE"]
+    with running_trio(folder, *arguments, environment=environment) as trio:
+        yield trio
+
+
+@pytest.fixture
+def server(contract_trio: Trio, server_type: str) -> RunningServer:
+    return contract_trio[server_type]
+
+
+def ask(trio: Trio, body: bytes) -> Answer:
+    return the_one(ask_all(trio, "POST", "/predict/", content=body))
+
+
+def extra(server: RunningServer) -> dict[str, Any]:
+    first: dict[str, Any] = server.client.post("/predict/", content=b"x\n1\n").json()["extraModelOutput"][0]
+    return first
+
+
+def test_helpers_artifacts_and_files_of_the_folder_are_all_found(contract_trio: Trio) -> None:
+    for server in contract_trio.values():
+        assert server.client.post("/predict/", content=b"x\n1\n").json()["predictions"] == [1113.5]
+
+
+def test_init_and_load_model_run_once_and_the_sample_is_predicted_before_any_request(server: RunningServer) -> None:
+    first_calls: list[tuple[object, ...]] = [("init", []), ("load_model",), ("score", 7)]
+    assert extra(server)["calls"].startswith(str(first_calls)[:-1])
+    assert "Warmed up with warm_up.csv in " in server.log()
+
+
+def test_hooks_that_name_them_get_the_secrets(server: RunningServer) -> None:
+    assert extra(server)["secrets"] == "['document', 'plain']"
+
+
+def test_secrets_are_masked(contract_trio: Trio) -> None:
+    answer = ask(contract_trio, b"tell\n1\n")
+    assert (answer.status, message(answer)) == (500, "ERROR: ValueError: the secret ****")
+    for server in contract_trio.values():
+        assert TOKEN not in server.log()
+        assert TOKEN not in server.client.get("/info/").text + server.client.get("/stats/").text
+        assert SECRET not in server.client.get("/info/").text + server.client.get("/stats/").text
+
+
+def test_no_more_calls_run_at_once_than_the_model_takes(server: RunningServer, server_type: str) -> None:
+    assert server.client.get("/info/").json()["maxConcurrency"] == 2
+    at_once = 1 if server_type == "flask" else 2
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        bodies = [b"at_once\n%d\n" % at_once] * AT_ONCE
+        answers = list(pool.map(lambda body: httpx.post(f"{server.url}/predict/", content=body, timeout=60), bodies))
+    assert [answer.status_code for answer in answers] == [200] * AT_ONCE
+    assert {answer.json()["extraModelOutput"][0]["peak"] for answer in answers} == {at_once}
+
+
+def test_the_executor_has_as_many_threads(contract_trio: Trio) -> None:
+    assert contract_trio["fastapi"].client.get("/stats/").json()["executor_workers"] == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"x,y\n1,2024-01-01\n", "data_types IN NUM, CAT is required, but the column 'y' is DATE."),
+        (b"x,y,z\n1,2,3\n", "number_of_columns LESS_THAN 3 is required, but there are 3."),
+    ],
+)
+def test_input_that_breaks_the_schema_is_the_clients_fault(contract_trio: Trio, body: bytes, reason: str) -> None:
+    for path in ("/predict/", "/predictionsStream/"):
+        answer = the_one(ask_all(contract_trio, "POST", path, content=body))
+        assert (answer.status, message(answer)) == (422, f"ERROR: The input breaks typeSchema: {reason}")
+
+
+def test_output_that_breaks_the_schema_is_the_models_fault(contract_trio: Trio) -> None:
+    answer = ask(contract_trio, b"spoil\n1\n")
+    reason = "contains_missing EQUALS NEVER is required, but the column 'Predictions' has a missing value in row 1."
+    assert (answer.status, message(answer)) == (500, f"ERROR: The model's output breaks typeSchema: {reason}")

@@ -1,0 +1,64 @@
+"""What custom.py says of itself, read without running it."""
+
+from pathlib import Path
+
+import pytest
+
+from datarobot_drum.drum.exceptions import ModelLoadError
+from datarobot_drum.drum.language_predictors.factory import create_predictor
+from tests.language_predictors.builders import model_settings
+
+
+def limit_of(folder: Path, source: str) -> int | None:
+    (folder / "custom.py").write_text(source)
+    return create_predictor(model_settings(folder)).concurrency_limit
+
+
+@pytest.mark.parametrize(
+    ("source", "limit"),
+    [
+        pytest.param("", None, id="silent"),
+        pytest.param("THREAD_SAFE = False", 1, id="not safe"),
+        pytest.param("THREAD_SAFE = True", None, id="safe"),
+        pytest.param("THREAD_SAFE = False\nTHREAD_SAFE = True", None, id="the last one counts"),
+        pytest.param("def f():\n    THREAD_SAFE = False", None, id="not at the top level"),
+        pytest.param("def f(:", None, id="broken"),
+        pytest.param("x = '\0'", None, id="NUL"),
+        pytest.param("MAX_CONCURRENCY = 3", 3, id="three at once"),
+        pytest.param("MAX_CONCURRENCY: int = 3", 3, id="with a type"),
+        pytest.param("A = MAX_CONCURRENCY = 3", 3, id="two names"),
+        pytest.param("MAX_CONCURRENCY: int", None, id="a type alone"),
+        pytest.param("MAX_CONCURRENCY = 3\nTHREAD_SAFE = False", 1, id="not safe is stronger"),
+    ],
+)
+def test_a_model_says_how_many_calls_it_takes(tmp_path: Path, source: str, limit: int | None) -> None:
+    assert limit_of(tmp_path, source) == limit
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "2.0", "True", "'2'", "None", "os.cpu_count()", "2 + 2"])
+def test_another_value_stops_the_start(tmp_path: Path, value: str) -> None:
+    with pytest.raises(
+        ModelLoadError, match=r"^custom\.py, line 2: MAX_CONCURRENCY must be a whole number of at least 1"
+    ):
+        limit_of(tmp_path, f"import os\nMAX_CONCURRENCY = {value}\n")
+
+
+def test_thread_safety_that_only_running_would_tell_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelLoadError, match=r"^custom\.py, line 1: THREAD_SAFE must be True or False, written out"):
+        limit_of(tmp_path, "THREAD_SAFE = bool([])\n")
+
+
+@pytest.mark.parametrize(
+    ("source", "size", "wait"),
+    [
+        pytest.param("", 0, 0.0, id="silent"),
+        pytest.param("MAX_BATCH_SIZE = 64\nBATCH_WAIT_MS = 2.5", 64, 2.5, id="both"),
+        pytest.param("MAX_BATCH_SIZE = '64'\nBATCH_WAIT_MS = None", 0, 0.0, id="no numbers"),
+        pytest.param("MAX_BATCH_SIZE = True\nBATCH_WAIT_MS = 1e999", 0, 0.0, id="odd numbers"),
+        pytest.param("import nothing_there\nMAX_BATCH_SIZE = 8", 8, 0.0, id="of a file that does not run"),
+    ],
+)
+def test_a_model_may_ask_for_batches(tmp_path: Path, source: str, size: int, wait: float) -> None:
+    (tmp_path / "custom.py").write_text(source)
+    predictor = create_predictor(model_settings(tmp_path))
+    assert (predictor.max_batch_size, predictor.batch_wait_ms) == (size, wait)
