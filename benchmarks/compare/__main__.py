@@ -30,6 +30,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help=f"[{FULL_ROUNDS}; quick: {QUICK_ROUNDS}]")
     parser.add_argument("--seconds", type=float, help=f"of each load [{FULL.seconds:g}; quick: {QUICK.seconds:g}]")
     parser.add_argument("--upload", type=int, default=FULL.upload_megabytes, metavar="MB", help="large upload [200]")
+    parser.add_argument("--workers", type=int, default=1, help="processes of our servers and the bare apps [1]")
     parser.add_argument("--server-cores", type=_cores, metavar="0,1", help="[all but the last]")
     parser.add_argument("--load-cores", type=_cores, metavar="2", help="[the last]")
     parser.add_argument("--environments", type=Path, default=Path(".bench"), help="folder of the peers' environments")
@@ -60,7 +61,7 @@ def order_of(arguments: argparse.Namespace) -> Order:
         chosen,
         names,
         arguments.rounds or (QUICK_ROUNDS if arguments.quick else FULL_ROUNDS),
-        Pace(pace.warm, arguments.seconds or pace.seconds, arguments.upload),
+        Pace(pace.warm, arguments.seconds or pace.seconds, arguments.upload, arguments.workers),
         Cores(arguments.server_cores or usual.server, arguments.load_cores or usual.load),
         arguments.environments,
     )

@@ -24,11 +24,15 @@ Values = dict[str, float]
 
 @dataclass(frozen=True)
 class Pace:
-    """How long and how large: seconds of warm-up and of measuring a load, MB of the large upload."""
+    """How long and how large: seconds of warm-up and of measuring a load, MB of the large upload.
+
+    ``workers`` are the processes of each server that takes their number; the others keep to one.
+    """
 
     warm: float
     seconds: float
     upload_megabytes: int
+    workers: int = 1
 
 
 class Visit:
@@ -63,7 +67,8 @@ class Visit:
             if workload.kind == "memory":
                 yield workload.name, self._memory()
 
-    def _running(self, workers: int = 1) -> Running:
+    def _running(self, workers: int | None = None) -> Running:
+        workers = workers or self._pace.workers
         ask = Ask(self._server.path, self._content_type, self._body(1).read_bytes())
         log = self._folder / "log.txt"
         return Running(self._server, self._environment, ask, cores=self._cores.server, log=log, workers=workers)
@@ -162,9 +167,9 @@ def check_predictions(dialect: Dialect, answer: bytes, expected: Sequence[float]
         raise Missing(f"its answer cannot be read ({error!r}): {answer[:200].decode(errors='replace')}") from error
     if len(predicted) != len(expected):
         raise Missing(f"{len(predicted)} predictions for {len(expected)} rows")
-    worst = max(abs(one - other) for one, other in zip(predicted, expected, strict=True))
-    if not worst <= TOLERANCE:
-        raise Missing(f"its predictions are off by up to {worst:g}")
+    for number, (one, other) in enumerate(zip(predicted, expected, strict=True)):
+        if not abs(one - other) <= TOLERANCE:  # also where either is not a number
+            raise Missing(f"it predicts {one!r} for row {number}, the estimator {other!r}")
 
 
 def run_load(plan: Plan) -> Outcome:

@@ -169,7 +169,7 @@ class Running:
         last = "nothing listens"
         while time.perf_counter() < deadline:
             if self._popen.poll() is not None:
-                raise Missing(f"it ended with {self._popen.returncode}: {self._last_line()}")
+                raise Missing(f"it ended with {self._popen.returncode}: {self._last_error()}")
             try:
                 status, _ = post(self.port, self._ask)
             except (OSError, http.client.HTTPException):
@@ -179,11 +179,13 @@ class Running:
                 return
             last = f"it answers {status}"
             time.sleep(0.02)
-        raise Missing(f"no prediction within {START_TIMEOUT:g} s ({last}): {self._last_line()}")
+        raise Missing(f"no prediction within {START_TIMEOUT:g} s ({last}): {self._last_error()}")
 
-    def _last_line(self) -> str:
+    def _last_error(self) -> str:
+        """The last line of the log that tells of an error, else the last at all."""
         lines = self._log.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "no output"
+        telling = [line for line in lines if "Error" in line]
+        return (telling or lines or ["no output"])[-1].strip()
 
 
 def post(port: int, ask: Ask) -> tuple[int, bytes]:

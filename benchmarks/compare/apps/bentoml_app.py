@@ -15,6 +15,7 @@ class Classifier:
     def __init__(self) -> None:
         self.model = joblib.load(os.environ["MODEL"])
 
-    @bentoml.api
+    @bentoml.api  # type: ignore[untyped-decorator]
     def predict(self, data: np.ndarray) -> np.ndarray:
-        return self.model.predict_proba(data)
+        predictions: np.ndarray = self.model.predict_proba(data)
+        return predictions

@@ -13,7 +13,7 @@ import litserve
 import numpy as np
 
 
-class Classifier(litserve.LitAPI):
+class Classifier(litserve.LitAPI):  # type: ignore[misc]
     def setup(self, device: str) -> None:
         self.model = joblib.load(os.environ["MODEL"])
 

@@ -27,4 +27,4 @@ class Classifier:
 if __name__ == "__main__":
     ray.init(include_dashboard=False, num_cpus=2, log_to_driver=False)
     serve.start(http_options={"host": "127.0.0.1", "port": int(sys.argv[1])})
-    serve.run(Classifier.bind(os.environ["MODEL"]), blocking=True)
+    serve.run(Classifier.bind(os.environ["MODEL"]), blocking=True)  # type: ignore[attr-defined]
