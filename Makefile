@@ -13,6 +13,14 @@ MODEL ?= examples/regression_diabetes
 PORT ?= 8080
 ADDRESS ?= 127.0.0.1:$(PORT)
 
+# make bench: which peers (PEERS= for none), QUICK=1 for a few minutes, RESULTS=FILE for the results page too.
+PEERS ?= litserve bentoml mlserver rayserve mlflow
+QUICK ?=
+RESULTS ?=
+ENVIRONMENTS ?= .bench
+OUTPUT ?= .bench/results
+BENCH ?=
+
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 # An address to listen on is not always one to call.
@@ -25,12 +33,13 @@ CURL = $(or $(subst http://127.0.0.1:8080,$(URL),$(README_CURL)),$(SAMPLE_CURL))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install artifacts serve format check test coverage docs clean
+.PHONY: help install artifacts serve format check test coverage bench docs clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 	@echo
 	@echo 'make serve SERVER=fastapi|flask|gunicorn MODEL=examples/... PORT=8080 (or ADDRESS=host:port)'
+	@echo 'make bench QUICK=1 PEERS="litserve mlserver" (PEERS= for none) RESULTS=benchmarks/RESULTS.md BENCH="--rounds 9"'
 	@echo 'make ... PYTHON=python3.12 picks the interpreter of a new environment, VENV=folder its place'
 
 install: $(INSTALLED) ## Make the environment and install the project into it
@@ -89,11 +98,15 @@ coverage: artifacts ## Run all tests and say which lines they missed
 	$(RUN) -m coverage combine --quiet
 	$(RUN) -m coverage report
 
+bench: $(INSTALLED) ## Compare our servers with bare apps and their peers
+	$(RUN) -m benchmarks.compare $(if $(filter-out 0,$(QUICK)),--quick) --peers $(PEERS) --environments "$(ENVIRONMENTS)" \
+	    --output "$(OUTPUT)" $(if $(RESULTS),--results "$(RESULTS)") $(BENCH)
+
 docs: $(INSTALLED) ## Make the README's tables of flags and parameters anew
 	$(RUN) -m datarobot_drum.drum.reference README.md
 
 clean: ## Remove what the other targets made
-	rm -rf .venv build dist htmlcov custom_model_runner/*.egg-info
+	rm -rf .venv .bench build dist htmlcov custom_model_runner/*.egg-info
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.*
 	rm -f examples/*/model.pkl examples/.artifacts.json
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

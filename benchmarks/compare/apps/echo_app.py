@@ -1,0 +1,13 @@
+"""The least that a server can do: a bare Starlette app that answers with the body it was sent."""
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+
+async def echo(request: Request) -> Response:
+    return Response(await request.body(), media_type="application/octet-stream")
+
+
+app = Starlette(routes=[Route("/echo", echo, methods=["POST"])])

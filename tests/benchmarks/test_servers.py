@@ -1,0 +1,83 @@
+"""The table of servers: every app compiles, every dialect is understood, wrong predictions are found."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.compare import bodies
+from benchmarks.compare.bodies import Dialect
+from benchmarks.compare.environments import APPS, Environment, Missing, prepare
+from benchmarks.compare.measuring import check_predictions
+from benchmarks.compare.servers import OURS, PEERS, SERVERS, Server
+
+NAMES, ROWS = ["a", "b"], [[1.5, 2.0], [1e-9, 3.25]]
+PAIRS = [[0.9, 0.1], [0.75, 0.25]]
+NAMED = [{"benign": first, "malignant": second} for first, second in PAIRS]
+
+ANSWERS: list[tuple[str, Dialect, Any]] = [
+    ("drum", bodies.DRUM, {"predictions": NAMED}),
+    ("table", bodies.TABLE, NAMED),
+    ("rows", bodies.PLAIN_ROWS, PAIRS),
+    ("named rows", bodies.NAMED_ROWS, {"predictions": PAIRS}),
+    ("mlflow", bodies.MLFLOW, {"predictions": PAIRS}),
+    ("open inference", bodies.OPEN_INFERENCE, {"outputs": [{"data": [*PAIRS[0], *PAIRS[1]]}]}),
+]
+
+every_dialect = pytest.mark.parametrize(
+    ("dialect", "answer"), [case[1:] for case in ANSWERS], ids=[case[0] for case in ANSWERS]
+)
+
+
+@pytest.mark.parametrize("path", sorted(APPS.rglob("*.py")), ids=lambda path: str(path.relative_to(APPS)))
+def test_every_app_compiles(path: Path) -> None:
+    compile(path.read_text(encoding="utf-8"), str(path), "exec")
+
+
+@pytest.mark.parametrize("server", SERVERS.values(), ids=list(SERVERS))
+def test_every_line_can_be_filled_in(server: Server, tmp_path: Path) -> None:
+    assert server.environment == OURS or server.environment in PEERS
+    environment = Environment(server.environment, tmp_path / "bin" / "python", tmp_path)
+    filled = {"port": 1, "port2": 2, "port3": 3, "workers": 1}
+    words = environment.words([*server.command, *server.variables.values()], **filled)
+    assert not [word for word in words if "{" in word]
+    for word in words:
+        app = Path(word)
+        assert app.exists() or not app.is_relative_to(APPS), f"{app} is not there"
+
+
+def test_the_settings_of_mlserver_name_the_estimator(tmp_path: Path) -> None:
+    prepare(SERVERS["mlserver"], Environment("mlserver", tmp_path / "python", tmp_path))
+    settings = json.loads((tmp_path / "mlserver" / "model-settings.json").read_text())
+    assert settings["parameters"]["uri"] == str(tmp_path / "array" / "model.joblib")
+
+
+@every_dialect
+def test_the_estimators_own_predictions_pass(dialect: Dialect, answer: Any) -> None:
+    check_predictions(dialect, json.dumps(answer).encode(), [0.1, 0.25])
+
+
+@every_dialect
+@pytest.mark.parametrize("expected", [[0.1, 0.26], [0.1], [0.25, 0.1], [0.1, float("nan")]])
+def test_other_predictions_do_not_pass(dialect: Dialect, answer: Any, expected: list[float]) -> None:
+    with pytest.raises(Missing):
+        check_predictions(dialect, json.dumps(answer).encode(), expected)
+
+
+@every_dialect
+def test_an_answer_of_another_form_does_not_pass(dialect: Dialect, answer: Any) -> None:
+    with pytest.raises(Missing, match="cannot be read"):
+        check_predictions(dialect, b'{"message": "no"}', [0.1, 0.25])
+
+
+@every_dialect
+def test_bodies_hold_every_cell_to_the_last_bit(dialect: Dialect, answer: Any) -> None:
+    body = dialect.write(NAMES, ROWS)
+    if dialect.content_type == "text/csv":
+        assert body == b"a,b\n1.5,2.0\n1e-09,3.25\n"
+        return
+    document = json.loads(body)
+    split = document.get("dataframe_split", document)
+    cells = split.get("data") or split["inputs"][0]["data"]
+    assert cells in (ROWS, [*ROWS[0], *ROWS[1]])
