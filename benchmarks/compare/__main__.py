@@ -3,10 +3,12 @@
 import argparse
 import json
 import os
+import signal
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 from benchmarks.compare.markdown import write_left_out, write_tables
 from benchmarks.compare.measuring import Pace
@@ -92,8 +94,14 @@ def write(document: dict[str, Any], folder: Path, results: Path | None) -> None:
     print(f"\n{texts[folder / 'results.md']}\nWritten: {', '.join(map(str, texts))}")
 
 
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    """As after Ctrl-C: what was started is ended on the way out."""
+    raise SystemExit(128 + number)
+
+
 def main() -> None:
     arguments = parse()
+    signal.signal(signal.SIGTERM, _leave)
     if arguments.earlier is not None:
         document = json.loads(arguments.earlier.read_text())
     else:
