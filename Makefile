@@ -4,8 +4,9 @@
 VENV ?= .venv
 PYTHON ?=
 
-# make test: tests wait more than they compute.
-JOBS ?= 4
+# make test: some tests wait and some compute, so a few at a time; numeric libraries shall not count on more than a core.
+JOBS ?= 3
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest --numprocesses $(JOBS) --dist loadgroup
 
 # make serve
 SERVER ?= fastapi
@@ -90,11 +91,11 @@ check: $(INSTALLED) ## Check format, lint and types
 	$(RUN) -m mypy
 
 test: artifacts ## Run all tests
-	$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile
+	$(PYTEST)
 
 coverage: artifacts ## Run all tests and say which lines they missed
 	$(RUN) -m coverage erase
-	$(RUN) -m coverage run -m pytest --numprocesses $(JOBS) --dist loadfile
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) -m coverage run -m pytest --numprocesses $(JOBS) --dist loadgroup
 	$(RUN) -m coverage combine --quiet
 	$(RUN) -m coverage report
 

@@ -18,6 +18,18 @@ _PREFIXES = ("DRUM_", "MLOPS_")
 _NAMES = ("CUSTOM_MODEL_WORKERS", "UVICORN_WORKERS", "URL_PREFIX", "TARGET_NAME")
 
 
+_SHARED = {"echo_trio", "raw_trio", "broken_trio"}
+"""Servers of a whole run."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In a parallel run a file stays in one process, and so do all files whose tests share servers."""
+    sharing = {item.path for item in items if _SHARED & set(getattr(item, "fixturenames", ()))}
+    for item in items:
+        group = "shared servers" if item.path in sharing else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(autouse=True)
 def own_runtime_parameters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Values that a test installs and secrets that it makes known end with it."""

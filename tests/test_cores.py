@@ -66,7 +66,15 @@ def score(data, model, **kwargs):
 @pytest.mark.parametrize(
     ("variables", "threads"),
     [
-        ({"DRUM_SERVER_TYPE": "fastapi", "CUSTOM_MODEL_WORKERS": "2", "DRUM_NUMERIC_THREADS": "3"}, "3"),
+        (
+            {
+                "DRUM_SERVER_TYPE": "fastapi",
+                "CUSTOM_MODEL_WORKERS": "2",
+                "DRUM_NUMERIC_THREADS": "3",
+                "OMP_NUM_THREADS": "",
+            },
+            "3",
+        ),
         ({"DRUM_SERVER_TYPE": "fastapi", "OMP_NUM_THREADS": "5"}, "5"),
         ({"DRUM_SERVER_TYPE": "flask", "OMP_NUM_THREADS": ""}, ""),
     ],

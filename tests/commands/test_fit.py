@@ -221,7 +221,7 @@ def test_metadata_that_say_it_all_stay_as_they_are(tmp_path: Path, samples: Path
     ("code", "words", "message"),
     [
         ("x = 1", ["anomaly"], "custom.py has no fit hook: define fit(X, y, output_dir, **kwargs), which"),
-        ("def fit(X):\n    pass", ["anomaly"], "The hook fit(X) cannot be called as fit(X, y, output_dir, **kwargs)."),
+        ("def fit(X):\n    pass", ["anomaly"], "custom.py, line 1: The hook fit(X) cannot be called as"),
         (
             "def fit(X, y, output_dir):\n    pass",
             ["anomaly"],

@@ -1,6 +1,7 @@
 """Random interleavings of calls against a simple model of the line, checked after every step."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -14,7 +15,8 @@ from tests.serving.held_work import PATIENCE, HeldWork, wait_until
 
 Step = tuple[str, int]
 
-SCHEDULES = 1000
+SCHEDULES = int(os.environ.get("DRUM_TEST_SCHEDULES", "300"))
+"""Of a run; thousands take their time."""
 
 NEVER = 1e6
 """Seconds; longer than any test."""

@@ -127,7 +127,7 @@ def test_an_unknown_charset_is_refused_and_named(charset: str) -> None:
 
 
 @given(content=st.binary(max_size=300), charset=st.sampled_from(["utf-8", "latin-1", "utf-16", "ascii"]))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_bytes_give_a_table_or_a_refusal(content: bytes, charset: str) -> None:
     try:
         assert len(read(content, charset)) > 0
@@ -136,7 +136,7 @@ def test_any_bytes_give_a_table_or_a_refusal(content: bytes, charset: str) -> No
 
 
 @given(content=st.text(alphabet=',"\r\n \t0a.\0-é', max_size=60))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_any_punctuation_gives_a_table_or_a_refusal(content: str) -> None:
     try:
         frame = read(content.encode())
@@ -146,7 +146,7 @@ def test_any_punctuation_gives_a_table_or_a_refusal(content: str) -> None:
 
 
 @given(rows=st.lists(st.lists(st.sampled_from(["0", "1", "x", "a b", 'q"', "c,d", "e\nf"]), max_size=4), max_size=4))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_no_field_is_ever_lost(rows: list[list[str]]) -> None:
     """Against Python's own csv module: a table has every field, or there is none."""
     text = io.StringIO(newline="")
