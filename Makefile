@@ -6,7 +6,7 @@ PYTHON ?=
 
 # make test: some tests wait and some compute, so a few at a time; numeric libraries shall not count on more than a core.
 JOBS ?= 3
-PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest --numprocesses $(JOBS) --dist loadgroup
+PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest --numprocesses $(JOBS) --dist loadgroup
 
 # make serve
 SERVER ?= fastapi
