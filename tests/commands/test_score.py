@@ -171,6 +171,22 @@ def test_a_failure_names_its_rows_and_leaves_nothing_behind(tmp_path: Path, tabl
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("form", [".csv", ".parquet"])
+def test_every_block_is_held_against_the_type_schema(tmp_path: Path, table: Path, form: str) -> None:
+    model = write_model(tmp_path, TYPES)
+    (model / "model-metadata.yaml").write_text(
+        "typeSchema: {input_requirements: [{field: data_types, condition: NOT_IN, value: TXT}, "
+        "{field: contains_missing, condition: EQUALS, value: FORBIDDEN}]}"
+    )
+    source = tmp_path / f"table{form}"
+    WRITERS[form](pd.read_csv(table), source)
+    finished = drum("score", "--code-dir", model, "--target-type", "regression", "--input", source)
+    assert finished.returncode == 3
+    assert "drum: error: In the block of rows 20001 to 25000: The input breaks typeSchema: contains_missing" in (
+        finished.stderr
+    )
+
+
 def test_a_full_disk_is_told(tmp_path: Path, table: Path) -> None:
     with pytest.raises(CommandError, match="writing the output failed: No space left on device"):
         _score(write_model(tmp_path, TYPES), table, Path("/dev/full"))

@@ -115,6 +115,13 @@ class BasePredictor(ABC):
             PredictionError: a hook that reads it failed.
         """
 
+    def check_samples(self, data: Any) -> None:  # noqa: B027  # most predictors take any table
+        """Hold a table that ``read_input`` did not read against what the model says it takes.
+
+        Raises:
+            UnprocessableInput: it is another kind of table.
+        """
+
     def predict_stream(self, payload: StructuredPayload) -> Iterator[StreamChunk]:
         """Predictions as they are made: of one block of rows after the other, so memory stays flat.
 

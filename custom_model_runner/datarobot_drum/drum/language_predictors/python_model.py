@@ -70,9 +70,12 @@ class PythonModel:
     def read_input(self, payload: StructuredPayload) -> Any:
         """What the hook makes of the bytes, else the table; a matrix when no hook asks for a table."""
         data = self._read(payload)
+        self.check_samples(data)
+        return data
+
+    def check_samples(self, data: Any) -> None:
         if self.schema is not None:
             check_input(self.schema, data)
-        return data
 
     def _read(self, payload: StructuredPayload) -> Any:
         if hook := self.hooks.get("read_input_data"):
@@ -150,8 +153,7 @@ class PythonModel:
             yield self.predict(self.read_input(payload))
         else:
             for block in read_blocks(payload, BLOCK_ROWS):
-                if self.schema is not None:
-                    check_input(self.schema, block)
+                self.check_samples(block)
                 yield self.predict(block)
 
     def _stream(self, data: Any) -> Iterator[StreamChunk]:

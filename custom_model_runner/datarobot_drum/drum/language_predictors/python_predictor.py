@@ -123,6 +123,9 @@ class PythonPredictor(BasePredictor):
     def transforms(self) -> bool:
         return self._settings.target_type is TargetType.TRANSFORM
 
+    def check_samples(self, data: Any) -> None:
+        self._loaded.check_samples(data)
+
     def transform_samples(self, data: Any, target: StructuredPayload | None = None) -> Transformed:
         return self._loaded.transform_samples(data, target)
 

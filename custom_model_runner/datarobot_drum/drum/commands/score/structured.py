@@ -30,10 +30,13 @@ def score_rows(
     if predictor.only_streams:
         yield from predictor.predict_stream(_payload(source, kind, charset))
         return
+    is_checked = predictor.reads_raw_input or kind is FileFormat.MTX  # by `read_input`
     done = 0
     columns: list[str] = []
     for samples in _samples(predictor, source, kind, charset, on_progress):
         with _told_by_rows(done, samples):
+            if not is_checked:
+                predictor.check_samples(samples)
             predictions = answer_rows(predictor, samples)
         columns = columns or _columns(predictions)
         _require_same_columns(columns, _columns(predictions), done)
