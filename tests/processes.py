@@ -96,7 +96,7 @@ class RunningServer:
             time.sleep(0.02)
 
     def status(self, path: str) -> int | None:
-        """The status of a GET; None while nothing listens. Takes a connection of its own and, asked often, little time."""
+        """The status of a GET; None while nothing listens. On a connection of its own, in little time."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=10.0)
         try:
             connection.request("GET", self._prefix + path)
