@@ -6,7 +6,7 @@ PYTHON ?=
 
 # make test: some tests wait and some compute, so a few at a time; numeric libraries shall not count on more than a core.
 JOBS ?= 3
-PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest --numprocesses $(JOBS) --dist loadgroup
+PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest --numprocesses $(JOBS) --dist loadgroup $(if $(ALL),--all)
 
 # make serve
 SERVER ?= fastapi
@@ -90,12 +90,12 @@ check: $(INSTALLED) ## Check format, lint and types
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 
-test: artifacts ## Run all tests
+test: artifacts ## Run the tests; with ALL=1 also those that take minutes
 	$(PYTEST)
 
 coverage: artifacts ## Run all tests and say which lines they missed
 	$(RUN) -m coverage erase
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) -m coverage run -m pytest --numprocesses $(JOBS) --dist loadgroup
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) -m coverage run -m pytest --numprocesses $(JOBS) --dist loadgroup --all
 	$(RUN) -m coverage combine --quiet
 	$(RUN) -m coverage report
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -22,8 +23,46 @@ _SHARED = {"echo_trio", "raw_trio", "broken_trio"}
 """Servers of a whole run."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In a parallel run a file stays in one process, and so do all files whose tests share servers."""
+_LONG = (
+    "api/test_numeric_truth.py",
+    "api/test_openapi_conformance.py",
+    "artifact_predictors/test_blindness.py",
+    "artifact_predictors/test_matrix.py",
+    "artifact_predictors/test_served.py",
+    "benchmarks",
+    "cli/test_life_cycle.py",
+    "commands",
+    "engine",
+    "examples",
+    "resilience",
+    "watchdog/test_hung_servers.py",
+)
+"""Files and folders that take minutes: trained models, load, many servers one after the other."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="run the long tests, too (make test ALL=1)")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes minutes, unless its file was named or all was asked for; then put tests into processes.
+
+    In a parallel run a file stays in one process, and so do all files whose tests share servers.
+    """
+    names_files = any(".py" in argument or "/" in argument for argument in config.args)
+    if not config.getoption("--all") and not names_files:
+        long = [item for item in items if _is_long(item)]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if not _is_long(item)]
+    _put_into_groups(items)
+
+
+def _is_long(item: pytest.Item) -> bool:
+    path = item.path.relative_to(Path(__file__).parent).as_posix()
+    return any(path == long or path.startswith(f"{long}/") for long in _LONG)
+
+
+def _put_into_groups(items: list[pytest.Item]) -> None:
     sharing = {item.path for item in items if _SHARED & set(getattr(item, "fixturenames", ()))}
     for item in items:
         group = "shared servers" if item.path in sharing else str(item.path)
