@@ -35,6 +35,7 @@ _LONG = (
     "engine",
     "examples",
     "resilience",
+    "serving/test_batching_schedules.py",
     "watchdog/test_hung_servers.py",
 )
 """Files and folders that take minutes: trained models, load, many servers one after the other."""

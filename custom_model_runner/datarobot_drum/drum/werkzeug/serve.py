@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import time
+import traceback
 from http.client import HTTPMessage
 from types import FrameType
 from typing import Any
@@ -46,6 +47,10 @@ class _RequestHandler(WSGIRequestHandler):
 
     def log(self, type: str, message: str, *args: Any) -> None:
         logger.debug(message, *args)
+
+    def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
+        """Give back what Werkzeug had open in the frames of its request when the client left: a selector, at the end."""
+        traceback.clear_frames(error.__traceback__)
 
     def handle_expect_100(self) -> bool:
         """Nothing: Werkzeug says 100 Continue itself, and once is enough."""
