@@ -49,7 +49,7 @@ class _RequestHandler(WSGIRequestHandler):
         logger.debug(message, *args)
 
     def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
-        """Give back what Werkzeug had open in the frames of its request when the client left: a selector, at the end."""
+        """Give back what Werkzeug had open in the frames of its request when the client left, such as a selector."""
         traceback.clear_frames(error.__traceback__)
 
     def handle_expect_100(self) -> bool:
