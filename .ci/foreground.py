@@ -32,10 +32,15 @@ def run_as_job(command: list[str], terminal: int) -> int:
     """The command's exit code, 128 + n if signal n killed it."""
     # Giving the terminal away, and taking it back from the background, must not stop this process.
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-    child = os.posix_spawnp(command[0], command, os.environ, setpgroup=0, setsigdef=[signal.SIGTTOU, *PASSED_ON])
+    # Ctrl-C may come before the command has the terminal: it waits until it can be passed on.
+    signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
+    child = os.posix_spawnp(
+        command[0], command, os.environ, setpgroup=0, setsigmask=[], setsigdef=[signal.SIGTTOU, *PASSED_ON]
+    )
     for number in PASSED_ON:
         signal.signal(number, lambda received, _: os.kill(child, received))
     os.tcsetpgrp(terminal, child)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
     _, status = os.waitpid(child, os.WUNTRACED)
     while os.WIFSTOPPED(status):
         _stop_with(child, terminal)
