@@ -6,7 +6,8 @@ PYTHON ?=
 
 # make test: some tests wait and some compute, so a few at a time; numeric libraries shall not count on more than a core.
 JOBS ?= 3
-PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest --numprocesses $(JOBS) --dist loadgroup $(if $(ALL),--all)
+ONE_CORE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+PYTEST = -m pytest --numprocesses $(JOBS) --dist loadgroup
 
 # make serve
 SERVER ?= fastapi
@@ -91,11 +92,11 @@ check: $(INSTALLED) ## Check format, lint and types
 	$(RUN) -m mypy
 
 test: artifacts ## Run the tests; with ALL=1 also those that take minutes
-	$(PYTEST)
+	$(ONE_CORE) $(RUN) $(PYTEST) $(if $(ALL),--all)
 
 coverage: artifacts ## Run all tests and say which lines they missed
 	$(RUN) -m coverage erase
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) -m coverage run -m pytest --numprocesses $(JOBS) --dist loadgroup --all
+	$(ONE_CORE) $(RUN) -m coverage run $(PYTEST) --all
 	$(RUN) -m coverage combine --quiet
 	$(RUN) -m coverage report
 

@@ -4,7 +4,6 @@ import importlib.util
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,8 @@ from sklearn.datasets import load_iris
 from datarobot_drum.drum.artifact_predictors.frameworks import FRAMEWORKS
 from datarobot_drum.drum.exceptions import ModelLoadError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
-from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
-from tests.language_predictors.builders import model_settings
+from tests.artifact_predictors.loading import Load
 from tests.processes import RunningServer
 
 BACKEND = next((name for name in ("torch", "jax", "tensorflow") if importlib.util.find_spec(name)), "")
@@ -35,23 +33,6 @@ pytestmark = [
 IRIS, IRIS_TARGET = load_iris(return_X_y=True, as_frame=True)
 FLOATS = np.ascontiguousarray(IRIS.to_numpy(), dtype=np.float32)
 LABELS = ("z 1", "ä", "b")
-
-Load = Callable[..., BasePredictor]
-
-
-@pytest.fixture
-def load(tmp_path: Path) -> Iterator[Load]:
-    loaded: list[BasePredictor] = []
-
-    def create_and_load(target_type: str, labels: tuple[str, ...] = ()) -> BasePredictor:
-        predictor = create_predictor(model_settings(tmp_path, target_type, labels))
-        loaded.append(predictor)
-        predictor.load()
-        return predictor
-
-    yield create_and_load
-    for predictor in loaded:
-        predictor.close()
 
 
 def network(outputs: int, activation: str, shape: tuple[int, ...] = (4,)) -> Any:

@@ -1,8 +1,7 @@
 """Native files and estimators of the boosting libraries and ONNX: labels, columns, types and what is refused."""
 
 import io
-import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,32 +21,12 @@ from xgboost import XGBClassifier, XGBRegressor
 
 from datarobot_drum.drum.exceptions import ModelLoadError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
-from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
+from tests.artifact_predictors.loading import Load
 from tests.artifact_predictors.trained import CANCER, CANCER_TARGET, IRIS, IRIS_TARGET, PROPERTIES, SAVE, TASKS
-from tests.language_predictors.builders import model_settings, write_model
+from tests.language_predictors.builders import write_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names")
-
-Load = Callable[..., BasePredictor]
-
-
-@pytest.fixture
-def load(tmp_path: Path) -> Iterator[Load]:
-    """Loads the model in the folder, or the object that it is given, from a pickle."""
-    loaded: list[BasePredictor] = []
-
-    def create_and_load(target_type: str, labels: tuple[str, ...] = (), model: Any = None) -> BasePredictor:
-        if model is not None:
-            (tmp_path / "model.pkl").write_bytes(pickle.dumps(model))
-        predictor = create_predictor(model_settings(tmp_path, target_type, labels))
-        loaded.append(predictor)
-        predictor.load()
-        return predictor
-
-    yield create_and_load
-    for predictor in loaded:
-        predictor.close()
 
 
 def ask(predictor: BasePredictor, data: pd.DataFrame) -> Predictions:

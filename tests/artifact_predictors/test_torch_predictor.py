@@ -3,7 +3,6 @@
 import io
 import logging
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,8 @@ from sklearn.datasets import load_iris
 from datarobot_drum.drum.exceptions import ModelLoadError, UnprocessableInput
 from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
-from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
-from tests.language_predictors.builders import model_settings
+from tests.artifact_predictors.loading import Load
 from tests.processes import RunningServer
 
 torch = pytest.importorskip("torch", reason="needs datarobot-drum[torch]")
@@ -51,23 +49,6 @@ class Flowers(torch.nn.Module):
 
 WEIGHTS: dict[str, Any] = {}
 """Trained once, for a class that is another one in every test."""
-
-Load = Callable[..., BasePredictor]
-
-
-@pytest.fixture
-def load(tmp_path: Path) -> Iterator[Load]:
-    loaded: list[BasePredictor] = []
-
-    def create_and_load(target_type: str, labels: tuple[str, ...] = ()) -> BasePredictor:
-        predictor = create_predictor(model_settings(tmp_path, target_type, labels))
-        loaded.append(predictor)
-        predictor.load()
-        return predictor
-
-    yield create_and_load
-    for predictor in loaded:
-        predictor.close()
 
 
 @pytest.fixture

@@ -32,11 +32,13 @@ def read_numbers_or_table(payload: StructuredPayload) -> Any:
     Raises:
         UnprocessableInput: as ``read_table``.
     """
-    if payload.format is PayloadFormat.CSV:
-        numbers = import_from_string("datarobot_drum.drum.tabular.plain_numbers:read_plain_numbers")(payload)
-        if numbers is not None:
-            return numbers
-    return read_table(payload)
+    if payload.format is not PayloadFormat.CSV:
+        return read_table(payload)
+    numbers = import_from_string("datarobot_drum.drum.tabular.plain_numbers:read_plain_numbers")(payload)
+    if numbers is not None:
+        return numbers
+    # Not `read_table`, which would look for plain numbers once more.
+    return import_from_string("datarobot_drum.drum.tabular.csv_reader:read_any_csv")(payload)
 
 
 def read_matrix(payload: StructuredPayload) -> Any:

@@ -1,0 +1,31 @@
+"""A model folder, loaded for a test and closed after it."""
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datarobot_drum.drum.language_predictors.base import BasePredictor
+from datarobot_drum.drum.language_predictors.factory import create_predictor
+from tests.artifact_predictors.loading import Load
+from tests.language_predictors.builders import model_settings
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Iterator[Load]:
+    """Loads the model in the folder, or the object that it is given, from a pickle."""
+    loaded: list[BasePredictor] = []
+
+    def create_and_load(target_type: str, labels: tuple[str, ...] = (), model: Any = None) -> BasePredictor:
+        if model is not None:
+            (tmp_path / "model.pkl").write_bytes(pickle.dumps(model))
+        predictor = create_predictor(model_settings(tmp_path, target_type, labels))
+        loaded.append(predictor)
+        predictor.load()
+        return predictor
+
+    yield create_and_load
+    for predictor in loaded:
+        predictor.close()
