@@ -182,9 +182,10 @@ class Schedule:
         """Until neither the event loop nor a thread that was asked to start has anything left to do."""
 
         def is_settled() -> bool:
-            self.loop.run_until_complete(self._turns())
             running: int = self.executor.metrics()["executor_running"]
-            return running == len(self.running)
+            threads_are_done = running == self.executor.threads.busy == len(self.running)
+            self.loop.run_until_complete(self._turns())
+            return threads_are_done and self.executor.metrics()["executor_running"] == running
 
         wait_until(is_settled)
 

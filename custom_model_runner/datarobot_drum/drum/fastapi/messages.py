@@ -20,6 +20,7 @@ from datarobot_drum.drum.fastapi.waiting import AtOnceOrLater
 from datarobot_drum.drum.serving.arrival import Arrival
 from datarobot_drum.drum.serving.bodies import Body, BodyLimits, BodyReader
 from datarobot_drum.drum.serving.messages import Headers, ModelRequest, ModelResponse, parse_query
+from datarobot_drum.drum.serving.small_bodies import small_body, small_body_length
 from datarobot_drum.drum.serving.streams import ChunkStream
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ _disk_threads: anyio.CapacityLimiter | None = None
 
 
 def request_headers(scope: Scope) -> Headers:
-    return Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+    return Headers.from_raw(scope["headers"])
 
 
 def to_request(scope: Scope, headers: Headers, body: Body) -> ModelRequest:
@@ -69,6 +70,13 @@ async def read_body(
         UnreadBody: ``BodyReader`` refused it before its end; what had been received is given back.
         RequestError: it is broken or incomplete.
     """
+    if length := small_body_length(headers, limits, form_fields):
+        coming: AtOnceOrLater[Message] = AtOnceOrLater(receive())
+        if coming.is_there and len(coming.result.get("body", b"")) == length:
+            body = small_body(coming.result["body"], headers, limits)
+            if body is not None:
+                return body
+        receive = _Resumed(coming, receive)
     try:
         reader = BodyReader(headers, limits, form_fields)
     except RequestError as error:
@@ -82,6 +90,22 @@ async def read_body(
     except BaseException:  # cancellation too: nothing that was received may stay behind
         reader.close()
         raise
+
+
+class _Resumed:
+    """A ``receive`` whose first message has been asked for."""
+
+    def __init__(self, coming: AtOnceOrLater[Message], receive: Receive) -> None:
+        self._coming: AtOnceOrLater[Message] | None = coming
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        coming, self._coming = self._coming, None
+        if coming is None:
+            return await self._receive()
+        if not coming.is_there:
+            await coming
+        return coming.result
 
 
 async def _feed(reader: BodyReader, receive: Receive) -> None:

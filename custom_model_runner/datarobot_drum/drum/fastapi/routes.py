@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Any
 
 from fastapi import FastAPI
 from starlette.convertors import Convertor, register_url_convertor
@@ -127,9 +126,7 @@ class Endpoint:
         submission = self._core.submit(self._route, call)
         timer = loop.call_at(begin + timeout, submission.time_out, timeout) if timeout else None
         try:
-            if submission.waiting:
-                await _watch_client(submission, receive)
-            return await submission
+            return await (_unless_client_leaves(submission, receive) if submission.waiting else submission)
         finally:
             if timer:
                 timer.cancel()
@@ -143,13 +140,15 @@ class ClientLeft(Exception):
     """The client closed its connection while its call waited; there is nobody to answer."""
 
 
-async def _watch_client(submission: Submission[ModelResponse], receive: Receive) -> None:
-    """Return when the call has ended; raise ``ClientLeft`` when the client goes first."""
+async def _unless_client_leaves(submission: Submission[ModelResponse], receive: Receive) -> ModelResponse:
+    """The outcome of the call; ``ClientLeft`` when the client goes first."""
     listener = asyncio.ensure_future(disconnect(receive))
-    either: list[asyncio.Future[Any]] = [submission.future, listener]
+    listener.add_done_callback(lambda _: submission.leave())
     try:
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if not submission.future.done():
-            raise ClientLeft
+        return await submission
+    except asyncio.CancelledError:
+        if listener.done():
+            raise ClientLeft from None
+        raise
     finally:
         listener.cancel()

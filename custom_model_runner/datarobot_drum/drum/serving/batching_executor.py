@@ -19,16 +19,12 @@ from typing import Any
 
 from datarobot_drum.drum.exceptions import ServerOverloaded
 from datarobot_drum.drum.serving.batch_statistics import BatchStatistics
-from datarobot_drum.drum.serving.executor import (
-    ENDED,
-    RUNNING,
-    ExecutorWithBackpressure,
-    Submission,
-    Ticket,
-)
+from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure, Submission
 from datarobot_drum.drum.serving.joint_prediction import Joinable, Outcome
 from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.drum.serving.outcomes import tell_loop
+from datarobot_drum.drum.serving.prediction_threads import PredictionThreads, Work
+from datarobot_drum.drum.serving.tickets import ENDED, RUNNING, PoolTicket, Ticket
 
 QUIET_TURNS = 3
 """Turns of the event loop: one to look at the connections, one to read a request, one to hand its call in."""
@@ -71,18 +67,14 @@ class Member(Ticket):
         deliver(answer, error)
 
 
-class _Batch(Ticket):
+class _Batch(PoolTicket):
     """The slot of several members. It never stands in the line."""
 
-    __slots__ = ("_hand_over", "members")
+    __slots__ = ("members",)
 
-    def __init__(self, members: list[Member], hand_over: "Callable[[_Batch], object]") -> None:
-        super().__init__(members[0].arrived, 0.0)
+    def __init__(self, members: list[Member], pool: PredictionThreads, work: "Callable[[_Batch], Work | None]") -> None:
+        super().__init__(members[0].arrived, 0.0, pool, work)
         self.members = members
-        self._hand_over = hand_over
-
-    def begin(self) -> None:
-        self._hand_over(self)
 
     def refuse(self) -> None:
         """Its members are refused one by one, while they stand in the line."""
@@ -215,7 +207,7 @@ class BatchingExecutor(ExecutorWithBackpressure):
     def _start_batch(self, members: list[Member]) -> _Batch:
         gone = set(members)
         self._line = deque(ticket for ticket in self._line if ticket not in gone)
-        batch = _Batch(members, self._hand_over_batch)
+        batch = _Batch(members, self.threads, self._work_batch)
         now = self._clock()
         for ticket in (batch, *members):
             ticket.state = RUNNING
@@ -271,10 +263,7 @@ class BatchingExecutor(ExecutorWithBackpressure):
 
     # The work
 
-    def _hand_over_batch(self, batch: _Batch) -> None:
-        self._pool.submit(self._work_batch, batch)
-
-    def _work_batch(self, batch: _Batch) -> None:
+    def _work_batch(self, batch: _Batch) -> Work | None:
         left = dict(enumerate(batch.members))
         batch.members = []
         try:
@@ -284,8 +273,7 @@ class BatchingExecutor(ExecutorWithBackpressure):
             for member in left.values():
                 self._finish(member, None, error)
         following = self._end(batch, failed=False)
-        if following is not None:
-            following.begin()
+        return None if following is None else following.begin_here()
 
     def _finish(self, member: Member, answer: ModelResponse | None, error: BaseException | None) -> None:
         with self._lock:

@@ -14,21 +14,21 @@ import logging
 import math
 import threading
 import time
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from concurrent.futures import Future as ConcurrentFuture
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from contextlib import contextmanager
-from contextvars import copy_context
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, ServerOverloaded
 from datarobot_drum.drum.serving.alarms import Alarms
 from datarobot_drum.drum.serving.histogram import Histogram
 from datarobot_drum.drum.serving.outcomes import drop, settle, tell_loop
+from datarobot_drum.drum.serving.prediction_threads import PredictionThreads, Work
+from datarobot_drum.drum.serving.tickets import ENDED, RUNNING, WAITING, Job, Ticket, Turn
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,92 +37,6 @@ logger = logging.getLogger(__name__)
 
 WARNING_INTERVAL = 1.0
 """Seconds between two lines about overload; a flood of refusals must not become a flood of logs."""
-
-WAITING, RUNNING, ENDED = "waiting", "running", "ended"
-
-
-class Ticket(ABC):
-    """One call's place in the line. Its state and times are guarded by the executor's lock."""
-
-    __slots__ = ("arrived", "deadline", "started", "state")
-
-    def __init__(self, arrived: float, timeout: float) -> None:
-        self.arrived = arrived
-        self.deadline = arrived + timeout
-        self.started = math.inf  # until it has
-        self.state = WAITING
-
-    @abstractmethod
-    def begin(self) -> None:
-        """Its turn has come."""
-
-    @abstractmethod
-    def refuse(self) -> None:
-        """Its turn will never come."""
-
-
-class _Turn(Ticket):
-    """The place of a thread that does its work itself."""
-
-    __slots__ = ("called",)
-
-    def __init__(self, arrived: float, timeout: float) -> None:
-        super().__init__(arrived, timeout)
-        self.called = threading.Event()
-
-    def begin(self) -> None:
-        self.called.set()
-
-    def refuse(self) -> None:
-        self.called.set()
-
-
-class _Job(Ticket, Generic[T]):
-    """The place of work for a thread of the pool; ``deliver`` takes its result or its error.
-
-    It is empty once it has its outcome. A traceback holds all frames below it, the pool's included; whatever led from
-    there back to the future would leave the data of a call to the garbage collector.
-    """
-
-    __slots__ = ("_call", "_context", "_deliver", "_hand_over")
-
-    def __init__(
-        self,
-        arrived: float,
-        timeout: float,
-        call: Callable[[], T],
-        deliver: Callable[[T | None, BaseException | None], None],
-        hand_over: "Callable[[_Job[T]], object]",
-    ) -> None:
-        super().__init__(arrived, timeout)
-        self._call = call
-        self._context = copy_context()
-        self._deliver = deliver
-        self._hand_over = hand_over
-
-    def begin(self) -> None:
-        self._hand_over(self)
-
-    def refuse(self) -> None:
-        self.tell(None, ServerOverloaded())
-
-    def work(self) -> tuple[T | None, BaseException | None]:
-        try:
-            return self._context.run(self._call), None
-        except BaseException as error:  # the caller gets it; a pool thread must not end
-            return None, error
-
-    def go_on(self, result: T, carry_on: Callable[[], BaseException | None]) -> BaseException | None:
-        """Hand out ``result`` and do what is left of the work; returns its error."""
-        context = self._context
-        self.tell(result, None)
-        return context.run(carry_on)
-
-    def tell(self, result: T | None, error: BaseException | None) -> None:
-        """Hand the outcome to whoever waits for it."""
-        deliver = self._deliver
-        del self._call, self._context, self._deliver
-        deliver(result, error)
 
 
 class Submission(Awaitable[T]):
@@ -193,7 +107,7 @@ class ExecutorWithBackpressure:
         self.max_queue_depth = max_queue_depth
         self.queue_timeout = queue_timeout
         self._clock = clock
-        self._pool = ThreadPoolExecutor(max_workers, thread_name_prefix)
+        self.threads = PredictionThreads(max_workers, thread_name_prefix)
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._line: deque[Ticket] = deque()
@@ -226,7 +140,7 @@ class ExecutorWithBackpressure:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         call = partial(work, *args, **kwargs)
-        job = _Job(self._clock(), self.queue_timeout, call, partial(tell_loop, future), self._hand_over)
+        job = Job(self._clock(), self.queue_timeout, self.threads, self._work, call, partial(tell_loop, future))
         if self._enter(job):
             job.begin()
         elif job.state == WAITING:
@@ -239,20 +153,17 @@ class ExecutorWithBackpressure:
             self._alarms = Alarms(loop, self._expire)
         return self._alarms
 
-    def _hand_over(self, job: _Job[Any]) -> None:
-        self._pool.submit(self._work, job)
-
-    def _work(self, job: _Job[Any]) -> None:
-        result, error = job.work()
+    def _work(self, job: Job[Any]) -> Work | None:
+        """Do one call, on a prediction thread; returns what the thread does next."""
+        result, error = job.run()
         carry_on = getattr(result, "carry_on", None)
         if carry_on is not None:
             error = job.go_on(result, carry_on)
         following = self._end(job, failed=error is not None)
         if carry_on is None:
             job.tell(result, error)
-        del result, error, carry_on  # see _Job
-        if following is not None:
-            following.begin()
+        del result, error, carry_on  # see Job
+        return None if following is None else following.begin_here()
 
     # From a synchronous server
 
@@ -273,7 +184,7 @@ class ExecutorWithBackpressure:
         Raises:
             ServerOverloaded: none became free in time, or the executor is shut down.
         """
-        turn = _Turn(self._clock(), self.queue_timeout)
+        turn = Turn(self._clock(), self.queue_timeout)
         failed = True
         try:
             if not self._enter(turn):
@@ -298,7 +209,7 @@ class ExecutorWithBackpressure:
             ServerOverloaded, Exception: as ``call``.
         """
         outcome: ConcurrentFuture[T] = ConcurrentFuture()
-        job = _Job(self._clock(), self.queue_timeout, work, partial(settle, outcome), self._hand_over)
+        job = Job(self._clock(), self.queue_timeout, self.threads, self._work, work, partial(settle, outcome))
         if self._enter(job):
             job.begin()
         try:
@@ -362,7 +273,7 @@ class ExecutorWithBackpressure:
         for refused in late:
             refused.refuse()
         if last:
-            self._pool.shutdown(wait=False)
+            self.threads.shutdown(wait=False)
         return following
 
     def _count_end(self, ticket: Ticket, now: float, *, failed: bool) -> None:
@@ -443,7 +354,7 @@ class ExecutorWithBackpressure:
         if wait:
             self.wait_idle()
         if wait or idle:  # otherwise the last call to end lets the threads go
-            self._pool.shutdown(wait)
+            self.threads.shutdown(wait)
 
     def wait_idle(self, timeout: float | None = None) -> bool:
         """Block until nothing runs or waits, for at most ``timeout`` seconds; whether it came to that."""

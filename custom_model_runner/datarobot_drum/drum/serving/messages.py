@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,6 +14,7 @@ from datarobot_drum.drum.serving.uploads import SpooledUploadFile
 
 JSON = "application/json"
 LONGEST_KEPT_NAME = 64
+LONGEST_KEPT_VALUE = 128
 
 _PARAMETER = re.compile(r';[ \t]*([^\s;="]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^;]*)')
 
@@ -29,6 +31,18 @@ class Headers(dict[str, str]):
             key = _title_case(name)
             self[key] = f"{self[key]},{value}" if key in self else value
 
+    @classmethod
+    def from_raw(cls, fields: Iterable[tuple[bytes, bytes]]) -> "Headers":
+        """From the fields of an ASGI scope."""
+        headers = cls()
+        for raw, value in fields:
+            key = _short_raw_title_case(raw) if len(raw) < LONGEST_KEPT_NAME else raw.decode("latin-1").title()
+            text = value.decode("latin-1")
+            # Not `headers[key]`, here and in the constructor: the key has its case already.
+            known = dict.get(headers, key)
+            dict.__setitem__(headers, key, text if known is None else f"{known},{text}")
+        return headers
+
     def __getitem__(self, name: str) -> str:
         return super().__getitem__(_title_case(name))
 
@@ -42,6 +56,11 @@ class Headers(dict[str, str]):
 @lru_cache(maxsize=512)
 def _short_title_case(name: str) -> str:
     return name.title()
+
+
+@lru_cache(maxsize=512)
+def _short_raw_title_case(name: bytes) -> str:
+    return name.decode("latin-1").title()
 
 
 def _title_case(name: str) -> str:
@@ -62,16 +81,26 @@ class MediaType:
     @classmethod
     def parse(cls, value: str | None) -> "MediaType":
         if not value:
-            return cls()
-        essence, _, rest = value.partition(";")
-        parameters: dict[str, str] = {}
-        for name, text in _PARAMETER.findall(";" + rest):
-            parameters.setdefault(name.lower(), _unquote(text.strip()))
-        return cls(essence.strip().lower(), parameters)
+            return _NO_MEDIA_TYPE
+        return _short_media_type(value) if len(value) < LONGEST_KEPT_VALUE else _media_type(value)
 
     @property
     def charset(self) -> str | None:
         return self.parameters.get("charset") or None
+
+
+_NO_MEDIA_TYPE = MediaType()
+
+
+def _media_type(value: str) -> MediaType:
+    essence, _, rest = value.partition(";")
+    parameters: dict[str, str] = {}
+    for name, text in _PARAMETER.findall(";" + rest):
+        parameters.setdefault(name.lower(), _unquote(text.strip()))
+    return MediaType(essence.strip().lower(), MappingProxyType(parameters))
+
+
+_short_media_type = lru_cache(maxsize=128)(_media_type)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """What belongs to one request wherever its work runs: its id, and the headers every answer carries."""
 
+import os
+import random
 import re
 import uuid
 from contextvars import ContextVar
@@ -8,6 +10,11 @@ from datarobot_drum.version import __version__
 
 REQUEST_ID_HEADER = "X-Request-ID"
 VERSION_HEADER = "X-Drum-Version"
+
+# Not the system's randomness: that call gives the interpreter away, once a request. An id is no secret, it only has to
+# be one of a kind, in forked workers too, and whatever seed a model sets for itself.
+_ids = random.Random()
+os.register_at_fork(after_in_child=_ids.seed)
 
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -18,7 +25,11 @@ def accept_request_id(value: str | None) -> str:
     """The id that the client sent if it is at most 128 visible ASCII characters, else a new one (http-api.md H6)."""
     # Some servers leave the blanks around a header's value to the application (RFC 9110, 5.5).
     identifier = (value or "").strip(" \t")
-    return identifier if _VISIBLE_ASCII.fullmatch(identifier) else str(uuid.uuid4())
+    return identifier if _VISIBLE_ASCII.fullmatch(identifier) else _new_id()
+
+
+def _new_id() -> str:
+    return str(uuid.UUID(int=_ids.getrandbits(128), version=4))
 
 
 def contract_headers(identifier: str) -> dict[str, str]:

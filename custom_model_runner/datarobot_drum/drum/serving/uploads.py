@@ -70,6 +70,14 @@ class SpooledUploadFile:
         upload.seek(0)
         return upload
 
+    @classmethod
+    def holding(cls, content: bytes, content_type: str | None, budget: MemoryBudget) -> "SpooledUploadFile":
+        """An upload that is ``content``, not a copy of it, for which ``budget`` has been asked already."""
+        upload = cls(content_type=content_type, budget=budget)
+        upload._file = io.BytesIO(content)
+        upload.size = upload._reserved = len(content)
+        return upload
+
     async def read_to_spool(self) -> "SpooledUploadFile":
         """Take over the content of ``source``; afterwards the upload is rewound. Disk is written off the event loop.
 

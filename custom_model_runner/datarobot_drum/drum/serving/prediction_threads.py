@@ -1,0 +1,133 @@
+"""The threads that predictions run in.
+
+``concurrent.futures`` makes a future with a lock and a condition for every call and wakes a thread for each, the one
+that slept longest first: more work than a small prediction takes. Here nothing is made for a call. The thread that
+worked last, whose core and caches are warm, works first. And threads are woken one after the other, each by the one
+before it: of calls that came together, one thread has often done all before a second one would have been awake.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+Work = Callable[[], Any]
+"""It may return further work, which the same thread does next, or None."""
+
+
+class PredictionThreads:
+    """Up to ``count`` threads, begun when they are first needed.
+
+    They are daemons: a prediction that never ends must not keep the process from ending. Whoever cares for what runs
+    calls ``shutdown``.
+    """
+
+    def __init__(self, count: int, name_prefix: str) -> None:
+        self._count = count
+        self._name_prefix = name_prefix
+        self._lock = threading.Lock()
+        self._pending: deque[Work] = deque()
+        self._threads: list[_Thread] = []
+        self._idle: list[_Thread] = []
+        self._waking = False
+        """Whether a thread has been woken that has not looked at what is pending yet."""
+        self._closed = False
+
+    def submit(self, work: Work) -> None:
+        """Run ``work`` as soon as a thread is free.
+
+        Raises:
+            RuntimeError: after ``shutdown``.
+        """
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("The prediction threads are shut down.")
+            self._pending.append(work)
+            wake = self._choose()
+        if wake:
+            wake()
+
+    @property
+    def busy(self) -> int:
+        """Threads that do not sleep."""
+        with self._lock:
+            return len(self._threads) - len(self._idle)
+
+    def shutdown(self, wait: bool = True) -> None:
+        """Let every thread end once nothing is pending; ``wait`` until they have."""
+        with self._lock:
+            self._closed = True
+            threads = list(self._threads)
+            idle, self._idle = self._idle, []
+        for thread in idle:
+            thread.wake()
+        if wait:
+            for thread in threads:
+                thread.join()
+
+    def _choose(self) -> Callable[[], None] | None:
+        """What gets one more thread to work, if there is one and none is on its way."""
+        if self._waking:
+            return None
+        if self._idle:
+            self._waking = True
+            return self._idle.pop().wake
+        if len(self._threads) < self._count:
+            self._waking = True
+            thread = _Thread(f"{self._name_prefix}_{len(self._threads)}", self._serve)
+            self._threads.append(thread)
+            return thread.start
+        return None
+
+    def _serve(self, thread: "_Thread") -> None:
+        """The life of a thread."""
+        awoken = True
+        while True:
+            wake = None
+            with self._lock:
+                if awoken:
+                    self._waking = False
+                if self._pending:
+                    work = self._pending.popleft()
+                    wake = self._choose() if self._pending else None
+                elif self._closed:
+                    self._threads.remove(thread)
+                    return
+                else:
+                    work = None
+                    self._idle.append(thread)
+            if wake:
+                wake()
+            awoken = work is None
+            if work is None:
+                thread.sleep()
+            else:
+                _run(work)
+            del work, wake  # a request's data would be held through the sleep
+
+
+def _run(work: Work | None) -> None:
+    try:
+        while work is not None:
+            work = work()
+    except BaseException:  # calls deliver their own errors; this is ours, and the thread has to live on
+        logger.exception("A prediction thread met an error.")
+
+
+class _Thread:
+    """One thread, and the lock on which it sleeps."""
+
+    def __init__(self, name: str, serve: "Callable[[_Thread], None]") -> None:
+        self._bell = threading.Lock()
+        self._bell.acquire()
+        self._thread = threading.Thread(target=serve, args=(self,), name=name, daemon=True)
+        self.start = self._thread.start
+        self.wake = self._bell.release
+        self.sleep = self._bell.acquire
+
+    def join(self) -> None:
+        if self._thread is not threading.current_thread():
+            self._thread.join()
