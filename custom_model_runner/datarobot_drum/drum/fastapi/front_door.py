@@ -23,6 +23,8 @@ class FrontDoor:
 
     def __init__(self, app: FastAPI, core: ServingCore, served: Mapping[str, MountedPath]) -> None:
         self._app = app
+        self.core = core
+        self.served = served
         self._methods = {path: mounted.methods for path, mounted in served.items()}
         endpoints: dict[str, ASGIApp] = {path: mounted.endpoint for path, mounted in served.items()}
         chains = {

@@ -35,15 +35,7 @@ class RequestContextMiddleware:
             await self._answer(exchange, scope, receive, send)
 
     async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                exchange.status = message["status"]
-                extra = [(name.lower().encode(), value.encode()) for name, value in exchange.headers.items()]
-                if self._worker_ctx.is_draining:
-                    extra.append((b"connection", b"close"))
-                message = {**message, "headers": [*message.get("headers", ()), *extra]}
-            await send(message)
-
+        send_with_headers = with_contract_headers(send, exchange, self._worker_ctx)
         try:
             await self._app(scope, receive, send_with_headers)
         except (Exception, asyncio.CancelledError) as error:  # the outermost edge of a request
@@ -52,9 +44,28 @@ class RequestContextMiddleware:
             if isinstance(error, asyncio.CancelledError):
                 if not self._worker_ctx.is_draining:
                     raise
-                # The graceful timeout is over.
-                error = DeadlineExceeded("The server stops and waits no longer (DRUM_GUNICORN_GRACEFUL_TIMEOUT).")
+                error = cut_off()
             await send_response(error_response(error), receive, send_with_headers)
+
+
+def with_contract_headers(send: Send, exchange: Exchange, worker_ctx: WorkerCtx) -> Send:
+    """``send`` that adds what every answer carries, and notes its status."""
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            exchange.status = message["status"]
+            extra = [(name.lower().encode(), value.encode()) for name, value in exchange.headers.items()]
+            if worker_ctx.is_draining:
+                extra.append((b"connection", b"close"))
+            message = {**message, "headers": [*message.get("headers", ()), *extra]}
+        await send(message)
+
+    return send_with_headers
+
+
+def cut_off() -> DeadlineExceeded:
+    """What a request answers that the graceful timeout has ended."""
+    return DeadlineExceeded("The server stops and waits no longer (DRUM_GUNICORN_GRACEFUL_TIMEOUT).")
 
 
 class StdoutFlusherMiddleware:

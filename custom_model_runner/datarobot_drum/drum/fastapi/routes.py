@@ -83,10 +83,11 @@ class Endpoint:
     """One route: reads the request, runs its handler where the table says, sends the answer."""
 
     def __init__(self, route: Route, core: ServingCore, aside: ThreadPoolExecutor) -> None:
-        self._route = route
+        self.route = route
+        self.handle: Callable[[ModelRequest], ModelResponse] = core.find_handler(route)
+        self.form_fields = core.handlers.form_fields(route)
         self._core = core
         self._aside = aside
-        self._handle: Callable[[ModelRequest], ModelResponse] = core.find_handler(route)
         self._inline = route.runs in (Runs.INLINE, Runs.ENGINE) or (
             route.runs is Runs.PROBE and not core.handlers.has_own_probes
         )
@@ -94,7 +95,7 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = request_headers(scope)
         try:
-            if self._route.runs is Runs.MODEL:
+            if self.route.runs is Runs.MODEL:
                 response = await self._respond_from_model(scope, headers, receive)
             else:
                 response = await self._respond(ModelRequest(method=scope["method"], headers=headers))
@@ -108,22 +109,21 @@ class Endpoint:
         await send_response(response, receive, send)
 
     def _error_response(self, error: Exception) -> ModelResponse:
-        return error_response(error, for_openai=self._route.for_openai)
+        return error_response(error, for_openai=self.route.for_openai)
 
     async def _respond(self, request: ModelRequest) -> ModelResponse:
         if self._inline:
-            return self._handle(request)
-        return await asyncio.get_running_loop().run_in_executor(self._aside, self._handle, request)
+            return self.handle(request)
+        return await asyncio.get_running_loop().run_in_executor(self._aside, self.handle, request)
 
     async def _respond_from_model(self, scope: Scope, headers: Headers, receive: Receive) -> ModelResponse:
         loop = asyncio.get_running_loop()
         begin = loop.time()
         await wait_for_model(self._core)
-        form_fields = self._core.handlers.form_fields(self._route)
-        body = await read_body(receive, headers, self._core.limits, form_fields)
+        body = await read_body(receive, headers, self._core.limits, self.form_fields)
         timeout = self._core.request_timeout
-        call = ModelCall(self._handle, to_request(scope, headers, body), body, timeout)
-        submission = self._core.submit(self._route, call)
+        call = ModelCall(self.handle, to_request(scope, headers, body), body, timeout)
+        submission = self._core.submit(self.route, call)
         timer = loop.call_at(begin + timeout, submission.time_out, timeout) if timeout else None
         try:
             return await (_unless_client_leaves(submission, receive) if submission.waiting else submission)

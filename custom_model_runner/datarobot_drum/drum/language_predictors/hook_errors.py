@@ -7,6 +7,7 @@ import traceback
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from datarobot_drum.drum.exceptions import (
@@ -21,22 +22,31 @@ from datarobot_drum.drum.iteration import close_iterator, drain_async
 from datarobot_drum.runtime_parameters import mask_secrets
 
 
-@contextmanager
-def prediction_errors(*passed: type[BaseException]) -> Iterator[None]:
+class prediction_errors:  # reads as what it does: `with prediction_errors():`
     """Whatever model code raises while it predicts becomes a ``PredictionError``.
 
     That includes what is no ``Exception``: ``SystemExit``, the panic of a library written in Rust, a cancelled task.
     The answer that model code chose itself (``DrumHTTPError``) passes, as do ``KeyboardInterrupt``, a server whose
-    patience is at its end (``DeadlineExceeded``), and ``passed``.
+    patience is at its end (``DeadlineExceeded``), and ``passed``. A class, as it stands around every call of a hook.
     """
-    try:
-        yield
-    except (DrumHTTPError, PredictionError, DeadlineExceeded, KeyboardInterrupt):
-        raise
-    except passed:
-        raise
-    except BaseException as error:
+
+    __slots__ = ("_passed",)
+
+    def __init__(self, *passed: type[BaseException]) -> None:
+        self._passed = passed
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None or isinstance(error, (*_PASSED, *self._passed)):
+            return
         raise PredictionError(_describe(error)) from error
+
+
+_PASSED = (DrumHTTPError, PredictionError, DeadlineExceeded, KeyboardInterrupt)
 
 
 def guarded(answer: Any) -> Any:

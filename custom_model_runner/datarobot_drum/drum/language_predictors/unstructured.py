@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.exceptions import PredictionError, UnprocessableInput
@@ -109,14 +110,19 @@ def _require_header_text(*words: str) -> None:
             raise PredictionError(f"score_unstructured returned {word[:40]!r}, which no header can carry.")
 
 
+@lru_cache(maxsize=16)
+def _encoder_of(charset: str) -> Callable[[], codecs.IncrementalEncoder]:
+    "".encode(charset)  # a codec that does not encode text is no charset
+    return codecs.getincrementalencoder(charset)
+
+
 class _Encoder:
     """Output of the hook to bytes, piece by piece: a charset that begins with a mark begins once."""
 
     def __init__(self, charset: str) -> None:
         self._charset = charset
         try:
-            "".encode(charset)  # a codec that does not encode text is no charset
-            self._encode = codecs.getincrementalencoder(charset)().encode
+            self._encode = _encoder_of(charset)().encode
         except (LookupError, ValueError) as error:
             raise PredictionError(
                 f"score_unstructured returned the charset {charset[:40]!r}, which is not known."

@@ -18,7 +18,8 @@ class Histogram:
     def record(self, seconds: float) -> None:
         self._counts[bisect_left(BOUNDS, seconds)] += 1
         self._total += seconds
-        self._maximum = max(self._maximum, seconds)
+        if seconds > self._maximum:
+            self._maximum = seconds
 
     @property
     def count(self) -> int:

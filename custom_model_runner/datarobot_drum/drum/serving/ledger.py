@@ -26,7 +26,8 @@ class Ledger:
     def __init__(self, probe_paths: frozenset[str] = frozenset(), tracing: Tracing | None = None) -> None:
         self.probe_paths = probe_paths
         self.tracing = tracing or Tracing()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._empty = threading.Condition(self._lock)
         self._in_flight = 0
         self._served = 0
         self._refused = 0
@@ -39,12 +40,12 @@ class Ledger:
 
     def wait_empty(self, timeout: float) -> bool:
         """Block until nothing is in flight, for at most ``timeout`` seconds; whether it came to that."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._in_flight == 0, timeout)
+        with self._lock:
+            return self._empty.wait_for(lambda: self._in_flight == 0, timeout)
 
     def summary(self) -> str:
         """One line: served, refused (503), abandoned (504, or the client left), longest."""
-        with self._changed:
+        with self._lock:
             line = (
                 f"served {self._served}, refused {self._refused}, abandoned {self._abandoned}, "
                 f"longest {self._longest:.2f} s"
@@ -52,20 +53,22 @@ class Ledger:
             return f"{line}, cut off {self._in_flight}" if self._in_flight else line
 
     def _enter(self) -> None:
-        with self._changed:
+        with self._lock:
             self._in_flight += 1
 
     def _leave(self, status: int, seconds: float) -> None:
-        with self._changed:
+        with self._lock:
             self._in_flight -= 1
-            self._longest = max(self._longest, seconds)
+            if seconds > self._longest:
+                self._longest = seconds
             if status in (0, 504):
                 self._abandoned += 1
             elif status == 503:
                 self._refused += 1
             else:
                 self._served += 1
-            self._changed.notify_all()
+            if not self._in_flight:
+                self._empty.notify_all()
 
 
 class Exchange:

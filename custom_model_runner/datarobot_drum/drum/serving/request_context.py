@@ -3,7 +3,6 @@
 import os
 import random
 import re
-import uuid
 from contextvars import ContextVar
 
 from datarobot_drum.version import __version__
@@ -29,7 +28,10 @@ def accept_request_id(value: str | None) -> str:
 
 
 def _new_id() -> str:
-    return str(uuid.UUID(int=_ids.getrandbits(128), version=4))
+    """A version 4 UUID (RFC 9562)."""
+    digits = f"{_ids.getrandbits(128):032x}"
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def contract_headers(identifier: str) -> dict[str, str]:

@@ -2,9 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from types import TracebackType
 
 
 @dataclass
@@ -22,20 +21,21 @@ class Timings:
         self._lock = threading.Lock()
         self._timings: dict[str, _Timing] = {}
 
-    @contextmanager
-    def measure(self, label: str) -> Iterator[None]:
+    def measure(self, label: str) -> "Measurement":
         """Record the time of the ``with`` block under ``label``, unless it raises."""
-        begin = time.perf_counter()
-        yield
-        self.record(label, time.perf_counter() - begin)
+        return Measurement(self, label)
 
     def record(self, label: str, seconds: float) -> None:
         with self._lock:
-            timing = self._timings.setdefault(label, _Timing())
+            timing = self._timings.get(label)
+            if timing is None:
+                timing = self._timings[label] = _Timing()
             timing.count += 1
             timing.total += seconds
-            timing.minimum = min(timing.minimum, seconds)
-            timing.maximum = max(timing.maximum, seconds)
+            if seconds < timing.minimum:
+                timing.minimum = seconds
+            if seconds > timing.maximum:
+                timing.maximum = seconds
 
     def summary(self) -> dict[str, dict[str, float]]:
         with self._lock:
@@ -43,3 +43,23 @@ class Timings:
                 label: {"min": t.minimum, "avg": t.total / t.count, "max": t.maximum}
                 for label, t in self._timings.items()
             }
+
+
+class Measurement:
+    """One ``with`` block that is timed."""
+
+    __slots__ = ("_began", "_label", "_timings")
+
+    def __init__(self, timings: Timings, label: str) -> None:
+        self._timings = timings
+        self._label = label
+        self._began = 0.0
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._timings.record(self._label, time.perf_counter() - self._began)

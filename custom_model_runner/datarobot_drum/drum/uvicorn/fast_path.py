@@ -1,0 +1,229 @@
+"""The fast path of a server of ours: a small request whose answer is bytes, without a task and without ASGI messages.
+
+A request that came whole needs no coroutine: it is handed to the prediction threads at once, and its answer is written
+when it is there. Everything else - bodies that are large, slow, compressed or forms, streams, traces, batches, apps of
+others - goes the way of ASGI. Both ways call the same handlers through the same executor and answer the same bytes;
+the API suite and ``tests/api/test_fast_path.py`` hold them against each other.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+from contextvars import copy_context
+from functools import lru_cache
+from typing import TYPE_CHECKING, cast
+
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from datarobot_drum.drum.fastapi.front_door import FrontDoor
+from datarobot_drum.drum.fastapi.messages import send_response, to_request
+from datarobot_drum.drum.fastapi.middleware import cut_off, with_contract_headers
+from datarobot_drum.drum.fastapi.routes import Endpoint
+from datarobot_drum.drum.serving.alarms import Alarms
+from datarobot_drum.drum.serving.calls import ModelCall
+from datarobot_drum.drum.serving.errors import error_response
+from datarobot_drum.drum.serving.executor import Submission
+from datarobot_drum.drum.serving.ledger import Exchange
+from datarobot_drum.drum.serving.messages import Headers, ModelResponse
+from datarobot_drum.drum.serving.model_state import Phase
+from datarobot_drum.drum.serving.routes import Runs
+from datarobot_drum.drum.serving.small_bodies import small_body, small_body_length
+from datarobot_drum.drum.tracing.spans import spans_are_made
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.uvicorn.protocol import DrumProtocol
+
+_FORBIDDEN = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class FastPath:
+    """Which requests take it.
+
+    Args:
+        door: of the app that is served.
+    """
+
+    def __init__(self, door: FrontDoor) -> None:
+        self.core = door.core
+        self.flusher = door.core.flusher
+        self._endpoints = {
+            path: mounted.endpoint
+            for path, mounted in door.served.items()
+            if isinstance(mounted.endpoint, Endpoint) and mounted.endpoint.route.runs is Runs.MODEL
+        }
+        self._alarms: Alarms[FastExchange] | None = None
+
+    def begin(self, protocol: "DrumProtocol", cycle: RequestResponseCycle) -> "FastExchange | None":
+        """Take a request over once its headers are there; None if it has to go the other way."""
+        scope = cycle.scope
+        endpoint = self._endpoints.get(scope["path"])
+        if endpoint is None or scope["method"] != "POST" or scope["http_version"] != "1.1":
+            return None
+        if cycle.waiting_for_100_continue or spans_are_made() or self.core.state.phase is not Phase.READY:
+            return None
+        headers = Headers.from_raw(scope["headers"])
+        length = small_body_length(headers, self.core.limits, endpoint.form_fields)
+        return FastExchange(self, endpoint, headers, length, protocol, cycle) if length else None
+
+    def watch(self, exchange: "FastExchange", timeout: float) -> Callable[[], object]:
+        """Have ``time_out`` of ``exchange`` called in ``timeout`` seconds; returns what takes that back."""
+        if self._alarms is None:
+            self._alarms = Alarms(asyncio.get_running_loop(), FastExchange.time_out)
+        return self._alarms.set(exchange, timeout)
+
+
+class FastExchange:
+    """One request on the fast path."""
+
+    __slots__ = (
+        "_call",
+        "_context",
+        "_cycle",
+        "_endpoint",
+        "_exchange",
+        "_forget_alarm",
+        "_headers",
+        "_length",
+        "_path",
+        "_protocol",
+        "_submission",
+    )
+
+    def __init__(
+        self,
+        path: FastPath,
+        endpoint: Endpoint,
+        headers: Headers,
+        length: int,
+        protocol: "DrumProtocol",
+        cycle: RequestResponseCycle,
+    ) -> None:
+        self._path = path
+        self._endpoint = endpoint
+        self._headers = headers
+        self._length = length
+        self._protocol = protocol
+        self._cycle = cycle
+        self._context = copy_context()
+        self._forget_alarm: Callable[[], object] | None = None
+        self._call: ModelCall
+        self._exchange: Exchange
+        self._submission: Submission[ModelResponse]
+
+    def run(self) -> bool:
+        """Hand the request in, now that its body is complete. False if it has to go the other way after all."""
+        core, cycle = self._path.core, self._cycle
+        content = bytes(cycle.body)
+        body = small_body(content, self._headers, core.limits) if len(content) == self._length else None
+        if body is None:
+            return False
+        scope = cycle.scope
+        self._exchange = Exchange(core.ledger, scope["method"], scope["path"], self._headers.get)
+        self._call = ModelCall(
+            self._endpoint.handle, to_request(cast("Scope", scope), self._headers, body), body, core.request_timeout
+        )
+        self._context.run(self._submit)
+        return True
+
+    def _submit(self) -> None:
+        core = self._path.core
+        self._exchange.__enter__()
+        self._submission = submission = core.submit(self._endpoint.route, self._call)
+        future = submission.future
+        future.add_done_callback(self._on_done, context=self._context)
+        self._protocol.in_flight.add(future)  # a stop waits for it, and cancels it after the graceful timeout
+        if core.request_timeout:
+            self._forget_alarm = self._path.watch(self, core.request_timeout)
+
+    def time_out(self) -> None:
+        timeout = self._path.core.request_timeout
+        self._submission.time_out(timeout)
+
+    def client_left(self) -> None:
+        """A call that waits will never run; one that runs ends unheard."""
+        self._submission.leave()
+
+    def _on_done(self, future: "asyncio.Future[ModelResponse]") -> None:
+        self._protocol.in_flight.discard(future)
+        if self._forget_alarm:
+            self._forget_alarm()
+        submission, call = self._submission, self._call
+        del self._submission, self._call  # an error's traceback holds frames, which hold these
+        submission.leave()
+        if not submission.started:
+            call.discard()
+        response = self._response(future)
+        if response is None:
+            self._end()
+        elif isinstance(response.content, bytes) and self._protocol.can_write:
+            self._write(response, response.content)
+            self._end()
+        else:
+            self._protocol.run_asgi(self._cycle, _Rest(response, self))
+
+    def _response(self, future: "asyncio.Future[ModelResponse]") -> ModelResponse | None:
+        """The answer; None if nobody is there any more to take one."""
+        if future.cancelled():
+            left = self._cycle.disconnected or not self._path.core.worker_ctx.is_draining
+            return None if left else error_response(cut_off())
+        error = future.exception()
+        if error is None:
+            return future.result()
+        return error_response(error, for_openai=self._endpoint.route.for_openai)
+
+    def _write(self, response: ModelResponse, content: bytes) -> None:
+        """The whole answer at once, and what uvicorn does at the end of one."""
+        cycle = self._cycle
+        self._exchange.status = response.status
+        if self._path.core.worker_ctx.is_draining:
+            cycle.keep_alive = False
+        head = [STATUS_LINE[response.status]]
+        head += [b"%s: %s\r\n" % field for field in cycle.default_headers]
+        head.append(_content_headers(response.media_type) % len(content))
+        head += [_line(name, value) for name, value in response.headers.items()]
+        head += [_line(name, value) for name, value in self._exchange.headers.items()]
+        head.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
+        head.append(content)
+        cycle.response_started = cycle.response_complete = True
+        cycle.transport.write(b"".join(head))
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
+
+    def end(self) -> None:
+        self._context.run(self._end)
+
+    def _end(self) -> None:
+        self._exchange.__exit__(None, None, None)
+        self._path.flusher.request_ended()
+
+
+class _Rest:
+    """What is left to do when an answer needs ASGI: it is a stream, or the client does not take what was sent."""
+
+    def __init__(self, response: ModelResponse, exchange: FastExchange) -> None:
+        self._response = response
+        self._exchange = exchange
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = self._exchange
+        try:
+            send = with_contract_headers(send, exchange._exchange, exchange._path.core.worker_ctx)
+            await send_response(self._response, receive, send)
+        finally:
+            exchange.end()
+
+
+@lru_cache(maxsize=128)
+def _content_headers(media_type: str) -> bytes:
+    return _line("content-type", media_type).replace(b"%", b"%%") + b"content-length: %d\r\n"
+
+
+def _line(name: str, value: str) -> bytes:
+    """A header field, which must not be able to end the header."""
+    text = value.encode("latin-1")
+    if _FORBIDDEN.search(text):
+        raise RuntimeError(f"The value of {name} cannot stand in a header.")
+    return b"%s: %s\r\n" % (name.lower().encode("latin-1"), text)

@@ -1,0 +1,128 @@
+"""The fast path answers what the way of ASGI answers: the same request, at once or with its body a moment later."""
+
+import re
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.api.connections import TIMEOUT, body_of, exchange, receive, status_of
+from tests.processes import RunningServer
+
+pytestmark = pytest.mark.process
+
+MODEL = '''
+import time
+
+
+def load_model(code_dir):
+    return "model"
+
+
+def score_unstructured(model, data, query, headers, **kwargs):
+    asked = query.get("asked")
+    if asked == "raise":
+        raise ValueError("no such thing")
+    if asked == "stream":
+        return iter(["one", "two", data])
+    if asked == "bytes":
+        return b"\\x00" * 100_000, {"mimetype": "application/octet-stream"}
+    if asked == "headers":
+        return repr(sorted(headers.items()))
+    if asked == "break":
+        return "text", {"mimetype": "text/plain\\r\\nX-Evil: 1"}
+    return data
+'''
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    folder = tmp_path_factory.mktemp("fast")
+    (folder / "custom.py").write_text(MODEL, encoding="utf-8")
+    environment = {"DRUM_SERVER_TYPE": "fastapi", "DRUM_LAME_DUCK_SECONDS": "0"}
+    words = ("--code-dir", folder, "--target-type", "unstructured")
+    with RunningServer(*words, log=folder / "log", environment=environment) as running:
+        yield running
+
+
+def head(*lines: str, length: int, target: str = "/predictUnstructured/") -> bytes:
+    fields = [f"POST {target} HTTP/1.1", "Host: here", f"Content-Length: {length}", *lines]
+    return "\r\n".join(fields).encode("latin-1") + b"\r\n\r\n"
+
+
+def without_moment(answer: bytes) -> bytes:
+    """The answer without the two fields that differ from one request to the next."""
+    return re.sub(rb"(?i)\r\n(date|x-request-id): [^\r]*", b"", answer)
+
+
+@pytest.mark.parametrize(
+    ("query", "lines"),
+    [
+        ("", ("Content-Type: text/plain",)),
+        ("", ("Content-Type: text/plain; charset=latin-1",)),
+        ("", ("Content-Type: text/plain; charset=nonsense",)),
+        ("", ("Content-Type: application/octet-stream", "Connection: close")),
+        ("", ("Content-Encoding: gzip",)),
+        ("", ("X-Request-ID: mine",)),
+        ("asked=raise", ()),
+        ("asked=stream", ()),
+        ("asked=bytes", ()),
+        ("asked=headers", ("X-Twice: 1", "x-twice: 2", "X-Empty:")),
+        ("asked=break", ()),
+    ],
+)
+def test_both_ways_answer_the_same(server: RunningServer, query: str, lines: tuple[str, ...]) -> None:
+    body = "näh".encode()
+    start = head(*lines, "Connection: close", length=len(body), target=f"/predictUnstructured/?{query}")
+    at_once = exchange(server, start + body)
+    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as connection:
+        connection.sendall(start)
+        time.sleep(0.05)  # the server has the head by now, and should it not, the test is the weaker but not wrong
+        connection.sendall(body)
+        later = receive(connection)
+    assert without_moment(at_once) == without_moment(later)
+
+
+def test_requests_in_one_packet_are_answered_in_their_order(server: RunningServer) -> None:
+    bodies = [b"%d" % number for number in range(5)]
+    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as connection:
+        connection.sendall(b"".join(head(length=len(body)) + body for body in bodies))
+        answers = b""
+        while answers.count(b"HTTP/1.1 200") < 5 or not answers.endswith(b"\r\n\r\n4"):
+            piece = connection.recv(65536)
+            assert piece, answers
+            answers += piece
+    assert re.findall(rb"\r\n\r\n(\d)", answers) == bodies
+
+
+def test_a_kept_connection_changes_between_the_ways(server: RunningServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as connection:
+        for _ in range(3):
+            connection.sendall(head(length=4) + b"fast")
+            assert body_of(receive(connection)) == b"fast"
+            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert status_of(receive(connection)) == 200
+            connection.sendall(head("Expect: 100-continue", length=4))
+            assert connection.recv(65536).startswith(b"HTTP/1.1 100 ")
+            connection.sendall(b"slow")
+            assert body_of(receive(connection)) == b"slow"
+            connection.sendall(head("Transfer-Encoding: chunked", length=0).replace(b"Content-Length: 0\r\n", b""))
+            connection.sendall(b"3\r\nbit\r\n0\r\n\r\n")
+            assert body_of(receive(connection)) == b"bit"
+
+
+def test_a_client_that_reads_late_gets_everything(server: RunningServer) -> None:
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(TIMEOUT)
+        connection.connect(("127.0.0.1", server.port))
+        request = head(length=1, target="/predictUnstructured/?asked=bytes") + b"x"
+        connection.sendall(request * 60)  # six megabytes of answers: the first ones have to wait in the server
+        time.sleep(0.3)
+        received = 0
+        while received < 60 * 100_000:
+            piece = connection.recv(1 << 20)
+            assert piece
+            received += len(piece)
