@@ -23,6 +23,7 @@ from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.documentation import Documentation
 from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
 from datarobot_drum.drum.serving.handlers import Handlers
+from datarobot_drum.drum.serving.heap import heap_trimmer
 from datarobot_drum.drum.serving.ledger import Ledger
 from datarobot_drum.drum.serving.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.model_state import ModelState
@@ -242,6 +243,8 @@ class PredictionServer:
         ctx.defer_cleanup(self._stop_executor, order=100, desc="shut down the executor")
         if self.predictor is not None:
             ctx.add_closeable(self.predictor, order=50)
+        budget = MemoryBudget(server.memory_budget)
+        self.flusher.chores.append(heap_trimmer(budget))
         return ServingCore(
             handlers=handlers,
             executor=self.executor,
@@ -252,7 +255,7 @@ class PredictionServer:
             limits=BodyLimits(
                 max_size=server.max_upload_size,
                 directory=server.spool_directory or None,
-                budget=MemoryBudget(server.memory_budget),
+                budget=budget,
                 upload_timeout=server.upload_timeout,
             ),
             request_timeout=server.request_timeout,

@@ -13,6 +13,8 @@ class MemoryBudget:
         self.limit = limit
         self._lock = threading.Lock()
         self._used = 0
+        self.passed = 0
+        """Bytes of bodies that were in memory, if only on their way to disk, and are no more."""
 
     @property
     def used(self) -> int:
@@ -32,6 +34,7 @@ class MemoryBudget:
     def release(self, size: int) -> None:
         with self._lock:
             self._used -= size
+            self.passed += size
 
 
 UNLIMITED = MemoryBudget()

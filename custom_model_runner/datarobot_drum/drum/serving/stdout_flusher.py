@@ -3,6 +3,7 @@
 import atexit
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
 from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
@@ -28,6 +29,8 @@ class StdoutFlusher:
         self._wanted = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
+        self.chores: list[Callable[[], object]] = []
+        """What else is to be done once a second, at most, and takes no longer than a flush."""
 
     def start(self, worker_ctx: WorkerCtx) -> None:
         """Flush until ``worker_ctx`` stops; a second start changes nothing."""
@@ -61,6 +64,8 @@ class StdoutFlusher:
                 self._stopped.wait(REQUEST_SECONDS)
                 self._wanted.clear()
             flush_output()
+            for chore in self.chores:
+                chore()
         flush_output()
 
 

@@ -136,6 +136,7 @@ class SpooledUploadFile:
             with _storage_errors():
                 self._spill()
                 self._file.write(chunk)
+            self._budget.passed += len(chunk)
         else:
             self._file.write(chunk)
         self.size += len(chunk)
