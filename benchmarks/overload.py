@@ -9,6 +9,7 @@ import asyncio
 import dataclasses
 import json
 import tempfile
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,10 @@ def score(data, model, **kwargs):
 KINDS = {"sleeping": 0, "python": 1, "extension": 2}
 
 
-def measure(kind: str, plan: Plan, environment: dict[str, str]) -> dict[str, Any]:
-    """One run against a fresh server."""
+def measure(
+    kind: str, plan: Plan, environment: dict[str, str], where: AbstractContextManager[None] | None = None
+) -> dict[str, Any]:
+    """One run against a fresh server, which is started within ``where``."""
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model"
         model.mkdir()
@@ -67,7 +70,9 @@ def measure(kind: str, plan: Plan, environment: dict[str, str]) -> dict[str, Any
             **environment,
         }
         words = ("--code-dir", model, "--target-type", "regression", "--logging-level", "warning")
-        with RunningServer(*words, log=Path(folder) / "log", environment=variables) as server:
+        with ExitStack() as stack:
+            with where or nullcontext():
+                server = stack.enter_context(RunningServer(*words, log=Path(folder) / "log", environment=variables))
             return asyncio.run(_measure(server, kind, plan))
 
 
