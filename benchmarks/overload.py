@@ -17,7 +17,7 @@ from benchmarks.crowds import Plan, aside, ask_for, probe_for
 from tests.processes import RunningServer
 from tests.resilience.footprint import MIB, resident
 
-THREADS = 4
+THREADS, QUEUE = 4, 40
 SECONDS_A_PREDICTION = 0.2
 IDEAL = THREADS / SECONDS_A_PREDICTION
 PROBES = ["/livez", "/readyz"]
@@ -64,7 +64,7 @@ def measure(
         variables = {
             "DRUM_SERVER_TYPE": "fastapi",
             "DRUM_FASTAPI_EXECUTOR_WORKERS": str(THREADS),
-            "DRUM_FASTAPI_EXECUTOR_QUEUE_DEPTH": "40",
+            "DRUM_FASTAPI_EXECUTOR_QUEUE_DEPTH": str(QUEUE),
             "DRUM_FASTAPI_EXECUTOR_QUEUE_TIMEOUT": "2",
             "DRUM_LAME_DUCK_SECONDS": "0",
             **environment,

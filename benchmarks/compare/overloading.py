@@ -6,11 +6,15 @@ from typing import Any
 from benchmarks.compare.environments import Missing
 from benchmarks.compare.running import Cores, on_cores
 from benchmarks.crowds import RETRY_AFTER, Plan
-from benchmarks.overload import IDEAL, THREADS, measure
+from benchmarks.overload import IDEAL, QUEUE, THREADS, measure
 
 TIMES = 4
-CALM, CROWD = 2 * THREADS, int(TIMES * IDEAL * RETRY_AFTER)
-"""Clients: so few that none is refused, and so many that they ask ``TIMES`` as often as the server can answer."""
+CALM = 2 * THREADS
+"""Clients: so few that none is refused."""
+
+CROWD = THREADS + QUEUE + int((TIMES - 1) * IDEAL * RETRY_AFTER)
+"""Clients: those in the server and its line, and so many that come back every ``RETRY_AFTER`` seconds that all together
+ask ``TIMES`` as often as the server can answer."""
 
 
 def measure_overload(cores: Cores, seconds: float) -> Iterator[tuple[str, dict[str, float]]]:

@@ -26,6 +26,9 @@ PIPELINE, FOREST = "pipeline", "forest"
 BATCH = 64
 """Rows of a batch at most, of every server that batches: as many as there are clients."""
 
+KEEPALIVE = "600"
+"""Seconds, so that thousands of idle connections are there when they are measured, however long it took to open them."""
+
 BATCH_WAIT_SECONDS = 0.01
 """How long peers wait for a batch to fill, where they want to be told; their documentations show 0.01 to 0.1."""
 
@@ -96,15 +99,18 @@ PEERS = {
 
 def _uvicorn(app: str) -> tuple[str, ...]:
     options = "--host 127.0.0.1 --port {port} --workers {workers} --log-level warning --no-access-log"
-    # As long as ours: the idle connections are to be there when they are measured.
-    return "{python}", "-m", "uvicorn", "--app-dir", "{apps}", app, *options.split(), "--timeout-keep-alive", "75"
+    return "{python}", "-m", "uvicorn", "--app-dir", "{apps}", app, *options.split(), "--timeout-keep-alive", KEEPALIVE
 
 
 _DRUM = (
     *"{python} -m datarobot_drum server --address 127.0.0.1:{port}".split(),
     *"--logging-level warning --max-workers {workers}".split(),
 )
-_DRUM_VARIABLES = {"DRUM_FASTAPI_MAX_UPLOAD_SIZE": "0", "DRUM_LAME_DUCK_SECONDS": "0"}
+_DRUM_VARIABLES = {
+    "DRUM_FASTAPI_MAX_UPLOAD_SIZE": "0",
+    "DRUM_FASTAPI_KEEPALIVE": KEEPALIVE,
+    "DRUM_LAME_DUCK_SECONDS": "0",
+}
 
 
 def _drum(name: str, kind: str, model: str = PIPELINE, batch: int = 0) -> Server:
