@@ -27,7 +27,7 @@ BATCH = 64
 """Rows of a batch at most, of every server that batches: as many as there are clients."""
 
 KEEPALIVE = "600"
-"""Seconds, so that thousands of idle connections are there when they are measured, however long it took to open them."""
+"""Seconds, so that thousands of idle connections are there when they are measured, however long they took to open."""
 
 BATCH_WAIT_SECONDS = 0.01
 """How long peers wait for a batch to fill, where they want to be told; their documentations show 0.01 to 0.1."""
