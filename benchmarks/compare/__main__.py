@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from benchmarks.compare.documents import Results, read_results, write_whole
 from benchmarks.compare.kinds import ALONE
-from benchmarks.compare.machine import allow_many_descriptors, describe_machine
+from benchmarks.compare.machine import describe_machine
 from benchmarks.compare.markdown import write_left_out, write_tables, write_targets
 from benchmarks.compare.measuring import Pace
 from benchmarks.compare.page import write_page
@@ -20,6 +20,7 @@ from benchmarks.compare.run import Order, run, suiting
 from benchmarks.compare.running import Cores, on_cores
 from benchmarks.compare.servers import PEERS, SERVERS
 from benchmarks.compare.workloads import WORKLOADS
+from datarobot_drum.drum.listening import allow_many_connections
 
 FULL, QUICK = Pace(warm=1.0, seconds=3.0, upload_megabytes=200), Pace(warm=0.3, seconds=1.0, upload_megabytes=200)
 ROUNDS = 3
@@ -90,7 +91,7 @@ def measure(order: Order, results: Results, path: Path) -> None:
     """A run from the load's cores, so that nothing of ours but the servers themselves is on theirs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     print(f"About {order.rounds * order.seconds / 60:.0f} minutes; every figure goes into {path} at once.", flush=True)
-    allow_many_descriptors()
+    allow_many_connections()
     with on_cores(order.cores.load):
         run(order, results, lambda: results.save(path))
 

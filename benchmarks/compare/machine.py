@@ -8,11 +8,6 @@ from typing import Any
 
 import psutil
 
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
-
 
 def describe_machine() -> dict[str, Any]:
     """Processor, cores, memory, kernel and Python; nothing that names the machine."""
@@ -29,13 +24,6 @@ def describe_moment() -> dict[str, Any]:
     """Date, and how busy the machine was with other things."""
     date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     return {"date": date, "load_before": round(os.getloadavg()[0], 2)}
-
-
-def allow_many_descriptors() -> None:
-    """As many open files, for this process and those it starts, as the system lets it ask for."""
-    if resource is not None:
-        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _processor() -> str:

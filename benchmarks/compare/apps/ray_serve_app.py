@@ -45,4 +45,4 @@ if __name__ == "__main__":
     serve.start(http_options={"host": "127.0.0.1", "port": int(sys.argv[1])})
     classifier = BatchedClassifier if "BATCH" in os.environ else Classifier
     deployment = serve.deployment(num_replicas=1, max_ongoing_requests=128)(classifier)
-    serve.run(deployment.bind(os.environ["MODEL"]), blocking=True)  # type: ignore[attr-defined]
+    serve.run(deployment.bind(os.environ["MODEL"]), blocking=True)

@@ -10,10 +10,8 @@ from contextlib import suppress
 
 from datarobot_drum.drum.exceptions import StartupError
 
-try:
+if sys.platform != "win32":
     import resource
-except ImportError:  # Windows knows no such limit
-    resource = None  # type: ignore[assignment]
 
 BACKLOG = 2048
 
@@ -39,7 +37,7 @@ def allow_many_connections() -> None:
 
     A connection is an open file, and the event loop resets those beyond the limit without a word.
     """
-    if resource is None:
+    if sys.platform == "win32":  # knows no such limit
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
