@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import signal
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -33,6 +34,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--peers", nargs="*", choices=PEERS, metavar="NAME", help=f"of {', '.join(PEERS)}; none: none")
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, metavar="NAME", help=f"of {', '.join(WORKLOADS)}")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"[{ROUNDS}]")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no round that would end later")
     parser.add_argument("--seconds", type=float, help=f"of each load [{FULL.seconds:g}; quick: {QUICK.seconds:g}]")
     parser.add_argument("--upload", type=int, default=FULL.upload_megabytes, metavar="MB", help="large upload [200]")
     parser.add_argument("--workers", type=int, default=1, help="processes of our servers and the bare apps [1]")
@@ -71,6 +73,7 @@ def order_of(arguments: argparse.Namespace) -> Order:
         Pace(pace.warm, arguments.seconds or pace.seconds, arguments.upload, arguments.workers),
         Cores(arguments.server_cores or usual.server, arguments.load_cores or usual.load),
         arguments.environments,
+        arguments.minutes,
     )
 
 

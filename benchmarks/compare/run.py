@@ -1,6 +1,8 @@
 """The run: rounds in which every server is visited in turn, so that what disturbs the machine disturbs them all."""
 
+import math
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +22,10 @@ from benchmarks.compare.workloads import WORKLOADS, Workload
 
 @dataclass(frozen=True)
 class Order:
-    """What to measure: names of servers and workloads, rounds, pace, and where the peers' environments are."""
+    """What to measure: names of servers and workloads, rounds, pace, and where the peers' environments are.
+
+    ``minutes`` may end it before all rounds, but not before the first is over.
+    """
 
     servers: Sequence[str]
     workloads: Sequence[str]
@@ -28,6 +33,7 @@ class Order:
     pace: Pace
     cores: Cores
     environments: Path
+    minutes: float = math.inf
 
     def wanted(self, server: str) -> list[Workload]:
         """The workloads that are measured on this server."""
@@ -58,13 +64,18 @@ def run(order: Order, results: Results, save: Callable[[], None]) -> None:
         if PANDAS in environments:
             results.stages = measure_stages(environments[PANDAS], order.cores.server)
         rounds = _Rounds(order, environments, Path(folder) / "bodies", results, save)
-        for _ in range(order.rounds):
+        begin = time.monotonic()
+        for done in range(order.rounds):
+            passed = (time.monotonic() - begin) / 60
+            if done and passed + passed / done > order.minutes:
+                print(f"No further round: it would not end within {order.minutes:g} minutes.", flush=True)
+                return
             rounds.measure_one()
 
 
 def _describe(order: Order, first: int) -> dict[str, Any]:
     described = asdict(order)
-    del described["environments"], described["rounds"]
+    del described["environments"], described["rounds"], described["minutes"]
     return {**describe_moment(), **described, "first_round": first}
 
 
