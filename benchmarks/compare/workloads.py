@@ -111,8 +111,8 @@ def _has_forest(server: Server) -> bool:
     return server.model == FOREST
 
 
-def _load(name: str, title: str, rows: int, clients: int, *, quick: bool = True) -> Workload:
-    return Workload(name, title, "load", LOAD_METRICS, _predicts, quick, rows, clients)
+def _load(name: str, title: str, rows: int, clients: int, *, quick: bool = True, stretch: float = 1.0) -> Workload:
+    return Workload(name, title, "load", LOAD_METRICS, _predicts, quick, rows, clients, stretch)
 
 
 NO_OP_BYTES = 512
@@ -124,7 +124,7 @@ WORKLOADS = {
         _load("one-row-16", "One row, 16 clients", 1, 16),
         _load("one-row-64", "One row, 64 clients", 1, 64, quick=False),
         _load("rows-100", "100 rows, 8 clients", 100, 8),
-        _load("rows-10000", "10,000 rows, 2 clients", 10_000, 2),
+        _load("rows-10000", "10,000 rows, 2 clients", 10_000, 2, stretch=1.5),
         Workload(
             "rows-curve",
             "Processor time a row by rows a request",
