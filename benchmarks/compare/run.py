@@ -3,6 +3,7 @@
 import math
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from benchmarks.compare.running import Cores
 from benchmarks.compare.servers import PANDAS, SERVERS, Server
 from benchmarks.compare.stages import measure_stages
 from benchmarks.compare.workloads import WORKLOADS, Workload
+
+ATTEMPTS = 2
+"""Failures after which a server, or one of its workloads, is left out of the rounds to come: once may be bad luck."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Order:
 
 
 def run(order: Order, results: Results, save: Callable[[], None]) -> None:
-    """All rounds; a server that cannot take part is told about and left out of the rest.
+    """All rounds; who cannot take part is told about, and after a second time left out of the rest.
 
     Args:
         results: grows with each figure.
@@ -122,7 +126,7 @@ class _Rounds:
         self._results, self._save = results, save
         self._progress = Progress(order.rounds * order.seconds)
         self._first, self._number = results.last_round + 1, results.last_round
-        self._out: set[tuple[str, str]] = set()
+        self._failures: Counter[str] = Counter()
 
     def measure_one(self) -> None:
         self._number += 1
@@ -131,7 +135,7 @@ class _Rounds:
             self._measure_alone(workload)
             self._tell(seconds_of(workload, self._order.pace))
         for name in self._order.servers:
-            if name in self._environments:
+            if name in self._environments and self._has_hope(name):
                 self._visit(name)
             self._tell(seconds_of_visit(self._order.wanted(name), self._order.pace))
 
@@ -140,25 +144,30 @@ class _Rounds:
             for line, values in ALONE[workload.kind](self._order.cores, self._order.pace):
                 self._add(line, workload.name, values)
         except Missing as missing:
-            _leave_out(self._results, workload.name, missing)
+            self._fail(workload.name, missing)
 
     def _visit(self, name: str) -> None:
-        workloads = [workload for workload in self._order.wanted(name) if (name, workload.name) not in self._out]
+        workloads = [work for work in self._order.wanted(name) if self._has_hope(f"{name}: {work.name}")]
         order = self._order
         visit = Visit(SERVERS[name], self._environments[name], order.cores, order.pace, self._bodies)
         try:
             for workload, values in measure_visit(visit, workloads):
                 self._take(name, workload, values)
         except Missing as missing:
-            _leave_out(self._results, name, missing)
-            del self._environments[name]
+            self._fail(name, missing)
 
     def _take(self, name: str, workload: str, values: Values | Missing) -> None:
         if isinstance(values, Missing):
-            _leave_out(self._results, f"{name}: {workload}", values)
-            self._out.add((name, workload))
+            self._fail(f"{name}: {workload}", values)
         else:
             self._add(name, workload, values)
+
+    def _has_hope(self, name: str) -> bool:
+        return self._failures[name] < ATTEMPTS
+
+    def _fail(self, name: str, missing: Missing) -> None:
+        self._failures[name] += 1
+        _leave_out(self._results, name, missing)
 
     def _add(self, name: str, workload: str, values: Values) -> None:
         first = WORKLOADS[workload].metrics[0]
