@@ -17,7 +17,12 @@ from tests.resilience.connections import Answer, Connection, ask_once, get, post
 T = TypeVar("T")
 
 PROBE_SECONDS = 0.1
-OVERLOADED = {"message": "Server overloaded. Please retry later.", "error": "SERVICE_UNAVAILABLE", "retry_after": 5}
+RETRY_AFTER = 5
+OVERLOADED = {
+    "message": "Server overloaded. Please retry later.",
+    "error": "SERVICE_UNAVAILABLE",
+    "retry_after": RETRY_AFTER,
+}
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ async def _ask_for(port: int, plan: Plan, columns: dict[str, float]) -> Counter[
 def _kind(answer: Answer) -> str:
     if answer.status != 503:
         return str(answer.status)
-    documented = answer.json() == OVERLOADED and answer.headers.get("retry-after") == "5"
+    documented = answer.json() == OVERLOADED and answer.headers.get("retry-after") == str(RETRY_AFTER)
     return "503 as documented" if documented else "503 of another kind"
 
 

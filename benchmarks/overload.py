@@ -9,6 +9,7 @@ import asyncio
 import dataclasses
 import json
 import tempfile
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from benchmarks.crowds import Plan, aside, ask_for, probe_for
 from tests.processes import RunningServer
 from tests.resilience.footprint import MIB, resident
 
-THREADS = 4
+THREADS, QUEUE = 4, 40
 SECONDS_A_PREDICTION = 0.2
 IDEAL = THREADS / SECONDS_A_PREDICTION
 PROBES = ["/livez", "/readyz"]
@@ -52,8 +53,10 @@ def score(data, model, **kwargs):
 KINDS = {"sleeping": 0, "python": 1, "extension": 2}
 
 
-def measure(kind: str, plan: Plan, environment: dict[str, str]) -> dict[str, Any]:
-    """One run against a fresh server."""
+def measure(
+    kind: str, plan: Plan, environment: dict[str, str], where: AbstractContextManager[None] | None = None
+) -> dict[str, Any]:
+    """One run against a fresh server, which is started within ``where``."""
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model"
         model.mkdir()
@@ -61,13 +64,15 @@ def measure(kind: str, plan: Plan, environment: dict[str, str]) -> dict[str, Any
         variables = {
             "DRUM_SERVER_TYPE": "fastapi",
             "DRUM_FASTAPI_EXECUTOR_WORKERS": str(THREADS),
-            "DRUM_FASTAPI_EXECUTOR_QUEUE_DEPTH": "40",
+            "DRUM_FASTAPI_EXECUTOR_QUEUE_DEPTH": str(QUEUE),
             "DRUM_FASTAPI_EXECUTOR_QUEUE_TIMEOUT": "2",
             "DRUM_LAME_DUCK_SECONDS": "0",
             **environment,
         }
         words = ("--code-dir", model, "--target-type", "regression", "--logging-level", "warning")
-        with RunningServer(*words, log=Path(folder) / "log", environment=variables) as server:
+        with ExitStack() as stack:
+            with where or nullcontext():
+                server = stack.enter_context(RunningServer(*words, log=Path(folder) / "log", environment=variables))
             return asyncio.run(_measure(server, kind, plan))
 
 

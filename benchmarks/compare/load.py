@@ -13,8 +13,11 @@ import sys
 import time
 from array import array
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+from benchmarks.compare.answers import Answer, BrokenAnswer
+from benchmarks.compare.held import Held
 
 BLOCK = 1 << 18
 
@@ -30,6 +33,7 @@ class Plan:
         requests: a load of exactly so many requests, warm-up included; 0 for no such end.
         cores: where this process may run; empty for anywhere.
         patience: seconds without any byte from the server, after which the load fails.
+        idle: further connections, each of which has asked once and is then kept without a word.
     """
 
     port: int
@@ -42,6 +46,7 @@ class Plan:
     requests: int = 0
     cores: Sequence[int] = ()
     patience: float = 120.0
+    idle: int = 0
 
     def request(self) -> bytes:
         """The bytes of the one request that all clients send."""
@@ -64,6 +69,8 @@ class Outcome:
         statuses: how many answers had each status, in the measured time.
         connections: how many were opened.
         load_cpu: seconds of processor time that this process took, from its first request to its last answer.
+        lasted: seconds of that time.
+        idle: how many of the idle connections were open to the end.
         failure: why the load ended before its time; empty if it did not.
     """
 
@@ -73,6 +80,8 @@ class Outcome:
     statuses: dict[str, int]
     connections: int
     load_cpu: float
+    lasted: float
+    idle: int = 0
     failure: str = ""
 
     @property
@@ -80,47 +89,10 @@ class Outcome:
         """Answers with another status than 200."""
         return sum(count for status, count in self.statuses.items() if status != "200")
 
-
-class BrokenAnswer(Exception):
-    """The server did not answer as HTTP/1.1 wants it, or not at all."""
-
-
-class Answer:
-    """One answer, fed with bytes as they come."""
-
-    def __init__(self) -> None:
-        self.body = bytearray()
-        self.status = 0
-        self.closes = False
-        self._length: int | None = None
-        self._chunked = False
-
-    def feed(self, data: bytes) -> bool:
-        """Whether the answer is complete with ``data``."""
-        self.body += data
-        if not self.status and not self._read_head():
-            return False
-        if self._chunked:
-            return self.body.endswith(b"0\r\n\r\n")
-        return self._length is not None and len(self.body) >= self._length
-
-    def end(self) -> bool:
-        """Whether the answer is complete now that the server has closed the connection."""
-        self.closes = True
-        return bool(self.status) and self._length is None and not self._chunked
-
-    def _read_head(self) -> bool:
-        end = self.body.find(b"\r\n\r\n")
-        if end < 0:
-            return False
-        first, *lines = bytes(self.body[:end]).lower().split(b"\r\n")
-        del self.body[: end + 4]
-        self.status = int(first.split()[1])
-        fields = dict(line.split(b":", 1) for line in lines)
-        self._chunked = b"chunked" in fields.get(b"transfer-encoding", b"")
-        self._length = int(fields[b"content-length"]) if b"content-length" in fields else None
-        self.closes = b"close" in fields.get(b"connection", b"") or first.startswith(b"http/1.0")
-        return True
+    @property
+    def load_percent(self) -> float:
+        """How much of one core the load itself took."""
+        return 100 * self.load_cpu / self.lasted
 
 
 class Client:
@@ -215,8 +187,16 @@ class Crowd:
 
     def run(self) -> Outcome:
         """Ask until the time is over and every answer has come."""
-        cpu = time.process_time()
-        self._measured_from = self._last = time.perf_counter() + self.plan.warm
+        try:
+            with Held(self.plan.port, self.request, self.plan.idle, self.plan.patience) as held:
+                outcome = self._run()
+                return replace(outcome, idle=held.count_open())
+        except BrokenAnswer as error:
+            return Outcome((), 0.0, 0, {}, 0, 0.0, 1.0, failure=str(error))
+
+    def _run(self) -> Outcome:
+        cpu, begin = time.process_time(), time.perf_counter()
+        self._measured_from = self._last = begin + self.plan.warm
         self._over_at = self._measured_from + self.plan.seconds
         failure = ""
         clients = [Client(self) for _ in range(self.plan.clients)]
@@ -233,6 +213,7 @@ class Crowd:
             statuses={str(status): count for status, count in self._statuses.items()},
             connections=self.connections,
             load_cpu=time.process_time() - cpu,
+            lasted=time.perf_counter() - begin,
             failure=failure,
         )
 

@@ -10,16 +10,20 @@ import psutil
 
 
 def describe_machine() -> dict[str, Any]:
-    """Date, processor, cores, memory, kernel and Python; nothing that names the machine."""
+    """Processor, cores, memory, kernel and Python; nothing that names the machine."""
     return {
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "processor": _processor(),
         "cores": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.release().partition('-')[0]} {platform.machine()}",
         "python": platform.python_version(),
-        "load_before": round(os.getloadavg()[0], 2),
     }
+
+
+def describe_moment() -> dict[str, Any]:
+    """Date, and how busy the machine was with other things."""
+    date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    return {"date": date, "load_before": round(os.getloadavg()[0], 2)}
 
 
 def _processor() -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from benchmarks.compare.tables import Cell, Document, Line, Table, tables_of
+from benchmarks.compare.targets import Verdict, judge
+from benchmarks.compare.workloads import WORKLOADS
 
 
 def write_tables(document: Document, level: str = "##") -> str:
@@ -47,6 +49,46 @@ def _table(table: Table, level: str) -> Iterator[str]:
     yield f"{level} {table.workload.title}"
     yield ""
     yield from write_table(headings(table), [texts(line) for line in table.lines])
+
+
+TARGET_HEAD = ("what", "of", "target", "measured", "met")
+
+
+def write_targets(document: Document) -> str:
+    """A table of all targets, met or not as the figures have it."""
+    return "\n".join(write_table(TARGET_HEAD, rows_of_targets(judge(document))))
+
+
+def rows_of_targets(verdicts: Sequence[Verdict]) -> list[list[str]]:
+    return [
+        [
+            f"{verdict.target.metric.title}: {WORKLOADS[verdict.target.workload].title}",
+            verdict.target.server,
+            verdict.target.text,
+            verdict.text,
+            "not measured" if verdict.is_met is None else "yes" if verdict.is_met else "**no**",
+        ]
+        for verdict in verdicts
+    ]
+
+
+RUN_HEAD = ("run", "rounds", "seconds a load (warm-up)", "cores: server; load", "load average before", "workloads")
+
+
+def rows_of_runs(document: Document) -> Iterator[list[str]]:
+    """When and how the figures were taken; more than one run if some were added later."""
+    rounds = sorted({measurement["round"] for measurement in document["measurements"]})
+    ends = [run["first_round"] for run in document["runs"][1:]] + [max(rounds, default=0) + 1]
+    for run, end in zip(document["runs"], ends, strict=True):
+        own = [number for number in rounds if run["first_round"] <= number < end]
+        yield [
+            run["date"],
+            str(len(own)),
+            f"{run['pace']['seconds']:g} ({run['pace']['warm']:g})",
+            "; ".join(", ".join(map(str, run["cores"][whose])) or "any" for whose in ("server", "load")),
+            f"{run['load_before']:.2f}",
+            ", ".join(run["workloads"]),
+        ]
 
 
 def write_left_out(document: Document) -> str:

@@ -1,11 +1,12 @@
-"""The model of the comparison, trained anew in each environment, whose library versions it then belongs to.
+"""The models of the comparison, trained anew in each environment, whose library versions they then belong to.
 
-``python model.py FOLDER`` writes there:
+``python model.py FOLDER`` writes there, ``MODEL`` being ``pipeline`` (StandardScaler and LogisticRegression) or
+``forest`` (200 trees):
 
-- ``frame/model.pkl``: a pipeline of StandardScaler and LogisticRegression that was fitted on a table with names;
-- ``array/model.joblib``: the same, fitted on an array, for servers that predict from arrays;
-- ``names.json``, ``rows.json`` and ``expected.json``: the columns, the rows of the data and the probability of the
-  second class for each, as the estimator itself tells it;
+- ``MODEL/frame/model.pkl``: fitted on a table with names;
+- ``MODEL/array/model.joblib``: the same, fitted on an array, for servers that predict from arrays;
+- ``MODEL/expected.json``: the probability of the second class for each row, as the estimator itself tells it;
+- ``names.json`` and ``rows.json``: the columns and the rows of the data;
 - ``versions.json``: what made all that.
 
 Run by the Python of that environment: nothing of this project is imported.
@@ -15,19 +16,22 @@ import json
 import pickle
 import platform
 import sys
+from collections.abc import Callable
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 import joblib
 from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-
-def train(samples: Any, labels: Any) -> Any:
-    return make_pipeline(StandardScaler(), LogisticRegression(random_state=0)).fit(samples, labels)
+MODELS = {
+    "pipeline": lambda: make_pipeline(StandardScaler(), LogisticRegression(random_state=0)),
+    "forest": lambda: RandomForestClassifier(200, random_state=0),
+}
 
 
 def versions() -> dict[str, str]:
@@ -36,21 +40,21 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **dict(sorted(packages.items()))}
 
 
-def main(folder: Path) -> None:
-    data = load_breast_cancer(as_frame=True)
-    labels = data.target_names[data.target]
-    by_name = train(data.data, labels)
-    by_place = train(data.data.to_numpy(), labels)
+def write_model(folder: Path, make: Callable[[], Any], samples: Any, labels: Any) -> None:
+    by_name = make().fit(samples, labels)
+    by_place = make().fit(samples.to_numpy(), labels)
     for name in ("frame", "array"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "frame" / "model.pkl").write_bytes(pickle.dumps(by_name))
     joblib.dump(by_place, folder / "array" / "model.joblib")
-    documents = {
-        "names": list(data.data.columns),
-        "rows": data.data.to_numpy().tolist(),
-        "expected": by_name.predict_proba(data.data)[:, 1].tolist(),
-        "versions": versions(),
-    }
+    (folder / "expected.json").write_text(json.dumps(by_name.predict_proba(samples)[:, 1].tolist()))
+
+
+def main(folder: Path) -> None:
+    data = load_breast_cancer(as_frame=True)
+    for name, make in MODELS.items():
+        write_model(folder / name, make, data.data, data.target_names[data.target])
+    documents = {"names": list(data.data.columns), "rows": data.data.to_numpy().tolist(), "versions": versions()}
     for name, document in documents.items():
         (folder / f"{name}.json").write_text(json.dumps(document))
 

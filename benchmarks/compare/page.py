@@ -1,10 +1,12 @@
 """A run as one HTML page that needs nothing else: plots, tables, versions."""
 
+from collections.abc import Sequence
 from html import escape
 
-from benchmarks.compare.markdown import headings, texts
+from benchmarks.compare.markdown import RUN_HEAD, TARGET_HEAD, headings, rows_of_runs, rows_of_targets, texts
 from benchmarks.compare.plots import draw
 from benchmarks.compare.tables import Document, Table, tables_of
+from benchmarks.compare.targets import judge
 
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222;
@@ -25,10 +27,10 @@ th:first-child, td:first-child { text-align: left; }
 
 
 def write_page(document: Document) -> str:
-    machine, order = document["machine"], document["order"]
+    machine = document["machine"]
     facts = (
-        f"{machine['date']}; {machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB;"
-        f" {machine['system']}; Python {machine['python']}; rounds: {order['rounds']}."
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB;"
+        f" {machine['system']}; Python {machine['python']}."
     )
     left_out = "".join(f"<li>{escape(name)}: {escape(why)}</li>" for name, why in document["left_out"].items())
     parts = [
@@ -36,17 +38,30 @@ def write_page(document: Document) -> str:
         f"<title>Servers compared</title><style>{STYLE}</style><h1>Servers compared</h1><p>{escape(facts)}</p>",
         "<p>Bars are medians of all rounds, lines reach from the least to the most that a round had; ratios are taken"
         " within a round.</p>",
+        *_targets(document),
         *map(_section, tables_of(document)),
+        f"<h2>Runs</h2>{_table(RUN_HEAD, list(rows_of_runs(document)))}",
         f"<h2>Left out</h2><ul>{left_out}</ul>" if left_out else "",
         "</html>",
     ]
     return "\n".join(parts)
 
 
+def _targets(document: Document) -> list[str]:
+    verdicts = judge(document)
+    return ["<h2>Targets</h2>", _table(TARGET_HEAD, rows_of_targets(verdicts))] if verdicts else []
+
+
 def _section(table: Table) -> str:
     plots = "".join(
-        f"<h3>{escape(metric.title)}</h3>{draw(table, metric)}" for metric in table.workload.metrics if metric.compared
+        f"<h3>{escape(metric.title)}</h3>{draw(table, metric)}"
+        for metric in table.workload.metrics
+        if metric.compared or metric.drawn
     )
-    head = "".join(f"<th>{escape(text)}</th>" for text in headings(table))
-    rows = "".join(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in texts(line))}</tr>" for line in table.lines)
-    return f"<h2>{escape(table.workload.title)}</h2>{plots}<div class=scroll><table><tr>{head}</tr>{rows}</table></div>"
+    return f"<h2>{escape(table.workload.title)}</h2>{plots}{_table(headings(table), list(map(texts, table.lines)))}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    first = "".join(f"<th>{escape(text)}</th>" for text in head)
+    others = "".join(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>" for row in rows)
+    return f"<div class=scroll><table><tr>{first}</tr>{others}</table></div>"

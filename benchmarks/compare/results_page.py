@@ -8,7 +8,16 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.compare.markdown import ratio_text, write_left_out, write_table, write_tables, write_versions
+from benchmarks.compare.markdown import (
+    RUN_HEAD,
+    ratio_text,
+    rows_of_runs,
+    write_left_out,
+    write_table,
+    write_tables,
+    write_targets,
+    write_versions,
+)
 from benchmarks.compare.servers import SERVERS
 from benchmarks.compare.tables import Cell, Document, Line, Table, losses, tables_of
 
@@ -29,20 +38,18 @@ def write_results_page(document: Document) -> str:
 
 
 def _facts(document: Document, tables: Sequence[Table]) -> dict[str, str]:
-    machine, order = document["machine"], document["order"]
+    machine, runs = document["machine"], document["runs"]
     return {
-        "date": machine["date"],
+        "date": " and ".join(dict.fromkeys(run["date"].partition(" ")[0] for run in runs)),
         "processor": machine["processor"],
         "cores": str(machine["cores"]),
         "memory": str(machine["memory_gib"]),
         "system": machine["system"],
         "python": machine["python"],
-        "rounds": str(order["rounds"]),
-        "seconds": f"{order['pace']['seconds']:g}",
-        "warm": f"{order['pace']['warm']:g}",
-        "server-cores": _names(order["cores"]["server"]),
-        "load-cores": _names(order["cores"]["load"]),
+        "runs": "\n".join(write_table(RUN_HEAD, list(rows_of_runs(document)))),
+        "most-load": _most_load(document),
         "versions": write_versions(document),
+        "targets": write_targets(document),
         "tables": write_tables(document, "###"),
         "stages": _stages(document),
         "losses": _losses(tables),
@@ -50,8 +57,17 @@ def _facts(document: Document, tables: Sequence[Table]) -> dict[str, str]:
     }
 
 
-def _names(cores: Sequence[int]) -> str:
-    return ", ".join(map(str, cores)) or "any"
+def _most_load(document: Document) -> str:
+    """Where the load itself took the most of its core."""
+    found = [
+        (measurement["values"]["load_percent"], measurement["server"], measurement["workload"])
+        for measurement in document["measurements"]
+        if "load_percent" in measurement["values"]
+    ]
+    if not found:
+        return NOT_MEASURED
+    percent, server, workload = max(found)
+    return f"{percent:.0f} % (`{workload}` on `{server}`)"
 
 
 def _stages(document: Document) -> str:

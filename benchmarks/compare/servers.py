@@ -8,6 +8,7 @@ In the words of a command and the values of its environment these are replaced: 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from benchmarks.compare import bodies
@@ -16,7 +17,21 @@ from benchmarks.compare.bodies import Dialect
 OURS = "drum"
 """The environment that runs this: its servers are the project's own, and the bare apps."""
 
-PANDAS, ECHO = "pandas", "echo"
+PANDAS, ECHO, ALONE = "pandas", "echo", "drum-fastapi-forest"
+"""What others are divided by; ``ALONE`` predicts the forest one request at a time."""
+
+PIPELINE, FOREST = "pipeline", "forest"
+"""The models, as ``model.py`` names their folders."""
+
+BATCH = 64
+"""Rows of a batch at most, of every server that batches: as many as there are clients."""
+
+KEEPALIVE = "600"
+"""Seconds, so that thousands of idle connections are there when they are measured, however long they took to open."""
+
+BATCH_WAIT_SECONDS, LONGER_WAIT_SECONDS = 0.01, 0.1
+"""How long peers wait for a batch to fill, where they want to be told: both are within what their documentations show.
+Each has the one that served it better when both were tried; the longer is for MLServer with a process of its own."""
 
 
 @dataclass(frozen=True)
@@ -26,25 +41,31 @@ class Server:
     Attributes:
         environment: name of the virtual environment that runs it.
         dialect: None for a server without a model, which is sent and answers the same bytes.
+        model: which of the models it serves; None for none.
         variables: on top of the machine's environment.
         prepare: what writes further files into ``{files}`` before the first start.
         prepare_command: the same as a command.
         baseline: the server that its figures are divided by.
+        batches: whether it joins requests, of one row each.
         uploads: whether the large upload is measured.
         grows: whether it is measured with several workers.
+        keeps_many: whether it is measured with thousands of idle connections.
     """
 
     name: str
     command: Sequence[str]
     path: str
     dialect: Dialect | None
+    model: str | None = PIPELINE
     environment: str = OURS
     variables: Mapping[str, str] = field(default_factory=dict)
     prepare: Callable[[Path], None] | None = None
     prepare_command: Sequence[str] = ()
     baseline: str = PANDAS
+    batches: bool = False
     uploads: bool = False
     grows: bool = False
+    keeps_many: bool = False
 
     @property
     def is_peer(self) -> bool:
@@ -79,47 +100,59 @@ PEERS = {
 
 def _uvicorn(app: str) -> tuple[str, ...]:
     options = "--host 127.0.0.1 --port {port} --workers {workers} --log-level warning --no-access-log"
-    return "{python}", "-m", "uvicorn", "--app-dir", "{apps}", app, *options.split()
-
-
-def _drum(name: str, kind: str, *, grows: bool = False) -> Server:
-    options = "--target-type binary --positive-class-label malignant --negative-class-label benign"
-    return Server(
-        name,
-        (*_DRUM, "--code-dir", "{files}/frame", *options.split()),
-        "/predict/",
-        bodies.DRUM,
-        variables={"DRUM_SERVER_TYPE": kind, **_DRUM_VARIABLES},
-        uploads=True,
-        grows=grows,
-    )
+    return "{python}", "-m", "uvicorn", "--app-dir", "{apps}", app, *options.split(), "--timeout-keep-alive", KEEPALIVE
 
 
 _DRUM = (
     *"{python} -m datarobot_drum server --address 127.0.0.1:{port}".split(),
     *"--logging-level warning --max-workers {workers}".split(),
 )
-_DRUM_VARIABLES = {"DRUM_FASTAPI_MAX_UPLOAD_SIZE": "0", "DRUM_LAME_DUCK_SECONDS": "0"}
+_DRUM_VARIABLES = {
+    "DRUM_FASTAPI_MAX_UPLOAD_SIZE": "0",
+    "DRUM_FASTAPI_KEEPALIVE": KEEPALIVE,
+    "DRUM_LAME_DUCK_SECONDS": "0",
+}
 
 
-def _write_mlserver_settings(folder: Path) -> None:
-    """Its model settings: the runtime for scikit-learn and where the estimator lies."""
-    model = folder / "mlserver"
-    model.mkdir(exist_ok=True)
+def _drum(name: str, kind: str, model: str = PIPELINE, batch: int = 0) -> Server:
+    options = "--target-type binary --positive-class-label malignant --negative-class-label benign"
+    return Server(
+        name,
+        (*_DRUM, "--code-dir", f"{{files}}/{model}/frame", *options.split()),
+        "/predict/",
+        bodies.DRUM,
+        model,
+        variables={"DRUM_SERVER_TYPE": kind, "DRUM_FASTAPI_MAX_BATCH_SIZE": str(batch), **_DRUM_VARIABLES},
+        baseline=_BASELINES[model],
+        batches=batch > 0,
+        uploads=model == PIPELINE,
+        grows=kind != "flask" and not batch,
+        keeps_many=kind == "fastapi" and model == PIPELINE,
+    )
+
+
+_BASELINES = {PIPELINE: PANDAS, FOREST: ALONE}
+
+
+def _write_mlserver_settings(name: str, model: str, batching: Mapping[str, float], folder: Path) -> None:
+    """Its model settings: the runtime for scikit-learn, where the estimator lies, and how large batches are."""
     settings = {
         "name": "model",
         "implementation": "mlserver_sklearn.SKLearnModel",
-        "parameters": {"uri": str(folder / "array" / "model.joblib"), "version": "1"},
+        "parameters": {"uri": str(folder / model / "array" / "model.joblib"), "version": "1"},
+        **batching,
     }
-    (model / "model-settings.json").write_text(json.dumps(settings))
+    (folder / name).mkdir(exist_ok=True)
+    (folder / name / "model-settings.json").write_text(json.dumps(settings))
 
 
-def _mlserver(name: str, processes: int) -> Server:
+def _mlserver(name: str, processes: int, model: str = PIPELINE, batching: Mapping[str, float] | None = None) -> Server:
     return Server(
         name,
-        ("{bin}/mlserver", "start", "{files}/mlserver"),
+        ("{bin}/mlserver", "start", f"{{files}}/{name}"),
         "/v2/models/model/infer",
         bodies.OPEN_INFERENCE,
+        model,
         environment="mlserver",
         variables={
             "MLSERVER_DEBUG": "false",
@@ -128,68 +161,85 @@ def _mlserver(name: str, processes: int) -> Server:
             "MLSERVER_GRPC_PORT": "{port2}",
             "MLSERVER_METRICS_PORT": "{port3}",
             "MLSERVER_PARALLEL_WORKERS": str(processes),
-            "MLSERVER_METRICS_DIR": "{files}/mlserver",
-            "MLSERVER_ENVIRONMENTS_DIR": "{files}/mlserver",
+            "MLSERVER_METRICS_DIR": f"{{files}}/{name}",
+            "MLSERVER_ENVIRONMENTS_DIR": f"{{files}}/{name}",
         },
-        prepare=_write_mlserver_settings,
+        prepare=partial(_write_mlserver_settings, name, model, batching or {}),
+        baseline=_BASELINES[model],
+        batches=bool(batching),
     )
 
 
-ARRAY_MODEL = {"MODEL": "{files}/array/model.joblib"}
+def _peers(suffix: str, model: str, service: str, batching: Mapping[str, str]) -> tuple[Server, ...]:
+    """LitServe, BentoML and Ray Serve, which take the model and how they batch from variables of their apps."""
+    variables = {"MODEL": f"{{files}}/{model}/array/model.joblib", **batching}
+
+    def line(name: str, words: str, path: str, dialect: Dialect, further: Mapping[str, str]) -> Server:
+        return Server(
+            f"{name}{suffix}",
+            words.split(),
+            path,
+            dialect,
+            model,
+            name,
+            {**variables, **further},
+            baseline=_BASELINES[model],
+            batches=bool(batching),
+        )
+
+    bento = f"{{bin}}/bentoml serve bentoml_app:{service} --working-dir {{apps}} --host 127.0.0.1 --port {{port}} -q"
+    return (
+        line("litserve", "{python} {apps}/litserve_app.py {port}", "/predict", bodies.NAMED_ROWS, {}),
+        line(
+            "bentoml",
+            bento,
+            "/predict",
+            bodies.PLAIN_ROWS,
+            {"BENTOML_HOME": "{files}/bentoml", "BENTOML_DO_NOT_TRACK": "True"},
+        ),
+        line(
+            "rayserve",
+            "{python} {apps}/ray_serve_app.py {port}",
+            "/",
+            bodies.NAMED_ROWS,
+            {"RAY_USAGE_STATS_ENABLED": "0"},
+        ),
+    )
+
+
+def _batching(wait: float) -> Mapping[str, float]:
+    return {"max_batch_size": BATCH, "max_batch_time": wait}
+
 
 SERVERS = {
     server.name: server
     for server in (
-        Server(ECHO, _uvicorn("echo_app:app"), "/echo", None, baseline=ECHO),
+        Server(ECHO, _uvicorn("echo_app:app"), "/echo", None, None, baseline=ECHO),
         Server(
             PANDAS,
             _uvicorn("pandas_app:app"),
             "/predict",
             bodies.TABLE,
-            variables={"MODEL": "{files}/frame/model.pkl"},
+            variables={"MODEL": "{files}/pipeline/frame/model.pkl"},
             uploads=True,
             grows=True,
+            keeps_many=True,
         ),
-        _drum("drum-fastapi", "fastapi", grows=True),
-        _drum("drum-gunicorn", "gunicorn", grows=True),
+        _drum("drum-fastapi", "fastapi"),
+        _drum("drum-gunicorn", "gunicorn"),
         _drum("drum-flask", "flask"),
         Server(
             "drum-no-op",
             (*_DRUM, "--code-dir", "{apps}/no_op", "--target-type", "unstructured"),
             "/predictUnstructured/",
             None,
+            None,
             variables={"DRUM_SERVER_TYPE": "fastapi", **_DRUM_VARIABLES},
             baseline=ECHO,
         ),
-        Server(
-            "litserve",
-            ("{python}", "{apps}/litserve_app.py", "{port}"),
-            "/predict",
-            bodies.NAMED_ROWS,
-            environment="litserve",
-            variables=ARRAY_MODEL,
-        ),
-        Server(
-            "bentoml",
-            (
-                *"{bin}/bentoml serve bentoml_app:Classifier --working-dir {apps}".split(),
-                *"--host 127.0.0.1 --port {port} -q".split(),
-            ),
-            "/predict",
-            bodies.PLAIN_ROWS,
-            environment="bentoml",
-            variables={**ARRAY_MODEL, "BENTOML_HOME": "{files}/bentoml", "BENTOML_DO_NOT_TRACK": "True"},
-        ),
+        *_peers("", PIPELINE, "Classifier", {}),
         _mlserver("mlserver", 1),
         _mlserver("mlserver-in-process", 0),
-        Server(
-            "rayserve",
-            ("{python}", "{apps}/ray_serve_app.py", "{port}"),
-            "/",
-            bodies.NAMED_ROWS,
-            environment="rayserve",
-            variables={**ARRAY_MODEL, "RAY_USAGE_STATS_ENABLED": "0"},
-        ),
         Server(
             "mlflow",
             (
@@ -200,7 +250,22 @@ SERVERS = {
             bodies.MLFLOW,
             environment="mlflow",
             variables={"MLFLOW_DISABLE_TELEMETRY": "true"},
-            prepare_command=("{python}", "{apps}/mlflow_model.py", "{files}/frame/model.pkl", "{files}/mlflow"),
+            prepare_command=(
+                "{python}",
+                "{apps}/mlflow_model.py",
+                "{files}/pipeline/frame/model.pkl",
+                "{files}/mlflow",
+            ),
         ),
+        _drum(ALONE, "fastapi", FOREST),
+        _drum("drum-fastapi-batched", "fastapi", FOREST, BATCH),
+        *_peers(
+            "-batched",
+            FOREST,
+            "BatchedClassifier",
+            {"BATCH": str(BATCH), "BATCH_WAIT_SECONDS": str(BATCH_WAIT_SECONDS)},
+        ),
+        _mlserver("mlserver-batched", 1, FOREST, _batching(LONGER_WAIT_SECONDS)),
+        _mlserver("mlserver-in-process-batched", 0, FOREST, _batching(BATCH_WAIT_SECONDS)),
     )
 }

@@ -41,7 +41,7 @@ def _steps(folder: Path) -> dict[str, Callable[[], Any]]:
 
     names, rows = (json.loads((folder / f"{name}.json").read_text()) for name in ("names", "rows"))
     body = write_csv(names, rows[:1])
-    model = pickle.loads((folder / "frame" / "model.pkl").read_bytes())
+    model = pickle.loads((folder / "pipeline" / "frame" / "model.pkl").read_bytes())
     by_place = pickle.loads(pickle.dumps(model))
     del by_place[0].feature_names_in_
     frame = pd.read_csv(io.BytesIO(body))

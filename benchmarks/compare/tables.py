@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks.compare.figures import Summary, ratios, summarize
 from benchmarks.compare.importing import BASELINE
+from benchmarks.compare.kinds import ALONE
 from benchmarks.compare.servers import PANDAS, SERVERS
 from benchmarks.compare.workloads import WORKLOADS, Metric, Workload
 
@@ -50,7 +51,7 @@ def tables_of(document: Document) -> list[Table]:
     """A table for each workload that any server has figures of."""
     tables = []
     for workload in WORKLOADS.values():
-        rounds = _rounds(document, workload.name)
+        rounds = rounds_of(document, workload.name)
         if rounds:
             tables.append(_table(workload, rounds))
     return tables
@@ -60,7 +61,7 @@ Rounds = dict[str, dict[int, Mapping[str, float]]]
 """By server and round: the values."""
 
 
-def _rounds(document: Document, workload: str) -> Rounds:
+def rounds_of(document: Document, workload: str) -> Rounds:
     found: Rounds = {}
     for measurement in document["measurements"]:
         if measurement["workload"] == workload:
@@ -72,13 +73,13 @@ def baseline_of(workload: Workload, servers: Sequence[str]) -> str:
     """The server, or statement, that the workload's ratios are to."""
     if workload.kind == "imports":
         return BASELINE
-    return next((SERVERS[name].baseline for name in servers if workload.kind == "load" and name in SERVERS), PANDAS)
+    return next((SERVERS[name].baseline for name in servers if name in SERVERS), PANDAS)
 
 
 def _table(workload: Workload, rounds: Rounds) -> Table:
     baseline = baseline_of(workload, list(rounds))
     lines = [_line(workload, server, values, rounds.get(baseline, {})) for server, values in rounds.items()]
-    first = workload.metrics[-1 if workload.kind == "memory" else 0]
+    first = workload.metrics[-1 if workload.kind in ("memory", "curve") else 0]
 
     def rank(line: Line) -> float:
         worth = line.cells[first.key].figure.median
@@ -109,7 +110,7 @@ def losses(tables: Sequence[Table]) -> list[tuple[Table, Metric, Line, Line]]:
     """
     found = []
     for table in tables:
-        if table.workload.kind == "imports":
+        if table.workload.kind in ALONE:
             continue
         for metric in (metric for metric in table.workload.metrics if metric.compared):
             ours = _best([line for line in table.lines if SERVERS[line.server].is_drum], metric)

@@ -3,34 +3,71 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.compare.servers import Server
+from benchmarks.compare.servers import FOREST, PIPELINE, Server
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure: its key in the results, its heading, its digits, and whether it is held against the baseline's."""
+    """A figure: its key in the results, its heading, its digits.
+
+    Attributes:
+        compared: whether it is held against the baseline's.
+        drawn: whether it has a plot although it is not compared.
+    """
 
     key: str
     title: str
     digits: int
     compared: bool = False
     more_is_better: bool = False
+    drawn: bool = False
 
 
 RATE = Metric("requests_per_second", "requests/s", 0, compared=True, more_is_better=True)
-LOAD_METRICS = (
-    RATE,
-    Metric("p50_ms", "p50 ms", 2, compared=True),
-    Metric("p99_ms", "p99 ms", 2),
+P50 = Metric("p50_ms", "p50 ms", 2, compared=True)
+FURTHER_LOAD_METRICS = (
     Metric("cpu_ms", "CPU ms/request", 3),
     Metric("peak_mib", "peak RSS MiB", 0),
+    Metric("load_percent", "load's core %", 0),
 )
+LOAD_METRICS = (RATE, P50, Metric("p99_ms", "p99 ms", 2), *FURTHER_LOAD_METRICS)
+FOREST_METRICS = (RATE, P50, Metric("p99_ms", "p99 ms", 2, compared=True), *FURTHER_LOAD_METRICS)
 UPLOAD_METRICS = (Metric("seconds", "seconds", 2, compared=True), Metric("peak_mib", "peak RSS MiB", 0, compared=True))
 START_METRICS = (Metric("seconds", "seconds", 2, compared=True), Metric("cpu_seconds", "CPU seconds", 2, compared=True))
 WORKERS = (1, 2, 4)
 MEMORY_METRICS = (
     *(Metric(f"workers_{count}_mib", f"{count} worker{'s' * (count > 1)}, MiB", 0) for count in WORKERS),
     Metric("further_mib", "each further worker, MiB", 0, compared=True),
+)
+SCALING_METRICS = (
+    Metric("corrected", "2 workers / 1, corrected", 2, more_is_better=True, drawn=True),
+    Metric("raw", "2 workers / 1", 2, more_is_better=True, drawn=True),
+    Metric("load_percent", "load's core %", 1),
+    Metric("workers_1", "1 worker, requests/s", 1),
+    Metric("workers_2", "2 workers, requests/s", 1),
+)
+IDLE = 10_000
+IDLE_METRICS = (
+    Metric("p50_ratio", f"p50, {IDLE:,} / 1 idle", 2, drawn=True),
+    Metric("p99_ratio", f"p99, {IDLE:,} / 1 idle", 2, drawn=True),
+    Metric("p50_1_ms", "p50 ms, 1 idle", 2),
+    Metric("p50_many_ms", f"p50 ms, {IDLE:,} idle", 2, compared=True),
+    Metric("p99_1_ms", "p99 ms, 1 idle", 2),
+    Metric("p99_many_ms", f"p99 ms, {IDLE:,} idle", 2, compared=True),
+    Metric("kib", "KiB/idle connection", 1, compared=True),
+)
+CURVE_ROWS = (1, 10, 100, 1_000, 10_000)
+CURVE_METRICS = (
+    *(Metric(f"rows_{rows}_us", f"CPU µs/row, {rows:,} a request", 1, compared=True) for rows in CURVE_ROWS),
+    Metric("worst_step", "worst step", 2),
+)
+OVERLOAD_METRICS = (
+    Metric("goodput_percent", "goodput, % of peak", 1, more_is_better=True, drawn=True),
+    Metric("offered", "asked for, x capacity", 1),
+    Metric("livez_p99_ms", "/livez p99 ms", 1, drawn=True),
+    Metric("readyz_p99_ms", "/readyz p99 ms", 1, drawn=True),
+    Metric("other_answers", "answers besides 200 and the documented 503", 0),
+    Metric("growth_mib", "RSS growth MiB", 1),
 )
 IMPORT_METRICS = (Metric("seconds", "seconds", 3, compared=True), Metric("cpu_seconds", "CPU seconds", 3))
 
@@ -40,10 +77,11 @@ class Workload:
     """Something that is measured.
 
     Attributes:
-        kind: how: ``load``, ``upload``, ``start``, ``memory`` or ``imports``.
-        suits: which servers it is measured on.
+        kind: how, a key of ``kinds.py``.
+        suits: which servers it is measured on; none of them for a kind that has its own.
         quick: whether it is among the few of a quick run.
         rows, clients: of a load; no rows for the bytes that a server without a model gives back.
+        stretch: how many times as long as the usual its load is.
     """
 
     name: str
@@ -54,14 +92,27 @@ class Workload:
     quick: bool = True
     rows: int = 0
     clients: int = 1
+    stretch: float = 1.0
+
+
+def _nobody(server: Server) -> bool:
+    return False
 
 
 def _predicts(server: Server) -> bool:
-    return server.dialect is not None
+    return server.model == PIPELINE
 
 
-def _load(name: str, title: str, rows: int, clients: int, *, quick: bool = True) -> Workload:
-    return Workload(name, title, "load", LOAD_METRICS, _predicts, quick, rows, clients)
+def _predicts_here(server: Server) -> bool:
+    return server.model == PIPELINE and not server.is_peer
+
+
+def _has_forest(server: Server) -> bool:
+    return server.model == FOREST
+
+
+def _load(name: str, title: str, rows: int, clients: int, *, quick: bool = True, stretch: float = 1.0) -> Workload:
+    return Workload(name, title, "load", LOAD_METRICS, _predicts, quick, rows, clients, stretch)
 
 
 NO_OP_BYTES = 512
@@ -73,20 +124,66 @@ WORKLOADS = {
         _load("one-row-16", "One row, 16 clients", 1, 16),
         _load("one-row-64", "One row, 64 clients", 1, 64, quick=False),
         _load("rows-100", "100 rows, 8 clients", 100, 8),
-        _load("rows-10000", "10,000 rows, 2 clients", 10_000, 2),
+        _load("rows-10000", "10,000 rows, 2 clients", 10_000, 2, stretch=1.5),
+        Workload(
+            "rows-curve",
+            "Processor time a row by rows a request",
+            "curve",
+            CURVE_METRICS,
+            _predicts_here,
+            quick=False,
+            clients=2,
+        ),
         Workload(
             "no-op",
             f"No-op: {NO_OP_BYTES} bytes given back, 16 clients",
             "load",
             LOAD_METRICS,
-            lambda server: server.dialect is None,
+            lambda server: server.model is None,
             clients=16,
+        ),
+        Workload(
+            "forest-64",
+            "A forest of 200 trees, one row, 64 clients",
+            "load",
+            FOREST_METRICS,
+            _has_forest,
+            quick=False,
+            rows=1,
+            clients=64,
+            stretch=2.0,  # one by one, an answer takes seconds
+        ),
+        Workload(
+            "workers-2",
+            "From 1 to 2 workers: the forest, one row, 16 clients",
+            "scaling",
+            SCALING_METRICS,
+            lambda server: server.model == FOREST and server.grows,
+            quick=False,
+            rows=1,
+            clients=16,
+            stretch=2.0,
+        ),
+        Workload("overload", "Overload at four times the capacity", "overload", OVERLOAD_METRICS, _nobody, quick=False),
+        Workload(
+            "idle",
+            f"One row, 1 client beside 1 and {IDLE:,} idle connections",
+            "idle",
+            IDLE_METRICS,
+            lambda server: server.keeps_many,
+            quick=False,
+            rows=1,
         ),
         Workload("upload", "Large upload", "upload", UPLOAD_METRICS, lambda server: server.uploads, quick=False),
         Workload("start", "Start to first prediction", "start", START_METRICS, _predicts),
         Workload(
-            "memory", "Memory with several workers", "memory", MEMORY_METRICS, lambda server: server.grows, quick=False
+            "memory",
+            "Memory with several workers",
+            "memory",
+            MEMORY_METRICS,
+            lambda server: server.model == PIPELINE and server.grows,
+            quick=False,
         ),
-        Workload("imports", "Import time", "imports", IMPORT_METRICS, lambda server: False),
+        Workload("imports", "Import time", "imports", IMPORT_METRICS, _nobody),
     )
 }

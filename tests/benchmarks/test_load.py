@@ -98,3 +98,19 @@ def test_the_load_runs_in_a_process_of_its_own(plan: Plan) -> None:
     with answering(write_plain) as server:
         outcome = run_load(replace(plan, port=server.port))
     assert (outcome.failure, outcome.statuses, len(server.bodies)) == ("", {"200": 50}, 50)
+
+
+def test_idle_connections_are_answered_once_and_kept(plan: Plan) -> None:
+    outcome, bodies = load(write_plain, replace(plan, idle=30))
+    assert (outcome.failure, outcome.idle, outcome.connections, len(bodies)) == ("", 30, 4, 80)
+
+
+def test_an_idle_connection_that_is_not_kept_fails_the_load(plan: Plan) -> None:
+    outcome, _ = load(write_closing, replace(plan, idle=3))
+    assert "After 1 idle connections: the answer is 200 and the last" in outcome.failure
+
+
+def test_the_load_knows_what_it_costs(plan: Plan) -> None:
+    outcome, _ = load(write_plain, plan)
+    assert 0 < outcome.load_cpu <= outcome.lasted * 1.5
+    assert outcome.load_percent == 100 * outcome.load_cpu / outcome.lasted

@@ -8,12 +8,30 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks.compare.__main__ import order_of, parse, write
+from benchmarks.compare.__main__ import begin, order_of, parse, write
+from benchmarks.compare.documents import Results, read_results
+from benchmarks.compare.kinds import ALONE
 from benchmarks.compare.results_page import NOT_MEASURED, read_reasons, write_results_page
 from benchmarks.compare.tables import losses, tables_of
+from benchmarks.compare.targets import Target, judge
 from benchmarks.compare.workloads import WORKLOADS
 
-LOAD = {"p50_ms": 2.0, "p99_ms": 9.0, "cpu_ms": 1.0, "peak_mib": 100.0}
+LOAD = {"p50_ms": 2.0, "p99_ms": 9.0, "cpu_ms": 1.0, "peak_mib": 100.0, "load_percent": 12.0}
+MACHINE = {
+    "processor": "A <fast> one",
+    "cores": 2,
+    "memory_gib": 8.0,
+    "system": "Linux 6.1 x86_64",
+    "python": "3.11.7",
+}
+RUN = {
+    "date": "2030-01-02 03:04 UTC",
+    "load_before": 0.25,
+    "first_round": 1,
+    "pace": {"seconds": 3.0, "warm": 1.0},
+    "cores": {"server": [0], "load": [1]},
+    "workloads": ["one-row-16", "no-op"],
+}
 
 
 def measured(number: int, server: str, workload: str, **values: float) -> dict[str, Any]:
@@ -30,19 +48,8 @@ def document() -> dict[str, Any]:
     rates = {"pandas": 100, "drum-fastapi": 250, "litserve": 150}
     rounds = [asked(number, server, "one-row-16", rate / number) for number in (1, 2) for server, rate in rates.items()]
     return {
-        "machine": {
-            "date": "2030-01-02 03:04 UTC",
-            "processor": "A <fast> one",
-            "cores": 2,
-            "memory_gib": 8.0,
-            "system": "Linux 6.1 x86_64",
-            "python": "3.11.7",
-        },
-        "order": {
-            "rounds": 2,
-            "pace": {"seconds": 5.0, "warm": 1.0},
-            "cores": {"server": [0], "load": [1]},
-        },
+        "machine": MACHINE,
+        "runs": [RUN],
         "versions": {"drum": {"python": "3.11.7", "pandas": "3.0"}, "litserve": {"litserve": "0.2"}},
         "measurements": [
             *rounds,
@@ -85,7 +92,9 @@ def test_losses_are_told_with_who_won(document: dict[str, Any]) -> None:
 def test_the_results_page_is_filled_in(document: dict[str, Any]) -> None:
     page = write_results_page(document)
     assert "{{" not in page
-    assert "2030-01-02 03:04 UTC on A <fast> one, 2 cores" in page
+    assert "2030-01-02 on A <fast> one, 2 cores" in page
+    assert "| 2030-01-02 03:04 UTC | 2 | 3 (1) | 0; 1 | 0.25 | one-row-16, no-op |" in page
+    assert "12 % (`" in page
     assert "| drum-fastapi | 188 | 2.50 (2.50 to 2.50) |" in page
     assert "1.50 (1.50 to 1.50) (`litserve`)" in page
     assert "**100 rows, 8 clients**, requests/s: `drum-fastapi` 200 against `mlserver` 400." in page
@@ -95,7 +104,8 @@ def test_the_results_page_is_filled_in(document: dict[str, Any]) -> None:
 
 
 def test_there_is_a_reason_for_each_workload_that_may_be_lost() -> None:
-    assert set(read_reasons()) == set(WORKLOADS) - {"imports"}
+    losable = {name for name, work in WORKLOADS.items() if any(metric.compared for metric in work.metrics)}
+    assert set(read_reasons()) == losable - set(ALONE)
 
 
 def test_files_of_a_run(document: dict[str, Any], tmp_path: Path) -> None:
@@ -107,6 +117,75 @@ def test_files_of_a_run(document: dict[str, Any], tmp_path: Path) -> None:
     ]
     assert json.loads((tmp_path / "out" / "results.json").read_text()) == document
     assert (tmp_path / "RESULTS.md").read_text() == write_results_page(document)
+
+
+def verdicts(document: dict[str, Any], workload: str) -> list[tuple[str, bool | None]]:
+    return [(verdict.text, verdict.is_met) for verdict in judge(document) if verdict.target.workload == workload]
+
+
+def test_targets_are_met_or_not_as_the_figures_have_it(document: dict[str, Any]) -> None:
+    assert verdicts(document, "one-row-16") == [
+        ("2.50 (2.50 to 2.50)", True),
+        ("1.67 (1.67 to 1.67), litserve", True),
+    ]
+    assert verdicts(document, "no-op") == [("0.80 (0.80 to 0.80)", True)]
+    assert verdicts(document, "upload") == [("-", None), ("-", None)]
+    document["measurements"] += [measured(1, "drum-fastapi", "idle", p50_ratio=1.3)]
+    assert verdicts(document, "idle") == [("1.30 (1.30 to 1.30)", False)]
+
+
+def test_the_best_peer_is_the_hardest_to_beat_by_each_figure(document: dict[str, Any]) -> None:
+    for server, rate, p99 in (
+        ("drum-fastapi-forest", 10.0, 900.0),
+        ("drum-fastapi-batched", 150.0, 50.0),
+        ("litserve-batched", 100.0, 80.0),
+        ("mlserver-batched", 60.0, 40.0),
+    ):
+        values = {**LOAD, "requests_per_second": rate, "p99_ms": p99}
+        document["measurements"].append(measured(1, server, "forest-64", **values))
+    assert verdicts(document, "forest-64") == [
+        ("15.00 (15.00 to 15.00)", True),
+        ("1.50 (1.50 to 1.50), litserve-batched", True),
+        ("1.25 (1.25 to 1.25), mlserver-batched", False),
+    ]
+
+
+def test_a_strict_target_is_not_met_by_its_bound() -> None:
+    strict = Target("one-row-1", "drum-fastapi", "p50_ms", 0.6, "pandas", strict=True)
+    assert [strict.holds(value) for value in (0.59, 0.6, 0.61)] == [True, False, False]
+    assert strict.text == "under 0.6 x pandas"
+
+
+def test_a_further_run_adds_rounds(document: dict[str, Any], tmp_path: Path) -> None:
+    results = Results(**document)
+    results.begin({**RUN, "date": "2030-01-03 00:00 UTC", "first_round": results.last_round + 1})
+    results.add(3, "mlflow", "one-row-16", {**LOAD, "requests_per_second": 50.0})
+    results.save(tmp_path / "results.json")
+    again = read_results(tmp_path / "results.json")
+    assert asdict(again) == asdict(results)
+    assert "mlflow" not in again.left_out, "it has figures now"
+    table = next(table for table in tables_of(asdict(again)) if table.workload.name == "one-row-16")
+    line = table.find("mlflow")
+    assert line and line.cells["requests_per_second"].ratio is None, "the others were not measured in that round"
+    assert write_results_page(asdict(again)).count("2030-01-0") == 4
+
+
+def test_figures_are_taken_anew(document: dict[str, Any]) -> None:
+    results = Results(**document)
+    results.forget(["one-row-16"], ["litserve"])
+    assert {found["server"] for found in results.measurements if found["workload"] == "one-row-16"} == {
+        "pandas",
+        "drum-fastapi",
+    }
+    results.forget(["no-op"], None)
+    assert "no-op" not in {found["workload"] for found in results.measurements}
+
+
+def test_figures_of_another_machine_are_not_added_to(document: dict[str, Any], tmp_path: Path) -> None:
+    Results(**document).save(tmp_path / "results.json")
+    arguments = parse(["--into", str(tmp_path / "results.json")])
+    with pytest.raises(SystemExit, match="another machine"):
+        begin(arguments, order_of(arguments))
 
 
 def test_the_page_needs_nothing_else(document: dict[str, Any], tmp_path: Path) -> None:
@@ -126,6 +205,18 @@ def test_a_quick_run_has_the_important_workloads_and_no_more_peers_than_named() 
     assert {"mlserver", "mlserver-in-process", "pandas", "drum-flask"} <= set(order.servers)
     assert not {"litserve", "bentoml", "mlflow", "rayserve"} & set(order.servers)
     assert set(asdict(order)["cores"]["load"]) or order.cores.load == ()
+
+
+def test_a_servers_model_decides_what_it_is_asked() -> None:
+    order = order_of(parse([]))
+    assert [work.name for work in order.wanted("drum-fastapi-batched")] == ["forest-64"]
+    assert [work.name for work in order.wanted("drum-fastapi-forest")] == ["forest-64", "workers-2"]
+    assert not {"forest-64", "workers-2"} & {work.name for work in order.wanted("drum-fastapi")}
+    assert [work.name for work in order.alone] == ["overload", "imports"]
+
+
+def test_a_workload_without_servers_may_be_all() -> None:
+    assert order_of(parse(["--workloads", "overload"])).servers == []
 
 
 def test_only_servers_with_one_of_the_workloads_run() -> None:

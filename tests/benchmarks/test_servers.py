@@ -47,10 +47,19 @@ def test_every_line_can_be_filled_in(server: Server, tmp_path: Path) -> None:
         assert app.exists() or not app.is_relative_to(APPS), f"{app} is not there"
 
 
-def test_the_settings_of_mlserver_name_the_estimator(tmp_path: Path) -> None:
-    prepare(SERVERS["mlserver"], Environment("mlserver", tmp_path / "python", tmp_path))
-    settings = json.loads((tmp_path / "mlserver" / "model-settings.json").read_text())
-    assert settings["parameters"]["uri"] == str(tmp_path / "array" / "model.joblib")
+@pytest.mark.parametrize(
+    ("name", "model", "batch"), [("mlserver", "pipeline", None), ("mlserver-batched", "forest", 64)]
+)
+def test_the_settings_of_mlserver_name_the_estimator(tmp_path: Path, name: str, model: str, batch: int | None) -> None:
+    prepare(SERVERS[name], Environment("mlserver", tmp_path / "python", tmp_path))
+    settings = json.loads((tmp_path / name / "model-settings.json").read_text())
+    assert settings["parameters"]["uri"] == str(tmp_path / model / "array" / "model.joblib")
+    assert settings.get("max_batch_size") == batch
+
+
+def test_every_peer_that_can_batch_is_measured_with_batches() -> None:
+    batching = {server.environment for server in SERVERS.values() if server.batches}
+    assert batching == {OURS, *PEERS} - {"mlflow"}
 
 
 @every_dialect

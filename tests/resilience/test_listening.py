@@ -5,10 +5,14 @@ import select
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from datarobot_drum.drum.listening import accept_waiting, bind, turn_newcomers_away
+from tests.processes import RunningServer
+from tests.resilience.connections import get
 
 
 @pytest.fixture
@@ -42,3 +46,22 @@ def test_nobody_new_connects_between_the_last_look_and_the_close(listener: socke
         # Its kernel tries once more, and is told that nobody is there.
         assert select.select([], [newcomer], [], 30.0)[1]
         assert newcomer.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
+
+
+@pytest.mark.process
+@pytest.mark.skipif(sys.platform == "win32", reason="knows no such limit")
+def test_more_connections_than_the_soft_limit_of_open_files(tmp_path: Path) -> None:
+    """Each is answered once and then kept: with 64 open files the event loop would reset those beyond."""
+    (tmp_path / "custom.py").write_text("def score_unstructured(model, data, query, **kwargs):\n    return data\n")
+    command = [sys.executable, "-m", "datarobot_drum", "server", "--address", "127.0.0.1:{port}"]
+    limited = ["sh", "-c", 'ulimit -Sn 64; exec "$@"', "sh", *command]
+    words = ("--code-dir", tmp_path, "--target-type", "unstructured")
+    variables = {"DRUM_SERVER_TYPE": "fastapi"}
+    with (
+        RunningServer(*words, log=tmp_path / "log", environment=variables, command=limited) as server,
+        ExitStack() as kept,
+    ):
+        for _ in range(200):
+            client = kept.enter_context(socket.create_connection(("127.0.0.1", server.port), 10.0))
+            client.sendall(get("/livez"))
+            assert client.recv(4096).startswith(b"HTTP/1.1 200")

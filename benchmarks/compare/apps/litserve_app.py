@@ -1,7 +1,7 @@
 """LitServe as in its own examples: one worker, one API server, the body decoded to an array.
 
-``python litserve_app.py PORT``; ``MODEL`` names the estimator. Timeout and limit of the body are off, so that every
-workload runs.
+``python litserve_app.py PORT``; ``MODEL`` names the estimator. With ``BATCH`` requests of one row each are joined, up
+to so many that come within ``BATCH_WAIT_SECONDS``. Timeout and limit of the body are off, so that every workload runs.
 """
 
 import os
@@ -27,8 +27,26 @@ class Classifier(litserve.LitAPI):  # type: ignore[misc]
         return {"predictions": output.tolist()}
 
 
+class BatchedClassifier(Classifier):
+    """A request is a row: LitServe stacks rows to the array that is predicted, and takes its answer apart."""
+
+    def decode_request(self, request: dict[str, Any], **kwargs: Any) -> Any:
+        (row,) = request["data"]
+        return np.asarray(row)
+
+    def encode_response(self, output: Any, **kwargs: Any) -> dict[str, Any]:
+        return {"predictions": [output.tolist()]}
+
+
+def make_api() -> Classifier:
+    if "BATCH" not in os.environ:
+        return Classifier()
+    wait = float(os.environ["BATCH_WAIT_SECONDS"])
+    return BatchedClassifier(max_batch_size=int(os.environ["BATCH"]), batch_timeout=wait)
+
+
 if __name__ == "__main__":
-    server = litserve.LitServer(Classifier(), accelerator="cpu", workers_per_device=1, timeout=False)
+    server = litserve.LitServer(make_api(), accelerator="cpu", workers_per_device=1, timeout=False)
     server.run(
         host="127.0.0.1",
         port=int(sys.argv[1]),

@@ -10,7 +10,13 @@ from contextlib import suppress
 
 from datarobot_drum.drum.exceptions import StartupError
 
+if sys.platform != "win32":
+    import resource
+
 BACKLOG = 2048
+
+MOST_DESCRIPTORS = 1 << 16
+"""What a server asks for at most: where the hard limit is in the millions, so would be what others size by it."""
 
 HANDSHAKE_SECONDS = 0.1
 """How long a connection may take from its first packet to its last before a server can accept it."""
@@ -24,6 +30,20 @@ _ALL_BUT_NEWCOMERS = (
     (0x06, 0, 0, 0),  # drop it
     (0x06, 0, 0, 0xFFFFFFFF),  # anything else may pass
 )
+
+
+def allow_many_connections() -> None:
+    """Raise the soft limit of open files, often 1,024, to the hard one, for this process and all that it starts.
+
+    A connection is an open file, and the event loop resets those beyond the limit without a word.
+    """
+    if sys.platform == "win32":  # knows no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with suppress(ValueError, OSError):  # macOS has a lower limit that it does not tell
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def check_address(host: str, port: int) -> None:

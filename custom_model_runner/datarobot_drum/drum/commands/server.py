@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.cores import THREAD_VARIABLES, CorePlan
 from datarobot_drum.drum.importing import import_from_string
-from datarobot_drum.drum.listening import check_address
+from datarobot_drum.drum.listening import allow_many_connections, check_address
 from datarobot_drum.drum.logs import configure_logging
 from datarobot_drum.drum.settings import Settings, build_settings, hand_down
 
@@ -28,6 +28,7 @@ def serve(arguments: Arguments) -> int:
     settings = build_settings(arguments)
     configure_logging(settings.logging_level, settings.server.log_format)
     check_address(settings.host, settings.port)
+    allow_many_connections()
     logger.info("%s", start_line(settings))
     if settings.cores is not None:
         logger.info("%s", core_line(settings, settings.cores))
