@@ -18,13 +18,13 @@ Wide, as a failed one restarts the process: as long as an idle worker may be sil
 (``DRUM_FASTAPI_WORKER_TIMEOUT``)."""
 
 READINESS_PATIENCE = 10.0
-"""The same for probes that ask whether requests should come here. Tight: a failed one only sends them elsewhere, and of a
-worker that has been silent for long, nobody can say that it is ready."""
+"""The same for probes that ask whether requests should come here. Tight, as a failed one only sends them elsewhere: nobody
+can say of a worker that has been silent for longer that it is ready."""
 
 MARK = "00000000-0000-4000-8000-000000000000"
 
 ProbeAnswer = tuple[float, bytes, bytes, bytes, bytes]
-"""Patience; what stands before the date, between it and the request id, and after that but before the empty line; body."""
+"""Patience; what stands before the date, between it and the request id, between that and the empty line; the body."""
 
 
 def probe_answers(core: ServingCore) -> Mapping[bytes, ProbeAnswer]:

@@ -96,7 +96,7 @@ class Handover:
         self.publish()
 
     def publish(self) -> None:
-        """Tell the acceptor what probes answer from now on. A signal handler may call it, in the midst of another call."""
+        """Tell the acceptor what probes answer from now on. A signal handler may call it, amid another call."""
         self._edition += 1
         edition = 0
         while edition != self._edition:  # else what was told last may be older than what a handler told before it
@@ -153,7 +153,9 @@ class Handover:
         self._process.wait()
         self._over.set()
         if not self._stopping:
-            logger.warning("The acceptor has ended (exit code %d); the worker listens itself.", self._process.returncode)
+            logger.warning(
+                "The acceptor has ended (exit code %d); the worker listens itself.", self._process.returncode
+            )
             self._on_loss()
 
     async def stop(self) -> None:

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import nullcontext, suppress
+from functools import partial
 from importlib.util import find_spec
 from types import FrameType
 from typing import Any
@@ -55,7 +56,6 @@ class DrumServer(uvicorn.Server):
         self._prediction_server = prediction_server
         self._heartbeat = heartbeat
         self._handover = handover
-        self._listener: socket.socket | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._arriving: set[asyncio.Future[None]] = set()
         self._lame_duck = settings.server.lame_duck
@@ -64,6 +64,8 @@ class DrumServer(uvicorn.Server):
         """Whether the end came before that of every request in flight."""
         self._request_limit = _request_limit(settings)
         self._beating: asyncio.Future[None] | None = None
+        if handover and self._answers_are_ours:
+            handover.publish_from(self._probe_answers)  # before the load of the model takes the interpreter
         prediction_server.state.settled.add_done_callback(self._on_model_settled)
 
     @property
@@ -119,16 +121,19 @@ class DrumServer(uvicorn.Server):
 
     async def _take_over(self, handover: Handover, sockets: list[socket.socket]) -> None:
         """Serve what the acceptor hands over; from its end on, listen here."""
-        (self._listener,) = sockets
         self._loop = asyncio.get_running_loop()
-        handover.attach(self._welcome, self._on_acceptor_lost)
-        app = self._prediction_server.app
-        if asgi_app_of(app) is app:
+        handover.attach(self._welcome, partial(self._on_acceptor_lost, sockets))
+        if self._answers_are_ours:
+            self._beat()
+        else:
             await handover.stop()
             self._handover = None
-            await self._listen()
-        else:
-            handover.publish_from(self._probe_answers)
+            await self._listen(sockets)
+
+    @property
+    def _answers_are_ours(self) -> bool:
+        app = self._prediction_server.app
+        return asgi_app_of(app) is not app
 
     def _beat(self) -> None:
         if self._handover:
@@ -137,13 +142,14 @@ class DrumServer(uvicorn.Server):
     def _probe_answers(self) -> tuple[bool, Answers]:
         return self._prediction_server.worker_ctx.is_draining, probe_answers(self._prediction_server.core)
 
-    def _on_acceptor_lost(self) -> None:
+    def _on_acceptor_lost(self, sockets: list[socket.socket]) -> None:
         self._handover = None
-        self._keep(self._listen())
+        self._keep(self._listen(sockets))
 
-    async def _listen(self) -> None:
+    async def _listen(self, sockets: list[socket.socket]) -> None:
         loop = asyncio.get_running_loop()
-        self.servers.append(await loop.create_server(self._protocol, sock=self._listener, backlog=BACKLOG))
+        for listener in sockets:
+            self.servers.append(await loop.create_server(self._protocol, sock=listener, backlog=BACKLOG))
 
     def _welcome(self, connection: socket.socket) -> None:
         self._keep(self._connect(connection))
