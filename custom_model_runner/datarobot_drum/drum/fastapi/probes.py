@@ -18,8 +18,8 @@ Wide, as a failed one restarts the process: as long as an idle worker may be sil
 (``DRUM_FASTAPI_WORKER_TIMEOUT``)."""
 
 READINESS_PATIENCE = 10.0
-"""The same for probes that ask whether requests should come here. Tight, as a failed one only sends them elsewhere: nobody
-can say of a worker that has been silent for longer that it is ready."""
+"""The same for probes that ask whether requests should come here. Tight, as a failed one only sends them elsewhere:
+nobody can say of a worker that has been silent for longer that it is ready."""
 
 MARK = "00000000-0000-4000-8000-000000000000"
 
