@@ -302,6 +302,7 @@ def test_a_worker_that_is_silent_for_longer_gets_its_probe_itself(start: StartSe
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_worker_without_its_acceptor_listens_itself(start: StartServer, workers: int) -> None:
     server = start(WORKERS=workers)
+    server.wait_until(lambda: server.log().count("Model loaded") == workers, "all workers")
     for acceptor in acceptors_of(server.process.pid):
         acceptor.kill()
     server.wait_until(lambda: server.log().count("The acceptor has ended") == workers, "a warning each")
