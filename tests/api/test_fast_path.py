@@ -12,7 +12,7 @@ from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
 
-MODEL = '''
+MODEL = """
 import time
 
 
@@ -33,7 +33,7 @@ def score_unstructured(model, data, query, headers, **kwargs):
     if asked == "break":
         return "text", {"mimetype": "text/plain\\r\\nX-Evil: 1"}
     return data
-'''
+"""
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,13 @@ def start(tmp_path: Path, model: ObedientModel, spool: Path) -> Iterator[StartSe
     """Start a server: its type, then parameters by name without ``DRUM_``. What is left in the end is killed."""
     servers: list[RunningServer] = []
 
-    def start(server_type: str = "fastapi", *, command: list[str] | None = None, **parameters: object) -> RunningServer:
+    def start(
+        server_type: str = "fastapi",
+        *,
+        command: list[str] | None = None,
+        ready: str | None = "/readyz",
+        **parameters: object,
+    ) -> RunningServer:
         environment = {f"DRUM_{name}": str(value) for name, value in parameters.items()}
         environment = {
             "DRUM_LAME_DUCK_SECONDS": "0",
@@ -40,7 +46,7 @@ def start(tmp_path: Path, model: ObedientModel, spool: Path) -> Iterator[StartSe
             **environment,
         }
         words = ("--code-dir", model.path, "--target-type", "regression")
-        server = RunningServer(*words, log=tmp_path / "log", environment=environment, command=command)
+        server = RunningServer(*words, log=tmp_path / "log", environment=environment, command=command, ready=ready)
         servers.append(server)
         return server.start()
 

@@ -54,6 +54,16 @@ def give_up_on_signals() -> None:
 
 
 @contextmanager
+def held_back(*signals: signal.Signals) -> Iterator[None]:
+    """A process that is started meanwhile never gets them: what stops a server's whole group is for the server."""
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+
+@contextmanager
 def removed_on_signals(remove: Callable[[], object]) -> Iterator[None]:
     """Within, a signal that ends the process calls ``remove`` first, the latest one before the others."""
     _leftovers.append(remove)

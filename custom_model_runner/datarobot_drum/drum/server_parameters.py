@@ -280,6 +280,14 @@ class ServerParameters:
         limits=(0, 3600),
         servers=_FASTAPI,
     )
+    fastapi_acceptor: bool = parameter(
+        "DRUM_FASTAPI_ACCEPTOR",
+        Kind.BOOLEAN,
+        "Let a small process beside each worker accept its connections and answer its probes, also while the model "
+        "holds the interpreter; Linux only.",
+        default=True,
+        servers=_FASTAPI,
+    )
     use_watchdog: bool = parameter(
         "USE_NIM_WATCHDOG",
         Kind.BOOLEAN,

@@ -162,10 +162,10 @@ async def send_response(response: ModelResponse, receive: Receive, send: Send) -
     """Send an answer, whole or chunk by chunk as it is made; a client that leaves ends the making."""
     content = response.content
     if isinstance(content, bytes):
-        await send(_start_of(response))
+        await send(start_of(response))
         await send({"type": "http.response.body", "body": content})
     elif isinstance(content, ChunkStream):
-        await _send_stream(_start_of(response), content, receive, send)
+        await _send_stream(start_of(response), content, receive, send)
 
 
 async def _send_stream(start: Message, stream: ChunkStream, receive: Receive, send: Send) -> None:
@@ -193,7 +193,7 @@ async def send_early_response(response: ModelResponse, receive: Receive, send: S
 
     Closing at once would reset the connection, and the client would never see why it was refused.
     """
-    await send(_start_of(response, (b"connection", b"close")))
+    await send(start_of(response, (b"connection", b"close")))
     await send({"type": "http.response.body", "body": response.content, "more_body": True})
     with anyio.move_on_after(DRAIN_SECONDS):
         more = True
@@ -202,7 +202,8 @@ async def send_early_response(response: ModelResponse, receive: Receive, send: S
     await send({"type": "http.response.body", "body": b""})
 
 
-def _start_of(response: ModelResponse, *extra: tuple[bytes, bytes]) -> Message:
+def start_of(response: ModelResponse, *extra: tuple[bytes, bytes]) -> Message:
+    """How an answer begins."""
     length = [(b"content-length", b"%d" % len(response.content))] if isinstance(response.content, bytes) else []
     headers = [
         (b"content-type", response.media_type.encode("latin-1")),

@@ -11,9 +11,8 @@ import re
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import lru_cache
-from typing import TYPE_CHECKING, cast
+from typing import Any, Protocol
 
-from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from datarobot_drum.drum.fastapi.front_door import FrontDoor
@@ -31,10 +30,17 @@ from datarobot_drum.drum.serving.routes import Runs
 from datarobot_drum.drum.serving.small_bodies import small_body, small_body_length
 from datarobot_drum.drum.tracing.spans import spans_are_made
 
-if TYPE_CHECKING:
-    from datarobot_drum.drum.uvicorn.protocol import DrumProtocol
-
 _FORBIDDEN = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class Connection(Protocol):
+    """What a request needs of its connection (``protocol.py``)."""
+
+    in_flight: set[Any]
+
+    @property
+    def can_write(self) -> bool: ...
+    def run_asgi(self, cycle: RequestResponseCycle, app: Any) -> None: ...
 
 
 class FastPath:
@@ -54,7 +60,7 @@ class FastPath:
         }
         self._alarms: Alarms[FastExchange] | None = None
 
-    def begin(self, protocol: "DrumProtocol", cycle: RequestResponseCycle) -> "FastExchange | None":
+    def begin(self, connection: Connection, cycle: RequestResponseCycle) -> "FastExchange | None":
         """Take a request over once its headers are there; None if it has to go the other way."""
         scope = cycle.scope
         endpoint = self._endpoints.get(scope["path"])
@@ -64,7 +70,7 @@ class FastPath:
             return None
         headers = Headers.from_raw(scope["headers"])
         length = small_body_length(headers, self.core.limits, endpoint.form_fields)
-        return FastExchange(self, endpoint, headers, length, protocol, cycle) if length else None
+        return FastExchange(self, endpoint, headers, length, connection, cycle) if length else None
 
     def watch(self, exchange: "FastExchange", timeout: float) -> Callable[[], object]:
         """Have ``time_out`` of ``exchange`` called in ``timeout`` seconds; returns what takes that back."""
@@ -78,6 +84,7 @@ class FastExchange:
 
     __slots__ = (
         "_call",
+        "_connection",
         "_context",
         "_cycle",
         "_endpoint",
@@ -86,7 +93,6 @@ class FastExchange:
         "_headers",
         "_length",
         "_path",
-        "_protocol",
         "_submission",
     )
 
@@ -96,14 +102,14 @@ class FastExchange:
         endpoint: Endpoint,
         headers: Headers,
         length: int,
-        protocol: "DrumProtocol",
+        connection: Connection,
         cycle: RequestResponseCycle,
     ) -> None:
         self._path = path
         self._endpoint = endpoint
         self._headers = headers
         self._length = length
-        self._protocol = protocol
+        self._connection = connection
         self._cycle = cycle
         self._context = copy_context()
         self._forget_alarm: Callable[[], object] | None = None
@@ -118,10 +124,10 @@ class FastExchange:
         body = small_body(content, self._headers, core.limits) if len(content) == self._length else None
         if body is None:
             return False
-        scope = cycle.scope
+        scope: Any = cycle.scope
         self._exchange = Exchange(core.ledger, scope["method"], scope["path"], self._headers.get)
         self._call = ModelCall(
-            self._endpoint.handle, to_request(cast("Scope", scope), self._headers, body), body, core.request_timeout
+            self._endpoint.handle, to_request(scope, self._headers, body), body, core.request_timeout
         )
         self._context.run(self._submit)
         return True
@@ -132,7 +138,7 @@ class FastExchange:
         self._submission = submission = core.submit(self._endpoint.route, self._call)
         future = submission.future
         future.add_done_callback(self._on_done, context=self._context)
-        self._protocol.in_flight.add(future)  # a stop waits for it, and cancels it after the graceful timeout
+        self._connection.in_flight.add(future)  # a stop waits for it, and cancels it after the graceful timeout
         if core.request_timeout:
             self._forget_alarm = self._path.watch(self, core.request_timeout)
 
@@ -145,7 +151,7 @@ class FastExchange:
         self._submission.leave()
 
     def _on_done(self, future: "asyncio.Future[ModelResponse]") -> None:
-        self._protocol.in_flight.discard(future)
+        self._connection.in_flight.discard(future)
         if self._forget_alarm:
             self._forget_alarm()
         submission, call = self._submission, self._call
@@ -156,11 +162,11 @@ class FastExchange:
         response = self._response(future)
         if response is None:
             self._end()
-        elif isinstance(response.content, bytes) and self._protocol.can_write:
+        elif isinstance(response.content, bytes) and self._connection.can_write:
             self._write(response, response.content)
             self._end()
         else:
-            self._protocol.run_asgi(self._cycle, _Rest(response, self))
+            self._connection.run_asgi(self._cycle, _Rest(response, self))
 
     def _response(self, future: "asyncio.Future[ModelResponse]") -> ModelResponse | None:
         """The answer; None if nobody is there any more to take one."""
@@ -207,7 +213,7 @@ class _Rest:
         self._response = response
         self._exchange = exchange
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         exchange = self._exchange
         try:
             send = with_contract_headers(send, exchange._exchange, exchange._path.core.worker_ctx)

@@ -7,8 +7,8 @@ import random
 import signal
 import socket
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Coroutine
+from contextlib import nullcontext, suppress
 from functools import partial
 from importlib.util import find_spec
 from types import FrameType
@@ -17,10 +17,12 @@ from typing import Any
 import uvicorn
 
 from datarobot_drum.drum.fastapi.front_door import FrontDoor, asgi_app_of
+from datarobot_drum.drum.fastapi.probes import probe_answers
 from datarobot_drum.drum.listening import BACKLOG, HANDSHAKE_SECONDS, accept_waiting, turn_newcomers_away
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings import Settings
 from datarobot_drum.drum.turn_taking import take_turns_quickly
+from datarobot_drum.drum.uvicorn.handover import BEAT_TICKS, Answers, Handover
 from datarobot_drum.drum.uvicorn.heartbeat import Heartbeat
 
 logger = logging.getLogger(__name__)
@@ -39,19 +41,31 @@ class DrumServer(uvicorn.Server):
     Args:
         heartbeat: of a worker whose parent supervises it. The parent forwards signals, so a second SIGTERM is an echo
             (a terminal or ``kill`` may have sent it to the whole group) and SIGQUIT means stop now.
+        handover: from the acceptor that listens in this server's place. Where somebody else has put something into the
+            app, its probes are no longer ours to tell, and the server listens itself.
     """
 
-    def __init__(self, prediction_server: PredictionServer, heartbeat: Heartbeat | None = None) -> None:
+    def __init__(
+        self,
+        prediction_server: PredictionServer,
+        heartbeat: Heartbeat | None = None,
+        handover: Handover | None = None,
+    ) -> None:
         settings = prediction_server.settings
         super().__init__(uvicorn_config(settings, asgi_app_of(prediction_server.app)))
         self._prediction_server = prediction_server
         self._heartbeat = heartbeat
+        self._handover = handover
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._arriving: set[asyncio.Future[None]] = set()
         self._lame_duck = settings.server.lame_duck
         self._stop_at: float | None = None
         self.cut_off = False
         """Whether the end came before that of every request in flight."""
         self._request_limit = _request_limit(settings)
         self._beating: asyncio.Future[None] | None = None
+        if handover and self._answers_are_ours:
+            handover.publish_from(self._probe_answers)  # before the load of the model takes the interpreter
         prediction_server.state.settled.add_done_callback(self._on_model_settled)
 
     @property
@@ -79,6 +93,8 @@ class DrumServer(uvicorn.Server):
         self._prediction_server.worker_ctx.drain()
         if self._heartbeat:
             self._heartbeat.draining()
+        if self._handover:
+            self._handover.publish()
         self._stop_at = time.monotonic() + self._lame_duck
         if not self.started:
             self.should_exit = True
@@ -90,12 +106,64 @@ class DrumServer(uvicorn.Server):
             self._drain()
         if self._stop_at is not None and time.monotonic() >= self._stop_at:
             self.should_exit = True
+        if counter % BEAT_TICKS == 0:
+            self._beat()
         return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        if self._handover is None:
+            await super().startup(sockets)
+        else:
+            await super().startup([])
+            await self._take_over(self._handover, sockets or [])
         if self._heartbeat:
             self._beating = asyncio.ensure_future(self._heartbeat.keep_beating())
+
+    async def _take_over(self, handover: Handover, sockets: list[socket.socket]) -> None:
+        """Serve what the acceptor hands over; from its end on, listen here."""
+        self._loop = asyncio.get_running_loop()
+        handover.attach(self._welcome, partial(self._on_acceptor_lost, sockets))
+        if self._answers_are_ours:
+            self._beat()
+        else:
+            await handover.stop()
+            self._handover = None
+            await self._listen(sockets)
+
+    @property
+    def _answers_are_ours(self) -> bool:
+        app = self._prediction_server.app
+        return asgi_app_of(app) is not app
+
+    def _beat(self) -> None:
+        if self._handover:
+            self._handover.beat()
+
+    def _probe_answers(self) -> tuple[bool, Answers]:
+        return self._prediction_server.worker_ctx.is_draining, probe_answers(self._prediction_server.core)
+
+    def _on_acceptor_lost(self, sockets: list[socket.socket]) -> None:
+        self._handover = None
+        self._keep(self._listen(sockets))
+
+    async def _listen(self, sockets: list[socket.socket]) -> None:
+        loop = asyncio.get_running_loop()
+        for listener in sockets:
+            self.servers.append(await loop.create_server(self._protocol, sock=listener, backlog=BACKLOG))
+
+    def _welcome(self, connection: socket.socket) -> None:
+        self._keep(self._connect(connection))
+
+    async def _connect(self, connection: socket.socket) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+        except OSError:  # its client has left
+            connection.close()
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._arriving.add(task)
+        task.add_done_callback(self._arriving.discard)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         begin = time.monotonic()
@@ -127,16 +195,17 @@ class DrumServer(uvicorn.Server):
             for listener in sockets:
                 turn_newcomers_away(listener)
             await asyncio.sleep(HANDSHAKE_SECONDS)
+        if self._handover:
+            await self._handover.stop()
         waiting = [connection for listener in sockets for connection in accept_waiting(listener)]
         for server in self.servers:
             server.close()
         for listener in sockets:
             listener.close()
-        loop = asyncio.get_running_loop()
         for connection in waiting:
             connection.setblocking(False)
-            with suppress(OSError):
-                await loop.connect_accepted_socket(self._protocol, connection)
+            self._welcome(connection)
+        await asyncio.gather(*self._arriving)
 
     def _protocol(self) -> asyncio.Protocol:
         make: Any = self.config.http_protocol_class
@@ -157,6 +226,9 @@ class DrumServer(uvicorn.Server):
     def _on_model_settled(self, _: object) -> None:
         if self._heartbeat:
             self._heartbeat.loaded()
+        if self._loop:
+            with suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(self._beat)
         if self._prediction_server.failed:
             self.should_exit = True
 
@@ -211,14 +283,15 @@ def run_server(
         StartupError: the model failed to load and there is no error server.
     """
     take_turns_quickly()
-    prediction_server = PredictionServer(settings)
-    if heartbeat:
-        prediction_server.worker_ctx.server_pid = os.getppid()
-        prediction_server.executor.on_running = heartbeat.predicting
-    if on_drain:
-        prediction_server.worker_ctx.defer_drain(on_drain)
-    prediction_server.materialize()
-    server = DrumServer(prediction_server, heartbeat)
-    server.run([listener])
-    prediction_server.raise_load_failure()
-    return 1 if server.cut_off else os.EX_OK
+    with Handover.start(settings, listener) or nullcontext() as handover:
+        prediction_server = PredictionServer(settings)
+        if heartbeat:
+            prediction_server.worker_ctx.server_pid = os.getppid()
+            prediction_server.executor.on_running = heartbeat.predicting
+        if on_drain:
+            prediction_server.worker_ctx.defer_drain(on_drain)
+        prediction_server.materialize()
+        server = DrumServer(prediction_server, heartbeat, handover)
+        server.run([listener])
+        prediction_server.raise_load_failure()
+        return 1 if server.cut_off else os.EX_OK

@@ -5,10 +5,10 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from types import TracebackType
 
+from datarobot_drum.drum.process_end import held_back
 from datarobot_drum.drum.settings import Settings
 from datarobot_drum.drum.watchdog.process import FIRED, STAND_DOWN, Orders
 from datarobot_drum.drum.watchdog.termination import INIT, LAST_SIGNAL
@@ -51,7 +51,7 @@ class Watchdog:
         self._line, theirs = socket.socketpair()
         self._line.setblocking(False)
         command = [sys.executable, "-m", "datarobot_drum.drum.watchdog.process", orders.to_json()]
-        with theirs, _held_back(signal.SIGINT, signal.SIGTERM):
+        with theirs, held_back(signal.SIGINT, signal.SIGTERM):
             self._process = subprocess.Popen(command, stdin=theirs.fileno())
         return self
 
@@ -106,16 +106,6 @@ def health_url(host: str, port: int, prefix: str) -> str:
     """The address of ``/health/``, asked from this machine."""
     host = _HERE.get(host, host)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}{prefix}/health/"
-
-
-@contextmanager
-def _held_back(*signals: signal.Signals) -> Iterator[None]:
-    """A process that is started meanwhile never gets them: what stops a server's whole group is for the server."""
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 def _exit_on(number: signal.Signals) -> None:

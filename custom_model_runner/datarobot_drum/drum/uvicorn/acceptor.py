@@ -1,0 +1,362 @@
+"""The process in front of one worker: it accepts the worker's connections, and answers its probes.
+
+A model that holds the interpreter keeps its worker from answering anything. So the worker says in advance, every half
+second and whenever its state changes, what its probes answer, and this process, whose interpreter nobody holds, says
+so to who asks. Every other connection goes to the worker as it came, its first bytes unread.
+
+Run as a file by an interpreter that imports nothing else (``python -I -S acceptor.py``): the standard library alone,
+and of that as little as possible, for every worker has one of these. ``handover.py`` is the side of the worker. The
+two talk over the line, a pair of Unix sockets that keep messages whole: ``TAKEN``, ``ANSWERS`` or ``STOP`` in one
+direction, descriptors in the other. The end of the line, on either side, means that the other process has ended.
+"""
+
+import array
+import marshal
+import os
+import select
+import socket
+import sys
+import time
+from collections import deque
+
+TAKEN, ANSWERS, STOP = b"t", b"a", b"s"
+"""First byte of what a worker says: how many descriptors of each batch it took; its answers and beat; hand over
+everything and end."""
+
+BATCH = 64
+"""Most descriptors in one message; the kernel's limit is 253."""
+
+LINE_SIZE = 64 * 1024
+"""Longest message."""
+
+_WINDOW = 4
+"""Batches that may be on their way; the kernel counts descriptors in flight, and what waits here does not count."""
+
+_SILENCE = 5.0
+"""Seconds until a connection that has sent nothing is handed over: how long it may stay is for the worker to say."""
+
+_PAUSE = 0.1
+"""Seconds until the next attempt at what the kernel had no descriptors or memory for."""
+
+_HEAD_START = 0.02
+"""Seconds that the acceptors of other workers have for themselves while the own worker is behind."""
+
+_SWEEP = 8
+_PEEK = 4096
+_PIPELINED = 16
+_MOST_HELD = 4096
+_SPARE_DESCRIPTORS = 32
+
+_DAYS = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
+_MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
+
+_LETTERS = b"abcdefghijklmnopqrstuvwxyz0123456789"
+_IN_NAMES = _LETTERS + b"!#$%&'*+-.^_`|~"
+_VISIBLE = bytes(range(0x21, 0x7F))
+_IN_VALUES = _VISIBLE + b" \t"
+_LONGEST_ID = 128
+_NOT_PLAIN = {b"content-length", b"transfer-encoding", b"upgrade", b"expect", b"proxy-connection"}
+
+Answer = tuple[float, bytes, bytes, bytes, bytes]
+"""Seconds of silence after which it is no longer the worker's; then what stands before the date, before the request id,
+and after it, and the body."""
+
+Probe = tuple[bytes, bytes, bool, int]
+"""Path, request id (or nothing), whether the connection ends with the answer, length of the head."""
+
+
+def read_probe(data: bytes) -> Probe | None:
+    """The request that ``data`` begins with, if it is all there, without a body, and there is nothing odd about it.
+
+    Whatever an HTTP parser might refuse, or take in another way than this function does, is odd.
+    """
+    end = data.find(b"\r\n\r\n")
+    if end < 0 or not data.startswith(b"GET /"):
+        return None
+    first, *lines = data[:end].split(b"\r\n")
+    words = first.split(b" ")
+    fields: dict[bytes, bytes] = {}
+    for line in lines:
+        name, _, value = line.partition(b":")
+        name = name.lower()
+        if not name or name in fields or name.translate(None, _IN_NAMES) or value.translate(None, _IN_VALUES):
+            return None
+        fields[name] = value.strip(b" \t")
+    connection = fields.get(b"connection", b"keep-alive").lower()
+    identifier = fields.get(b"x-request-id", b"")
+    if (
+        len(words) != 3
+        or words[2] not in (b"HTTP/1.1", b"HTTP/1.0")
+        or connection not in (b"close", b"keep-alive")
+        or b"host" not in fields
+        or not _NOT_PLAIN.isdisjoint(fields)
+        or len(identifier) > _LONGEST_ID
+        or identifier.translate(None, _VISIBLE)
+    ):
+        return None
+    return words[1], identifier, connection == b"close" or words[2] == b"HTTP/1.0", end + 4
+
+
+def http_date(seconds: float) -> bytes:
+    """The time as the ``Date`` header has it (RFC 9110, 5.6.7)."""
+    moment = time.gmtime(seconds)
+    day, month = _DAYS[moment.tm_wday], _MONTHS[moment.tm_mon - 1]
+    return b"%s, %02d %s %04d %02d:%02d:%02d GMT" % (day, moment.tm_mday, month, moment.tm_year, *moment[3:6])
+
+
+def new_request_id() -> bytes:
+    """A UUID of version 4, as the worker makes them."""
+    number = int.from_bytes(os.urandom(16), "big") & ~(0xF << 76) & ~(0x3 << 62) | 4 << 76 | 2 << 62
+    digits = b"%032x" % number
+    return b"-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+class _Held:
+    """A connection whose next bytes have not come."""
+
+    __slots__ = ("answered", "since", "sock", "watched")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.since = time.monotonic()
+        self.watched = self.answered = False
+
+
+class Acceptor:
+    """Serves one worker until the worker tells it to stop, or ends.
+
+    Args:
+        keep_alive: seconds that a connection may be idle after an answer.
+        has_peers: whether other workers listen, too. Then it takes turns with their acceptors, and while its worker is
+            behind it leaves new connections to them. What nobody takes within moments it takes all the same: it may be
+            a probe.
+    """
+
+    def __init__(self, listener: socket.socket, line: socket.socket, keep_alive: float, has_peers: bool) -> None:
+        self._listener = listener
+        self._line = line
+        self._keep_alive = keep_alive
+        self._has_peers = has_peers
+        self._epoll = select.epoll()
+        self._listening = self._stopping = self._closing = False
+        self._paused_until = self._next_look = self._beat = 0.0
+        self._answers: dict[bytes, Answer] = {}
+        self._held: dict[int, _Held] = {}
+        self._waiting: deque[socket.socket] = deque()
+        self._handed: deque[list[socket.socket]] = deque()
+        self._room = _make_room()
+
+    def run(self) -> None:
+        """Work until told to stop."""
+        self._line.setblocking(False)
+        self._listener.setblocking(False)
+        self._epoll.register(self._line, select.EPOLLIN)
+        while not self._stopping:
+            self._turn()
+        self._take_leave()
+        while self._waiting or self._handed:
+            self._turn()
+
+    def _turn(self) -> None:
+        self._listen(self._wants_more)
+        ready = [number for number, _ in self._epoll.poll(self._timeout())]
+        self._hear()  # what the worker has to say comes first
+        for number in ready:
+            if number in self._held:
+                self._look(self._held[number])
+        if not self._stopping:
+            if self._is_behind:
+                self._accept(_SWEEP)
+            elif self._listener.fileno() in ready:
+                self._accept(1 if self._has_peers else BATCH)
+        self._look_after_the_idle()
+        self._hand_over()
+
+    @property
+    def _is_behind(self) -> bool:
+        return self._has_peers and bool(self._waiting or self._handed)
+
+    @property
+    def _wants_more(self) -> bool:
+        held = len(self._held) + len(self._waiting) + len(self._handed) * BATCH
+        return not self._stopping and not self._is_behind and held < self._room and self._paused_until < _now()
+
+    def _timeout(self) -> float | None:
+        if self._is_behind:
+            return _HEAD_START
+        if self._paused_until > _now() or (self._waiting and len(self._handed) < _WINDOW):
+            return _PAUSE
+        return 1.0 if self._held else None
+
+    def _listen(self, wanted: bool) -> None:
+        if wanted and not self._listening:
+            # Of several acceptors the kernel wakes one, that which has waited longest.
+            self._epoll.register(self._listener, select.EPOLLIN | select.EPOLLEXCLUSIVE)
+        elif self._listening and not wanted:
+            self._epoll.unregister(self._listener)
+        self._listening = wanted
+
+    def _accept(self, most: int) -> None:
+        """Take new connections; without descriptors they stay in the kernel's backlog."""
+        for _ in range(most):
+            try:
+                held = _Held(self._listener.accept()[0])
+            except BlockingIOError:
+                break
+            except ConnectionError:
+                continue
+            except OSError:
+                self._paused_until = _now() + _PAUSE
+                break
+            self._look(held)
+        if self._has_peers:
+            self._listen(False)  # to the end of the line of those that wait
+
+    def _look(self, held: _Held) -> None:
+        """Answer the probes that have come; what has come then decides who goes on with the connection."""
+        for _ in range(_PIPELINED):
+            try:
+                data = held.sock.recv(_PEEK, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                break
+            except OSError:
+                data = b""
+            probe = read_probe(data)
+            if not data:
+                self._close(held)
+            elif probe is None or not self._answer(held, probe, len(data)):
+                self._pass_on(held)
+            elif held.sock.fileno() >= 0:
+                continue
+            return
+        if not held.watched:
+            self._epoll.register(held.sock, select.EPOLLIN)
+            self._held[held.sock.fileno()] = held
+            held.watched = True
+
+    def _answer(self, held: _Held, probe: Probe, there: int) -> bool:
+        """Whether the probe was answered; if not, nothing of it was read."""
+        path, identifier, closes, length = probe
+        self._hear()
+        closes = closes or self._closing
+        answer = self._answers.get(path)
+        if answer is None or _now() - self._beat > answer[0] or (closes and there > length):
+            return False
+        _, before_date, before_id, after_id, body = answer
+        last = b"connection: close\r\n\r\n" if closes else b"\r\n"
+        parts = (before_date, http_date(time.time()), before_id, identifier or new_request_id(), after_id, last, body)
+        text = b"".join(parts)
+        try:
+            sent = held.sock.send(text, socket.MSG_DONTWAIT)
+            held.sock.recv(length)
+        except BlockingIOError:  # it asks and asks without reading what it is told
+            return False
+        except OSError:
+            sent = 0
+        held.answered = True
+        held.since = _now()
+        if closes or sent < len(text):
+            self._close(held)
+        return True
+
+    def _look_after_the_idle(self) -> None:
+        if self._next_look < _now():
+            self._next_look = _now() + 1.0
+            for held in list(self._held.values()):
+                if _now() - held.since > (self._keep_alive if held.answered else _SILENCE):
+                    self._dismiss(held)
+
+    def _dismiss(self, held: _Held) -> None:
+        """End a connection that is idle between two requests; whoever has sent nothing yet is about to."""
+        if held.answered:
+            self._close(held)
+        else:
+            self._pass_on(held)
+
+    def _close(self, held: _Held) -> None:
+        self._let_go(held)
+        held.sock.close()
+
+    def _pass_on(self, held: _Held) -> None:
+        self._let_go(held)
+        self._waiting.append(held.sock)
+
+    def _let_go(self, held: _Held) -> None:
+        if held.watched:  # a copy of the worker's would keep it in the epoll
+            self._epoll.unregister(held.sock)
+            del self._held[held.sock.fileno()]
+            held.watched = False
+
+    def _hand_over(self) -> None:
+        while self._waiting and len(self._handed) < _WINDOW:
+            batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            numbers = array.array("i", [sock.fileno() for sock in batch])
+            try:
+                self._line.sendmsg([bytes(len(batch))], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers)])
+            except OSError:  # too many are in flight on this machine, or the worker is gone, which the line says next
+                self._waiting.extendleft(reversed(batch))
+                return
+            self._handed.append(batch)
+
+    def _hear(self) -> None:
+        """Take in what the worker says; end with it."""
+        while True:
+            try:
+                message = self._line.recv(LINE_SIZE)
+            except BlockingIOError:
+                return
+            except OSError:
+                message = b""
+            if not message:
+                os._exit(os.EX_OK)
+            if message[:1] == TAKEN:
+                for count in message[1:]:
+                    self._taken(count)
+            elif message[:1] == ANSWERS:
+                self._beat, self._closing, self._answers = marshal.loads(message[1:])
+            else:
+                self._stopping = True
+
+    def _taken(self, count: int) -> None:
+        """The worker had descriptors left for the first ``count`` of the oldest batch; it gets the others again."""
+        batch = self._handed.popleft()
+        for sock in batch[:count]:
+            sock.close()
+        self._waiting.extendleft(reversed(batch[count:]))
+
+    def _take_leave(self) -> None:
+        """Take what waits in the listener, and hand over everybody who may be about to send a first request."""
+        self._listen(False)
+        self._answers = {}
+        self._accept(sys.maxsize)
+        self._listener.close()
+        for held in list(self._held.values()):
+            self._look(held)
+        for held in list(self._held.values()):
+            self._dismiss(held)
+        self._hand_over()
+
+
+def _now() -> float:
+    return time.monotonic()
+
+
+def _make_room() -> int:
+    """Raise this process's own limit of descriptors; how many connections it may hold."""
+    import resource
+
+    soft, hard = (limit if limit >= 0 else sys.maxsize for limit in resource.getrlimit(resource.RLIMIT_NOFILE))
+    wanted = min(_MOST_HELD + _SPARE_DESCRIPTORS, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    return max(soft, wanted) - _SPARE_DESCRIPTORS
+
+
+def main() -> None:
+    """Serve as the command line says: descriptors of listener and line, seconds of keep-alive, whether it has peers."""
+    listener, line, keep_alive, has_peers = map(int, sys.argv[1:5])
+    Acceptor(socket.socket(fileno=listener), socket.socket(fileno=line), keep_alive, bool(has_peers)).run()
+
+
+if __name__ == "__main__":
+    main()
