@@ -61,7 +61,7 @@ class DrumProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._exchange is not None and not self._runs:
             self._go_the_other_way(self.cycle)
-        cycle = self.cycle
+        cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and cycle.more_body and cycle.body and not cycle.response_complete:
             self.flow.pause_reading()  # until the app asks for more: each of many uploads would hold half a megabyte
 
