@@ -47,7 +47,7 @@ LAYERS = (
     ("language_predictors",),
     ("type_schema",),
     ("artifact_predictors",),
-    ("tabular",),
+    ("tabular", "memory_reuse"),
     ("settings",),
     ("runtime_parameters",),
     ("cores",),

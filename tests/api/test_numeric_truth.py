@@ -19,7 +19,7 @@ from scipy import io as scipy_io
 from scipy import sparse
 from sklearn import datasets
 
-from datarobot_drum.drum.tabular.csv_reader import EXACT_FLOATS
+from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
 from tests.api.answers import ask_all, the_one
 from tests.api.models import FITTERS, full_table, table, write_artifact
 from tests.api.test_routes import POST_PATHS

@@ -24,7 +24,7 @@ from datarobot_drum.drum.exceptions import CustomHTTPError, ModelLoadError, Pred
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
 from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
-from datarobot_drum.drum.tabular.csv_reader import EXACT_FLOATS
+from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
 from tests.language_predictors.builders import model_settings, write_model
 
 Load = Callable[..., BasePredictor]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from datarobot_drum.drum.language_predictors.base import Predictions
-from datarobot_drum.drum.serving.encoding import elements, encode, encode_elements
+from datarobot_drum.drum.serving.encoding import BLOCK_ROWS, elements, encode, encode_elements
 from datarobot_drum.drum.target_types import TargetType
 
 LABELS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -42,6 +42,12 @@ def test_the_order_of_an_array_in_memory_does_not_matter(columns: int) -> None:
     for target_type in (TargetType.REGRESSION, TargetType.MULTICLASS)[2 - columns :]:
         if target_type is TargetType.MULTICLASS or columns == 1:
             assert encode_elements(predictions, target_type) == encode(elements(predictions, target_type))
+
+
+@pytest.mark.parametrize("rows", [BLOCK_ROWS, BLOCK_ROWS + 1, 3 * BLOCK_ROWS - 1])
+def test_many_rows_are_encoded_in_blocks_to_the_same_bytes(rows: int) -> None:
+    predictions = Predictions(("a", "b"), np.random.default_rng(0).normal(size=(rows, 2)))
+    assert encode_elements(predictions, TargetType.BINARY) == encode(elements(predictions, TargetType.BINARY))
 
 
 def test_text_is_encoded_as_it_was() -> None:

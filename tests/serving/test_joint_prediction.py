@@ -17,7 +17,7 @@ from datarobot_drum.drum.language_predictors.base import Predictions
 from datarobot_drum.drum.serving.encoding import predictions_response
 from datarobot_drum.drum.serving.joint_prediction import TRIAL_CALLS, TRIALS, JointPrediction
 from datarobot_drum.drum.serving.messages import ModelResponse
-from datarobot_drum.drum.tabular.plain_numbers import NumericTable
+from datarobot_drum.drum.tabular.numeric_table import NumericTable
 from datarobot_drum.drum.target_types import TargetType
 
 MAX_ROWS = 16

@@ -14,7 +14,7 @@ from scipy.io import mmread
 from datarobot_drum.drum.exceptions import PredictionError
 from datarobot_drum.drum.language_predictors.transforms import Transformed
 from datarobot_drum.drum.serving.transform_encoding import transform_response
-from datarobot_drum.drum.tabular.csv_reader import EXACT_FLOATS
+from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
 from tests.multipart_answers import Part, read_form
 
 TABLE = pd.DataFrame({"a": [1.5, None], "ü, \n": ["x", 'quo"ted,']})

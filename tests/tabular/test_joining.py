@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from datarobot_drum.drum.tabular.joining import join, joining_key
+from datarobot_drum.drum.tabular.numeric_table import NumericTable
 from datarobot_drum.drum.tabular.payload import PayloadFormat, StructuredPayload
-from datarobot_drum.drum.tabular.plain_numbers import NumericTable, read_plain_numbers
+from datarobot_drum.drum.tabular.plain_numbers import read_plain_numbers
 
 
 def read(text: str) -> NumericTable:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
 from datarobot_drum.drum.tabular.csv_reader import read_any_csv
-from datarobot_drum.drum.tabular.plain_numbers import LARGEST_BODY, NumericTable, read_plain_numbers
+from datarobot_drum.drum.tabular.numeric_table import NumericTable
+from datarobot_drum.drum.tabular.plain_numbers import LARGEST_BODY, read_plain_numbers
 
 NUMBERS = (
     st.integers(-(10**19), 10**19).map(str)
@@ -112,6 +113,7 @@ def test_plain_numbers_are_read_the_fast_way(body: bytes) -> None:
         b"a\n",
         b"a\nx\n",
         b"a\n\n1\n",
+        b" \t\n1\n2\n",
         b"a,b\n1\n",
         b"a\n1,2\n",
         b"a,a\n1,2\n",

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
-from datarobot_drum.drum.tabular.csv_reader import EXACT_FLOATS
+from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
 from datarobot_drum.drum.tabular.table_files import FileFormat, find_format, open_table
 
 ROWS = 3

@@ -140,6 +140,11 @@ def environment_with(values: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, **values}
 
 
+def has_malloc_settings() -> bool:
+    """Whether the operator has set up glibc's malloc."""
+    return "GLIBC_TUNABLES" in os.environ or any(name.startswith("MALLOC_") for name in os.environ)
+
+
 def build_model_settings(arguments: Arguments) -> ModelSettings:
     """The model alone, for a command that serves nothing: no address, no server parameters.
 

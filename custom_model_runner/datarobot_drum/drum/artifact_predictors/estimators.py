@@ -27,14 +27,18 @@ from datarobot_drum.drum.artifact_predictors.features import NumericFeatures, se
 from datarobot_drum.drum.artifact_predictors.frameworks import module_roots
 from datarobot_drum.drum.artifact_predictors.label_matching import as_label, list_labels, match_labels
 from datarobot_drum.drum.artifact_predictors.layouts import ClassColumns, one_column
+from datarobot_drum.drum.artifact_predictors.overwriting import overwriting
 from datarobot_drum.drum.exceptions import ModelLoadError
-from datarobot_drum.drum.tabular.plain_numbers import NumericTable
+from datarobot_drum.drum.tabular.numeric_table import NumericTable
 from datarobot_drum.drum.target_types import TargetType
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings import ModelSettings
 
 logger = logging.getLogger(__name__)
+
+OVERWRITTEN_BYTES = 16 * 1024 * 1024
+"""Samples from this size on are not copied if it can be helped."""
 
 _DEEPEST_NESTING = 10
 """Pipelines in searches in pipelines; an object that claims to have any attribute ends here, too."""
@@ -57,14 +61,20 @@ class BoundEstimator:
     def _numeric_features(self) -> NumericFeatures:
         return NumericFeatures(getattr(self.estimator, "feature_names_in_", None))
 
-    def predict(self, data: Any) -> ArtifactOutput:
-        answer = getattr(self.estimator, self.method)(self._features(data))
-        return ArtifactOutput(self.arrange(answer), self.labels)
+    @cached_property
+    def _overwriting(self) -> Any:
+        return overwriting(self.estimator)
 
-    def _features(self, data: Any) -> Any:
+    def predict(self, data: Any) -> ArtifactOutput:
+        """Predict a table, which is nobody's afterwards: a large one of plain numbers may be overwritten."""
+        estimator = self.estimator
         if isinstance(data, NumericTable):
-            return self._numeric_features.select(data).to_array()
-        return select_features(self.estimator, data)
+            features = self._numeric_features.select(data).to_array()
+            estimator = self._overwriting if features.nbytes >= OVERWRITTEN_BYTES else estimator
+        else:
+            features = select_features(estimator, data)
+        answer = getattr(estimator, self.method)(features)
+        return ArtifactOutput(self.arrange(answer), self.labels)
 
 
 def bind_estimator(estimator: Any, settings: ModelSettings) -> ArtifactModel:

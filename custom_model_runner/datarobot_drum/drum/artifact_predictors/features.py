@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
-from datarobot_drum.drum.tabular.plain_numbers import NumericTable
+from datarobot_drum.drum.tabular.numeric_table import NumericTable
 
 SHOWN_COLUMNS = 10
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from datarobot_drum.drum.exceptions import DeadlineExceeded
 from datarobot_drum.drum.gunicorn.logger import BriefLogger, DrumLogger
 from datarobot_drum.drum.gunicorn.signals import listen_in_master, listen_in_worker
+from datarobot_drum.drum.memory_reuse import keep_freed_memory
 from datarobot_drum.drum.settings import settings_from_environment
 from datarobot_drum.drum.watchdog.owner import Watchdog
 
@@ -50,6 +51,7 @@ def when_ready(server: Any) -> None:
 def post_fork(server: Any, worker: Any) -> None:
     """The watchdog is the master's."""
     _watchdog.let_go()
+    keep_freed_memory()
 
 
 def on_exit(server: Any) -> None:

@@ -11,6 +11,9 @@ from datarobot_drum.drum.language_predictors.base import Predictions
 from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.drum.target_types import TargetType
 
+BLOCK_ROWS = 1000
+"""Rows that are encoded at a time: their numbers are Python objects meanwhile, ten times as large as in the answer."""
+
 
 def predictions_response(predictions: Predictions, target_type: TargetType) -> ModelResponse:
     """``{"predictions": [...]}``, one element a row, with ``extraModelOutput`` when the model returned more.
@@ -33,12 +36,21 @@ def encode_elements(predictions: Predictions, target_type: TargetType) -> bytes:
     values = predictions.values
     if values.dtype != np.float64:
         return encode(elements(predictions, target_type))
-    numbers = orjson.dumps(np.ascontiguousarray(values).ravel(), option=orjson.OPT_SERIALIZE_NUMPY)
     if not _has_names(target_type) or not len(values):
-        return numbers
+        return _encode_numbers(values)
     fields = b",".join(encode(name).replace(b"%", b"%%") + b":%b" for name in predictions.columns)
-    rows = b",".join([b"{" + fields + b"}"] * len(values))
-    return b"[" + rows % tuple(numbers[1:-1].split(b",")) + b"]"
+    row = b"{" + fields + b"}"
+    blocks = (values[begin : begin + BLOCK_ROWS] for begin in range(0, len(values), BLOCK_ROWS))
+    return b"[%b]" % b",".join([_fill(row, block) for block in blocks])
+
+
+def _fill(row: bytes, values: np.ndarray) -> bytes:
+    rows = b",".join([row] * len(values))
+    return rows % tuple(_encode_numbers(values)[1:-1].split(b","))
+
+
+def _encode_numbers(values: np.ndarray) -> bytes:
+    return orjson.dumps(np.ascontiguousarray(values).ravel(), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def encode(value: Any) -> bytes:

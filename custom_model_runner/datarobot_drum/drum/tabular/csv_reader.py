@@ -8,12 +8,9 @@ import pandas as pd
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.tabular.decoded_text import DecodedText
+from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
 from datarobot_drum.drum.tabular.payload import StructuredPayload
 from datarobot_drum.drum.tabular.plain_numbers import read_plain_numbers
-
-_PANDAS_RELEASE = tuple(int(part) for part in pd.__version__.split(".")[:2])
-EXACT_FLOATS: dict[str, Any] = {} if _PANDAS_RELEASE >= (3, 1) else {"float_precision": "round_trip"}
-"""Numbers are read to the last bit: the default since pandas 3.1, an option before."""
 
 
 def read_csv(payload: StructuredPayload) -> pd.DataFrame:

@@ -77,7 +77,8 @@ class DecodedText:
         text, self._held_back = self._held_back + text, ""
         if text.endswith("\r") and not is_last:
             text, self._held_back = text[:-1], "\r"
-        return _LONE_RETURN.sub("\n", text) if text.count("\r") != text.count("\r\n") else text
+        has_lone = "\r" in text and text.count("\r") != text.count("\r\n")
+        return _LONE_RETURN.sub("\n", text) if has_lone else text
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.read, "")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from datarobot_drum.drum.tabular.plain_numbers import NumericTable
+from datarobot_drum.drum.tabular.numeric_table import NumericTable
 
 
 def joining_key(data: Any) -> Hashable | None:
@@ -29,7 +29,8 @@ def join(tables: Sequence[Any]) -> Any:
     first = tables[0]
     if isinstance(first, NumericTable):
         whole = tuple(all(flags) for flags in zip(*(table.whole for table in tables), strict=True))
-        return NumericTable(first.names, np.concatenate([table.cells for table in tables], axis=1), whole)
+        has_gaps = any(table.has_gaps for table in tables)
+        return NumericTable(first.names, np.concatenate([table.cells for table in tables], axis=1), whole, has_gaps)
     return pd.concat(tables, ignore_index=True)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
-from datarobot_drum.drum.tabular.csv_reader import EXACT_FLOATS
 from datarobot_drum.drum.tabular.decoded_text import DecodedText
+from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
 from datarobot_drum.drum.tabular.matrix_market_header import MatrixHeader, read_header
 from datarobot_drum.drum.tabular.payload import StructuredPayload
 

@@ -27,7 +27,7 @@ def read_table(payload: StructuredPayload) -> pd.DataFrame:
 
 
 def read_numbers_or_table(payload: StructuredPayload) -> Any:
-    """A ``NumericTable`` if every cell of a small csv is plainly a number, else as ``read_table``.
+    """A ``NumericTable`` if every cell of a csv is plainly a number, else as ``read_table``.
 
     Raises:
         UnprocessableInput: as ``read_table``.
@@ -36,9 +36,11 @@ def read_numbers_or_table(payload: StructuredPayload) -> Any:
         return read_table(payload)
     numbers = import_from_string("datarobot_drum.drum.tabular.plain_numbers:read_plain_numbers")(payload)
     if numbers is not None:
-        return numbers
+        return numbers.to_frame() if numbers.has_gaps else numbers
     # Not `read_table`, which would look for plain numbers once more.
-    return import_from_string("datarobot_drum.drum.tabular.csv_reader:read_any_csv")(payload)
+    table = import_from_string("datarobot_drum.drum.tabular.csv_reader:read_any_csv")(payload)
+    numbers = import_from_string("datarobot_drum.drum.tabular.numeric_table:NumericTable.from_frame")(table)
+    return table if numbers is None else numbers
 
 
 def read_matrix(payload: StructuredPayload) -> Any:

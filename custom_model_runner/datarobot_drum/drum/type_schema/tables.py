@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from datarobot_drum.drum.artifact_predictors.features import is_sparse
-from datarobot_drum.drum.tabular.plain_numbers import NumericTable
+from datarobot_drum.drum.tabular.numeric_table import NumericTable
 from datarobot_drum.drum.type_schema.column_kinds import kinds_of, numeric_kinds
 from datarobot_drum.drum.type_schema.vocabulary import DataType
 

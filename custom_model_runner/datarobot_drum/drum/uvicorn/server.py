@@ -19,6 +19,7 @@ import uvicorn
 from datarobot_drum.drum.fastapi.front_door import FrontDoor, asgi_app_of
 from datarobot_drum.drum.fastapi.probes import probe_answers
 from datarobot_drum.drum.listening import BACKLOG, HANDSHAKE_SECONDS, accept_waiting, turn_newcomers_away
+from datarobot_drum.drum.memory_reuse import keep_freed_memory
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings import Settings
 from datarobot_drum.drum.turn_taking import take_turns_quickly
@@ -283,6 +284,7 @@ def run_server(
         StartupError: the model failed to load and there is no error server.
     """
     take_turns_quickly()
+    keep_freed_memory()
     with Handover.start(settings, listener) or nullcontext() as handover:
         prediction_server = PredictionServer(settings)
         if heartbeat:

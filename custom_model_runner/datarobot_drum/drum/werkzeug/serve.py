@@ -13,6 +13,7 @@ from typing import Any
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from datarobot_drum.drum.listening import HANDSHAKE_SECONDS, accept_waiting, bind, turn_newcomers_away
+from datarobot_drum.drum.memory_reuse import keep_freed_memory
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings import Settings
 from datarobot_drum.drum.turn_taking import take_turns_quickly
@@ -64,6 +65,7 @@ def serve(settings: Settings) -> int:
         StartupError: the address or the model.
     """
     take_turns_quickly()
+    keep_freed_memory()
     prediction_server = PredictionServer(settings)
     prediction_server.materialize()
     return FlaskServer(prediction_server).run()

@@ -1,0 +1,76 @@
+"""A table of nothing but numbers: for whoever computes with it an array, for everybody else a frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+INTEGER = np.dtype(np.int64)
+FLOAT = np.dtype(np.float64)
+
+EXACT = 2.0**53
+"""Every whole number up to this is a float, too."""
+
+
+@dataclass(frozen=True, eq=False)
+class NumericTable:
+    """A table of numbers.
+
+    ``cells`` has a row for each column of the table, as pandas lays out a block: int64 if all columns are whole, else
+    float64. ``whole`` says which columns are. Where ``has_gaps``, some cells may be missing values (NaN).
+    """
+
+    names: tuple[str, ...]
+    cells: np.ndarray
+    whole: tuple[bool, ...]
+    has_gaps: bool = False
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame) -> NumericTable | None:
+        """What pandas has read, if every cell is a number that an array of the table holds as it is."""
+        dtypes = set(frame.dtypes)
+        if not dtypes <= {INTEGER, FLOAT} or not all(type(name) is str for name in frame.columns):
+            return None
+        cells = np.asarray(frame).T
+        if not cells.flags.c_contiguous or np.isnan(cells).any():
+            return None
+        whole = tuple(dtype == INTEGER for dtype in frame.dtypes)
+        if len(dtypes) > 1 and np.abs(cells[list(whole)]).max() >= EXACT:
+            return None
+        return cls(tuple(frame.columns), cells, whole)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        columns, rows = self.cells.shape
+        return rows, columns
+
+    def to_array(self) -> np.ndarray:
+        """What ``np.asarray`` makes of the frame: same values, same type, same layout in memory."""
+        return self.cells.T
+
+    def to_frame(self) -> pd.DataFrame:
+        """What ``pandas.read_csv`` makes of the same bytes."""
+        index = _index(self.names)
+        if self.cells.dtype == INTEGER or not any(self.whole):
+            return pd.DataFrame(self.cells.T, columns=index, copy=False)
+        columns = [
+            cells.astype(INTEGER) if whole else cells for cells, whole in zip(self.cells, self.whole, strict=True)
+        ]
+        return pd.DataFrame(dict(enumerate(columns)), copy=False).set_axis(index, axis=1)
+
+    def select(self, places: tuple[int, ...]) -> NumericTable:
+        """Some of the columns, in any order."""
+        whole = tuple(self.whole[place] for place in places)
+        cells = self.cells[list(places)]
+        if all(whole) and cells.dtype != INTEGER:
+            cells = cells.astype(INTEGER)
+        return NumericTable(tuple(self.names[place] for place in places), cells, whole)
+
+
+@lru_cache(maxsize=64)
+def _index(names: tuple[str, ...]) -> pd.Index:
+    return pd.Index(names)

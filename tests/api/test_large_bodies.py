@@ -1,0 +1,77 @@
+"""Large tables of numbers, in memory and on disk: the predictions of the estimator in process, to the last bit."""
+
+import io
+import json
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from datarobot_drum.drum.serving.uploads import SPOOL_MAX_SIZE
+from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
+from datarobot_drum.drum.tabular.plain_numbers import LEAST_BODY_OF_BLOCKS
+from tests.api.answers import ask_all, the_one
+from tests.api.trios import Trio, running_trio
+
+pytestmark = pytest.mark.process
+
+CSV = {"Content-Type": "text/csv"}
+NAMES = [f"column {number}" for number in range(20)]
+SIZES = {
+    "one block": LEAST_BODY_OF_BLOCKS // 10,
+    "blocks in memory": (LEAST_BODY_OF_BLOCKS + SPOOL_MAX_SIZE) // 2,
+    "blocks on disk": SPOOL_MAX_SIZE * 5 // 4,
+}
+
+
+def table_of(size: int) -> str:
+    """At least so many bytes: short decimals, a column of whole numbers, and one of all digits."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(1000, len(NAMES))).round(2), columns=NAMES)
+    table[NAMES[3]] = rng.integers(-10, 10, 1000)
+    table[NAMES[7]] = rng.uniform(size=1000)
+    header, _, rows = table.to_csv(index=False).partition("\n")
+    return f"{header}\n{rows * (size // len(rows) + 1)}"
+
+
+@pytest.fixture(scope="module")
+def estimator() -> Any:
+    samples = pd.read_csv(io.StringIO(table_of(1)))
+    return make_pipeline(StandardScaler(), LinearRegression()).fit(samples, samples.sum(axis=1) ** 2)
+
+
+@pytest.fixture(scope="module")
+def trio(estimator: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+    folder: Path = tmp_path_factory.mktemp("large")
+    (folder / "model").mkdir()
+    (folder / "model" / "model.pkl").write_bytes(pickle.dumps(estimator))
+    arguments = ("--code-dir", folder / "model", "--target-type", "regression")
+    with running_trio(folder, *arguments) as servers:
+        yield servers
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+@pytest.mark.parametrize("last", ["", ",".join("9" * 20)], ids=["a line end", "no line end"])
+def test_large_tables_are_predicted_as_in_process(trio: Trio, estimator: Any, size: int, last: str) -> None:
+    body = table_of(size) + last
+    wanted = estimator.predict(pd.read_csv(io.StringIO(body), low_memory=False, **EXACT_FLOATS)).tolist()
+    answer = the_one(ask_all(trio, "POST", "/predict/", content=body.encode(), headers=CSV))
+    assert answer.status == 200
+    assert json.loads(answer.body) == {"predictions": wanted}
+
+
+@pytest.mark.parametrize("odd", ["", "text"], ids=["gap", "text"])
+def test_an_odd_cell_at_the_end_is_refused_as_in_process(trio: Trio, estimator: Any, odd: str) -> None:
+    body = table_of(SIZES["blocks on disk"]) + ",".join([odd, *"1" * 19])
+    with pytest.raises(ValueError, match=r"NaN|convert") as refused:
+        estimator.predict(pd.read_csv(io.StringIO(body), low_memory=False, **EXACT_FLOATS))
+    answer = the_one(ask_all(trio, "POST", "/predict/", content=body.encode(), headers=CSV))
+    assert answer.status == 500
+    assert str(refused.value).splitlines()[0] in json.loads(answer.body)["message"]

@@ -1,0 +1,181 @@
+"""Large tables of numbers, read block by block, against ``pandas.read_csv`` of the whole: the same to the last bit."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload, read_numbers_or_table, read_table
+from datarobot_drum.drum.tabular.csv_reader import read_any_csv
+from datarobot_drum.drum.tabular.number_blocks import read_number_blocks
+from datarobot_drum.drum.tabular.numeric_table import NumericTable
+from datarobot_drum.drum.tabular.plain_numbers import LEAST_BODY_OF_BLOCKS
+
+WHOLE = st.integers(-100, 100).map(str) | st.integers(-(10**19), 10**20).map(str) | st.sampled_from(["-0", "00", "+7"])
+FLOATS = (
+    st.floats(allow_nan=False, allow_infinity=False).map(repr)
+    | st.decimals(-(10**6), 10**6, places=25).map(str)
+    | st.sampled_from(["-0.0", "1.", ".5", "1e400", "-1E-400", "0.1e1", "123456789012345678901234567890.5"])
+    | st.from_regex(r"[+-]?[0-9]{0,25}(\.[0-9]{0,30})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)
+)
+GARBAGE = st.text("0123456789.,-+eE\n\r", max_size=6) | st.sampled_from(
+    ["NA", "inf", '"1"', " 1", "x", "\0", "é", "1,1"]
+)
+NAMES = "abcd"
+
+
+def payload_of(body: bytes) -> StructuredPayload:
+    return StructuredPayload(io.BytesIO(body), PayloadFormat.CSV)
+
+
+def read_in_blocks(body: bytes, size: int) -> NumericTable | None:
+    header = body.partition(b"\n")[0]
+    names = tuple(header.decode().removesuffix("\r").split(","))
+    return read_number_blocks(io.BytesIO(body), names, len(header) + 1, size)
+
+
+def assert_same(body: bytes, size: int) -> NumericTable | None:
+    """What is read in blocks is what pandas reads of the whole."""
+    table = read_in_blocks(body, size)
+    if table is not None:
+        frame = read_any_csv(payload_of(body))
+        assert_same_frame(table.to_frame(), frame)
+        assert table.has_gaps == bool(frame.isna().to_numpy().any())
+    return table
+
+
+def assert_same_frame(found: pd.DataFrame, wanted: pd.DataFrame) -> None:
+    """Names, index, types and the bits of each value: 0 is not -0."""
+    pd.testing.assert_frame_equal(found, wanted, check_exact=True)
+    assert found.to_numpy().tobytes() == wanted.to_numpy().tobytes()
+    assert found.to_numpy().flags.f_contiguous
+
+
+def as_csv(rows: Sequence[Sequence[str]], end: str = "\n", last: str = "") -> bytes:
+    return (end.join([",".join(NAMES[: len(rows[0])]), *map(",".join, rows)]) + last).encode()
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_any_rectangle_of_numbers_is_that_of_pandas(data: st.DataObject) -> None:
+    kinds = data.draw(
+        st.lists(st.sampled_from([WHOLE, FLOATS, WHOLE | FLOATS, WHOLE | st.just("")]), min_size=1, max_size=4)
+    )
+    rows = data.draw(st.lists(st.tuples(*kinds), min_size=1, max_size=12))
+    end, last = data.draw(st.sampled_from(["\n", "\r\n"])), data.draw(st.sampled_from(["", "\n", "\r\n", "\r"]))
+    assert_same(as_csv(rows, end, last), data.draw(st.integers(1, 60)))
+
+
+@given(
+    rows=st.lists(st.lists(WHOLE | FLOATS, min_size=2, max_size=2), min_size=1, max_size=8),
+    garbage=st.lists(st.tuples(st.integers(0, 7), GARBAGE), max_size=3),
+    size=st.integers(1, 40),
+)
+@example(rows=[["1", "1"], ["1", "0.5"], ["9007199254740993", "1"]], garbage=[], size=1)
+@example(rows=[["-0", "1"], ["0.5", "1"]], garbage=[], size=1)
+@example(rows=[["99999999999999999999", "1"], ["0.5", "1"]], garbage=[], size=1)
+@example(rows=[["18446744073709551615", "1"], ["5", "1"]], garbage=[], size=40)
+@example(rows=[["1", "1"]], garbage=[(0, "1,1")], size=40)
+@settings(max_examples=200, deadline=None)
+def test_garbage_in_any_row_is_left_to_pandas_or_read_as_it_does(
+    rows: list[list[str]], garbage: list[tuple[int, str]], size: int
+) -> None:
+    for place, cell in garbage:
+        rows[place % len(rows)][place % 2] = cell
+    body = as_csv([NAMES[:2], *rows])[4:]
+    try:
+        read_any_csv(payload_of(body))
+    except UnprocessableInput:
+        assert read_in_blocks(body, size) is None
+    else:
+        assert_same(body, size)
+
+
+@pytest.mark.parametrize(
+    ("rows", "dtypes"),
+    [
+        pytest.param(["1,2", "3,4", "5,6"], "ii", id="whole"),
+        pytest.param(["1,2.5", "3,4", "5,6e-3"], "if", id="whole and not"),
+        pytest.param(["1,2", "3,4.5", "5.5,6"], "ff", id="whole at first"),
+        pytest.param(["1,", ",4", "5,6"], "ff", id="gaps"),
+        pytest.param(["9007199254740993,1", "-9223372036854775808,2"], "ii", id="whole numbers beyond floats"),
+        pytest.param(["-0.0,1", "0.5,1"], "fi", id="minus zero as a float"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_numbers_are_read_in_blocks(rows: list[str], dtypes: str, size: int) -> None:
+    table = assert_same("\n".join(["a,b", *rows]).encode(), size)
+    assert table is not None
+    assert [dtype.kind for dtype in table.to_frame().dtypes] == list(dtypes)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        b"1,2\n3,x\n",
+        b"1,2\n\n3,4\n",
+        b"1,2\n3,4,5\n",
+        b"1,2,\n",
+        b"1,2\r3,4\n",
+        b'1,"2"\n',
+        b"-0,2\n0.5,2\n",
+        b"9007199254740993,2\n1,0.5\n",
+        b"18446744073709551615,1\n",
+        b"1,2\n-,3\n",
+        b"\n" * 100,
+        b"1," + b"0" * 2 * 1024 * 1024 + b"2\n",
+        b"",
+    ],
+)
+def test_what_is_not_plain_is_left_to_pandas(rows: bytes) -> None:
+    for size in (1, 1000):
+        assert read_in_blocks(b"a,b\n" + rows, size) is None
+
+
+def large_body(cells: Sequence[str]) -> bytes:
+    """Rows of two columns, enough to be read in blocks."""
+    rows = "".join(f"{one},{other}\n" for one, other in zip(cells, reversed(cells), strict=True)).encode()
+    return b"a,b\n" + rows * (LEAST_BODY_OF_BLOCKS // len(rows) + 1)
+
+
+def numbers_with_all_digits(count: int) -> list[str]:
+    return list(map(repr, np.random.default_rng(0).uniform(-1, 1, count).tolist()))
+
+
+@pytest.mark.parametrize("odd", ["", "x", "-0", "9007199254740993"], ids=["gap", "text", "minus zero", "vast"])
+def test_a_large_table_is_the_same_with_an_odd_cell_at_its_end(odd: str) -> None:
+    plain = large_body(numbers_with_all_digits(1000))
+    for body in (plain, plain + f"1,{odd}\n".encode()):
+        wanted = read_any_csv(payload_of(body))
+        assert_same_frame_or_text(read_table(payload_of(body)), wanted)
+        found = read_numbers_or_table(payload_of(body))
+        has_an_array = body is plain or odd in ("-0", "9007199254740993")
+        assert isinstance(found, NumericTable) is has_an_array
+        assert_same_frame_or_text(found.to_frame() if isinstance(found, NumericTable) else found, wanted)
+
+
+def assert_same_frame_or_text(found: pd.DataFrame, wanted: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(found, wanted, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    ("cells", "is_array"),
+    [
+        (["0.5", "1", "2"], True),
+        (["1", "2", "3"], True),
+        (["0.5", "", "2"], False),
+        (["0.5", "x", "2"], False),
+        (["True", "False", "True"], False),
+    ],
+)
+def test_a_table_of_one_block_is_an_array_if_all_is_numbers(cells: list[str], is_array: bool) -> None:
+    """Between orjson's small tables and large ones pandas reads the whole at once."""
+    body = large_body(cells)[: LEAST_BODY_OF_BLOCKS // 20].rpartition(b"\n")[0]
+    found, wanted = read_numbers_or_table(payload_of(body)), read_any_csv(payload_of(body))
+    assert isinstance(found, NumericTable) is is_array
+    assert_same_frame_or_text(found.to_frame() if isinstance(found, NumericTable) else found, wanted)
