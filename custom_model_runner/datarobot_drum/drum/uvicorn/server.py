@@ -18,6 +18,7 @@ import uvicorn
 from datarobot_drum.drum.fastapi.front_door import asgi_app_of
 from datarobot_drum.drum.listening import BACKLOG, HANDSHAKE_SECONDS, accept_waiting, turn_newcomers_away
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
+from datarobot_drum.drum.root_predictors.shared_model import inherited_model
 from datarobot_drum.drum.settings import Settings
 from datarobot_drum.drum.turn_taking import take_turns_quickly
 from datarobot_drum.drum.uvicorn.heartbeat import Heartbeat
@@ -198,7 +199,7 @@ def run_server(
         StartupError: the model failed to load and there is no error server.
     """
     take_turns_quickly()
-    prediction_server = PredictionServer(settings)
+    prediction_server = PredictionServer(settings, shared=inherited_model())
     if heartbeat:
         prediction_server.worker_ctx.server_pid = os.getppid()
         prediction_server.executor.on_running = heartbeat.predicting
