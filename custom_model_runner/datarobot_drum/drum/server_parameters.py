@@ -69,7 +69,7 @@ class ServerParameters:
     share_model: bool = parameter(
         "DRUM_SHARE_MODEL",
         Kind.BOOLEAN,
-        "Load the model once, before the workers are forked, so that they share its memory; nobody listens before that. "
+        "Load the model once, before the workers are forked, so that they share its memory; none listens before that. "
         "A model that leaves threads, connections or CUDA behind is not shared.",
         default=False,
         servers=("gunicorn", "fastapi"),

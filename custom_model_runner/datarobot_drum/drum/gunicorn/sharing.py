@@ -31,9 +31,7 @@ def share_in_master(arbiter: Any, settings: Settings) -> None:
         return
 
     def begin_anew(environment: Mapping[str, str]) -> NoReturn:
-        start = arbiter.START_CTX
-        os.chdir(start["cwd"])
-        os.execve(start[0], start["args"], environment)
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
 
     try:
         is_shared = load_to_share(settings, begin_anew)

@@ -101,11 +101,10 @@ def _fork_once() -> None:
 
 
 def _describe_threads() -> Iterator[str]:
-    known = {thread.native_id: thread.name for thread in _python_threads()}
-    if known:
-        yield _count(len(known), "Python thread", known.values())
-    native = {number: name for number, name in _other_threads().items() if number not in known}
-    if native:
+    """Python's own, which are reason enough; only without any has been found out which others stay."""
+    if python := _python_threads():
+        yield _count(len(python), "Python thread", [thread.name for thread in python])
+    elif native := _other_threads():
         runtime = _openmp()
         hint = f", perhaps of {runtime}: with OMP_NUM_THREADS=1 it starts none" if runtime else ""
         yield _count(len(native), "native thread", native.values()) + hint
