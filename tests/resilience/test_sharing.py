@@ -77,7 +77,6 @@ def start(tmp_path: Path) -> Iterator[StartSharing]:
 def sharing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server of two workers that share the model; its end has to be clean."""
     with _server(tmp_path_factory.mktemp(request.param), request.param) as server:
-        server.wait_until(lambda: len(_answering(server)) == 2, "two workers")
         yield server
 
 
@@ -99,19 +98,24 @@ def _server(
 
 
 def _predict(server: RunningServer, what: str) -> float:
-    answer = server.client.post("/predict/", content=f"x,what\n1.5,{what}\n", headers={"Content-Type": "text/csv"})
+    """On a connection of its own, which any worker may take."""
+    headers = {"Content-Type": "text/csv", "Connection": "close"}
+    answer = server.client.post("/predict/", content=f"x,what\n1.5,{what}\n", headers=headers)
     assert answer.status_code == 200, answer.text
     return float(answer.json()["predictions"][0])
 
 
 def _many(server: RunningServer, what: str, times: int = 16) -> list[float]:
-    """Predictions of all workers: asked on eight connections at once."""
+    """Predictions asked for on eight connections at once."""
     with ThreadPoolExecutor(8) as threads:
         return list(threads.map(lambda _: _predict(server, what), range(times)))
 
 
 def _answering(server: RunningServer) -> set[int]:
-    return {int(pid) for pid in _many(server, "pid")}
+    """The workers that answer; asks until there are two of them."""
+    found: set[int] = set()
+    server.wait_until(lambda: len(found.update(map(int, _many(server, "pid"))) or found) >= 2, "two workers")
+    return found
 
 
 def _loads(server: RunningServer) -> list[int]:
@@ -147,7 +151,9 @@ def test_workers_that_have_served_their_share_are_replaced_without_another_load(
 ) -> None:
     server = start(server_type, **{f"{server_type.upper()}_MAX_REQUESTS": 20})
     former = set(workers_of(server.process.pid))
-    server.wait_until(lambda: bool(_many(server, "x")) and not former & _answering(server), "new workers")
+    server.wait_until(
+        lambda: bool(_many(server, "x")) and not former & set(workers_of(server.process.pid)), "new workers"
+    )
     assert _loads(server) == [server.process.pid]
     server.stop()
 
@@ -162,7 +168,6 @@ def test_a_model_that_cannot_be_shared_is_loaded_by_each_worker(
 ) -> None:
     server = start(server_type, addition)
     server.wait_until(lambda: len(_loads(server)) == 3, "a load in each worker")
-    server.wait_until(lambda: len(_answering(server)) == 2, "two workers")
     (refused, *loads) = _loads(server)
     assert refused == server.process.pid and set(loads) == _answering(server)
     assert "The model is not shared between the workers (DRUM_SHARE_MODEL), since" in server.log()
