@@ -7,7 +7,7 @@ In the words of a command and the values of its environment these are replaced: 
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.compare import bodies
@@ -17,6 +17,8 @@ OURS = "drum"
 """The environment that runs this: its servers are the project's own, and the bare apps."""
 
 PANDAS, ECHO = "pandas", "echo"
+
+_SHARE = "DRUM_SHARE_MODEL"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ class Server:
     @property
     def is_drum(self) -> bool:
         return self.name.startswith("drum")
+
+    @property
+    def shares_model(self) -> bool:
+        """Whether its workers share one loaded model, which shows in their memory alone."""
+        return _SHARE in self.variables
 
 
 @dataclass(frozen=True)
@@ -204,3 +211,12 @@ SERVERS = {
         ),
     )
 }
+
+
+def _shared(server: Server) -> Server:
+    name, variables = f"{server.name}-shared", {**server.variables, _SHARE: "1"}
+    return replace(server, name=name, variables=variables, uploads=False)
+
+
+for _name in ("drum-fastapi", "drum-gunicorn"):
+    SERVERS[f"{_name}-shared"] = _shared(SERVERS[_name])

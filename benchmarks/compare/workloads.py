@@ -57,7 +57,7 @@ class Workload:
 
 
 def _predicts(server: Server) -> bool:
-    return server.dialect is not None
+    return server.dialect is not None and not server.shares_model
 
 
 def _load(name: str, title: str, rows: int, clients: int, *, quick: bool = True) -> Workload:

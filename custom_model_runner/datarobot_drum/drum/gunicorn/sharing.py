@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from datarobot_drum.drum.exceptions import StartupError
 from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.logs import configure_logging
+from datarobot_drum.drum.process_end import stopping_at_once_on_signals
 from datarobot_drum.drum.root_predictors.shared_model import load_to_share
 from datarobot_drum.drum.settings import Settings
 
@@ -33,10 +34,11 @@ def share_in_master(arbiter: Any, settings: Settings) -> None:
     def begin_anew(environment: Mapping[str, str]) -> NoReturn:
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
 
-    try:
-        is_shared = load_to_share(settings, begin_anew)
-    except StartupError:
-        arbiter.log.exception("The model failed to load.")
-        sys.exit(FAILED_TO_BOOT)
-    for code in _WORKER_CODE if is_shared else ():
-        import_from_string(code)
+    with stopping_at_once_on_signals():
+        try:
+            is_shared = load_to_share(settings, begin_anew)
+        except StartupError:
+            arbiter.log.exception("The model failed to load.")
+            sys.exit(FAILED_TO_BOOT)
+        for code in _WORKER_CODE if is_shared else ():
+            import_from_string(code)

@@ -41,15 +41,17 @@ class Holdings:
         return cls(frozenset(_descriptors()), frozenset(_children()))
 
 
+def can_tell() -> bool:
+    """Whether this system tells what a process holds: Linux does."""
+    return _TASKS.is_dir()
+
+
 def obstacles(before: Holdings) -> list[str]:
     """What has come since then and keeps this process from being forked, in words; nothing if it may be.
 
     May fork once itself: libraries that know how to be forked, such as OpenBLAS, end their threads before it.
     """
-    if not _TASKS.is_dir():
-        return ["a system that does not tell the threads of a process"]
-    threads = _other_threads()
-    if threads:
+    if _other_threads():
         _wait_for_end_of_threads()
         if not _python_threads():
             _fork_once()
@@ -170,7 +172,7 @@ def _children_since(before: Holdings) -> Iterator[str]:
 
 def _children() -> set[int]:
     numbers: set[int] = set()
-    for task in _TASKS.iterdir() if _TASKS.is_dir() else ():
+    for task in _TASKS.iterdir():
         with suppress(OSError):
             numbers.update(map(int, (task / "children").read_text(encoding="utf-8").split()))
     return numbers

@@ -17,8 +17,7 @@ from typing import Any, NoReturn
 from datarobot_drum.drum.exceptions import DrumError, ModelLoadError, StartupError
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
-from datarobot_drum.drum.process_end import stopping_at_once_on_signals
-from datarobot_drum.drum.root_predictors.fork_safety import Holdings, end_children_since, obstacles
+from datarobot_drum.drum.root_predictors.fork_safety import Holdings, can_tell, end_children_since, obstacles
 from datarobot_drum.drum.root_predictors.warm_up import warm_up
 from datarobot_drum.drum.serving.stdout_flusher import flush_output
 from datarobot_drum.drum.settings import Settings, environment_without_sharing
@@ -60,8 +59,13 @@ def load_to_share(settings: Settings, restart: Restart) -> bool:
     if settings.model.engine is not None or settings.parameter_error is not None:
         logger.info("There is no model to share between the workers (DRUM_SHARE_MODEL).")
         return False
+    if not can_tell():
+        logger.warning(
+            "The model is not shared (DRUM_SHARE_MODEL): this system does not tell the threads of a process."
+        )
+        return False
     environment, folder, before = environment_without_sharing(settings), os.getcwd(), Holdings.now()
-    with stopping_at_once_on_signals(), _showing_output_at_once():
+    with _showing_output_at_once():
         model = _load(settings)
     if model.error is not None and not settings.with_error_server:
         raise as_startup_error(model.error)

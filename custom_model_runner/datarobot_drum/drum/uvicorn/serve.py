@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import NoReturn
 
 from datarobot_drum.drum.argument_declaration import SERVER
@@ -26,7 +27,8 @@ def serve(settings: Settings) -> int:
         if is_supervised:
             from datarobot_drum.drum.uvicorn.supervisor import Supervisor
 
-            supervisor = Supervisor(settings, listener, on_stop=watchdog.stand_down, forks=is_shared)
+            after_fork = partial(_after_fork, watchdog) if is_shared else None
+            supervisor = Supervisor(settings, listener, on_stop=watchdog.stand_down, after_fork=after_fork)
             return watchdog.exit_code(supervisor.run())
         from datarobot_drum.drum.uvicorn.server import run_server
 
@@ -49,3 +51,11 @@ def _share_model(settings: Settings) -> bool:
         return False
     import_from_string("datarobot_drum.drum.uvicorn.server:run_server")
     return True
+
+
+def _after_fork(watchdog: Watchdog) -> None:
+    """In a worker: the watchdog is the supervisor's, and so are its random numbers."""
+    from datarobot_drum.drum.root_predictors.shared_model import begin_as_worker
+
+    watchdog.let_go()
+    begin_as_worker()

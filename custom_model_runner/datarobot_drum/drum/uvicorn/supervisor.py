@@ -55,7 +55,8 @@ class Supervisor:
 
     Args:
         on_stop: told when the end begins, in a signal handler perhaps.
-        forks: whether workers are copies of this process, which has loaded the model for them.
+        after_fork: makes workers copies of this process, which has loaded the model for them, and is called in each;
+            without it, they are spawned.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Supervisor:
         listener: socket.socket,
         on_stop: Callable[[], object] = lambda: None,
         *,
-        forks: bool = False,
+        after_fork: Callable[[], object] | None = None,
     ) -> None:
         server = settings.server
         self._wanted = settings.workers
@@ -73,7 +74,7 @@ class Supervisor:
         self._stop_seconds = server.lame_duck + server.graceful_timeout + KILL_MARGIN
         self._listener = listener
         self._on_stop = on_stop
-        self._forks = forks
+        self._after_fork = after_fork
         self._workers: list[_Worker] = []
         self._signals = 0
         self._stop_by = float("inf")
@@ -114,17 +115,25 @@ class Supervisor:
     def _begin_worker(self, heartbeat: Heartbeat) -> BaseProcess:
         process: BaseProcess
         held_back = {signal.SIGINT}
-        if self._forks:
+        if self._after_fork:
             held_back.add(signal.SIGTERM)  # for which a copy of this process has our handler
-            arguments = (self._listener, heartbeat, os.getpid(), (self._wakeup_read, self._wakeup_write))
-            fork = multiprocessing.get_context("fork")
-            process = fork.Process(target=run_forked_worker, args=arguments, name=WORKER)
+            arguments = (self._listener, heartbeat, os.getpid(), self._become_worker)
+            process = multiprocessing.get_context("fork").Process(target=run_forked_worker, args=arguments, name=WORKER)
         else:
             resource_tracker.ensure_running()  # it unblocks SIGINT once, when it starts
             process = _SPAWN.Process(target=run_worker, args=(self._listener, heartbeat), name=WORKER)
         with _held_back(held_back):
             process.start()
         return process
+
+    def _become_worker(self) -> None:
+        """Let go of what is the supervisor's, in a copy of it."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        os.close(self._wakeup_read)
+        os.close(self._wakeup_write)
+        if self._after_fork:
+            self._after_fork()
 
     def _wait(self) -> None:
         sentinels = [worker.process.sentinel for worker in self._workers]
@@ -201,15 +210,10 @@ def run_worker(listener: socket.socket, heartbeat: Heartbeat) -> None:
 
 
 def run_forked_worker(
-    listener: socket.socket, heartbeat: Heartbeat, supervisor: int, inherited: tuple[int, ...]
+    listener: socket.socket, heartbeat: Heartbeat, supervisor: int, become_worker: Callable[[], None]
 ) -> None:
-    """The same in a copy of the supervisor, whose descriptors and handlers are none of its own."""
-    from datarobot_drum.drum.root_predictors.shared_model import begin_as_worker
-
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    for descriptor in inherited:
-        os.close(descriptor)
-    begin_as_worker()
+    """The same in a copy of the supervisor."""
+    become_worker()
     # Not by the sentinel: workers that are forked later hold its other end, too.
     _serve(listener, heartbeat, partial(_end_with, supervisor))
 
