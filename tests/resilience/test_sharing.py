@@ -114,7 +114,12 @@ def _many(server: RunningServer, what: str, times: int = 16) -> list[float]:
 def _answering(server: RunningServer) -> set[int]:
     """The workers that answer; asks until there are two of them."""
     found: set[int] = set()
-    server.wait_until(lambda: len(found.update(map(int, _many(server, "pid"))) or found) >= 2, "two workers")
+
+    def are_two() -> bool:
+        found.update(map(int, _many(server, "pid")))
+        return len(found) >= 2
+
+    server.wait_until(are_two, "two workers")
     return found
 
 

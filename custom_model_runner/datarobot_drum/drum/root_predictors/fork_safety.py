@@ -5,6 +5,7 @@ its library counts on it (GNU OpenMP then waits for ever), and a connection or a
 """
 
 import os
+import signal
 import socket
 import sys
 import threading
@@ -62,7 +63,7 @@ def end_children_since(before: Holdings) -> None:
     """Kill the child processes that have come since then."""
     for child in _children() - before.children:
         with suppress(OSError):
-            os.kill(child, 9)
+            os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
 
 
@@ -96,7 +97,7 @@ def _fork_once() -> None:
     deadline = time.monotonic() + _TRIAL_SECONDS
     while os.waitpid(child, os.WNOHANG) == (0, 0):
         if time.monotonic() > deadline:
-            os.kill(child, 9)
+            os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             return
         time.sleep(_PAUSE_SECONDS)
