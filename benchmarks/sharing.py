@@ -67,12 +67,12 @@ def processes(running: RunningServer) -> list[psutil.Process]:
 
 
 def settled(running: RunningServer) -> float:
-    """MiB of all processes once that no longer changes, for all workers have loaded what they need."""
+    """MiB of all processes once what is theirs alone no longer grows, for all workers have loaded what they need."""
     before, now = 0.0, 1.0
     while abs(now - before) > 0.5:
         time.sleep(2.0)
-        before, now = now, sum(process.memory_full_info().pss for process in processes(running)) / MIB
-    return now
+        before, now = now, sum(process.memory_full_info().uss for process in processes(running)) / MIB
+    return sum(process.memory_full_info().pss for process in processes(running)) / MIB
 
 
 def ask(running: RunningServer, body: bytes, requests: int) -> None:

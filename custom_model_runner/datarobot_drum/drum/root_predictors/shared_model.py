@@ -89,12 +89,10 @@ def load_to_share(settings: Settings, restart: Restart) -> bool:
 
 def begin_as_worker() -> None:
     """After the fork: random numbers of this worker's own. Python sees to those of ``random`` itself."""
-    numpy_random: Any = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        numpy_random.seed()
-    torch: Any = sys.modules.get("torch")
-    if torch is not None:
-        torch.seed()
+    for library in ("numpy.random", "torch"):
+        seed = getattr(sys.modules.get(library), "seed", None)
+        if seed is not None:
+            seed()
 
 
 def load_predictor(predictor: BasePredictor, settings: Settings) -> None:
