@@ -5,11 +5,13 @@
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 
 import httpx
@@ -27,7 +29,7 @@ MIB = 1024 * 1024
 class Figures:
     """MiB of a whole server, what its processes share counted once: when all are idle, and after the requests.
 
-    ``own`` is what each worker then shares with nobody; ``cpu_seconds`` is the processor time until all were idle.
+    ``own`` is what each worker then shares with nobody.
     """
 
     server: str
@@ -36,7 +38,6 @@ class Figures:
     idle: float
     after: float
     own: float
-    cpu_seconds: float
 
 
 def measure(server: str, shared: bool, workers: int, code_dir: Path, requests: int) -> Figures:
@@ -53,11 +54,10 @@ def measure(server: str, shared: bool, workers: int, code_dir: Path, requests: i
         RunningServer(*words, log=Path(folder) / "log", environment=environment) as running,
     ):
         idle = settled(running)
-        cpu_seconds = sum(sum(process.cpu_times()) for process in processes(running))
         ask(running, (code_dir / "sample.csv").read_bytes(), requests)
         after = settled(running)
         own = sorted(process.memory_full_info().uss / MIB for process in processes(running))
-        return Figures(server, shared, workers, idle, after, own[len(own) // 2], cpu_seconds)
+        return Figures(server, shared, workers, idle, after, own[len(own) // 2])
 
 
 def processes(running: RunningServer) -> list[psutil.Process]:
@@ -94,30 +94,28 @@ def further(figures: list[Figures], moment: str) -> float:
 
 def lines(figures: list[Figures]) -> Iterator[str]:
     """The table: one line a server, with and without sharing."""
-    yield "| server | shared | idle, 1 / 2 / 4 workers | after the requests | each further: idle, after | own | CPU s |"
-    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    yield "| server | shared | idle, 1 / 2 / 4 workers | after the requests | each further: idle, after | own |"
+    yield "| --- | --- | --- | --- | --- | --- |"
     for key in dict.fromkeys((one.server, one.shared) for one in figures):
         group = [one for one in figures if (one.server, one.shared) == key]
         idle, after = (" / ".join(f"{getattr(one, moment):.0f}" for one in group) for moment in ("idle", "after"))
         each = f"{further(group, 'idle'):.0f}, {further(group, 'after'):.0f}"
         last = group[-1]
         shared = "yes" if last.shared else "no"
-        yield f"| {last.server} | {shared} | {idle} | {after} | {each} | {last.own:.0f} | {last.cpu_seconds:.1f} |"
+        yield f"| {last.server} | {shared} | {idle} | {after} | {each} | {last.own:.0f} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--example", default="binary_breast_cancer", help="[binary_breast_cancer]")
+    parser.add_argument("--example", default="regression_diabetes", help="[regression_diabetes]")
     parser.add_argument("--requests", type=int, default=2000, help="[2000]")
     parser.add_argument("--output", type=Path, help="file for the figures as JSON")
     given = parser.parse_args()
     code_dir = ROOT / "examples" / given.example
-    figures = [
-        measure(server, shared, workers, code_dir, given.requests)
-        for server in ("gunicorn", "fastapi")
-        for shared in (False, True)
-        for workers in WORKERS
-    ]
+    figures = []
+    for server, shared, workers in product(("gunicorn", "fastapi"), (False, True), WORKERS):
+        figures.append(measure(server, shared, workers, code_dir, given.requests))
+        print(figures[-1], file=sys.stderr)
     print("\n".join(lines(figures)))
     if given.output:
         given.output.write_text(json.dumps([asdict(one) for one in figures], indent=1))
