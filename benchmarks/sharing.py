@@ -72,7 +72,7 @@ def settled(running: RunningServer) -> float:
     while abs(now - before) > 0.5:
         time.sleep(2.0)
         before, now = now, sum(process.memory_full_info().uss for process in processes(running)) / MIB
-    return sum(process.memory_full_info().pss for process in processes(running)) / MIB
+    return float(sum(process.memory_full_info().pss for process in processes(running))) / MIB
 
 
 def ask(running: RunningServer, body: bytes, requests: int) -> None:
