@@ -7,7 +7,7 @@ In the words of a command and the values of its environment these are replaced: 
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +32,8 @@ KEEPALIVE = "600"
 BATCH_WAIT_SECONDS, LONGER_WAIT_SECONDS = 0.01, 0.1
 """How long peers wait for a batch to fill, where they want to be told: both are within what their documentations show.
 Each has the one that served it better when both were tried; the longer is for MLServer with a process of its own."""
+
+_SHARE = "DRUM_SHARE_MODEL"
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ class Server:
     @property
     def is_drum(self) -> bool:
         return self.name.startswith("drum")
+
+    @property
+    def shares_model(self) -> bool:
+        """Whether its workers share one loaded model, which shows in their memory alone."""
+        return _SHARE in self.variables
 
 
 @dataclass(frozen=True)
@@ -269,3 +276,12 @@ SERVERS = {
         _mlserver("mlserver-in-process-batched", 0, FOREST, _batching(BATCH_WAIT_SECONDS)),
     )
 }
+
+
+def _shared(server: Server) -> Server:
+    name, variables = f"{server.name}-shared", {**server.variables, _SHARE: "1"}
+    return replace(server, name=name, variables=variables, uploads=False)
+
+
+for _name in ("drum-fastapi", "drum-gunicorn"):
+    SERVERS[f"{_name}-shared"] = _shared(SERVERS[_name])

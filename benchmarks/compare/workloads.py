@@ -100,11 +100,11 @@ def _nobody(server: Server) -> bool:
 
 
 def _predicts(server: Server) -> bool:
-    return server.model == PIPELINE
+    return server.model == PIPELINE and not server.shares_model
 
 
 def _predicts_here(server: Server) -> bool:
-    return server.model == PIPELINE and not server.is_peer
+    return _predicts(server) and not server.is_peer
 
 
 def _has_forest(server: Server) -> bool:

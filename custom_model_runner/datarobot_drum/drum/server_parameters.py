@@ -66,6 +66,14 @@ class ServerParameters:
         limits=WORKER_LIMITS,
         servers=("gunicorn", "fastapi"),
     )
+    share_model: bool = parameter(
+        "DRUM_SHARE_MODEL",
+        Kind.BOOLEAN,
+        "Load the model once, before the workers are forked, so that they share its memory; none listens before that. "
+        "A model that leaves threads, connections or CUDA behind is not shared.",
+        default=False,
+        servers=("gunicorn", "fastapi"),
+    )
     llm_id: str = parameter(
         "LLM_ID",
         Kind.STRING,

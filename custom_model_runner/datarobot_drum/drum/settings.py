@@ -5,6 +5,7 @@ model-metadata.yaml, default.
 """
 
 import dataclasses
+import json
 import logging
 import os
 from collections.abc import Mapping
@@ -33,7 +34,7 @@ from datarobot_drum.drum.tracing_settings import TracingSettings, read_tracing
 from datarobot_drum.runtime_parameters.declaration import Declaration, Kind, clamp, read_value, resolve
 from datarobot_drum.runtime_parameters.definitions import Definition, parameter_error, parse_definitions
 from datarobot_drum.runtime_parameters.masking import register_secret
-from datarobot_drum.runtime_parameters.sources import ParameterSources, read_parameter_file
+from datarobot_drum.runtime_parameters.sources import PREFIX, ParameterSources, read_parameter_file
 from datarobot_drum.runtime_parameters.store import collect_values, install
 from datarobot_drum.runtime_parameters.user_secrets import read_user_secrets
 
@@ -143,6 +144,13 @@ def environment_with(values: Mapping[str, str]) -> dict[str, str]:
 def has_malloc_settings() -> bool:
     """Whether the operator has set up glibc's malloc."""
     return "GLIBC_TUNABLES" in os.environ or any(name.startswith("MALLOC_") for name in os.environ)
+
+
+def environment_without_sharing(settings: Settings) -> dict[str, str]:
+    """The variables of this process for the same start without ``DRUM_SHARE_MODEL``, wherever that was set."""
+    handed_down = settings.cores.variables if settings.cores is not None else {}
+    own = {name: value for name, value in os.environ.items() if name not in handed_down}
+    return {**own, f"{PREFIX}DRUM_SHARE_MODEL": json.dumps({"type": "boolean", "payload": False})}
 
 
 def build_model_settings(arguments: Arguments) -> ModelSettings:

@@ -8,6 +8,7 @@ from flask import Flask
 from datarobot_drum.drum.logs import configure_logging
 from datarobot_drum.drum.process_end import stopping_at_once_on_signals
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
+from datarobot_drum.drum.root_predictors.shared_model import inherited_model
 from datarobot_drum.drum.settings import settings_from_environment
 
 
@@ -19,7 +20,7 @@ def create_app() -> Flask:
     """
     settings = settings_from_environment("gunicorn")
     configure_logging(settings.logging_level, settings.server.log_format)
-    server = PredictionServer(settings, app=Flask("datarobot_drum", static_folder=None))
+    server = PredictionServer(settings, Flask("datarobot_drum", static_folder=None), shared=inherited_model())
     with stopping_at_once_on_signals():
         server.materialize()
     app: Flask = server.app

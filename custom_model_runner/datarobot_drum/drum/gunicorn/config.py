@@ -9,6 +9,7 @@ from datarobot_drum.drum.exceptions import DeadlineExceeded
 from datarobot_drum.drum.gunicorn.logger import BriefLogger, DrumLogger
 from datarobot_drum.drum.gunicorn.signals import listen_in_master, listen_in_worker
 from datarobot_drum.drum.memory_reuse import keep_freed_memory
+from datarobot_drum.drum.root_predictors.shared_model import begin_as_worker
 from datarobot_drum.drum.settings import settings_from_environment
 from datarobot_drum.drum.watchdog.owner import Watchdog
 
@@ -30,7 +31,8 @@ backlog = _server.gunicorn_backlog
 loglevel = _server.gunicorn_log_level
 graceful_timeout = int(_server.graceful_timeout)
 timeout = _server.gunicorn_timeout
-# The model loads in each worker, after the fork: threads, clients and locks of a library do not survive one.
+# The app comes to be in each worker, after the fork: threads, clients and locks of a library do not survive one. The
+# model alone may be loaded before (DRUM_SHARE_MODEL), if it has none of these.
 preload_app = False
 # One socket a user, in the home folder: two servers would share it, and a container may not be able to write it.
 control_socket_disable = True
@@ -42,6 +44,14 @@ accesslog = None
 proc_name = "drum"
 
 
+def on_starting(server: Any) -> None:
+    """The master does not listen yet."""
+    if _server.share_model:
+        from datarobot_drum.drum.gunicorn.sharing import share_in_master
+
+        share_in_master(server, _settings)
+
+
 def when_ready(server: Any) -> None:
     """The master listens, and has no worker yet."""
     listen_in_master(server, on_stop=_watchdog.stand_down)
@@ -49,9 +59,11 @@ def when_ready(server: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """The watchdog is the master's."""
+    """The watchdog is the master's, and so are the random numbers of a model that is shared."""
     _watchdog.let_go()
     keep_freed_memory()
+    if _server.share_model:
+        begin_as_worker()
 
 
 def on_exit(server: Any) -> None:

@@ -4,16 +4,15 @@ import logging
 import os
 import signal
 import threading
-import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from datarobot_drum.drum.exceptions import DrumError, ExtensionError, ModelLoadError, StartupError
+from datarobot_drum.drum.exceptions import DrumError, ExtensionError, StartupError
 from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.process_end import LOADER_THREAD, PREDICTION_THREADS
-from datarobot_drum.drum.root_predictors.warm_up import warm_up
+from datarobot_drum.drum.root_predictors.shared_model import SharedModel, as_startup_error, load_predictor
 from datarobot_drum.drum.server import get_fastapi_app, get_flask_app
 from datarobot_drum.drum.server_parameters import ServerParameters
 from datarobot_drum.drum.serving.batching import Batching
@@ -69,6 +68,7 @@ class PredictionServer:
         app: a Flask or FastAPI app to mount the routes on; without one, the server type decides which is built.
         worker_ctx: of the process that runs this server; without one, the server makes and starts its own.
         flask_app: the old name of ``app``.
+        shared: the model that the parent of this process has loaded; without one, this server loads its own.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class PredictionServer:
         app: "FastAPI | Flask | None" = None,
         worker_ctx: WorkerCtx | None = None,
         flask_app: "Flask | None" = None,
+        shared: SharedModel | None = None,
     ) -> None:
         if flask_app is not None:
             warnings.warn("flask_app is now called app.", DeprecationWarning, stacklevel=2)
@@ -92,6 +93,7 @@ class PredictionServer:
         self.ledger = Ledger(probe_paths(params.url_prefix), tracing)
         self.flusher = StdoutFlusher()
         self.load_error: BaseException | None = None
+        self._shared = shared
         self.predictor = self._create_predictor()
         self.executor = self._create_executor()
         self.core = self._create_core()
@@ -129,15 +131,13 @@ class PredictionServer:
             StartupError: it failed; with the error server the failure is kept and answered instead.
         """
         if self.predictor is not None and self.load_error is None:
-            begin = time.monotonic()
             try:
-                self.predictor.load()
-                warm_up(self.predictor, self.settings.model, self.settings.server.warm_up_file)
+                if self._shared is None:
+                    load_predictor(self.predictor, self.settings)
                 self.predictor.accompany(self.worker_ctx)
             except Exception as error:  # model code may raise anything; the cause is kept for the answer
                 self._keep_failure(error)
             else:
-                logger.info("Model loaded in %.2f s.", time.monotonic() - begin)
                 self.state.set_ready()
         if self._starts_ctx:
             self.worker_ctx.start()
@@ -151,7 +151,7 @@ class PredictionServer:
     def raise_load_failure(self) -> None:
         """Raise the StartupError of a model that failed to load; nothing on an error server."""
         if self.load_error is not None and self.failed:
-            raise _as_startup_error(self.load_error)
+            raise as_startup_error(self.load_error)
 
     def end_process_on_load_failure(self) -> None:
         """For an app under a server that is not ours: a failed load ends the process by SIGTERM."""
@@ -176,6 +176,10 @@ class PredictionServer:
         if self.settings.parameter_error is not None:
             self._keep_failure(self.settings.parameter_error)
             return None
+        if self._shared is not None:
+            if self._shared.error is not None:
+                self._keep_failure(self._shared.error)
+            return self._shared.predictor
         try:
             return create_predictor(self.settings.model)
         except DrumError as error:
@@ -282,11 +286,3 @@ def _sync_concurrency(server: ServerParameters) -> int:
 def _is_fastapi(app: object) -> bool:
     """Told by the name of its class, so that no framework is imported to find out."""
     return any(cls.__module__.startswith("fastapi.") for cls in type(app).__mro__)
-
-
-def _as_startup_error(error: BaseException) -> StartupError:
-    if isinstance(error, StartupError):
-        return error
-    failure = ModelLoadError(f"The model failed to load: {type(error).__name__}: {error}")
-    failure.__cause__ = error
-    return failure

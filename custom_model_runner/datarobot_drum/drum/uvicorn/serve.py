@@ -1,5 +1,14 @@
 """``drum server`` with ``DRUM_SERVER_TYPE=fastapi``."""
 
+import os
+import sys
+from collections.abc import Mapping
+from functools import partial
+from typing import NoReturn
+
+from datarobot_drum.drum.argument_declaration import SERVER
+from datarobot_drum.drum.arguments import Arguments, to_words
+from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.listening import bind
 from datarobot_drum.drum.settings import Settings
 from datarobot_drum.drum.watchdog.owner import Watchdog
@@ -11,12 +20,42 @@ def serve(settings: Settings) -> int:
     Raises:
         StartupError: the address or the model.
     """
+    is_supervised = settings.workers > 1 or bool(settings.server.fastapi_max_requests)
+    is_shared = is_supervised and settings.server.share_model and _share_model(settings)
     listener = bind(settings.host, settings.port)
     with Watchdog(settings).start(listener.getsockname()[1]) as watchdog:
-        if settings.workers > 1 or settings.server.fastapi_max_requests:
+        if is_supervised:
             from datarobot_drum.drum.uvicorn.supervisor import Supervisor
 
-            return watchdog.exit_code(Supervisor(settings, listener, on_stop=watchdog.stand_down).run())
+            after_fork = partial(_after_fork, watchdog) if is_shared else None
+            supervisor = Supervisor(settings, listener, on_stop=watchdog.stand_down, after_fork=after_fork)
+            return watchdog.exit_code(supervisor.run())
         from datarobot_drum.drum.uvicorn.server import run_server
 
         return watchdog.exit_code(run_server(settings, listener, on_drain=watchdog.stand_down))
+
+
+def _share_model(settings: Settings) -> bool:
+    """Load the model, and the code of the workers, into this process, which is to fork them; whether it did.
+
+    Raises:
+        StartupError: the model did not load and there is no error server.
+    """
+    from datarobot_drum.drum.root_predictors.shared_model import load_to_share
+
+    def begin_anew(environment: Mapping[str, str]) -> NoReturn:
+        words = to_words(SERVER, Arguments(**settings.arguments))
+        os.execve(sys.executable, [sys.executable, "-m", "datarobot_drum", SERVER, *words], environment)
+
+    if not load_to_share(settings, begin_anew):
+        return False
+    import_from_string("datarobot_drum.drum.uvicorn.server:run_server")
+    return True
+
+
+def _after_fork(watchdog: Watchdog) -> None:
+    """In a worker: the watchdog is the supervisor's, and so are its random numbers."""
+    from datarobot_drum.drum.root_predictors.shared_model import begin_as_worker
+
+    watchdog.let_go()
+    begin_as_worker()

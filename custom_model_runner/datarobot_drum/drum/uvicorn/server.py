@@ -21,6 +21,7 @@ from datarobot_drum.drum.fastapi.probes import probe_answers
 from datarobot_drum.drum.listening import BACKLOG, HANDSHAKE_SECONDS, accept_waiting, turn_newcomers_away
 from datarobot_drum.drum.memory_reuse import keep_freed_memory
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
+from datarobot_drum.drum.root_predictors.shared_model import inherited_model
 from datarobot_drum.drum.settings import Settings
 from datarobot_drum.drum.turn_taking import take_turns_quickly
 from datarobot_drum.drum.uvicorn.handover import BEAT_TICKS, Answers, Handover
@@ -286,7 +287,7 @@ def run_server(
     take_turns_quickly()
     keep_freed_memory()
     with Handover.start(settings, listener) or nullcontext() as handover:
-        prediction_server = PredictionServer(settings)
+        prediction_server = PredictionServer(settings, shared=inherited_model())
         if heartbeat:
             prediction_server.worker_ctx.server_pid = os.getppid()
             prediction_server.executor.on_running = heartbeat.predicting

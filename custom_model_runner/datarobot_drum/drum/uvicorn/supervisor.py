@@ -2,7 +2,7 @@
 
 uvicorn's own supervisor kills a worker whose interpreter is held for five seconds, leaves a second signal and a failed
 load without an answer, and tells neither by its exit code; the rest is the same idea: spawned workers that share one
-listening socket.
+listening socket. Only a supervisor that has loaded the model for its workers to share forks them.
 """
 
 import logging
@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import connection, resource_tracker
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from types import FrameType
 
 from datarobot_drum.drum.exceptions import StartupError
@@ -36,12 +37,15 @@ CLEAN_ENDS = (os.EX_OK, -signal.SIGTERM, WORKER_FAILED_TO_START)
 KILL_MARGIN = 10.0
 """Seconds beyond the graceful timeout after which a worker that is still there is killed."""
 
+WORKER = "drum-worker"
+PARENT_POLL_SECONDS = 1.0
+
 _SPAWN = multiprocessing.get_context("spawn")
 
 
 @dataclass
 class _Worker:
-    process: SpawnProcess
+    process: BaseProcess
     heartbeat: Heartbeat
     started: float
 
@@ -51,10 +55,17 @@ class Supervisor:
 
     Args:
         on_stop: told when the end begins, in a signal handler perhaps.
+        after_fork: makes workers copies of this process, which has loaded the model for them, and is called in each;
+            without it, they are spawned.
     """
 
     def __init__(
-        self, settings: Settings, listener: socket.socket, on_stop: Callable[[], object] = lambda: None
+        self,
+        settings: Settings,
+        listener: socket.socket,
+        on_stop: Callable[[], object] = lambda: None,
+        *,
+        after_fork: Callable[[], object] | None = None,
     ) -> None:
         server = settings.server
         self._wanted = settings.workers
@@ -63,6 +74,7 @@ class Supervisor:
         self._stop_seconds = server.lame_duck + server.graceful_timeout + KILL_MARGIN
         self._listener = listener
         self._on_stop = on_stop
+        self._after_fork = after_fork
         self._workers: list[_Worker] = []
         self._signals = 0
         self._stop_by = float("inf")
@@ -93,14 +105,35 @@ class Supervisor:
 
     def _start_worker(self) -> None:
         heartbeat = Heartbeat()
-        process = _SPAWN.Process(target=run_worker, args=(self._listener, heartbeat), name="drum-worker")
-        with _sigint_held_back():
-            process.start()
+        process = self._begin_worker(heartbeat)
         self._workers.append(_Worker(process, heartbeat, time.monotonic()))
         logger.info("Started worker %d.", process.pid)
         if self._stopping:
             heartbeat.announce_stop()
             _signal(process, signal.SIGTERM)  # the signal came while it was being started
+
+    def _begin_worker(self, heartbeat: Heartbeat) -> BaseProcess:
+        process: BaseProcess
+        held_back = {signal.SIGINT}
+        if self._after_fork:
+            held_back.add(signal.SIGTERM)  # for which a copy of this process has our handler
+            arguments = (self._listener, heartbeat, os.getpid(), self._become_worker)
+            process = multiprocessing.get_context("fork").Process(target=run_forked_worker, args=arguments, name=WORKER)
+        else:
+            resource_tracker.ensure_running()  # it unblocks SIGINT once, when it starts
+            process = _SPAWN.Process(target=run_worker, args=(self._listener, heartbeat), name=WORKER)
+        with _held_back(held_back):
+            process.start()
+        return process
+
+    def _become_worker(self) -> None:
+        """Let go of what is the supervisor's, in a copy of it."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        os.close(self._wakeup_read)
+        os.close(self._wakeup_write)
+        if self._after_fork:
+            self._after_fork()
 
     def _wait(self) -> None:
         sentinels = [worker.process.sentinel for worker in self._workers]
@@ -156,17 +189,16 @@ class Supervisor:
 
 
 @contextmanager
-def _sigint_held_back() -> Iterator[None]:
-    """A worker is born with SIGINT blocked, so Ctrl-C cannot end it before it has learnt to ignore it."""
-    resource_tracker.ensure_running()  # it unblocks SIGINT once, when it starts
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _held_back(signals: set[signal.Signals]) -> Iterator[None]:
+    """A worker is born with them blocked, so Ctrl-C cannot end it before it has learnt to ignore it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
 
-def _signal(process: SpawnProcess, number: signal.Signals) -> None:
+def _signal(process: BaseProcess, number: signal.Signals) -> None:
     with suppress(ProcessLookupError, ValueError):
         if process.pid is not None and process.is_alive():
             os.kill(process.pid, number)
@@ -174,14 +206,27 @@ def _signal(process: SpawnProcess, number: signal.Signals) -> None:
 
 def run_worker(listener: socket.socket, heartbeat: Heartbeat) -> None:
     """The whole life of a worker process; settings come from the environment that the parent exported."""
+    _serve(listener, heartbeat, _end_with_parent)
+
+
+def run_forked_worker(
+    listener: socket.socket, heartbeat: Heartbeat, supervisor: int, become_worker: Callable[[], None]
+) -> None:
+    """The same in a copy of the supervisor."""
+    become_worker()
+    # Not by the sentinel: workers that are forked later hold its other end, too.
+    _serve(listener, heartbeat, partial(_end_with, supervisor))
+
+
+def _serve(listener: socket.socket, heartbeat: Heartbeat, watch_parent: Callable[[], None]) -> None:
     from datarobot_drum.drum.logs import configure_logging
     from datarobot_drum.drum.process_end import end_process
     from datarobot_drum.drum.settings import settings_from_environment
     from datarobot_drum.drum.uvicorn.server import run_server
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    threading.Thread(target=_end_with_parent, name="drum-parent-watch", daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    threading.Thread(target=watch_parent, name="drum-parent-watch", daemon=True).start()
     settings = settings_from_environment()
     configure_logging(settings.logging_level, settings.server.log_format)
     try:
@@ -198,3 +243,9 @@ def _end_with_parent() -> None:
     if parent is not None:
         connection.wait([parent.sentinel])
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _end_with(supervisor: int) -> None:
+    while os.getppid() == supervisor:
+        time.sleep(PARENT_POLL_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)

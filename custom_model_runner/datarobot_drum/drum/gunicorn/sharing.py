@@ -1,0 +1,44 @@
+"""The model in gunicorn's master (``DRUM_SHARE_MODEL``), before it listens and forks its workers."""
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from datarobot_drum.drum.exceptions import StartupError
+from datarobot_drum.drum.importing import import_from_string
+from datarobot_drum.drum.logs import configure_logging
+from datarobot_drum.drum.process_end import stopping_at_once_on_signals
+from datarobot_drum.drum.root_predictors.shared_model import load_to_share
+from datarobot_drum.drum.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+FAILED_TO_BOOT = 3
+"""gunicorn's own exit code where a worker could not load its app."""
+
+_WORKER_CODE = ("datarobot_drum.drum.wsgi:create_app", "datarobot_drum.drum.flask.app:build_app")
+
+
+def share_in_master(arbiter: Any, settings: Settings) -> None:
+    """Load the model, and the code of the workers, into the master; it ends here if the model does not load."""
+    configure_logging(settings.logging_level, settings.server.log_format)
+    if arbiter.cfg.worker_class_str == "gevent":
+        logger.warning(
+            "The model is not shared between the workers (DRUM_SHARE_MODEL): gevent changes Python's own modules in "
+            "each worker, which is too late for a model that was loaded before."
+        )
+        return
+
+    def begin_anew(environment: Mapping[str, str]) -> NoReturn:
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+
+    with stopping_at_once_on_signals():
+        try:
+            is_shared = load_to_share(settings, begin_anew)
+        except StartupError:
+            arbiter.log.exception("The model failed to load.")
+            sys.exit(FAILED_TO_BOOT)
+        for code in _WORKER_CODE if is_shared else ():
+            import_from_string(code)
