@@ -86,7 +86,8 @@ TARGETS = (
     Target("overload", _OURS, "readyz_p99_ms", 100, strict=True),
     Target("idle", _OURS, "p50_ratio", 1.1),  # what "flat" shall mean
     Target("start", _OURS, "seconds", 1, PANDAS),
-    Target("memory", "drum-gunicorn", "further_mib", 30),
+    Target("memory", "drum-gunicorn-shared", "further_mib", 30),
+    Target("memory", "drum-fastapi-shared", "further_mib", 30),
 )
 
 
