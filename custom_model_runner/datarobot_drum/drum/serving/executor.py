@@ -328,6 +328,8 @@ class ExecutorWithBackpressure:
 
     def _leave(self, ticket: Ticket) -> None:
         """The caller has gone: free its place, if it still waits."""
+        if ticket.state != WAITING:  # it never waits again
+            return
         with self._lock:
             if ticket.state == WAITING:
                 self._line.remove(ticket)

@@ -22,8 +22,10 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 def accept_request_id(value: str | None) -> str:
     """The id that the client sent if it is at most 128 visible ASCII characters, else a new one (http-api.md H6)."""
+    if not value:
+        return _new_id()
     # Some servers leave the blanks around a header's value to the application (RFC 9110, 5.5).
-    identifier = (value or "").strip(" \t")
+    identifier = value.strip(" \t")
     return identifier if _VISIBLE_ASCII.fullmatch(identifier) else _new_id()
 
 

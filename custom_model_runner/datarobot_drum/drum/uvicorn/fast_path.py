@@ -115,7 +115,7 @@ class FastExchange:
         self._forget_alarm: Callable[[], object] | None = None
         self._call: ModelCall
         self._exchange: Exchange
-        self._submission: Submission[ModelResponse]
+        self._submission: Submission[ModelResponse] | None = None
 
     def run(self) -> bool:
         """Hand the request in, now that its body is complete. False if it has to go the other way after all."""
@@ -143,22 +143,24 @@ class FastExchange:
             self._forget_alarm = self._path.watch(self, core.request_timeout)
 
     def time_out(self) -> None:
-        timeout = self._path.core.request_timeout
-        self._submission.time_out(timeout)
+        if self._submission is not None:
+            self._submission.time_out(self._path.core.request_timeout)
 
     def client_left(self) -> None:
-        """A call that waits will never run; one that runs ends unheard."""
-        self._submission.leave()
+        """A call that waits will never run; one that runs ends unheard. Whoever streams notices by himself."""
+        if self._submission is not None:
+            self._submission.leave()
 
     def _on_done(self, future: "asyncio.Future[ModelResponse]") -> None:
         self._connection.in_flight.discard(future)
         if self._forget_alarm:
             self._forget_alarm()
-        submission, call = self._submission, self._call
-        del self._submission, self._call  # an error's traceback holds frames, which hold these
-        submission.leave()
-        if not submission.started:
-            call.discard()
+        submission, self._submission = self._submission, None
+        if submission is not None:
+            submission.leave()
+            if not submission.started:
+                self._call.discard()
+        del self._call, submission  # an error's traceback holds frames, which hold these
         response = self._response(future)
         if response is None:
             self._end()
