@@ -48,7 +48,9 @@ def plan_cores(
     """
     usable = cores or usable_cores()
     threads = numeric_threads or max(1, math.floor(usable / workers))
-    return CorePlan(usable, threads, {name: str(threads) for name in THREAD_VARIABLES if not environ.get(name)})
+    # Without a variable of their own the others follow OpenMP's, and whoever has set that one relies on it.
+    wanted = environ.get("OMP_NUM_THREADS") or str(threads)
+    return CorePlan(usable, threads, {name: wanted for name in THREAD_VARIABLES if not environ.get(name)})
 
 
 def usable_cores(mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> float:
