@@ -9,8 +9,8 @@ _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 """Parameters of glibc's ``mallopt``, as ``malloc.h`` numbers them."""
 
-MAPPED_BYTES = 16 * 1024 * 1024
-KEPT_BYTES = 2 * MAPPED_BYTES
+MAPPED_BYTES = 4 * 1024 * 1024
+KEPT_BYTES = 4 * MAPPED_BYTES
 
 
 def keep_freed_memory() -> None:
