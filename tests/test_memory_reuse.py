@@ -17,14 +17,14 @@ from datarobot_drum.drum.memory_reuse import keep_freed_memory
 keep_freed_memory()
 for _ in range(3):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    pieces = [b"x" * 6_000_000 for _ in range(4)]
+    pieces = [b"x" * 2_000_000 for _ in range(4)]
     del pieces
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
 def count_faults(variables: Mapping[str, str]) -> int:
-    """Pages that the kernel gives for 24 MB that were used and freed twice before."""
+    """Pages that the kernel gives for 8 MB that were used and freed twice before."""
     environment = {name: text for name, text in clean_environment().items() if not name.startswith("MALLOC_")}
     environment |= variables
     done = subprocess.run([sys.executable, "-c", FAULTS], env=environment, check=True, capture_output=True, text=True)
@@ -36,4 +36,4 @@ def test_freed_memory_is_used_again() -> None:
 
 
 def test_malloc_is_left_as_the_operator_has_set_it_up() -> None:
-    assert count_faults({"MALLOC_MMAP_THRESHOLD_": "65536"}) > 5000
+    assert count_faults({"MALLOC_MMAP_THRESHOLD_": "65536"}) > 1500
