@@ -19,6 +19,11 @@ class TargetType(str, Enum):
     AGENTIC_WORKFLOW = "agenticworkflow"
 
     @property
+    def reads_tables(self) -> bool:
+        """Whether samples are tables."""
+        return self is not TargetType.UNSTRUCTURED
+
+    @property
     def is_structured(self) -> bool:
         """Rows in, one prediction a row out, through ``/predict/``."""
         return self not in (TargetType.UNSTRUCTURED, TargetType.TRANSFORM)

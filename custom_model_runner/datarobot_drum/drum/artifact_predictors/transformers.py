@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import pandas as pd
-
 from datarobot_drum.drum.artifact_predictors.features import select_features
+from datarobot_drum.drum.lazy_pandas import pd
 
 NAME = "scikit-learn"
 

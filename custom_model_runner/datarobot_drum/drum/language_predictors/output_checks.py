@@ -9,11 +9,11 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from datarobot_drum.drum.artifact_predictors.label_matching import as_label, list_labels, match_labels
 from datarobot_drum.drum.exceptions import PredictionError
 from datarobot_drum.drum.language_predictors.base import Predictions
+from datarobot_drum.drum.lazy_pandas import pd
 from datarobot_drum.drum.target_types import TargetType
 
 if TYPE_CHECKING:

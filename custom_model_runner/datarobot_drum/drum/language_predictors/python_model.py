@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from datarobot_drum.drum.artifact_predictors import transformers
 from datarobot_drum.drum.artifact_predictors.registry import (
     list_extensions,
@@ -31,6 +29,7 @@ from datarobot_drum.drum.language_predictors.hooks import HOOKS, TRANSFORM_HOOKS
 from datarobot_drum.drum.language_predictors.output_checks import check_artifact_output, check_frame, to_frame
 from datarobot_drum.drum.language_predictors.transforms import ask_transform, read_target
 from datarobot_drum.drum.language_predictors.unstructured import ask_unstructured
+from datarobot_drum.drum.lazy_pandas import pd
 from datarobot_drum.drum.tabular import PayloadFormat, read_blocks, read_matrix, read_numbers_or_table, read_table
 from datarobot_drum.drum.target_types import TargetType
 from datarobot_drum.drum.type_schema.checks import check_input, check_output, input_facts

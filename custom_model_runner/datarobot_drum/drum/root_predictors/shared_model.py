@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from datarobot_drum.drum.exceptions import DrumError, ModelLoadError, StartupError
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
+from datarobot_drum.drum.lazy_pandas import import_now
 from datarobot_drum.drum.root_predictors.fork_safety import Holdings, can_tell, end_children_since, obstacles
 from datarobot_drum.drum.root_predictors.warm_up import warm_up
 from datarobot_drum.drum.serving.stdout_flusher import flush_output
@@ -119,6 +120,8 @@ def _load(settings: Settings) -> SharedModel:
         return SharedModel(None, error)
     try:
         load_predictor(predictor, settings)
+        if settings.model.target_type.reads_tables:
+            import_now()  # here it is shared, too
     except Exception as error:  # model code may raise anything; the cause is kept for the answer
         return SharedModel(predictor, error)
     return SharedModel(predictor)

@@ -20,6 +20,10 @@ class MemoryBudget:
     def used(self) -> int:
         return self._used
 
+    @property
+    def is_half_used(self) -> bool:
+        return self._used > self.limit / 2 > 0
+
     def reserve(self, size: int) -> bool:
         """Take ``size`` bytes, all or nothing."""
         with self._lock:

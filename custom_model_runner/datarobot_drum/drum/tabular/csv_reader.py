@@ -1,12 +1,13 @@
 """CSV by the rules of ``pandas.read_csv``, except that nothing is ever shifted or dropped in silence."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import pandas as pd
-
 from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.lazy_pandas import pd
 from datarobot_drum.drum.tabular.decoded_text import DecodedText
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
 from datarobot_drum.drum.tabular.payload import StructuredPayload

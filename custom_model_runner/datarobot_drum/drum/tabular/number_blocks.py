@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from io import BytesIO
 
 import numpy as np
-import pandas as pd
 
+from datarobot_drum.drum.lazy_pandas import pd
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
 from datarobot_drum.drum.tabular.numeric_table import EXACT, FLOAT, INTEGER, NumericTable
 from datarobot_drum.drum.tabular.payload import BinaryFile

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import pandas as pd
+
+from datarobot_drum.drum.lazy_pandas import pd
 
 INTEGER = np.dtype(np.int64)
 FLOAT = np.dtype(np.float64)

@@ -17,8 +17,8 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from datarobot_drum.drum.lazy_pandas import pd
 from datarobot_drum.drum.type_schema.vocabulary import DataType
 
 LONGEST_CATEGORY = 100

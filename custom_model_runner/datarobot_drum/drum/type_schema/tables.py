@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from datarobot_drum.drum.artifact_predictors.features import is_sparse
+from datarobot_drum.drum.lazy_pandas import pd
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
 from datarobot_drum.drum.type_schema.column_kinds import kinds_of, numeric_kinds
 from datarobot_drum.drum.type_schema.vocabulary import DataType

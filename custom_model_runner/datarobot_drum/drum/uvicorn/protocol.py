@@ -1,11 +1,17 @@
-"""uvicorn's protocol with a fast path beside the one of ASGI."""
+"""uvicorn's protocol with a fast path beside the one of ASGI, and a say in how much is read at a time."""
+
+from __future__ import annotations
 
 import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from datarobot_drum.drum.serving.memory_budget import MemoryBudget
 from datarobot_drum.drum.uvicorn.fast_path import FastExchange, FastPath
+
+LARGE_READ = 1024 * 1024
+SMALL_READ = 64 * 1024
 
 
 class DrumProtocol(HttpToolsProtocol):
@@ -13,17 +19,26 @@ class DrumProtocol(HttpToolsProtocol):
 
     A request that the fast path takes is not begun as an ASGI task but kept until its body is complete. If that does
     not come with the headers, it goes the way of ASGI like all others.
+
+    Args:
+        fast_path: None if nothing may take it.
+        room: what all connections of an event loop read into.
     """
 
-    def __init__(self, fast_path: FastPath, **arguments: Any) -> None:
+    def __init__(self, fast_path: FastPath | None, room: Room, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._fast_path = fast_path
+        self._room = room
         self.in_flight: set[Any] = self.tasks
         """What a stop waits for, and cancels after the graceful timeout: uvicorn's tasks, futures of ours."""
         self._exchange: FastExchange | None = None
         """The request that is on the fast path, from its headers to its answer."""
         self._runs = False
         """Whether that request has been handed in."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        transport.set_protocol(_Reader(self, self._room))
 
     @property
     def can_write(self) -> bool:
@@ -35,7 +50,7 @@ class DrumProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        exchange = self._fast_path.begin(self, cycle) if app is self.app else None
+        exchange = self._fast_path.begin(self, cycle) if self._fast_path and app is self.app else None
         if exchange is None:
             super()._start_asgi_task(cycle, app)
             return
@@ -51,6 +66,14 @@ class DrumProtocol(HttpToolsProtocol):
     def _go_the_other_way(self, cycle: RequestResponseCycle) -> None:
         self._exchange = None
         super()._start_asgi_task(cycle, self.app)
+
+    def on_body(self, body: bytes) -> None:
+        cycle: Any = self.cycle
+        if cycle.body or cycle.response_complete:
+            super().on_body(body)
+        else:  # as it is: uvicorn would copy it twice
+            cycle.body = body
+            cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -74,6 +97,45 @@ class DrumProtocol(HttpToolsProtocol):
         exchange, self._exchange = self._exchange, None
         if exchange is not None and self._runs:
             exchange.client_left()
+
+
+class Room:
+    """What all connections of an event loop read into, one after the other.
+
+    A large body comes in few large pieces, as each has to win the interpreter back from predictions. Of many bodies at
+    once each holds such a piece on its way to the disk; so when half of what they may hold in memory is taken, the
+    pieces are small.
+    """
+
+    def __init__(self, budget: MemoryBudget) -> None:
+        self._budget = budget
+        self._large = memoryview(bytearray(LARGE_READ))
+        self._small = self._large[:SMALL_READ]
+
+    def next(self) -> memoryview:
+        return self._small if self._budget.is_half_used else self._large
+
+
+class _Reader(asyncio.BufferedProtocol):
+    """Between a transport and its protocol: reads into the room."""
+
+    def __init__(self, protocol: DrumProtocol, room: Room) -> None:
+        self._protocol = protocol
+        self._next_room = room.next
+        self._read_into = room.next()
+        self.connection_lost = protocol.connection_lost  # type: ignore[method-assign]
+        self.pause_writing = protocol.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = protocol.resume_writing  # type: ignore[method-assign]
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        self._read_into = self._next_room()
+        return self._read_into
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._protocol.data_received(bytes(self._read_into[:nbytes]))
+
+    def eof_received(self) -> None:
+        self._protocol.eof_received()
 
 
 def protocol_is_known() -> bool:

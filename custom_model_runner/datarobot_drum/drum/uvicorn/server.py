@@ -22,6 +22,7 @@ from datarobot_drum.drum.listening import BACKLOG, HANDSHAKE_SECONDS, accept_wai
 from datarobot_drum.drum.memory_reuse import keep_freed_memory
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.shared_model import inherited_model
+from datarobot_drum.drum.serving.memory_budget import MemoryBudget
 from datarobot_drum.drum.settings import Settings
 from datarobot_drum.drum.turn_taking import take_turns_quickly
 from datarobot_drum.drum.uvicorn.handover import BEAT_TICKS, Answers, Handover
@@ -54,7 +55,8 @@ class DrumServer(uvicorn.Server):
         handover: Handover | None = None,
     ) -> None:
         settings = prediction_server.settings
-        super().__init__(uvicorn_config(settings, asgi_app_of(prediction_server.app)))
+        app, budget = asgi_app_of(prediction_server.app), prediction_server.core.limits.budget
+        super().__init__(uvicorn_config(settings, app, budget))
         self._prediction_server = prediction_server
         self._heartbeat = heartbeat
         self._handover = handover
@@ -240,11 +242,15 @@ def _request_limit(settings: Settings) -> int:
     return limit + random.randint(0, settings.server.fastapi_max_requests_jitter) if limit else 0
 
 
-def uvicorn_config(settings: Settings, app: Any) -> uvicorn.Config:
-    """uvicorn's configuration: our log, our headers, and its fastest loop and parser where they are installed."""
+def uvicorn_config(settings: Settings, app: Any, budget: MemoryBudget) -> uvicorn.Config:
+    """uvicorn's configuration: our log, our headers, and its fastest loop and parser where they are installed.
+
+    Args:
+        budget: of the bodies that ``app`` holds in memory.
+    """
     return uvicorn.Config(
         app,
-        http=_protocol_for(app),
+        http=_protocol_for(app, budget),
         loop="uvloop" if find_spec("uvloop") else "auto",
         ws="none",
         lifespan="on",
@@ -258,16 +264,16 @@ def uvicorn_config(settings: Settings, app: Any) -> uvicorn.Config:
     )
 
 
-def _protocol_for(app: Any) -> Any:
-    """The fastest protocol there is: the one that knows a short way to our routes, where nobody stands in it."""
+def _protocol_for(app: Any, budget: MemoryBudget) -> Any:
+    """Ours, where uvicorn's fastest one can be built upon; its fast path is for an app that is ours alone."""
     if not find_spec("httptools"):
         return "auto"
     from datarobot_drum.drum.uvicorn.fast_path import FastPath
-    from datarobot_drum.drum.uvicorn.protocol import DrumProtocol, protocol_is_known
+    from datarobot_drum.drum.uvicorn.protocol import DrumProtocol, Room, protocol_is_known
 
-    if not isinstance(app, FrontDoor) or not protocol_is_known():
+    if not protocol_is_known():
         return "httptools"
-    return partial(DrumProtocol, FastPath(app))
+    return partial(DrumProtocol, FastPath(app) if isinstance(app, FrontDoor) else None, Room(budget))
 
 
 def run_server(
