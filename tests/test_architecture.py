@@ -51,7 +51,7 @@ LAYERS = (
     ("settings",),
     ("runtime_parameters",),
     ("cores",),
-    ("listening", "process_end", "turn_taking", "control_groups"),
+    ("listening", "process_end", "start_up", "turn_taking", "control_groups"),
     ("exceptions", "target_types", "importing", "iteration", "lazy_pandas", "version"),
 )
 """Rooms from the top to the bottom: a room imports rooms below its own, never one beside or above it."""

@@ -1,7 +1,7 @@
 """pandas, imported when something of it is first used: it takes longer than everything else of a small server.
 
-A table of plain numbers goes to an estimator and back without it, so a worker is ready before it has pandas; it gets it
-right afterwards (``import_now``), unless model code has brought it along.
+Models that read no tables never need it. For all others it is there before the first prediction (``import_now``): while
+one thread imports it, libraries that look for it among the modules would find half of it.
 """
 
 from importlib import import_module
@@ -27,5 +27,5 @@ else:
 
 
 def import_now() -> None:
-    """Import pandas, so that nobody has to wait for it later."""
+    """Import pandas, before threads predict."""
     import_module("pandas")

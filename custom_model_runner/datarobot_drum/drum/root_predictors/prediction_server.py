@@ -11,7 +11,6 @@ from datarobot_drum.drum.exceptions import DrumError, ExtensionError, StartupErr
 from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
-from datarobot_drum.drum.lazy_pandas import import_now
 from datarobot_drum.drum.process_end import LOADER_THREAD, PREDICTION_THREADS
 from datarobot_drum.drum.root_predictors.shared_model import SharedModel, as_startup_error, load_predictor
 from datarobot_drum.drum.server import get_fastapi_app, get_flask_app
@@ -139,17 +138,10 @@ class PredictionServer:
             except Exception as error:  # model code may raise anything; the cause is kept for the answer
                 self._keep_failure(error)
             else:
-                if not self.uses_fastapi:
-                    self._import_for_tables()
                 self.state.set_ready()
         if self._starts_ctx:
             self.worker_ctx.start()
         self.raise_load_failure()
-
-    def _import_for_tables(self) -> None:
-        """What plain numbers do without, so that the first table that needs it need not wait."""
-        if self.settings.model.target_type.reads_tables and self.settings.model.engine is None:
-            import_now()
 
     @property
     def failed(self) -> bool:
@@ -177,7 +169,6 @@ class PredictionServer:
     def _load_quietly(self) -> None:
         try:
             self.load()
-            self._import_for_tables()
         except StartupError:
             logger.debug("Whoever runs the server watches its state and ends the process.")
 

@@ -99,6 +99,8 @@ def begin_as_worker() -> None:
 def load_predictor(predictor: BasePredictor, settings: Settings) -> None:
     """Load the model and warm it up; whatever model code raises."""
     begin = time.monotonic()
+    if settings.model.target_type.reads_tables and settings.model.engine is None:
+        import_now()
     predictor.load()
     warm_up(predictor, settings.model, settings.server.warm_up_file)
     logger.info("Model loaded in %.2f s.", time.monotonic() - begin)
@@ -120,8 +122,6 @@ def _load(settings: Settings) -> SharedModel:
         return SharedModel(None, error)
     try:
         load_predictor(predictor, settings)
-        if settings.model.target_type.reads_tables:
-            import_now()  # here it is shared, too
     except Exception as error:  # model code may raise anything; the cause is kept for the answer
         return SharedModel(predictor, error)
     return SharedModel(predictor)

@@ -11,6 +11,7 @@ from datarobot_drum.drum.arguments import Arguments, to_words
 from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.listening import bind
 from datarobot_drum.drum.settings import Settings
+from datarobot_drum.drum.start_up import collect_rarely
 from datarobot_drum.drum.watchdog.owner import Watchdog
 
 
@@ -30,6 +31,7 @@ def serve(settings: Settings) -> int:
             after_fork = partial(_after_fork, watchdog) if is_shared else None
             supervisor = Supervisor(settings, listener, on_stop=watchdog.stand_down, after_fork=after_fork)
             return watchdog.exit_code(supervisor.run())
+        collect_rarely()
         from datarobot_drum.drum.uvicorn.server import run_server
 
         return watchdog.exit_code(run_server(settings, listener, on_drain=watchdog.stand_down))

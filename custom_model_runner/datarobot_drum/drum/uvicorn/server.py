@@ -24,6 +24,7 @@ from datarobot_drum.drum.root_predictors.prediction_server import PredictionServ
 from datarobot_drum.drum.root_predictors.shared_model import inherited_model
 from datarobot_drum.drum.serving.memory_budget import MemoryBudget
 from datarobot_drum.drum.settings import Settings
+from datarobot_drum.drum.start_up import collect_as_usual
 from datarobot_drum.drum.turn_taking import take_turns_quickly
 from datarobot_drum.drum.uvicorn.handover import BEAT_TICKS, Answers, Handover
 from datarobot_drum.drum.uvicorn.heartbeat import Heartbeat
@@ -299,6 +300,7 @@ def run_server(
             prediction_server.executor.on_running = heartbeat.predicting
         if on_drain:
             prediction_server.worker_ctx.defer_drain(on_drain)
+        prediction_server.state.settled.add_done_callback(lambda _: collect_as_usual())
         prediction_server.materialize()
         server = DrumServer(prediction_server, heartbeat, handover)
         server.run([listener])

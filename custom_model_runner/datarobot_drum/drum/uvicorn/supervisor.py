@@ -22,6 +22,7 @@ from types import FrameType
 
 from datarobot_drum.drum.exceptions import StartupError
 from datarobot_drum.drum.settings import Settings
+from datarobot_drum.drum.start_up import collect_rarely
 from datarobot_drum.drum.uvicorn.heartbeat import Heartbeat, patience_for_predictions
 
 logger = logging.getLogger(__name__)
@@ -219,6 +220,7 @@ def run_forked_worker(
 
 
 def _serve(listener: socket.socket, heartbeat: Heartbeat, watch_parent: Callable[[], None]) -> None:
+    collect_rarely()
     from datarobot_drum.drum.logs import configure_logging
     from datarobot_drum.drum.process_end import end_process
     from datarobot_drum.drum.settings import settings_from_environment
