@@ -40,7 +40,11 @@ def score_unstructured(model, data, query, headers, **kwargs):
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("fast")
     (folder / "custom.py").write_text(MODEL, encoding="utf-8")
-    environment = {"DRUM_SERVER_TYPE": "fastapi", "DRUM_LAME_DUCK_SECONDS": "0"}
+    environment = {
+        "DRUM_SERVER_TYPE": "fastapi",
+        "DRUM_LAME_DUCK_SECONDS": "0",
+        "DRUM_FASTAPI_UPLOAD_TIMEOUT": "1",
+    }
     words = ("--code-dir", folder, "--target-type", "unstructured")
     with RunningServer(*words, log=folder / "log", environment=environment) as running:
         yield running
@@ -110,6 +114,15 @@ def test_a_kept_connection_changes_between_the_ways(server: RunningServer) -> No
             connection.sendall(head("Transfer-Encoding: chunked", length=0).replace(b"Content-Length: 0\r\n", b""))
             connection.sendall(b"3\r\nbit\r\n0\r\n\r\n")
             assert body_of(receive(connection)) == b"bit"
+
+
+def test_half_a_request_behind_a_whole_one_is_not_waited_for(server: RunningServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as connection:
+        connection.sendall(head(length=5) + b"whole" + head(length=5) + b"ha")
+        answers = b""
+        while piece := connection.recv(65536):
+            answers += piece
+    assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", b"408"]
 
 
 def test_a_client_that_reads_late_gets_everything(server: RunningServer) -> None:

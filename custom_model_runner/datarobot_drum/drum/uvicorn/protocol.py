@@ -35,6 +35,7 @@ class DrumProtocol(HttpToolsProtocol):
         """The request that is on the fast path, from its headers to its answer."""
         self._runs = False
         """Whether that request has been handed in."""
+        self._is_receiving = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -50,7 +51,9 @@ class DrumProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        exchange = self._fast_path.begin(self, cycle) if self._fast_path and app is self.app else None
+        # A body of which no more is there now may take its time, and the way of ASGI has an eye on that.
+        may_be_fast = app is self.app and (self._is_receiving or not cycle.more_body)
+        exchange = self._fast_path.begin(self, cycle) if self._fast_path and may_be_fast else None
         if exchange is None:
             super()._start_asgi_task(cycle, app)
             return
@@ -81,7 +84,9 @@ class DrumProtocol(HttpToolsProtocol):
             self._run(self.cycle)
 
     def data_received(self, data: bytes) -> None:
+        self._is_receiving = True
         super().data_received(data)
+        self._is_receiving = False
         if self._exchange is not None and not self._runs:
             self._go_the_other_way(self.cycle)
         cycle: RequestResponseCycle | None = self.cycle
