@@ -158,8 +158,9 @@ class Acceptor:
             self._turn()
 
     def _turn(self) -> None:
-        self._listen(self._wants_more)
-        ready = [number for number, _ in self._epoll.poll(self._timeout())]
+        now = _now()  # one for both: who does not listen has to wake up again
+        self._listen(self._wants_more(now))
+        ready = [number for number, _ in self._epoll.poll(self._timeout(now))]
         self._hear()  # what the worker has to say comes first
         for number in ready:
             if number in self._held:
@@ -176,15 +177,14 @@ class Acceptor:
     def _is_behind(self) -> bool:
         return self._has_peers and bool(self._waiting or self._handed)
 
-    @property
-    def _wants_more(self) -> bool:
+    def _wants_more(self, now: float) -> bool:
         held = len(self._held) + len(self._waiting) + len(self._handed) * BATCH
-        return not self._stopping and not self._is_behind and held < self._room and self._paused_until < _now()
+        return not self._stopping and not self._is_behind and held < self._room and self._paused_until < now
 
-    def _timeout(self) -> float | None:
+    def _timeout(self, now: float) -> float | None:
         if self._is_behind:
             return _HEAD_START
-        if self._paused_until > _now() or (self._waiting and len(self._handed) < _WINDOW):
+        if self._paused_until >= now or (self._waiting and len(self._handed) < _WINDOW):
             return _PAUSE
         return 1.0 if self._held else None
 
