@@ -13,7 +13,7 @@ from tests.processes import RunningServer
 pytestmark = pytest.mark.process
 
 MODEL = """
-import time
+from datarobot_drum.drum.exceptions import CustomHTTPError
 
 
 def load_model(code_dir):
@@ -30,6 +30,10 @@ def score_unstructured(model, data, query, headers, **kwargs):
         return b"\\x00" * 100_000, {"mimetype": "application/octet-stream"}
     if asked == "headers":
         return repr(sorted(headers.items()))
+    if asked == "snow":
+        raise CustomHTTPError("teapot", 418, headers={"X-Snow": "\\u2603"})
+    if asked == "split":
+        raise CustomHTTPError("teapot", 418, headers={"X-Split": "a\\r\\nX-Evil: 1"})
     if asked == "break":
         return "text", {"mimetype": "text/plain\\r\\nX-Evil: 1"}
     return data
@@ -74,6 +78,8 @@ def without_moment(answer: bytes) -> bytes:
         ("asked=bytes", ()),
         ("asked=headers", ("X-Twice: 1", "x-twice: 2", "X-Empty:")),
         ("asked=break", ()),
+        ("asked=snow", ()),
+        ("asked=split", ()),
     ],
 )
 def test_both_ways_answer_the_same(server: RunningServer, query: str, lines: tuple[str, ...]) -> None:

@@ -202,13 +202,22 @@ async def send_early_response(response: ModelResponse, receive: Receive, send: S
     await send({"type": "http.response.body", "body": b""})
 
 
+def header_fields(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI has them.
+
+    Raises:
+        UnicodeEncodeError: HTTP has no such character.
+    """
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+
 def start_of(response: ModelResponse, *extra: tuple[bytes, bytes]) -> Message:
     """How an answer begins."""
     length = [(b"content-length", b"%d" % len(response.content))] if isinstance(response.content, bytes) else []
     headers = [
         (b"content-type", response.media_type.encode("latin-1")),
         *length,
-        *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()),
+        *header_fields(response.headers),
         *extra,
     ]
     return {"type": "http.response.start", "status": int(response.status), "headers": headers}

@@ -6,7 +6,7 @@ from functools import partial
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded
-from datarobot_drum.drum.fastapi.messages import send_response
+from datarobot_drum.drum.fastapi.messages import header_fields, send_response
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.ledger import Exchange, Ledger
 from datarobot_drum.drum.serving.stdout_flusher import StdoutFlusher
@@ -32,29 +32,33 @@ class RequestContextMiddleware:
         if scope["path"].startswith("//"):  # WSGI servers take several slashes at the start for one
             scope = {**scope, "path": "/" + scope["path"].lstrip("/")}
         with Exchange(self._ledger, scope["method"], scope["path"], partial(_header, scope)) as exchange:
-            await self._answer(exchange, scope, receive, send)
-
-    async def _answer(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
-        send_with_headers = with_contract_headers(send, exchange, self._worker_ctx)
-        try:
-            await self._app(scope, receive, send_with_headers)
-        except (Exception, asyncio.CancelledError) as error:  # the outermost edge of a request
-            if exchange.status:
-                raise  # too late for an answer: the server aborts the connection
-            if isinstance(error, asyncio.CancelledError):
-                if not self._worker_ctx.is_draining:
-                    raise
-                error = cut_off()
-            await send_response(error_response(error), receive, send_with_headers)
+            await answer_in(exchange, self._worker_ctx, self._app, scope, receive, send)
 
 
-def with_contract_headers(send: Send, exchange: Exchange, worker_ctx: WorkerCtx) -> Send:
+async def answer_in(
+    exchange: Exchange, worker_ctx: WorkerCtx, app: ASGIApp, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Have ``app`` answer; what it raises before its answer has begun becomes an answer, too."""
+    send_with_headers = _with_contract_headers(send, exchange, worker_ctx)
+    try:
+        await app(scope, receive, send_with_headers)
+    except (Exception, asyncio.CancelledError) as error:  # the outermost edge of a request
+        if exchange.status:
+            raise  # too late for an answer: the server aborts the connection
+        if isinstance(error, asyncio.CancelledError):
+            if not worker_ctx.is_draining:
+                raise
+            error = cut_off()
+        await send_response(error_response(error), receive, send_with_headers)
+
+
+def _with_contract_headers(send: Send, exchange: Exchange, worker_ctx: WorkerCtx) -> Send:
     """``send`` that adds what every answer carries, and notes its status."""
 
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             exchange.status = message["status"]
-            extra = [(name.lower().encode(), value.encode()) for name, value in exchange.headers.items()]
+            extra = header_fields(exchange.headers)
             if worker_ctx.is_draining:
                 extra.append((b"connection", b"close"))
             message = {**message, "headers": [*message.get("headers", ()), *extra]}

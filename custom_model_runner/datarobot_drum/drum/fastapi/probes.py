@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import quote
 
-from datarobot_drum.drum.fastapi.messages import start_of
+from datarobot_drum.drum.fastapi.messages import header_fields, start_of
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
@@ -58,5 +58,5 @@ _KNOWN = frozenset(int(status) for status in HTTPStatus)
 
 
 def _head(response: ModelResponse) -> bytes:
-    contract = ((name.lower().encode(), value.encode()) for name, value in contract_headers(MARK).items())
-    return b"".join(b"%s: %s\r\n" % field for field in (*start_of(response)["headers"], *contract))
+    fields = (*start_of(response)["headers"], *header_fields(contract_headers(MARK)))
+    return b"".join(b"%s: %s\r\n" % field for field in fields)

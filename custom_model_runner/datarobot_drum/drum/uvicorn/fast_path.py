@@ -1,8 +1,8 @@
 """The fast path of a server of ours: a small request whose answer is bytes, without a task and without ASGI messages.
 
 A request that came whole needs no coroutine: it is handed to the prediction threads at once, and its answer is written
-when it is there. Everything else - bodies that are large, slow, compressed or forms, streams, traces, batches, apps of
-others - goes the way of ASGI. Both ways call the same handlers through the same executor and answer the same bytes;
+when it is there. Everything else (bodies that are large, slow, compressed or forms, streams, traces, apps of others)
+goes the way of ASGI. Both ways call the same handlers through the same executor and answer the same bytes;
 the API suite and ``tests/api/test_fast_path.py`` hold them against each other.
 """
 
@@ -10,14 +10,14 @@ import asyncio
 import re
 from collections.abc import Callable
 from contextvars import copy_context
-from functools import lru_cache
+from functools import partial
 from typing import Any, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from datarobot_drum.drum.fastapi.front_door import FrontDoor
-from datarobot_drum.drum.fastapi.messages import send_response, to_request
-from datarobot_drum.drum.fastapi.middleware import cut_off, with_contract_headers
+from datarobot_drum.drum.fastapi.messages import header_fields, send_response, start_of, to_request
+from datarobot_drum.drum.fastapi.middleware import answer_in, cut_off
 from datarobot_drum.drum.fastapi.routes import Endpoint
 from datarobot_drum.drum.serving.alarms import Alarms
 from datarobot_drum.drum.serving.calls import ModelCall
@@ -31,6 +31,7 @@ from datarobot_drum.drum.serving.small_bodies import small_body, small_body_leng
 from datarobot_drum.drum.tracing.spans import spans_are_made
 
 _FORBIDDEN = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+"""In the value of a header, which must not be able to end it."""
 
 
 class Connection(Protocol):
@@ -164,11 +165,11 @@ class FastExchange:
         response = self._response(future)
         if response is None:
             self._end()
-        elif isinstance(response.content, bytes) and self._connection.can_write:
-            self._write(response, response.content)
+        elif (answer := self._whole(response)) is not None:
+            self._write(response.status, answer)
             self._end()
         else:
-            self._connection.run_asgi(self._cycle, _Rest(response, self))
+            self._connection.run_asgi(self._cycle, partial(self._answer_by_asgi, response))
 
     def _response(self, future: "asyncio.Future[ModelResponse]") -> ModelResponse | None:
         """The answer; None if nobody is there any more to take one."""
@@ -180,58 +181,46 @@ class FastExchange:
             return future.result()
         return error_response(error, for_openai=self._endpoint.route.for_openai)
 
-    def _write(self, response: ModelResponse, content: bytes) -> None:
-        """The whole answer at once, and what uvicorn does at the end of one."""
-        cycle = self._cycle
-        self._exchange.status = response.status
+    def _whole(self, response: ModelResponse) -> bytes | None:
+        """The answer as it is sent; None if it takes ASGI: a stream, a client that does not take what was sent, headers
+        that cannot be sent."""
+        content = response.content
+        status = STATUS_LINE.get(response.status)
+        if status is None or not isinstance(content, bytes) or not self._connection.can_write:
+            return None
+        try:
+            fields = [*start_of(response)["headers"], *header_fields(self._exchange.headers)]
+        except UnicodeEncodeError:
+            return None
+        if any(_FORBIDDEN.search(value) for _, value in fields):
+            return None
         if self._path.core.worker_ctx.is_draining:
-            cycle.keep_alive = False
-        head = [STATUS_LINE[response.status]]
-        head += [b"%s: %s\r\n" % field for field in cycle.default_headers]
-        head.append(_content_headers(response.media_type) % len(content))
-        head += [_line(name, value) for name, value in response.headers.items()]
-        head += [_line(name, value) for name, value in self._exchange.headers.items()]
-        head.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
-        head.append(content)
+            self._cycle.keep_alive = False
+        if not self._cycle.keep_alive:
+            fields.append((b"connection", b"close"))
+        lines = [b"%s: %s\r\n" % field for field in (*self._cycle.default_headers, *fields)]
+        return b"".join((status, *lines, b"\r\n", content))
+
+    def _write(self, status: int, answer: bytes) -> None:
+        """What uvicorn does with an answer, at once."""
+        cycle = self._cycle
+        self._exchange.status = status
         cycle.response_started = cycle.response_complete = True
-        cycle.transport.write(b"".join(head))
+        cycle.transport.write(answer)
         cycle.message_event.set()
         if not cycle.keep_alive:
             cycle.transport.close()
         cycle.on_response()
 
-    def end(self) -> None:
-        self._context.run(self._end)
+    async def _answer_by_asgi(self, response: ModelResponse, scope: Any, receive: Any, send: Any) -> None:
+        async def answer(scope: Any, receive: Any, send: Any) -> None:
+            await send_response(response, receive, send)
+
+        try:
+            await answer_in(self._exchange, self._path.core.worker_ctx, answer, scope, receive, send)
+        finally:
+            self._context.run(self._end)
 
     def _end(self) -> None:
         self._exchange.__exit__(None, None, None)
         self._path.flusher.request_ended()
-
-
-class _Rest:
-    """What is left to do when an answer needs ASGI: it is a stream, or the client does not take what was sent."""
-
-    def __init__(self, response: ModelResponse, exchange: FastExchange) -> None:
-        self._response = response
-        self._exchange = exchange
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        exchange = self._exchange
-        try:
-            send = with_contract_headers(send, exchange._exchange, exchange._path.core.worker_ctx)
-            await send_response(self._response, receive, send)
-        finally:
-            exchange.end()
-
-
-@lru_cache(maxsize=128)
-def _content_headers(media_type: str) -> bytes:
-    return _line("content-type", media_type).replace(b"%", b"%%") + b"content-length: %d\r\n"
-
-
-def _line(name: str, value: str) -> bytes:
-    """A header field, which must not be able to end the header."""
-    text = value.encode("latin-1")
-    if _FORBIDDEN.search(text):
-        raise RuntimeError(f"The value of {name} cannot stand in a header.")
-    return b"%s: %s\r\n" % (name.lower().encode("latin-1"), text)

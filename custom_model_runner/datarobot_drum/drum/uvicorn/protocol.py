@@ -91,7 +91,7 @@ class DrumProtocol(HttpToolsProtocol):
             self._go_the_other_way(self.cycle)
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and cycle.more_body and cycle.body and not cycle.response_complete:
-            self.flow.pause_reading()  # until the app asks for more: each of many uploads would hold half a megabyte
+            self.flow.pause_reading()  # until the app asks for more: many uploads would hold two pieces each
 
     def on_response_complete(self) -> None:
         self._exchange = None
