@@ -28,6 +28,11 @@ def wait_for_replacement(server: RunningServer, victim: int) -> None:
     server.wait_until(lambda: server.log().count("Model loaded") >= 3, "model in the replacement")
 
 
+def _worker(server: RunningServer) -> int:
+    """Who answers a new connection."""
+    return int(asyncio.run(ask_once(server.port, post(rows(0, pid=1)))).prediction or 0)
+
+
 def worker_that_answered(outcome: Outcome) -> int | None:
     """The worker at the other end of a connection, known from the answer before."""
     return outcome.former.prediction if outcome.former is not None else None
@@ -57,8 +62,9 @@ def test_only_requests_inside_a_killed_worker_fail(start: StartServer) -> None:
 
 def test_a_hung_worker_is_killed_and_replaced(start: StartServer) -> None:
     server = start(WORKERS=2, FASTAPI_WORKER_TIMEOUT=2)
-    server.wait_until(lambda: server.log().count("Model loaded") == 2, "two loaded models")
     (victim, _) = workers_of(server.process.pid).values()
+    for pid in pids(server):
+        server.wait_until(lambda: _worker(server) == pid, "prediction of each worker")  # noqa: B023
     victim.suspend()
     wait_for_replacement(server, victim.pid)
     assert f"Worker {victim.pid} hangs" in server.log()

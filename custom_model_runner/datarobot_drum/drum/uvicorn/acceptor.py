@@ -44,7 +44,6 @@ _HEAD_START = 0.02
 _SWEEP = 8
 _PEEK = 4096
 _PIPELINED = 16
-_MOST_HELD = 4096
 _SPARE_DESCRIPTORS = 32
 
 _DAYS = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
@@ -144,7 +143,7 @@ class Acceptor:
         self._held: dict[int, _Held] = {}
         self._waiting: deque[socket.socket] = deque()
         self._handed: deque[list[socket.socket]] = deque()
-        self._room = _make_room()
+        self._room = _room()
 
     def run(self) -> None:
         """Work until told to stop."""
@@ -341,15 +340,12 @@ def _now() -> float:
     return time.monotonic()
 
 
-def _make_room() -> int:
-    """Raise this process's own limit of descriptors; how many connections it may hold."""
+def _room() -> int:
+    """How many connections this process may hold; whoever started the server has raised the limit of descriptors."""
     import resource
 
-    soft, hard = (limit if limit >= 0 else sys.maxsize for limit in resource.getrlimit(resource.RLIMIT_NOFILE))
-    wanted = min(_MOST_HELD + _SPARE_DESCRIPTORS, hard)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-    return max(soft, wanted) - _SPARE_DESCRIPTORS
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return (soft if soft >= 0 else sys.maxsize) - _SPARE_DESCRIPTORS
 
 
 def main() -> None:

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from types import TracebackType
 
 from datarobot_drum.drum.process_end import held_back
 from datarobot_drum.drum.settings import Settings
@@ -34,7 +33,7 @@ Answers = Mapping[bytes, Answer]
 
 
 class Handover:
-    """A context manager around serving: leaving it, the acceptor has ended.
+    """To be closed after serving; then the acceptor has ended.
 
     Args:
         answers: what probes are answered now, by path, and whether their connections end with it. Called in signal
@@ -178,14 +177,3 @@ class Handover:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-    def __enter__(self) -> "Handover":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

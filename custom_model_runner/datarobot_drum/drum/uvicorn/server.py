@@ -8,7 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from functools import partial
 from importlib.util import find_spec
 from types import FrameType
@@ -293,7 +293,8 @@ def run_server(
     """
     take_turns_quickly()
     keep_freed_memory()
-    with Handover.start(settings, listener) or nullcontext() as handover:
+    handover = Handover.start(settings, listener)
+    with closing(handover) if handover else nullcontext():
         prediction_server = PredictionServer(settings, shared=inherited_model())
         if heartbeat:
             prediction_server.worker_ctx.server_pid = os.getppid()

@@ -12,8 +12,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import connection, resource_tracker
@@ -21,6 +21,7 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 
 from datarobot_drum.drum.exceptions import StartupError
+from datarobot_drum.drum.process_end import held_back
 from datarobot_drum.drum.settings import Settings
 from datarobot_drum.drum.start_up import collect_rarely
 from datarobot_drum.drum.uvicorn.heartbeat import Heartbeat, patience_for_predictions
@@ -115,15 +116,16 @@ class Supervisor:
 
     def _begin_worker(self, heartbeat: Heartbeat) -> BaseProcess:
         process: BaseProcess
-        held_back = {signal.SIGINT}
+        # Born with them blocked, a worker cannot be ended by Ctrl-C before it has learnt to ignore it.
+        blocked = [signal.SIGINT]
         if self._after_fork:
-            held_back.add(signal.SIGTERM)  # for which a copy of this process has our handler
+            blocked.append(signal.SIGTERM)  # for which a copy of this process has our handler
             arguments = (self._listener, heartbeat, os.getpid(), self._become_worker)
             process = multiprocessing.get_context("fork").Process(target=run_forked_worker, args=arguments, name=WORKER)
         else:
             resource_tracker.ensure_running()  # it unblocks SIGINT once, when it starts
             process = _SPAWN.Process(target=run_worker, args=(self._listener, heartbeat), name=WORKER)
-        with _held_back(held_back):
+        with held_back(*blocked):
             process.start()
         return process
 
@@ -187,16 +189,6 @@ class Supervisor:
         for worker in self._workers:
             worker.heartbeat.announce_stop()
             _signal(worker.process, number)
-
-
-@contextmanager
-def _held_back(signals: set[signal.Signals]) -> Iterator[None]:
-    """A worker is born with them blocked, so Ctrl-C cannot end it before it has learnt to ignore it."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
 
 def _signal(process: BaseProcess, number: signal.Signals) -> None:
