@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from datarobot_drum.drum.fastapi.app import build_app
-from datarobot_drum.drum.fastapi.messages import WRITE_SIZE
+from datarobot_drum.drum.serving.bodies import WRITE_SIZE
 from datarobot_drum.drum.serving.model_state import ModelState
 from datarobot_drum.drum.serving.uploads import SpooledUploadFile
 from tests.adapters.asgi_calls import AsgiCall

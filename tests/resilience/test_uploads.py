@@ -56,8 +56,7 @@ def test_many_bodies_that_would_fit_into_memory_alone_share_a_budget(
     server = start(FASTAPI_EXECUTOR_WORKERS=1, FASTAPI_MEMORY_BUDGET="16MB")
     growth, answers = asyncio.run(_grow(server, model, [MEDIUM] * 20, Sent.WHOLE))
     assert [answer.prediction for answer in answers] == list(range(20))
-    # The budget, and what each connection has under way between its socket and the disk; all bodies are 180 MiB.
-    assert growth < 16 * MIB + 20 * 2 * MIB
+    assert growth < 32 * MIB  # of 180; what the allocator keeps for later comes on top of the budget
     wait_idle(server)
     assert not footprint_of(server.process.pid, spool).temporary
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers as StarletteHeaders
 from starlette.datastructures import UploadFile
 
-from datarobot_drum.drum.serving.memory_budget import MemoryBudget
+from datarobot_drum.drum.serving.memory_budget import PIECES, MemoryBudget
 from datarobot_drum.drum.serving.uploads import SPOOL_MAX_SIZE, SpooledUploadFile
 from tests.serving.body_feeding import no_descriptor_left
 
@@ -220,6 +220,57 @@ def test_what_goes_to_disk_gives_its_memory_back() -> None:
         upload.write(b"x")
         assert budget.used == 0
     assert budget.used == 0
+
+
+def test_a_body_of_known_size_is_in_memory_as_a_whole_or_not_at_all() -> None:
+    budget = MemoryBudget(100)
+    with (
+        SpooledUploadFile(budget=budget, expected=60) as first,
+        SpooledUploadFile(budget=budget, expected=60) as second,
+        SpooledUploadFile(budget=budget, max_size=30, expected=31) as third,
+    ):
+        for upload in (first, second, third):
+            upload.write(b"x")
+        assert [upload.on_disk for upload in (first, second, third)] == [False, True, True]
+        assert budget.used == 60
+        first.write(bytes(100))  # its client was wrong
+        assert (first.on_disk, first.size) == (True, 101)
+        assert budget.used == 0
+
+
+def test_of_many_bodies_of_unknown_size_most_leave_the_memory_early() -> None:
+    budget = MemoryBudget(4 * 2**20)
+    uploads = [SpooledUploadFile(budget=budget) for _ in range(40)]
+    for _ in range(8):
+        for upload in uploads:
+            upload.write(bytes(64 * 1024))
+    assert 0 < sum(not upload.on_disk for upload in uploads) <= 4
+    for upload in uploads:
+        upload.close()
+    assert budget.used == 0
+
+
+@given(st.lists(st.integers(-(2**21), 2**21), max_size=300))
+def test_the_more_is_under_way_the_smaller_the_pieces(steps: list[int]) -> None:
+    budget = MemoryBudget.of(40 * 10**6)
+    assert budget.piece == max(PIECES)
+    under_way = 0
+    for step in steps:
+        before, step = budget.piece, max(step, -under_way)
+        budget.count_under_way(step)
+        under_way += step
+        assert budget.piece in PIECES
+        assert (budget.piece <= before) if step > 0 else (budget.piece >= before)
+    budget.count_under_way(-under_way)
+    assert budget.piece == max(PIECES)
+
+
+def test_what_comes_at_once_in_pieces_keeps_to_its_share_of_the_budget() -> None:
+    budget, under_way = MemoryBudget.of(40 * 10**6), 0
+    for _ in range(200):
+        under_way += budget.piece
+        budget.count_under_way(budget.piece)
+    assert under_way < 5 * 10**6 + 200 * min(PIECES)
 
 
 def test_foretelling_twice_reserves_once() -> None:

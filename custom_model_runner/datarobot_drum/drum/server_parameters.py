@@ -193,7 +193,7 @@ class ServerParameters:
     memory_budget: int = parameter(
         "DRUM_FASTAPI_MEMORY_BUDGET",
         Kind.SIZE,
-        "Bytes of request bodies that one process holds in memory; bodies beyond it go to disk however small.",
+        "Memory that request bodies cost one process; what is beyond three eighths of it goes to disk, however small.",
         default="40MB",
     )
     spool_directory: str = parameter(

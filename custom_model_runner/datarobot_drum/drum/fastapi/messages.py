@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
 import anyio
-import anyio.to_thread
 from starlette.types import Message, Receive, Scope, Send
 
 from datarobot_drum.drum.exceptions import (
@@ -25,17 +26,12 @@ from datarobot_drum.drum.serving.streams import ChunkStream
 
 T = TypeVar("T")
 
-WRITE_SIZE = 64 * 1024
-"""Bytes gathered for one visit to the disk thread: a hop for every network packet would cost more than the write.
-
-Every upload in flight may hold as many, beside the budget.
-"""
-
 DISK_THREADS = 4
 DRAIN_SECONDS = 10.0
 """How long the rest of a refused body is read and thrown away, so that its sender gets to see the answer."""
 
-_disk_threads: anyio.CapacityLimiter | None = None
+_disk_threads = ThreadPoolExecutor(DISK_THREADS, "drum-disk")
+"""Of their own: they must not wait for those of the framework, nor the other way round."""
 
 
 def request_headers(scope: Scope) -> Headers:
@@ -115,16 +111,20 @@ async def _feed(reader: BodyReader, receive: Receive) -> None:
         message = await next_message(reader.arrival, receive)
         chunk = message.get("body", b"")
         more = message.get("more_body", False)
+        del message  # nothing may hold a piece that is stored while the next one comes
         if not pending and not reader.would_touch_disk(len(chunk)):
             reader.feed(chunk)
             continue
-        if pending or len(chunk) < WRITE_SIZE:  # else it goes on as it came: a copy would wait for the disk, too
+        enough = reader.worth_writing
+        if pending or len(chunk) < enough:  # else it goes on as it came: a copy would wait for the disk, too
             pending += chunk
-            if more and len(pending) < WRITE_SIZE:
+            if more and len(pending) < enough:
                 continue
             chunk = bytes(pending)
             pending.clear()
-        await _on_disk_thread(partial(reader.feed, chunk))
+        feed, chunk = partial(reader.feed, chunk), b""
+        await _on_disk_thread(feed)
+        del feed
 
 
 async def next_message(arrival: Arrival, receive: Receive) -> Message:
@@ -151,11 +151,14 @@ async def next_message(arrival: Arrival, receive: Receive) -> Message:
 
 
 async def _on_disk_thread(work: Callable[[], T]) -> T:
-    # A limiter of its own: these threads must not wait for those of the framework, nor the other way round.
-    global _disk_threads
-    if _disk_threads is None:
-        _disk_threads = anyio.CapacityLimiter(DISK_THREADS)
-    return await anyio.to_thread.run_sync(work, limiter=_disk_threads)
+    """The outcome of ``work``; even who is cancelled waits for its end, since it uses what he would give back."""
+    done = asyncio.get_running_loop().run_in_executor(_disk_threads, work)
+    try:
+        return await asyncio.shield(done)
+    finally:
+        while not done.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([done])
 
 
 async def send_response(response: ModelResponse, receive: Receive, send: Send) -> None:

@@ -247,7 +247,7 @@ class PredictionServer:
         ctx.defer_cleanup(self._stop_executor, order=100, desc="shut down the executor")
         if self.predictor is not None:
             ctx.add_closeable(self.predictor, order=50)
-        budget = MemoryBudget(server.memory_budget)
+        budget = MemoryBudget.of(server.memory_budget)
         self.flusher.chores.append(heap_trimmer(budget))
         return ServingCore(
             handlers=handlers,

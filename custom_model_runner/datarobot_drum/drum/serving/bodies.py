@@ -22,6 +22,9 @@ from datarobot_drum.drum.serving.uploads import CHUNK_SIZE, SPOOL_MAX_SIZE, Spoo
 GZIP_BITE = 4096
 """Bytes decoded at a time: what a decoder leaves over is copied, once for each of a hostile body's many members."""
 
+WRITE_SIZE = 64 * 1024
+"""Bytes gathered for one write to disk, as long as memory is not short."""
+
 MAX_PARTS = 1000
 """Parts of one form; more is an attack, not a request."""
 
@@ -74,17 +77,23 @@ class BodyReader:
     ) -> None:
         self.arrival = Arrival(headers, limits.max_size, limits.upload_timeout)
         self._decoder = _decoder(headers.get("Content-Encoding", ""))
+        self._budget = limits.budget
         media_type = MediaType.parse(headers.get("Content-Type"))
         self._sink: _Sink
         if form_fields and media_type.essence == "multipart/form-data":
             self._sink = _FormSink(media_type, limits, form_fields)
         else:
-            self._sink = _WholeSink(limits, media_type)
+            self._sink = _WholeSink(limits, media_type, self.arrival.declared or 0 if self._decoder is None else 0)
         self._decoded = 0
 
     def would_touch_disk(self, more: int) -> bool:
         """Whether feeding ``more`` bytes may write to disk, so belongs on a thread. Compressed bytes always may."""
         return self._decoder is not None or self._sink.would_touch_disk(more)
+
+    @property
+    def worth_writing(self) -> int:
+        """Bytes that are worth a visit to the disk: a hop to its thread for every network packet would cost more."""
+        return min(WRITE_SIZE, self._budget.piece)
 
     @property
     def on_disk(self) -> bool:
@@ -134,13 +143,15 @@ class _Sink(Protocol):
     def close(self) -> None: ...
 
 
-def _new_upload(limits: BodyLimits) -> SpooledUploadFile:
-    return SpooledUploadFile(max_size=limits.spool_size, directory=limits.directory, budget=limits.budget)
+def _new_upload(limits: BodyLimits, expected: int = 0) -> SpooledUploadFile:
+    return SpooledUploadFile(
+        max_size=limits.spool_size, directory=limits.directory, budget=limits.budget, expected=expected
+    )
 
 
 class _WholeSink:
-    def __init__(self, limits: BodyLimits, media_type: MediaType) -> None:
-        self._upload = _new_upload(limits)
+    def __init__(self, limits: BodyLimits, media_type: MediaType, expected: int) -> None:
+        self._upload = _new_upload(limits, expected)
         self._upload.content_type = media_type.essence or None
 
     @property

@@ -1,8 +1,7 @@
 """Memory that large bodies leave behind, given back to the system.
 
 What a body took is free once it is on disk or answered, but the C library keeps it: pieces of many uploads lie between
-each other, and none of it is at the end of the heap. 200 uploads of 9 MB left three times the budget behind
-(benchmarks/uploads.py).
+each other, and none of it is at the end of the heap (benchmarks/uploads.py).
 """
 
 import ctypes

@@ -19,6 +19,10 @@ SPOOL_MAX_SIZE = 10 * 1024 * 1024
 CHUNK_SIZE = 64 * 1024
 """Bytes read at a time."""
 
+_STEP = 4
+"""A body of unknown size reserves up to so many times what it has. So of many that grow side by side some stay in
+memory, and the others leave it early."""
+
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -33,6 +37,8 @@ class SpooledUploadFile:
             spooled, that file is wrapped, not copied.
         filename: the file name that the client sent, if any.
         content_type: the media type that the client sent, if any.
+        expected: bytes that are to come, if that is known. There is room for all of them or it goes to disk at once:
+            many that grow side by side would all fill the memory that is there, and then all have to leave it.
     """
 
     mode = "rb"
@@ -48,6 +54,7 @@ class SpooledUploadFile:
         max_size: int = SPOOL_MAX_SIZE,
         directory: str | None = None,
         budget: MemoryBudget = UNLIMITED,
+        expected: int = 0,
     ) -> None:
         self.filename = filename if filename is not None else getattr(source, "filename", None)
         self.content_type = content_type if content_type is not None else getattr(source, "content_type", None)
@@ -56,6 +63,7 @@ class SpooledUploadFile:
         self._max_size = max_size
         self._budget = budget
         self._reserved = 0
+        self._expected = expected
         self._spooled = source is None
         self._directory = directory
         # Not a SpooledTemporaryFile: that rolls over by its own count, and the budget has a say, too.
@@ -65,7 +73,7 @@ class SpooledUploadFile:
     @classmethod
     def from_bytes(cls, content: bytes, **kwargs: Any) -> "SpooledUploadFile":
         """An upload that holds ``content``, rewound."""
-        upload = cls(**kwargs)
+        upload = cls(expected=len(content), **kwargs)
         upload.write(content)
         upload.seek(0)
         return upload
@@ -118,12 +126,14 @@ class SpooledUploadFile:
         """
         if self.on_disk:
             return True
-        needed = self.size + more
+        needed = max(self.size + more, self._expected)
         if needed > self._max_size:
             return True
-        if needed > self._reserved and not self._budget.reserve(needed - self._reserved):
-            return True
-        self._reserved = max(self._reserved, needed)
+        if needed > self._reserved:
+            wanted = needed if self._expected else min(_ahead_of(needed), self._max_size)
+            if not self._budget.reserve(wanted - self._reserved):
+                return True
+            self._reserved = wanted
         return False
 
     def write(self, chunk: bytes) -> int:
@@ -215,6 +225,13 @@ class SpooledUploadFile:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _ahead_of(size: int) -> int:
+    ahead = CHUNK_SIZE
+    while ahead < size:
+        ahead *= _STEP
+    return ahead if size > CHUNK_SIZE else size
 
 
 @contextmanager

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from datarobot_drum.drum.serving.memory_budget import MemoryBudget
+from datarobot_drum.drum.serving.memory_budget import LARGEST_PIECE, MemoryBudget
 from datarobot_drum.drum.uvicorn.fast_path import FastExchange, FastPath
-
-LARGE_READ = 1024 * 1024
-SMALL_READ = 64 * 1024
 
 
 class DrumProtocol(HttpToolsProtocol):
@@ -36,9 +35,12 @@ class DrumProtocol(HttpToolsProtocol):
         self._runs = False
         """Whether that request has been handed in."""
         self._is_receiving = False
+        self._under_way = 0
+        """Bytes of an unfinished body between the socket and whoever stores it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.flow = _Flow(transport, self._may_read_on)
         transport.set_protocol(_Reader(self, self._room))
 
     @property
@@ -89,9 +91,26 @@ class DrumProtocol(HttpToolsProtocol):
         self._is_receiving = False
         if self._exchange is not None and not self._runs:
             self._go_the_other_way(self.cycle)
+        if self._has_body and (self.cycle.more_body or self._under_way):
+            self._room.budget.count_under_way(len(data))
+            self._under_way += len(data)
+            if self.cycle.more_body:
+                self.flow.pause_reading()  # until the app asks for more
+
+    @property
+    def _has_body(self) -> bool:
+        """Whether there is something of a body that the app has not taken."""
         cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None and cycle.more_body and cycle.body and not cycle.response_complete:
-            self.flow.pause_reading()  # until the app asks for more: many uploads would hold two pieces each
+        return cycle is not None and bool(cycle.body) and not cycle.response_complete
+
+    def _may_read_on(self) -> bool:
+        """The app asks for more, so it is done with what it got before. The piece that waits for it is enough when
+        memory is short; else the next one is read meanwhile."""
+        waiting = len(self.cycle.body) if self._has_body else 0
+        if self._under_way > waiting:
+            self._room.budget.count_under_way(waiting - self._under_way)
+            self._under_way = waiting
+        return not waiting or self._room.has_plenty
 
     def on_response_complete(self) -> None:
         self._exchange = None
@@ -99,26 +118,46 @@ class DrumProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._room.budget.count_under_way(-self._under_way)
+        self._under_way = 0
         exchange, self._exchange = self._exchange, None
         if exchange is not None and self._runs:
             exchange.client_left()
+
+
+class _Flow(FlowControl):
+    """Reads on when it is asked to and ``may_read_on`` agrees."""
+
+    def __init__(self, transport: asyncio.Transport, may_read_on: Callable[[], bool]) -> None:
+        super().__init__(transport)
+        self._may_read_on = may_read_on
+
+    def resume_reading(self) -> None:
+        if self._may_read_on():
+            super().resume_reading()
 
 
 class Room:
     """What all connections of an event loop read into, one after the other.
 
     A large body comes in few large pieces, as each has to win the interpreter back from predictions. Of many bodies at
-    once each holds such a piece on its way to the disk; so when half of what they may hold in memory is taken, the
-    pieces are small.
+    once each holds such a piece on its way to the disk, so the pieces are smaller then.
+
+    Args:
+        budget: of the bodies that are in memory.
     """
 
     def __init__(self, budget: MemoryBudget) -> None:
-        self._budget = budget
-        self._large = memoryview(bytearray(LARGE_READ))
-        self._small = self._large[:SMALL_READ]
+        self.budget = budget
+        self._whole = memoryview(bytearray(LARGEST_PIECE))
+
+    @property
+    def has_plenty(self) -> bool:
+        return self.budget.piece == LARGEST_PIECE
 
     def next(self) -> memoryview:
-        return self._small if self._budget.is_half_used else self._large
+        size = self.budget.piece
+        return self._whole if size == LARGEST_PIECE else self._whole[:size]
 
 
 class _Reader(asyncio.BufferedProtocol):
