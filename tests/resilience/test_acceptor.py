@@ -311,6 +311,105 @@ def test_a_worker_without_its_acceptor_listens_itself(start: StartServer, worker
     server.stop()
 
 
+def _worker_of(client: Client) -> int:
+    return _predicted(client.ask(post(rows(0, pid=1))))
+
+
+def _predicted(answer: bytes) -> int:
+    return int(float(answer.rpartition(b"[")[2].rstrip(b"]}")))
+
+
+def _wait_for_both(server: RunningServer) -> None:
+    """Until both workers of a server take connections."""
+
+    def both_answer() -> bool:
+        with ExitStack() as stack:
+            clients = [stack.enter_context(Client(server)) for _ in range(4)]
+            return len({_worker_of(client) for client in clients}) == 2
+
+    server.wait_until(both_answer, "two workers that predict")
+    for worker in workers_of(server.process.pid).values():
+        _wait_for_ends(server, worker)
+
+
+def _wait_for_ends(server: RunningServer, worker: psutil.Process) -> None:
+    """Until the worker has noticed that its clients have closed their connections."""
+    ended = (psutil.CONN_LISTEN, psutil.CONN_NONE)
+    server.wait_until(lambda: all(one.status in ended for one in worker.net_connections("tcp")), "ended connections")
+
+
+def _kill(server: RunningServer, worker: psutil.Process) -> None:
+    """Until then its acceptor may take connections, which end with it."""
+    (acceptor,) = acceptors_of(worker.pid)
+    worker.kill()
+    server.wait_until(lambda: not runs(acceptor), "the end of its acceptor")
+    server.wait_until(lambda: worker.pid not in workers_of(server.process.pid), "the end of the worker")
+
+
+def test_new_connections_go_to_the_worker_with_fewest(start: StartServer) -> None:
+    server = start(WORKERS=2)
+    _wait_for_both(server)
+    with ExitStack() as stack:
+
+        def connect() -> tuple[Client, int]:
+            client = stack.enter_context(Client(server))
+            return client, _worker_of(client)
+
+        clients, workers = zip(*(connect() for _ in range(40)), strict=True)
+        # Not 20 each: an acceptor that does not get to run is not waited for.
+        assert min(map(workers.count, workers_of(server.process.pid))) >= 12
+        first, process = next(iter(workers_of(server.process.pid).items()))
+        for client, worker in zip(clients, workers, strict=True):
+            if worker == first:
+                client.close()
+        _wait_for_ends(server, process)
+        assert [connect()[1] for _ in range(12)].count(first) >= 8
+    server.stop()
+
+
+def test_clients_of_a_worker_with_far_more_connections_are_asked_to_connect_anew(start: StartServer) -> None:
+    server = start(WORKERS=2)
+    _wait_for_both(server)
+    (victim, survivor) = workers_of(server.process.pid).values()
+    _kill(server, victim)
+    clients = [Client(server) for _ in range(12)]
+    assert {_worker_of(client) for client in clients} == {survivor.pid}
+
+    def are_spread() -> bool:
+        workers = []
+        for place, client in enumerate(clients):
+            answer = client.ask(post(rows(0, pid=1)))
+            assert status(answer) == 200
+            workers.append(_predicted(answer))
+            if b"connection: close\r\n" in answer:
+                assert client.rest() == b""
+                client.close()
+                clients[place] = Client(server)
+        return workers.count(survivor.pid) <= 8
+
+    server.wait_until(are_spread, "clients with the replacement")
+    for client in clients:
+        client.close()
+    server.stop()
+
+
+def test_a_worker_that_loads_its_model_gets_no_connections_while_another_is_ready(
+    start: StartServer, model: ObedientModel
+) -> None:
+    server = start(WORKERS=2)
+    _wait_for_both(server)
+    model.grip_while_loading(4)
+    (victim, survivor) = workers_of(server.process.pid).values()
+    _kill(server, victim)
+    server.wait_until(lambda: len(workers_of(server.process.pid)) == 2, "a replacement")
+    answered = []
+    while server.log().count("Model loaded") == 2:
+        with Client(server) as client:
+            answered.append(_worker_of(client))
+    assert answered.count(survivor.pid) > len(answered) / 2
+    server.stop()
+
+
 def test_no_acceptor_outlives_its_worker(start: StartServer) -> None:
     server = start()
     (acceptor,) = acceptors_of(server.process.pid)
@@ -322,10 +421,7 @@ def test_no_acceptor_outlives_its_worker(start: StartServer) -> None:
 def test_a_replaced_worker_brings_an_acceptor_of_its_own(start: StartServer) -> None:
     server = start(WORKERS=2)
     victim = next(iter(workers_of(server.process.pid).values()))
-    (former,) = acceptors_of(victim.pid)
-    victim.kill()
-    server.wait_until(lambda: not runs(former), "the end of its acceptor")
-    server.wait_until(lambda: victim.pid not in workers_of(server.process.pid), "the end of the worker")
+    _kill(server, victim)
     server.wait_until(lambda: len(acceptors_of(server.process.pid)) == 2, "a new one")
     server.stop()
 

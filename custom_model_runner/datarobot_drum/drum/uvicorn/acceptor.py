@@ -20,8 +20,20 @@ import time
 from collections import deque
 
 TAKEN, ANSWERS, STOP = b"t", b"a", b"s"
-"""First byte of what a worker says: how many descriptors of each batch it took; its answers and beat; hand over
-everything and end."""
+"""First byte of what a worker says: how many descriptors of each batch it took; its answers, its beat and whether it is
+ready; hand over everything and end."""
+
+BEGUN, ENDED, NUMBERS = 0, 1, 2
+"""Numbers of a worker that all acceptors see (``Peers``), of 64 bits each."""
+
+ABSENT = 1 << 62
+"""Connections of a worker for which nobody waits."""
+
+_UNREADY = 1 << 40
+"""Connections that count for a worker whose model is not loaded, or that is about to end."""
+
+_BEHIND = 1 << 20
+"""The same for one that has not taken what it was handed."""
 
 BATCH = 64
 """Most descriptors in one message; the kernel's limit is 253."""
@@ -39,9 +51,11 @@ _PAUSE = 0.1
 """Seconds until the next attempt at what the kernel had no descriptors or memory for."""
 
 _HEAD_START = 0.02
-"""Seconds that the acceptors of other workers have for themselves while the own worker is behind."""
+"""Seconds that a worker with fewer connections has to take a new one before another one does."""
 
-_SWEEP = 8
+_GLANCE = 0.001
+"""Seconds between two looks at whether it has."""
+
 _PEEK = 4096
 _PIPELINED = 16
 _SPARE_DESCRIPTORS = 32
@@ -126,16 +140,22 @@ class Acceptor:
 
     Args:
         keep_alive: seconds that a connection may be idle after an answer.
-        has_peers: whether other workers listen, too. Then it takes turns with their acceptors, and while its worker is
-            behind it leaves new connections to them. What nobody takes within moments it takes all the same: it may be
-            a probe.
+        peers: None if no other worker listens.
     """
 
-    def __init__(self, listener: socket.socket, line: socket.socket, keep_alive: float, has_peers: bool) -> None:
+    def __init__(
+        self, listener: socket.socket, line: socket.socket, keep_alive: float, peers: "Peers | None" = None
+    ) -> None:
         self._listener = listener
         self._line = line
         self._keep_alive = keep_alive
-        self._has_peers = has_peers
+        self._peers = peers
+        self._passed = 0
+        self._is_ready = False
+        self._has_callers = False
+        self._callers = select.poll()
+        self._callers.register(listener, select.POLLIN)
+        self._passed_over_since = 0.0
         self._epoll = select.epoll()
         self._listening = self._stopping = self._closing = False
         self._paused_until = self._next_look = self._beat = 0.0
@@ -164,36 +184,61 @@ class Acceptor:
         for number in ready:
             if number in self._held:
                 self._look(self._held[number])
-        if not self._stopping:
-            if self._is_behind:
-                self._accept(_SWEEP)
-            elif self._listener.fileno() in ready:
-                self._accept(1 if self._has_peers else BATCH)
+        self._has_callers = self._has_callers or self._listener.fileno() in ready
+        if self._has_callers and self._listening and not self._stopping:
+            self._welcome()
         self._look_after_the_idle()
         self._hand_over()
-
-    @property
-    def _is_behind(self) -> bool:
-        return self._has_peers and bool(self._waiting or self._handed)
+        self._tell_peers()
 
     def _wants_more(self, now: float) -> bool:
         held = len(self._held) + len(self._waiting) + len(self._handed) * BATCH
-        return not self._stopping and not self._is_behind and held < self._room and self._paused_until < now
+        return not self._stopping and held < self._room and self._paused_until < now
 
     def _timeout(self, now: float) -> float | None:
-        if self._is_behind:
-            return _HEAD_START
-        if self._paused_until >= now or (self._waiting and len(self._handed) < _WINDOW):
+        if self._paused_until >= now:
+            return _PAUSE
+        if self._has_callers and self._listening:
+            return _GLANCE if self._passed_over_since else 0
+        if self._waiting and len(self._handed) < _WINDOW:
             return _PAUSE
         return 1.0 if self._held else None
 
     def _listen(self, wanted: bool) -> None:
         if wanted and not self._listening:
-            # Of several acceptors the kernel wakes one, that which has waited longest.
-            self._epoll.register(self._listener, select.EPOLLIN | select.EPOLLEXCLUSIVE)
+            # Told of each caller once: one that is for somebody else keeps this process from sleeping no longer.
+            self._epoll.register(self._listener, select.EPOLLIN | select.EPOLLET)
         elif self._listening and not wanted:
             self._epoll.unregister(self._listener)
         self._listening = wanted
+
+    def _welcome(self) -> None:
+        """Take those who call, as long as they are ours to take."""
+        for _ in range(BATCH):
+            self._has_callers = bool(self._callers.poll(0))
+            if not self._has_callers:
+                self._passed_over_since = 0.0
+            if not self._has_callers or not self._is_our_turn():
+                return
+            self._accept(1)
+            self._tell_peers()
+
+    def _is_our_turn(self) -> bool:
+        """Whether no other worker has fewer connections, or the one that has lets its caller, perhaps a probe, wait."""
+        now = _now()
+        since = self._passed_over_since or now
+        if self._peers is None or self._peers.have_more or now - since > _HEAD_START:
+            self._passed_over_since = 0.0
+            return True
+        self._passed_over_since = since
+        return False
+
+    def _tell_peers(self) -> None:
+        if self._peers is not None:
+            more = 0 if self._is_ready and not self._closing else _UNREADY
+            if self._waiting or self._handed:
+                more += _BEHIND
+            self._peers.set(BEGUN, self._passed + len(self._held) + more)
 
     def _accept(self, most: int) -> None:
         """Take new connections; without descriptors they stay in the kernel's backlog."""
@@ -208,8 +253,6 @@ class Acceptor:
                 self._paused_until = _now() + _PAUSE
                 break
             self._look(held)
-        if self._has_peers:
-            self._listen(False)  # to the end of the line of those that wait
 
     def _look(self, held: _Held) -> None:
         """Answer the probes that have come; what has come then decides who goes on with the connection."""
@@ -279,6 +322,7 @@ class Acceptor:
     def _pass_on(self, held: _Held) -> None:
         self._let_go(held)
         self._waiting.append(held.sock)
+        self._passed += 1
 
     def _let_go(self, held: _Held) -> None:
         if held.watched:  # a copy of the worker's would keep it in the epoll
@@ -312,7 +356,7 @@ class Acceptor:
                 for count in message[1:]:
                     self._taken(count)
             elif message[:1] == ANSWERS:
-                self._beat, self._closing, self._answers = marshal.loads(message[1:])
+                self._beat, self._is_ready, self._closing, self._answers = marshal.loads(message[1:])
             else:
                 self._stopping = True
 
@@ -326,6 +370,9 @@ class Acceptor:
     def _take_leave(self) -> None:
         """Take what waits in the listener, and hand over everybody who may be about to send a first request."""
         self._listen(False)
+        if self._peers is not None:
+            self._peers.set(BEGUN, ABSENT)
+            self._peers = None
         self._answers = {}
         self._accept(sys.maxsize)
         self._listener.close()
@@ -334,6 +381,45 @@ class Acceptor:
         for held in list(self._held.values()):
             self._dismiss(held)
         self._hand_over()
+
+
+class Peers:
+    """The connections of all workers of a server, in memory that they and their acceptors share.
+
+    For each worker there are those that were begun, told by its acceptor, and those that have ended, told by the
+    worker. Each number has one writer, so no lock is needed.
+
+    Args:
+        fd: of that memory.
+        place: of the own worker.
+    """
+
+    def __init__(self, fd: int, place: int) -> None:
+        import mmap
+
+        self.fd = fd
+        self.place = place
+        self._numbers = memoryview(mmap.mmap(fd, 0)).cast("q")
+        self._own = place * NUMBERS
+        self._others = [at for at in range(0, len(self._numbers), NUMBERS) if at != self._own]
+
+    def _open(self, at: int) -> int:
+        return self._numbers[at + BEGUN] - self._numbers[at + ENDED]
+
+    @property
+    def have_more(self) -> bool:
+        """Whether no other worker has fewer connections."""
+        own = self._open(self._own)
+        return all(own <= self._open(at) for at in self._others)
+
+    @property
+    def have_far_fewer(self) -> bool:
+        """Whether a worker that is ready has so much fewer that clients had better go there."""
+        own = self._open(self._own) % _BEHIND
+        return own > 2 and any(own > 1.5 * self._open(at) + 2 for at in self._others)
+
+    def set(self, which: int, number: int) -> None:
+        self._numbers[self._own + which] = number
 
 
 def _now() -> float:
@@ -349,9 +435,11 @@ def _room() -> int:
 
 
 def main() -> None:
-    """Serve as the command line says: descriptors of listener and line, seconds of keep-alive, whether it has peers."""
-    listener, line, keep_alive, has_peers = map(int, sys.argv[1:5])
-    Acceptor(socket.socket(fileno=listener), socket.socket(fileno=line), keep_alive, bool(has_peers)).run()
+    """Serve as the command line says: descriptors of listener and line, seconds of keep-alive; with peers the
+    descriptor of their numbers and the own place."""
+    listener, line, keep_alive, *peers = map(int, sys.argv[1:])
+    sockets = socket.socket(fileno=listener), socket.socket(fileno=line)
+    Acceptor(*sockets, keep_alive, Peers(*peers) if peers else None).run()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from datarobot_drum.drum.process_end import held_back
 from datarobot_drum.drum.settings import Settings
 from datarobot_drum.drum.uvicorn import acceptor
 from datarobot_drum.drum.uvicorn.acceptor import ANSWERS, BATCH, LINE_SIZE, STOP, TAKEN, Answer
+from datarobot_drum.drum.uvicorn.loads import Seat
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,9 @@ BEAT_TICKS = 5
 
 STUCK_SECONDS = 5.0
 """An acceptor that is told to stop and for so long neither hands anything over nor ends is killed."""
+
+PARTING_SECONDS = 0.02
+"""Time between two clients that are asked to connect anew."""
 
 RETRY_SECONDS = 1.0
 """Pause of a worker without descriptors, as asyncio makes it."""
@@ -36,23 +40,30 @@ class Handover:
     """To be closed after serving; then the acceptor has ended.
 
     Args:
-        answers: what probes are answered now, by path, and whether their connections end with it. Called in signal
-            handlers, too.
+        keep_alive: seconds that a connection may be idle between two probes.
+        seat: of the worker among others; None if it is alone.
     """
 
-    def __init__(self, listener: socket.socket, keep_alive: int, has_peers: bool) -> None:
+    def __init__(self, listener: socket.socket, keep_alive: int, seat: Seat | None) -> None:
         self._family = listener.family
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._line.setblocking(False)
         # A process that the model forks must not keep the line open once this one has ended.
         os.register_at_fork(after_in_child=self._line.close)
-        passed = (listener.fileno(), theirs.fileno())
-        words = [*passed, keep_alive, int(has_peers)]
+        passed = [listener.fileno(), theirs.fileno()]
+        words = [*passed, keep_alive]
+        if seat is not None:
+            seat.take()
+            passed.append(seat.fd)
+            words += [seat.fd, seat.place]
         # An interpreter of its own, not a fork: nothing of this process, its threads and its locks is in there.
         command = [sys.executable, "-I", "-S", acceptor.__file__, *map(str, words)]
         with theirs, held_back(signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=passed)
-        self._answers: Callable[[], tuple[bool, Answers]] = lambda: (False, {})
+        self._seat = seat
+        self._ended = 0
+        self._next_parting = 0.0
+        self._answers: Callable[[], tuple[bool, bool, Answers]] = lambda: (False, False, {})
         self._serve: Callable[[socket.socket], object]
         self._on_loss: Callable[[], object]
         self._owed = bytearray()
@@ -63,13 +74,15 @@ class Handover:
         self._over = asyncio.Event()
 
     @classmethod
-    def start(cls, settings: Settings, listener: socket.socket) -> "Handover | None":
+    def start(cls, settings: Settings, listener: socket.socket, seat: Seat | None) -> "Handover | None":
         """Start an acceptor on ``listener``; None where there is none to be had, or none wanted."""
         if not settings.server.fastapi_acceptor or sys.platform != "linux" or not sys.executable:
             return None
         try:
-            return cls(listener, int(settings.server.fastapi_keepalive), settings.workers > 1)
+            return cls(listener, int(settings.server.fastapi_keepalive), seat)
         except OSError as error:
+            if seat is not None:
+                seat.leave()
             logger.warning("No acceptor: %s.", error)
             return None
 
@@ -84,7 +97,12 @@ class Handover:
         self._on_loss = on_loss
         asyncio.get_running_loop().add_reader(self._line.fileno(), self._receive)
 
-    def publish_from(self, answers: Callable[[], tuple[bool, Answers]]) -> None:
+    def publish_from(self, answers: Callable[[], tuple[bool, bool, Answers]]) -> None:
+        """Answer probes with what ``answers`` says, from now on; signal handlers call it, too.
+
+        It tells whether the worker is ready for requests, whether the connections of probes end with their answer, and
+        the answers by path.
+        """
         self._answers = answers
         self.beat()
 
@@ -100,8 +118,8 @@ class Handover:
         edition = 0
         while edition != self._edition:  # else what was told last may be older than what a handler told before it
             edition = self._edition
-            closing, answers = self._answers()
-            message = ANSWERS + marshal.dumps((self._beat, closing, dict(answers)))
+            ready, closing, answers = self._answers()
+            message = ANSWERS + marshal.dumps((self._beat, ready, closing, dict(answers)))
             if len(message) <= LINE_SIZE:
                 self._say(message)
 
@@ -146,11 +164,31 @@ class Handover:
         loop.remove_reader(number)
         loop.call_later(RETRY_SECONDS, lambda: self._over.is_set() or loop.add_reader(number, self._receive))
 
+    def count_end(self) -> None:
+        """A connection that was handed over has ended."""
+        self._ended += 1
+        if self._seat is not None:
+            self._seat.tell_ended(self._ended)
+
+    def wants_to_part(self) -> bool:
+        """Whether a client had better connect anew, to a worker with fewer connections; says so to one at a time.
+
+        They are uneven once a worker was ready before another one, or has taken the place of one that died: clients
+        that keep their connections would never come to it.
+        """
+        now = time.monotonic()
+        if self._seat is None or now < self._next_parting or not self._seat.have_far_fewer:
+            return False
+        self._next_parting = now + PARTING_SECONDS
+        return True
+
     def _end(self) -> None:
         asyncio.get_running_loop().remove_reader(self._line.fileno())
         self._line.close()
         self._process.wait()
         self._over.set()
+        if self._seat is not None:
+            self._seat.leave()
         if not self._stopping:
             logger.warning(
                 "The acceptor has ended (exit code %d); the worker listens itself.", self._process.returncode

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
-from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from datarobot_drum.drum.serving.memory_budget import LARGEST_PIECE, MemoryBudget
 from datarobot_drum.drum.uvicorn.fast_path import FastExchange, FastPath
+
+
+class Host(Protocol):
+    """What a connection has to do with the server that has it."""
+
+    @property
+    def wants_to_part(self) -> bool: ...
+    def connection_lost(self) -> None: ...
 
 
 class DrumProtocol(HttpToolsProtocol):
@@ -22,10 +30,12 @@ class DrumProtocol(HttpToolsProtocol):
     Args:
         fast_path: None if nothing may take it.
         room: what all connections of an event loop read into.
+        host: of all connections.
     """
 
-    def __init__(self, fast_path: FastPath | None, room: Room, **arguments: Any) -> None:
+    def __init__(self, fast_path: FastPath | None, room: Room, host: Host, **arguments: Any) -> None:
         super().__init__(**arguments)
+        self._host = host
         self._fast_path = fast_path
         self._room = room
         self.in_flight: set[Any] = self.tasks
@@ -53,6 +63,9 @@ class DrumProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if self._host.wants_to_part and not self.pipeline:
+            cycle.keep_alive = False
+            cycle.scope["headers"] = [*cycle.scope["headers"], CLOSE_HEADER]  # uvicorn says so to who says it
         # A body of which no more is there now may take its time, and the way of ASGI has an eye on that.
         may_be_fast = app is self.app and (self._is_receiving or not cycle.more_body)
         exchange = self._fast_path.begin(self, cycle) if self._fast_path and may_be_fast else None
@@ -118,6 +131,7 @@ class DrumProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._host.connection_lost()
         self._room.budget.count_under_way(-self._under_way)
         self._under_way = 0
         exchange, self._exchange = self._exchange, None

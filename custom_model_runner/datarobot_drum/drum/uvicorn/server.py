@@ -23,11 +23,13 @@ from datarobot_drum.drum.memory_reuse import keep_freed_memory
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.root_predictors.shared_model import inherited_model
 from datarobot_drum.drum.serving.memory_budget import MemoryBudget
+from datarobot_drum.drum.serving.model_state import Phase
 from datarobot_drum.drum.settings import Settings
 from datarobot_drum.drum.start_up import collect_as_usual
 from datarobot_drum.drum.turn_taking import take_turns_quickly
 from datarobot_drum.drum.uvicorn.handover import BEAT_TICKS, Answers, Handover
 from datarobot_drum.drum.uvicorn.heartbeat import Heartbeat
+from datarobot_drum.drum.uvicorn.loads import Seat
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +59,7 @@ class DrumServer(uvicorn.Server):
     ) -> None:
         settings = prediction_server.settings
         app, budget = asgi_app_of(prediction_server.app), prediction_server.core.limits.budget
-        super().__init__(uvicorn_config(settings, app, budget))
+        super().__init__(uvicorn_config(settings, app, budget, self))
         self._prediction_server = prediction_server
         self._heartbeat = heartbeat
         self._handover = handover
@@ -144,8 +146,9 @@ class DrumServer(uvicorn.Server):
         if self._handover:
             self._handover.beat()
 
-    def _probe_answers(self) -> tuple[bool, Answers]:
-        return self._prediction_server.worker_ctx.is_draining, probe_answers(self._prediction_server.core)
+    def _probe_answers(self) -> tuple[bool, bool, Answers]:
+        server = self._prediction_server
+        return server.state.phase is Phase.READY, server.worker_ctx.is_draining, probe_answers(server.core)
 
     def _on_acceptor_lost(self, sockets: list[socket.socket]) -> None:
         self._handover = None
@@ -164,6 +167,17 @@ class DrumServer(uvicorn.Server):
             await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
         except OSError:  # its client has left
             connection.close()
+            self.connection_lost()
+
+    def connection_lost(self) -> None:
+        """A connection has ended."""
+        if self._handover:
+            self._handover.count_end()
+
+    @property
+    def wants_to_part(self) -> bool:
+        """Whether a client had better connect anew."""
+        return self._handover is not None and self._handover.wants_to_part()
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -243,15 +257,16 @@ def _request_limit(settings: Settings) -> int:
     return limit + random.randint(0, settings.server.fastapi_max_requests_jitter) if limit else 0
 
 
-def uvicorn_config(settings: Settings, app: Any, budget: MemoryBudget) -> uvicorn.Config:
+def uvicorn_config(settings: Settings, app: Any, budget: MemoryBudget, host: DrumServer) -> uvicorn.Config:
     """uvicorn's configuration: our log, our headers, and its fastest loop and parser where they are installed.
 
     Args:
         budget: of the bodies that ``app`` holds in memory.
+        host: of the connections.
     """
     return uvicorn.Config(
         app,
-        http=_protocol_for(app, budget),
+        http=_protocol_for(app, budget, host),
         loop="uvloop" if find_spec("uvloop") else "auto",
         ws="none",
         lifespan="on",
@@ -265,7 +280,7 @@ def uvicorn_config(settings: Settings, app: Any, budget: MemoryBudget) -> uvicor
     )
 
 
-def _protocol_for(app: Any, budget: MemoryBudget) -> Any:
+def _protocol_for(app: Any, budget: MemoryBudget, host: DrumServer) -> Any:
     """Ours, where uvicorn's fastest one can be built upon; its fast path is for an app that is ours alone."""
     if not find_spec("httptools"):
         return "auto"
@@ -274,7 +289,8 @@ def _protocol_for(app: Any, budget: MemoryBudget) -> Any:
 
     if not protocol_is_known():
         return "httptools"
-    return partial(DrumProtocol, FastPath(app) if isinstance(app, FrontDoor) else None, Room(budget))
+    fast_path = FastPath(app) if isinstance(app, FrontDoor) else None
+    return partial(DrumProtocol, fast_path, Room(budget), host)
 
 
 def run_server(
@@ -282,10 +298,12 @@ def run_server(
     listener: socket.socket,
     heartbeat: Heartbeat | None = None,
     on_drain: Callable[[], object] | None = None,
+    seat: Seat | None = None,
 ) -> int:
     """Serve until a signal ends it; the exit code, 0 if every request in flight finished.
 
     Args:
+        seat: of a worker among others.
         on_drain: told when the end begins, in a signal handler perhaps.
 
     Raises:
@@ -293,7 +311,7 @@ def run_server(
     """
     take_turns_quickly()
     keep_freed_memory()
-    handover = Handover.start(settings, listener)
+    handover = Handover.start(settings, listener, seat)
     with closing(handover) if handover else nullcontext():
         prediction_server = PredictionServer(settings, shared=inherited_model())
         if heartbeat:
