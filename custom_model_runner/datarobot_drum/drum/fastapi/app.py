@@ -4,19 +4,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from inspect import signature
+from itertools import chain
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route as MountedRoute
 
 from datarobot_drum.drum.fastapi.extensions import describe_routes
-from datarobot_drum.drum.fastapi.front_door import FrontDoor
 from datarobot_drum.drum.fastapi.middleware import RequestContextMiddleware, StdoutFlusherMiddleware
-from datarobot_drum.drum.fastapi.routes import add_routes
+from datarobot_drum.drum.fastapi.routes import Endpoints, endpoints_for
 from datarobot_drum.drum.serving.core import ServingCore
+from datarobot_drum.drum.serving.routes import spellings, subpath_patterns
 from datarobot_drum.drum.serving.routing_errors import method_not_allowed, route_not_found
+
+ANYTHING = "drum_anything"
 
 
 def new_app() -> FastAPI:
@@ -26,26 +31,47 @@ def new_app() -> FastAPI:
     return FastAPI(title="datarobot_drum", openapi_url=None, **options)
 
 
-def build_app(core: ServingCore, app: FastAPI | None = None) -> FastAPI:
+def build_app(core: ServingCore, app: FastAPI | None = None, endpoints: Endpoints | None = None) -> FastAPI:
     """Mount the core on ``app``, or on a new one.
 
-    ``app.state.front_door`` is what a server of ours serves, unless somebody else has put something into the app.
+    Args:
+        endpoints: of an app that is extended by nobody, and whose worker somebody else cleans up.
     """
-    is_ours = app is None
     app = app or new_app()
     app.router.redirect_slashes = False
-    mounted = add_routes(app, core)
+    add_routes(app, core, endpoints or endpoints_for(core))
     app.add_exception_handler(404, _answer_not_found)
     app.add_exception_handler(405, _answer_method_not_allowed)
-    app.router.lifespan_context = _with_worker(core, app.router.lifespan_context)
-    is_extended = core.extend(app)
-    if core.documentation:
-        core.documentation.add_source(partial(describe_routes, app))
+    if endpoints is None:
+        app.router.lifespan_context = _with_worker(core, app.router.lifespan_context)
+        core.extend(app)
+        if core.documentation:
+            core.documentation.add_source(partial(describe_routes, app))
     app.add_middleware(StdoutFlusherMiddleware, flusher=core.flusher)
     app.add_middleware(RequestContextMiddleware, ledger=core.ledger, worker_ctx=core.worker_ctx)
-    if is_ours and not is_extended:
-        app.state.front_door = FrontDoor(app, core, mounted)
     return app
+
+
+def add_routes(app: FastAPI, core: ServingCore, endpoints: Endpoints) -> None:
+    """Mount every route of the table, in every spelling, below the URL prefix."""
+    register_url_convertor(ANYTHING, _Anything())
+    for route, endpoint in endpoints:
+        patterns = subpath_patterns(route, core.url_prefix, f"{{subpath:{ANYTHING}}}")
+        for path in chain(spellings(route, core.url_prefix), patterns):
+            # A class instance is taken as a plain ASGI app: the body stays ours to read.
+            app.router.routes.append(MountedRoute(path, endpoint, methods=route.methods, name=route.handler))
+
+
+class _Anything(Convertor[str]):
+    """What Starlette's own ``path`` matches, and line breaks, which are to be refused and not overlooked."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
 
 
 def _with_worker(core: ServingCore, inner: Any) -> Any:

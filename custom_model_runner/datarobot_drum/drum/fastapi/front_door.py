@@ -1,49 +1,63 @@
-"""The short way in: a server of ours hands requests for routes of the table to them, past the framework.
+"""The app that a server of ours serves: routes of the table are answered past any framework.
 
 Between server and route a framework has middleware, exception handlers and a router of its own, which take more time
-than a small answer. Where nobody has put anything there, they would change nothing.
+than a small answer; importing it takes as long as the rest of the start. Where nobody has put anything there, it would
+change nothing. It has the rest: paths and methods that are no route's.
 """
 
-from collections.abc import Mapping
+import asyncio
 
-from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from datarobot_drum.drum.fastapi.middleware import RequestContextMiddleware, StdoutFlusherMiddleware
-from datarobot_drum.drum.fastapi.routes import MountedPath
+from datarobot_drum.drum.fastapi.routes import endpoints_for, exact_paths
+from datarobot_drum.drum.importing import import_from_string
 from datarobot_drum.drum.serving.core import ServingCore
+
+BUILDER = "datarobot_drum.drum.fastapi.app:build_app"
 
 
 class FrontDoor:
-    """An ASGI app that answers for ``app``; whatever is no exact path of the table goes on to it.
+    """An ASGI app without extensions; FastAPI is loaded, in a thread, for the first request that needs it."""
 
-    Args:
-        served: routes by their exact path.
-    """
-
-    def __init__(self, app: FastAPI, core: ServingCore, served: Mapping[str, MountedPath]) -> None:
-        self._app = app
+    def __init__(self, core: ServingCore) -> None:
         self.core = core
-        self.served = served
-        self._methods = {path: mounted.methods for path, mounted in served.items()}
-        endpoints: dict[str, ASGIApp] = {path: mounted.endpoint for path, mounted in served.items()}
+        self._endpoints = endpoints_for(core)
+        self.served = exact_paths(core, self._endpoints)
         chains = {
             endpoint: RequestContextMiddleware(
                 StdoutFlusherMiddleware(endpoint, core.flusher), core.ledger, core.worker_ctx
             )
-            for endpoint in set(endpoints.values())
+            for _, endpoint in self._endpoints
         }
-        self._chains = {path: chains[endpoint] for path, endpoint in endpoints.items()}
+        self._chains = {path: chains[mounted.endpoint] for path, mounted in self.served.items()}
+        self._framework: ASGIApp | None = None
+        self._building = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope.get("path")
-        if scope["type"] == "http" and path in self._methods and scope["method"] in self._methods[path]:
-            await self._chains[path](scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        mounted = self.served.get(scope["path"]) if scope["type"] == "http" else None
+        if mounted is not None and scope["method"] in mounted.methods:
+            await self._chains[scope["path"]](scope, receive, send)
         else:
-            await self._app(scope, receive, send)
+            await (await self._app())(scope, receive, send)
 
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """The ASGI lifespan: in its end, that of the worker."""
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.core.worker_ctx.cleanup_async()
+        await send({"type": "lifespan.shutdown.complete"})
 
-def asgi_app_of(app: FastAPI) -> ASGIApp:
-    """What a server of ours serves for ``app``."""
-    found: ASGIApp = getattr(app.state, "front_door", app)
-    return found
+    async def _app(self) -> ASGIApp:
+        async with self._building:
+            if self._framework is None:
+                self._framework = await asyncio.to_thread(self._build)
+        return self._framework
+
+    def _build(self) -> ASGIApp:
+        app: ASGIApp = import_from_string(BUILDER)(self.core, endpoints=self._endpoints)
+        return app

@@ -1,15 +1,11 @@
 """The route table as ASGI endpoints."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 
-from fastapi import FastAPI
-from starlette.convertors import Convertor, register_url_convertor
-from starlette.routing import Route as MountedRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from datarobot_drum.drum.fastapi.messages import (
@@ -28,10 +24,9 @@ from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.executor import Submission
 from datarobot_drum.drum.serving.messages import Headers, ModelRequest, ModelResponse
-from datarobot_drum.drum.serving.routes import Route, Runs, spellings, subpath_patterns
+from datarobot_drum.drum.serving.routes import Route, Runs, spellings
 
 PROXY = "datarobot_drum.drum.fastapi.proxy:ProxyEndpoint"
-ANYTHING = "drum_anything"
 
 
 @dataclass(frozen=True)
@@ -42,33 +37,23 @@ class MountedPath:
     methods: frozenset[str]
 
 
-def add_routes(app: FastAPI, core: ServingCore) -> dict[str, MountedPath]:
-    """Mount every route of the table, in every spelling, below the URL prefix; returns those with an exact path."""
-    mounted: dict[str, MountedPath] = {}
+Endpoints = Sequence[tuple[Route, ASGIApp]]
+
+
+def endpoints_for(core: ServingCore) -> Endpoints:
+    """An endpoint for every route of the table."""
     aside = ThreadPoolExecutor(2, "drum-status")
     core.worker_ctx.defer_cleanup(partial(aside.shutdown, wait=False), desc="shut down the status threads")
-    register_url_convertor(ANYTHING, _Anything())
-    for route in core.routes:
-        endpoint = _endpoint(route, core, aside)
-        patterns = subpath_patterns(route, core.url_prefix, f"{{subpath:{ANYTHING}}}")
-        exact = list(spellings(route, core.url_prefix))
-        mounted.update(dict.fromkeys(exact, MountedPath(endpoint, frozenset(route.methods))))
-        for path in chain(exact, patterns):
-            # A class instance is taken as a plain ASGI app: the body stays ours to read.
-            app.router.routes.append(MountedRoute(path, endpoint, methods=route.methods, name=route.handler))
-    return mounted
+    return [(route, _endpoint(route, core, aside)) for route in core.routes]
 
 
-class _Anything(Convertor[str]):
-    """What Starlette's own ``path`` matches, and line breaks, which are to be refused and not overlooked."""
-
-    regex = r"[\s\S]*"
-
-    def convert(self, value: str) -> str:
-        return value
-
-    def to_string(self, value: str) -> str:
-        return value
+def exact_paths(core: ServingCore, endpoints: Endpoints) -> dict[str, MountedPath]:
+    """Those that have one, in every spelling, below the URL prefix. HEAD is answered where GET is, as by Starlette."""
+    return {
+        path: MountedPath(endpoint, frozenset(route.methods) | ({"HEAD"} if "GET" in route.methods else set()))
+        for route, endpoint in endpoints
+        for path in spellings(route, core.url_prefix)
+    }
 
 
 def _endpoint(route: Route, core: ServingCore, aside: ThreadPoolExecutor) -> ASGIApp:

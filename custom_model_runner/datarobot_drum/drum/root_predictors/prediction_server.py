@@ -13,7 +13,7 @@ from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.process_end import LOADER_THREAD, PREDICTION_THREADS
 from datarobot_drum.drum.root_predictors.shared_model import SharedModel, as_startup_error, load_predictor
-from datarobot_drum.drum.server import get_fastapi_app, get_flask_app
+from datarobot_drum.drum.server import get_asgi_app, get_fastapi_app, get_flask_app
 from datarobot_drum.drum.server_parameters import ServerParameters
 from datarobot_drum.drum.serving.batching import Batching
 from datarobot_drum.drum.serving.batching_executor import BatchingExecutor, BatchLimits
@@ -21,6 +21,7 @@ from datarobot_drum.drum.serving.bodies import BodyLimits
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.documentation import Documentation
 from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
+from datarobot_drum.drum.serving.extensions import find_extension
 from datarobot_drum.drum.serving.handlers import Handlers
 from datarobot_drum.drum.serving.heap import heap_trimmer
 from datarobot_drum.drum.serving.ledger import Ledger
@@ -98,10 +99,14 @@ class PredictionServer:
         self.executor = self._create_executor()
         self.core = self._create_core()
 
-    def materialize(self) -> list[Any]:
+    def materialize(self, *, alone: bool = False) -> list[Any]:
         """Mount the routes and load the model; afterwards ``app`` serves.
 
         On FastAPI the model loads in a thread while the app answers probes. On Flask it is loaded on return.
+
+        Args:
+            alone: nobody but a server of ours gets to see the app, so it need not be one of FastAPI where that would do
+                nothing but take its time.
 
         Raises:
             StartupError: on Flask the model did not load and there is no error server.
@@ -109,8 +114,11 @@ class PredictionServer:
         self.flusher.start(self.worker_ctx)
         self._start_tracing()
         if self.uses_fastapi:
-            self.app = get_fastapi_app(self.core, self.app)
-            self.app.state.prediction_server = self
+            if alone and not self._has_extension:
+                self.app = get_asgi_app(self.core)
+            else:
+                self.app = get_fastapi_app(self.core, self.app)
+                self.app.state.prediction_server = self
             threading.Thread(target=self._load_quietly, name=LOADER_THREAD, daemon=True).start()
         else:
             self.app = get_flask_app(self.core, self.app)
@@ -185,6 +193,13 @@ class PredictionServer:
         except DrumError as error:
             self._keep_failure(error)
             return None
+
+    @property
+    def _has_extension(self) -> bool:
+        try:
+            return find_extension(self.settings.model.code_dir, "fastapi") is not None
+        except ExtensionError:
+            return True  # ``_extend`` tells
 
     def _extend(self, app: Any) -> bool:
         """Apply ``custom_fastapi.py`` or ``custom_flask.py``; a failure counts as one of the model's load (H90)."""

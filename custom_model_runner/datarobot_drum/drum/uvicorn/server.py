@@ -16,7 +16,7 @@ from typing import Any
 
 import uvicorn
 
-from datarobot_drum.drum.fastapi.front_door import FrontDoor, asgi_app_of
+from datarobot_drum.drum.fastapi.front_door import FrontDoor
 from datarobot_drum.drum.fastapi.probes import probe_answers
 from datarobot_drum.drum.listening import BACKLOG, HANDSHAKE_SECONDS, accept_waiting, turn_newcomers_away
 from datarobot_drum.drum.memory_reuse import keep_freed_memory
@@ -58,8 +58,7 @@ class DrumServer(uvicorn.Server):
         handover: Handover | None = None,
     ) -> None:
         settings = prediction_server.settings
-        app, budget = asgi_app_of(prediction_server.app), prediction_server.core.limits.budget
-        super().__init__(uvicorn_config(settings, app, budget, self))
+        super().__init__(uvicorn_config(settings, prediction_server.app, prediction_server.core.limits.budget, self))
         self._prediction_server = prediction_server
         self._heartbeat = heartbeat
         self._handover = handover
@@ -139,8 +138,7 @@ class DrumServer(uvicorn.Server):
 
     @property
     def _answers_are_ours(self) -> bool:
-        app = self._prediction_server.app
-        return asgi_app_of(app) is not app
+        return isinstance(self._prediction_server.app, FrontDoor)
 
     def _beat(self) -> None:
         if self._handover:
@@ -320,7 +318,7 @@ def run_server(
         if on_drain:
             prediction_server.worker_ctx.defer_drain(on_drain)
         prediction_server.state.settled.add_done_callback(lambda _: collect_as_usual())
-        prediction_server.materialize()
+        prediction_server.materialize(alone=True)
         server = DrumServer(prediction_server, heartbeat, handover)
         server.run([listener])
         prediction_server.raise_load_failure()
