@@ -218,7 +218,7 @@ class Acceptor:
             self._has_callers = bool(self._callers.poll(0))
             if not self._has_callers:
                 self._passed_over_since = 0.0
-            if not self._has_callers or not self._is_our_turn():
+            if not self._has_callers or not self._wants_more(_now()) or not self._is_our_turn():
                 return
             self._accept(1)
             self._tell_peers()

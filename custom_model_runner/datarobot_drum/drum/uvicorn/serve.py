@@ -51,7 +51,7 @@ def _share_model(settings: Settings) -> bool:
 
     if not load_to_share(settings, begin_anew):
         return False
-    import_from_string("datarobot_drum.drum.uvicorn.server:run_server")
+    import_from_string("datarobot_drum.drum.uvicorn.server:load_for_workers")()
     return True
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import closing, nullcontext, suppress
 from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
 from types import FrameType
 from typing import Any
@@ -289,6 +290,15 @@ def _protocol_for(app: Any, budget: MemoryBudget, host: DrumServer) -> Any:
         return "httptools"
     fast_path = FastPath(app) if isinstance(app, FrontDoor) else None
     return partial(DrumProtocol, fast_path, Room(budget), host)
+
+
+def load_for_workers() -> None:
+    """Import what each worker imports when it begins to serve, in the process that is to fork them."""
+    import_module("uvicorn.lifespan.on")
+    if find_spec("uvloop"):
+        import_module("uvloop")
+    if find_spec("httptools"):
+        import_module("datarobot_drum.drum.uvicorn.protocol")
 
 
 def run_server(
