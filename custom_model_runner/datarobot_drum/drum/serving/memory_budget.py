@@ -7,7 +7,7 @@ PIECES = (1024 * 1024, 256 * 1024, 64 * 1024, 16 * 1024)
 
 LARGEST_PIECE, SMALLEST_PIECE = PIECES[0], PIECES[-1]
 
-_SHARE = 4
+_SHARE = 2
 """A piece is at most this part of what is free for pieces, so those that come at once do not take all of it."""
 
 
