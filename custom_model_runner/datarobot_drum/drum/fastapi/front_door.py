@@ -18,7 +18,10 @@ BUILDER = "datarobot_drum.drum.fastapi.app:build_app"
 
 
 class FrontDoor:
-    """An ASGI app without extensions; FastAPI is loaded, in a thread, for the first request that needs it."""
+    """An ASGI app without extensions; FastAPI is loaded, in a thread, for the first request that needs it.
+
+    In front of an inference engine it is loaded at once: all paths below one route are the engine's.
+    """
 
     def __init__(self, core: ServingCore) -> None:
         self.core = core
@@ -31,7 +34,7 @@ class FrontDoor:
             for _, endpoint in self._endpoints
         }
         self._chains = {path: chains[mounted.endpoint] for path, mounted in self.served.items()}
-        self._framework: ASGIApp | None = None
+        self._framework: ASGIApp | None = self._build() if core.handlers.engine is not None else None
         self._building = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
