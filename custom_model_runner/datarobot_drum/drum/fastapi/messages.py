@@ -108,10 +108,11 @@ async def _feed(reader: BodyReader, receive: Receive) -> None:
     pending = bytearray()
     more = True
     while more:
+        chunk = b""  # nothing may hold a piece that is stored while the next one comes
         message = await next_message(reader.arrival, receive)
         chunk = message.get("body", b"")
         more = message.get("more_body", False)
-        del message  # nothing may hold a piece that is stored while the next one comes
+        del message
         if not pending and not reader.would_touch_disk(len(chunk)):
             reader.feed(chunk)
             continue
@@ -122,9 +123,7 @@ async def _feed(reader: BodyReader, receive: Receive) -> None:
                 continue
             chunk = bytes(pending)
             pending.clear()
-        feed, chunk = partial(reader.feed, chunk), b""
-        await _on_disk_thread(feed)
-        del feed
+        await _on_disk_thread(partial(reader.feed, chunk))
 
 
 async def next_message(arrival: Arrival, receive: Receive) -> Message:

@@ -216,12 +216,12 @@ class Acceptor:
         """Take those who call, as long as they are ours to take."""
         for _ in range(BATCH):
             self._has_callers = bool(self._callers.poll(0))
-            if not self._has_callers:
-                self._passed_over_since = 0.0
-            if not self._has_callers or not self._wants_more(_now()) or not self._is_our_turn():
-                return
+            if not (self._has_callers and self._wants_more(_now()) and self._is_our_turn()):
+                break
             self._accept(1)
             self._tell_peers()
+        if not self._has_callers:
+            self._passed_over_since = 0.0
 
     def _is_our_turn(self) -> bool:
         """Whether no other worker has fewer connections, or the one that has lets its caller, perhaps a probe, wait."""

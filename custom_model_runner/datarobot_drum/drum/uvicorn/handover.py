@@ -176,8 +176,10 @@ class Handover:
         They are uneven once a worker was ready before another one, or has taken the place of one that died: clients
         that keep their connections would never come to it.
         """
+        if self._seat is None:
+            return False
         now = time.monotonic()
-        if self._seat is None or now < self._next_parting or not self._seat.have_far_fewer:
+        if now < self._next_parting or not self._seat.have_far_fewer:
             return False
         self._next_parting = now + PARTING_SECONDS
         return True
