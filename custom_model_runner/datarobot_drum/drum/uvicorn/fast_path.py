@@ -7,31 +7,33 @@ the API suite and ``tests/api/test_fast_path.py`` hold them against each other.
 """
 
 import asyncio
-import re
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
 from typing import Any, Protocol
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from datarobot_drum.drum.fastapi.front_door import FrontDoor
-from datarobot_drum.drum.fastapi.messages import header_fields, send_response, start_of, to_request
+from datarobot_drum.drum.fastapi.messages import send_response
 from datarobot_drum.drum.fastapi.middleware import answer_in, cut_off
 from datarobot_drum.drum.fastapi.routes import Endpoint
 from datarobot_drum.drum.serving.alarms import Alarms
+from datarobot_drum.drum.serving.bodies import Body
 from datarobot_drum.drum.serving.calls import ModelCall
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.executor import Submission
 from datarobot_drum.drum.serving.ledger import Exchange
-from datarobot_drum.drum.serving.messages import Headers, ModelResponse
+from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.model_state import Phase
+from datarobot_drum.drum.serving.outcomes import drop
 from datarobot_drum.drum.serving.routes import Runs
-from datarobot_drum.drum.serving.small_bodies import small_body, small_body_length
+from datarobot_drum.drum.serving.small_bodies import small_body
 from datarobot_drum.drum.tracing.spans import spans_are_made
+from datarobot_drum.drum.uvicorn.heads import LONGEST_HEAD, Head, Heads
 
-_FORBIDDEN = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-"""In the value of a header, which must not be able to end it."""
+_METHOD = "POST"
+_BEGIN, _END = b"POST ", b"\r\n\r\n"
 
 
 class Connection(Protocol):
@@ -41,7 +43,12 @@ class Connection(Protocol):
 
     @property
     def can_write(self) -> bool: ...
-    def run_asgi(self, cycle: RequestResponseCycle, app: Any) -> None: ...
+    @property
+    def wants_to_part(self) -> bool: ...
+    @property
+    def own_headers(self) -> list[tuple[bytes, bytes]]: ...
+    def write(self, answer: bytes, *, keep: bool) -> None: ...
+    def run_asgi(self, request: bytes, app: Any) -> None: ...
 
 
 class FastPath:
@@ -54,24 +61,26 @@ class FastPath:
     def __init__(self, door: FrontDoor) -> None:
         self.core = door.core
         self.flusher = door.core.flusher
-        self._endpoints = {
+        endpoints = {
             path: mounted.endpoint
             for path, mounted in door.served.items()
             if isinstance(mounted.endpoint, Endpoint) and mounted.endpoint.route.runs is Runs.MODEL
         }
+        self._heads = Heads(endpoints, door.core.limits)
         self._alarms: Alarms[FastExchange] | None = None
 
-    def begin(self, connection: Connection, cycle: RequestResponseCycle) -> "FastExchange | None":
-        """Take a request over once its headers are there; None if it has to go the other way."""
-        scope = cycle.scope
-        endpoint = self._endpoints.get(scope["path"])
-        if endpoint is None or scope["method"] != "POST" or scope["http_version"] != "1.1":
+    def begin(self, connection: Connection, data: bytes) -> "FastExchange | None":
+        """Take over a request that is all of ``data``; None if it has to go the other way."""
+        end = data.find(_END, 0, LONGEST_HEAD) + len(_END)
+        if end < len(_END) or not data.startswith(_BEGIN):
             return None
-        if cycle.waiting_for_100_continue or spans_are_made() or self.core.state.phase is not Phase.READY:
+        head = self._heads.read(data[:end])
+        if head is None or len(data) != end + head.length:
             return None
-        headers = Headers.from_raw(scope["headers"])
-        length = small_body_length(headers, self.core.limits, endpoint.form_fields)
-        return FastExchange(self, endpoint, headers, length, connection, cycle) if length else None
+        if spans_are_made() or self.core.state.phase is not Phase.READY:
+            return None
+        body = small_body(data[end:], head.headers, self.core.limits)
+        return None if body is None else FastExchange(self, head, body, connection, data)
 
     def watch(self, exchange: "FastExchange", timeout: float) -> Callable[[], object]:
         """Have ``time_out`` of ``exchange`` called in ``timeout`` seconds; returns what takes that back."""
@@ -87,56 +96,40 @@ class FastExchange:
         "_call",
         "_connection",
         "_context",
-        "_cycle",
-        "_endpoint",
+        "_data",
         "_exchange",
         "_forget_alarm",
-        "_headers",
-        "_length",
+        "_head",
+        "_left",
         "_path",
         "_submission",
+        "keep_alive",
     )
 
-    def __init__(
-        self,
-        path: FastPath,
-        endpoint: Endpoint,
-        headers: Headers,
-        length: int,
-        connection: Connection,
-        cycle: RequestResponseCycle,
-    ) -> None:
+    def __init__(self, path: FastPath, head: Head, body: Body, connection: Connection, data: bytes) -> None:
         self._path = path
-        self._endpoint = endpoint
-        self._headers = headers
-        self._length = length
+        self._head = head
         self._connection = connection
-        self._cycle = cycle
+        self._data = data
         self._context = copy_context()
         self._forget_alarm: Callable[[], object] | None = None
-        self._call: ModelCall
-        self._exchange: Exchange
+        core = path.core
+        self._exchange = Exchange(core.ledger, _METHOD, head.path, head.headers.get)
+        request = ModelRequest(_METHOD, head.headers, head.query, body.whole)
+        self._call = ModelCall(head.endpoint.handle, request, body, core.request_timeout)
         self._submission: Submission[ModelResponse] | None = None
+        self._left = False
+        self.keep_alive = head.keep_alive and not connection.wants_to_part
+        """Whether the connection stays open after the answer."""
 
-    def run(self) -> bool:
-        """Hand the request in, now that its body is complete. False if it has to go the other way after all."""
-        core, cycle = self._path.core, self._cycle
-        content = bytes(cycle.body)
-        body = small_body(content, self._headers, core.limits) if len(content) == self._length else None
-        if body is None:
-            return False
-        scope: Any = cycle.scope
-        self._exchange = Exchange(core.ledger, scope["method"], scope["path"], self._headers.get)
-        self._call = ModelCall(
-            self._endpoint.handle, to_request(scope, self._headers, body), body, core.request_timeout
-        )
+    def run(self) -> None:
+        """Hand the request in."""
         self._context.run(self._submit)
-        return True
 
     def _submit(self) -> None:
         core = self._path.core
         self._exchange.__enter__()
-        self._submission = submission = core.submit(self._endpoint.route, self._call)
+        self._submission = submission = core.submit(self._head.endpoint.route, self._call)
         future = submission.future
         future.add_done_callback(self._on_done, context=self._context)
         self._connection.in_flight.add(future)  # a stop waits for it, and cancels it after the graceful timeout
@@ -148,7 +141,8 @@ class FastExchange:
             self._submission.time_out(self._path.core.request_timeout)
 
     def client_left(self) -> None:
-        """A call that waits will never run; one that runs ends unheard. Whoever streams notices by himself."""
+        """A call that waits will never run; one that runs ends unheard."""
+        self._left = True
         if self._submission is not None:
             self._submission.leave()
 
@@ -163,54 +157,48 @@ class FastExchange:
                 self._call.discard()
         del self._call, submission  # an error's traceback holds frames, which hold these
         response = self._response(future)
-        if response is None:
+        if self._left:
+            drop(response)
+            self._end()
+        elif response is None:
             self._end()
         elif (answer := self._whole(response)) is not None:
-            self._write(response.status, answer)
+            self._exchange.status = response.status
+            self._connection.write(answer, keep=self.keep_alive)
             self._end()
         else:
-            self._connection.run_asgi(self._cycle, partial(self._answer_by_asgi, response))
+            self._connection.run_asgi(self._data, partial(self._answer_by_asgi, response))
 
     def _response(self, future: "asyncio.Future[ModelResponse]") -> ModelResponse | None:
         """The answer; None if nobody is there any more to take one."""
         if future.cancelled():
-            left = self._cycle.disconnected or not self._path.core.worker_ctx.is_draining
+            left = self._left or not self._path.core.worker_ctx.is_draining
             return None if left else error_response(cut_off())
         error = future.exception()
         if error is None:
             return future.result()
-        return error_response(error, for_openai=self._endpoint.route.for_openai)
+        return error_response(error, for_openai=self._head.endpoint.route.for_openai)
 
     def _whole(self, response: ModelResponse) -> bytes | None:
         """The answer as it is sent; None if it takes ASGI: a stream, a client that does not take what was sent, headers
-        that cannot be sent."""
+        that are not plain, which ASGI refuses or encodes."""
         content = response.content
         status = STATUS_LINE.get(response.status)
         if status is None or not isinstance(content, bytes) or not self._connection.can_write:
             return None
-        try:
-            fields = [*start_of(response)["headers"], *header_fields(self._exchange.headers)]
-        except UnicodeEncodeError:
-            return None
-        if any(_FORBIDDEN.search(value) for _, value in fields):
-            return None
+        fields = [("content-type", response.media_type), ("content-length", str(len(content)))]
+        fields += response.headers.items()
+        fields += self._exchange.headers.items()
+        for _, value in fields:
+            if not (value.isascii() and value.isprintable()):
+                return None
         if self._path.core.worker_ctx.is_draining:
-            self._cycle.keep_alive = False
-        if not self._cycle.keep_alive:
-            fields.append((b"connection", b"close"))
-        lines = [b"%s: %s\r\n" % field for field in (*self._cycle.default_headers, *fields)]
-        return b"".join((status, *lines, b"\r\n", content))
-
-    def _write(self, status: int, answer: bytes) -> None:
-        """What uvicorn does with an answer, at once."""
-        cycle = self._cycle
-        self._exchange.status = status
-        cycle.response_started = cycle.response_complete = True
-        cycle.transport.write(answer)
-        cycle.message_event.set()
-        if not cycle.keep_alive:
-            cycle.transport.close()
-        cycle.on_response()
+            self.keep_alive = False
+        if not self.keep_alive:
+            fields.append(("connection", "close"))
+        lines = "".join([f"{name.lower()}: {value}\r\n" for name, value in fields])
+        own = [b"%s: %s\r\n" % field for field in self._connection.own_headers]
+        return b"".join((status, *own, lines.encode("ascii"), b"\r\n", content))
 
     async def _answer_by_asgi(self, response: ModelResponse, scope: Any, receive: Any, send: Any) -> None:
         async def answer(scope: Any, receive: Any, send: Any) -> None:

@@ -41,10 +41,15 @@ class DrumProtocol(HttpToolsProtocol):
         self.in_flight: set[Any] = self.tasks
         """What a stop waits for, and cancels after the graceful timeout: uvicorn's tasks, futures of ours."""
         self._exchange: FastExchange | None = None
-        """The request that is on the fast path, from its headers to its answer."""
-        self._runs = False
-        """Whether that request has been handed in."""
-        self._is_receiving = False
+        """The request that is on the fast path, until its answer is written."""
+        self.was_asked = False
+        """Whether there has been such a request."""
+        self._held = b""
+        """What came after that request before its answer."""
+        self._answer_app: Any = None
+        """Answers the next request instead of the app."""
+        self._is_between = True
+        """Whether the parser stands between two requests."""
         self._under_way = 0
         """Bytes of an unfinished body between the socket and whoever stores it."""
 
@@ -58,32 +63,49 @@ class DrumProtocol(HttpToolsProtocol):
         """Whether an answer may be written at once: the client is there and takes what it gets."""
         return not (self.flow.write_paused or self.transport.is_closing())
 
-    def run_asgi(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Go on with a request of the fast path on the other one."""
-        super()._start_asgi_task(cycle, app)
+    @property
+    def wants_to_part(self) -> bool:
+        """Whether the client had better connect anew."""
+        return self._host.wants_to_part
+
+    @property
+    def own_headers(self) -> list[tuple[bytes, bytes]]:
+        """What the server adds to every answer."""
+        return self.server_state.default_headers
+
+    def write(self, answer: bytes, *, keep: bool) -> None:
+        """The whole answer to the request on the fast path."""
+        self.transport.write(answer)
+        if not keep:
+            self.transport.close()
+        self.on_response_complete()
+
+    def run_asgi(self, request: bytes, app: Any) -> None:
+        """Have ``app`` answer ``request``, which was on the fast path, on the other one."""
+        self._exchange = None
+        self._answer_app = app
+        super().data_received(request)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        held, self._held = self._held, b""
+        if held and not self.transport.is_closing():
+            self.data_received(held)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        app, self._answer_app = self._answer_app or app, None
         if self._host.wants_to_part and not self.pipeline:
             cycle.keep_alive = False
             cycle.scope["headers"] = [*cycle.scope["headers"], CLOSE_HEADER]  # uvicorn says so to who says it
-        # A body of which no more is there now may take its time, and the way of ASGI has an eye on that.
-        may_be_fast = app is self.app and (self._is_receiving or not cycle.more_body)
-        exchange = self._fast_path.begin(self, cycle) if self._fast_path and may_be_fast else None
-        if exchange is None:
-            super()._start_asgi_task(cycle, app)
-            return
-        self._exchange, self._runs = exchange, False
-        if not cycle.more_body:  # it was sent before the one before it was answered
-            self._run(cycle)
+        super()._start_asgi_task(cycle, app)
 
-    def _run(self, cycle: RequestResponseCycle) -> None:
-        self._runs = True
-        if self._exchange is not None and not self._exchange.run():
-            self._go_the_other_way(cycle)
+    def on_message_begin(self) -> None:
+        self._is_between = False
+        super().on_message_begin()
 
-    def _go_the_other_way(self, cycle: RequestResponseCycle) -> None:
-        self._exchange = None
-        super()._start_asgi_task(cycle, self.app)
+    def on_message_complete(self) -> None:
+        self._is_between = True
+        super().on_message_complete()
 
     def on_body(self, body: bytes) -> None:
         cycle: Any = self.cycle
@@ -93,22 +115,29 @@ class DrumProtocol(HttpToolsProtocol):
             cycle.body = body
             cycle.message_event.set()
 
-    def on_message_complete(self) -> None:
-        super().on_message_complete()
-        if self._exchange is not None and not self._runs and not self.cycle.more_body:
-            self._run(self.cycle)
-
     def data_received(self, data: bytes) -> None:
-        self._is_receiving = True
+        if self._exchange is not None:  # one after the other
+            self._held += data
+            self.flow.pause_reading()
+            return
+        if self._fast_path is not None and self._is_between and self._has_answered:
+            self._exchange = self._fast_path.begin(self, data)
+            if self._exchange is not None:
+                self.was_asked = True
+                self._unset_keepalive_if_required()
+                self._exchange.run()
+                return
         super().data_received(data)
-        self._is_receiving = False
-        if self._exchange is not None and not self._runs:
-            self._go_the_other_way(self.cycle)
         if self._has_body and (self.cycle.more_body or self._under_way):
             self._room.budget.count_under_way(len(data))
             self._under_way += len(data)
             if self.cycle.more_body:
                 self.flow.pause_reading()  # until the app asks for more
+
+    @property
+    def _has_answered(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None or cycle.response_complete
 
     @property
     def _has_body(self) -> bool:
@@ -128,14 +157,22 @@ class DrumProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self._exchange = None
         super().on_response_complete()
+        self._go_on()
+
+    def shutdown(self) -> None:
+        if self._exchange is None:
+            super().shutdown()
+        else:
+            self._exchange.keep_alive = False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        exchange, self._exchange = self._exchange, None
+        self._held = b""
         super().connection_lost(exc)
         self._host.connection_lost()
         self._room.budget.count_under_way(-self._under_way)
         self._under_way = 0
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None and self._runs:
+        if exchange is not None:
             exchange.client_left()
 
 

@@ -237,7 +237,7 @@ class DrumServer(uvicorn.Server):
         deadline = time.monotonic() + FIRST_REQUEST_SECONDS
         while time.monotonic() < deadline and not self.force_exit:
             connections: set[Any] = self.server_state.connections
-            if all(getattr(connection, "cycle", connection) for connection in connections):
+            if all(map(_was_asked, connections)):
                 return
             await asyncio.sleep(0.01)
 
@@ -254,6 +254,11 @@ class DrumServer(uvicorn.Server):
 def _request_limit(settings: Settings) -> int:
     limit = settings.server.fastapi_max_requests
     return limit + random.randint(0, settings.server.fastapi_max_requests_jitter) if limit else 0
+
+
+def _was_asked(connection: Any) -> bool:
+    """Whether a request has come; true for a protocol that does not tell."""
+    return getattr(connection, "was_asked", False) or getattr(connection, "cycle", connection) is not None
 
 
 def uvicorn_config(settings: Settings, app: Any, budget: MemoryBudget, host: DrumServer) -> uvicorn.Config:
