@@ -20,7 +20,7 @@ from datarobot_drum.drum.exceptions import (
 from datarobot_drum.drum.fastapi.waiting import AtOnceOrLater
 from datarobot_drum.drum.serving.arrival import Arrival
 from datarobot_drum.drum.serving.bodies import Body, BodyLimits, BodyReader
-from datarobot_drum.drum.serving.messages import Headers, ModelRequest, ModelResponse, parse_query
+from datarobot_drum.drum.serving.messages import Headers, MediaType, ModelRequest, ModelResponse, parse_query
 from datarobot_drum.drum.serving.small_bodies import small_body, small_body_length
 from datarobot_drum.drum.serving.streams import ChunkStream
 
@@ -69,7 +69,8 @@ async def read_body(
     if length := small_body_length(headers, limits, form_fields):
         coming: AtOnceOrLater[Message] = AtOnceOrLater(receive())
         if coming.is_there and len(coming.result.get("body", b"")) == length:
-            body = small_body(coming.result["body"], headers, limits)
+            media_type = MediaType.parse(headers.get("Content-Type"))
+            body = small_body(coming.result["body"], media_type, limits.budget)
             if body is not None:
                 return body
         receive = _Resumed(coming, receive)

@@ -23,7 +23,7 @@ BINARY = "application/octet-stream"
 _HEADER_TEXT = re.compile(r"[\x21-\x7e][\x20-\x7e]*")
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class UnstructuredInput:
     """One body. ``mimetype`` is empty and ``charset`` None where the client sent none; the file is rewound first."""
 
@@ -34,7 +34,7 @@ class UnstructuredInput:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class UnstructuredOutput:
     """The bytes of the answer, at once or as they are made."""
 
@@ -85,24 +85,25 @@ def _decode(body: bytes, charset: str) -> str:
 
 def _to_output(answer: Any) -> UnstructuredOutput:
     content, details = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, {})
-    if not isinstance(details, Mapping):
+    if not isinstance(details, (dict, Mapping)):  # in this order it takes less time
         raise PredictionError(
             "The second value that score_unstructured returns must be a dict of mimetype and charset."
         )
     charset = str(details.get("charset") or DEFAULT_CHARSET)
-    encoder = _Encoder(charset)
-    content = guarded(content)
+    if not isinstance(content, str | bytes):
+        content = guarded(content)
     if isinstance(content, GuardedIterator):
-        content = _Chunks(content, encoder)
+        content = _Chunks(content, _Encoder(charset))
         kind = TEXT if content.is_text else BINARY
     else:
         kind = TEXT if isinstance(content, str) else BINARY
-        content = encoder(content)
+        content = _Encoder(charset)(content)
     mimetype = str(details.get("mimetype") or kind)
     _require_header_text(mimetype, charset)
     return UnstructuredOutput(content, mimetype, charset)
 
 
+@lru_cache(maxsize=16)
 def _require_header_text(*words: str) -> None:
     """What stands in a header must not be able to end it."""
     for word in words:

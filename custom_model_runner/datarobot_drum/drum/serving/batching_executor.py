@@ -217,7 +217,8 @@ class BatchingExecutor(ExecutorWithBackpressure):
         self._running += 1
         self._batches += 1
         self.statistics.begin(len(members))
-        self._tell_running()
+        if self.on_running:
+            self.on_running(self._running)
         return batch
 
     def _enter(self, ticket: Ticket) -> bool:

@@ -21,7 +21,7 @@ from concurrent.futures import wait
 from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, ServerOverloaded
 from datarobot_drum.drum.serving.alarms import Alarms
@@ -110,6 +110,8 @@ class ExecutorWithBackpressure:
         self.threads = PredictionThreads(max_workers, thread_name_prefix)
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
+        self._watched = False
+        """Whether anybody waits for that, or has."""
         self._line: deque[Ticket] = deque()
         self._alarms: Alarms[Ticket] | None = None
         self._running = 0
@@ -139,7 +141,7 @@ class ExecutorWithBackpressure:
         """Like ``run``, for a caller that wants to watch its client while the call waits."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        call = partial(work, *args, **kwargs)
+        call = partial(work, *args, **kwargs) if args or kwargs else cast("Callable[[], T]", work)
         job = Job(self._clock(), self.queue_timeout, self.threads, self._work, call, partial(tell_loop, future))
         if self._enter(job):
             job.begin()
@@ -255,7 +257,8 @@ class ExecutorWithBackpressure:
         ticket.state = RUNNING
         ticket.started = now = self._clock()
         self._running += 1
-        self._tell_running()
+        if self.on_running:
+            self.on_running(self._running)
         self.wait_times.record(now - ticket.arrived)
 
     def _end(self, ticket: Ticket, *, failed: bool) -> Ticket | None:
@@ -266,9 +269,10 @@ class ExecutorWithBackpressure:
             self._running -= 1
             self._count_end(ticket, now, failed=failed)
             following = self._take_next(now, late)
-            if self._running == 0:
+            if self._running == 0 and self._watched:
                 self._idle.notify_all()
-            self._tell_running()
+            if self.on_running:
+                self.on_running(self._running)
             last = self._closed and self._is_idle()
         for refused in late:
             refused.refuse()
@@ -291,10 +295,6 @@ class ExecutorWithBackpressure:
             self._refuse(first)
             late.append(first)
         return None
-
-    def _tell_running(self) -> None:
-        if self.on_running is not None:
-            self.on_running(self._running)
 
     def _count_timeout(self) -> None:
         with self._lock:
@@ -361,6 +361,7 @@ class ExecutorWithBackpressure:
     def wait_idle(self, timeout: float | None = None) -> bool:
         """Block until nothing runs or waits, for at most ``timeout`` seconds; whether it came to that."""
         with self._idle:
+            self._watched = True
             return self._idle.wait_for(self._is_idle, timeout)
 
     def _is_idle(self) -> bool:

@@ -220,7 +220,7 @@ class Handlers:
         params = completion_params(request)
         annotate(chat_attributes(params))
         with self.measure_prediction():
-            answer = predictor.chat(params, request.headers)
+            answer = predictor.chat(params, request.headers.copy())
         return chat_response(answer, wants_stream=params.get("stream") is True)
 
     def get_supported_llm_models(self, request: ModelRequest) -> ModelResponse:

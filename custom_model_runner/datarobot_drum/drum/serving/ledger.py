@@ -28,6 +28,8 @@ class Ledger:
         self.tracing = tracing or Tracing()
         self._lock = threading.Lock()
         self._empty = threading.Condition(self._lock)
+        self._watched = False
+        """Whether anybody waits for that, or has."""
         self._in_flight = 0
         self._served = 0
         self._refused = 0
@@ -41,6 +43,7 @@ class Ledger:
     def wait_empty(self, timeout: float) -> bool:
         """Block until nothing is in flight, for at most ``timeout`` seconds; whether it came to that."""
         with self._lock:
+            self._watched = True
             return self._empty.wait_for(lambda: self._in_flight == 0, timeout)
 
     def summary(self) -> str:
@@ -67,7 +70,7 @@ class Ledger:
                 self._refused += 1
             else:
                 self._served += 1
-            if not self._in_flight:
+            if not self._in_flight and self._watched:
                 self._empty.notify_all()
 
 

@@ -50,7 +50,13 @@ class Headers(dict[str, str]):
         return isinstance(name, str) and super().__contains__(_title_case(name))
 
     def get(self, name: str, default: Any = None) -> Any:
-        return super().get(_title_case(name), default)
+        value = super().get(name)  # most are asked for by the name that they have here
+        return super().get(_title_case(name), default) if value is None else value
+
+    def copy(self) -> "Headers":
+        headers = Headers()
+        headers.update(self)
+        return headers
 
 
 @lru_cache(maxsize=512)
@@ -103,7 +109,7 @@ def _media_type(value: str) -> MediaType:
 _short_media_type = lru_cache(maxsize=128)(_media_type)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen: that takes longer to make
 class ModelRequest:
     """One HTTP request, free of any framework.
 
@@ -112,7 +118,7 @@ class ModelRequest:
     """
 
     method: str = "GET"
-    headers: Mapping[str, str] = field(default_factory=Headers)
+    headers: Headers = field(default_factory=Headers)
     query: Mapping[str, str] = field(default_factory=dict)
     body: SpooledUploadFile | None = None
     parts: tuple[SpooledUploadFile, ...] = ()
@@ -122,7 +128,7 @@ class ModelRequest:
         return MediaType.parse(self.headers.get("Content-Type"))
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class ModelResponse:
     """One answer: an iterable as content is streamed, and its ``close`` is called however the answer ends."""
 

@@ -47,7 +47,7 @@ def unstructured_input(request: ModelRequest) -> UnstructuredInput:
         mimetype=media_type.essence,
         charset=media_type.charset,
         query=request.query,
-        headers=request.headers,
+        headers=request.headers.copy(),  # requests may share them
     )
 
 

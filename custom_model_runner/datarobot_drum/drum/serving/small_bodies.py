@@ -6,6 +6,7 @@ What it takes, ``BodyReader`` would take as well, with the same result; for ever
 from collections.abc import Mapping
 
 from datarobot_drum.drum.serving.bodies import Body, BodyLimits
+from datarobot_drum.drum.serving.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.messages import MediaType
 from datarobot_drum.drum.serving.uploads import CHUNK_SIZE, SpooledUploadFile
 
@@ -25,9 +26,8 @@ def small_body_length(headers: Mapping[str, str], limits: BodyLimits, form_field
     return length if length <= min(CHUNK_SIZE, limits.spool_size, limits.max_size or CHUNK_SIZE) else 0
 
 
-def small_body(content: bytes, headers: Mapping[str, str], limits: BodyLimits) -> Body | None:
+def small_body(content: bytes, media_type: MediaType, budget: MemoryBudget) -> Body | None:
     """The body that came as ``content``; None if there is no memory left for it."""
-    if not limits.budget.reserve(len(content)):
+    if not budget.reserve(len(content)):
         return None
-    essence = MediaType.parse(headers.get("Content-Type")).essence
-    return Body(SpooledUploadFile.holding(content, essence or None, limits.budget))
+    return Body(SpooledUploadFile.holding(content, media_type.essence or None, budget))

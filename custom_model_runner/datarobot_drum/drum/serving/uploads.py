@@ -3,7 +3,7 @@
 import errno
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from tempfile import TemporaryFile
 from types import TracebackType
 from typing import IO, Any, cast
@@ -208,8 +208,10 @@ class SpooledUploadFile:
 
     def close(self) -> None:
         """Give back memory, descriptor and disk; closing twice is allowed."""
-        with suppress(OSError):  # a full disk fails again over what is still buffered, but closes
+        try:
             self._file.close()
+        except OSError:  # a full disk fails again over what is still buffered, but closes
+            pass
         self._release_memory()
 
     def __iter__(self) -> Iterator[bytes]:

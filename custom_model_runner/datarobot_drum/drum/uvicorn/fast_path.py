@@ -79,7 +79,7 @@ class FastPath:
             return None
         if spans_are_made() or self.core.state.phase is not Phase.READY:
             return None
-        body = small_body(data[end:], head.headers, self.core.limits)
+        body = small_body(data[end:], head.media_type, self.core.limits.budget)
         return None if body is None else FastExchange(self, head, body, connection, data)
 
     def watch(self, exchange: "FastExchange", timeout: float) -> Callable[[], object]:

@@ -11,7 +11,7 @@ import httptools
 
 from datarobot_drum.drum.fastapi.routes import Endpoint
 from datarobot_drum.drum.serving.bodies import BodyLimits
-from datarobot_drum.drum.serving.messages import Headers, parse_query
+from datarobot_drum.drum.serving.messages import Headers, MediaType, parse_query
 from datarobot_drum.drum.serving.small_bodies import small_body_length
 
 LONGEST_HEAD = 2048
@@ -30,6 +30,7 @@ class Head:
     path: str
     query: Mapping[str, str]
     headers: Headers
+    media_type: MediaType
     length: int
     """Bytes of the body."""
     keep_alive: bool
@@ -65,7 +66,8 @@ class Heads:
         if not length or "Expect" in headers or parser.should_upgrade():
             return None
         query = parse_query(url.query.decode("latin-1")) if url.query else {}
-        return Head(raw, endpoint, path, query, headers, length, parser.should_keep_alive())
+        media_type = MediaType.parse(headers.get("Content-Type"))
+        return Head(raw, endpoint, path, query, headers, media_type, length, parser.should_keep_alive())
 
 
 class _Fields:
