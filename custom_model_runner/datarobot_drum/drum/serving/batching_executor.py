@@ -109,8 +109,7 @@ class BatchingExecutor(ExecutorWithBackpressure):
         future: asyncio.Future[ModelResponse] = loop.create_future()
         member = Member(self._clock(), self.queue_timeout, call, rows, size, partial(tell_loop, future))
         if self._join_line(member):
-            forget = self._alarms_of(loop).set(member, self.queue_timeout)
-            future.add_done_callback(lambda _: forget())
+            self._watch(member, future)
             self._arrivals += 1
             self._expect_more()
         else:

@@ -146,14 +146,16 @@ class ExecutorWithBackpressure:
         if self._enter(job):
             job.begin()
         elif job.state == WAITING:
-            forget = self._alarms_of(loop).set(job, self.queue_timeout)
-            future.add_done_callback(lambda _: forget())
+            self._watch(job, future)
         return Submission(self, job, future)
 
-    def _alarms_of(self, loop: asyncio.AbstractEventLoop) -> Alarms[Ticket]:
+    def _watch(self, ticket: Ticket, future: "asyncio.Future[T]") -> None:
+        """Have the deadline of who waits in the line come, unless ``future`` does before."""
+        loop = future.get_loop()
         if self._alarms is None or self._alarms.loop is not loop:
-            self._alarms = Alarms(loop, self._expire)
-        return self._alarms
+            self._alarms = Alarms(loop, self.queue_timeout, self._expire)
+        self._alarms.set(ticket)
+        future.add_done_callback(partial(_forget, self._alarms, ticket))
 
     def _work(self, job: Job[Any]) -> Work | None:
         """Do one call, on a prediction thread; returns what the thread does next."""
@@ -407,6 +409,10 @@ class ExecutorWithBackpressure:
                 "executor_wait_seconds": self.wait_times.summary(),
                 "executor_run_seconds": self.run_times.summary(),
             }
+
+
+def _forget(alarms: Alarms[Ticket], ticket: Ticket, _: object) -> None:
+    alarms.forget(ticket)
 
 
 def too_long(timeout: float) -> DeadlineExceeded:

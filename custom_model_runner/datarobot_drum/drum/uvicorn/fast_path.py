@@ -7,7 +7,6 @@ the API suite and ``tests/api/test_fast_path.py`` hold them against each other.
 """
 
 import asyncio
-from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
 from typing import Any, Protocol
@@ -82,11 +81,13 @@ class FastPath:
         body = small_body(data[end:], head.media_type, self.core.limits.budget)
         return None if body is None else FastExchange(self, head, body, connection, data)
 
-    def watch(self, exchange: "FastExchange", timeout: float) -> Callable[[], object]:
-        """Have ``time_out`` of ``exchange`` called in ``timeout`` seconds; returns what takes that back."""
+    @property
+    def alarms(self) -> "Alarms[FastExchange]":
+        """For requests that take too long."""
         if self._alarms is None:
-            self._alarms = Alarms(asyncio.get_running_loop(), FastExchange.time_out)
-        return self._alarms.set(exchange, timeout)
+            loop = asyncio.get_running_loop()
+            self._alarms = Alarms(loop, self.core.request_timeout, FastExchange.time_out)
+        return self._alarms
 
 
 class FastExchange:
@@ -98,7 +99,6 @@ class FastExchange:
         "_context",
         "_data",
         "_exchange",
-        "_forget_alarm",
         "_head",
         "_left",
         "_path",
@@ -112,7 +112,6 @@ class FastExchange:
         self._connection = connection
         self._data = data
         self._context = copy_context()
-        self._forget_alarm: Callable[[], object] | None = None
         core = path.core
         self._exchange = Exchange(core.ledger, _METHOD, head.path, head.headers.get)
         request = ModelRequest(_METHOD, head.headers, head.query, body.whole)
@@ -134,7 +133,7 @@ class FastExchange:
         future.add_done_callback(self._on_done, context=self._context)
         self._connection.in_flight.add(future)  # a stop waits for it, and cancels it after the graceful timeout
         if core.request_timeout:
-            self._forget_alarm = self._path.watch(self, core.request_timeout)
+            self._path.alarms.set(self)
 
     def time_out(self) -> None:
         if self._submission is not None:
@@ -148,13 +147,11 @@ class FastExchange:
 
     def _on_done(self, future: "asyncio.Future[ModelResponse]") -> None:
         self._connection.in_flight.discard(future)
-        if self._forget_alarm:
-            self._forget_alarm()
+        self._path.alarms.forget(self)
         submission, self._submission = self._submission, None
-        if submission is not None:
+        if submission is not None and not submission.started:
             submission.leave()
-            if not submission.started:
-                self._call.discard()
+            self._call.discard()
         del self._call, submission  # an error's traceback holds frames, which hold these
         response = self._response(future)
         if self._left:

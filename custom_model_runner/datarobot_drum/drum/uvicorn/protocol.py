@@ -48,6 +48,8 @@ class DrumProtocol(HttpToolsProtocol):
         """What came after that request before its answer."""
         self._answer_app: Any = None
         """Answers the next request instead of the app."""
+        self._idle_since = 0.0
+        """When the last one of them was answered."""
         self._is_between = True
         """Whether the parser stands between two requests."""
         self._under_way = 0
@@ -75,10 +77,32 @@ class DrumProtocol(HttpToolsProtocol):
 
     def write(self, answer: bytes, *, keep: bool) -> None:
         """The whole answer to the request on the fast path."""
+        self._exchange = None
+        self.server_state.total_requests += 1
         self.transport.write(answer)
         if not keep:
             self.transport.close()
-        self.on_response_complete()
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._close_when_idle(self.timeout_keep_alive)
+        if self._held:
+            self.flow.resume_reading()
+            self._go_on()
+
+    def _close_when_idle(self, seconds: float) -> None:
+        """In so many seconds at the earliest. To look then costs less than to set a timer anew for each request."""
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if self._exchange is not None:
+            return
+        if left > 0:
+            self._close_when_idle(left)
+        else:
+            super().timeout_keep_alive_handler()
 
     def run_asgi(self, request: bytes, app: Any) -> None:
         """Have ``app`` answer ``request``, which was on the fast path, on the other one."""
@@ -124,7 +148,6 @@ class DrumProtocol(HttpToolsProtocol):
             self._exchange = self._fast_path.begin(self, data)
             if self._exchange is not None:
                 self.was_asked = True
-                self._unset_keepalive_if_required()
                 self._exchange.run()
                 return
         super().data_received(data)
