@@ -144,7 +144,7 @@ class ExecutorWithBackpressure:
         call = partial(work, *args, **kwargs) if args or kwargs else cast("Callable[[], T]", work)
         job = Job(self._clock(), self.queue_timeout, self.threads, self._work, call, partial(tell_loop, future))
         if self._enter(job):
-            job.begin()
+            self.threads.submit(partial(self._work, job), loop.call_soon)
         elif job.state == WAITING:
             self._watch(job, future)
         return Submission(self, job, future)

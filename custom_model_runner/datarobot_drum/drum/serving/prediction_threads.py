@@ -33,11 +33,17 @@ class PredictionThreads:
         self._threads: list[_Thread] = []
         self._idle: list[_Thread] = []
         self._waking = False
-        """Whether a thread has been woken that has not looked at what is pending yet."""
+        """Whether a thread is to be woken, or has been and has not looked at what is pending yet."""
+        self._wake_call: Callable[[], None] | None = None
+        """What wakes that thread, until it is called."""
         self._closed = False
 
-    def submit(self, work: Work) -> None:
+    def submit(self, work: Work, soon: Callable[[Callable[[], None]], object] | None = None) -> None:
         """Run ``work`` as soon as a thread is free.
+
+        Args:
+            soon: calls what it is given in a moment. What is submitted until then wakes one thread, once; a thread that
+                is woken at once takes the processor from who wakes it, to find that the interpreter is not free.
 
         Raises:
             RuntimeError: after ``shutdown``.
@@ -47,6 +53,16 @@ class PredictionThreads:
                 raise RuntimeError("The prediction threads are shut down.")
             self._pending.append(work)
             wake = self._choose()
+            if wake and soon:
+                self._wake_call = wake
+        if wake and soon:
+            soon(self._wake)
+        elif wake:
+            wake()
+
+    def _wake(self) -> None:
+        with self._lock:
+            wake, self._wake_call = self._wake_call, None
         if wake:
             wake()
 
@@ -64,6 +80,7 @@ class PredictionThreads:
             idle, self._idle = self._idle, []
         for thread in idle:
             thread.wake()
+        self._wake()
         if wait:
             for thread in threads:
                 thread.join()
