@@ -94,13 +94,13 @@ class Hook:
 
     def __call__(self, *arguments: Any, **offered: Any) -> Any:
         """Call it with the documented arguments and those of the offered keywords that it accepts."""
-        keywords = self._select(offered)
+        keywords = offered if self.accepted is None else self._select(offered, self.accepted)
         if USER_SECRETS in self.named:
             keywords[USER_SECRETS] = deepcopy(dict(self.user_secrets))
         return self.function(*arguments, **keywords)
 
-    def _select(self, offered: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in offered.items() if self.accepted is None or name in self.accepted}
+    def _select(self, offered: Mapping[str, Any], accepted: frozenset[str]) -> dict[str, Any]:
+        return {name: value for name, value in offered.items() if name in accepted}
 
 
 def find_hooks(

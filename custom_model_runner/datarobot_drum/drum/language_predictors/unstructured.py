@@ -5,8 +5,9 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.exceptions import PredictionError, UnprocessableInput
@@ -90,14 +91,14 @@ def _to_output(answer: Any) -> UnstructuredOutput:
             "The second value that score_unstructured returns must be a dict of mimetype and charset."
         )
     charset = str(details.get("charset") or DEFAULT_CHARSET)
-    if not isinstance(content, str | bytes):
-        content = guarded(content)
-    if isinstance(content, GuardedIterator):
-        content = _Chunks(content, _Encoder(charset))
+    kind = TEXT if isinstance(content, str) else BINARY
+    if isinstance(content, str | bytes):
+        content = _whole_encoder(charset)(content)
+    elif isinstance(content := guarded(content), GuardedIterator):
+        content = _Chunks(content, _piecewise_encoder(charset))
         kind = TEXT if content.is_text else BINARY
     else:
-        kind = TEXT if isinstance(content, str) else BINARY
-        content = _Encoder(charset)(content)
+        content = _whole_encoder(charset)(content)
     mimetype = str(details.get("mimetype") or kind)
     _require_header_text(mimetype, charset)
     return UnstructuredOutput(content, mimetype, charset)
@@ -111,23 +112,12 @@ def _require_header_text(*words: str) -> None:
             raise PredictionError(f"score_unstructured returned {word[:40]!r}, which no header can carry.")
 
 
-@lru_cache(maxsize=16)
-def _encoder_of(charset: str) -> Callable[[], codecs.IncrementalEncoder]:
-    "".encode(charset)  # a codec that does not encode text is no charset
-    return codecs.getincrementalencoder(charset)
-
-
 class _Encoder:
-    """Output of the hook to bytes, piece by piece: a charset that begins with a mark begins once."""
+    """Output of the hook to bytes."""
 
-    def __init__(self, charset: str) -> None:
+    def __init__(self, charset: str, encode: Callable[[str], bytes]) -> None:
         self._charset = charset
-        try:
-            self._encode = _encoder_of(charset)().encode
-        except (LookupError, ValueError) as error:
-            raise PredictionError(
-                f"score_unstructured returned the charset {charset[:40]!r}, which is not known."
-            ) from error
+        self._encode = encode
 
     def __call__(self, content: Any) -> bytes:
         if isinstance(content, str):
@@ -141,6 +131,30 @@ class _Encoder:
             return bytes(content)
         kind = "None" if content is None else f"a {type(content).__name__}"
         raise PredictionError(f"score_unstructured returned {kind}: it must return str, bytes or an iterator of them.")
+
+
+@lru_cache(maxsize=16)
+def _whole_encoder(charset: str) -> _Encoder:
+    with _charset_errors(charset):
+        "".encode(charset)  # a codec that does not encode text is no charset
+    return _Encoder(charset, partial(str.encode, encoding=charset))
+
+
+def _piecewise_encoder(charset: str) -> _Encoder:
+    """Piece by piece, a charset that begins with a mark begins once."""
+    _whole_encoder(charset)
+    with _charset_errors(charset):
+        return _Encoder(charset, codecs.getincrementalencoder(charset)().encode)
+
+
+@contextmanager
+def _charset_errors(charset: str) -> Iterator[None]:
+    try:
+        yield
+    except (LookupError, ValueError) as error:
+        raise PredictionError(
+            f"score_unstructured returned the charset {charset[:40]!r}, which is not known."
+        ) from error
 
 
 class _Chunks(Iterator[bytes]):

@@ -21,7 +21,7 @@ from concurrent.futures import wait
 from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, ServerOverloaded
 from datarobot_drum.drum.serving.alarms import Alarms
@@ -141,7 +141,7 @@ class ExecutorWithBackpressure:
         """Like ``run``, for a caller that wants to watch its client while the call waits."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        call = partial(work, *args, **kwargs) if args or kwargs else cast("Callable[[], T]", work)
+        call: Callable[..., T] = partial(work, *args, **kwargs) if args or kwargs else work
         job = Job(self._clock(), self.queue_timeout, self.threads, self._work, call, partial(tell_loop, future))
         if self._enter(job):
             self.threads.submit(partial(self._work, job), loop.call_soon)

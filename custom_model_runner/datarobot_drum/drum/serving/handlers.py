@@ -5,7 +5,7 @@ decided in ``errors.py``.
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 from datarobot_drum.drum.engine_settings import EngineSettings
@@ -71,6 +71,8 @@ class Handlers:
         self._worker_ctx = worker_ctx
         self._llm_id = llm_id
         self._timings = Timings()
+        self.measure_prediction = partial(self._timings.measure, "run_predictor_total")
+        """Records the time of a ``with`` block for ``time_info`` of ``/stats/``."""
         self._statistics = ProcessStatistics()
 
     def find(self, name: str) -> Handler:
@@ -174,10 +176,6 @@ class Handlers:
         if self._model.deployment is not None:
             return deployment_response(predictions, self._model, self._model.deployment)
         return predictions_response(predictions, self._model.target_type)
-
-    def measure_prediction(self) -> AbstractContextManager[None]:
-        """Record the time of the ``with`` block for ``time_info`` of ``/stats/``."""
-        return self._timings.measure("run_predictor_total")
 
     def do_predict_stream(self, request: ModelRequest) -> ModelResponse:
         """The first chunk is made before the headers are sent, so an error until then is an error answer."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from concurrent.futures import Future as ConcurrentFuture
 from concurrent.futures import InvalidStateError
-from typing import TypeVar, cast
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -22,7 +22,10 @@ def tell_loop(future: "asyncio.Future[T]", result: T | None, error: BaseExceptio
 
 def settle(future: "asyncio.Future[T] | ConcurrentFuture[T]", result: T | None, error: BaseException | None) -> None:
     try:
-        _set_outcome(future, result, error)
+        if error is None:
+            future.set_result(result)  # type: ignore[arg-type]  # of the call's own type
+        else:
+            future.set_exception(_fit(error))
     except (InvalidStateError, asyncio.InvalidStateError):
         drop(result)
 
@@ -34,15 +37,10 @@ def drop(result: object) -> None:
         abandon()
 
 
-def _set_outcome(
-    future: "asyncio.Future[T] | ConcurrentFuture[T]", result: T | None, error: BaseException | None
-) -> None:
-    if error is None:
-        future.set_result(cast("T", result))
-    elif isinstance(error, StopIteration):
-        # Neither a future nor a coroutine can carry it (PEP 479).
-        unfit = RuntimeError("The call raised StopIteration.")
-        unfit.__cause__ = error
-        future.set_exception(unfit)
-    else:
-        future.set_exception(error)
+def _fit(error: BaseException) -> BaseException:
+    """What a future can carry: neither it nor a coroutine can carry a ``StopIteration`` (PEP 479)."""
+    if not isinstance(error, StopIteration):
+        return error
+    fit = RuntimeError("The call raised StopIteration.")
+    fit.__cause__ = error
+    return fit

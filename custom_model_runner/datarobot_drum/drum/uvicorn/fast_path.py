@@ -66,7 +66,8 @@ class FastPath:
             if isinstance(mounted.endpoint, Endpoint) and mounted.endpoint.route.runs is Runs.MODEL
         }
         self._heads = Heads(endpoints, door.core.limits)
-        self._alarms: Alarms[FastExchange] | None = None
+        self.alarms: Alarms[FastExchange] | None = None
+        """For requests that take too long; None before the first one, and where they may."""
 
     def begin(self, connection: Connection, data: bytes) -> "FastExchange | None":
         """Take over a request that is all of ``data``; None if it has to go the other way."""
@@ -76,18 +77,13 @@ class FastPath:
         head = self._heads.read(data[:end])
         if head is None or len(data) != end + head.length:
             return None
-        if spans_are_made() or self.core.state.phase is not Phase.READY:
+        core = self.core
+        if spans_are_made() or core.state.phase is not Phase.READY:
             return None
-        body = small_body(data[end:], head.media_type, self.core.limits.budget)
+        if self.alarms is None and core.request_timeout:
+            self.alarms = Alarms(asyncio.get_running_loop(), core.request_timeout, FastExchange.time_out)
+        body = small_body(data[end:], head.media_type, core.limits.budget)
         return None if body is None else FastExchange(self, head, body, connection, data)
-
-    @property
-    def alarms(self) -> "Alarms[FastExchange]":
-        """For requests that take too long."""
-        if self._alarms is None:
-            loop = asyncio.get_running_loop()
-            self._alarms = Alarms(loop, self.core.request_timeout, FastExchange.time_out)
-        return self._alarms
 
 
 class FastExchange:
@@ -132,7 +128,7 @@ class FastExchange:
         future = submission.future
         future.add_done_callback(self._on_done, context=self._context)
         self._connection.in_flight.add(future)  # a stop waits for it, and cancels it after the graceful timeout
-        if core.request_timeout:
+        if self._path.alarms:
             self._path.alarms.set(self)
 
     def time_out(self) -> None:
@@ -147,7 +143,8 @@ class FastExchange:
 
     def _on_done(self, future: "asyncio.Future[ModelResponse]") -> None:
         self._connection.in_flight.discard(future)
-        self._path.alarms.forget(self)
+        if self._path.alarms:
+            self._path.alarms.forget(self)
         submission, self._submission = self._submission, None
         if submission is not None and not submission.started:
             submission.leave()
@@ -183,12 +180,12 @@ class FastExchange:
         status = STATUS_LINE.get(response.status)
         if status is None or not isinstance(content, bytes) or not self._connection.can_write:
             return None
-        fields = [("content-type", response.media_type), ("content-length", str(len(content)))]
-        fields += response.headers.items()
-        fields += self._exchange.headers.items()
+        fields = [("content-type", response.media_type), *response.headers.items()]
         for _, value in fields:
             if not (value.isascii() and value.isprintable()):
                 return None
+        fields.insert(1, ("content-length", str(len(content))))
+        fields += self._exchange.headers.items()
         if self._path.core.worker_ctx.is_draining:
             self.keep_alive = False
         if not self.keep_alive:
