@@ -7,12 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from datarobot_drum.drum.uvicorn.heads import MOST_HEADS
+from datarobot_drum.drum.uvicorn.reading import STRAGGLER_SECONDS
 from tests.api.connections import TIMEOUT, body_of, exchange, receive, status_of
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
 
 MODEL = """
+import time
+
 from datarobot_drum.drum.exceptions import CustomHTTPError
 
 
@@ -30,6 +34,12 @@ def score_unstructured(model, data, query, headers, **kwargs):
         return b"\\x00" * 100_000, {"mimetype": "application/octet-stream"}
     if asked == "headers":
         return repr(sorted(headers.items()))
+    if asked == "spoil":
+        headers["X-Spoilt"] = "yes"
+        query["spoilt"] = "yes"
+        return repr(("X-Seen" in headers, query.get("seen")))
+    if asked == "slow":
+        time.sleep(0.3)
     if asked == "snow":
         raise CustomHTTPError("teapot", 418, headers={"X-Snow": "\\u2603"})
     if asked == "split":
@@ -64,6 +74,13 @@ def without_moment(answer: bytes) -> bytes:
     return re.sub(rb"(?i)\r\n(date|x-request-id): [^\r]*", b"", answer)
 
 
+def receive_to_end(connection: socket.socket) -> bytes:
+    answers = b""
+    while piece := connection.recv(65536):
+        answers += piece
+    return answers
+
+
 @pytest.mark.parametrize(
     ("query", "lines"),
     [
@@ -88,10 +105,75 @@ def test_both_ways_answer_the_same(server: RunningServer, query: str, lines: tup
     at_once = exchange(server, start + body)
     with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as connection:
         connection.sendall(start)
-        time.sleep(0.05)  # the server has the head by now, and should it not, the test is the weaker but not wrong
+        time.sleep(4 * STRAGGLER_SECONDS)  # should the server not have gone on by then, the test is weaker, not wrong
         connection.sendall(body)
         later = receive(connection)
     assert without_moment(at_once) == without_moment(later)
+
+
+@pytest.mark.parametrize("query", ["", "asked=stream", "asked=raise"])
+def test_a_body_may_come_in_pieces(server: RunningServer, query: str) -> None:
+    whole = head("Connection: close", length=6, target=f"/predictUnstructured/?{query}") + b"pieces"
+    at_once = exchange(server, whole)
+    for cut in (len(whole) - 6, len(whole) - 1, 10):
+        with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.sendall(whole[:cut])
+            time.sleep(STRAGGLER_SECONDS / 5)
+            connection.sendall(whole[cut:])
+            assert without_moment(receive(connection)) == without_moment(at_once)
+
+
+def test_a_client_that_leaves_in_its_body_harms_nobody(server: RunningServer) -> None:
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as connection:
+            connection.sendall(head(length=6) + b"half")
+    assert body_of(exchange(server, head("Connection: close", length=4) + b"fast")) == b"fast"
+
+
+@pytest.mark.parametrize("query", ["asked=slow", "asked=stream"])
+def test_what_comes_before_the_answer_waits_for_it(server: RunningServer, query: str) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as connection:
+        connection.sendall(head(length=5, target=f"/predictUnstructured/?{query}") + b"first")
+        time.sleep(0.1)
+        second = head("Connection: close", length=6) + b"second"
+        connection.sendall(second[:20])
+        time.sleep(0.05)
+        connection.sendall(second[20:])
+        answers = receive_to_end(connection)
+    assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", b"200"]
+    assert answers.index(b"first") < answers.index(b"\r\n\r\nsecond")
+
+
+def test_garbage_behind_a_request_is_told_after_its_answer(server: RunningServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as connection:
+        connection.sendall(head(length=5, target="/predictUnstructured/?asked=slow") + b"first")
+        time.sleep(0.1)
+        connection.sendall(b"\x00\x01 no HTTP at all\r\n\r\n")
+        answers = receive_to_end(connection)
+    assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", b"400"]
+
+
+def test_what_a_hook_does_to_its_arguments_is_not_seen_by_the_next_request(server: RunningServer) -> None:
+    request = head("Connection: close", length=1, target="/predictUnstructured/?asked=spoil") + b"x"
+    assert [body_of(exchange(server, request)) for _ in range(3)] == [b"(False, None)"] * 3
+    seen = head("Connection: close", length=1, target="/predictUnstructured/?asked=headers") + b"x"
+    assert b"Spoilt" not in exchange(server, seen)
+
+
+def test_heads_that_differ_are_told_apart(server: RunningServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as connection:
+        for number in (*range(2 * MOST_HEADS), *range(2 * MOST_HEADS)):
+            connection.sendall(head(f"X-Request-ID: id-{number}", length=len(str(number))) + b"%d" % number)
+            answer = receive(connection)
+            assert body_of(answer) == b"%d" % number
+            assert b"x-request-id: id-%d\r\n" % number in answer
+
+
+@pytest.mark.parametrize("lines", [("Content-Length: 4",), ("Content-Length: 5",), ("Transfer-Encoding: chunked",)])
+def test_a_second_length_is_refused(server: RunningServer, lines: tuple[str, ...]) -> None:
+    for _ in range(2):  # what was refused is not known afterwards
+        assert status_of(exchange(server, head(*lines, length=4) + b"body")) == 400
 
 
 def test_requests_in_one_packet_are_answered_in_their_order(server: RunningServer) -> None:

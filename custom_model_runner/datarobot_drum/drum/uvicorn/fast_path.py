@@ -69,20 +69,21 @@ class FastPath:
         self.alarms: Alarms[FastExchange] | None = None
         """For requests that take too long; None before the first one, and where they may."""
 
-    def begin(self, connection: Connection, data: bytes) -> "FastExchange | None":
-        """Take over a request that is all of ``data``; None if it has to go the other way."""
+    def head_of(self, data: bytes) -> Head | None:
+        """The head that ``data`` begins with; None if the request has to go the other way."""
         end = data.find(_END, 0, LONGEST_HEAD) + len(_END)
         if end < len(_END) or not data.startswith(_BEGIN):
             return None
-        head = self._heads.read(data[:end])
-        if head is None or len(data) != end + head.length:
+        if spans_are_made() or self.core.state.phase is not Phase.READY:
             return None
+        return self._heads.read(data[:end])
+
+    def begin(self, connection: Connection, head: Head, data: bytes) -> "FastExchange | None":
+        """Take over the request that ``data`` is; None if it has to go the other way."""
         core = self.core
-        if spans_are_made() or core.state.phase is not Phase.READY:
-            return None
         if self.alarms is None and core.request_timeout:
             self.alarms = Alarms(asyncio.get_running_loop(), core.request_timeout, FastExchange.time_out)
-        body = small_body(data[end:], head.media_type, core.limits.budget)
+        body = small_body(data[len(head.raw) :], head.media_type, core.limits.budget)
         return None if body is None else FastExchange(self, head, body, connection, data)
 
 

@@ -35,6 +35,11 @@ class Head:
     """Bytes of the body."""
     keep_alive: bool
 
+    @property
+    def size(self) -> int:
+        """Bytes of a request that has it."""
+        return len(self.raw) + self.length
+
 
 class Heads:
     """Reads heads.

@@ -1,16 +1,15 @@
-"""uvicorn's protocol with a fast path beside the one of ASGI, and a say in how much is read at a time."""
+"""uvicorn's protocol with a fast path beside the one of ASGI."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any, Protocol
 
-from uvicorn.protocols.http.flow_control import CLOSE_HEADER, FlowControl
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from datarobot_drum.drum.serving.memory_budget import LARGEST_PIECE, MemoryBudget
 from datarobot_drum.drum.uvicorn.fast_path import FastExchange, FastPath
+from datarobot_drum.drum.uvicorn.reading import Flow, Reader, Room
 
 
 class Host(Protocol):
@@ -44,6 +43,8 @@ class DrumProtocol(HttpToolsProtocol):
         """The request that is on the fast path, until its answer is written."""
         self.was_asked = False
         """Whether there has been such a request."""
+        self._begun = b""
+        """Such a request whose body is still to come, as far as it is here."""
         self._held = b""
         """What came after that request before its answer."""
         self._answer_app: Any = None
@@ -57,8 +58,8 @@ class DrumProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.flow = _Flow(transport, self._may_read_on)
-        transport.set_protocol(_Reader(self, self._room))
+        self.flow = Flow(transport, self._may_read_on)
+        transport.set_protocol(Reader(self, self._room))
 
     @property
     def can_write(self) -> bool:
@@ -97,7 +98,7 @@ class DrumProtocol(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         self.timeout_keep_alive_task = None
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
-        if self._exchange is not None:
+        if self._exchange is not None or self._begun:
             return
         if left > 0:
             self._close_when_idle(left)
@@ -144,12 +145,39 @@ class DrumProtocol(HttpToolsProtocol):
             self._held += data
             self.flow.pause_reading()
             return
-        if self._fast_path is not None and self._is_between and self._has_answered:
-            self._exchange = self._fast_path.begin(self, data)
-            if self._exchange is not None:
-                self.was_asked = True
-                self._exchange.run()
-                return
+        if self._begun:
+            data = self._take_begun() + data
+        if self._fast_path is None or not self._takes_fast_path(self._fast_path, data):
+            self._feed(data)
+
+    def _takes_fast_path(self, fast_path: FastPath, data: bytes) -> bool:
+        """Whether the request that begins with ``data`` has begun there, or is to once the rest of its body is here."""
+        head = fast_path.head_of(data) if self._is_between and self._has_answered else None
+        if head is None or len(data) > head.size:
+            return False
+        self.was_asked = True
+        if len(data) < head.size:
+            self._begun = data
+            self._room.stragglers.set(self)
+            return True
+        self._exchange = fast_path.begin(self, head, data)
+        if self._exchange is None:
+            return False
+        self._exchange.run()
+        return True
+
+    def wait_no_longer(self) -> None:
+        """The rest of a body may take its time, and the way of ASGI has an eye on that."""
+        if self._begun:
+            self._feed(self._take_begun())
+
+    def _take_begun(self) -> bytes:
+        begun, self._begun = self._begun, b""
+        self._room.stragglers.forget(self)
+        return begun
+
+    def _feed(self, data: bytes) -> None:
+        """Go the way of ASGI."""
         super().data_received(data)
         if self._has_body and (self.cycle.more_body or self._under_way):
             self._room.budget.count_under_way(len(data))
@@ -183,6 +211,7 @@ class DrumProtocol(HttpToolsProtocol):
         self._go_on()
 
     def shutdown(self) -> None:
+        self.wait_no_longer()
         if self._exchange is None:
             super().shutdown()
         else:
@@ -191,69 +220,13 @@ class DrumProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         exchange, self._exchange = self._exchange, None
         self._held = b""
+        self._take_begun()
         super().connection_lost(exc)
         self._host.connection_lost()
         self._room.budget.count_under_way(-self._under_way)
         self._under_way = 0
         if exchange is not None:
             exchange.client_left()
-
-
-class _Flow(FlowControl):
-    """Reads on when it is asked to and ``may_read_on`` agrees."""
-
-    def __init__(self, transport: asyncio.Transport, may_read_on: Callable[[], bool]) -> None:
-        super().__init__(transport)
-        self._may_read_on = may_read_on
-
-    def resume_reading(self) -> None:
-        if self._may_read_on():
-            super().resume_reading()
-
-
-class Room:
-    """What all connections of an event loop read into, one after the other.
-
-    A large body comes in few large pieces, as each has to win the interpreter back from predictions. Of many bodies at
-    once each holds such a piece on its way to the disk, so the pieces are smaller then.
-
-    Args:
-        budget: of the bodies that are in memory.
-    """
-
-    def __init__(self, budget: MemoryBudget) -> None:
-        self.budget = budget
-        self._whole = memoryview(bytearray(LARGEST_PIECE))
-
-    @property
-    def has_plenty(self) -> bool:
-        return self.budget.piece == LARGEST_PIECE
-
-    def next(self) -> memoryview:
-        size = self.budget.piece
-        return self._whole if size == LARGEST_PIECE else self._whole[:size]
-
-
-class _Reader(asyncio.BufferedProtocol):
-    """Between a transport and its protocol: reads into the room."""
-
-    def __init__(self, protocol: DrumProtocol, room: Room) -> None:
-        self._protocol = protocol
-        self._next_room = room.next
-        self._read_into = room.next()
-        self.connection_lost = protocol.connection_lost  # type: ignore[method-assign]
-        self.pause_writing = protocol.pause_writing  # type: ignore[method-assign]
-        self.resume_writing = protocol.resume_writing  # type: ignore[method-assign]
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        self._read_into = self._next_room()
-        return self._read_into
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self._protocol.data_received(bytes(self._read_into[:nbytes]))
-
-    def eof_received(self) -> None:
-        self._protocol.eof_received()
 
 
 def protocol_is_known() -> bool:

@@ -289,7 +289,8 @@ def _protocol_for(app: Any, budget: MemoryBudget, host: DrumServer) -> Any:
     if not find_spec("httptools"):
         return "auto"
     from datarobot_drum.drum.uvicorn.fast_path import FastPath
-    from datarobot_drum.drum.uvicorn.protocol import DrumProtocol, Room, protocol_is_known
+    from datarobot_drum.drum.uvicorn.protocol import DrumProtocol, protocol_is_known
+    from datarobot_drum.drum.uvicorn.reading import Room
 
     if not protocol_is_known():
         return "httptools"
