@@ -59,6 +59,7 @@ class FastPath:
 
     def __init__(self, door: FrontDoor) -> None:
         self.core = door.core
+        self.core.executor.collects_calls = True
         self.flusher = door.core.flusher
         endpoints = {
             path: mounted.endpoint
