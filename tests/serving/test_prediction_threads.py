@@ -1,5 +1,7 @@
 """The pool of threads that predictions run in; what it does under an executor is tested there."""
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
@@ -66,3 +68,17 @@ def test_an_error_ends_no_thread(threads: PredictionThreads) -> None:
     threads.submit(fail)
     threads.submit(ran.set)
     assert ran.wait(PATIENCE)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the policy")
+def test_a_thread_that_wakes_pushes_nobody_aside(threads: PredictionThreads) -> None:
+    policies: list[int] = []
+    ran = threading.Event()
+
+    def look() -> None:
+        policies.append(os.sched_getscheduler(0))
+        ran.set()
+
+    threads.submit(look)
+    assert ran.wait(PATIENCE)
+    assert policies == [os.SCHED_BATCH] and os.sched_getscheduler(0) == os.SCHED_OTHER
