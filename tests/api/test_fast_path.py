@@ -44,6 +44,12 @@ def score_unstructured(model, data, query, headers, **kwargs):
         raise CustomHTTPError("teapot", 418, headers={"X-Snow": "\\u2603"})
     if asked == "split":
         raise CustomHTTPError("teapot", 418, headers={"X-Split": "a\\r\\nX-Evil: 1"})
+    if asked == "number":
+        raise CustomHTTPError("teapot", 418, headers={"Retry-After": 5})
+    if asked == "name":
+        raise CustomHTTPError("teapot", 418, headers={"X-Split: 1\\r\\nX-Evil": "1"})
+    if asked == "snowy":
+        raise CustomHTTPError("teapot", 418, headers={"X-\\u2603": "1"})
     if asked == "break":
         return "text", {"mimetype": "text/plain\\r\\nX-Evil: 1"}
     return data
@@ -97,6 +103,9 @@ def receive_to_end(connection: socket.socket) -> bytes:
         ("asked=break", ()),
         ("asked=snow", ()),
         ("asked=split", ()),
+        ("asked=name", ()),
+        ("asked=snowy", ()),
+        ("asked=number", ()),
     ],
 )
 def test_both_ways_answer_the_same(server: RunningServer, query: str, lines: tuple[str, ...]) -> None:
