@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ def open_environment(name: str, below: Path, files: Path) -> Environment:
     environment = Environment(name, python, files / name)
     environment.files.mkdir(parents=True, exist_ok=True)
     _run([str(python), str(MODEL), str(environment.files)])
+    if name == OURS:
+        _compile_package()
     return environment
 
 
@@ -62,6 +65,13 @@ def prepare(server: Server, environment: Environment) -> None:
         server.prepare(environment.files)
     if server.prepare_command:
         _run(environment.words(server.prepare_command))
+
+
+def _compile_package() -> None:
+    """What pip does with the packages of the others when it installs them."""
+    package = find_spec("datarobot_drum")
+    for folder in (package and package.submodule_search_locations) or ():
+        _run([sys.executable, "-m", "compileall", "-q", folder])
 
 
 def _python_of(peer: Peer, below: Path) -> Path:

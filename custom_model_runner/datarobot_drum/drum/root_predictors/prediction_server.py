@@ -15,8 +15,6 @@ from datarobot_drum.drum.process_end import LOADER_THREAD, PREDICTION_THREADS
 from datarobot_drum.drum.root_predictors.shared_model import SharedModel, as_startup_error, load_predictor
 from datarobot_drum.drum.server import get_asgi_app, get_fastapi_app, get_flask_app
 from datarobot_drum.drum.server_parameters import ServerParameters
-from datarobot_drum.drum.serving.batching import Batching
-from datarobot_drum.drum.serving.batching_executor import BatchingExecutor, BatchLimits
 from datarobot_drum.drum.serving.bodies import BodyLimits
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.documentation import Documentation
@@ -38,6 +36,8 @@ from datarobot_drum.drum.tracing.spans import Tracing, look_for_provider
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from flask import Flask
+
+    from datarobot_drum.drum.serving.batching import Batching
 
 __all__ = [
     "CHUNK_SIZE",
@@ -222,13 +222,15 @@ class PredictionServer:
         limit = self.predictor.concurrency_limit if self.predictor is not None else None
         workers = workers if limit is None else min(workers, limit)
         limits = (server.executor_queue_depth, server.executor_queue_timeout, PREDICTION_THREADS)
-        batches = self._batch_limits()
-        if batches is not None:
-            return BatchingExecutor(batches, workers, *limits)
-        return ExecutorWithBackpressure(workers, *limits)
+        self._batches = self._batch_limits()
+        if self._batches is None:
+            return ExecutorWithBackpressure(workers, *limits)
+        from datarobot_drum.drum.serving.batching_executor import BatchingExecutor, BatchLimits
 
-    def _batch_limits(self) -> BatchLimits | None:
-        """What was asked for, where it can be had; None for no batches."""
+        return BatchingExecutor(BatchLimits(*self._batches), workers, *limits)
+
+    def _batch_limits(self) -> tuple[int, float] | None:
+        """Rows, and seconds to wait for them: what was asked for, where it can be had; None for no batches."""
         server, predictor = self.settings.server, self.predictor
         if not self.uses_fastapi or predictor is None or not self.settings.model.target_type.is_structured:
             return None
@@ -240,7 +242,7 @@ class PredictionServer:
             logger.warning("No micro-batching: DRUM_FASTAPI_EXECUTOR_QUEUE_TIMEOUT=0 lets no request wait for a batch.")
             return None
         logger.info("Micro-batching: up to %d rows at once.", rows)
-        return BatchLimits(rows, wait / 1000)
+        return rows, wait / 1000
 
     def _stop_executor(self) -> None:
         """Refuse what has not started. What runs was given its time; a thread that goes on cannot be stopped."""
@@ -254,9 +256,7 @@ class PredictionServer:
             self.predictor, self.settings.model, server.server_type, self.state, self.worker_ctx, server.llm_id
         )
         ctx = self.worker_ctx
-        batching = None
-        if isinstance(self.executor, BatchingExecutor) and self.predictor is not None:
-            batching = Batching(self.executor, self.predictor, handlers)
+        batching = self._create_batching(handlers)
         if self.uses_fastapi:
             ctx.set_backpressure_metrics((batching or self.executor).metrics)
         ctx.defer_cleanup(self._stop_executor, order=100, desc="shut down the executor")
@@ -284,6 +284,15 @@ class PredictionServer:
             batching=batching,
             load_timeout=server.executor_queue_timeout,
         )
+
+    def _create_batching(self, handlers: Handlers) -> "Batching | None":
+        if self._batches is None or self.predictor is None:
+            return None
+        from datarobot_drum.drum.serving.batching import Batching
+        from datarobot_drum.drum.serving.batching_executor import BatchingExecutor
+
+        assert isinstance(self.executor, BatchingExecutor)
+        return Batching(self.executor, self.predictor, handlers)
 
     def _create_documentation(self) -> Documentation | None:
         if not self.settings.server.enable_docs:

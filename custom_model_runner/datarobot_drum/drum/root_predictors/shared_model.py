@@ -18,7 +18,6 @@ from datarobot_drum.drum.exceptions import DrumError, ModelLoadError, StartupErr
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.lazy_pandas import import_now
-from datarobot_drum.drum.root_predictors.fork_safety import Holdings, can_tell, end_children_since, obstacles
 from datarobot_drum.drum.root_predictors.warm_up import warm_up
 from datarobot_drum.drum.serving.stdout_flusher import flush_output
 from datarobot_drum.drum.settings import Settings, environment_without_sharing
@@ -56,6 +55,8 @@ def load_to_share(settings: Settings, restart: Restart) -> bool:
     Raises:
         StartupError: the model did not load and there is no error server.
     """
+    from datarobot_drum.drum.root_predictors.fork_safety import Holdings, can_tell, end_children_since, obstacles
+
     global _inherited
     if settings.model.engine is not None or settings.parameter_error is not None:
         logger.info("There is no model to share between the workers (DRUM_SHARE_MODEL).")

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from datarobot_drum.drum.serving.batching import Batching
 from datarobot_drum.drum.serving.bodies import BodyLimits
 from datarobot_drum.drum.serving.calls import ModelCall
 from datarobot_drum.drum.serving.documentation import Documentation
@@ -16,6 +15,9 @@ from datarobot_drum.drum.serving.model_state import ModelState
 from datarobot_drum.drum.serving.routes import ROUTES, Route
 from datarobot_drum.drum.serving.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.serving.batching import Batching
 
 
 def _leave_as_it_is(app: Any) -> bool:
@@ -44,7 +46,7 @@ class ServingCore:
     is one."""
     documentation: Documentation | None = None
     """None where it is switched off."""
-    batching: Batching | None = None
+    batching: "Batching | None" = None
     """None where it is switched off."""
 
     @property

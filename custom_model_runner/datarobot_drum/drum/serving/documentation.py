@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -17,8 +18,10 @@ from datarobot_drum.drum.exceptions import NotFound
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.model_state import ModelState, Phase
-from datarobot_drum.drum.serving.openapi_schemas import Json
 from datarobot_drum.drum.settings import ModelSettings
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.serving.openapi_schemas import Json
 
 SWAGGER_UI = "flask_swagger_ui"
 """The package whose folder ``dist`` holds Swagger UI. Found, never imported: its code wants Flask."""
@@ -77,7 +80,7 @@ class Documentation:
         self._describe_more: Callable[[], Json] | None = None
         self._encoded = lru_cache(maxsize=2)(self._encode)
 
-    def add_source(self, describe: Callable[[], Json]) -> None:
+    def add_source(self, describe: "Callable[[], Json]") -> None:
         """Have ``describe()``, an OpenAPI document of routes that are not of the route table, taken in as well."""
         self._describe_more = describe
 

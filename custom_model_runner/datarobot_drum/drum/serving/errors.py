@@ -33,7 +33,7 @@ def error_response(error: BaseException, *, for_openai: bool = False) -> ModelRe
 def _error_response(error: BaseException) -> ModelResponse:
     if not isinstance(error, RequestError):
         return json_response(error_payload(error), status=500)
-    headers = dict(error.headers)
+    headers = {str(name): str(value) for name, value in error.headers.items()}  # a model may well give a number
     if isinstance(error, DrumHTTPError):
         headers[USER_ERROR_HEADER] = "true"
     return json_response(error_payload(error), status=error.status, headers=headers)

@@ -7,6 +7,7 @@ the API suite and ``tests/api/test_fast_path.py`` hold them against each other.
 """
 
 import asyncio
+import re
 from contextvars import copy_context
 from functools import partial
 from typing import Any, Protocol
@@ -30,6 +31,9 @@ from datarobot_drum.drum.serving.routes import Runs
 from datarobot_drum.drum.serving.small_bodies import small_body
 from datarobot_drum.drum.tracing.spans import spans_are_made
 from datarobot_drum.drum.uvicorn.heads import LONGEST_HEAD, Head, Heads
+
+_TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+"""The name of a header (RFC 9110, 5.6.2)."""
 
 _METHOD = "POST"
 _BEGIN, _END = b"POST ", b"\r\n\r\n"
@@ -182,12 +186,14 @@ class FastExchange:
         status = STATUS_LINE.get(response.status)
         if status is None or not isinstance(content, bytes) or not self._connection.can_write:
             return None
-        fields = [("content-type", response.media_type), *response.headers.items()]
-        for _, value in fields:
-            if not (value.isascii() and value.isprintable()):
-                return None
-        fields.insert(1, ("content-length", str(len(content))))
-        fields += self._exchange.headers.items()
+        if not (_is_plain(response.media_type) and all(_is_field(*field) for field in response.headers.items())):
+            return None
+        fields = [
+            ("content-type", response.media_type),
+            ("content-length", str(len(content))),
+            *response.headers.items(),
+            *self._exchange.headers.items(),
+        ]
         if self._path.core.worker_ctx.is_draining:
             self.keep_alive = False
         if not self.keep_alive:
@@ -208,3 +214,11 @@ class FastExchange:
     def _end(self) -> None:
         self._exchange.__exit__(None, None, None)
         self._path.flusher.request_ended()
+
+
+def _is_field(name: str, value: str) -> bool:
+    return _TOKEN.fullmatch(name) is not None and _is_plain(value)
+
+
+def _is_plain(value: str) -> bool:
+    return value.isascii() and value.isprintable()
