@@ -4,6 +4,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -114,7 +115,7 @@ def test_both_ways_answer_the_same(server: RunningServer, query: str, lines: tup
     at_once = exchange(server, start + body)
     with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as connection:
         connection.sendall(start)
-        time.sleep(4 * STRAGGLER_SECONDS)  # should the server not have gone on by then, the test is weaker, not wrong
+        time.sleep(6 * STRAGGLER_SECONDS)  # should the server not have gone on by then, the test is weaker, not wrong
         connection.sendall(body)
         later = receive(connection)
     assert without_moment(at_once) == without_moment(later)
@@ -131,6 +132,25 @@ def test_a_body_may_come_in_pieces(server: RunningServer, query: str) -> None:
             time.sleep(STRAGGLER_SECONDS / 5)
             connection.sendall(whole[cut:])
             assert without_moment(receive(connection)) == without_moment(at_once)
+
+
+def test_a_body_that_trickles_is_waited_for_no_longer_than_others(server: RunningServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.settimeout(STRAGGLER_SECONDS / 3)
+        connection.sendall(head(length=2000))
+        answer = b""
+        for _ in range(1900):
+            with suppress(TimeoutError):
+                answer = connection.recv(65536)
+                break
+            connection.sendall(b"x")
+    assert status_of(answer) == 408
+
+
+def test_a_small_body_that_does_not_come_is_told(server: RunningServer) -> None:
+    for part in (b"", b"half"):
+        assert status_of(exchange(server, head(length=6) + part)) == 408
 
 
 def test_a_client_that_leaves_in_its_body_harms_nobody(server: RunningServer) -> None:

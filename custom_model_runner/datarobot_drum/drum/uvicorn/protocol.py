@@ -145,9 +145,9 @@ class DrumProtocol(HttpToolsProtocol):
             self._held += data
             self.flow.pause_reading()
             return
-        if self._begun:
-            data = self._take_begun() + data
+        data = self._begun + data if self._begun else data
         if self._fast_path is None or not self._takes_fast_path(self._fast_path, data):
+            self._take_begun()
             self._feed(data)
 
     def _takes_fast_path(self, fast_path: FastPath, data: bytes) -> bool:
@@ -157,9 +157,11 @@ class DrumProtocol(HttpToolsProtocol):
             return False
         self.was_asked = True
         if len(data) < head.size:
+            if not self._begun:  # once: who sends a byte now and then must not be waited for longer
+                self._room.stragglers.set(self)
             self._begun = data
-            self._room.stragglers.set(self)
             return True
+        self._take_begun()
         self._exchange = fast_path.begin(self, head, data)
         if self._exchange is None:
             return False
@@ -173,7 +175,8 @@ class DrumProtocol(HttpToolsProtocol):
 
     def _take_begun(self) -> bytes:
         begun, self._begun = self._begun, b""
-        self._room.stragglers.forget(self)
+        if begun:
+            self._room.stragglers.forget(self)
         return begun
 
     def _feed(self, data: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from operator import methodcaller
 from typing import Protocol
 
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -58,7 +59,7 @@ class Room:
         """Connections that wait for the rest of a small body, which many clients send right behind the head."""
         if self._stragglers is None:
             loop = asyncio.get_running_loop()
-            self._stragglers = Alarms(loop, STRAGGLER_SECONDS, _Connection.wait_no_longer)
+            self._stragglers = Alarms(loop, STRAGGLER_SECONDS, methodcaller("wait_no_longer"))
         return self._stragglers
 
     @property
