@@ -39,6 +39,8 @@ def ask_all(trio: Trio, method: str, path: str, **details: Any) -> dict[str, Ans
     """The same request to every server, with the same request id unless the request brings its own."""
     headers = httpx.Headers(details.pop("headers", None))
     headers.setdefault("X-Request-ID", REQUEST_ID)
+    for server in trio.values():
+        server.client.cookies.clear()  # an engine may have set some, and not every test asks all servers
     return {
         name: answer_of(server.client.request(method, server.url + path, headers=headers, **details))
         for name, server in trio.items()
