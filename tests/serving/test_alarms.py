@@ -15,7 +15,7 @@ async def test_items_ring_in_order_and_not_before_their_time() -> None:
         if len(rung) == 3:
             all_rang.set()
 
-    alarms: Alarms[str] = Alarms(loop, 3 * GRAIN, ring)
+    alarms: Alarms[str] = Alarms(3 * GRAIN, ring)
     begin = loop.time()
     alarms.set("first")
     await asyncio.sleep(2 * GRAIN)
@@ -35,7 +35,7 @@ async def test_an_item_that_was_taken_back_does_not_ring() -> None:
         rung.append(item)
         last_rang.set()
 
-    alarms: Alarms[str] = Alarms(asyncio.get_running_loop(), GRAIN, ring)
+    alarms: Alarms[str] = Alarms(GRAIN, ring)
     alarms.set("gone")
     alarms.set("stays")
     alarms.forget("gone")
@@ -56,7 +56,7 @@ async def test_one_item_may_take_back_the_next_and_set_another() -> None:
         else:
             last_rang.set()
 
-    alarms: Alarms[str] = Alarms(asyncio.get_running_loop(), GRAIN, ring)
+    alarms: Alarms[str] = Alarms(GRAIN, ring)
     alarms.set("first")
     alarms.set("second")
     await asyncio.wait_for(last_rang.wait(), 30.0)

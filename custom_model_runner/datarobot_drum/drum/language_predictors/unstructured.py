@@ -91,13 +91,13 @@ def _to_output(answer: Any) -> UnstructuredOutput:
             "The second value that score_unstructured returns must be a dict of mimetype and charset."
         )
     charset = str(details.get("charset") or DEFAULT_CHARSET)
-    kind = TEXT if isinstance(content, str) else BINARY
-    if isinstance(content, str | bytes):
-        content = _whole_encoder(charset)(content)
-    elif isinstance(content := guarded(content), GuardedIterator):
+    if not isinstance(content, str | bytes):
+        content = guarded(content)
+    if type(content) is GuardedIterator:  # to ask an abstract class takes longer
         content = _Chunks(content, _piecewise_encoder(charset))
         kind = TEXT if content.is_text else BINARY
     else:
+        kind = TEXT if isinstance(content, str) else BINARY
         content = _whole_encoder(charset)(content)
     mimetype = str(details.get("mimetype") or kind)
     _require_header_text(mimetype, charset)

@@ -222,12 +222,12 @@ class PredictionServer:
         limit = self.predictor.concurrency_limit if self.predictor is not None else None
         workers = workers if limit is None else min(workers, limit)
         limits = (server.executor_queue_depth, server.executor_queue_timeout, PREDICTION_THREADS)
-        self._batches = self._batch_limits()
-        if self._batches is None:
+        batches = self._batch_limits()
+        if batches is None:
             return ExecutorWithBackpressure(workers, *limits)
         from datarobot_drum.drum.serving.batching_executor import BatchingExecutor, BatchLimits
 
-        return BatchingExecutor(BatchLimits(*self._batches), workers, *limits)
+        return BatchingExecutor(BatchLimits(*batches), workers, *limits)
 
     def _batch_limits(self) -> tuple[int, float] | None:
         """Rows, and seconds to wait for them: what was asked for, where it can be had; None for no batches."""
@@ -286,7 +286,7 @@ class PredictionServer:
         )
 
     def _create_batching(self, handlers: Handlers) -> "Batching | None":
-        if self._batches is None or self.predictor is None:
+        if type(self.executor) is ExecutorWithBackpressure or self.predictor is None:
             return None
         from datarobot_drum.drum.serving.batching import Batching
         from datarobot_drum.drum.serving.batching_executor import BatchingExecutor

@@ -18,37 +18,41 @@ GRAIN = 0.05
 class Alarms(Generic[T]):
     """Calls ``ring`` with each item ``seconds`` after it was set, in the order in which they were set.
 
-    All of one event loop, and used in its thread alone.
+    Used in the thread of an event loop alone. What was set on another loop, which must have ended, is forgotten.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, ring: Callable[[T], object]) -> None:
-        self.loop = loop
+    def __init__(self, seconds: float, ring: Callable[[T], object]) -> None:
         self._seconds = seconds
         self._ring = ring
         self._due: dict[T, float] = {}  # the same wait for all: who came first is due first
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._is_armed = False
 
     def set(self, item: T) -> None:
         """Ring for ``item``, which is not set yet."""
-        self._due[item] = due = self.loop.time() + self._seconds
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop, self._is_armed = loop, False
+            self._due.clear()
+        self._due[item] = due = loop.time() + self._seconds
         if not self._is_armed:
-            self._arm(due)
+            self._arm(loop, due)
 
     def forget(self, item: T) -> None:
         """Do not ring for ``item``, if that was to be."""
         self._due.pop(item, None)
 
-    def _arm(self, when: float) -> None:
+    def _arm(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
         self._is_armed = True
-        self.loop.call_at(when, self._ring_due)
+        loop.call_at(when, self._ring_due, loop)
 
-    def _ring_due(self) -> None:
+    def _ring_due(self, loop: asyncio.AbstractEventLoop) -> None:
         self._is_armed = False
-        now = self.loop.time()
+        now = loop.time()
         items = []
         for item, due in self._due.items():
             if due > now:
-                self._arm(max(due, now + GRAIN))
+                self._arm(loop, max(due, now + GRAIN))
                 break
             items.append(item)
         for item in items:

@@ -113,7 +113,7 @@ class ExecutorWithBackpressure:
         self._watched = False
         """Whether anybody waits for that, or has."""
         self._line: deque[Ticket] = deque()
-        self._alarms: Alarms[Ticket] | None = None
+        self._alarms: Alarms[Ticket] = Alarms(queue_timeout, self._expire)
         self._running = 0
         self._closed = False
         self._warn_after = 0.0
@@ -154,11 +154,8 @@ class ExecutorWithBackpressure:
 
     def _watch(self, ticket: Ticket, future: "asyncio.Future[T]") -> None:
         """Have the deadline of who waits in the line come, unless ``future`` does before."""
-        loop = future.get_loop()
-        if self._alarms is None or self._alarms.loop is not loop:
-            self._alarms = Alarms(loop, self.queue_timeout, self._expire)
         self._alarms.set(ticket)
-        future.add_done_callback(partial(_forget, self._alarms, ticket))
+        future.add_done_callback(lambda _: self._alarms.forget(ticket))
 
     def _work(self, job: Job[Any]) -> Work | None:
         """Do one call, on a prediction thread; returns what the thread does next."""
@@ -412,10 +409,6 @@ class ExecutorWithBackpressure:
                 "executor_wait_seconds": self.wait_times.summary(),
                 "executor_run_seconds": self.run_times.summary(),
             }
-
-
-def _forget(alarms: Alarms[Ticket], ticket: Ticket, _: object) -> None:
-    alarms.forget(ticket)
 
 
 def too_long(timeout: float) -> DeadlineExceeded:

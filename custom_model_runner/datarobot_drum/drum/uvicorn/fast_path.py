@@ -71,8 +71,9 @@ class FastPath:
             if isinstance(mounted.endpoint, Endpoint) and mounted.endpoint.route.runs is Runs.MODEL
         }
         self._heads = Heads(endpoints, door.core.limits)
-        self.alarms: Alarms[FastExchange] | None = None
-        """For requests that take too long; None before the first one, and where they may."""
+        timeout = door.core.request_timeout
+        self.alarms = Alarms(timeout, FastExchange.time_out) if timeout else None
+        """For requests that take too long; None where they may."""
 
     def head_of(self, data: bytes) -> Head | None:
         """The head that ``data`` begins with; None if the request has to go the other way."""
@@ -85,10 +86,7 @@ class FastPath:
 
     def begin(self, connection: Connection, head: Head, data: bytes) -> "FastExchange | None":
         """Take over the request that ``data`` is; None if it has to go the other way."""
-        core = self.core
-        if self.alarms is None and core.request_timeout:
-            self.alarms = Alarms(asyncio.get_running_loop(), core.request_timeout, FastExchange.time_out)
-        body = small_body(data[len(head.raw) :], head.media_type, core.limits.budget)
+        body = small_body(data[len(head.raw) :], head.media_type, self.core.limits.budget)
         return None if body is None else FastExchange(self, head, body, connection, data)
 
 

@@ -23,8 +23,8 @@ class Host(Protocol):
 class DrumProtocol(HttpToolsProtocol):
     """One connection.
 
-    A request that the fast path takes is not begun as an ASGI task but kept until its body is complete. If that does
-    not come with the headers, it goes the way of ASGI like all others.
+    A request that the fast path takes is kept from uvicorn until its body is complete. If that does not come with the
+    headers or right behind them, it goes the way of ASGI like all others.
 
     Args:
         fast_path: None if nothing may take it.
@@ -38,7 +38,7 @@ class DrumProtocol(HttpToolsProtocol):
         self._fast_path = fast_path
         self._room = room
         self.in_flight: set[Any] = self.tasks
-        """What a stop waits for, and cancels after the graceful timeout: uvicorn's tasks, futures of ours."""
+        """What a stop waits for, and cancels after the graceful timeout: uvicorn's tasks and our futures."""
         self._exchange: FastExchange | None = None
         """The request that is on the fast path, until its answer is written."""
         self.was_asked = False
@@ -50,7 +50,7 @@ class DrumProtocol(HttpToolsProtocol):
         self._answer_app: Any = None
         """Answers the next request instead of the app."""
         self._idle_since = 0.0
-        """When the last one of them was answered."""
+        """When the last request on the fast path was answered."""
         self._is_between = True
         """Whether the parser stands between two requests."""
         self._under_way = 0
@@ -109,7 +109,7 @@ class DrumProtocol(HttpToolsProtocol):
         """Have ``app`` answer ``request``, which was on the fast path, on the other one."""
         self._exchange = None
         self._answer_app = app
-        super().data_received(request)
+        self._feed(request)
         self._go_on()
 
     def _go_on(self) -> None:
@@ -207,11 +207,6 @@ class DrumProtocol(HttpToolsProtocol):
             self._room.budget.count_under_way(waiting - self._under_way)
             self._under_way = waiting
         return not waiting or self._room.has_plenty
-
-    def on_response_complete(self) -> None:
-        self._exchange = None
-        super().on_response_complete()
-        self._go_on()
 
     def shutdown(self) -> None:
         self.wait_no_longer()

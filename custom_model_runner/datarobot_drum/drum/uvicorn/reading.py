@@ -52,15 +52,8 @@ class Room:
     def __init__(self, budget: MemoryBudget) -> None:
         self.budget = budget
         self._whole = memoryview(bytearray(LARGEST_PIECE))
-        self._stragglers: Alarms[_Connection] | None = None
-
-    @property
-    def stragglers(self) -> Alarms[_Connection]:
+        self.stragglers: Alarms[_Connection] = Alarms(STRAGGLER_SECONDS, methodcaller("wait_no_longer"))
         """Connections that wait for the rest of a small body, which many clients send right behind the head."""
-        if self._stragglers is None:
-            loop = asyncio.get_running_loop()
-            self._stragglers = Alarms(loop, STRAGGLER_SECONDS, methodcaller("wait_no_longer"))
-        return self._stragglers
 
     @property
     def has_plenty(self) -> bool:
