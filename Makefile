@@ -105,7 +105,7 @@ bench: $(INSTALLED) ## Compare our servers with bare apps and their peers
 	    --output "$(OUTPUT)" $(if $(RESULTS),--results "$(RESULTS)") $(BENCH)
 
 docs: $(INSTALLED) ## Make the README's tables of flags and parameters anew
-	$(RUN) -m datarobot_drum.drum.reference README.md
+	$(RUN) -m datarobot_drum.drum.commands.reference README.md
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .bench build dist htmlcov custom_model_runner/*.egg-info

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from datarobot_drum.drum.arguments import variables
+from datarobot_drum.drum.settings.arguments import variables
 from datarobot_drum.runtime_parameters import masking
 from datarobot_drum.runtime_parameters.store import install
 

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import psutil
 
-from datarobot_drum.drum.arguments import variables
+from datarobot_drum.drum.settings.arguments import variables
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from datarobot_drum.drum.cores import THREAD_VARIABLES, plan_cores, usable_cores
+from datarobot_drum.drum.settings.cpu_threads import THREAD_VARIABLES, plan_cores, usable_cores
 from tests.cli.commands import write_model
 from tests.processes import RunningServer
 

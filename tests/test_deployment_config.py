@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from datarobot_drum.drum.deployment_config import DeploymentConfig, read_deployment_config
 from datarobot_drum.drum.exceptions import UsageError
-from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.settings.deployment_config import DeploymentConfig, read_deployment_config
+from datarobot_drum.drum.settings.target_types import TargetType
 
 
 def read(folder: Path, document: Any, kind: str = "binary", labels: tuple[str, ...] = ("no", "yes")) -> Any:

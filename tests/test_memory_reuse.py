@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="anoth
 
 FAULTS = """
 import resource
-from datarobot_drum.drum.memory_reuse import keep_freed_memory
+from datarobot_drum.drum.process.memory_reuse import keep_freed_memory
 keep_freed_memory()
 for _ in range(3):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

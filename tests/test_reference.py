@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from datarobot_drum.drum.argument_declaration import COMMAND_NAMES
-from datarobot_drum.drum.reference import arguments_table, commands_table, refresh
-from datarobot_drum.drum.server_parameters import SERVER_PARAMETER_NAMES
+from datarobot_drum.drum.commands.reference import arguments_table, commands_table, refresh
+from datarobot_drum.drum.settings.declaration import COMMAND_NAMES
+from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETER_NAMES
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_tables_of_the_readme_are_up_to_date() -> None:
-    assert refresh(README) == README, "run: python -m datarobot_drum.drum.reference README.md"
+    assert refresh(README) == README, "run: python -m datarobot_drum.drum.commands.reference README.md"
 
 
 def test_every_parameter_and_flag_stands_in_the_readme() -> None:

@@ -10,18 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datarobot_drum import RuntimeParameters
-from datarobot_drum.drum.address import normalize_prefix, parse_address
-from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.exceptions import RuntimeParameterError, StartupError, UsageError
-from datarobot_drum.drum.server_parameters import markdown_table
-from datarobot_drum.drum.settings import (
+from datarobot_drum.drum.settings.address import normalize_prefix, parse_address
+from datarobot_drum.drum.settings.arguments import Arguments
+from datarobot_drum.drum.settings.build import (
     Settings,
     build_model_settings,
     build_settings,
     export_arguments,
     settings_from_environment,
 )
-from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.settings.server_parameters import markdown_table
+from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.runtime_parameters import mask_secrets
 
 pytestmark = pytest.mark.usefixtures("clean_environment")

@@ -21,7 +21,7 @@ from benchmarks.compare.run import Order, run, suiting
 from benchmarks.compare.running import Cores, on_cores
 from benchmarks.compare.servers import PEERS, SERVERS
 from benchmarks.compare.workloads import WORKLOADS
-from datarobot_drum.drum.listening import allow_many_connections
+from datarobot_drum.drum.process.sockets import allow_many_connections
 
 FULL, QUICK = Pace(warm=1.0, seconds=3.0, upload_megabytes=200), Pace(warm=0.3, seconds=1.0, upload_megabytes=200)
 ROUNDS = 3

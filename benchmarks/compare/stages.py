@@ -36,8 +36,8 @@ def _steps(folder: Path) -> dict[str, Callable[[], Any]]:
     import orjson
     import pandas as pd
 
+    from datarobot_drum.drum.tabular.fast_csv import read_plain_numbers
     from datarobot_drum.drum.tabular.payload import PayloadFormat, StructuredPayload
-    from datarobot_drum.drum.tabular.plain_numbers import read_plain_numbers
 
     names, rows = (json.loads((folder / f"{name}.json").read_text()) for name in ("names", "rows"))
     body = write_csv(names, rows[:1])

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
-from datarobot_drum.drum.serving.bodies import BodyLimits
+from datarobot_drum.drum.process.worker_ctx import WorkerCtx
+from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
+from datarobot_drum.drum.serving.body.reader import BodyLimits
 from datarobot_drum.drum.serving.core import ServingCore
-from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
+from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
 from datarobot_drum.drum.serving.handlers import Handlers
-from datarobot_drum.drum.serving.ledger import Ledger
-from datarobot_drum.drum.serving.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.model_state import ModelState
-from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
-from datarobot_drum.drum.settings import ModelSettings
+from datarobot_drum.drum.serving.request_log import Ledger
+from datarobot_drum.drum.settings.build import ModelSettings
+from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular.payload import StructuredPayload
-from datarobot_drum.drum.target_types import TargetType
 
 PATIENCE = 20.0
 """Seconds after which a test gives up on what must happen at once."""

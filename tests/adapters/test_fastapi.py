@@ -11,9 +11,9 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from datarobot_drum.drum.fastapi.app import build_app
-from datarobot_drum.drum.serving.bodies import WRITE_SIZE
+from datarobot_drum.drum.serving.body.reader import WRITE_SIZE
+from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
 from datarobot_drum.drum.serving.model_state import ModelState
-from datarobot_drum.drum.serving.uploads import SpooledUploadFile
 from tests.adapters.asgi_calls import AsgiCall
 from tests.adapters.cores import PATIENCE, CoreUnderTest
 

@@ -10,7 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from datarobot_drum.drum.fastapi.middleware import StdoutFlusherMiddleware as AsgiMiddleware
 from datarobot_drum.drum.flask.middleware import StdoutFlusherMiddleware as WsgiMiddleware
-from datarobot_drum.drum.serving.stdout_flusher import StdoutFlusher
+from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

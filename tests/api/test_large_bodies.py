@@ -14,9 +14,9 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from datarobot_drum.drum.serving.uploads import SPOOL_MAX_SIZE
+from datarobot_drum.drum.serving.body.spooled_file import SPOOL_MAX_SIZE
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
-from datarobot_drum.drum.tabular.plain_numbers import LEAST_BODY_OF_BLOCKS
+from datarobot_drum.drum.tabular.fast_csv import LEAST_BODY_OF_BLOCKS
 from tests.api.answers import ask_all, the_one
 from tests.api.trios import Trio, running_trio
 

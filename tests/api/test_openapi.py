@@ -14,14 +14,14 @@ from openapi_spec_validator import validate
 
 from datarobot_drum import __version__
 from datarobot_drum.drum.exceptions import NotFound
-from datarobot_drum.drum.serving.documentation import Documentation
 from datarobot_drum.drum.serving.messages import ModelRequest
 from datarobot_drum.drum.serving.model_state import ModelState
-from datarobot_drum.drum.serving.openapi import build_document, documented_paths
-from datarobot_drum.drum.serving.openapi_operations import OPERATIONS, ServedApi
+from datarobot_drum.drum.serving.openapi.docs_page import Documentation
+from datarobot_drum.drum.serving.openapi.document import build_document, documented_paths
+from datarobot_drum.drum.serving.openapi.operations import OPERATIONS, ServedApi
 from datarobot_drum.drum.serving.routes import ROUTES, Route
-from datarobot_drum.drum.settings import ModelSettings
-from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.settings.build import ModelSettings
+from datarobot_drum.drum.settings.target_types import TargetType
 from tests.api.answers import Answer, ask_all, the_one
 from tests.api.models import write_code
 from tests.api.trios import Trio, running_trio

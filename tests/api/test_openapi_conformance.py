@@ -14,11 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from datarobot_drum.drum.serving.openapi import build_document, documented_paths
-from datarobot_drum.drum.serving.openapi_operations import ServedApi
+from datarobot_drum.drum.serving.formats.streaming import FORMS
+from datarobot_drum.drum.serving.openapi.document import build_document, documented_paths
+from datarobot_drum.drum.serving.openapi.operations import ServedApi
 from datarobot_drum.drum.serving.routes import ROUTES
-from datarobot_drum.drum.serving.stream_forms import FORMS
-from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.settings.target_types import TargetType
 from tests.api.models import write_code
 from tests.api.streaming_models import UNSTRUCTURED
 from tests.api.trios import Trio, running_trio

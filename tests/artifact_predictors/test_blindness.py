@@ -30,14 +30,14 @@ from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, Quant
 from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeRegressor
 
-from datarobot_drum.drum.artifact_predictors.blindness import is_blind_to_frames
+from datarobot_drum.drum.artifact_predictors.array_input import is_blind_to_frames
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
 from datarobot_drum.drum.exceptions import UnprocessableInput
-from datarobot_drum.drum.settings import ModelSettings
+from datarobot_drum.drum.settings.build import ModelSettings
+from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
 from datarobot_drum.drum.tabular.csv_reader import read_any_csv
-from datarobot_drum.drum.tabular.plain_numbers import read_plain_numbers
-from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.tabular.fast_csv import read_plain_numbers
 
 REGRESSORS = [
     LinearRegression(),

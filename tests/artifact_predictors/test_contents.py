@@ -13,7 +13,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from xgboost import XGBRegressor
 
-from datarobot_drum.drum.artifact_predictors.contents import framework_in, is_torch_script, pickled_modules
+from datarobot_drum.drum.artifact_predictors.file_detection import framework_in, is_torch_script, pickled_modules
 from datarobot_drum.drum.artifact_predictors.registry import framework_name, is_thread_safe, list_artifacts
 from tests.artifact_predictors.trained import SAVE, TASKS
 

@@ -19,12 +19,13 @@ from scipy.sparse import csr_matrix
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
+from datarobot_drum.drum.process.worker_ctx import WorkerCtx
+from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
 from datarobot_drum.drum.serving.handlers import Handlers
-from datarobot_drum.drum.serving.messages import Headers, ModelRequest
+from datarobot_drum.drum.serving.headers import Headers
+from datarobot_drum.drum.serving.messages import ModelRequest
 from datarobot_drum.drum.serving.model_state import ModelState
-from datarobot_drum.drum.serving.uploads import SpooledUploadFile
-from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
-from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.settings.target_types import TargetType
 from tests.artifact_predictors.trained import SAVE, TASKS, Saved
 from tests.language_predictors.builders import model_settings
 

@@ -14,9 +14,9 @@ from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, Stan
 from datarobot_drum.drum.artifact_predictors import estimators
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
-from datarobot_drum.drum.settings import ModelSettings
+from datarobot_drum.drum.settings.build import ModelSettings
+from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
-from datarobot_drum.drum.target_types import TargetType
 
 ROWS, NAMES = 1000, ("a", "b", "c")
 SETTINGS = ModelSettings(Path(), TargetType.REGRESSION, None, (), None, None, "python", None)

@@ -16,7 +16,7 @@ from tests.processes import RunningServer, clean_environment
 PLUGIN = """
 from datarobot_drum.drum.artifact_predictors.base import ArtifactPredictor
 from datarobot_drum.drum.artifact_predictors.features import to_matrix
-from datarobot_drum.drum.artifact_predictors.layouts import bind_numbers
+from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers
 
 
 class Line:

@@ -12,7 +12,7 @@ import pytest
 from sklearn.datasets import load_iris
 
 from datarobot_drum.drum.exceptions import ModelLoadError, UnprocessableInput
-from datarobot_drum.drum.importing import import_from_string
+from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
 from tests.artifact_predictors.loading import Load

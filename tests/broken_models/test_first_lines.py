@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.exceptions import StartupError
 from datarobot_drum.drum.main import report
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
-from datarobot_drum.drum.settings import build_settings
+from datarobot_drum.drum.settings.arguments import Arguments
+from datarobot_drum.drum.settings.build import build_settings
 from tests.broken_models.folders import FOLDERS, BrokenModel
 from tests.cli.commands import drum
 from tests.processes import free_port

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datarobot_drum import __version__
-from datarobot_drum.drum.arguments import arguments_of
 from datarobot_drum.drum.cli import Arguments, parse_arguments
 from datarobot_drum.drum.commands.registry import COMMANDS
 from datarobot_drum.drum.exceptions import UsageError
-from datarobot_drum.drum.server_parameters import SERVER_PARAMETER_NAMES
+from datarobot_drum.drum.settings.arguments import arguments_of
+from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETER_NAMES
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 

@@ -8,8 +8,8 @@ from subprocess import CompletedProcess
 import pytest
 
 from datarobot_drum import __version__
-from datarobot_drum.drum.arguments import arguments_of
-from datarobot_drum.drum.server_parameters import SERVER_PARAMETER_NAMES
+from datarobot_drum.drum.settings.arguments import arguments_of
+from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETER_NAMES
 from tests.cli.commands import FASTAPI, FASTAPI_2, FLASK, GUNICORN, Setup, drum, write_model
 from tests.processes import RunningServer, free_port
 

@@ -14,7 +14,7 @@ from datarobot_drum.drum.cli import parse_arguments
 from datarobot_drum.drum.commands.fit.command import fit
 from datarobot_drum.drum.commands.loaded_model import loaded_model
 from datarobot_drum.drum.exceptions import DrumError
-from datarobot_drum.drum.settings import build_model_settings
+from datarobot_drum.drum.settings.build import build_model_settings
 from tests.cli.commands import drum, write_model
 
 pytestmark = pytest.mark.usefixtures("clean_environment")

@@ -12,9 +12,9 @@ from datarobot_drum.drum.cli import parse_arguments
 from datarobot_drum.drum.commands.loaded_model import loaded_model
 from datarobot_drum.drum.commands.new_model.command import write_model
 from datarobot_drum.drum.exceptions import CommandError, UsageError
-from datarobot_drum.drum.settings import build_model_settings
+from datarobot_drum.drum.settings.build import build_model_settings
+from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
-from datarobot_drum.drum.target_types import TargetType
 from tests.cli.commands import drum
 from tests.processes import clean_environment
 

@@ -13,9 +13,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.commands.score.command import score
 from datarobot_drum.drum.exceptions import CommandError, PredictionError, UnprocessableInput, UsageError
+from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
 from tests.cli.commands import drum
 from tests.commands.models import FAILS_LATE, LATE_TYPES, PAIR, RAW, STREAM, TYPES, UNSTRUCTURED, WAITS, write_model

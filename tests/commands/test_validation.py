@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.commands.validation.command import validate
-from datarobot_drum.drum.commands.validation.outcomes import Outcome, Verdict, exit_code_of
+from datarobot_drum.drum.commands.validation.results import Outcome, Verdict, exit_code_of
 from datarobot_drum.drum.exceptions import UnprocessableInput, UsageError
+from datarobot_drum.drum.settings.arguments import Arguments
 from tests.cli.commands import drum
 from tests.commands.models import PAIR, RAW, STREAM, UNSTRUCTURED, write_model
 

@@ -4,8 +4,8 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from datarobot_drum.drum.settings import ModelSettings
-from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.settings.build import ModelSettings
+from datarobot_drum.drum.settings.target_types import TargetType
 
 
 def model_settings(

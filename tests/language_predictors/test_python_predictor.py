@@ -491,7 +491,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 from datarobot_drum.drum.language_predictors.factory import create_predictor
-from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.settings.target_types import TargetType
 settings = SimpleNamespace(
     code_dir=Path(sys.argv[1]), language=None, target_type=TargetType.REGRESSION, engine=None, metadata=None,
     strict_type_schema=True,

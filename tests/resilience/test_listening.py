@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from datarobot_drum.drum.listening import accept_waiting, bind, turn_newcomers_away
+from datarobot_drum.drum.process.sockets import accept_waiting, bind, turn_newcomers_away
 from tests.processes import RunningServer
 from tests.resilience.connections import get
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
-from datarobot_drum.drum.serving.batching_executor import BatchingExecutor, BatchLimits
-from datarobot_drum.drum.settings import build_settings
+from datarobot_drum.drum.serving.batching.executor import BatchingExecutor, BatchLimits
+from datarobot_drum.drum.settings.arguments import Arguments
+from datarobot_drum.drum.settings.build import build_settings
 from tests.root_predictors.in_process import URL, ask
 
 pytestmark = pytest.mark.usefixtures("clean_environment")

@@ -10,7 +10,7 @@ import pytest
 
 FRAME = """
 import json, os, sys
-from datarobot_drum.drum.root_predictors.fork_safety import Holdings, obstacles
+from datarobot_drum.drum.model_loading.fork_safety import Holdings, obstacles
 before = Holdings.now()
 {code}
 print(json.dumps(obstacles(before)))

@@ -12,12 +12,12 @@ import pytest
 from fastapi import FastAPI
 from flask import Flask
 
-from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.exceptions import ModelLoadError
-from datarobot_drum.drum.process_end import LOADER_THREAD
+from datarobot_drum.drum.process.signals import LOADER_THREAD
+from datarobot_drum.drum.process.worker_ctx import WorkerCtx
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
-from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
-from datarobot_drum.drum.settings import build_settings
+from datarobot_drum.drum.settings.arguments import Arguments
+from datarobot_drum.drum.settings.build import build_settings
 from tests.root_predictors.in_process import ask, predict
 
 pytestmark = pytest.mark.usefixtures("clean_environment")

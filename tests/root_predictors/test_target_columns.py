@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
-from datarobot_drum.drum.settings import add_environment, build_settings
+from datarobot_drum.drum.settings.build import add_environment, build_settings
 from tests.root_predictors.in_process import ask
 
 pytestmark = pytest.mark.usefixtures("clean_environment")

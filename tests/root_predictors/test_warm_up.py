@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
-from datarobot_drum.drum.settings import build_settings
+from datarobot_drum.drum.settings.arguments import Arguments
+from datarobot_drum.drum.settings.build import build_settings
 from tests.root_predictors.in_process import ask
 
 pytestmark = pytest.mark.usefixtures("clean_environment")

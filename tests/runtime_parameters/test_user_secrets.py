@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.exceptions import StartupError, UsageError
-from datarobot_drum.drum.settings import build_settings
+from datarobot_drum.drum.settings.arguments import Arguments
+from datarobot_drum.drum.settings.build import build_settings
 from datarobot_drum.runtime_parameters import mask_secrets
 
 pytestmark = pytest.mark.usefixtures("clean_environment")

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import RequestError
-from datarobot_drum.drum.serving.bodies import Body, BodyLimits, BodyReader
-from datarobot_drum.drum.serving.messages import Headers
-from datarobot_drum.drum.serving.uploads import SpooledUploadFile
+from datarobot_drum.drum.serving.body.reader import Body, BodyLimits, BodyReader
+from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
+from datarobot_drum.drum.serving.headers import Headers
 
 BOUNDARY = "simple-boundary"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
+from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
 from tests.serving.held_work import PATIENCE
 
 

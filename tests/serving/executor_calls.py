@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
+from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
 from tests.serving.held_work import PATIENCE, HeldWork, wait_until
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, ServerOverloaded
 from datarobot_drum.drum.language_predictors.base import Predictions
-from datarobot_drum.drum.serving.batching_executor import QUIET_TURNS, BatchingExecutor, BatchLimits
-from datarobot_drum.drum.serving.executor import Submission
-from datarobot_drum.drum.serving.joint_prediction import Joinable, Outcome
+from datarobot_drum.drum.serving.batching.executor import QUIET_TURNS, BatchingExecutor, BatchLimits
+from datarobot_drum.drum.serving.batching.predictor import Joinable, Outcome
+from datarobot_drum.drum.serving.execution.executor import Submission
 from datarobot_drum.drum.serving.messages import ModelResponse
 from tests.serving.executor_calls import Clock, Loop
 from tests.serving.held_work import HeldWork, wait_until

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import BadRequest, PayloadTooLarge, RequestTimeout, UnsupportedCoding
-from datarobot_drum.drum.serving.bodies import BodyLimits, BodyReader
-from datarobot_drum.drum.serving.memory_budget import MemoryBudget
-from datarobot_drum.drum.serving.messages import Headers
-from datarobot_drum.drum.serving.uploads import SPOOL_MAX_SIZE
+from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
+from datarobot_drum.drum.serving.body.reader import BodyLimits, BodyReader
+from datarobot_drum.drum.serving.body.spooled_file import SPOOL_MAX_SIZE
+from datarobot_drum.drum.serving.headers import Headers
 from tests.serving.body_feeding import (
     FORM,
     WANTED,
@@ -336,7 +336,7 @@ def test_without_an_upload_timeout_a_body_has_all_the_time() -> None:
 
 def test_a_body_earns_time_by_the_bytes_it_brings(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("datarobot_drum.drum.serving.arrival.time.monotonic", lambda: now)
+    monkeypatch.setattr("datarobot_drum.drum.serving.body.progress.time.monotonic", lambda: now)
     reader = BodyReader(Headers(), BodyLimits(upload_timeout=30))
     assert reader.arrival.time_left == pytest.approx(30)
     now = 120.0

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datarobot_drum.drum.engine_settings import EngineSettings
 from datarobot_drum.drum.exceptions import BadRequest, NotFound, PayloadTooLarge, RequestError
-from datarobot_drum.drum.serving.bodies import BodyLimits
-from datarobot_drum.drum.serving.direct_access import EngineCall, RawTarget, answer_fields, engine_call
-from datarobot_drum.drum.serving.engine_requests import NO_BODY, to_httpx
-from datarobot_drum.drum.serving.messages import Headers
+from datarobot_drum.drum.serving.body.reader import BodyLimits
+from datarobot_drum.drum.serving.headers import Headers
+from datarobot_drum.drum.serving.proxy.httpx_requests import NO_BODY, to_httpx
+from datarobot_drum.drum.serving.proxy.requests import EngineCall, RawTarget, answer_fields, engine_call
+from datarobot_drum.drum.settings.engine import EngineSettings
 
 ENGINE = EngineSettings("nim", "engine.example", 8000)
 BASES = ["/a/directAccess", "/a/nim"]

@@ -12,7 +12,7 @@ from types import FrameType
 import pytest
 
 from datarobot_drum.drum.exceptions import CustomHTTPError, DeadlineExceeded, ServerOverloaded
-from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
+from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
 from tests.serving.executor_calls import Clock, SynchronousCaller, busy, counts, seen_calls
 from tests.serving.held_work import PATIENCE, HeldWork, wait_until
 

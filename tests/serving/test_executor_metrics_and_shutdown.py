@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from datarobot_drum.drum.exceptions import ServerOverloaded
-from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
+from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
 from tests.serving.executor_calls import Clock, SynchronousCaller, busy, counts, seen_calls
 from tests.serving.held_work import PATIENCE, HeldWork
 

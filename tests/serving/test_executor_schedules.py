@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, ServerOverloaded
-from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure, Submission
+from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure, Submission
 from tests.serving.executor_calls import Clock, Loop, SynchronousCaller
 from tests.serving.held_work import PATIENCE, HeldWork, wait_until
 

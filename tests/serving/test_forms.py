@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import BadRequest
-from datarobot_drum.drum.serving.bodies import MAX_PARTS
+from datarobot_drum.drum.serving.body.reader import MAX_PARTS
 from tests.serving.body_feeding import BOUNDARY, FORM, chunkings, disposition, form, receive, receive_form
 
 EXAMPLE = form(

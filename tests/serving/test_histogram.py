@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datarobot_drum.drum.serving.histogram import BOUNDS, Histogram
+from datarobot_drum.drum.serving.metrics.histogram import BOUNDS, Histogram
 
 SECONDS = st.floats(0, 20_000)
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import CustomHTTPError, PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import Predictions
-from datarobot_drum.drum.serving.encoding import predictions_response
-from datarobot_drum.drum.serving.joint_prediction import TRIAL_CALLS, TRIALS, JointPrediction
+from datarobot_drum.drum.serving.batching.predictor import TRIAL_CALLS, TRIALS, JointPrediction
+from datarobot_drum.drum.serving.formats.predictions_json import predictions_response
 from datarobot_drum.drum.serving.messages import ModelResponse
+from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
-from datarobot_drum.drum.target_types import TargetType
 
 MAX_ROWS = 16
 POISON, UNREADABLE, UNANSWERABLE = -1, -2, -3

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from datarobot_drum.drum.deployment_config import DeploymentConfig
 from datarobot_drum.drum.language_predictors.base import Predictions
-from datarobot_drum.drum.serving.prediction_server_format import deployment_response
+from datarobot_drum.drum.serving.formats.deployment_json import deployment_response
+from datarobot_drum.drum.settings.deployment_config import DeploymentConfig
 from tests.language_predictors.builders import model_settings
 
 

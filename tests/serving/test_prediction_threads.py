@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from datarobot_drum.drum.serving.prediction_threads import PredictionThreads
+from datarobot_drum.drum.serving.execution.prediction_threads import PredictionThreads
 from tests.serving.held_work import PATIENCE
 
 Later = list[Callable[[], None]]

@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from datarobot_drum.drum.serving import statistics
-from datarobot_drum.drum.serving.statistics import MIB, ProcessStatistics, child_pids, container_memory
+from datarobot_drum.drum.serving.metrics import process as statistics
+from datarobot_drum.drum.serving.metrics.process import MIB, ProcessStatistics, child_pids, container_memory
 
 V1_NO_LIMIT = "9223372036854771712"
 

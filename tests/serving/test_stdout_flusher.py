@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from datarobot_drum.drum.serving.stdout_flusher import StdoutFlusher
-from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
+from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
+from datarobot_drum.drum.process.worker_ctx import WorkerCtx
 
 PATIENCE = 20.0
 
@@ -64,7 +64,7 @@ def test_output_is_flushed_without_any_request(flusher: StdoutFlusher, monkeypat
 
 def test_output_is_flushed_after_a_request(worker_ctx: WorkerCtx, monkeypatch: pytest.MonkeyPatch) -> None:
     output = _replace_stdout(monkeypatch)
-    monkeypatch.setattr("datarobot_drum.drum.serving.stdout_flusher.IDLE_SECONDS", 2 * PATIENCE)
+    monkeypatch.setattr("datarobot_drum.drum.process.stdout_flusher.IDLE_SECONDS", 2 * PATIENCE)
     flusher = StdoutFlusher()
     flusher.start(worker_ctx)
     for _ in range(3):
@@ -123,8 +123,8 @@ def test_a_broken_standard_output_keeps_nothing_else_from_being_flushed(
 @pytest.mark.process
 def test_a_process_that_never_stops_its_worker_exits_with_its_output_complete() -> None:
     code = """
-from datarobot_drum.drum.serving.stdout_flusher import StdoutFlusher
-from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
+from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
+from datarobot_drum.drum.process.worker_ctx import WorkerCtx
 StdoutFlusher().start(WorkerCtx())
 print("the last word", end="")
 """

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import PredictionError
 from datarobot_drum.drum.language_predictors.base import Predictions, StreamChunk
-from datarobot_drum.drum.serving.encoding import predictions_response
-from datarobot_drum.drum.serving.stream_forms import FORMS, StreamForm, choose_form
-from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.serving.formats.predictions_json import predictions_response
+from datarobot_drum.drum.serving.formats.streaming import FORMS, StreamForm, choose_form
+from datarobot_drum.drum.settings.target_types import TargetType
 
 OCTETS, JSON_LINES, CSV, EVENTS = FORMS
 RANGES = [*(form.media_type for form in FORMS), "*/*", "text/*", "application/*", "text/html", "", "*", "/*"]

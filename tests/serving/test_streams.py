@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, PredictionError
-from datarobot_drum.drum.serving import streams
-from datarobot_drum.drum.serving.bodies import Body
-from datarobot_drum.drum.serving.calls import ModelCall, StreamedResponse
-from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
+from datarobot_drum.drum.serving.body.reader import Body
+from datarobot_drum.drum.serving.execution import streaming as streams
+from datarobot_drum.drum.serving.execution.call import ModelCall, StreamedResponse
+from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
+from datarobot_drum.drum.serving.execution.streaming import WINDOW, BegunStream, ChunkStream
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
-from datarobot_drum.drum.serving.streams import WINDOW, BegunStream, ChunkStream
 from tests.serving.held_work import PATIENCE, wait_until
 
 KEEP_ALIVE = b": still here\n\n"

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from datarobot_drum.drum.serving.timings import Timings
+from datarobot_drum.drum.serving.metrics.timings import Timings
 
 
 def test_nothing_measured_is_an_empty_summary() -> None:
@@ -22,7 +22,7 @@ def test_each_label_has_its_minimum_average_and_maximum() -> None:
 
 def test_a_block_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = iter([10.0, 12.5])
-    monkeypatch.setattr("datarobot_drum.drum.serving.timings.time.perf_counter", lambda: next(ticks))
+    monkeypatch.setattr("datarobot_drum.drum.serving.metrics.timings.time.perf_counter", lambda: next(ticks))
     timings = Timings()
     with timings.measure("predict"):
         pass

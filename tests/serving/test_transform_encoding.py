@@ -13,7 +13,7 @@ from scipy.io import mmread
 
 from datarobot_drum.drum.exceptions import PredictionError
 from datarobot_drum.drum.language_predictors.transforms import Transformed
-from datarobot_drum.drum.serving.transform_encoding import transform_response
+from datarobot_drum.drum.serving.formats.transform_multipart import transform_response
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
 from tests.multipart_answers import Part, read_form
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers as StarletteHeaders
 from starlette.datastructures import UploadFile
 
-from datarobot_drum.drum.serving.memory_budget import PIECES, MemoryBudget
-from datarobot_drum.drum.serving.uploads import SPOOL_MAX_SIZE, SpooledUploadFile
+from datarobot_drum.drum.serving.body.memory_budget import PIECES, MemoryBudget
+from datarobot_drum.drum.serving.body.spooled_file import SPOOL_MAX_SIZE, SpooledUploadFile
 from tests.serving.body_feeding import no_descriptor_left
 
 TABLE = b"name,size\nJos\xe9,1\nZo\xeb,2\n"
@@ -302,9 +302,9 @@ def test_memory_in_use_never_passes_the_budget_and_all_comes_back(steps: list[tu
 FULL_DISK = """
     import asyncio, os, resource, signal, sys
     from datarobot_drum.drum.exceptions import InsufficientStorage
-    from datarobot_drum.drum.serving.bodies import BodyLimits, BodyReader
-    from datarobot_drum.drum.serving.memory_budget import MemoryBudget
-    from datarobot_drum.drum.serving.uploads import SpooledUploadFile
+    from datarobot_drum.drum.serving.body.reader import BodyLimits, BodyReader
+    from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
+    from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
 
     # No file may grow beyond this: to whoever writes it is a disk without room (EFBIG in place of ENOSPC).
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

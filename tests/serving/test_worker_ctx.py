@@ -3,8 +3,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from datarobot_drum.drum.serving import worker_ctx as module
-from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
+from datarobot_drum.drum.process import worker_ctx as module
+from datarobot_drum.drum.process.worker_ctx import WorkerCtx
 
 
 class Owned:

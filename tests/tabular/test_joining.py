@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from datarobot_drum.drum.tabular.joining import join, joining_key
+from datarobot_drum.drum.tabular.batch_concat import join, joining_key
+from datarobot_drum.drum.tabular.fast_csv import read_plain_numbers
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
 from datarobot_drum.drum.tabular.payload import PayloadFormat, StructuredPayload
-from datarobot_drum.drum.tabular.plain_numbers import read_plain_numbers
 
 
 def read(text: str) -> NumericTable:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload, read_numbers_or_table, read_table
+from datarobot_drum.drum.tabular.chunked_csv import read_number_blocks
 from datarobot_drum.drum.tabular.csv_reader import read_any_csv
-from datarobot_drum.drum.tabular.number_blocks import read_number_blocks
+from datarobot_drum.drum.tabular.fast_csv import LEAST_BODY_OF_BLOCKS
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
-from datarobot_drum.drum.tabular.plain_numbers import LEAST_BODY_OF_BLOCKS
 
 WHOLE = st.integers(-100, 100).map(str) | st.integers(-(10**19), 10**20).map(str) | st.sampled_from(["-0", "00", "+7"])
 FLOATS = (

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
 from datarobot_drum.drum.tabular.csv_reader import read_any_csv
+from datarobot_drum.drum.tabular.fast_csv import LARGEST_BODY, read_plain_numbers
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
-from datarobot_drum.drum.tabular.plain_numbers import LARGEST_BODY, read_plain_numbers
 
 NUMBERS = (
     st.integers(-(10**19), 10**19).map(str)

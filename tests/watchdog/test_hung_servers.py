@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from datarobot_drum.drum.watchdog.owner import EXIT_CODE
-from datarobot_drum.drum.watchdog.termination import LAST_SIGNAL
+from datarobot_drum.drum.management.watchdog.owner import EXIT_CODE
+from datarobot_drum.drum.management.watchdog.termination import LAST_SIGNAL
 from tests.cli.commands import FASTAPI, FASTAPI_2, FLASK, GUNICORN, Setup, write_model
 from tests.processes import RunningServer
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from datarobot_drum.drum.watchdog.owner import EXIT_CODE, health_url
+from datarobot_drum.drum.management.watchdog.owner import EXIT_CODE, health_url
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -53,7 +53,7 @@ class WatchedServer(RunningServer):
 
     def watchdog(self) -> psutil.Process:
         children = psutil.Process(self.process.pid).children()
-        (found,) = [child for child in children if "datarobot_drum.drum.watchdog.process" in child.cmdline()]
+        (found,) = [child for child in children if "datarobot_drum.drum.management.watchdog.process" in child.cmdline()]
         return found
 
 

@@ -14,8 +14,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from datarobot_drum.drum.settings import settings_from_environment
-from datarobot_drum.drum.watchdog.owner import Watchdog
+from datarobot_drum.drum.management.watchdog.owner import Watchdog
+from datarobot_drum.drum.settings.build import settings_from_environment
 
 FOLDER = Path(sys.argv[1])
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"

@@ -8,9 +8,9 @@ import logging
 from fastapi import FastAPI
 
 from datarobot_drum.drum.fastapi.app import new_app
-from datarobot_drum.drum.logs import configure_logging
+from datarobot_drum.drum.process.logs import configure_logging
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
-from datarobot_drum.drum.settings import settings_from_environment
+from datarobot_drum.drum.settings.build import settings_from_environment
 
 logger = logging.getLogger(__name__)
 

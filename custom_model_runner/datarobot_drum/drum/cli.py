@@ -4,12 +4,12 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from datarobot_drum.drum.argument_declaration import SERVER, Argument, ArgumentKind
-from datarobot_drum.drum.arguments import Arguments, arguments_of
 from datarobot_drum.drum.commands.registry import COMMANDS, Command
 from datarobot_drum.drum.exceptions import UsageError
-from datarobot_drum.drum.server_parameters import help_text
-from datarobot_drum.drum.settings import add_environment
+from datarobot_drum.drum.settings.arguments import Arguments, arguments_of
+from datarobot_drum.drum.settings.build import add_environment
+from datarobot_drum.drum.settings.declaration import SERVER, Argument, ArgumentKind
+from datarobot_drum.drum.settings.server_parameters import help_text
 from datarobot_drum.version import __version__
 
 __all__ = ["Arguments", "parse_arguments"]

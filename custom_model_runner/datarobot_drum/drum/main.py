@@ -4,14 +4,14 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
-from datarobot_drum.drum.argument_declaration import SERVER
-from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.cli import parse_arguments
 from datarobot_drum.drum.commands.registry import Command, find_command
 from datarobot_drum.drum.exceptions import RequestError, StartupError
-from datarobot_drum.drum.importing import import_from_string
-from datarobot_drum.drum.logs import configure_logging
-from datarobot_drum.drum.process_end import end_process, give_up_on_signals, stop_at_once_on_signals
+from datarobot_drum.drum.imports import import_from_string
+from datarobot_drum.drum.process.logs import configure_logging
+from datarobot_drum.drum.process.signals import end_process, give_up_on_signals, stop_at_once_on_signals
+from datarobot_drum.drum.settings.arguments import Arguments
+from datarobot_drum.drum.settings.declaration import SERVER
 from datarobot_drum.runtime_parameters import mask_secrets
 
 

@@ -5,11 +5,11 @@
 
 from flask import Flask
 
-from datarobot_drum.drum.logs import configure_logging
-from datarobot_drum.drum.process_end import stopping_at_once_on_signals
+from datarobot_drum.drum.model_loading.shared_model import inherited_model
+from datarobot_drum.drum.process.logs import configure_logging
+from datarobot_drum.drum.process.signals import stopping_at_once_on_signals
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
-from datarobot_drum.drum.root_predictors.shared_model import inherited_model
-from datarobot_drum.drum.settings import settings_from_environment
+from datarobot_drum.drum.settings.build import settings_from_environment
 
 
 def create_app() -> Flask:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 if TYPE_CHECKING:
     import numpy as np
 
-    from datarobot_drum.drum.settings import ModelSettings
+    from datarobot_drum.drum.settings.build import ModelSettings
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,19 +21,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from datarobot_drum.drum.artifact_predictors.array_input import is_blind_to_frames
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactOutput
-from datarobot_drum.drum.artifact_predictors.blindness import is_blind_to_frames
+from datarobot_drum.drum.artifact_predictors.class_columns import ClassColumns, one_column
 from datarobot_drum.drum.artifact_predictors.features import NumericFeatures, select_features
 from datarobot_drum.drum.artifact_predictors.frameworks import module_roots
+from datarobot_drum.drum.artifact_predictors.inplace_scalers import overwriting
 from datarobot_drum.drum.artifact_predictors.label_matching import as_label, list_labels, match_labels
-from datarobot_drum.drum.artifact_predictors.layouts import ClassColumns, one_column
-from datarobot_drum.drum.artifact_predictors.overwriting import overwriting
 from datarobot_drum.drum.exceptions import ModelLoadError
+from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
-from datarobot_drum.drum.target_types import TargetType
 
 if TYPE_CHECKING:
-    from datarobot_drum.drum.settings import ModelSettings
+    from datarobot_drum.drum.settings.build import ModelSettings
 
 logger = logging.getLogger(__name__)
 

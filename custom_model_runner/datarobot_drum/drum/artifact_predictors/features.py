@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
-from datarobot_drum.drum.lazy_pandas import pd
+from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
 
 SHOWN_COLUMNS = 10

@@ -7,7 +7,7 @@ from typing import Any
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactPredictor
 from datarobot_drum.drum.exceptions import ModelLoadError
-from datarobot_drum.drum.importing import import_from_string
+from datarobot_drum.drum.imports import import_from_string
 
 _ROOM = "datarobot_drum.drum.artifact_predictors"
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
+from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers, require_columns
 from datarobot_drum.drum.artifact_predictors.features import require_width, to_matrix
-from datarobot_drum.drum.artifact_predictors.layouts import bind_numbers, require_columns
 from datarobot_drum.drum.artifact_predictors.loading import loading
 from datarobot_drum.drum.exceptions import ModelLoadError
 
@@ -35,7 +35,7 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 if TYPE_CHECKING:
-    from datarobot_drum.drum.settings import ModelSettings
+    from datarobot_drum.drum.settings.build import ModelSettings
 
 _TABLE_RANK = 2
 

@@ -17,15 +17,15 @@ import lightgbm
 import pandas as pd
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
+from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers, require_columns
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
 from datarobot_drum.drum.artifact_predictors.features import require_numbers, require_width, select_columns, to_csr
-from datarobot_drum.drum.artifact_predictors.layouts import bind_numbers, require_columns
 from datarobot_drum.drum.artifact_predictors.loading import loading
 from datarobot_drum.drum.exceptions import ModelLoadError
-from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.settings.target_types import TargetType
 
 if TYPE_CHECKING:
-    from datarobot_drum.drum.settings import ModelSettings
+    from datarobot_drum.drum.settings.build import ModelSettings
 
 _UNNAMED = re.compile(r"Column_\d+")
 

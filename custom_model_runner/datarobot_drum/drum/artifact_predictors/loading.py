@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from datarobot_drum.drum.artifact_predictors.frameworks import install_hint
-from datarobot_drum.drum.artifact_predictors.load_advice import advise
+from datarobot_drum.drum.artifact_predictors.load_hints import advise
 from datarobot_drum.drum.exceptions import ModelLoadError
 
 logger = logging.getLogger(__name__)

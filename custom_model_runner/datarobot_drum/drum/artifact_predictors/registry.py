@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactPredictor
-from datarobot_drum.drum.artifact_predictors.contents import framework_in, pickled_modules
+from datarobot_drum.drum.artifact_predictors.file_detection import framework_in, pickled_modules
 from datarobot_drum.drum.artifact_predictors.frameworks import FRAMEWORKS, Framework, module_roots
 from datarobot_drum.drum.artifact_predictors.plugins import plugged_in
 from datarobot_drum.drum.exceptions import ModelLoadError

@@ -18,7 +18,7 @@ from datarobot_drum.drum.artifact_predictors.loading import loading
 from datarobot_drum.drum.exceptions import ModelLoadError
 
 if TYPE_CHECKING:
-    from datarobot_drum.drum.settings import ModelSettings
+    from datarobot_drum.drum.settings.build import ModelSettings
 
 TRUSTED_NAME = "SKOPS_TRUSTED"
 

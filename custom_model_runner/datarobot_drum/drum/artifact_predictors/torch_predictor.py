@@ -24,14 +24,14 @@ import numpy as np
 import torch
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
-from datarobot_drum.drum.artifact_predictors.contents import is_torch_script
+from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers
 from datarobot_drum.drum.artifact_predictors.features import to_matrix
-from datarobot_drum.drum.artifact_predictors.layouts import bind_numbers
+from datarobot_drum.drum.artifact_predictors.file_detection import is_torch_script
 from datarobot_drum.drum.artifact_predictors.loading import loading
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
 
 if TYPE_CHECKING:
-    from datarobot_drum.drum.settings import ModelSettings
+    from datarobot_drum.drum.settings.build import ModelSettings
 
 logger = logging.getLogger(__name__)
 

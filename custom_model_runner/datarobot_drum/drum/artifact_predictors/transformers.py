@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from datarobot_drum.drum.artifact_predictors.features import select_features
-from datarobot_drum.drum.lazy_pandas import pd
+from datarobot_drum.drum.tabular.lazy_pandas import pd
 
 NAME = "scikit-learn"
 

@@ -18,14 +18,14 @@ import pandas as pd
 import xgboost
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
+from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers, require_columns
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
 from datarobot_drum.drum.artifact_predictors.features import require_numbers, require_width, select_columns, to_csr
-from datarobot_drum.drum.artifact_predictors.layouts import bind_numbers, require_columns
 from datarobot_drum.drum.artifact_predictors.loading import loading
 from datarobot_drum.drum.exceptions import ModelLoadError
 
 if TYPE_CHECKING:
-    from datarobot_drum.drum.settings import ModelSettings
+    from datarobot_drum.drum.settings.build import ModelSettings
 
 _SOFTMAX, _SOFTPROB = "multi:softmax", "multi:softprob"
 _NO_PROBABILITIES = {"binary:logitraw": "binary:logistic", "binary:hinge": "binary:logistic"}

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.exceptions import UsageError
+from datarobot_drum.drum.settings.arguments import Arguments
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
 from datarobot_drum.drum.language_predictors.factory import create_predictor
-from datarobot_drum.drum.settings import ModelSettings
+from datarobot_drum.drum.settings.build import ModelSettings
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.language_predictors.transforms import Transformed

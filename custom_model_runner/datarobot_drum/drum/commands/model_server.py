@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 
 import psutil
 
-from datarobot_drum.drum.argument_declaration import SERVER
-from datarobot_drum.drum.arguments import Arguments, to_words
 from datarobot_drum.drum.commands.samples import Body
 from datarobot_drum.drum.exceptions import MODEL_FAILED, CommandError, StartupError
-from datarobot_drum.drum.listening import bind
-from datarobot_drum.drum.process_end import removed_on_signals
-from datarobot_drum.drum.settings import Settings, build_settings, environment_with
+from datarobot_drum.drum.process.signals import removed_on_signals
+from datarobot_drum.drum.process.sockets import bind
+from datarobot_drum.drum.settings.arguments import Arguments, to_words
+from datarobot_drum.drum.settings.build import Settings, build_settings, environment_with
+from datarobot_drum.drum.settings.declaration import SERVER
 from datarobot_drum.runtime_parameters import mask_secrets
 
 HOST = "127.0.0.1"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from datarobot_drum.drum.importing import import_from_string
+from datarobot_drum.drum.imports import import_from_string
 
 OnProgress = Callable[[str, float], None]
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from datarobot_drum.drum.argument_declaration import FIT, NEW_MODEL, PERF_TEST, SCORE, SERVER, VALIDATION
+from datarobot_drum.drum.settings.declaration import FIT, NEW_MODEL, PERF_TEST, SCORE, SERVER, VALIDATION
 
 
 @dataclass(frozen=True)

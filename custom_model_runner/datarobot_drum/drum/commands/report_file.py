@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.exceptions import CommandError, UsageError
+from datarobot_drum.drum.settings.arguments import Arguments
 
 
 def report_path(arguments: Arguments) -> Path | None:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from datarobot_drum.drum.artifact_predictors.features import is_sparse
 from datarobot_drum.drum.commands.input_file import opened_input
-from datarobot_drum.drum.importing import import_from_string
+from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload, read_table
 from datarobot_drum.drum.tabular.table_files import BLOCK_ROWS, FileFormat, find_format, open_table
 

@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Callable
 
-from datarobot_drum.drum.arguments import Arguments
-from datarobot_drum.drum.cores import THREAD_VARIABLES, CorePlan
-from datarobot_drum.drum.importing import import_from_string
-from datarobot_drum.drum.listening import allow_many_connections, check_address
-from datarobot_drum.drum.logs import configure_logging
-from datarobot_drum.drum.settings import Settings, build_settings, hand_down
+from datarobot_drum.drum.imports import import_from_string
+from datarobot_drum.drum.process.logs import configure_logging
+from datarobot_drum.drum.process.sockets import allow_many_connections, check_address
+from datarobot_drum.drum.settings.arguments import Arguments
+from datarobot_drum.drum.settings.build import Settings, build_settings, hand_down
+from datarobot_drum.drum.settings.cpu_threads import THREAD_VARIABLES, CorePlan
 
 logger = logging.getLogger("drum")
 

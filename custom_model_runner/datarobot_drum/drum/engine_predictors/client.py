@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
-from datarobot_drum.drum.engine_settings import EngineSettings
 from datarobot_drum.drum.exceptions import BadGateway, DeadlineExceeded, ServerOverloaded
+from datarobot_drum.drum.settings.engine import EngineSettings
 
 CONNECT_SECONDS = 10.0
 """The engine runs nearby: who does not take a connection by then is not there."""

@@ -8,8 +8,8 @@ import httpx
 import orjson
 
 from datarobot_drum.drum.engine_predictors.client import engine_errors, open_client
-from datarobot_drum.drum.engine_settings import EngineSettings
 from datarobot_drum.drum.exceptions import BadGateway, EngineAnsweredError
+from datarobot_drum.drum.settings.engine import EngineSettings
 
 PLACEHOLDER = "datarobot-deployed-llm"
 """The name that stands for whatever model is deployed."""

@@ -20,9 +20,9 @@ from datarobot_drum.drum.tabular import read_table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from datarobot_drum.drum.engine_settings import EngineSettings
     from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput, UnstructuredOutput
-    from datarobot_drum.drum.settings import ModelSettings
+    from datarobot_drum.drum.settings.build import ModelSettings
+    from datarobot_drum.drum.settings.engine import EngineSettings
     from datarobot_drum.drum.tabular.payload import StructuredPayload
 
 _SCORING_HOOKS = ("score", "score_stream", "read_input_data")

@@ -8,9 +8,9 @@ from enum import Enum
 import httpx
 
 from datarobot_drum.drum.engine_predictors.client import open_client
-from datarobot_drum.drum.engine_settings import EngineSettings
 from datarobot_drum.drum.exceptions import MODEL_FAILED, ModelNotReady
 from datarobot_drum.drum.language_predictors.base import ProbeResult, Worker
+from datarobot_drum.drum.settings.engine import EngineSettings
 
 FIRST_PATIENCE = 1.0
 PATIENCE = 10.0

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from datarobot_drum.drum.fastapi.middleware import RequestContextMiddleware, StdoutFlusherMiddleware
 from datarobot_drum.drum.fastapi.routes import endpoints_for, exact_paths
-from datarobot_drum.drum.importing import import_from_string
+from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.serving.core import ServingCore
 
 BUILDER = "datarobot_drum.drum.fastapi.app:build_app"

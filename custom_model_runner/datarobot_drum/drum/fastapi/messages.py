@@ -18,11 +18,12 @@ from datarobot_drum.drum.exceptions import (
     RequestTimeout,
 )
 from datarobot_drum.drum.fastapi.waiting import AtOnceOrLater
-from datarobot_drum.drum.serving.arrival import Arrival
-from datarobot_drum.drum.serving.bodies import Body, BodyLimits, BodyReader
-from datarobot_drum.drum.serving.messages import Headers, MediaType, ModelRequest, ModelResponse, parse_query
-from datarobot_drum.drum.serving.small_bodies import small_body, small_body_length
-from datarobot_drum.drum.serving.streams import ChunkStream
+from datarobot_drum.drum.serving.body.progress import Arrival
+from datarobot_drum.drum.serving.body.reader import Body, BodyLimits, BodyReader
+from datarobot_drum.drum.serving.body.small_bodies import small_body, small_body_length
+from datarobot_drum.drum.serving.execution.streaming import ChunkStream
+from datarobot_drum.drum.serving.headers import Headers
+from datarobot_drum.drum.serving.messages import MediaType, ModelRequest, ModelResponse, parse_query
 
 T = TypeVar("T")
 

@@ -7,10 +7,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded
 from datarobot_drum.drum.fastapi.messages import header_fields, send_response
+from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
+from datarobot_drum.drum.process.worker_ctx import WorkerCtx
 from datarobot_drum.drum.serving.errors import error_response
-from datarobot_drum.drum.serving.ledger import Exchange, Ledger
-from datarobot_drum.drum.serving.stdout_flusher import StdoutFlusher
-from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
+from datarobot_drum.drum.serving.request_log import Exchange, Ledger
 
 
 class RequestContextMiddleware:
@@ -39,7 +39,7 @@ async def answer_in(
     exchange: Exchange, worker_ctx: WorkerCtx, app: ASGIApp, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Have ``app`` answer; what it raises before its answer has begun becomes an answer, too."""
-    send_with_headers = _with_contract_headers(send, exchange, worker_ctx)
+    send_with_headers = _with_standard_headers(send, exchange, worker_ctx)
     try:
         await app(scope, receive, send_with_headers)
     except (Exception, asyncio.CancelledError) as error:  # the outermost edge of a request
@@ -52,7 +52,7 @@ async def answer_in(
         await send_response(error_response(error), receive, send_with_headers)
 
 
-def _with_contract_headers(send: Send, exchange: Exchange, worker_ctx: WorkerCtx) -> Send:
+def _with_standard_headers(send: Send, exchange: Exchange, worker_ctx: WorkerCtx) -> Send:
     """``send`` that adds what every answer carries, and notes its status."""
 
     async def send_with_headers(message: Message) -> None:

@@ -7,8 +7,8 @@ from urllib.parse import quote
 from datarobot_drum.drum.fastapi.messages import header_fields, start_of
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
+from datarobot_drum.drum.serving.headers import standard_headers
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
-from datarobot_drum.drum.serving.request_context import contract_headers
 from datarobot_drum.drum.serving.routes import Route, Runs, spellings
 
 LIVENESS_PATIENCE = 60.0
@@ -58,5 +58,5 @@ _KNOWN = frozenset(int(status) for status in HTTPStatus)
 
 
 def _head(response: ModelResponse) -> bytes:
-    fields = (*start_of(response)["headers"], *header_fields(contract_headers(MARK)))
+    fields = (*start_of(response)["headers"], *header_fields(standard_headers(MARK)))
     return b"".join(b"%s: %s\r\n" % field for field in fields)

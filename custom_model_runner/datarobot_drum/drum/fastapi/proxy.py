@@ -9,7 +9,6 @@ import httpx
 from starlette.types import Receive, Scope, Send
 
 from datarobot_drum.drum.engine_predictors.client import engine_errors, open_async_client
-from datarobot_drum.drum.engine_settings import EngineSettings
 from datarobot_drum.drum.exceptions import PayloadTooLarge, RequestTimeout
 from datarobot_drum.drum.fastapi.messages import (
     disconnect,
@@ -20,10 +19,11 @@ from datarobot_drum.drum.fastapi.messages import (
 )
 from datarobot_drum.drum.fastapi.waiting import wait_for_model
 from datarobot_drum.drum.serving.core import ServingCore
-from datarobot_drum.drum.serving.direct_access import EngineCall, RawTarget, answer_fields, engine_call
-from datarobot_drum.drum.serving.engine_requests import NO_BODY, to_httpx
 from datarobot_drum.drum.serving.errors import error_response
+from datarobot_drum.drum.serving.proxy.httpx_requests import NO_BODY, to_httpx
+from datarobot_drum.drum.serving.proxy.requests import EngineCall, RawTarget, answer_fields, engine_call
 from datarobot_drum.drum.serving.routes import Route
+from datarobot_drum.drum.settings.engine import EngineSettings
 
 
 class ProxyEndpoint:

@@ -18,12 +18,13 @@ from datarobot_drum.drum.fastapi.messages import (
     to_request,
 )
 from datarobot_drum.drum.fastapi.waiting import wait_for_model
-from datarobot_drum.drum.importing import import_from_string
-from datarobot_drum.drum.serving.calls import ModelCall
+from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
-from datarobot_drum.drum.serving.executor import Submission
-from datarobot_drum.drum.serving.messages import Headers, ModelRequest, ModelResponse
+from datarobot_drum.drum.serving.execution.call import ModelCall
+from datarobot_drum.drum.serving.execution.executor import Submission
+from datarobot_drum.drum.serving.headers import Headers
+from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.routes import Route, Runs, spellings
 
 PROXY = "datarobot_drum.drum.fastapi.proxy:ProxyEndpoint"

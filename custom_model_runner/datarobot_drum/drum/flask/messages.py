@@ -10,10 +10,11 @@ from flask import Response
 from werkzeug.wsgi import get_input_stream
 
 from datarobot_drum.drum.exceptions import BadRequest
-from datarobot_drum.drum.serving.arrival import Arrival
-from datarobot_drum.drum.serving.bodies import Body, BodyLimits, BodyReader
-from datarobot_drum.drum.serving.messages import Headers, ModelRequest, ModelResponse, parse_query
-from datarobot_drum.drum.serving.uploads import CHUNK_SIZE
+from datarobot_drum.drum.serving.body.progress import Arrival
+from datarobot_drum.drum.serving.body.reader import Body, BodyLimits, BodyReader
+from datarobot_drum.drum.serving.body.spooled_file import CHUNK_SIZE
+from datarobot_drum.drum.serving.headers import Headers
+from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, parse_query
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

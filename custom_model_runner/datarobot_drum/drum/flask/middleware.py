@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from datarobot_drum.drum.iteration import close_iterator
-from datarobot_drum.drum.serving.ledger import Exchange, Ledger
-from datarobot_drum.drum.serving.stdout_flusher import StdoutFlusher
+from datarobot_drum.drum.iterators import close_iterator
+from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
+from datarobot_drum.drum.serving.request_log import Exchange, Ledger
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

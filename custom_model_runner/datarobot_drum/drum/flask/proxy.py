@@ -14,13 +14,13 @@ from flask import Response, request
 from werkzeug.datastructures import Headers
 
 from datarobot_drum.drum.engine_predictors.client import engine_errors, open_client
-from datarobot_drum.drum.engine_settings import EngineSettings
 from datarobot_drum.drum.flask.messages import body_chunks, request_headers, to_flask
 from datarobot_drum.drum.serving.core import ServingCore
-from datarobot_drum.drum.serving.direct_access import EngineCall, RawTarget, answer_fields, engine_call
-from datarobot_drum.drum.serving.engine_requests import NO_BODY, to_httpx
 from datarobot_drum.drum.serving.errors import error_response
+from datarobot_drum.drum.serving.proxy.httpx_requests import NO_BODY, to_httpx
+from datarobot_drum.drum.serving.proxy.requests import EngineCall, RawTarget, answer_fields, engine_call
 from datarobot_drum.drum.serving.routes import Route
+from datarobot_drum.drum.settings.engine import EngineSettings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -9,12 +9,12 @@ from flask import Flask, Response, request
 from werkzeug.routing import BaseConverter
 
 from datarobot_drum.drum.flask.messages import read_body, request_headers, to_flask, to_request
-from datarobot_drum.drum.importing import import_from_string
-from datarobot_drum.drum.iteration import close_iterator
-from datarobot_drum.drum.serving.bodies import Body
-from datarobot_drum.drum.serving.calls import Handle, ModelCall
+from datarobot_drum.drum.imports import import_from_string
+from datarobot_drum.drum.iterators import close_iterator
+from datarobot_drum.drum.serving.body.reader import Body
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
+from datarobot_drum.drum.serving.execution.call import Handle, ModelCall
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.routes import Route, Runs, spellings, subpath_patterns
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from datarobot_drum.drum.exceptions import DeadlineExceeded
 from datarobot_drum.drum.gunicorn.logger import BriefLogger, DrumLogger
 from datarobot_drum.drum.gunicorn.signals import listen_in_master, listen_in_worker
-from datarobot_drum.drum.memory_reuse import keep_freed_memory
-from datarobot_drum.drum.root_predictors.shared_model import begin_as_worker
-from datarobot_drum.drum.settings import settings_from_environment
-from datarobot_drum.drum.watchdog.owner import Watchdog
+from datarobot_drum.drum.management.watchdog.owner import Watchdog
+from datarobot_drum.drum.model_loading.shared_model import begin_as_worker
+from datarobot_drum.drum.process.memory_reuse import keep_freed_memory
+from datarobot_drum.drum.settings.build import settings_from_environment
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer

@@ -7,7 +7,7 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 from datarobot_drum.drum.exceptions import StartupError
-from datarobot_drum.drum.logs import log_handler
+from datarobot_drum.drum.process.logs import log_handler
 
 
 class DrumLogger(Logger):  # type: ignore[misc]

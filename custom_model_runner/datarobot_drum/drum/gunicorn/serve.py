@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import NoReturn
 
 from datarobot_drum.drum.exceptions import StartupError
-from datarobot_drum.drum.settings import Settings
+from datarobot_drum.drum.settings.build import Settings
 
 APP = "datarobot_drum.drum.wsgi:create_app()"
 CONFIG = "python:datarobot_drum.drum.gunicorn.config"

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from datarobot_drum.drum.exceptions import StartupError
-from datarobot_drum.drum.importing import import_from_string
-from datarobot_drum.drum.logs import configure_logging
-from datarobot_drum.drum.process_end import stopping_at_once_on_signals
-from datarobot_drum.drum.root_predictors.shared_model import load_to_share
-from datarobot_drum.drum.settings import Settings
+from datarobot_drum.drum.imports import import_from_string
+from datarobot_drum.drum.model_loading.shared_model import load_to_share
+from datarobot_drum.drum.process.logs import configure_logging
+from datarobot_drum.drum.process.signals import stopping_at_once_on_signals
+from datarobot_drum.drum.settings.build import Settings
 
 logger = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from datarobot_drum.drum.engine_settings import EngineSettings
     from datarobot_drum.drum.language_predictors.transforms import Transformed
     from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput, UnstructuredOutput
+    from datarobot_drum.drum.settings.engine import EngineSettings
     from datarobot_drum.drum.tabular.payload import StructuredPayload
 
 ProbeResult = Mapping[str, Any] | tuple[Mapping[str, Any], int]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from datarobot_drum.drum.exceptions import ModelLoadError
-from datarobot_drum.drum.importing import import_from_string
+from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 
 if TYPE_CHECKING:
-    from datarobot_drum.drum.settings import ModelSettings
+    from datarobot_drum.drum.settings.build import ModelSettings
 
 PREDICTORS = {"python": "datarobot_drum.drum.language_predictors.python_predictor:PythonPredictor"}
 """By language."""

@@ -18,7 +18,7 @@ from datarobot_drum.drum.exceptions import (
     RequestError,
     UnprocessableInput,
 )
-from datarobot_drum.drum.iteration import close_iterator, drain_async
+from datarobot_drum.drum.iterators import close_iterator, drain_async
 from datarobot_drum.runtime_parameters import mask_secrets
 
 

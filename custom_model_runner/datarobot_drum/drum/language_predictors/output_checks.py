@@ -13,12 +13,12 @@ import numpy as np
 from datarobot_drum.drum.artifact_predictors.label_matching import as_label, list_labels, match_labels
 from datarobot_drum.drum.exceptions import PredictionError
 from datarobot_drum.drum.language_predictors.base import Predictions
-from datarobot_drum.drum.lazy_pandas import pd
-from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.settings.target_types import TargetType
+from datarobot_drum.drum.tabular.lazy_pandas import pd
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.artifact_predictors.base import ArtifactOutput
-    from datarobot_drum.drum.settings import ModelSettings
+    from datarobot_drum.drum.settings.build import ModelSettings
 
 VALUE_COLUMN = "Predictions"
 SUM_TOLERANCE = 0.01

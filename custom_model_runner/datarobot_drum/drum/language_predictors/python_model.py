@@ -29,9 +29,9 @@ from datarobot_drum.drum.language_predictors.hooks import HOOKS, TRANSFORM_HOOKS
 from datarobot_drum.drum.language_predictors.output_checks import check_artifact_output, check_frame, to_frame
 from datarobot_drum.drum.language_predictors.transforms import ask_transform, read_target
 from datarobot_drum.drum.language_predictors.unstructured import ask_unstructured
-from datarobot_drum.drum.lazy_pandas import pd
+from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular import PayloadFormat, read_blocks, read_matrix, read_numbers_or_table, read_table
-from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.type_schema.checks import check_input, check_output, input_facts
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.language_predictors.base import Predictions, StreamChunk
     from datarobot_drum.drum.language_predictors.transforms import Transformed
     from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput, UnstructuredOutput
-    from datarobot_drum.drum.settings import ModelSettings
+    from datarobot_drum.drum.settings.build import ModelSettings
     from datarobot_drum.drum.tabular.payload import StructuredPayload
     from datarobot_drum.drum.type_schema.requirements import TypeSchema
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from datarobot_drum.drum.artifact_predictors import registry
 from datarobot_drum.drum.artifact_predictors.registry import list_artifacts, require_one
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
-from datarobot_drum.drum.importing import import_from_string
+from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
 from datarobot_drum.drum.language_predictors.custom_module import find_custom_file
 from datarobot_drum.drum.language_predictors.import_scope import ImportScope
@@ -22,14 +22,14 @@ from datarobot_drum.drum.language_predictors.module_constants import (
     read_batch_wishes,
     read_max_concurrency,
 )
-from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.type_schema.requirements import read_type_schema
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.language_predictors.python_model import PythonModel
     from datarobot_drum.drum.language_predictors.transforms import Transformed
     from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput, UnstructuredOutput
-    from datarobot_drum.drum.settings import ModelSettings
+    from datarobot_drum.drum.settings.build import ModelSettings
     from datarobot_drum.drum.tabular.payload import StructuredPayload
 
 _LOADER = "datarobot_drum.drum.language_predictors.python_model:load_python_model"

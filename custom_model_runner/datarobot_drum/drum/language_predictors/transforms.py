@@ -12,8 +12,8 @@ from datarobot_drum.drum.artifact_predictors.features import is_sparse
 from datarobot_drum.drum.artifact_predictors.transformers import transform_with
 from datarobot_drum.drum.exceptions import PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.hook_errors import prediction_errors
-from datarobot_drum.drum.lazy_pandas import pd
 from datarobot_drum.drum.tabular import read_table
+from datarobot_drum.drum.tabular.lazy_pandas import pd
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.language_predictors.hooks import Hook

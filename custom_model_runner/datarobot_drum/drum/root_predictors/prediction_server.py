@@ -8,28 +8,28 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.exceptions import DrumError, ExtensionError, StartupError
-from datarobot_drum.drum.importing import import_from_string
+from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
-from datarobot_drum.drum.process_end import LOADER_THREAD, PREDICTION_THREADS
-from datarobot_drum.drum.root_predictors.shared_model import SharedModel, as_startup_error, load_predictor
+from datarobot_drum.drum.model_loading.shared_model import SharedModel, as_startup_error, load_predictor
+from datarobot_drum.drum.process.signals import LOADER_THREAD, PREDICTION_THREADS
+from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
+from datarobot_drum.drum.process.worker_ctx import WorkerCtx
 from datarobot_drum.drum.server import get_asgi_app, get_fastapi_app, get_flask_app
-from datarobot_drum.drum.server_parameters import ServerParameters
-from datarobot_drum.drum.serving.bodies import BodyLimits
+from datarobot_drum.drum.serving.body.heap import heap_trimmer
+from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
+from datarobot_drum.drum.serving.body.reader import BodyLimits
+from datarobot_drum.drum.serving.body.spooled_file import CHUNK_SIZE, SPOOL_MAX_SIZE, SpooledUploadFile
 from datarobot_drum.drum.serving.core import ServingCore
-from datarobot_drum.drum.serving.documentation import Documentation
-from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure
+from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
 from datarobot_drum.drum.serving.extensions import find_extension
 from datarobot_drum.drum.serving.handlers import Handlers
-from datarobot_drum.drum.serving.heap import heap_trimmer
-from datarobot_drum.drum.serving.ledger import Ledger
-from datarobot_drum.drum.serving.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.model_state import ModelState
+from datarobot_drum.drum.serving.openapi.docs_page import Documentation
+from datarobot_drum.drum.serving.request_log import Ledger
 from datarobot_drum.drum.serving.routes import probe_paths, traced_routes, traced_subpath_routes
-from datarobot_drum.drum.serving.stdout_flusher import StdoutFlusher
-from datarobot_drum.drum.serving.uploads import CHUNK_SIZE, SPOOL_MAX_SIZE, SpooledUploadFile
-from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
-from datarobot_drum.drum.settings import Settings
+from datarobot_drum.drum.settings.build import Settings
+from datarobot_drum.drum.settings.server_parameters import ServerParameters
 from datarobot_drum.drum.tracing.provider import start_exporting
 from datarobot_drum.drum.tracing.spans import Tracing, look_for_provider
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from flask import Flask
 
-    from datarobot_drum.drum.serving.batching import Batching
+    from datarobot_drum.drum.serving.batching.batcher import Batching
 
 __all__ = [
     "CHUNK_SIZE",
@@ -225,7 +225,7 @@ class PredictionServer:
         batches = self._batch_limits()
         if batches is None:
             return ExecutorWithBackpressure(workers, *limits)
-        from datarobot_drum.drum.serving.batching_executor import BatchingExecutor, BatchLimits
+        from datarobot_drum.drum.serving.batching.executor import BatchingExecutor, BatchLimits
 
         return BatchingExecutor(BatchLimits(*batches), workers, *limits)
 
@@ -288,8 +288,8 @@ class PredictionServer:
     def _create_batching(self, handlers: Handlers) -> "Batching | None":
         if type(self.executor) is ExecutorWithBackpressure or self.predictor is None:
             return None
-        from datarobot_drum.drum.serving.batching import Batching
-        from datarobot_drum.drum.serving.batching_executor import BatchingExecutor
+        from datarobot_drum.drum.serving.batching.batcher import Batching
+        from datarobot_drum.drum.serving.batching.executor import BatchingExecutor
 
         assert isinstance(self.executor, BatchingExecutor)
         return Batching(self.executor, self.predictor, handlers)

@@ -4,20 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from datarobot_drum.drum.serving.bodies import BodyLimits
-from datarobot_drum.drum.serving.calls import ModelCall
-from datarobot_drum.drum.serving.documentation import Documentation
-from datarobot_drum.drum.serving.executor import ExecutorWithBackpressure, Submission
+from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
+from datarobot_drum.drum.process.worker_ctx import WorkerCtx
+from datarobot_drum.drum.serving.body.reader import BodyLimits
+from datarobot_drum.drum.serving.execution.call import ModelCall
+from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure, Submission
 from datarobot_drum.drum.serving.handlers import Handler, Handlers
-from datarobot_drum.drum.serving.ledger import Ledger
 from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.drum.serving.model_state import ModelState
+from datarobot_drum.drum.serving.openapi.docs_page import Documentation
+from datarobot_drum.drum.serving.request_log import Ledger
 from datarobot_drum.drum.serving.routes import ROUTES, Route
-from datarobot_drum.drum.serving.stdout_flusher import StdoutFlusher
-from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
 
 if TYPE_CHECKING:
-    from datarobot_drum.drum.serving.batching import Batching
+    from datarobot_drum.drum.serving.batching.batcher import Batching
 
 
 def _leave_as_it_is(app: Any) -> bool:

@@ -8,31 +8,31 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from datarobot_drum.drum.engine_settings import EngineSettings
 from datarobot_drum.drum.exceptions import MODEL_FAILED, NotFound, UnprocessableInput
-from datarobot_drum.drum.importing import import_from_string
+from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, ProbeResult
-from datarobot_drum.drum.serving.chat import (
+from datarobot_drum.drum.process.worker_ctx import WorkerCtx
+from datarobot_drum.drum.serving.execution.streaming import BegunStream
+from datarobot_drum.drum.serving.formats.deployment_json import deployment_response
+from datarobot_drum.drum.serving.formats.openai_chat import (
     STREAM_HEADERS,
     chat_attributes,
     chat_response,
     completion_params,
     models_response,
 )
-from datarobot_drum.drum.serving.encoding import predictions_response
+from datarobot_drum.drum.serving.formats.predictions_json import predictions_response
+from datarobot_drum.drum.serving.formats.streaming import choose_form
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response
+from datarobot_drum.drum.serving.metrics.process import ProcessStatistics
+from datarobot_drum.drum.serving.metrics.timings import Timings
 from datarobot_drum.drum.serving.model_state import ModelState, Phase
 from datarobot_drum.drum.serving.payloads import structured_payload, target_payload, unstructured_input
-from datarobot_drum.drum.serving.prediction_server_format import deployment_response
 from datarobot_drum.drum.serving.routes import SAMPLES, Route
-from datarobot_drum.drum.serving.statistics import ProcessStatistics
-from datarobot_drum.drum.serving.stream_forms import choose_form
-from datarobot_drum.drum.serving.streams import BegunStream
-from datarobot_drum.drum.serving.timings import Timings
-from datarobot_drum.drum.serving.worker_ctx import WorkerCtx
-from datarobot_drum.drum.settings import ModelSettings
+from datarobot_drum.drum.settings.build import ModelSettings
+from datarobot_drum.drum.settings.engine import EngineSettings
+from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular import StructuredPayload
-from datarobot_drum.drum.target_types import TargetType
 from datarobot_drum.drum.tracing.spans import annotate
 from datarobot_drum.runtime_parameters import mask_secrets_in
 from datarobot_drum.version import __version__
@@ -44,7 +44,7 @@ OK = {"message": "OK"}
 OWN_ROUTES = {TargetType.UNSTRUCTURED: "/predictUnstructured/", TargetType.TRANSFORM: "/transform/"}
 """Of the kinds of model that ``/predict/`` does not serve."""
 
-TRANSFORM_ENCODER = "datarobot_drum.drum.serving.transform_encoding:transform_response"
+TRANSFORM_ENCODER = "datarobot_drum.drum.serving.formats.transform_multipart:transform_response"
 
 
 class Handlers:

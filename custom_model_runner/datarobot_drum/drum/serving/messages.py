@@ -10,68 +10,13 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from datarobot_drum.drum.serving.uploads import SpooledUploadFile
+from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
+from datarobot_drum.drum.serving.headers import Headers
 
 JSON = "application/json"
-LONGEST_KEPT_NAME = 64
 LONGEST_KEPT_VALUE = 128
 
 _PARAMETER = re.compile(r';[ \t]*([^\s;="]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^;]*)')
-
-
-class Headers(dict[str, str]):
-    """Header fields of one request: looked up in any case, listed in Title-Case.
-
-    Repeated fields are joined by a comma (RFC 9110, 5.3), so WSGI and ASGI show a hook the same dict.
-    """
-
-    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
-        super().__init__()
-        for name, value in fields:
-            key = _title_case(name)
-            self[key] = f"{self[key]},{value}" if key in self else value
-
-    @classmethod
-    def from_raw(cls, fields: Iterable[tuple[bytes, bytes]]) -> "Headers":
-        """From the fields of an ASGI scope."""
-        headers = cls()
-        for raw, value in fields:
-            key = _short_raw_title_case(raw) if len(raw) < LONGEST_KEPT_NAME else raw.decode("latin-1").title()
-            text = value.decode("latin-1")
-            # Not `headers[key]`, here and in the constructor: the key has its case already.
-            known = dict.get(headers, key)
-            dict.__setitem__(headers, key, text if known is None else f"{known},{text}")
-        return headers
-
-    def __getitem__(self, name: str) -> str:
-        return super().__getitem__(_title_case(name))
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and super().__contains__(_title_case(name))
-
-    def get(self, name: str, default: Any = None) -> Any:
-        value = super().get(name)  # most are asked for by the name that they have here
-        return super().get(_title_case(name), default) if value is None else value
-
-    def copy(self) -> "Headers":
-        headers = Headers()
-        headers.update(self)
-        return headers
-
-
-@lru_cache(maxsize=512)
-def _short_title_case(name: str) -> str:
-    return name.title()
-
-
-@lru_cache(maxsize=512)
-def _short_raw_title_case(name: bytes) -> str:
-    return name.decode("latin-1").title()
-
-
-def _title_case(name: str) -> str:
-    """The same few names come again and again; a client's long ones are not kept."""
-    return _short_title_case(name) if len(name) < LONGEST_KEPT_NAME else name.title()
 
 
 @dataclass(frozen=True)

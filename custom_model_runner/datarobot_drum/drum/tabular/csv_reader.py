@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
-from datarobot_drum.drum.lazy_pandas import pd
 from datarobot_drum.drum.tabular.decoded_text import DecodedText
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
+from datarobot_drum.drum.tabular.fast_csv import read_plain_numbers
+from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.tabular.payload import StructuredPayload
-from datarobot_drum.drum.tabular.plain_numbers import read_plain_numbers
 
 
 def read_csv(payload: StructuredPayload) -> pd.DataFrame:

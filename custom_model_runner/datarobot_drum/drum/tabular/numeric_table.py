@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from datarobot_drum.drum.lazy_pandas import pd
+from datarobot_drum.drum.tabular.lazy_pandas import pd
 
 INTEGER = np.dtype(np.int64)
 FLOAT = np.dtype(np.float64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from datarobot_drum.drum.importing import import_from_string
+from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.tabular.payload import PayloadFormat, StructuredPayload
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def read_numbers_or_table(payload: StructuredPayload) -> Any:
     """
     if payload.format is not PayloadFormat.CSV:
         return read_table(payload)
-    numbers = import_from_string("datarobot_drum.drum.tabular.plain_numbers:read_plain_numbers")(payload)
+    numbers = import_from_string("datarobot_drum.drum.tabular.fast_csv:read_plain_numbers")(payload)
     if numbers is not None:
         return numbers.to_frame() if numbers.has_gaps else numbers
     # Not `read_table`, which would look for plain numbers once more.

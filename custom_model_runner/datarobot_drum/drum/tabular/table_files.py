@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from datarobot_drum.drum.exceptions import CommandError
-from datarobot_drum.drum.importing import import_from_string
+from datarobot_drum.drum.imports import import_from_string
 
 if TYPE_CHECKING:
     import pandas as pd

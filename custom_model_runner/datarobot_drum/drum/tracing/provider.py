@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from datarobot_drum.drum.tracing.spans import provider_exists
 
 if TYPE_CHECKING:
-    from datarobot_drum.drum.tracing_settings import TracingSettings
+    from datarobot_drum.drum.settings.tracing import TracingSettings
 
 logger = logging.getLogger(__name__)
 

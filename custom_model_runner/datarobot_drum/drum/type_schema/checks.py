@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from datarobot_drum.drum.exceptions import DrumError, InputBreaksSchema, OutputBreaksSchema
+from datarobot_drum.drum.type_schema.constants import IDENTITY, Condition, DataType, Field, Presence
 from datarobot_drum.drum.type_schema.requirements import KEY, Requirement, TypeSchema
 from datarobot_drum.drum.type_schema.tables import Table, as_table
-from datarobot_drum.drum.type_schema.vocabulary import IDENTITY, Condition, DataType, Field, Presence
 
 logger = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from datarobot_drum.drum.lazy_pandas import pd
-from datarobot_drum.drum.type_schema.vocabulary import DataType
+from datarobot_drum.drum.tabular.lazy_pandas import pd
+from datarobot_drum.drum.type_schema.constants import DataType
 
 LONGEST_CATEGORY = 100
 """Characters."""

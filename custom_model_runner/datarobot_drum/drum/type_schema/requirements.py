@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from datarobot_drum.drum.exceptions import TypeSchemaError
-from datarobot_drum.drum.model_metadata import FILE_NAME
-from datarobot_drum.drum.type_schema.vocabulary import (
+from datarobot_drum.drum.settings.model_metadata import FILE_NAME
+from datarobot_drum.drum.type_schema.constants import (
     CONDITIONS,
     IDENTITY,
     INPUT_VALUES,

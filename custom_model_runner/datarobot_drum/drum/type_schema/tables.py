@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from datarobot_drum.drum.artifact_predictors.features import is_sparse
-from datarobot_drum.drum.lazy_pandas import pd
+from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
 from datarobot_drum.drum.type_schema.column_kinds import kinds_of, numeric_kinds
-from datarobot_drum.drum.type_schema.vocabulary import DataType
+from datarobot_drum.drum.type_schema.constants import DataType
 
 
 class Table(ABC):

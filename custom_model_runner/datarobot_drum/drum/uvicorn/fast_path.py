@@ -18,17 +18,17 @@ from datarobot_drum.drum.fastapi.front_door import FrontDoor
 from datarobot_drum.drum.fastapi.messages import send_response
 from datarobot_drum.drum.fastapi.middleware import answer_in, cut_off
 from datarobot_drum.drum.fastapi.routes import Endpoint
-from datarobot_drum.drum.serving.alarms import Alarms
-from datarobot_drum.drum.serving.bodies import Body
-from datarobot_drum.drum.serving.calls import ModelCall
+from datarobot_drum.drum.serving.body.reader import Body
+from datarobot_drum.drum.serving.body.small_bodies import small_body
 from datarobot_drum.drum.serving.errors import error_response
-from datarobot_drum.drum.serving.executor import Submission
-from datarobot_drum.drum.serving.ledger import Exchange
+from datarobot_drum.drum.serving.execution.alarms import Alarms
+from datarobot_drum.drum.serving.execution.call import ModelCall
+from datarobot_drum.drum.serving.execution.executor import Submission
+from datarobot_drum.drum.serving.execution.futures import drop
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.model_state import Phase
-from datarobot_drum.drum.serving.outcomes import drop
+from datarobot_drum.drum.serving.request_log import Exchange
 from datarobot_drum.drum.serving.routes import Runs
-from datarobot_drum.drum.serving.small_bodies import small_body
 from datarobot_drum.drum.tracing.spans import spans_are_made
 from datarobot_drum.drum.uvicorn.heads import LONGEST_HEAD, Head, Heads
 

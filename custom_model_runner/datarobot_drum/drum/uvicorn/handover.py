@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from datarobot_drum.drum.process_end import held_back
-from datarobot_drum.drum.settings import Settings
+from datarobot_drum.drum.process.signals import held_back
+from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.uvicorn import acceptor
 from datarobot_drum.drum.uvicorn.acceptor import ANSWERS, BATCH, LINE_SIZE, STOP, TAKEN, Answer
 from datarobot_drum.drum.uvicorn.loads import Seat

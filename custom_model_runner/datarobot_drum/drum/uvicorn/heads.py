@@ -10,9 +10,10 @@ from functools import lru_cache
 import httptools
 
 from datarobot_drum.drum.fastapi.routes import Endpoint
-from datarobot_drum.drum.serving.bodies import BodyLimits
-from datarobot_drum.drum.serving.messages import Headers, MediaType, parse_query
-from datarobot_drum.drum.serving.small_bodies import small_body_length
+from datarobot_drum.drum.serving.body.reader import BodyLimits
+from datarobot_drum.drum.serving.body.small_bodies import small_body_length
+from datarobot_drum.drum.serving.headers import Headers
+from datarobot_drum.drum.serving.messages import MediaType, parse_query
 
 LONGEST_HEAD = 2048
 """Bytes; longer ones are rare, and would be kept."""

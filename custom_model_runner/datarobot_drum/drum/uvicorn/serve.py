@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from functools import partial
 from typing import NoReturn
 
-from datarobot_drum.drum.argument_declaration import SERVER
-from datarobot_drum.drum.arguments import Arguments, to_words
-from datarobot_drum.drum.importing import import_from_string
-from datarobot_drum.drum.listening import bind
-from datarobot_drum.drum.settings import Settings
-from datarobot_drum.drum.start_up import collect_rarely
-from datarobot_drum.drum.watchdog.owner import Watchdog
+from datarobot_drum.drum.imports import import_from_string
+from datarobot_drum.drum.management.watchdog.owner import Watchdog
+from datarobot_drum.drum.process.sockets import bind
+from datarobot_drum.drum.process.start_up import collect_rarely
+from datarobot_drum.drum.settings.arguments import Arguments, to_words
+from datarobot_drum.drum.settings.build import Settings
+from datarobot_drum.drum.settings.declaration import SERVER
 
 
 def serve(settings: Settings) -> int:
@@ -43,7 +43,7 @@ def _share_model(settings: Settings) -> bool:
     Raises:
         StartupError: the model did not load and there is no error server.
     """
-    from datarobot_drum.drum.root_predictors.shared_model import load_to_share
+    from datarobot_drum.drum.model_loading.shared_model import load_to_share
 
     def begin_anew(environment: Mapping[str, str]) -> NoReturn:
         words = to_words(SERVER, Arguments(**settings.arguments))
@@ -57,7 +57,7 @@ def _share_model(settings: Settings) -> bool:
 
 def _after_fork(watchdog: Watchdog) -> None:
     """In a worker: the watchdog is the supervisor's, and so are its random numbers."""
-    from datarobot_drum.drum.root_predictors.shared_model import begin_as_worker
+    from datarobot_drum.drum.model_loading.shared_model import begin_as_worker
 
     watchdog.let_go()
     begin_as_worker()

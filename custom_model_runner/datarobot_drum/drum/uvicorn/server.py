@@ -19,15 +19,15 @@ import uvicorn
 
 from datarobot_drum.drum.fastapi.front_door import FrontDoor
 from datarobot_drum.drum.fastapi.probes import probe_answers
-from datarobot_drum.drum.listening import BACKLOG, HANDSHAKE_SECONDS, accept_waiting, turn_newcomers_away
-from datarobot_drum.drum.memory_reuse import keep_freed_memory
+from datarobot_drum.drum.model_loading.shared_model import inherited_model
+from datarobot_drum.drum.process.memory_reuse import keep_freed_memory
+from datarobot_drum.drum.process.sockets import BACKLOG, HANDSHAKE_SECONDS, accept_waiting, turn_newcomers_away
+from datarobot_drum.drum.process.start_up import collect_as_usual
+from datarobot_drum.drum.process.turn_taking import take_turns_quickly
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
-from datarobot_drum.drum.root_predictors.shared_model import inherited_model
-from datarobot_drum.drum.serving.memory_budget import MemoryBudget
+from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.model_state import Phase
-from datarobot_drum.drum.settings import Settings
-from datarobot_drum.drum.start_up import collect_as_usual
-from datarobot_drum.drum.turn_taking import take_turns_quickly
+from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.uvicorn.handover import BEAT_TICKS, Answers, Handover
 from datarobot_drum.drum.uvicorn.heartbeat import Heartbeat
 from datarobot_drum.drum.uvicorn.loads import Seat

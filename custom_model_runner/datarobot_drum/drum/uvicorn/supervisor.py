@@ -21,9 +21,9 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 
 from datarobot_drum.drum.exceptions import StartupError
-from datarobot_drum.drum.process_end import held_back
-from datarobot_drum.drum.settings import Settings
-from datarobot_drum.drum.start_up import collect_rarely
+from datarobot_drum.drum.process.signals import held_back
+from datarobot_drum.drum.process.start_up import collect_rarely
+from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.uvicorn.heartbeat import Heartbeat, patience_for_predictions
 from datarobot_drum.drum.uvicorn.loads import Seat, seats_for
 
@@ -222,9 +222,9 @@ def run_forked_worker(
 
 def _serve(listener: socket.socket, heartbeat: Heartbeat, seat: Seat | None, watch_parent: Callable[[], None]) -> None:
     collect_rarely()
-    from datarobot_drum.drum.logs import configure_logging
-    from datarobot_drum.drum.process_end import end_process
-    from datarobot_drum.drum.settings import settings_from_environment
+    from datarobot_drum.drum.process.logs import configure_logging
+    from datarobot_drum.drum.process.signals import end_process
+    from datarobot_drum.drum.settings.build import settings_from_environment
     from datarobot_drum.drum.uvicorn.server import run_server
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -12,13 +12,13 @@ from typing import Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
-from datarobot_drum.drum.listening import HANDSHAKE_SECONDS, accept_waiting, bind, turn_newcomers_away
-from datarobot_drum.drum.memory_reuse import keep_freed_memory
+from datarobot_drum.drum.management.watchdog.owner import Watchdog
+from datarobot_drum.drum.process.memory_reuse import keep_freed_memory
+from datarobot_drum.drum.process.sockets import HANDSHAKE_SECONDS, accept_waiting, bind, turn_newcomers_away
+from datarobot_drum.drum.process.turn_taking import take_turns_quickly
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
-from datarobot_drum.drum.settings import Settings
-from datarobot_drum.drum.turn_taking import take_turns_quickly
-from datarobot_drum.drum.watchdog.owner import Watchdog
-from datarobot_drum.drum.werkzeug.patience import patient_input
+from datarobot_drum.drum.settings.build import Settings
+from datarobot_drum.drum.werkzeug.read_timeout import patient_input
 
 logger = logging.getLogger(__name__)
 

@@ -4,14 +4,14 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.commands.fit.model_folder import add_code, add_metadata, output_folder, published
-from datarobot_drum.drum.commands.fit.served_check import ROWS, find_difference
+from datarobot_drum.drum.commands.fit.parity_check import ROWS, find_difference
 from datarobot_drum.drum.commands.fit.training import train
 from datarobot_drum.drum.commands.fit.training_data import TrainingData, as_declared, read_training_data, with_labels
 from datarobot_drum.drum.commands.input_file import input_path
 from datarobot_drum.drum.commands.progress import progress_bar
-from datarobot_drum.drum.settings import build_model_settings, training_target
+from datarobot_drum.drum.settings.arguments import Arguments
+from datarobot_drum.drum.settings.build import build_model_settings, training_target
 from datarobot_drum.runtime_parameters import mask_secrets
 
 SUCCESS = 0

@@ -9,11 +9,11 @@ from typing import Any
 
 from datarobot_drum.drum.artifact_predictors.registry import list_artifacts
 from datarobot_drum.drum.exceptions import CommandError, UsageError
-from datarobot_drum.drum.importing import import_from_string
-from datarobot_drum.drum.model_metadata import FILE_NAME, read_model_metadata
-from datarobot_drum.drum.process_end import removed_on_signals
-from datarobot_drum.drum.settings import ModelSettings
-from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.imports import import_from_string
+from datarobot_drum.drum.process.signals import removed_on_signals
+from datarobot_drum.drum.settings.build import ModelSettings
+from datarobot_drum.drum.settings.model_metadata import FILE_NAME, read_model_metadata
+from datarobot_drum.drum.settings.target_types import TargetType
 
 _SKIPPED = (".", "__pycache__")
 

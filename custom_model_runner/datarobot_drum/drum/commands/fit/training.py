@@ -12,7 +12,7 @@ from datarobot_drum.drum.language_predictors.custom_module import find_custom_fi
 from datarobot_drum.drum.language_predictors.hook_errors import load_errors
 from datarobot_drum.drum.language_predictors.hooks import FIT_HOOKS, find_hooks
 from datarobot_drum.drum.language_predictors.import_scope import ImportScope
-from datarobot_drum.drum.settings import ModelSettings
+from datarobot_drum.drum.settings.build import ModelSettings
 
 ARTIFACT = "model.pkl"
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.artifact_predictors.label_matching import as_label, list_labels, match_labels
 from datarobot_drum.drum.commands.input_file import input_path
 from datarobot_drum.drum.commands.samples import read_samples
 from datarobot_drum.drum.exceptions import CommandError, UsageError
-from datarobot_drum.drum.model_metadata import ModelMetadata
-from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.settings.arguments import Arguments
+from datarobot_drum.drum.settings.model_metadata import ModelMetadata
+from datarobot_drum.drum.settings.target_types import TargetType
 
 Target = Any
 """A Series, or for multilabel a DataFrame of one column a label."""

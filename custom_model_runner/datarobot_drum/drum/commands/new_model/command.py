@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from string import Template
 
-from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.exceptions import CommandError, UsageError
-from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.settings.arguments import Arguments
+from datarobot_drum.drum.settings.target_types import TargetType
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _EVERY_MODEL = "all"

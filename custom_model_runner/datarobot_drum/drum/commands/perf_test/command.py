@@ -9,7 +9,6 @@ from http import HTTPStatus
 
 import pandas as pd
 
-from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.commands.input_file import input_path
 from datarobot_drum.drum.commands.model_server import ModelServer, running_server
 from datarobot_drum.drum.commands.perf_test.knee import find_knee
@@ -20,8 +19,9 @@ from datarobot_drum.drum.commands.progress import progress_bar
 from datarobot_drum.drum.commands.report_file import report_path, write_report
 from datarobot_drum.drum.commands.samples import Body, read_samples, to_body
 from datarobot_drum.drum.exceptions import CommandError, UsageError
-from datarobot_drum.drum.settings import build_model_settings
-from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.settings.arguments import Arguments
+from datarobot_drum.drum.settings.build import build_model_settings
+from datarobot_drum.drum.settings.target_types import TargetType
 
 BATCH_SIZES = (1, 10, 100, 1000)
 CONCURRENCY = (1, 2, 4, 8, 16)

@@ -12,7 +12,7 @@ from datarobot_drum.drum.commands.perf_test.charts import COLOURS, Chart, Line, 
 from datarobot_drum.drum.commands.perf_test.knee import EXPLANATION, find_knee, knees_by_rows
 from datarobot_drum.drum.commands.perf_test.load import Measurement
 from datarobot_drum.drum.commands.perf_test.table import COLUMNS, MIB, cells_of, milliseconds
-from datarobot_drum.drum.settings import Settings
+from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.version import __version__
 
 _TEMPLATE = Path(__file__).with_name("report.html")

@@ -13,7 +13,7 @@ import pyarrow.parquet
 
 from datarobot_drum.drum.exceptions import CommandError
 from datarobot_drum.drum.language_predictors.base import Predictions, StreamChunk
-from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.settings.target_types import TargetType
 
 
 class _GrowingFile:

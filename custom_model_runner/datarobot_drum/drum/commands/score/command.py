@@ -3,17 +3,17 @@
 import logging
 import time
 
-from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.commands.input_file import input_path, opened_input
 from datarobot_drum.drum.commands.loaded_model import loaded_model
 from datarobot_drum.drum.commands.progress import progress_bar
-from datarobot_drum.drum.commands.score.destination import Destination, choose_destination
+from datarobot_drum.drum.commands.score.output_target import Destination, choose_destination
 from datarobot_drum.drum.commands.score.structured import score_rows
 from datarobot_drum.drum.commands.score.unstructured import score_body
 from datarobot_drum.drum.exceptions import CommandError
 from datarobot_drum.drum.serving.messages import MediaType, parse_query
-from datarobot_drum.drum.settings import build_model_settings
-from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.settings.arguments import Arguments
+from datarobot_drum.drum.settings.build import build_model_settings
+from datarobot_drum.drum.settings.target_types import TargetType
 
 logger = logging.getLogger("drum")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from datarobot_drum.drum.exceptions import UsageError
-from datarobot_drum.drum.importing import import_from_string
+from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.language_predictors.base import StreamChunk
-from datarobot_drum.drum.serving.stream_forms import csv_lines
+from datarobot_drum.drum.serving.formats.streaming import csv_lines
+from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular.table_files import arrow_extra
-from datarobot_drum.drum.target_types import TargetType
 
 Write = Callable[[Iterator[StreamChunk], TargetType, Path], None]
 

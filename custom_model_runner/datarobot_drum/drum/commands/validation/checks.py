@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from datarobot_drum.drum.commands.progress import OnProgress
-from datarobot_drum.drum.commands.validation.evidence import differing_rows, input_rows
-from datarobot_drum.drum.commands.validation.outcomes import Outcome, Verdict
-from datarobot_drum.drum.commands.validation.subject import Subject
+from datarobot_drum.drum.commands.validation.model_under_test import Subject
+from datarobot_drum.drum.commands.validation.results import Outcome, Verdict
+from datarobot_drum.drum.commands.validation.sample_rows import differing_rows, input_rows
 from datarobot_drum.drum.exceptions import RequestError
 from datarobot_drum.drum.language_predictors.base import Predictions
-from datarobot_drum.drum.serving.encoding import predictions_response
-from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.serving.formats.predictions_json import predictions_response
+from datarobot_drum.drum.settings.target_types import TargetType
 
 MISSING_ROWS = 100
 SINGLE_ROWS = 25

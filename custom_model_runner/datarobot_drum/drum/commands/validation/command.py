@@ -3,21 +3,21 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from datarobot_drum.drum.arguments import Arguments
 from datarobot_drum.drum.commands.input_file import InputFile, input_path, opened_input
 from datarobot_drum.drum.commands.loaded_model import loaded_model
 from datarobot_drum.drum.commands.progress import OnProgress, progress_bar
 from datarobot_drum.drum.commands.report_file import report_path, write_report
 from datarobot_drum.drum.commands.standard_output import own_standard_output
 from datarobot_drum.drum.commands.validation.checks import check_structured
-from datarobot_drum.drum.commands.validation.outcomes import Outcome, Verdict, exit_code_of
+from datarobot_drum.drum.commands.validation.model_under_test import Subject, read_samples
 from datarobot_drum.drum.commands.validation.report import page
-from datarobot_drum.drum.commands.validation.subject import Subject, read_samples
+from datarobot_drum.drum.commands.validation.results import Outcome, Verdict, exit_code_of
 from datarobot_drum.drum.commands.validation.terminal import table
 from datarobot_drum.drum.commands.validation.unstructured import check_unstructured
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
-from datarobot_drum.drum.settings import ModelSettings, build_model_settings
-from datarobot_drum.drum.target_types import TargetType
+from datarobot_drum.drum.settings.arguments import Arguments
+from datarobot_drum.drum.settings.build import ModelSettings, build_model_settings
+from datarobot_drum.drum.settings.target_types import TargetType
 
 _LOAD, _READ = "model loads", "input is read"
 

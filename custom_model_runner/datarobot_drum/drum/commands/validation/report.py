@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from html import escape
 
-from datarobot_drum.drum.commands.validation.outcomes import Evidence, Outcome, Verdict, summary
-from datarobot_drum.drum.settings import ModelSettings
+from datarobot_drum.drum.commands.validation.results import Evidence, Outcome, Verdict, summary
+from datarobot_drum.drum.settings.build import ModelSettings
 from datarobot_drum.runtime_parameters import mask_secrets
 from datarobot_drum.version import __version__
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from datarobot_drum.drum.commands.validation.outcomes import Outcome, summary
+from datarobot_drum.drum.commands.validation.results import Outcome, summary
 from datarobot_drum.runtime_parameters import mask_secrets
 
 _HEADER = ("check", "result", "details")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from datarobot_drum.drum.commands.input_file import InputFile
 from datarobot_drum.drum.commands.score.unstructured import score_body
-from datarobot_drum.drum.commands.validation.outcomes import Outcome, Verdict
+from datarobot_drum.drum.commands.validation.results import Outcome, Verdict
 from datarobot_drum.drum.exceptions import RequestError
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.serving.messages import MediaType

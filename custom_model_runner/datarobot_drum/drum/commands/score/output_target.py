@@ -1,0 +1,136 @@
+"""Where predictions go: standard output, or a file that appears under its name when it is complete."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO
+
+from datarobot_drum.drum.commands.score.forms import find_form, write_csv, write_csv_file
+from datarobot_drum.drum.commands.standard_output import own_standard_output
+from datarobot_drum.drum.exceptions import UsageError
+from datarobot_drum.drum.language_predictors.base import StreamChunk
+from datarobot_drum.drum.process.signals import removed_on_signals
+from datarobot_drum.drum.settings.target_types import TargetType
+
+
+class Destination(ABC):
+    """A context manager: what is written within is kept if `finish` is called."""
+
+    name: str
+
+    @abstractmethod
+    def __enter__(self) -> Destination: ...
+
+    @abstractmethod
+    def __exit__(self, *reason: object) -> None: ...
+
+    @abstractmethod
+    def write(self, chunks: Iterator[StreamChunk], target_type: TargetType) -> None:
+        """Predictions, in the form of the destination."""
+
+    @abstractmethod
+    def write_pieces(self, pieces: Iterator[bytes]) -> None:
+        """Bytes as they are."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Everything is written."""
+
+
+class StandardOutput(Destination):
+    """For the predictions alone: what model code prints meanwhile goes to standard error."""
+
+    name = "standard output"
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+
+    def __enter__(self) -> StandardOutput:
+        self._file: BinaryIO = self._stack.enter_context(own_standard_output())
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self._stack.close()
+
+    def write(self, chunks: Iterator[StreamChunk], target_type: TargetType) -> None:
+        write_csv(chunks, target_type, self._file)
+
+    def write_pieces(self, pieces: Iterator[bytes]) -> None:
+        for piece in pieces:
+            self._file.write(piece)
+            self._file.flush()
+
+    def finish(self) -> None:
+        self._file.flush()
+
+
+class OutputFile(Destination):
+    """Made in a folder of its own beside the file, and moved in the end: who looks sees all of it or nothing."""
+
+    def __init__(self, path: Path, *, any_content: bool) -> None:
+        self.name = str(path)
+        self._path = path.resolve()
+        self._write = write_csv_file if any_content else find_form(path)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> OutputFile:
+        try:
+            folder = tempfile.mkdtemp(prefix=f".{self._path.name}.", suffix=".part", dir=self._path.parent)
+        except OSError as error:
+            raise UsageError(f"--output {self.name} cannot be written: {error.strerror}.") from error
+        self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        self._stack.enter_context(removed_on_signals(lambda: shutil.rmtree(folder, ignore_errors=True)))
+        self._part = Path(folder, "part")
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self._stack.close()
+
+    def write(self, chunks: Iterator[StreamChunk], target_type: TargetType) -> None:
+        self._write(chunks, target_type, self._part)
+
+    def write_pieces(self, pieces: Iterator[bytes]) -> None:
+        with self._part.open("wb") as file:
+            file.writelines(pieces)
+
+    def finish(self) -> None:
+        with self._part.open("rb") as file:
+            os.fsync(file.fileno())  # on the disk before it has its name: a failing machine leaves no empty file
+        self._part.replace(self._path)
+
+
+class Device(StandardOutput):
+    """A pipe or a device that exists already: written as it comes, as there is nothing to move."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.name = str(path)
+        self._path = path
+
+    def __enter__(self) -> Device:
+        self._file = self._stack.enter_context(self._path.open("wb"))
+        return self
+
+
+def choose_destination(output: str | None, *, any_content: bool) -> Destination:
+    """What ``--output`` means; without it, standard output. ``any_content`` allows every extension.
+
+    Raises:
+        UsageError: it is a folder, stands in none, or has an extension of no known form.
+    """
+    if not output:
+        return StandardOutput()
+    path = Path(output).absolute()
+    if path.is_dir():
+        raise UsageError(f"--output {output} is a folder: name a file.")
+    if path.exists() and not path.is_file():
+        return Device(path)
+    if not path.parent.is_dir():
+        raise UsageError(f"--output {output}: there is no folder {path.parent}.")
+    return OutputFile(path, any_content=any_content)

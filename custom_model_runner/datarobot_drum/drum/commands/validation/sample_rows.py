@@ -1,0 +1,65 @@
+"""The rows behind a failure, as text that a terminal and a page can show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from datarobot_drum.drum.commands.validation.results import Evidence
+from datarobot_drum.drum.language_predictors.base import Predictions
+
+SHOWN_ROWS = 10
+SHOWN_FEATURES = 30
+SHOWN_CHARACTERS = 120
+
+
+def input_rows(samples: Any, places: Sequence[int], caption: str) -> Evidence | None:
+    """Rows of a table as the model got them; None if the samples are no table."""
+    if not isinstance(samples, pd.DataFrame):
+        return None
+    shown = list(places)[:SHOWN_ROWS]
+    rows = [(str(place + 1), *_cells(samples, place)) for place in shown]
+    return Evidence(caption, ("row", *_names(samples)), tuple(rows))
+
+
+def differing_rows(
+    samples: Any, first: Predictions, second: Predictions, places: Sequence[int], names: tuple[str, str]
+) -> Evidence:
+    """For each row the output that differs most, both its values, and the features where the samples are a table."""
+    rows = []
+    for place in list(places)[:SHOWN_ROWS]:
+        output = _worst_output(first.values[place], second.values[place])
+        pair = (_text(first.values[place, output]), _text(second.values[place, output]))
+        features = _cells(samples, place) if isinstance(samples, pd.DataFrame) else []
+        rows.append((str(place + 1), first.columns[output], *pair, *features))
+    features = _names(samples) if isinstance(samples, pd.DataFrame) else []
+    more = f", the first {SHOWN_ROWS} of {len(places)}" if len(places) > SHOWN_ROWS else ""
+    return Evidence(f"Rows whose predictions differ{more}", ("row", "output", *names, *features), tuple(rows))
+
+
+def _worst_output(first: np.ndarray, second: np.ndarray) -> int:
+    if first.dtype.kind != "f":
+        return int(np.argmax(first != second))
+    return int(np.argmax(np.nan_to_num(np.abs(first - second), nan=np.inf)))
+
+
+def _names(samples: pd.DataFrame) -> list[str]:
+    names = [str(name) for name in samples.columns]
+    return (
+        names if len(names) <= SHOWN_FEATURES else [*names[:SHOWN_FEATURES], f"and {len(names) - SHOWN_FEATURES} more"]
+    )
+
+
+def _cells(samples: pd.DataFrame, place: int) -> list[str]:
+    cells = [_text(samples.iat[place, column]) for column in range(min(len(samples.columns), SHOWN_FEATURES))]
+    return cells if len(samples.columns) <= SHOWN_FEATURES else [*cells, "..."]
+
+
+def _text(value: Any) -> str:
+    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
+        return "missing"
+    text = repr(value.item()) if isinstance(value, np.generic) else str(value)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."

@@ -1,0 +1,1 @@
+"""What watches over a server from outside its workers."""

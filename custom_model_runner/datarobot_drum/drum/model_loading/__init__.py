@@ -1,0 +1,1 @@
+"""Loads a model before or after a fork, and warms it up."""

@@ -1,0 +1,87 @@
+"""Warm-up: a sample that the model predicts before its worker says that it is ready.
+
+The sample is the file that ``DRUM_WARM_UP_FILE`` names, relative to the code dir, else the one called ``warm_up`` with
+any extension at the top of the code dir. It is asked for as a client would: JSON (``.json``) is a chat request of a
+model that chats, anything is the body of an unstructured model, and the others get csv or Matrix Market (``.mtx``).
+"""
+
+import logging
+import mimetypes
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from datarobot_drum.drum.exceptions import ModelLoadError
+from datarobot_drum.drum.language_predictors.base import BasePredictor
+from datarobot_drum.drum.language_predictors.hook_errors import load_errors
+from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput
+from datarobot_drum.drum.settings.build import ModelSettings
+from datarobot_drum.drum.settings.target_types import TargetType
+from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
+
+logger = logging.getLogger(__name__)
+
+FILE_STEM = "warm_up"
+
+
+def warm_up(predictor: BasePredictor, model: ModelSettings, file_name: str = "") -> None:
+    """Predict the sample, if there is one. An engine is not asked: it may start later than this server.
+
+    Raises:
+        ModelLoadError: the sample is missing, or predicting it failed.
+    """
+    sample = find_sample(model.code_dir, file_name)
+    if sample is None:
+        return
+    if predictor.engine is not None:
+        logger.warning("%s is not used: an inference engine warms itself up.", sample.name)
+        return
+    begin = time.monotonic()
+    with load_errors(f"The warm-up with {sample.name} failed", model.code_dir), sample.open("rb") as file:
+        _ask(predictor, model.target_type, file, sample)
+    logger.info("Warmed up with %s in %.2f s.", sample.name, time.monotonic() - begin)
+
+
+def find_sample(code_dir: Path, file_name: str = "") -> Path | None:
+    """The sample, if there is one.
+
+    Raises:
+        ModelLoadError: the named file does not exist, or several are called ``warm_up``.
+    """
+    if file_name:
+        if not (code_dir / file_name).is_file():
+            raise ModelLoadError(f"DRUM_WARM_UP_FILE is {file_name}, and there is no such file in the model folder.")
+        return code_dir / file_name
+    found = sorted(path for path in code_dir.glob(f"{FILE_STEM}.*") if path.suffix != ".py" and path.is_file())
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise ModelLoadError(f"The model folder holds several warm-up samples ({names}): keep one.")
+    return found[0] if found else None
+
+
+def _ask(predictor: BasePredictor, target_type: TargetType, file: IO[bytes], sample: Path) -> None:
+    if target_type is TargetType.UNSTRUCTURED:
+        mimetype = mimetypes.guess_type(sample.name)[0] or ""
+        _draw(predictor.predict_unstructured(UnstructuredInput(file, mimetype)).content)
+        return
+    if sample.suffix.lower() == ".json" and predictor.can_chat:
+        _draw(predictor.chat(orjson.loads(file.read()), {}))
+        return
+    is_mtx = sample.suffix.lower() == ".mtx"
+    payload = StructuredPayload(file, PayloadFormat.MTX if is_mtx else PayloadFormat.CSV)
+    if target_type is TargetType.TRANSFORM:
+        predictor.transform(payload, None)
+    elif predictor.only_streams:
+        _draw(predictor.predict_stream(payload))
+    else:
+        predictor.predict(predictor.read_input(payload))
+
+
+def _draw(answer: Any) -> None:
+    """Work through an answer that is made while it is sent."""
+    if isinstance(answer, Iterator):
+        deque(answer, maxlen=0)

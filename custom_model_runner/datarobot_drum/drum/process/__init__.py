@@ -1,0 +1,1 @@
+"""The process around a server: signals, sockets, logs, worker context and output."""

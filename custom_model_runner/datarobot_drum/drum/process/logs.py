@@ -1,0 +1,73 @@
+"""Logging of a server process: one format on standard error, whatever server runs."""
+
+import logging
+import sys
+from typing import Any
+
+from datarobot_drum.drum.imports import import_from_string
+from datarobot_drum.drum.tracing.request_id import request_id
+from datarobot_drum.drum.tracing.spans import trace_fields
+from datarobot_drum.runtime_parameters.masking import SecretFilter
+
+TEXT, JSON = "text", "json"
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s%(request)s"
+
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), 127)}
+
+
+class _Formatter(logging.Formatter):
+    """Appends the request id, and keeps what a client sent from starting a line of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        identifier = request_id.get()
+        record.request = f" request_id={identifier}" if identifier else ""
+        record.message = record.message.translate(_CONTROL).replace("\n", "\\n")
+        return super().formatMessage(record)
+
+
+class _Context(logging.Filter):
+    """Gives a line the ids of its request and its trace, for a formatter that shows every field."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if identifier := request_id.get():
+            record.request_id = identifier
+        for name, value in trace_fields().items():
+            setattr(record, name, value)
+        return True
+
+
+def _json_formatter() -> logging.Formatter:
+    formatter: Any = import_from_string("pythonjsonlogger.orjson:OrjsonFormatter")
+    made: logging.Formatter = formatter(
+        "{levelname}{name}{message}",
+        style="{",
+        rename_fields={"levelname": "level", "name": "logger"},
+        timestamp="time",
+    )
+    return made
+
+
+def log_handler(log_format: str = TEXT) -> logging.Handler:
+    """A handler for standard error that masks credentials."""
+    handler = logging.StreamHandler(sys.stderr)
+    if log_format == JSON:
+        handler.setFormatter(_json_formatter())
+        handler.addFilter(_Context())
+    else:
+        handler.setFormatter(_Formatter(FORMAT))
+    handler.addFilter(SecretFilter())
+    return handler
+
+
+def configure_logging(level: str, log_format: str = TEXT) -> None:
+    """Send everything at ``level`` and above to standard error, the web servers' own lines included."""
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        root.removeHandler(handler)
+    root.addHandler(log_handler(log_format))
+    root.setLevel(level.upper())
+    # Start, stop and requests are ours to tell, those to an engine too; their lines would be second ones.
+    for name in ("uvicorn.access", "uvicorn.error", "werkzeug", "httpx"):
+        logging.getLogger(name).setLevel(logging.DEBUG if root.level == logging.DEBUG else logging.WARNING)
+    for name in ("httpcore", "asyncio", "python_multipart.multipart"):
+        logging.getLogger(name).setLevel(max(logging.INFO, root.level))

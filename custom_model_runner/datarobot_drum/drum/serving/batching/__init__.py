@@ -1,0 +1,1 @@
+"""Combines calls that are waiting into one prediction."""

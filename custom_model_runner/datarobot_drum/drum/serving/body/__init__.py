@@ -1,0 +1,1 @@
+"""Reads request bodies into memory or temporary files, within limits."""

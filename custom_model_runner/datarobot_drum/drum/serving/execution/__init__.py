@@ -1,0 +1,1 @@
+"""Runs handlers on prediction threads: admission, queue, deadlines, streaming."""

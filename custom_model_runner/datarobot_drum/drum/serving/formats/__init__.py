@@ -1,0 +1,1 @@
+"""Encodes predictions: JSON, streaming formats, chat completions, deployment format, transform parts."""

@@ -1,0 +1,64 @@
+"""The answer of ``/predict/`` in the format of DataRobot's prediction server, which ``--deployment-config`` asks for.
+
+As its public documentation describes it: ``{"data": [...]}`` with an object a row: ``rowId`` from 0, ``prediction``,
+``predictionValues`` (a ``label`` and ``value`` each), and ``predictionThreshold`` for binary models.
+"""
+
+from typing import Any
+
+from datarobot_drum.drum.language_predictors.base import Predictions
+from datarobot_drum.drum.serving.formats.predictions_json import encode, records
+from datarobot_drum.drum.serving.messages import ModelResponse
+from datarobot_drum.drum.settings.build import ModelSettings
+from datarobot_drum.drum.settings.deployment_config import DeploymentConfig
+from datarobot_drum.drum.settings.target_types import TargetType
+
+
+def deployment_response(predictions: Predictions, model: ModelSettings, deployment: DeploymentConfig) -> ModelResponse:
+    """One object a row, in the order sent.
+
+    ``prediction`` is the value itself, the label of a binary model (the positive one from the threshold on), the most
+    probable label of a multiclass model (the first of several), or the labels of a multilabel model from the threshold
+    on. ``extraModelOutput`` and ``deploymentApprovalStatus`` are there when there is something to say.
+
+    Raises:
+        PredictionError: the model returned a value that JSON cannot carry.
+    """
+    labels = _labels(predictions, model, deployment)
+    shared: dict[str, Any] = {}
+    if model.target_type is TargetType.BINARY:
+        shared["predictionThreshold"] = deployment.threshold
+    if deployment.approval_status is not None:
+        shared["deploymentApprovalStatus"] = deployment.approval_status
+    rows = [
+        {
+            "rowId": number,
+            "prediction": _decide(dict(zip(labels, values, strict=True)), model, deployment.threshold),
+            "predictionValues": [{"label": label, "value": value} for label, value in zip(labels, values, strict=True)],
+            **shared,
+        }
+        for number, values in enumerate(predictions.values.tolist())
+    ]
+    if predictions.extra is not None and len(predictions.extra.columns):
+        for row, extra in zip(rows, records(predictions.extra), strict=True):
+            row["extraModelOutput"] = extra
+    return ModelResponse(encode({"data": rows}))
+
+
+def _labels(predictions: Predictions, model: ModelSettings, deployment: DeploymentConfig) -> tuple[str, ...]:
+    """Class labels; else the name of the target, where one is known."""
+    if model.target_type.has_class_labels:
+        return predictions.columns
+    return (deployment.target_name or model.target_name or predictions.columns[0],)
+
+
+def _decide(values: dict[str, Any], model: ModelSettings, threshold: float) -> Any:
+    if model.target_type is TargetType.BINARY:
+        is_positive = values[str(model.positive_class_label)] >= threshold
+        return model.positive_class_label if is_positive else model.negative_class_label
+    if model.target_type is TargetType.MULTICLASS:
+        return max(values, key=values.__getitem__)
+    if model.target_type is TargetType.MULTILABEL:
+        return [label for label, value in values.items() if value >= threshold]
+    (value,) = values.values()
+    return value

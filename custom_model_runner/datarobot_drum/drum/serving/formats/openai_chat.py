@@ -1,0 +1,212 @@
+"""OpenAI's chat interface: what a request must be, and completions as JSON or as server-sent events."""
+
+import logging
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from datarobot_drum.drum.exceptions import BadRequest, PredictionError
+from datarobot_drum.drum.iterators import close_iterator
+from datarobot_drum.drum.serving.errors import openai_error
+from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response
+from datarobot_drum.drum.tracing.spans import annotate, note_error
+
+EVENT_STREAM = "text/event-stream; charset=utf-8"
+STREAM_HEADERS = {
+    "Cache-Control": "no-cache",
+    # nginx would gather the events, and send them in one lump.
+    "X-Accel-Buffering": "no",
+}
+KEEP_ALIVE = b": keep-alive\n\n"
+DONE = b"data: [DONE]\n\n"
+ASSOCIATION_ID = "datarobot_association_id"
+MODELS_CREATED = 1735689600
+"""When a model was made of which only the name is known (http-api.md section 9)."""
+
+logger = logging.getLogger(__name__)
+
+
+def completion_params(request: ModelRequest) -> dict[str, Any]:
+    """The body of "create chat completion".
+
+    Raises:
+        BadRequest: no JSON object, or no list of messages that are JSON objects.
+    """
+    body = request.body.read() if request.body is not None else b""
+    try:
+        params = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"The body is not valid JSON: {error}.") from error
+    if not isinstance(params, dict):
+        raise BadRequest("The body must be a JSON object.")
+    if not isinstance(params.get("messages"), list):
+        raise BadRequest("The field messages is missing, or not a list.")
+    if not all(isinstance(message, dict) for message in params["messages"]):
+        raise BadRequest("The field messages holds something that is not a JSON object.")
+    return params
+
+
+def chat_attributes(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What OpenTelemetry's conventions for generative models say of a request; never what was said."""
+    numbers = {name: params.get(name) for name in ("temperature", "top_p", "max_tokens", "frequency_penalty")}
+    return {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": _if_of(str, params.get("model")),
+        "gen_ai.request.stream": params.get("stream") is True,
+        **{f"gen_ai.request.{name}": _if_of((int, float), value) for name, value in numbers.items()},
+    }
+
+
+def _completion_attributes(completion: Mapping[str, Any]) -> dict[str, Any]:
+    usage = completion.get("usage")
+    tokens = usage if isinstance(usage, Mapping) else {}
+    return {
+        "gen_ai.response.id": _if_of(str, completion.get("id")),
+        "gen_ai.response.model": _if_of(str, completion.get("model")),
+        "gen_ai.usage.input_tokens": _if_of(int, tokens.get("prompt_tokens")),
+        "gen_ai.usage.output_tokens": _if_of(int, tokens.get("completion_tokens")),
+    }
+
+
+def _if_of(kind: type | tuple[type, ...], value: Any) -> Any:
+    """Only values that an attribute can hold."""
+    return value if isinstance(value, kind) else None
+
+
+def chat_response(answer: Any, *, wants_stream: bool) -> ModelResponse:
+    """What the model's ``chat`` returned, as JSON, or as events when it is an iterator or a stream was asked for.
+
+    The first chunk is drawn here, so that an error before it is an error answer.
+
+    Raises:
+        PredictionError: the model returned something else.
+    """
+    association_id = str(uuid.uuid4())
+    annotate({ASSOCIATION_ID: association_id})
+    if isinstance(answer, Iterator):
+        return _event_stream(_Events(answer, association_id))
+    completion = _as_dict(answer, "a completion")
+    completion[ASSOCIATION_ID] = association_id
+    annotate(_completion_attributes(completion))
+    if wants_stream:
+        return _event_stream(_Events(iter([_as_chunk(completion)]), association_id))
+    return ModelResponse(_encode(completion))
+
+
+def _event_stream(events: Iterator[bytes]) -> ModelResponse:
+    return ModelResponse(events, EVENT_STREAM, headers=STREAM_HEADERS, keep_alive=KEEP_ALIVE)
+
+
+class _Events(Iterator[bytes]):
+    """Chunks as server-sent events with ``[DONE]`` at the end; an error on the way is the last event, without it."""
+
+    def __init__(self, chunks: Iterator[Any], association_id: str) -> None:
+        self._chunks = chunks
+        self._association_id = association_id
+        self._ended = False
+        try:
+            self._first: bytes | None = self._event()
+        except BaseException:
+            self.close()
+            raise
+
+    def __next__(self) -> bytes:
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        if self._ended:
+            raise StopIteration
+        try:
+            return self._event()
+        except Exception as error:  # model code; the headers are out, so the stream has to tell
+            logger.error("A chat stream failed after its first chunk.", exc_info=error)
+            note_error(error)
+            self._ended = True
+            return _as_event({"error": openai_error(error)})
+
+    def _event(self) -> bytes:
+        try:
+            chunk = next(self._chunks)
+        except StopIteration:
+            self._ended = True
+            return DONE
+        document = _as_dict(chunk, "a chunk")
+        document[ASSOCIATION_ID] = self._association_id
+        return _as_event(document)
+
+    def close(self) -> None:
+        """Run the ``finally`` blocks of the model."""
+        close_iterator(self._chunks)
+
+
+def _as_event(document: dict[str, Any]) -> bytes:
+    return b"data: " + _encode(document) + b"\n\n"
+
+
+def _encode(document: dict[str, Any]) -> bytes:
+    """Model output as JSON; objects of the OpenAI library may stand in it anywhere.
+
+    Raises:
+        PredictionError: it holds what JSON cannot carry.
+    """
+    try:
+        return orjson.dumps(document, default=lambda value: _as_dict(value, "JSON"), option=orjson.OPT_NON_STR_KEYS)
+    except TypeError as error:
+        raise PredictionError(
+            f"The chat hook returned a value that JSON cannot carry: {error.__cause__ or error}"
+        ) from error
+
+
+def _as_dict(answer: Any, what: str) -> dict[str, Any]:
+    """A completion or chunk, an object of the OpenAI library or a mapping, as a dict of plain values."""
+    dump = getattr(answer, "model_dump", None)
+    found = dump(mode="json") if callable(dump) else answer
+    if not isinstance(found, Mapping):
+        kind = "None" if answer is None else f"a {type(answer).__name__}"
+        raise PredictionError(f"The chat hook returned {kind} where {what} was expected.")
+    return dict(found)
+
+
+def _as_chunk(completion: dict[str, Any]) -> dict[str, Any]:
+    """A whole completion as the one chunk of a stream."""
+    choices = [
+        {
+            "index": choice.get("index", index),
+            "delta": _as_delta(choice.get("message")),
+            "finish_reason": choice.get("finish_reason"),
+            "logprobs": choice.get("logprobs"),
+        }
+        for index, choice in enumerate(_as_dict(item, "a choice") for item in completion.get("choices") or [])
+    ]
+    return {**completion, "object": "chat.completion.chunk", "choices": choices}
+
+
+def _as_delta(message: Any) -> dict[str, Any]:
+    """A whole message as the only difference of a stream, where calls of tools are numbered."""
+    delta = _as_dict(message or {}, "a message")
+    if delta.get("tool_calls"):
+        calls = (_as_dict(call, "a tool call") for call in delta["tool_calls"])
+        delta["tool_calls"] = [{"index": index, **call} for index, call in enumerate(calls)]
+    return delta
+
+
+def models_response(models: Any) -> ModelResponse:
+    """OpenAI's list of models, from whatever ``get_supported_llm_models`` returned (http-api.md H63, H64).
+
+    Raises:
+        PredictionError: it returned no list.
+    """
+    listed = getattr(models, "data", models)
+    if isinstance(listed, Mapping) and isinstance(listed.get("data"), list):
+        listed = listed["data"]
+    if isinstance(listed, str | bytes | Mapping) or not isinstance(listed, Iterable):
+        raise PredictionError(f"get_supported_llm_models returned a {type(models).__name__}: it must return a list.")
+    return json_response({"object": "list", "data": [_as_model(item) for item in listed]})
+
+
+def _as_model(item: Any) -> dict[str, Any]:
+    """A name, an object or a dict, filled up."""
+    known = {"id": item} if isinstance(item, str) else _as_dict(item, "a model")
+    return {"object": "model", "created": MODELS_CREATED, "owned_by": "DataRobot", **known}

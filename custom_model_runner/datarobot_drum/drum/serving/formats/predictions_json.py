@@ -1,0 +1,95 @@
+"""From predictions to the JSON document that ``/predict/`` answers (http-api.md section 5)."""
+
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+import orjson
+
+from datarobot_drum.drum.exceptions import PredictionError
+from datarobot_drum.drum.language_predictors.base import Predictions
+from datarobot_drum.drum.serving.messages import ModelResponse
+from datarobot_drum.drum.settings.target_types import TargetType
+
+BLOCK_ROWS = 1000
+"""Rows that are encoded at a time: their numbers are Python objects meanwhile, ten times as large as in the answer."""
+
+
+def predictions_response(predictions: Predictions, target_type: TargetType) -> ModelResponse:
+    """``{"predictions": [...]}``, one element a row, with ``extraModelOutput`` when the model returned more.
+
+    Raises:
+        PredictionError: the model returned a value that JSON cannot carry.
+    """
+    pieces = [b'{"predictions":', encode_elements(predictions, target_type)]
+    if predictions.extra is not None and len(predictions.extra.columns):
+        pieces += [b',"extraModelOutput":', encode(records(predictions.extra))]
+    return ModelResponse(b"".join([*pieces, b"}"]))
+
+
+def encode_elements(predictions: Predictions, target_type: TargetType) -> bytes:
+    """``encode(elements(...))``; numbers go straight from their array into the text.
+
+    Raises:
+        PredictionError: the model returned a value that JSON cannot carry.
+    """
+    values = predictions.values
+    if values.dtype != np.float64:
+        return encode(elements(predictions, target_type))
+    if not _has_names(target_type) or not len(values):
+        return _encode_numbers(values)
+    fields = b",".join(encode(name).replace(b"%", b"%%") + b":%b" for name in predictions.columns)
+    row = b"{" + fields + b"}"
+    blocks = (values[begin : begin + BLOCK_ROWS] for begin in range(0, len(values), BLOCK_ROWS))
+    return b"[%b]" % b",".join([_fill(row, block) for block in blocks])
+
+
+def _fill(row: bytes, values: np.ndarray) -> bytes:
+    rows = b",".join([row] * len(values))
+    return rows % tuple(_encode_numbers(values)[1:-1].split(b","))
+
+
+def _encode_numbers(values: np.ndarray) -> bytes:
+    return orjson.dumps(np.ascontiguousarray(values).ravel(), option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def encode(value: Any) -> bytes:
+    """Model output as JSON; NaN and infinities become null (http-api.md H29).
+
+    Raises:
+        PredictionError: it holds what JSON cannot carry.
+    """
+    try:
+        return orjson.dumps(value, default=_plain)
+    except TypeError as error:
+        raise PredictionError(f"The model returned a value that JSON cannot carry: {error}.") from error
+
+
+def elements(predictions: Predictions, target_type: TargetType) -> list[Any]:
+    """Plain values where the column has one fixed meaning, objects where its name matters (http-api.md H27)."""
+    if _has_names(target_type):
+        columns = predictions.columns
+        return [dict(zip(columns, row, strict=True)) for row in predictions.values.tolist()]
+    values: list[Any] = predictions.values[:, 0].tolist()
+    return values
+
+
+def _has_names(target_type: TargetType) -> bool:
+    return target_type.has_class_labels or target_type.has_target_column
+
+
+def records(extra: Any) -> list[dict[str, Any]]:
+    columns = [str(name) for name in extra.columns]
+    cells = extra.astype(object).where(extra.notna(), None).to_numpy().tolist()
+    return [dict(zip(columns, row, strict=True)) for row in cells]
+
+
+def _plain(value: Any) -> Any:
+    """Model output that is not of JSON's own types."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    raise TypeError(f"Type {type(value).__name__} has no JSON form")

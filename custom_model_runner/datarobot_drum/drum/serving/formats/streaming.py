@@ -1,0 +1,192 @@
+"""The forms in which ``/predictionsStream/`` sends predictions, chosen by ``Accept``.
+
+======================  ==================================================================================
+octet-stream (default)  the bytes of the JSON document that ``/predictions/`` answers
+ndjson                  a line a row: ``{"prediction": ...}``, with ``extraModelOutput`` if there is more
+csv                     a header line, then a line a row
+event-stream            an event a block of rows: ``{"predictions": [...]}``; ``[DONE]`` at the end
+======================  ==================================================================================
+
+Text and bytes that a ``score_stream`` hook yields are sent as they are; as ndjson and as events in ``{"chunk": ...}``.
+An error on the way is a record of its own where the form has records; else the connection is aborted, so that nobody
+takes half an answer for a whole one.
+"""
+
+import csv
+import io
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from datarobot_drum.drum.exceptions import PredictionError
+from datarobot_drum.drum.iterators import close_iterator
+from datarobot_drum.drum.language_predictors.base import Predictions, StreamChunk
+from datarobot_drum.drum.serving.errors import error_payload
+from datarobot_drum.drum.serving.formats.predictions_json import elements, encode, encode_elements, records
+from datarobot_drum.drum.settings.target_types import TargetType
+
+_QUALITY = re.compile(r"[01](\.[0-9]*)?")
+
+Encoder = Callable[[Iterator[StreamChunk], TargetType], Iterator[bytes]]
+
+
+@dataclass(frozen=True)
+class StreamForm:
+    """A media type and how its bytes are made."""
+
+    media_type: str
+    encoder: Encoder
+
+    def encode(self, chunks: Iterator[StreamChunk], target_type: TargetType) -> Iterator[bytes]:
+        """The bytes of ``chunks``, which are closed however this ends."""
+        try:
+            yield from self.encoder(chunks, target_type)
+        finally:
+            close_iterator(chunks)
+
+
+def document(chunks: Iterator[StreamChunk], target_type: TargetType) -> Iterator[bytes]:
+    """The JSON document, its list of predictions cut into blocks; extra output, which comes last, is kept encoded."""
+    first = next(chunks, b"")
+    if not isinstance(first, Predictions):
+        yield from map(_as_bytes, chain([first], chunks))
+        return
+    extra: list[bytes] = []
+    separator = b'{"predictions":['
+    for block in map(_as_predictions, chain([first], chunks)):
+        if len(block.values):
+            yield separator + encode_elements(block, target_type)[1:-1]
+            separator = b","
+            extra.extend(_extra_of(block))
+    yield b"]" if separator == b"," else separator + b"]"
+    yield (b',"extraModelOutput":[' + b",".join(extra) + b"]" if extra else b"") + b"}"
+
+
+def json_lines(chunks: Iterator[StreamChunk], target_type: TargetType) -> Iterator[bytes]:
+    return _with_error_record(_lines(chunks, target_type), lambda error: encode({"error": error}) + b"\n")
+
+
+def events(chunks: Iterator[StreamChunk], target_type: TargetType) -> Iterator[bytes]:
+    return _with_error_record(
+        _events(chunks, target_type), lambda error: b"event: error\ndata: " + encode({"error": error}) + b"\n\n"
+    )
+
+
+def csv_lines(chunks: Iterator[StreamChunk], target_type: TargetType) -> Iterator[bytes]:
+    needs_header = True
+    for chunk in chunks:
+        if not isinstance(chunk, Predictions):
+            yield _as_bytes(chunk)
+            continue
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        if needs_header:
+            writer.writerow([*chunk.columns, *([] if chunk.extra is None else chunk.extra.columns)])
+            needs_header = False
+        rows = ([_as_cell(value) for value in row] for row in chunk.values.tolist())
+        if chunk.extra is None:
+            writer.writerows(rows)
+        else:
+            writer.writerows([*row, *more.values()] for row, more in zip(rows, records(chunk.extra), strict=True))
+        yield text.getvalue().encode("utf-8")
+
+
+FORMS = (
+    StreamForm("application/octet-stream", document),
+    StreamForm("application/x-ndjson", json_lines),
+    StreamForm("text/csv", csv_lines),
+    StreamForm("text/event-stream", events),
+)
+
+
+def choose_form(accept: str) -> StreamForm:
+    """The form that the client likes best; the first of the table when it does not say or likes none of them."""
+    preferences = dict(_preferences(accept))
+    # Of two that are liked as well, the one that is named; then the one that is named first.
+    wanted = sorted(preferences, key=lambda media_type: (-preferences[media_type], media_type.count("*")))
+    for media_type in wanted:
+        for form in FORMS:
+            refused = preferences.get(form.media_type) == 0
+            if preferences[media_type] > 0 and not refused and form.media_type in _covered(media_type):
+                return form
+    return FORMS[0]
+
+
+def _covered(media_range: str) -> list[str]:
+    """The media types of the table that ``media_range`` means (RFC 9110, 12.5.1)."""
+    kind = media_range.removesuffix("*") if media_range.endswith("/*") else None
+    if kind is None:
+        return [media_range]
+    return [form.media_type for form in FORMS if kind == "*/" or form.media_type.startswith(kind)]
+
+
+def _preferences(accept: str) -> Iterator[tuple[str, float]]:
+    for part in accept.split(","):
+        media_type, *parameters = (word.strip() for word in part.split(";"))
+        quality = next((word[2:] for word in parameters if word.lower().startswith("q=")), "1")
+        yield media_type.lower(), float(quality) if _QUALITY.fullmatch(quality) else 0.0
+
+
+def _lines(chunks: Iterator[StreamChunk], target_type: TargetType) -> Iterator[bytes]:
+    for chunk in chunks:
+        if not isinstance(chunk, Predictions):
+            yield encode({"chunk": _as_text(chunk)}) + b"\n"
+            continue
+        rows: list[dict[str, Any]] = [{"prediction": element} for element in elements(chunk, target_type)]
+        if chunk.extra is not None:
+            rows = [row | {"extraModelOutput": more} for row, more in zip(rows, records(chunk.extra), strict=True)]
+        yield b"".join(encode(row) + b"\n" for row in rows)
+
+
+def _events(chunks: Iterator[StreamChunk], target_type: TargetType) -> Iterator[bytes]:
+    for chunk in chunks:
+        if isinstance(chunk, Predictions):
+            record: dict[str, Any] = {"predictions": elements(chunk, target_type)}
+            if chunk.extra is not None:
+                record["extraModelOutput"] = records(chunk.extra)
+        else:
+            record = {"chunk": _as_text(chunk)}
+        yield b"data: " + encode(record) + b"\n\n"
+    yield b"data: [DONE]\n\n"
+
+
+def _with_error_record(pieces: Iterator[bytes], as_record: Callable[[dict[str, Any]], bytes]) -> Iterator[bytes]:
+    """``pieces``; an error after the first one becomes the last record."""
+    yield next(pieces, b"")
+    try:
+        yield from pieces
+    except Exception as error:  # the status is out; this record is the only way left to tell
+        yield as_record(error_payload(error))
+
+
+def _inner(values: list[Any]) -> bytes:
+    """A list without its brackets."""
+    return encode(values)[1:-1]
+
+
+def _extra_of(block: Predictions) -> list[bytes]:
+    return [] if block.extra is None else [_inner(records(block.extra))]
+
+
+def _as_cell(value: Any) -> Any:
+    """What is missing is an empty cell."""
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _as_bytes(chunk: StreamChunk) -> bytes:
+    if isinstance(chunk, Predictions):
+        raise PredictionError("The hook score_stream yielded a DataFrame after text: it must yield one kind.")
+    return chunk if isinstance(chunk, bytes) else chunk.encode("utf-8", "replace")
+
+
+def _as_predictions(chunk: StreamChunk) -> Predictions:
+    if not isinstance(chunk, Predictions):
+        raise PredictionError("The hook score_stream yielded text after a DataFrame: it must yield one kind.")
+    return chunk
+
+
+def _as_text(chunk: str | bytes) -> str:
+    return chunk if isinstance(chunk, str) else chunk.decode("utf-8", "replace")

@@ -1,0 +1,1 @@
+"""Measures the process and its requests for the statistics route."""

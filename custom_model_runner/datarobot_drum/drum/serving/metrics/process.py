@@ -1,0 +1,127 @@
+"""Memory and CPU of this server's processes, of its container and of the machine (``/stats/``).
+
+Made to be asked every second: no look at processes that are not this server's, and handles that are kept.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from datarobot_drum.drum.settings.cgroups import MEMBERSHIP, MOUNT, GroupFolder, group_folders
+from datarobot_drum.runtime_parameters import mask_secrets
+
+MIB = 1024 * 1024
+
+PROC = Path("/proc")
+
+_UNKNOWN: dict[str, float | None] = {"container_limit": None, "container_used": None, "container_max_used": None}
+_FILES = {
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.max_usage_in_bytes"),
+    2: ("memory.max", "memory.current", "memory.peak"),
+}
+"""By version of the control groups."""
+
+# Version 1 writes a number near 2**63 for "no limit".
+_NO_LIMIT = 1 << 60
+
+
+class ProcessStatistics:
+    """Facts about the processes of one server; keeps their handles, since a CPU share needs two looks."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Any] = {}
+
+    @cached_property
+    def _psutil(self) -> Any:
+        import psutil  # 20 ms that a start does not need
+
+        return psutil
+
+    def collect(self, server_pid: int) -> dict[str, Any]:
+        """``drum_info`` and ``mem_info`` (http-api.md section 4); memory in MiB.
+
+        Args:
+            server_pid: the process whose direct children are the workers, or the only process.
+        """
+        processes = list(self._processes(server_pid))
+        machine = self._psutil.virtual_memory()
+        return {
+            "drum_info": processes,
+            "mem_info": {
+                "total": machine.total / MIB,
+                "avail": machine.available / MIB,
+                "free": machine.free / MIB,
+                "drum_rss": sum(process["mem"] for process in processes),
+                **container_memory(),
+            },
+        }
+
+    def _processes(self, server_pid: int) -> Iterator[dict[str, Any]]:
+        seen: dict[int, Any] = {}
+        for pid in (server_pid, *self._children(server_pid)):
+            with suppress(self._psutil.NoSuchProcess, self._psutil.AccessDenied):
+                process = self._process(pid)
+                with process.oneshot():
+                    command = process.cmdline()
+                    # Of Python's own, started beside spawned workers.
+                    if any("resource_tracker" in word for word in command):
+                        continue
+                    seen[pid] = process
+                    yield {
+                        "pid": pid,
+                        "cmdline": [mask_secrets(word) for word in command],
+                        "mem": process.memory_info().rss / MIB,
+                        "cpu_percent": process.cpu_percent(),
+                    }
+        self._known = seen
+
+    def _process(self, pid: int) -> Any:
+        """The handle of the last look, unless another process has its id by now."""
+        known = self._known.get(pid)
+        return known if known is not None and known.is_running() else self._psutil.Process(pid)
+
+    def _children(self, pid: int) -> list[int]:
+        try:
+            return child_pids(pid)
+        except OSError:  # the kernel keeps no such lists, or a thread has just ended
+            with suppress(self._psutil.NoSuchProcess):
+                return [child.pid for child in self._psutil.Process(pid).children()]
+            return []
+
+
+def child_pids(pid: int) -> list[int]:
+    """The children of a process, as Linux keeps them for each of its threads; psutil would read all processes.
+
+    Raises:
+        OSError: this kernel does not tell.
+    """
+    threads = (PROC / str(pid) / "task").iterdir()
+    return sorted(int(child) for thread in threads for child in (thread / "children").read_text().split())
+
+
+def container_memory(cgroup: Path = MOUNT, membership: Path = MEMBERSHIP) -> dict[str, float | None]:
+    """Limit, use and peak in MiB of the control group that holds this process; None for what is not known.
+
+    Of nested groups the innermost one with a limit decides, else the innermost one.
+
+    Args:
+        cgroup: where the control groups are mounted, version 2 or 1.
+        membership: the file that says which groups the process is in.
+    """
+    groups = [_read(folder) for folder in group_folders("memory", cgroup, membership)]
+    known = [group for group in groups if group["container_used"] is not None]
+    limited = [group for group in known if group["container_limit"] is not None]
+    return next(iter(limited or known), _UNKNOWN)
+
+
+def _read(folder: GroupFolder) -> dict[str, float | None]:
+    return dict(zip(_UNKNOWN, (_number(folder.path / name) for name in _FILES[folder.version]), strict=True))
+
+
+def _number(file: Path) -> float | None:
+    with suppress(OSError, ValueError):  # not there, or "max"
+        number = int(file.read_text())
+        return number / MIB if number < _NO_LIMIT else None
+    return None

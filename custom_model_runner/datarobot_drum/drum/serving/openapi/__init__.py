@@ -1,0 +1,1 @@
+"""Builds the OpenAPI document and the documentation page."""

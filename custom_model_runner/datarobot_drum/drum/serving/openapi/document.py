@@ -1,0 +1,122 @@
+"""The OpenAPI 3.1 document, generated from the route table and the model that is served."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from datarobot_drum.drum.serving.openapi.errors import error_responses, model_errors, status_errors
+from datarobot_drum.drum.serving.openapi.operations import (
+    OPENAI,
+    OPERATIONS,
+    TAGS,
+    Operation,
+    RequestBody,
+    ServedApi,
+    form_part,
+    predictions_schema,
+)
+from datarobot_drum.drum.serving.openapi.schemas import HEADERS, PARAMETERS, SCHEMAS, Json, ref
+from datarobot_drum.drum.serving.routes import ROUTES, Route, Runs
+from datarobot_drum.version import __version__
+
+OPENAPI_VERSION = "3.1.0"
+
+_ABOUT = (
+    "Every path works with and without a trailing slash, never by a redirect. HEAD works wherever GET does; another "
+    "method is a 405 with Allow. Errors are JSON with a message."
+)
+_PATH_PARAMETER = re.compile(r"{(\w+)}")
+
+
+def build_document(api: ServedApi, more: Json | None = None) -> Json:
+    """The document of one server.
+
+    Routes that this kind of model answers with nothing but an error are left out.
+
+    Args:
+        more: an OpenAPI document of routes that an extension added; the server's own win over it.
+    """
+    own = {
+        path: _operations(route, path, api)
+        for route in _served(api)
+        for path in documented_paths(route, api.url_prefix)
+    }
+    extra: Json = (more or {}).get("components", {})
+    components: Json = {
+        **extra,
+        "schemas": {**extra.get("schemas", {}), **SCHEMAS, "DrumPredictions": predictions_schema(api)},
+        "headers": {**extra.get("headers", {}), **HEADERS},
+        "parameters": {**extra.get("parameters", {}), **PARAMETERS},
+        "responses": {**extra.get("responses", {}), **error_responses(for_openai=api.target_type.may_chat)},
+    }
+    return {
+        "openapi": OPENAPI_VERSION,
+        "info": {
+            "title": f"datarobot_drum: a {api.target_type.value} model",
+            "version": __version__,
+            "description": _ABOUT,
+        },
+        "tags": [{"name": name} for name in TAGS if name != OPENAI or api.target_type.may_chat],
+        "paths": {**(more or {}).get("paths", {}), **own},
+        "components": components,
+    }
+
+
+def _served(api: ServedApi) -> Iterator[Route]:
+    return (route for route in ROUTES if OPERATIONS[route.handler].serves(api))
+
+
+def documented_paths(route: Route, prefix: str = "") -> list[str]:
+    """One spelling of each path, without its trailing slash."""
+    return [prefix + (path or "/") + ("/{subpath}" if route.has_subpath else "") for path in route.paths]
+
+
+def _operations(route: Route, path: str, api: ServedApi) -> Json:
+    operation = OPERATIONS[route.handler]
+    methods = [method.lower() for method in route.methods if method != "HEAD"]
+    return {method: _operation(operation, route, path, method, api) for method in methods}
+
+
+def _operation(operation: Operation, route: Route, path: str, method: str, api: ServedApi) -> Json:
+    names = _PATH_PARAMETER.findall(path)
+    document: Json = {
+        "operationId": "_".join([method, *re.findall(r"\w+", path.removeprefix(api.url_prefix) or "root")]),
+        "summary": operation.summary,
+        "tags": [operation.tag],
+        "parameters": [
+            *({"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names),
+            *operation.parameters(api),
+            ref("parameters", "X-Request-ID"),
+        ],
+        "responses": {"200": operation.answer(api), **_errors(route), **(operation.errors or {})},
+    }
+    body = operation.body(api)
+    if body is not None and method not in ("get", "delete"):
+        document["requestBody"] = _request_body(body, route, api)
+    return document
+
+
+def _errors(route: Route) -> Json:
+    if route.runs is Runs.ENGINE:
+        return {}  # every status may be the engine's own
+    if route.runs is Runs.MODEL:
+        return model_errors("DrumOpenAI" if route.for_openai else "Drum")
+    if route.runs is Runs.INLINE:
+        return {}
+    return status_errors(asks_model=route.runs is Runs.PROBE)
+
+
+def _request_body(body: RequestBody, route: Route, api: ServedApi) -> Json:
+    content: Json = body.content
+    if route.form_fields and not api.is_unstructured:
+        content = {"multipart/form-data": _form(route), **content}
+    return {"required": body.required, "description": body.description, "content": content}
+
+
+def _form(route: Route) -> Json:
+    """The same samples as a form; only the part ``X`` must be there."""
+    parts: dict[str, Any] = {name: form_part(name) for name in sorted(route.form_fields)}
+    return {
+        "schema": {"type": "object", "required": ["X"], "properties": parts},
+        "encoding": {name: {"contentType": "text/csv, text/mtx, application/octet-stream"} for name in parts},
+    }

@@ -1,0 +1,76 @@
+"""The error answers of the OpenAPI document (http-api.md section 12)."""
+
+from datarobot_drum.drum.exceptions import MODEL_FAILED
+from datarobot_drum.drum.serving.openapi.schemas import Json, ref, schema
+
+_MODEL_ERRORS = {
+    "400": "The HTTP message is broken (truncated body, malformed multipart, bad gzip), or no chat request.",
+    "408": "The body came too slowly (DRUM_FASTAPI_UPLOAD_TIMEOUT).",
+    "413": "The body is larger than DRUM_FASTAPI_MAX_UPLOAD_SIZE.",
+    "415": "A Content-Encoding other than gzip.",
+    "422": "The input cannot be used.",
+    "500": "The model raised, or what it returned failed its check.",
+    "503": "Overloaded, or the model is still loading.",
+    "504": "It took longer than DRUM_CLIENT_REQUEST_TIMEOUT.",
+    "507": "No room left for a temporary file.",
+    str(MODEL_FAILED): "The model failed to load, and the server was started with --with-error-server.",
+    "4XX": "The model chose this status (CustomHTTPError).",
+    "5XX": "The model chose this status (CustomHTTPError).",
+}
+
+_UNEXPECTED = {"500": "Unexpected."}
+_NOT_NOW = {"503": "The model is still loading."}
+_FAILED = {str(MODEL_FAILED): _MODEL_ERRORS[str(MODEL_FAILED)]}
+
+
+def contract_headers(*more: str) -> Json:
+    """The headers of every answer, and ``more``."""
+    return {name: ref("headers", name) for name in ("X-Drum-Version", "X-Request-ID", *more)}
+
+
+def answer(description: str, content: Json, *headers: str) -> Json:
+    """One answer: ``content`` is by media type."""
+    return {"description": description, "headers": contract_headers(*headers), "content": content}
+
+
+def json_answer(description: str, name: str, *headers: str) -> Json:
+    """An answer whose JSON body is the named schema."""
+    return answer(description, {"application/json": {"schema": schema(name)}}, *headers)
+
+
+def model_errors(prefix: str) -> Json:
+    """References to what a request that reaches the model may end in, by status.
+
+    Args:
+        prefix: ``Drum``, or ``DrumOpenAI`` on routes whose errors OpenAI clients read.
+    """
+    return {status: ref("responses", f"{prefix}Error{status}") for status in _MODEL_ERRORS}
+
+
+def status_errors(*, asks_model: bool) -> Json:
+    """What a status route that is not a matter of memory alone may end in, by status."""
+    errors = {"500": json_answer(_UNEXPECTED["500"], "DrumError")}
+    if asks_model:
+        errors["503"] = json_answer(_NOT_NOW["503"], "DrumUnavailable", "Retry-After")
+        errors |= {status: json_answer(text, "DrumError") for status, text in _FAILED.items()}
+    return errors
+
+
+def error_responses(*, for_openai: bool) -> Json:
+    """The answers that ``model_errors`` refers to; with those that OpenAI clients read, too, if the model has such."""
+    return {
+        f"{prefix}Error{status}": json_answer(text, _schema(prefix, status), *_headers(status))
+        for prefix in (("Drum", "DrumOpenAI") if for_openai else ("Drum",))
+        for status, text in _MODEL_ERRORS.items()
+    }
+
+
+def _schema(prefix: str, status: str) -> str:
+    if prefix == "DrumOpenAI":
+        return "DrumOpenAIError"
+    return "DrumUnavailable" if status == "503" else "DrumError"
+
+
+def _headers(status: str) -> tuple[str, ...]:
+    """A model may choose any status; the server itself asks for another try on 503 alone."""
+    return ("X-Drum-User-Http-Error", "Retry-After") if status == "503" else ("X-Drum-User-Http-Error",)

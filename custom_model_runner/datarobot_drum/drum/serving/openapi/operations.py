@@ -1,0 +1,267 @@
+"""What each handler of the route table takes and answers, as data: one entry a handler.
+
+A new route needs an entry in ``OPERATIONS``; what follows from the route table (paths, methods, form parts, the errors
+of every request that reaches the model) is not repeated here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from datarobot_drum.drum.serving.formats.streaming import FORMS
+from datarobot_drum.drum.serving.openapi.errors import answer, json_answer
+from datarobot_drum.drum.serving.openapi.schemas import NUMBER_OR_NULL, TEXT_OR_NULL, Json, record, schema
+from datarobot_drum.drum.settings.target_types import TargetType
+
+PREDICTIONS, OPENAI, ABOUT = "predictions", "OpenAI", "about the server"
+STATUS, DOCUMENTATION = "status", "documentation"
+TAGS = (PREDICTIONS, OPENAI, ABOUT, STATUS, DOCUMENTATION)
+"""What readers come for first."""
+
+_SAMPLES: Json = {
+    "type": "string",
+    "contentMediaType": "application/octet-stream",
+    "description": "Rows of samples. Matrix Market by the media type text/mtx or a file name that ends in .mtx.",
+}
+_TEXT: Json = {"type": "string"}
+_ANYTHING: Json = {}
+_EVENTS: Json = {}
+"""OpenAPI 3.1 has no words for the events of a stream."""
+
+_CSV_TYPES = ("text/csv", "text/plain", "application/octet-stream")
+
+
+@dataclass(frozen=True)
+class ServedApi:
+    """What decides the document: the kind of model, and where its routes lie.
+
+    ``formats`` are those of samples, ``csv`` and ``mtx``; ``reads_raw_input`` means that the model takes any body,
+    ``has_deployment`` that answers have the format of the prediction server, ``has_engine`` that one stands behind it.
+    """
+
+    target_type: TargetType
+    target_name: str | None = None
+    formats: tuple[str, ...] = ("csv", "mtx")
+    reads_raw_input: bool = False
+    can_chat: bool = False
+    has_deployment: bool = False
+    has_engine: bool = False
+    url_prefix: str = ""
+
+    @property
+    def is_unstructured(self) -> bool:
+        return self.target_type is TargetType.UNSTRUCTURED
+
+    @property
+    def transforms(self) -> bool:
+        return self.target_type is TargetType.TRANSFORM
+
+
+@dataclass(frozen=True)
+class RequestBody:
+    """``content`` is by media type."""
+
+    content: Json
+    required: bool = True
+    description: str = "May be compressed (Content-Encoding: gzip)."
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One handler: ``answer`` is that of status 200, ``serves`` tells whether the model served has this route at all.
+
+    ``errors`` are answers by status beyond those that every route of its kind has.
+    """
+
+    summary: str
+    tag: str
+    answer: Callable[[ServedApi], Json]
+    serves: Callable[[ServedApi], bool] = lambda api: True
+    body: Callable[[ServedApi], RequestBody | None] = lambda api: None
+    parameters: Callable[[ServedApi], tuple[Json, ...]] = lambda api: ()
+    errors: Json | None = None
+
+
+def _always(content: Json) -> Callable[[ServedApi], Json]:
+    return lambda api: content
+
+
+def form_part(name: str) -> Json:
+    """The schema of a part of a form."""
+    return _SAMPLES if name == "X" else {**_SAMPLES, "description": f"The part {name}: rows as in X."}
+
+
+# Structured models
+
+
+def _samples(api: ServedApi) -> RequestBody:
+    """Samples as the raw body; the form of the same, if the route takes one, is added by the builder."""
+    if api.reads_raw_input:
+        return RequestBody({"*/*": {"schema": _ANYTHING}})
+    types = (*_CSV_TYPES, "text/mtx") if "mtx" in api.formats else _CSV_TYPES
+    return RequestBody({media_type: {"schema": _TEXT} for media_type in types})
+
+
+def _prediction(api: ServedApi) -> Json:
+    """One element of ``predictions`` (http-api.md H27)."""
+    if api.target_type.has_class_labels:
+        return {
+            "type": "object",
+            "description": "Probability by class label.",
+            "additionalProperties": {"type": "number"},
+        }
+    if api.target_type.has_target_column:
+        value = TEXT_OR_NULL if api.target_type is TargetType.TEXT_GENERATION else _ANYTHING
+        return {"type": "object", "additionalProperties": value, "examples": [{api.target_name or "target": "..."}]}
+    return NUMBER_OR_NULL
+
+
+def predictions_schema(api: ServedApi) -> Json:
+    """The body of ``/predict/``: one element a row, and the model's further columns if there are any."""
+    if api.has_deployment:
+        row = {"rowId": {"type": "integer"}, "prediction": _ANYTHING, "predictionValues": {"type": "array"}}
+        return record({"data": {"type": "array", "items": record(row)}})
+    extra = {"type": "array", "items": {"type": "object"}, "description": "Further columns of the model, row by row."}
+    return record({"predictions": {"type": "array", "items": _prediction(api)}}, {"extraModelOutput": extra})
+
+
+def _predictions_answer(api: ServedApi) -> Json:
+    return json_answer("One prediction a row.", "DrumPredictions")
+
+
+def _stream_answer(api: ServedApi) -> Json:
+    content: Json = {form.media_type: _EVENTS if "event" in form.media_type else {"schema": _TEXT} for form in FORMS}
+    return answer("The predictions while they are made, in the form that Accept names.", content, "X-Streaming")
+
+
+# Unstructured models
+
+
+def _any_body(api: ServedApi) -> RequestBody:
+    types = ("text/plain", "application/json", "application/octet-stream", "*/*")
+    text = "Reaches the model byte for byte. May be compressed (Content-Encoding: gzip)."
+    return RequestBody({name: {"schema": _ANYTHING} for name in types}, required=False, description=text)
+
+
+def _any_answer(api: ServedApi) -> Json:
+    return answer("Whatever the model answers, in the media type that it names.", {"*/*": {"schema": _ANYTHING}})
+
+
+def _any_query(api: ServedApi) -> tuple[Json, ...]:
+    query = {
+        "name": "query",
+        "in": "query",
+        "required": False,
+        "style": "form",
+        "explode": True,
+        "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+        "description": "Any parameters; the model gets the first value of each.",
+    }
+    return (query,)
+
+
+# Transform models
+
+
+def _transform_answer(api: ServedApi) -> Json:
+    parts = {
+        "X.transformed": _TEXT,
+        "out.format": {"enum": ["csv", "sparse"]},
+        "X.colnames": {**_TEXT, "description": "One name a line, if the samples are sparse."},
+        "y.transformed": {**_TEXT, "description": "If the request had a part y."},
+        "y.format": {"enum": ["csv"]},
+    }
+    form = record({name: parts[name] for name in ("X.transformed", "out.format")}, parts)
+    return answer("A form with the transformed samples.", {"multipart/form-data": {"schema": form}})
+
+
+def _own_answer(api: ServedApi) -> Callable[[ServedApi], Json]:
+    if api.is_unstructured:
+        return _any_answer
+    return _transform_answer if api.transforms else _predictions_answer
+
+
+# Chat
+
+
+def _chat_body(api: ServedApi) -> RequestBody:
+    return RequestBody({"application/json": {"schema": schema("DrumChatRequest")}})
+
+
+def _chat_answer(api: ServedApi) -> Json:
+    content = {
+        "application/json": {"schema": schema("DrumChatCompletion")},
+        "text/event-stream": _EVENTS,
+    }
+    return answer("The completion; as server-sent events, the last one [DONE], when it is streamed.", content)
+
+
+# Documentation
+
+
+def _page(media_type: str, description: str) -> Callable[[ServedApi], Json]:
+    return _always(answer(description, {media_type: {"schema": _TEXT}}))
+
+
+_NO_EXTRA = {"404": json_answer("The extra docs of the package is not installed.", "DrumError")}
+
+OPERATIONS: Mapping[str, Operation] = {
+    "do_ping": Operation("Whether the model is loaded", STATUS, _always(json_answer("It is.", "DrumMessage"))),
+    "do_health": Operation("Whether the model is healthy", STATUS, _always(json_answer("It is.", "DrumMessage"))),
+    "do_livez": Operation("Whether the process answers", STATUS, _always(json_answer("It does.", "DrumAlive"))),
+    "do_readyz": Operation(
+        "Whether to send traffic here",
+        STATUS,
+        _always(json_answer("Yes.", "DrumReady")),
+        errors={"503": json_answer("No, with the reason.", "DrumProbe", "Retry-After")},
+    ),
+    "do_info": Operation("What is served", ABOUT, _always(json_answer("Server and model.", "DrumInfo"))),
+    "do_stats": Operation("Memory, CPU and times", ABOUT, _always(json_answer("As of now.", "DrumStats"))),
+    "make_capabilities": Operation(
+        "What the model can read and do", ABOUT, _always(json_answer("Formats and methods.", "DrumCapabilities"))
+    ),
+    "do_predict_structured": Operation(
+        "Predict rows", PREDICTIONS, _predictions_answer, lambda api: api.target_type.is_structured, _samples
+    ),
+    "do_predict_stream": Operation(
+        "Predict rows, streamed", PREDICTIONS, _stream_answer, lambda api: api.target_type.is_structured, _samples
+    ),
+    "do_predict_unstructured": Operation(
+        "Have the model answer any body",
+        PREDICTIONS,
+        _any_answer,
+        lambda api: api.is_unstructured,
+        _any_body,
+        _any_query,
+    ),
+    "do_transform": Operation("Transform rows", PREDICTIONS, _transform_answer, lambda api: api.transforms, _samples),
+    "do_invocations": Operation(
+        "Predict (the one route of SageMaker)",
+        PREDICTIONS,
+        lambda api: _own_answer(api)(api),
+        body=lambda api: _any_body(api) if api.is_unstructured else _samples(api),
+        parameters=lambda api: _any_query(api) if api.is_unstructured else (),
+    ),
+    "do_direct_access": Operation(
+        "Ask the inference engine itself",
+        PREDICTIONS,
+        lambda api: answer("Whatever the engine answers, with its own status.", {"*/*": {"schema": _ANYTHING}}),
+        lambda api: api.has_engine,
+        _any_body,
+        errors={"default": answer("Whatever the engine answers.", {"*/*": {"schema": _ANYTHING}})},
+    ),
+    "do_chat": Operation("Complete a chat", OPENAI, _chat_answer, lambda api: api.can_chat, _chat_body),
+    "get_supported_llm_models": Operation(
+        "List the language models",
+        OPENAI,
+        _always(json_answer("The list, empty if the model says nothing.", "DrumModels")),
+        lambda api: api.target_type.may_chat,
+    ),
+    "do_openapi": Operation("This document", DOCUMENTATION, _always(json_answer("OpenAPI 3.1.", "DrumOpenAPI"))),
+    "do_docs": Operation(
+        "This document, to read and to try out", DOCUMENTATION, _page("text/html", "A page."), errors=_NO_EXTRA
+    ),
+    "do_docs_script": Operation(
+        "The script of /docs", DOCUMENTATION, _page("text/javascript", "Swagger UI."), errors=_NO_EXTRA
+    ),
+    "do_docs_style": Operation("The style of /docs", DOCUMENTATION, _page("text/css", "Swagger UI."), errors=_NO_EXTRA),
+}

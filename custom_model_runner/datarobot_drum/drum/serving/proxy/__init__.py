@@ -1,0 +1,1 @@
+"""Prepares requests that are passed on to an inference engine."""

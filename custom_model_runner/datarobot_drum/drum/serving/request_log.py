@@ -1,0 +1,117 @@
+"""What became of the requests of one process: the access log, the summary at the end, and what a drain waits for."""
+
+import logging
+import threading
+import time
+from contextvars import Token
+from types import TracebackType
+
+from datarobot_drum.drum.serving.headers import standard_headers
+from datarobot_drum.drum.tracing.request_id import REQUEST_ID_HEADER, accept_request_id, request_id
+from datarobot_drum.drum.tracing.spans import ReadHeader, RequestSpan, Tracing
+
+access_logger = logging.getLogger("drum.access")
+
+
+class Ledger:
+    """Counts requests in, and how they went out.
+
+    Probes are logged at debug and not counted: an orchestrator asks every second, and a drain must not wait for it.
+    """
+
+    def __init__(self, probe_paths: frozenset[str] = frozenset(), tracing: Tracing | None = None) -> None:
+        self.probe_paths = probe_paths
+        self.tracing = tracing or Tracing()
+        self._lock = threading.Lock()
+        self._empty = threading.Condition(self._lock)
+        self._watched = False
+        """Whether anybody waits for that, or has."""
+        self._in_flight = 0
+        self._served = 0
+        self._refused = 0
+        self._abandoned = 0
+        self._longest = 0.0
+
+    @property
+    def in_flight(self) -> int:
+        return self._in_flight
+
+    def wait_empty(self, timeout: float) -> bool:
+        """Block until nothing is in flight, for at most ``timeout`` seconds; whether it came to that."""
+        with self._lock:
+            self._watched = True
+            return self._empty.wait_for(lambda: self._in_flight == 0, timeout)
+
+    def summary(self) -> str:
+        """One line: served, refused (503), abandoned (504, or the client left), longest."""
+        with self._lock:
+            line = (
+                f"served {self._served}, refused {self._refused}, abandoned {self._abandoned}, "
+                f"longest {self._longest:.2f} s"
+            )
+            return f"{line}, cut off {self._in_flight}" if self._in_flight else line
+
+    def _enter(self) -> None:
+        with self._lock:
+            self._in_flight += 1
+
+    def _leave(self, status: int, seconds: float) -> None:
+        with self._lock:
+            self._in_flight -= 1
+            if seconds > self._longest:
+                self._longest = seconds
+            if status in (0, 504):
+                self._abandoned += 1
+            elif status == 503:
+                self._refused += 1
+            else:
+                self._served += 1
+            if not self._in_flight and self._watched:
+                self._empty.notify_all()
+
+
+class Exchange:
+    """One request and its answer, as the outermost layer of an adapter sees them. Leaving the ``with`` ends it.
+
+    Args:
+        header: reads a header of the request.
+    """
+
+    def __init__(self, ledger: Ledger, method: str, path: str, header: ReadHeader) -> None:
+        self._ledger = ledger
+        self._method = method
+        self._path = path
+        self._header = header
+        self._is_probe = path in ledger.probe_paths
+        self._identifier = accept_request_id(header(REQUEST_ID_HEADER.lower()))
+        self.headers = standard_headers(self._identifier)
+        """Headers of every answer, errors included."""
+        self.status = 0
+        """Of the answer; 0 until it has begun, and for ever if the client did not wait for it."""
+        self._token: Token[str]
+        self._span: RequestSpan | None = None
+
+    def __enter__(self) -> "Exchange":
+        self._token = request_id.set(self._identifier)
+        self._began = time.perf_counter()
+        if not self._is_probe:
+            self._ledger._enter()
+            self._span = self._ledger.tracing.begin(self._method, self._path, self._header, self._identifier)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        seconds = time.perf_counter() - self._began
+        if not self._is_probe:
+            self._ledger._leave(self.status, seconds)
+        level = logging.DEBUG if self._is_probe and self.status < 400 else logging.INFO
+        if access_logger.isEnabledFor(level):
+            answer = str(self.status) if self.status else "no answer: the client left"
+            access_logger.log(level, "%s %s %s %.1f ms", self._method, self._path, answer, seconds * 1000)
+        if self._span is not None:
+            self._span.end(self.status)
+        request_id.reset(self._token)

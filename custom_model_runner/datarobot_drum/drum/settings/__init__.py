@@ -1,0 +1,1 @@
+"""Settings of one process: flags, environment variables, parameters and metadata, merged once at start."""

@@ -1,0 +1,371 @@
+"""What a server is started with, as frozen plain values, built once from arguments and environment.
+
+For each value the first of these that has it decides: flag, variable, runtime parameter,
+model-metadata.yaml, default.
+"""
+
+import dataclasses
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datarobot_drum.drum.exceptions import RuntimeParameterError, StartupError, UsageError
+from datarobot_drum.drum.settings import arguments as argument_table
+from datarobot_drum.drum.settings.address import normalize_prefix, parse_address
+from datarobot_drum.drum.settings.arguments import Arguments
+from datarobot_drum.drum.settings.class_labels import find_class_labels
+from datarobot_drum.drum.settings.cpu_threads import CorePlan, plan_cores
+from datarobot_drum.drum.settings.deployment_config import DeploymentConfig, read_deployment_config
+from datarobot_drum.drum.settings.engine import EngineSettings, find_engine, is_host
+from datarobot_drum.drum.settings.model_metadata import FILE_NAME, ModelMetadata, read_model_metadata
+from datarobot_drum.drum.settings.server_parameters import (
+    SERVER_PARAMETER_NAMES,
+    SERVER_PARAMETERS,
+    WORKER_LIMITS,
+    ServerParameters,
+    complete,
+)
+from datarobot_drum.drum.settings.target_types import TargetType
+from datarobot_drum.drum.settings.tracing import TracingSettings, read_tracing
+from datarobot_drum.runtime_parameters.declaration import Declaration, Kind, clamp, read_value, resolve
+from datarobot_drum.runtime_parameters.definitions import Definition, parameter_error, parse_definitions
+from datarobot_drum.runtime_parameters.masking import register_secret
+from datarobot_drum.runtime_parameters.sources import PREFIX, ParameterSources, read_parameter_file
+from datarobot_drum.runtime_parameters.store import collect_values, install
+from datarobot_drum.runtime_parameters.user_secrets import read_user_secrets
+
+logger = logging.getLogger(__name__)
+
+ARGUMENTS_VARIABLE = "DRUM_ARGUMENTS"
+DEFAULT_LOGGING_LEVEL = "info"
+
+_UVICORN_WORKERS = Declaration(
+    "UVICORN_WORKERS", Kind.INTEGER, "Processes of an external launch.", limits=WORKER_LIMITS
+)
+_HAND_STARTED_ADDRESS = "127.0.0.1:8080"
+_PATH_ARGUMENTS = (
+    "code_dir",
+    "class_labels_file",
+    "runtime_params_file",
+    "deployment_config",
+    "user_secrets_mount_path",
+)
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The model: where it is, what it predicts, and the engine it is asked through, if any.
+
+    Binary labels are (negative, positive). ``deployment`` asks for answers in the
+    format of DataRobot's prediction server.
+    """
+
+    code_dir: Path
+    target_type: TargetType
+    target_name: str | None
+    class_labels: tuple[str, ...]
+    positive_class_label: str | None
+    negative_class_label: str | None
+    language: str | None
+    metadata: Mapping[str, Any] | None
+    deployment: DeploymentConfig | None = None
+    engine: EngineSettings | None = None
+    user_secrets: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
+    """By name, for hooks that ask for them."""
+    strict_type_schema: bool = True
+    """Whether data that break ``typeSchema`` are refused; otherwise a warning is logged."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a start needs.
+
+    ``parameter_error`` is set only with the error server: the start goes on without the parameters, and
+    loading the model must fail with this error. ``arguments`` are those that a worker process is given.
+    """
+
+    model: ModelSettings
+    host: str
+    port: int
+    url_prefix: str
+    workers: int
+    server: ServerParameters
+    logging_level: str
+    with_error_server: bool
+    show_perf: bool
+    show_stacktrace: bool
+    verbose: bool
+    production: bool
+    arguments: Mapping[str, Any] = dataclasses.field(repr=False)
+    parameter_error: RuntimeParameterError | None = None
+    tracing: TracingSettings = dataclasses.field(default_factory=TracingSettings)
+    cores: CorePlan | None = None
+    """Of the FastAPI server; the older ones leave the threads of numeric libraries to their users."""
+
+
+def add_environment(command: str, flags: Mapping[str, Any]) -> Arguments:
+    """The arguments of a command line, with the variables of this process for what it does not give."""
+    return argument_table.merge(command, flags, os.environ)
+
+
+def settings_from_environment(server_type: str | None = None) -> Settings:
+    """The settings of a worker process, or of an app that another server's command line starts.
+
+    ``server_type`` is what the caller knows to be running, whatever ``DRUM_SERVER_TYPE`` says.
+    """
+    text = os.environ.get(ARGUMENTS_VARIABLE)
+    arguments = Arguments.from_json(text) if text else add_environment("server", {})
+    if not arguments.address:
+        arguments = dataclasses.replace(arguments, address=_HAND_STARTED_ADDRESS)
+    return build_settings(arguments, server_type)
+
+
+def export_arguments(settings: Settings) -> dict[str, str]:
+    """The variables that a worker process needs for the same settings."""
+    return {ARGUMENTS_VARIABLE: Arguments(**settings.arguments).to_json()}
+
+
+def hand_down(settings: Settings) -> None:
+    """Set the variables that worker processes read, and numeric libraries when something loads them."""
+    os.environ.update(export_arguments(settings))
+    if settings.cores is not None:
+        os.environ.update(settings.cores.variables)
+
+
+def environment_with(values: Mapping[str, str]) -> dict[str, str]:
+    """The variables of this process and ``values``, for a server that a command starts."""
+    return {**os.environ, **values}
+
+
+def has_malloc_settings() -> bool:
+    """Whether the operator has set up glibc's malloc."""
+    return "GLIBC_TUNABLES" in os.environ or any(name.startswith("MALLOC_") for name in os.environ)
+
+
+def environment_without_sharing(settings: Settings) -> dict[str, str]:
+    """The variables of this process for the same start without ``DRUM_SHARE_MODEL``, wherever that was set."""
+    handed_down = settings.cores.variables if settings.cores is not None else {}
+    own = {name: value for name, value in os.environ.items() if name not in handed_down}
+    return {**own, f"{PREFIX}DRUM_SHARE_MODEL": json.dumps({"type": "boolean", "payload": False})}
+
+
+def build_model_settings(arguments: Arguments) -> ModelSettings:
+    """The model alone, for a command that serves nothing: no address, no server parameters.
+
+    Raises:
+        UsageError: an argument is missing or wrong.
+        RuntimeParameterError: a parameter of the model is wrong.
+        StartupError: model-metadata.yaml is unreadable.
+    """
+    arguments = _with_absolute_paths(arguments)
+    code_dir = _code_dir(arguments)
+    metadata = read_model_metadata(code_dir)
+    model = _model_settings(code_dir, arguments, metadata)
+    errors: list[RuntimeParameterError] = []
+    definitions, file_values = _read_files(arguments, metadata, errors)
+    if errors:
+        raise errors[0]
+    install(collect_values(definitions, _sources(definitions, file_values), SERVER_PARAMETER_NAMES))
+    return model
+
+
+def training_target(arguments: Arguments) -> tuple[TargetType, ModelMetadata]:
+    """What a model is to be trained for, and what its metadata say, before its labels are known.
+
+    Raises:
+        UsageError, StartupError: as `build_model_settings`.
+    """
+    metadata = read_model_metadata(_code_dir(_with_absolute_paths(arguments)))
+    return _target_type(arguments, metadata), metadata
+
+
+def build_settings(arguments: Arguments, server_type: str | None = None) -> Settings:
+    """Check the arguments, read model-metadata.yaml and the runtime parameters, and install the latter.
+
+    Raises:
+        UsageError: an argument is missing or wrong.
+        RuntimeParameterError: a parameter is wrong, and there is no error server to tell so.
+        StartupError: model-metadata.yaml is unreadable.
+    """
+    register_secret(arguments.api_token)
+    arguments = _with_absolute_paths(arguments)
+    host, port = parse_address(_required(arguments.address, "--address"))
+    code_dir = _code_dir(arguments)
+    metadata = read_model_metadata(code_dir)
+    model = _model_settings(code_dir, arguments, metadata)
+    parameters = _read_parameters(arguments, metadata, server_type)
+    if parameters.error is not None and not arguments.with_error_server:
+        raise parameters.error
+    engine = find_engine(arguments, parameters.server, model.target_type)
+    if arguments.production:
+        logger.warning("--production is deprecated: give --max-workers instead.")
+    return Settings(
+        model=dataclasses.replace(model, engine=engine, strict_type_schema=parameters.server.strict_type_schema),
+        host=host,
+        port=port,
+        url_prefix=normalize_prefix(os.environ.get("URL_PREFIX", "")),
+        workers=parameters.server.custom_model_workers,
+        server=parameters.server,
+        logging_level=_logging_level(arguments),
+        with_error_server=arguments.with_error_server,
+        show_perf=arguments.show_perf,
+        show_stacktrace=arguments.show_stacktrace,
+        verbose=arguments.verbose,
+        production=arguments.production,
+        arguments=dataclasses.asdict(arguments),
+        parameter_error=parameters.error,
+        tracing=read_tracing(os.environ),
+        cores=_cores(parameters.server),
+    )
+
+
+def _cores(server: ServerParameters) -> CorePlan | None:
+    if server.server_type != "fastapi":
+        return None
+    return plan_cores(os.environ, server.custom_model_workers, server.numeric_threads)
+
+
+def _required(value: str | None, flag: str) -> str:
+    if value:
+        return value
+    variable = flag.lstrip("-").replace("-", "_").upper()
+    raise UsageError(f"{flag} is missing: give the flag or the variable {variable}.")
+
+
+def _with_absolute_paths(arguments: Arguments) -> Arguments:
+    """Relative paths belong to the caller's working folder, whatever folder a worker starts in."""
+    paths = {name: getattr(arguments, name) for name in _PATH_ARGUMENTS}
+    absolute = {name: os.path.abspath(path) for name, path in paths.items() if path}
+    return dataclasses.replace(arguments, **absolute)
+
+
+def _code_dir(arguments: Arguments) -> Path:
+    code_dir = Path(_required(arguments.code_dir, "--code-dir"))
+    if not code_dir.is_dir():
+        raise UsageError(f"--code-dir {code_dir} is not a folder.")
+    return code_dir
+
+
+def _model_settings(code_dir: Path, arguments: Arguments, metadata: ModelMetadata) -> ModelSettings:
+    target_type = _target_type(arguments, metadata)
+    target_name = os.environ.get("TARGET_NAME") or metadata.target_name
+    if target_type.has_target_column and not target_name:
+        raise UsageError(
+            f"A {target_type.value} model needs the name of its target: set the variable TARGET_NAME, or "
+            f"targetName in {FILE_NAME}."
+        )
+    labels = find_class_labels(target_type, arguments, metadata)
+    return ModelSettings(
+        code_dir=code_dir,
+        target_type=target_type,
+        target_name=target_name,
+        class_labels=labels.all,
+        positive_class_label=labels.positive,
+        negative_class_label=labels.negative,
+        language=arguments.language,
+        metadata=metadata.document,
+        deployment=_deployment(arguments, target_type, labels.all),
+        user_secrets=read_user_secrets(arguments.user_secrets_mount_path, arguments.user_secrets_prefix, os.environ),
+    )
+
+
+def _deployment(
+    arguments: Arguments, target_type: TargetType, class_labels: tuple[str, ...]
+) -> DeploymentConfig | None:
+    if not arguments.deployment_config:
+        return None
+    return read_deployment_config(Path(arguments.deployment_config), target_type, class_labels)
+
+
+def _target_type(arguments: Arguments, metadata: ModelMetadata) -> TargetType:
+    text = arguments.target_type or metadata.target_type
+    if not text:
+        raise UsageError(
+            f"--target-type is missing: give the flag, the variable TARGET_TYPE, or targetType in {FILE_NAME}."
+        )
+    try:
+        return TargetType(text.lower())
+    except ValueError:
+        known = ", ".join(target_type.value for target_type in TargetType)
+        raise StartupError(f"targetType {text!r} in {FILE_NAME} is not one of {known}.") from None
+
+
+def _logging_level(arguments: Arguments) -> str:
+    return arguments.logging_level or ("debug" if arguments.verbose else DEFAULT_LOGGING_LEVEL)
+
+
+@dataclass(frozen=True)
+class _Parameters:
+    server: ServerParameters
+    error: RuntimeParameterError | None
+
+
+def _read_parameters(arguments: Arguments, metadata: ModelMetadata, server_type: str | None) -> _Parameters:
+    """Read all parameters and install the model's; the first error is kept, not raised."""
+    errors: list[RuntimeParameterError] = []
+    definitions, file_values = _read_files(arguments, metadata, errors)
+    sources = _sources(definitions, file_values)
+    given = resolve(ServerParameters, sources.find_server_value)
+    errors.extend(given.errors)
+    values = {**given.values, "server_type": server_type} if server_type else given.values
+    workers = _workers(arguments, values, errors)
+    server = complete(values, workers=workers, logging_level=_logging_level(arguments))
+    if server.spool_directory and not os.access(server.spool_directory, os.W_OK | os.X_OK):
+        errors.append(parameter_error("DRUM_SPOOL_DIRECTORY", "must be a folder that can be written to"))
+    if not is_host(server.engine_host):
+        errors.append(parameter_error("DRUM_ENGINE_HOST", "must be a host name or an IP address"))
+    try:
+        install(collect_values(definitions, sources, SERVER_PARAMETER_NAMES))
+    except RuntimeParameterError as error:
+        errors.append(error)
+    return _Parameters(server, errors[0] if errors else None)
+
+
+def _sources(definitions: tuple[Definition, ...], file_values: Mapping[str, Any]) -> ParameterSources:
+    defaults = {definition.name: definition.default for definition in definitions}
+    return ParameterSources(os.environ, file_values, defaults)
+
+
+def _read_files(
+    arguments: Arguments, metadata: ModelMetadata, errors: list[RuntimeParameterError]
+) -> tuple[tuple[Definition, ...], dict[str, Any]]:
+    definitions: tuple[Definition, ...] = ()
+    values: dict[str, Any] = {}
+    try:
+        definitions = parse_definitions(metadata.parameter_definitions)
+        if arguments.runtime_params_file:
+            values = read_parameter_file(Path(arguments.runtime_params_file))
+    except RuntimeParameterError as error:
+        errors.append(error)
+    return definitions, values
+
+
+def _workers(arguments: Arguments, given: Mapping[str, Any], errors: list[RuntimeParameterError]) -> int:
+    """``--max-workers``, else ``CUSTOM_MODEL_WORKERS``, else (fastapi only) ``UVICORN_WORKERS``, else 1."""
+    parameter = given.get("custom_model_workers")
+    server_type = given.get("server_type", SERVER_PARAMETERS["server_type"].default)
+    if arguments.max_workers is not None:
+        if parameter not in (None, arguments.max_workers):
+            logger.warning("--max-workers=%s wins over CUSTOM_MODEL_WORKERS.", arguments.max_workers)
+        workers = clamp("--max-workers", arguments.max_workers, WORKER_LIMITS)
+    elif parameter is not None:
+        workers = parameter
+    else:
+        workers = _uvicorn_workers(errors) if server_type == "fastapi" else 1
+    if server_type == "flask" and workers > 1:
+        logger.warning("The flask server is one process: choose gunicorn or fastapi for %s workers.", workers)
+        return 1
+    return int(workers)
+
+
+def _uvicorn_workers(errors: list[RuntimeParameterError]) -> int:
+    text = os.environ.get(_UVICORN_WORKERS.name, "")
+    try:
+        return int(read_value(_UVICORN_WORKERS, text)) if text.strip() else 1
+    except RuntimeParameterError as error:
+        errors.append(error)
+        return 1
