@@ -21,7 +21,7 @@ from benchmarks.compare.run import Order, run, suiting
 from benchmarks.compare.running import Cores, on_cores
 from benchmarks.compare.servers import PEERS, SERVERS
 from benchmarks.compare.workloads import WORKLOADS
-from datarobot_drum.drum.process.sockets import allow_many_connections
+from datarobot_drum.drum.process.sockets import raise_fd_limit
 
 FULL, QUICK = Pace(warm=1.0, seconds=3.0, upload_megabytes=200), Pace(warm=0.3, seconds=1.0, upload_megabytes=200)
 ROUNDS = 3
@@ -94,7 +94,7 @@ def measure(order: Order, results: Results, path: Path) -> None:
     """A run from the load's cores, so that nothing of ours but the servers themselves is on theirs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     print(f"About {order.rounds * order.seconds / 60:.0f} minutes; every figure goes into {path} at once.", flush=True)
-    allow_many_connections()
+    raise_fd_limit()
     with on_cores(order.cores.load):
         run(order, results, lambda: results.save(path))
 

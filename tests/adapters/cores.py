@@ -16,7 +16,7 @@ from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
 from datarobot_drum.drum.serving.handlers import Handlers
 from datarobot_drum.drum.serving.model_state import ModelState
-from datarobot_drum.drum.serving.request_log import Ledger
+from datarobot_drum.drum.serving.request_log import RequestLog
 from datarobot_drum.drum.settings.build import ModelSettings
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular.payload import StructuredPayload
@@ -79,11 +79,11 @@ class CoreUnderTest:
         self.state.set_ready()
         self.worker_ctx = WorkerCtx()
         self.worker_ctx.start()
-        self.ledger = Ledger()
+        self.request_log = RequestLog()
         limits = BodyLimits(self.max_size, self.spool_size, str(self.folder), self.budget)
         handlers = Handlers(self.predictor, self._model(), "fastapi", self.state, self.worker_ctx)
         self.core = ServingCore(
-            handlers, self.executor, self.state, self.worker_ctx, self.ledger, limits, load_timeout=PATIENCE
+            handlers, self.executor, self.state, self.worker_ctx, self.request_log, limits, load_timeout=PATIENCE
         )
 
     def _model(self) -> ModelSettings:
@@ -98,7 +98,7 @@ class CoreUnderTest:
         """What requests that are over may not keep: nothing, when all is well."""
         metrics = self.executor.metrics()
         kept = {
-            "in flight": self.ledger.in_flight,
+            "in flight": self.request_log.in_flight,
             "bytes in memory": self.budget.used,
             "temporary files": open_files_in(self.folder),
             "in the executor": metrics["executor_pending"],

@@ -91,7 +91,7 @@ def test_a_client_that_leaves_while_it_uploads_leaves_nothing_behind(
 def test_a_request_is_in_flight_until_its_answer_is_closed(app: Flask, parts: CoreUnderTest) -> None:
     answer = _call(app, _environ(body=io.BytesIO(b"x\n1\n"), length=4))
     assert b"".join(answer) == b'{"predictions":[4.0]}'
-    assert parts.ledger.in_flight == 1
+    assert parts.request_log.in_flight == 1
     answer.close()  # type: ignore[attr-defined]
     assert parts.left_behind() == {}
 

@@ -16,7 +16,7 @@ from datarobot_drum import __version__
 from datarobot_drum.drum.exceptions import NotFound
 from datarobot_drum.drum.serving.messages import ModelRequest
 from datarobot_drum.drum.serving.model_state import ModelState
-from datarobot_drum.drum.serving.openapi.docs_page import Documentation
+from datarobot_drum.drum.serving.openapi.docs_page import OpenApiHandlers
 from datarobot_drum.drum.serving.openapi.document import build_document, documented_paths
 from datarobot_drum.drum.serving.openapi.operations import OPERATIONS, ServedApi
 from datarobot_drum.drum.serving.routes import ROUTES, Route
@@ -230,7 +230,7 @@ def test_what_is_switched_off_is_not_there(silent_trio: Trio, method: str, path:
 
 def test_without_the_extra_the_page_names_it() -> None:
     model = ModelSettings(Path(), TargetType.REGRESSION, None, (), None, None, None, None)
-    documentation = Documentation(model, None, ModelState(), package="a_package_that_nobody_has")
+    documentation = OpenApiHandlers(model, None, ModelState(), package="a_package_that_nobody_has")
     assert documentation.do_openapi(ModelRequest()).status == 200
     for handle in (documentation.do_docs, documentation.do_docs_script, documentation.do_docs_style):
         with pytest.raises(NotFound, match=r"datarobot-drum\[docs\]"):

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from datarobot_drum.drum.serving.formats.streaming import FORMS
+from datarobot_drum.drum.serving.formats.streaming import STREAM_FORMATS
 from datarobot_drum.drum.serving.openapi.document import build_document, documented_paths
 from datarobot_drum.drum.serving.openapi.operations import ServedApi
 from datarobot_drum.drum.serving.routes import ROUTES
@@ -81,7 +81,7 @@ schemathesis.openapi.media_type(
     "text/mtx", st.lists(LINES, max_size=5).map(lambda lines: (MATRIX + "".join(lines)).encode())
 )
 
-ACCEPTS = st.sampled_from(["*/*", *(form.media_type for form in FORMS)])
+ACCEPTS = st.sampled_from(["*/*", *(form.media_type for form in STREAM_FORMATS)])
 
 
 def _operations() -> Iterator[Any]:

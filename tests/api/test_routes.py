@@ -23,24 +23,24 @@ BODIES = {
 CSV = b"a,b\n1,2\n"
 
 
-def spellings(paths: list[str]) -> list[str]:
+def path_variants(paths: list[str]) -> list[str]:
     """With and without a trailing slash."""
     return sorted({spelling for path in paths for spelling in (path.rstrip("/") or "/", path.rstrip("/") + "/")})
 
 
-@pytest.mark.parametrize("path", spellings(GET_PATHS))
+@pytest.mark.parametrize("path", path_variants(GET_PATHS))
 def test_a_get_route_answers_json_in_both_spellings(client: httpx.Client, path: str) -> None:
     response = client.get(path)
     assert (response.status_code, response.headers["Content-Type"]) == (200, "application/json")
     assert isinstance(response.json(), dict)
 
 
-@pytest.mark.parametrize("path", spellings(list(BODIES)))
+@pytest.mark.parametrize("path", path_variants(list(BODIES)))
 def test_the_status_routes_answer_their_documented_bodies(client: httpx.Client, path: str) -> None:
     assert client.get(path).content == BODIES[path.rstrip("/") or "/"]
 
 
-@pytest.mark.parametrize("path", spellings(GET_PATHS))
+@pytest.mark.parametrize("path", path_variants(GET_PATHS))
 def test_head_answers_as_get_without_a_body(client: httpx.Client, path: str) -> None:
     head, get = client.head(path), client.get(path)
     assert (head.status_code, head.content) == (200, b"")
@@ -49,7 +49,7 @@ def test_head_answers_as_get_without_a_body(client: httpx.Client, path: str) -> 
         assert head.headers["Content-Length"] == get.headers["Content-Length"]
 
 
-@pytest.mark.parametrize("path", spellings(POST_PATHS))
+@pytest.mark.parametrize("path", path_variants(POST_PATHS))
 def test_a_prediction_route_predicts_in_both_spellings(echo_trio: Trio, path: str) -> None:
     answer = the_one(ask_all(echo_trio, "POST", path, content=CSV, headers={"Content-Type": "text/csv"}))
     assert answer.status == 200
@@ -61,7 +61,7 @@ def test_other_forms_of_the_same_path_are_the_same_route(echo_trio: Trio, path: 
     assert the_one(ask_all(echo_trio, "POST", path, content=CSV)).status == 200
 
 
-@pytest.mark.parametrize("path", spellings(GET_PATHS))
+@pytest.mark.parametrize("path", path_variants(GET_PATHS))
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
 def test_a_get_route_allows_get_and_head_alone(echo_trio: Trio, method: str, path: str) -> None:
     answer = the_one(ask_all(echo_trio, method, path))
@@ -70,7 +70,7 @@ def test_a_get_route_allows_get_and_head_alone(echo_trio: Trio, method: str, pat
     assert b"message" in answer.body
 
 
-@pytest.mark.parametrize("path", spellings(POST_PATHS))
+@pytest.mark.parametrize("path", path_variants(POST_PATHS))
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_a_prediction_route_allows_post_alone(echo_trio: Trio, method: str, path: str) -> None:
     answer = the_one(ask_all(echo_trio, method, path))
@@ -132,24 +132,26 @@ def test_a_body_on_a_get_route_is_ignored(client: httpx.Client, path: str) -> No
     assert client.request("GET", path, content=b"x" * 100_000).status_code == plain.status_code
 
 
-@pytest.mark.parametrize("path", spellings([*GET_PATHS, *POST_PATHS, "/nothing"]))
+@pytest.mark.parametrize("path", path_variants([*GET_PATHS, *POST_PATHS, "/nothing"]))
 def test_every_answer_carries_the_version(client: httpx.Client, path: str) -> None:
     assert client.get(path).headers.get_list("X-Drum-Version") == [__version__]
 
 
-@pytest.mark.parametrize("path", ["", *spellings(GET_PATHS)])
+@pytest.mark.parametrize("path", ["", *path_variants(GET_PATHS)])
 def test_routes_lie_below_the_prefix(raw_server: RunningServer, path: str) -> None:
     response = raw_server.client.get(raw_server.url + path)
     assert response.status_code == 200
     assert path not in ("", "/") or response.content == BODIES["/"]
 
 
-@pytest.mark.parametrize("path", spellings(POST_PATHS))
+@pytest.mark.parametrize("path", path_variants(POST_PATHS))
 def test_prediction_routes_lie_below_the_prefix(raw_trio: Trio, path: str) -> None:
     assert the_one(ask_all(raw_trio, "POST", path, content=CSV)).status == 200
 
 
-@pytest.mark.parametrize("path", [*spellings([*GET_PATHS, *POST_PATHS]), "/a", "/a/", "/a/bc", PREFIX + PREFIX + "/"])
+@pytest.mark.parametrize(
+    "path", [*path_variants([*GET_PATHS, *POST_PATHS]), "/a", "/a/", "/a/bc", PREFIX + PREFIX + "/"]
+)
 def test_nothing_is_served_outside_the_prefix(raw_trio: Trio, path: str) -> None:
     for server in raw_trio.values():
         response = server.client.get(server.url.removesuffix(PREFIX) + path)

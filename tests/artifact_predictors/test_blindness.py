@@ -30,7 +30,7 @@ from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, Quant
 from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeRegressor
 
-from datarobot_drum.drum.artifact_predictors.array_input import is_blind_to_frames
+from datarobot_drum.drum.artifact_predictors.array_input import accepts_arrays
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.settings.build import ModelSettings
@@ -125,13 +125,13 @@ class OwnEstimator(LinearRegression):  # type: ignore[misc]
 )
 def test_estimators_that_may_look_at_a_frame_get_one(estimator: Any) -> None:
     frame, target = load_diabetes(return_X_y=True, as_frame=True)
-    assert not is_blind_to_frames(estimator.fit(frame, target))
+    assert not accepts_arrays(estimator.fit(frame, target))
 
 
 def test_categories_are_seen_in_frames_alone() -> None:
     frame = pd.DataFrame({"a": pd.Categorical(["x", "y"] * 20), "b": range(40)})
     model = HistGradientBoostingClassifier(max_iter=2, categorical_features="from_dtype").fit(frame, [0, 1] * 20)
-    assert not is_blind_to_frames(model)
+    assert not accepts_arrays(model)
 
 
 def test_columns_are_put_in_the_order_of_the_training() -> None:

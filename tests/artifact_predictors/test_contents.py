@@ -13,7 +13,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from xgboost import XGBRegressor
 
-from datarobot_drum.drum.artifact_predictors.file_detection import framework_in, is_torch_script, pickled_modules
+from datarobot_drum.drum.artifact_predictors.file_detection import detect_framework, is_torch_script, pickled_modules
 from datarobot_drum.drum.artifact_predictors.registry import framework_name, is_thread_safe, list_artifacts
 from tests.artifact_predictors.trained import SAVE, TASKS
 
@@ -24,16 +24,16 @@ DATA, TARGET = np.arange(20.0).reshape(10, 2), np.arange(10.0)
 @pytest.mark.parametrize("framework", OWN_FORMATS)
 def test_a_native_file_is_found_under_any_name(tmp_path: Path, framework: str) -> None:
     path = SAVE[framework](tmp_path, TASKS["regression"]).file.rename(tmp_path / "model.v1")
-    assert framework_in(path) == framework
+    assert detect_framework(path) == framework
     assert list_artifacts(tmp_path) == (path,)
     assert framework_name(path) == framework
 
 
 def test_json_of_xgboost_is_told_from_other_json(tmp_path: Path) -> None:
     path = SAVE["xgboost"](tmp_path, TASKS["binary"]).file
-    assert (path.suffix, framework_in(path)) == (".json", "xgboost")
+    assert (path.suffix, detect_framework(path)) == (".json", "xgboost")
     path.write_text('{"learner": 1, "more": {}}')
-    assert framework_in(path) is None
+    assert detect_framework(path) is None
 
 
 def archive(path: Path, *members: str) -> Path:
@@ -55,7 +55,7 @@ def archive(path: Path, *members: str) -> Path:
 )
 def test_archives_are_told_by_their_members(tmp_path: Path, members: tuple[str, ...], framework: str | None) -> None:
     path = archive(tmp_path / "model", *members)
-    assert framework_in(path) == framework
+    assert detect_framework(path) == framework
     assert is_torch_script(path) == ("net/code/__torch__.py" in members)
 
 
@@ -67,7 +67,7 @@ def test_archives_are_told_by_their_members(tmp_path: Path, members: tuple[str, 
 def test_anything_else_is_no_native_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "notes.bin"
     path.write_bytes(content)
-    assert framework_in(path) is None
+    assert detect_framework(path) is None
     assert list_artifacts(tmp_path) == ()
 
 

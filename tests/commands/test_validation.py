@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from datarobot_drum.drum.commands.validation.command import validate
-from datarobot_drum.drum.commands.validation.results import Outcome, Verdict, exit_code_of
+from datarobot_drum.drum.commands.validation.results import CheckResult, Status, exit_code_of
 from datarobot_drum.drum.exceptions import UnprocessableInput, UsageError
 from datarobot_drum.drum.settings.arguments import Arguments
 from tests.cli.commands import drum
@@ -161,8 +161,8 @@ def test_a_report_needs_a_folder(tmp_path: Path, samples: Path) -> None:
 
 
 def test_the_gravest_failure_gives_the_exit_code() -> None:
-    passed, failed = Outcome("a", Verdict.PASSED, exit_code=3), Outcome("b", Verdict.FAILED)
-    schema = Outcome("c", Verdict.FAILED, exit_code=3)
+    passed, failed = CheckResult("a", Status.PASSED, exit_code=3), CheckResult("b", Status.FAILED)
+    schema = CheckResult("c", Status.FAILED, exit_code=3)
     assert [exit_code_of(found) for found in ([passed], [passed, failed], [failed, schema])] == [0, 1, 3]
 
 

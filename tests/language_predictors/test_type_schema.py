@@ -11,7 +11,7 @@ import pytest
 from scipy import sparse
 from scipy.io import mmwrite
 
-from datarobot_drum.drum.exceptions import InputBreaksSchema, OutputBreaksSchema, TypeSchemaError
+from datarobot_drum.drum.exceptions import InputSchemaError, OutputSchemaError, TypeSchemaError
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
@@ -91,7 +91,7 @@ def test_a_column_is_of_the_same_kinds_whatever_its_length(make: Make, kind: str
         if name in KINDS[kind]:
             predictor.read_input(sample)
         else:
-            with pytest.raises(InputBreaksSchema, match="column 'first' is"):
+            with pytest.raises(InputSchemaError, match="column 'first' is"):
                 predictor.read_input(sample)
 
 
@@ -99,7 +99,7 @@ def test_many_different_words_are_categories_and_one_long_text_makes_a_column_te
     predictor = make(needs("data_types", "EQUALS", "CAT"))
     words = "".join(f"word number {number}\n" for number in range(5_000))
     predictor.read_input(payload("a\n" + words))
-    with pytest.raises(InputBreaksSchema, match="'a' is TXT"):
+    with pytest.raises(InputSchemaError, match="'a' is TXT"):
         predictor.read_input(payload(f"a\n{words}{LONG}\n"))
 
 
@@ -127,7 +127,7 @@ def test_conditions_on_kinds(make: Make, condition: str, value: Any, csv: str, r
     if reason is None:
         predictor.read_input(payload(csv))
         return
-    with pytest.raises(InputBreaksSchema) as broken:
+    with pytest.raises(InputSchemaError) as broken:
         predictor.read_input(payload(csv))
     words = ", ".join([value] if isinstance(value, str) else value)
     assert (
@@ -158,7 +158,7 @@ def test_conditions_on_the_number_of_columns(make: Make, condition: str, value: 
         if width in fitting:
             predictor.read_input(sample)
         else:
-            with pytest.raises(InputBreaksSchema, match=f"{condition} .*, but there are {width}"):
+            with pytest.raises(InputSchemaError, match=f"{condition} .*, but there are {width}"):
                 predictor.read_input(sample)
 
 
@@ -179,7 +179,7 @@ def test_sparse_and_missing_input(make: Make, field: str, value: str, csv_fits: 
             predictor.read_input(sample)
         else:
             reason = "it is (dense|sparse)" if field == "sparse" else "column 'b' has a missing value in row 2"
-            with pytest.raises(InputBreaksSchema, match=reason):
+            with pytest.raises(InputSchemaError, match=reason):
                 predictor.read_input(sample)
 
 
@@ -195,7 +195,7 @@ def test_tables_of_plain_numbers_and_matrices_are_checked_as_they_are(tmp_path: 
     try:
         predictor.read_input(payload("a,b\n1,2\n"))
         predictor.read_input(payload(mtx(3, 2), "mtx"))
-        with pytest.raises(InputBreaksSchema, match="column 'b' is NUM"):
+        with pytest.raises(InputSchemaError, match="column 'b' is NUM"):
             predictor.read_input(payload("a,b\n1,2.5\n"))
     finally:
         predictor.close()
@@ -205,13 +205,13 @@ def test_blocks_of_a_stream_are_checked(make: Make) -> None:
     predictor = make(needs("contains_missing", "EQUALS", "FORBIDDEN"))
     blocks = predictor.predict_stream(payload("a\n" + "1\n" * 10_000 + '""\n'))
     assert len(next(blocks).values) == 10_000  # type: ignore[union-attr]
-    with pytest.raises(InputBreaksSchema, match="column 'a'"):
+    with pytest.raises(InputSchemaError, match="column 'a'"):
         next(blocks)
 
 
 def test_predictions_are_checked(make: Make) -> None:
     predictor = make(gives("data_types", "EQUALS", "CAT"))
-    with pytest.raises(OutputBreaksSchema) as broken:
+    with pytest.raises(OutputSchemaError) as broken:
         predictor.predict(predictor.read_input(payload("a\n1\n")))
     assert broken.value.message == (
         "The model's output breaks typeSchema: data_types EQUALS CAT is required, but the column 'Predictions' is NUM."
@@ -250,7 +250,7 @@ def test_transformed_samples_are_checked(make: Make, field: str, value: str, bro
         predictor = make(gives(field, "EQUALS", value), code, "transform")
         try:
             predictor.transform(payload("a,b\n1.5,2.5\n3.5,4.5\n"), None)
-        except OutputBreaksSchema:
+        except OutputSchemaError:
             found.add(name)
         predictor.close()
     assert found == broken_by

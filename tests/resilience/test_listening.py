@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from datarobot_drum.drum.process.sockets import accept_waiting, bind, turn_newcomers_away
+from datarobot_drum.drum.process.sockets import accept_pending, bind, turn_newcomers_away
 from tests.processes import RunningServer
 from tests.resilience.connections import get
 
@@ -24,7 +24,7 @@ def listener() -> Iterator[socket.socket]:
 def test_connections_that_wait_are_served_after_the_listener_has_closed(listener: socket.socket) -> None:
     with socket.create_connection(listener.getsockname(), 10.0) as client:
         turn_newcomers_away(listener)
-        (connection,) = accept_waiting(listener)
+        (connection,) = accept_pending(listener)
         listener.close()
         with connection:
             client.sendall(b"question")
@@ -36,12 +36,12 @@ def test_connections_that_wait_are_served_after_the_listener_has_closed(listener
 @pytest.mark.skipif(sys.platform != "linux", reason="other kernels are not asked to")
 def test_nobody_new_connects_between_the_last_look_and_the_close(listener: socket.socket) -> None:
     turn_newcomers_away(listener)
-    assert accept_waiting(listener) == []
+    assert accept_pending(listener) == []
     with socket.socket() as newcomer:
         newcomer.settimeout(0.2)
         with pytest.raises(TimeoutError):
             newcomer.connect(listener.getsockname())
-        assert accept_waiting(listener) == []
+        assert accept_pending(listener) == []
         listener.close()
         # Its kernel tries once more, and is told that nobody is there.
         assert select.select([], [newcomer], [], 30.0)[1]

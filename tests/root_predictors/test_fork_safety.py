@@ -10,10 +10,10 @@ import pytest
 
 FRAME = """
 import json, os, sys
-from datarobot_drum.drum.model_loading.fork_safety import Holdings, obstacles
-before = Holdings.now()
+from datarobot_drum.drum.model_loading.fork_safety import ProcessSnapshot, fork_blockers
+before = ProcessSnapshot.now()
 {code}
-print(json.dumps(obstacles(before)))
+print(json.dumps(fork_blockers(before)))
 os._exit(0)
 """
 
@@ -60,7 +60,7 @@ OBSTACLES = {
         """
         import socket
         server = socket.create_server(("127.0.0.1", 0))
-        before = Holdings.now()
+        before = ProcessSnapshot.now()
         client = socket.create_connection(server.getsockname())
         """,
         "the connection to 127.0.0.1:",

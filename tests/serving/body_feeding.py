@@ -37,7 +37,7 @@ def receive(
     reader = BodyReader(Headers((fields or {}).items()), limits or BodyLimits(), wanted)
     try:
         for chunk in chunks:
-            reader.would_touch_disk(len(chunk))
+            reader.try_reserve_memory(len(chunk))
             reader.feed(chunk)
         return reader.finish()
     except BaseException:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datarobot_drum.drum.exceptions import BadRequest, PayloadTooLarge, RequestTimeout, UnsupportedCoding
+from datarobot_drum.drum.exceptions import BadRequest, PayloadTooLarge, RequestTimeout, UnsupportedContentEncoding
 from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.body.reader import BodyLimits, BodyReader
 from datarobot_drum.drum.serving.body.spooled_file import SPOOL_MAX_SIZE
@@ -55,7 +55,7 @@ def test_a_body_without_coding_is_taken_as_it_is(coding: str) -> None:
 
 @pytest.mark.parametrize("coding", ["br", "deflate", "gzip, gzip", "*"])
 def test_other_codings_are_refused(coding: str) -> None:
-    with pytest.raises(UnsupportedCoding):
+    with pytest.raises(UnsupportedContentEncoding):
         receive([b""], {"Content-Encoding": coding})
 
 
@@ -247,7 +247,7 @@ def test_ten_mebibytes_stay_in_memory_and_a_byte_more_goes_to_disk() -> None:
     reader = BodyReader(Headers(), BodyLimits())
     where = []
     for size in (*[1024 * 1024] * 10, 1):
-        foretold = reader.would_touch_disk(size)
+        foretold = reader.try_reserve_memory(size)
         reader.feed(bytes(size))
         where.append((foretold, reader.on_disk))
     assert where == [(False, False)] * 10 + [(True, True)]
@@ -260,7 +260,7 @@ def test_ten_mebibytes_stay_in_memory_and_a_byte_more_goes_to_disk() -> None:
 def test_the_reader_foretells_when_it_touches_the_disk(sizes: list[int], spool_size: int) -> None:
     reader = BodyReader(Headers(), BodyLimits(spool_size=spool_size))
     for size in sizes:
-        foretold = reader.would_touch_disk(size)
+        foretold = reader.try_reserve_memory(size)
         reader.feed(bytes(size))
         assert reader.on_disk == foretold
     reader.close()
@@ -280,7 +280,7 @@ def test_a_form_that_may_touch_the_disk_says_so_before_its_first_part() -> None:
     assert budget.reserve(90)
     reader = BodyReader(Headers([("Content-Type", FORM)]), BodyLimits(budget=budget), WANTED)
     content = form((disposition("X"), b"x" * 50))
-    assert reader.would_touch_disk(len(content))
+    assert reader.try_reserve_memory(len(content))
     reader.feed(content)
     assert reader.on_disk
     reader.close()

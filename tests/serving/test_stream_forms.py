@@ -12,31 +12,31 @@ from hypothesis import strategies as st
 from datarobot_drum.drum.exceptions import PredictionError
 from datarobot_drum.drum.language_predictors.base import Predictions, StreamChunk
 from datarobot_drum.drum.serving.formats.predictions_json import predictions_response
-from datarobot_drum.drum.serving.formats.streaming import FORMS, StreamForm, choose_form
+from datarobot_drum.drum.serving.formats.streaming import STREAM_FORMATS, StreamFormat, negotiate_format
 from datarobot_drum.drum.settings.target_types import TargetType
 
-OCTETS, JSON_LINES, CSV, EVENTS = FORMS
-RANGES = [*(form.media_type for form in FORMS), "*/*", "text/*", "application/*", "text/html", "", "*", "/*"]
+OCTETS, JSON_LINES, CSV, EVENTS = STREAM_FORMATS
+RANGES = [*(form.media_type for form in STREAM_FORMATS), "*/*", "text/*", "application/*", "text/html", "", "*", "/*"]
 QUALITIES = ["", ";q=0", ";q=0.5", ";q=1", ";Q=0.001", ";q=", ";q=²", ";q=-1", ";q=nan", ";q=1e9", ";v=1;q=.5", ";;"]
 
 
 @given(st.text())
 def test_any_text_chooses_a_form(accept: str) -> None:
-    assert choose_form(accept) in FORMS
+    assert negotiate_format(accept) in STREAM_FORMATS
 
 
 @given(st.lists(st.tuples(st.sampled_from(RANGES), st.sampled_from(QUALITIES)), max_size=6))
 def test_a_refused_form_is_chosen_only_if_nothing_is_liked(preferences: list[tuple[str, str]]) -> None:
     accept = ", ".join(media_type + quality for media_type, quality in preferences)
-    chosen = choose_form(accept)
+    chosen = negotiate_format(accept)
     said = dict(preferences)
-    assert chosen is FORMS[0] or said.get(chosen.media_type) != ";q=0"
+    assert chosen is STREAM_FORMATS[0] or said.get(chosen.media_type) != ";q=0"
 
 
-@given(st.permutations([(form.media_type, f"0.{place}") for place, form in enumerate(FORMS, 1)]))
+@given(st.permutations([(form.media_type, f"0.{place}") for place, form in enumerate(STREAM_FORMATS, 1)]))
 def test_the_order_matters_less_than_the_quality(preferences: list[tuple[str, str]]) -> None:
     accept = ", ".join(f"{media_type};q={quality}" for media_type, quality in preferences)
-    assert choose_form(accept) is FORMS[-1]
+    assert negotiate_format(accept) is STREAM_FORMATS[-1]
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_the_order_matters_less_than_the_quality(preferences: list[tuple[str, st
         ("text/event-stream, text/csv", EVENTS),
     ],
 )
-def test_the_form_is_what_the_client_likes_best(accept: str, form: StreamForm) -> None:
-    assert choose_form(accept) is form
+def test_the_form_is_what_the_client_likes_best(accept: str, form: StreamFormat) -> None:
+    assert negotiate_format(accept) is form
 
 
 # Bytes
@@ -68,7 +68,7 @@ def block(values: list[float], **extra: list[object]) -> Predictions:
     return Predictions(("Predictions",), np.array(values, dtype=float).reshape(-1, 1), frame)
 
 
-def encoded(form: StreamForm, *chunks: StreamChunk, target_type: TargetType = TargetType.REGRESSION) -> bytes:
+def encoded(form: StreamFormat, *chunks: StreamChunk, target_type: TargetType = TargetType.REGRESSION) -> bytes:
     return b"".join(form.encode(iter(chunks), target_type))
 
 
@@ -106,9 +106,9 @@ def test_a_text_of_several_lines_is_one_cell_of_csv() -> None:
     assert encoded(CSV, chunk, target_type=TargetType.TEXT_GENERATION) == b'reply\n"a\nb"\n""\n'
 
 
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.media_type)
+@pytest.mark.parametrize("form", STREAM_FORMATS, ids=lambda form: form.media_type)
 @pytest.mark.parametrize("chunks", [("a", "b"), (block([1.0]), block([2.0]))], ids=["text", "blocks"])
-def test_closing_a_form_closes_its_chunks(form: StreamForm, chunks: tuple[StreamChunk, ...]) -> None:
+def test_closing_a_form_closes_its_chunks(form: StreamFormat, chunks: tuple[StreamChunk, ...]) -> None:
     closed: list[bool] = []
 
     def make() -> Iterator[StreamChunk]:

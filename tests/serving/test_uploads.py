@@ -276,7 +276,9 @@ def test_what_comes_at_once_in_pieces_keeps_to_its_share_of_the_budget() -> None
 def test_foretelling_twice_reserves_once() -> None:
     budget = MemoryBudget(100)
     with SpooledUploadFile(budget=budget) as upload:
-        assert [upload.would_touch_disk(30), upload.would_touch_disk(30), upload.would_touch_disk(20)] == [False] * 3
+        assert [upload.try_reserve_memory(30), upload.try_reserve_memory(30), upload.try_reserve_memory(20)] == [
+            False
+        ] * 3
         upload.write(bytes(30))
         assert budget.used == 30
     assert budget.used == 0

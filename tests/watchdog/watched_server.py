@@ -48,7 +48,7 @@ def main() -> int:
         server.serve_forever(poll_interval=0.02)
         server.server_close()
         if not watchdog.fired:
-            watchdog.stand_down()
+            watchdog.disarm()
         (FOLDER / "draining").touch()
         while (FOLDER / "hold-drain").exists():
             time.sleep(0.01)

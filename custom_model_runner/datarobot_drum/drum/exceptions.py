@@ -131,7 +131,7 @@ class PayloadTooLarge(RequestError):
     status = 413
 
 
-class UnsupportedCoding(RequestError):
+class UnsupportedContentEncoding(RequestError):
     """A ``Content-Encoding`` that this server does not decode."""
 
     status = 415
@@ -143,7 +143,7 @@ class UnprocessableInput(RequestError):
     status = 422
 
 
-class InputBreaksSchema(UnprocessableInput):
+class InputSchemaError(UnprocessableInput):
     """The samples are not what ``typeSchema`` of model-metadata.yaml requires."""
 
     exit_code = TYPE_SCHEMA_EXIT_CODE
@@ -155,7 +155,7 @@ class PredictionError(RequestError):
     status = 500
 
 
-class OutputBreaksSchema(PredictionError):
+class OutputSchemaError(PredictionError):
     """What the model returned is not what ``typeSchema`` of model-metadata.yaml promises."""
 
     exit_code = TYPE_SCHEMA_EXIT_CODE
@@ -183,7 +183,7 @@ class BadGateway(RequestError):
     status = 502
 
 
-class Unavailable(RequestError):
+class ServiceUnavailable(RequestError):
     """Not now: try again after ``retry_after`` seconds."""
 
     status = 503
@@ -200,14 +200,14 @@ class Unavailable(RequestError):
         }
 
 
-class ServerOverloaded(Unavailable):
+class ServerOverloaded(ServiceUnavailable):
     """No thread took the call within the queue timeout."""
 
     def __init__(self, message: str = "Server overloaded. Please retry later.") -> None:
         super().__init__(message)
 
 
-class ModelNotReady(Unavailable):
+class ModelNotReady(ServiceUnavailable):
     """The model is still loading, or its engine does not answer."""
 
     def __init__(self, message: str = "Model is not ready. Please retry later.") -> None:

@@ -9,7 +9,7 @@ from datarobot_drum.drum.commands.registry import Command, find_command
 from datarobot_drum.drum.exceptions import RequestError, StartupError
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.process.logs import configure_logging
-from datarobot_drum.drum.process.signals import end_process, give_up_on_signals, stop_at_once_on_signals
+from datarobot_drum.drum.process.signals import abort_on_signals, exit_on_signals, exit_process
 from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.declaration import SERVER
 from datarobot_drum.runtime_parameters import mask_secrets
@@ -20,11 +20,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse_arguments(argv)
     command = find_command(arguments.command)
     if command.name == SERVER:
-        stop_at_once_on_signals()
+        exit_on_signals()
     else:
-        give_up_on_signals()
+        abort_on_signals()
     configure_logging(_logging_level(arguments, command))
-    end_process(run(command, arguments))
+    exit_process(run(command, arguments))
 
 
 def run(command: Command, arguments: Arguments) -> int:

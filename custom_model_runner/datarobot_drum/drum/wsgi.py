@@ -7,7 +7,7 @@ from flask import Flask
 
 from datarobot_drum.drum.model_loading.shared_model import inherited_model
 from datarobot_drum.drum.process.logs import configure_logging
-from datarobot_drum.drum.process.signals import stopping_at_once_on_signals
+from datarobot_drum.drum.process.signals import exiting_on_signals
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings.build import settings_from_environment
 
@@ -21,7 +21,7 @@ def create_app() -> Flask:
     settings = settings_from_environment("gunicorn")
     configure_logging(settings.logging_level, settings.server.log_format)
     server = PredictionServer(settings, Flask("datarobot_drum", static_folder=None), shared=inherited_model())
-    with stopping_at_once_on_signals():
+    with exiting_on_signals():
         server.materialize()
     app: Flask = server.app
     return app

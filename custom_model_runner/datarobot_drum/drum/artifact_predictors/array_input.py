@@ -15,7 +15,7 @@ _SEEING = frozenset({"ColumnTransformer", "FunctionTransformer"})
 _NAMES_WARNING = "X does not have valid feature names"
 
 
-def is_blind_to_frames(estimator: Any) -> bool:
+def accepts_arrays(estimator: Any) -> bool:
     """Whether ``estimator`` predicts an array as it does a frame of the same numbers, to the last bit."""
     blind = all(_is_blind(part) for part in _parts(estimator)) and _transforms_to_arrays()
     if blind and hasattr(estimator, "feature_names_in_"):

@@ -25,11 +25,11 @@ class BoundModel:
 
     ask: Callable[[Any], Any]
     labels: tuple[str, ...]
-    arrange: Callable[[Any], np.ndarray]
+    reorder: Callable[[Any], np.ndarray]
     takes_numbers: bool = False
 
     def predict(self, data: Any) -> ArtifactOutput:
-        return ArtifactOutput(self.arrange(self.ask(data)), self.labels)
+        return ArtifactOutput(self.reorder(self.ask(data)), self.labels)
 
 
 def bind_numbers(

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datarobot_drum.drum.artifact_predictors.array_input import is_blind_to_frames
+from datarobot_drum.drum.artifact_predictors.array_input import accepts_arrays
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactOutput
 from datarobot_drum.drum.artifact_predictors.class_columns import ClassColumns, one_column
 from datarobot_drum.drum.artifact_predictors.features import NumericFeatures, select_features
@@ -51,11 +51,11 @@ class BoundEstimator:
     estimator: Any
     method: str
     labels: tuple[str, ...]
-    arrange: Callable[[Any], np.ndarray]
+    reorder: Callable[[Any], np.ndarray]
 
     @cached_property
     def takes_numbers(self) -> bool:
-        return is_blind_to_frames(self.estimator)
+        return accepts_arrays(self.estimator)
 
     @cached_property
     def _numeric_features(self) -> NumericFeatures:
@@ -74,7 +74,7 @@ class BoundEstimator:
         else:
             features = select_features(estimator, data)
         answer = getattr(estimator, self.method)(features)
-        return ArtifactOutput(self.arrange(answer), self.labels)
+        return ArtifactOutput(self.reorder(answer), self.labels)
 
 
 def bind_estimator(estimator: Any, settings: ModelSettings) -> ArtifactModel:

@@ -27,7 +27,7 @@ _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _STRINGS = ("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8")
 
 
-def framework_in(path: Path) -> str | None:
+def detect_framework(path: Path) -> str | None:
     """The framework whose own format the file certainly is in; None if that cannot be told."""
     try:
         with path.open("rb") as file:

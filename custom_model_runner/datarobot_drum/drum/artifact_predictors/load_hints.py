@@ -10,7 +10,7 @@ _SKLEARN_VERSION = re.compile(rb"_sklearn_version(?:\x94|q.|r.{4})?(?:\x8c(.)|X(
 """In a pickle: the key, perhaps its memo, and how long the text of the version is. Looked for, never unpickled."""
 
 
-def advise(error: BaseException, path: Path) -> str:
+def hint_for(error: BaseException, path: Path) -> str:
     """One or two sentences that begin with a blank, or nothing."""
     if isinstance(error, AttributeError) and "__main__" in str(error):
         return " Its class was defined in a script: move it to custom.py or a module beside it, and pickle again."

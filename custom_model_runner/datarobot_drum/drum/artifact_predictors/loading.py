@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from datarobot_drum.drum.artifact_predictors.frameworks import install_hint
-from datarobot_drum.drum.artifact_predictors.load_hints import advise
+from datarobot_drum.drum.artifact_predictors.load_hints import hint_for
 from datarobot_drum.drum.exceptions import ModelLoadError
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def _load_errors(path: Path) -> Iterator[None]:
         raise ModelLoadError(f"{path.name} could not be loaded: {_describe_missing(error)}.") from error
     except (Exception, SystemExit) as error:
         cause = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".:")
-        raise ModelLoadError(f"{path.name} could not be loaded: {cause}.{advise(error, path)}") from error
+        raise ModelLoadError(f"{path.name} could not be loaded: {cause}.{hint_for(error, path)}") from error
 
 
 def _describe_missing(error: ModuleNotFoundError) -> str:

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactPredictor
-from datarobot_drum.drum.artifact_predictors.file_detection import framework_in, pickled_modules
+from datarobot_drum.drum.artifact_predictors.file_detection import detect_framework, pickled_modules
 from datarobot_drum.drum.artifact_predictors.frameworks import FRAMEWORKS, Framework, module_roots
 from datarobot_drum.drum.artifact_predictors.plugins import plugged_in
 from datarobot_drum.drum.exceptions import ModelLoadError
@@ -46,7 +46,7 @@ def list_artifacts(code_dir: Path) -> tuple[Path, ...]:
             for path in code_dir.iterdir()
             if not path.name.startswith(".")
             and path.is_file()
-            and (path.suffix.lower() in known or framework_in(path) or any(one.can_load(path) for one in plugged))
+            and (path.suffix.lower() in known or detect_framework(path) or any(one.can_load(path) for one in plugged))
         )
     )
 
@@ -124,7 +124,7 @@ def _plugged_loader(path: Path) -> ArtifactPredictor | None:
 
 
 def _loader(path: Path) -> Framework | None:
-    name, extension = framework_in(path), path.suffix.lower()
+    name, extension = detect_framework(path), path.suffix.lower()
     by_content = [framework for framework in FRAMEWORKS if framework.name == name]
     by_name = [framework for framework in FRAMEWORKS if extension in framework.extensions]
     return next(iter(by_content + by_name), None)

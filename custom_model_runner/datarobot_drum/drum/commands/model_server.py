@@ -17,9 +17,9 @@ import psutil
 
 from datarobot_drum.drum.commands.samples import Body
 from datarobot_drum.drum.exceptions import MODEL_FAILED, CommandError, StartupError
-from datarobot_drum.drum.process.signals import removed_on_signals
+from datarobot_drum.drum.process.signals import cleanup_on_signals
 from datarobot_drum.drum.process.sockets import bind
-from datarobot_drum.drum.settings.arguments import Arguments, to_words
+from datarobot_drum.drum.settings.arguments import Arguments, to_argv
 from datarobot_drum.drum.settings.build import Settings, build_settings, environment_with
 from datarobot_drum.drum.settings.declaration import SERVER
 from datarobot_drum.runtime_parameters import mask_secrets
@@ -104,7 +104,7 @@ def running_server(arguments: Arguments, timeout: float) -> Iterator[ModelServer
     """
     arguments = replace(arguments, command=SERVER, address=f"{HOST}:{_free_port()}", with_error_server=True)
     settings = build_settings(arguments)
-    words = [sys.executable, "-m", "datarobot_drum", SERVER, *to_words(SERVER, arguments)]
+    words = [sys.executable, "-m", "datarobot_drum", SERVER, *to_argv(SERVER, arguments)]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             words,
@@ -114,7 +114,7 @@ def running_server(arguments: Arguments, timeout: float) -> Iterator[ModelServer
             env=environment_with(_VARIABLES),
             start_new_session=True,
         )
-        with removed_on_signals(lambda: _kill(process)):
+        with cleanup_on_signals(lambda: _kill(process)):
             try:
                 server = ModelServer(settings, process)
                 if not _becomes_ready(server, timeout):

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.process.logs import configure_logging
-from datarobot_drum.drum.process.sockets import allow_many_connections, check_address
+from datarobot_drum.drum.process.sockets import check_address, raise_fd_limit
 from datarobot_drum.drum.settings.arguments import Arguments
-from datarobot_drum.drum.settings.build import Settings, build_settings, hand_down
-from datarobot_drum.drum.settings.cpu_threads import THREAD_VARIABLES, CorePlan
+from datarobot_drum.drum.settings.build import Settings, build_settings, export_environment
+from datarobot_drum.drum.settings.cpu_threads import THREAD_VARIABLES, ThreadPlan
 
 logger = logging.getLogger("drum")
 
@@ -28,16 +28,16 @@ def serve(arguments: Arguments) -> int:
     settings = build_settings(arguments)
     configure_logging(settings.logging_level, settings.server.log_format)
     check_address(settings.host, settings.port)
-    allow_many_connections()
+    raise_fd_limit()
     logger.info("%s", start_line(settings))
     if settings.cores is not None:
         logger.info("%s", core_line(settings, settings.cores))
-    hand_down(settings)
+    export_environment(settings)
     run: Callable[[Settings], int] = import_from_string(SERVERS[settings.server.server_type])
     return run(settings)
 
 
-def core_line(settings: Settings, plan: CorePlan) -> str:
+def core_line(settings: Settings, plan: ThreadPlan) -> str:
     """How the cores are shared, in one line."""
     kept = "" if len(plan.variables) == len(THREAD_VARIABLES) else ", as far as their variables are not set"
     return (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datarobot_drum.drum.engine_predictors.completions import Completions, text_of
-from datarobot_drum.drum.engine_predictors.health import HealthWatch
+from datarobot_drum.drum.engine_predictors.health import EngineHealthMonitor
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, ProbeResult, StreamChunk, Worker
 from datarobot_drum.drum.language_predictors.custom_module import find_custom_file
@@ -40,7 +40,7 @@ class EnginePredictor(BasePredictor):
     def __init__(self, settings: ModelSettings, engine: EngineSettings) -> None:
         self._settings = settings
         self._engine = engine
-        self._health = HealthWatch(engine)
+        self._health = EngineHealthMonitor(engine)
         self._completions = Completions(engine)
         self._hooks = PythonPredictor(settings) if find_custom_file(settings.code_dir) else None
         self.thread_safe = self._hooks is None or self._hooks.thread_safe
@@ -59,7 +59,7 @@ class EnginePredictor(BasePredictor):
         if self._hooks is not None:
             self._hooks.load()
 
-    def accompany(self, worker: Worker) -> None:
+    def on_worker_start(self, worker: Worker) -> None:
         self._health.start(worker)
 
     def close(self) -> None:

@@ -33,7 +33,7 @@ class Health(str, Enum):
     """It was ready, and is not any more."""
 
 
-class HealthWatch:
+class EngineHealthMonitor:
     """Asks one engine. ``state`` never blocks, so probes may read it."""
 
     def __init__(self, engine: EngineSettings) -> None:
@@ -54,7 +54,7 @@ class HealthWatch:
         """What a readiness probe answers."""
         if self.state is Health.READY:
             return {"message": "OK"}
-        return {"message": f"ERROR: {self._complaint}"}, MODEL_FAILED if self.state is Health.CRASHED else 503
+        return {"message": f"ERROR: {self._status_message}"}, MODEL_FAILED if self.state is Health.CRASHED else 503
 
     def require_ready(self) -> None:
         """Let a call through.
@@ -63,10 +63,10 @@ class HealthWatch:
             ModelNotReady: the engine is starting, or has crashed (503).
         """
         if self.state is not Health.READY:
-            raise ModelNotReady(f"{self._complaint} Please retry later.")
+            raise ModelNotReady(f"{self._status_message} Please retry later.")
 
     @property
-    def _complaint(self) -> str:
+    def _status_message(self) -> str:
         if self.state is Health.CRASHED:
             return f"The {self._engine.kind} engine was ready but does not answer any more."
         return f"The {self._engine.kind} engine is still starting."
@@ -82,11 +82,11 @@ class HealthWatch:
         except httpx.HTTPError:
             ready = False
         if ready:
-            self._become(Health.READY)
+            self._set_state(Health.READY)
         elif self.state is Health.READY:
-            self._become(Health.CRASHED)
+            self._set_state(Health.CRASHED)
 
-    def _become(self, state: Health) -> None:
+    def _set_state(self, state: Health) -> None:
         if state is self.state:
             return
         self.state = state

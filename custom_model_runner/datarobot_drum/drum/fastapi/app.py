@@ -18,7 +18,7 @@ from datarobot_drum.drum.fastapi.extensions import describe_routes
 from datarobot_drum.drum.fastapi.middleware import RequestContextMiddleware, StdoutFlusherMiddleware
 from datarobot_drum.drum.fastapi.routes import Endpoints, endpoints_for
 from datarobot_drum.drum.serving.core import ServingCore
-from datarobot_drum.drum.serving.routes import spellings, subpath_patterns
+from datarobot_drum.drum.serving.routes import path_variants, subpath_patterns
 from datarobot_drum.drum.serving.routing_errors import method_not_allowed, route_not_found
 
 ANYTHING = "drum_anything"
@@ -44,11 +44,11 @@ def build_app(core: ServingCore, app: FastAPI | None = None, endpoints: Endpoint
     app.add_exception_handler(405, _answer_method_not_allowed)
     if endpoints is None:
         app.router.lifespan_context = _with_worker(core, app.router.lifespan_context)
-        core.extend(app)
+        core.load_extension(app)
         if core.documentation:
             core.documentation.add_source(partial(describe_routes, app))
     app.add_middleware(StdoutFlusherMiddleware, flusher=core.flusher)
-    app.add_middleware(RequestContextMiddleware, ledger=core.ledger, worker_ctx=core.worker_ctx)
+    app.add_middleware(RequestContextMiddleware, request_log=core.request_log, worker_ctx=core.worker_ctx)
     return app
 
 
@@ -57,7 +57,7 @@ def add_routes(app: FastAPI, core: ServingCore, endpoints: Endpoints) -> None:
     register_url_convertor(ANYTHING, _Anything())
     for route, endpoint in endpoints:
         patterns = subpath_patterns(route, core.url_prefix, f"{{subpath:{ANYTHING}}}")
-        for path in chain(spellings(route, core.url_prefix), patterns):
+        for path in chain(path_variants(route, core.url_prefix), patterns):
             # A class instance is taken as a plain ASGI app: the body stays ours to read.
             app.router.routes.append(MountedRoute(path, endpoint, methods=route.methods, name=route.handler))
 

@@ -29,7 +29,7 @@ class FrontDoor:
         self.served = exact_paths(core, self._endpoints)
         chains = {
             endpoint: RequestContextMiddleware(
-                StdoutFlusherMiddleware(endpoint, core.flusher), core.ledger, core.worker_ctx
+                StdoutFlusherMiddleware(endpoint, core.flusher), core.request_log, core.worker_ctx
             )
             for _, endpoint in self._endpoints
         }

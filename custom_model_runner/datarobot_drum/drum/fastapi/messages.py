@@ -18,7 +18,7 @@ from datarobot_drum.drum.exceptions import (
     RequestTimeout,
 )
 from datarobot_drum.drum.fastapi.waiting import AtOnceOrLater
-from datarobot_drum.drum.serving.body.progress import Arrival
+from datarobot_drum.drum.serving.body.progress import BodyProgress
 from datarobot_drum.drum.serving.body.reader import Body, BodyLimits, BodyReader
 from datarobot_drum.drum.serving.body.small_bodies import small_body, small_body_length
 from datarobot_drum.drum.serving.execution.streaming import ChunkStream
@@ -50,7 +50,7 @@ def to_request(scope: Scope, headers: Headers, body: Body) -> ModelRequest:
     )
 
 
-class UnreadBody(Exception):
+class BodyRejected(Exception):
     """The request is refused with ``error`` while its client may still be sending."""
 
     def __init__(self, error: RequestError) -> None:
@@ -78,12 +78,12 @@ async def read_body(
     try:
         reader = BodyReader(headers, limits, form_fields)
     except RequestError as error:
-        raise UnreadBody(error) from error
+        raise BodyRejected(error) from error
     try:
         try:
             await _feed(reader, receive)
         except (PayloadTooLarge, RequestTimeout, InsufficientStorage) as error:
-            raise UnreadBody(error) from error
+            raise BodyRejected(error) from error
         return await _on_disk_thread(reader.finish) if reader.on_disk else reader.finish()
     except BaseException:  # cancellation too: nothing that was received may stay behind
         reader.close()
@@ -115,7 +115,7 @@ async def _feed(reader: BodyReader, receive: Receive) -> None:
         chunk = message.get("body", b"")
         more = message.get("more_body", False)
         del message
-        if not pending and not reader.would_touch_disk(len(chunk)):
+        if not pending and not reader.try_reserve_memory(len(chunk)):
             reader.feed(chunk)
             continue
         enough = reader.worth_writing
@@ -128,7 +128,7 @@ async def _feed(reader: BodyReader, receive: Receive) -> None:
         await _on_disk_thread(partial(reader.feed, chunk))
 
 
-async def next_message(arrival: Arrival, receive: Receive) -> Message:
+async def next_message(arrival: BodyProgress, receive: Receive) -> Message:
     """The next piece of the body.
 
     Raises:
@@ -166,10 +166,10 @@ async def send_response(response: ModelResponse, receive: Receive, send: Send) -
     """Send an answer, whole or chunk by chunk as it is made; a client that leaves ends the making."""
     content = response.content
     if isinstance(content, bytes):
-        await send(start_of(response))
+        await send(response_start(response))
         await send({"type": "http.response.body", "body": content})
     elif isinstance(content, ChunkStream):
-        await _send_stream(start_of(response), content, receive, send)
+        await _send_stream(response_start(response), content, receive, send)
 
 
 async def _send_stream(start: Message, stream: ChunkStream, receive: Receive, send: Send) -> None:
@@ -192,12 +192,12 @@ async def disconnect(receive: Receive) -> None:
         pass
 
 
-async def send_early_response(response: ModelResponse, receive: Receive, send: Send) -> None:
+async def respond_and_drain(response: ModelResponse, receive: Receive, send: Send) -> None:
     """Answer a client that is still sending, read on for a while, then close the connection.
 
     Closing at once would reset the connection, and the client would never see why it was refused.
     """
-    await send(start_of(response, (b"connection", b"close")))
+    await send(response_start(response, (b"connection", b"close")))
     await send({"type": "http.response.body", "body": response.content, "more_body": True})
     with anyio.move_on_after(DRAIN_SECONDS):
         more = True
@@ -215,7 +215,7 @@ def header_fields(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
 
-def start_of(response: ModelResponse, *extra: tuple[bytes, bytes]) -> Message:
+def response_start(response: ModelResponse, *extra: tuple[bytes, bytes]) -> Message:
     """How an answer begins."""
     length = [(b"content-length", b"%d" % len(response.content))] if isinstance(response.content, bytes) else []
     headers = [

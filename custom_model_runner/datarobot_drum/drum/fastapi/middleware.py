@@ -10,7 +10,7 @@ from datarobot_drum.drum.fastapi.messages import header_fields, send_response
 from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
 from datarobot_drum.drum.serving.errors import error_response
-from datarobot_drum.drum.serving.request_log import Exchange, Ledger
+from datarobot_drum.drum.serving.request_log import RequestLog, RequestLogEntry
 
 
 class RequestContextMiddleware:
@@ -20,9 +20,9 @@ class RequestContextMiddleware:
     drains, every answer asks its client to connect anew, elsewhere.
     """
 
-    def __init__(self, app: ASGIApp, ledger: Ledger, worker_ctx: WorkerCtx) -> None:
+    def __init__(self, app: ASGIApp, request_log: RequestLog, worker_ctx: WorkerCtx) -> None:
         self._app = app
-        self._ledger = ledger
+        self._ledger = request_log
         self._worker_ctx = worker_ctx
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -31,12 +31,12 @@ class RequestContextMiddleware:
             return
         if scope["path"].startswith("//"):  # WSGI servers take several slashes at the start for one
             scope = {**scope, "path": "/" + scope["path"].lstrip("/")}
-        with Exchange(self._ledger, scope["method"], scope["path"], partial(_header, scope)) as exchange:
-            await answer_in(exchange, self._worker_ctx, self._app, scope, receive, send)
+        with RequestLogEntry(self._ledger, scope["method"], scope["path"], partial(_header, scope)) as exchange:
+            await call_app(exchange, self._worker_ctx, self._app, scope, receive, send)
 
 
-async def answer_in(
-    exchange: Exchange, worker_ctx: WorkerCtx, app: ASGIApp, scope: Scope, receive: Receive, send: Send
+async def call_app(
+    exchange: RequestLogEntry, worker_ctx: WorkerCtx, app: ASGIApp, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Have ``app`` answer; what it raises before its answer has begun becomes an answer, too."""
     send_with_headers = _with_standard_headers(send, exchange, worker_ctx)
@@ -48,11 +48,11 @@ async def answer_in(
         if isinstance(error, asyncio.CancelledError):
             if not worker_ctx.is_draining:
                 raise
-            error = cut_off()
+            error = shutdown_error()
         await send_response(error_response(error), receive, send_with_headers)
 
 
-def _with_standard_headers(send: Send, exchange: Exchange, worker_ctx: WorkerCtx) -> Send:
+def _with_standard_headers(send: Send, exchange: RequestLogEntry, worker_ctx: WorkerCtx) -> Send:
     """``send`` that adds what every answer carries, and notes its status."""
 
     async def send_with_headers(message: Message) -> None:
@@ -67,7 +67,7 @@ def _with_standard_headers(send: Send, exchange: Exchange, worker_ctx: WorkerCtx
     return send_with_headers
 
 
-def cut_off() -> DeadlineExceeded:
+def shutdown_error() -> DeadlineExceeded:
     """What a request answers that the graceful timeout has ended."""
     return DeadlineExceeded("The server stops and waits no longer (DRUM_GUNICORN_GRACEFUL_TIMEOUT).")
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import quote
 
-from datarobot_drum.drum.fastapi.messages import header_fields, start_of
+from datarobot_drum.drum.fastapi.messages import header_fields, response_start
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.headers import standard_headers
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
-from datarobot_drum.drum.serving.routes import Route, Runs, spellings
+from datarobot_drum.drum.serving.routes import Execution, Route, path_variants
 
 LIVENESS_PATIENCE = 60.0
 """Seconds of silence of the event loop for which a probe that says nothing of the model may still be answered.
@@ -34,9 +34,9 @@ def probe_answers(core: ServingCore) -> Mapping[bytes, ProbeAnswer]:
     """
     found: dict[bytes, ProbeAnswer] = {}
     for route in core.routes:
-        if route.is_probe and (route.runs is Runs.INLINE or not core.handlers.has_own_probes):
+        if route.is_probe and (route.execution is Execution.INLINE or not core.handlers.has_own_probes):
             answer = _answer(route, core)
-            paths = (path for path in spellings(route, core.url_prefix) if quote(path) == path)
+            paths = (path for path in path_variants(route, core.url_prefix) if quote(path) == path)
             found.update((path.encode(), answer) for path in paths)
     return found
 
@@ -46,7 +46,7 @@ def _answer(route: Route, core: ServingCore) -> ProbeAnswer:
         response = core.find_handler(route)(ModelRequest())
     except Exception as error:  # a request's edge, as it were
         response = error_response(error)
-    patience = LIVENESS_PATIENCE if route.runs is Runs.INLINE else READINESS_PATIENCE
+    patience = LIVENESS_PATIENCE if route.execution is Execution.INLINE else READINESS_PATIENCE
     before_id, _, after_id = _head(response).partition(MARK.encode())
     status = HTTPStatus(response.status) if response.status in _KNOWN else None
     first = f"HTTP/1.1 {response.status} {status.phrase if status else ''}\r\ndate: "
@@ -58,5 +58,5 @@ _KNOWN = frozenset(int(status) for status in HTTPStatus)
 
 
 def _head(response: ModelResponse) -> bytes:
-    fields = (*start_of(response)["headers"], *header_fields(standard_headers(MARK)))
+    fields = (*response_start(response)["headers"], *header_fields(standard_headers(MARK)))
     return b"".join(b"%s: %s\r\n" % field for field in fields)

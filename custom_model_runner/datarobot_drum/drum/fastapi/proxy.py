@@ -14,7 +14,7 @@ from datarobot_drum.drum.fastapi.messages import (
     disconnect,
     next_message,
     request_headers,
-    send_early_response,
+    respond_and_drain,
     send_response,
 )
 from datarobot_drum.drum.fastapi.waiting import wait_for_model
@@ -41,7 +41,7 @@ class ProxyEndpoint:
             await wait_for_model(self._core)
             call = self._to_call(scope)
         except PayloadTooLarge as error:
-            await send_early_response(error_response(error), receive, send)
+            await respond_and_drain(error_response(error), receive, send)
             return
         except Exception as error:  # a request's edge: whatever happened, the client gets an answer
             await send_response(error_response(error), receive, send)
@@ -138,7 +138,7 @@ class _Exchange:
             raise failure
         response = error_response(failure)
         if isinstance(failure, PayloadTooLarge | RequestTimeout):
-            await send_early_response(response, self._receive, self._send)
+            await respond_and_drain(response, self._receive, self._send)
         else:
             await send_response(response, self._receive, self._send)
 

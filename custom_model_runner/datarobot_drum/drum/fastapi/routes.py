@@ -9,11 +9,11 @@ from functools import partial
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from datarobot_drum.drum.fastapi.messages import (
-    UnreadBody,
+    BodyRejected,
     disconnect,
     read_body,
     request_headers,
-    send_early_response,
+    respond_and_drain,
     send_response,
     to_request,
 )
@@ -25,7 +25,7 @@ from datarobot_drum.drum.serving.execution.call import ModelCall
 from datarobot_drum.drum.serving.execution.executor import Submission
 from datarobot_drum.drum.serving.headers import Headers
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
-from datarobot_drum.drum.serving.routes import Route, Runs, spellings
+from datarobot_drum.drum.serving.routes import Execution, Route, path_variants
 
 PROXY = "datarobot_drum.drum.fastapi.proxy:ProxyEndpoint"
 
@@ -43,9 +43,9 @@ Endpoints = Sequence[tuple[Route, ASGIApp]]
 
 def endpoints_for(core: ServingCore) -> Endpoints:
     """An endpoint for every route of the table."""
-    aside = ThreadPoolExecutor(2, "drum-status")
-    core.worker_ctx.defer_cleanup(partial(aside.shutdown, wait=False), desc="shut down the status threads")
-    return [(route, _endpoint(route, core, aside)) for route in core.routes]
+    status_pool = ThreadPoolExecutor(2, "drum-status")
+    core.worker_ctx.defer_cleanup(partial(status_pool.shutdown, wait=False), desc="shut down the status threads")
+    return [(route, _endpoint(route, core, status_pool)) for route in core.routes]
 
 
 def exact_paths(core: ServingCore, endpoints: Endpoints) -> dict[str, MountedPath]:
@@ -53,42 +53,42 @@ def exact_paths(core: ServingCore, endpoints: Endpoints) -> dict[str, MountedPat
     return {
         path: MountedPath(endpoint, frozenset(route.methods) | ({"HEAD"} if "GET" in route.methods else set()))
         for route, endpoint in endpoints
-        for path in spellings(route, core.url_prefix)
+        for path in path_variants(route, core.url_prefix)
     }
 
 
-def _endpoint(route: Route, core: ServingCore, aside: ThreadPoolExecutor) -> ASGIApp:
+def _endpoint(route: Route, core: ServingCore, status_pool: ThreadPoolExecutor) -> ASGIApp:
     engine = core.handlers.engine
-    if route.runs is Runs.ENGINE and engine is not None:
+    if route.execution is Execution.ENGINE and engine is not None:
         endpoint: ASGIApp = import_from_string(PROXY)(route, core, engine)
         return endpoint
-    return Endpoint(route, core, aside)
+    return Endpoint(route, core, status_pool)
 
 
 class Endpoint:
     """One route: reads the request, runs its handler where the table says, sends the answer."""
 
-    def __init__(self, route: Route, core: ServingCore, aside: ThreadPoolExecutor) -> None:
+    def __init__(self, route: Route, core: ServingCore, status_pool: ThreadPoolExecutor) -> None:
         self.route = route
         self.handle: Callable[[ModelRequest], ModelResponse] = core.find_handler(route)
         self.form_fields = core.handlers.form_fields(route)
         self._core = core
-        self._aside = aside
-        self._inline = route.runs in (Runs.INLINE, Runs.ENGINE) or (
-            route.runs is Runs.PROBE and not core.handlers.has_own_probes
+        self._aside = status_pool
+        self._inline = route.execution in (Execution.INLINE, Execution.ENGINE) or (
+            route.execution is Execution.PROBE and not core.handlers.has_own_probes
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = request_headers(scope)
         try:
-            if self.route.runs is Runs.MODEL:
+            if self.route.execution is Execution.EXECUTOR:
                 response = await self._respond_from_model(scope, headers, receive)
             else:
                 response = await self._respond(ModelRequest(method=scope["method"], headers=headers))
         except ClientLeft:
             return
-        except UnreadBody as unread:
-            await send_early_response(self._error_response(unread.error), receive, send)
+        except BodyRejected as unread:
+            await respond_and_drain(self._error_response(unread.error), receive, send)
             return
         except Exception as error:  # a request's edge: whatever happened, the client gets an answer
             response = self._error_response(error)

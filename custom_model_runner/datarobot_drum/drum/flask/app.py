@@ -20,9 +20,9 @@ def build_app(core: ServingCore, app: Flask | None = None) -> Flask:
     app.register_error_handler(404, _answer_not_found)
     app.register_error_handler(405, _answer_method_not_allowed)
     app.register_error_handler(Exception, _answer_error)
-    core.extend(app)
+    core.load_extension(app)
     flushing = StdoutFlusherMiddleware(app.wsgi_app, core.flusher)
-    app.wsgi_app = RequestContextMiddleware(flushing, core.ledger)  # type: ignore[method-assign]
+    app.wsgi_app = RequestContextMiddleware(flushing, core.request_log)  # type: ignore[method-assign]
     return app
 
 

@@ -10,7 +10,7 @@ from flask import Response
 from werkzeug.wsgi import get_input_stream
 
 from datarobot_drum.drum.exceptions import BadRequest
-from datarobot_drum.drum.serving.body.progress import Arrival
+from datarobot_drum.drum.serving.body.progress import BodyProgress
 from datarobot_drum.drum.serving.body.reader import Body, BodyLimits, BodyReader
 from datarobot_drum.drum.serving.body.spooled_file import CHUNK_SIZE
 from datarobot_drum.drum.serving.headers import Headers
@@ -54,7 +54,7 @@ def read_body(environ: WSGIEnvironment, headers: Headers, limits: BodyLimits, fo
         raise
 
 
-def body_chunks(environ: WSGIEnvironment, arrival: Arrival) -> Iterator[bytes]:
+def body_chunks(environ: WSGIEnvironment, arrival: BodyProgress) -> Iterator[bytes]:
     """The body as it comes; whoever takes a chunk counts it.
 
     Raises:
@@ -68,16 +68,16 @@ def body_chunks(environ: WSGIEnvironment, arrival: Arrival) -> Iterator[bytes]:
             raise arrival.too_slow()
 
 
-def _read(stream: Any, arrival: Arrival) -> bytes:
+def _read(stream: Any, arrival: BodyProgress) -> bytes:
     try:
-        return _draw(stream)
+        return _read_chunk(stream)
     except Exception as error:  # each WSGI server has errors of its own for malformed chunks and lost clients
         if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
             raise arrival.too_slow() from error
         raise BadRequest("The request body ended early, or its chunks are malformed.") from error
 
 
-def _draw(stream: Any) -> bytes:
+def _read_chunk(stream: Any) -> bytes:
     """At most CHUNK_SIZE bytes.
 
     Not by ``RawIOBase.read``: that hands out its own bytearray, which Werkzeug's reader of chunks shortens when the

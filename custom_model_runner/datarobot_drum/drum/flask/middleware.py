@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.iterators import close_iterator
 from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
-from datarobot_drum.drum.serving.request_log import Exchange, Ledger
+from datarobot_drum.drum.serving.request_log import RequestLog, RequestLogEntry
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 class RequestContextMiddleware:
     """Gives a request its id, every answer the headers of the contract, and the log one line."""
 
-    def __init__(self, app: WSGIApplication, ledger: Ledger) -> None:
+    def __init__(self, app: WSGIApplication, request_log: RequestLog) -> None:
         self._app = app
-        self._ledger = ledger
+        self._ledger = request_log
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        exchange = Exchange(self._ledger, environ["REQUEST_METHOD"], path, partial(_header, environ))
+        exchange = RequestLogEntry(self._ledger, environ["REQUEST_METHOD"], path, partial(_header, environ))
 
         def start_with_headers(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             exchange.status = int(status.split(" ", 1)[0])

@@ -64,10 +64,10 @@ class ProxyView:
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in answer_fields(response.headers.raw)
         ]
         pieces = _Pieces(response, self._engine)
-        return _Untouched(pieces, response.status_code, fields, direct_passthrough=True)
+        return RawResponse(pieces, response.status_code, fields, direct_passthrough=True)
 
 
-class _Untouched(Response):
+class RawResponse(Response):
     """An answer of somebody else: no header is added, corrected or taken away."""
 
     default_mimetype = None

@@ -16,7 +16,7 @@ from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.execution.call import Handle, ModelCall
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
-from datarobot_drum.drum.serving.routes import Route, Runs, spellings, subpath_patterns
+from datarobot_drum.drum.serving.routes import Execution, Route, path_variants, subpath_patterns
 
 PROXY = "datarobot_drum.drum.flask.proxy:ProxyView"
 ANYTHING = "drum_anything"
@@ -28,7 +28,7 @@ def add_routes(app: Flask, core: ServingCore) -> None:
     for route in core.routes:
         view = _view(route, core)
         patterns = subpath_patterns(route, core.url_prefix, f"<{ANYTHING}:subpath>")
-        for path in chain(spellings(route, core.url_prefix), patterns):
+        for path in chain(path_variants(route, core.url_prefix), patterns):
             app.add_url_rule(
                 path,
                 endpoint=route.handler,
@@ -47,7 +47,7 @@ class _Anything(BaseConverter):
 
 def _view(route: Route, core: ServingCore) -> Callable[..., Response]:
     engine = core.handlers.engine
-    if route.runs is Runs.ENGINE and engine is not None:
+    if route.execution is Execution.ENGINE and engine is not None:
         proxy: Callable[..., Response] = import_from_string(PROXY)(route, core, engine)
         return proxy
     return _as_view(route, core)
@@ -55,7 +55,7 @@ def _view(route: Route, core: ServingCore) -> Callable[..., Response]:
 
 def _as_view(route: Route, core: ServingCore) -> Callable[..., Response]:
     handle = core.find_handler(route)
-    respond = _respond_from_model if route.runs is Runs.MODEL else _respond
+    respond = _respond_from_model if route.execution is Execution.EXECUTOR else _respond
 
     def view(subpath: str = "") -> Response:
         try:

@@ -9,7 +9,7 @@ from datarobot_drum.drum.exceptions import DeadlineExceeded
 from datarobot_drum.drum.gunicorn.logger import BriefLogger, DrumLogger
 from datarobot_drum.drum.gunicorn.signals import listen_in_master, listen_in_worker
 from datarobot_drum.drum.management.watchdog.owner import Watchdog
-from datarobot_drum.drum.model_loading.shared_model import begin_as_worker
+from datarobot_drum.drum.model_loading.shared_model import reseed_random
 from datarobot_drum.drum.process.memory_reuse import keep_freed_memory
 from datarobot_drum.drum.settings.build import settings_from_environment
 
@@ -54,16 +54,16 @@ def on_starting(server: Any) -> None:
 
 def when_ready(server: Any) -> None:
     """The master listens, and has no worker yet."""
-    listen_in_master(server, on_stop=_watchdog.stand_down)
+    listen_in_master(server, on_stop=_watchdog.disarm)
     _watchdog.start(server.LISTENERS[0].getsockname()[1])
 
 
 def post_fork(server: Any, worker: Any) -> None:
     """The watchdog is the master's, and so are the random numbers of a model that is shared."""
-    _watchdog.let_go()
+    _watchdog.close_in_child()
     keep_freed_memory()
     if _server.share_model:
-        begin_as_worker()
+        reseed_random()
 
 
 def on_exit(server: Any) -> None:
@@ -101,7 +101,7 @@ def worker_exit(server: Any, worker: Any) -> None:
     prediction_server = _prediction_server(worker)
     if prediction_server is not None:
         prediction_server.close()
-        worker.log.info("Worker %d stopped: %s.", worker.pid, prediction_server.ledger.summary())
+        worker.log.info("Worker %d stopped: %s.", worker.pid, prediction_server.request_log.summary())
 
 
 def _drain(worker: Any) -> None:

@@ -10,7 +10,7 @@ from datarobot_drum.drum.exceptions import StartupError
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.model_loading.shared_model import load_to_share
 from datarobot_drum.drum.process.logs import configure_logging
-from datarobot_drum.drum.process.signals import stopping_at_once_on_signals
+from datarobot_drum.drum.process.signals import exiting_on_signals
 from datarobot_drum.drum.settings.build import Settings
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def share_in_master(arbiter: Any, settings: Settings) -> None:
     def begin_anew(environment: Mapping[str, str]) -> NoReturn:
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
 
-    with stopping_at_once_on_signals():
+    with exiting_on_signals():
         try:
             is_shared = load_to_share(settings, begin_anew)
         except StartupError:

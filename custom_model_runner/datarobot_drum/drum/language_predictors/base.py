@@ -83,7 +83,7 @@ class BasePredictor(ABC):
             ModelLoadError: whatever went wrong, in one sentence.
         """
 
-    def accompany(self, worker: Worker) -> None:  # noqa: B027  # most predictors do nothing between two calls
+    def on_worker_start(self, worker: Worker) -> None:  # noqa: B027  # most predictors do nothing between two calls
         """Called once after ``load``: start what runs beside the calls, and leave its end to the worker."""
 
     @property

@@ -49,7 +49,7 @@ class prediction_errors:  # reads as what it does: `with prediction_errors():`
 _PASSED = (DrumHTTPError, PredictionError, DeadlineExceeded, KeyboardInterrupt)
 
 
-def guarded(answer: Any) -> Any:
+def wrap_iterator_errors(answer: Any) -> Any:
     """``answer``; if it is an iterator, one that tells errors of model code as ``PredictionError``."""
     if isinstance(answer, AsyncIterator):
         answer = drain_async(answer)
@@ -74,7 +74,7 @@ class GuardedIterator(Iterator[Any]):
         close_iterator(self._items)
 
 
-class WrongReturn(PredictionError):
+class InvalidHookReturn(PredictionError):
     """A hook returned what it must not; ``function`` is the hook."""
 
     def __init__(self, message: str, function: Any) -> None:
@@ -140,7 +140,7 @@ def _lies_in(code_dir: Path, file: Any) -> bool:
 
 def _place(error: BaseException, code_dir: Path) -> str:
     """File and line of the model's own code, if it got that far: of the error, else of what led to it."""
-    if isinstance(error, WrongReturn):
+    if isinstance(error, InvalidHookReturn):
         return hook_place(error.function, code_dir)
     if isinstance(error, SyntaxError) and error.filename:
         return _tell([(error.filename, error.lineno)], code_dir)

@@ -19,11 +19,11 @@ from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError, Unpr
 from datarobot_drum.drum.language_predictors.custom_module import import_custom_file
 from datarobot_drum.drum.language_predictors.hook_errors import (
     GuardedIterator,
-    WrongReturn,
-    guarded,
+    InvalidHookReturn,
     hook_place,
     load_errors,
     prediction_errors,
+    wrap_iterator_errors,
 )
 from datarobot_drum.drum.language_predictors.hooks import HOOKS, TRANSFORM_HOOKS, Hook, find_hooks
 from datarobot_drum.drum.language_predictors.output_checks import check_artifact_output, check_frame, to_frame
@@ -81,7 +81,9 @@ class PythonModel:
             with prediction_errors():
                 data = hook(payload.read_bytes())
             if data is None:
-                raise WrongReturn("The hook read_input_data returned None: it must return the samples.", hook.function)
+                raise InvalidHookReturn(
+                    "The hook read_input_data returned None: it must return the samples.", hook.function
+                )
             return data
         is_asked_directly = self.artifact is not None or self.settings.target_type is TargetType.TRANSFORM
         if "transform" in self.hooks or not is_asked_directly:
@@ -136,7 +138,7 @@ class PythonModel:
     def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
         with prediction_errors():
             answer = self.hooks["chat"](params, self.model, headers=headers)
-        return guarded(answer)
+        return wrap_iterator_errors(answer)
 
     def list_models(self) -> Any:
         hook = self.hooks.get("get_supported_llm_models")
@@ -161,7 +163,7 @@ class PythonModel:
             if hook := self.hooks.get("transform"):
                 data = hook(data, self.model)
             answer = self.hooks["score_stream"](data, self.model, **_score_keywords(self.settings))
-        chunks = guarded(answer)
+        chunks = wrap_iterator_errors(answer)
         if not isinstance(chunks, GuardedIterator):
             raise PredictionError(f"The hook score_stream returned a {type(answer).__name__}: it must be a generator.")
         with closing(chunks):
@@ -290,7 +292,7 @@ def _score_keywords(settings: ModelSettings) -> dict[str, Any]:
 def _require_frame(result: Any, hook: Hook) -> pd.DataFrame:
     if not isinstance(result, pd.DataFrame):
         kind = "None" if result is None else f"a {type(result).__name__}"
-        raise WrongReturn(
+        raise InvalidHookReturn(
             f"The hook {hook.spec.name} returned {kind}: it must return a pandas DataFrame.", hook.function
         )
     return result

@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.exceptions import PredictionError, UnprocessableInput
-from datarobot_drum.drum.language_predictors.hook_errors import GuardedIterator, guarded, prediction_errors
+from datarobot_drum.drum.language_predictors.hook_errors import GuardedIterator, prediction_errors, wrap_iterator_errors
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.language_predictors.hooks import Hook
@@ -92,7 +92,7 @@ def _to_output(answer: Any) -> UnstructuredOutput:
         )
     charset = str(details.get("charset") or DEFAULT_CHARSET)
     if not isinstance(content, str | bytes):
-        content = guarded(content)
+        content = wrap_iterator_errors(content)
     if type(content) is GuardedIterator:  # to ask an abstract class takes longer
         content = _Chunks(content, _piecewise_encoder(charset))
         kind = TEXT if content.is_text else BINARY

@@ -31,14 +31,14 @@ _OPENMP = ("libgomp", "libomp", "libiomp")
 
 
 @dataclass(frozen=True)
-class Holdings:
+class ProcessSnapshot:
     """What a process had before it loaded a model: descriptors and child processes."""
 
     descriptors: frozenset[int]
     children: frozenset[int]
 
     @classmethod
-    def now(cls) -> "Holdings":
+    def now(cls) -> "ProcessSnapshot":
         return cls(frozenset(_descriptors()), frozenset(_children()))
 
 
@@ -47,7 +47,7 @@ def can_tell() -> bool:
     return _TASKS.is_dir()
 
 
-def obstacles(before: Holdings) -> list[str]:
+def fork_blockers(before: ProcessSnapshot) -> list[str]:
     """What has come since then and keeps this process from being forked, in words; nothing if it may be.
 
     May fork once itself: libraries that know how to be forked, such as OpenBLAS, end their threads before it.
@@ -59,7 +59,7 @@ def obstacles(before: Holdings) -> list[str]:
     return [*_describe_threads(), *_cuda(), *_open_since(before), *_children_since(before)]
 
 
-def end_children_since(before: Holdings) -> None:
+def end_children_since(before: ProcessSnapshot) -> None:
     """Kill the child processes that have come since then."""
     for child in _children() - before.children:
         with suppress(OSError):
@@ -130,7 +130,7 @@ def _cuda() -> Iterator[str]:
         yield "CUDA, which torch has initialised"
 
 
-def _open_since(before: Holdings) -> Iterator[str]:
+def _open_since(before: ProcessSnapshot) -> Iterator[str]:
     for descriptor, target in sorted(_descriptors().items()):
         if descriptor not in before.descriptors and target not in _HARMLESS and not _is_appended_to(descriptor):
             yield _name(descriptor, target)
@@ -165,7 +165,7 @@ def _name(descriptor: int, target: str) -> str:
     return "a socket"
 
 
-def _children_since(before: Holdings) -> Iterator[str]:
+def _children_since(before: ProcessSnapshot) -> Iterator[str]:
     children = _children() - before.children
     if children:
         yield _count(len(children), "child process", map(str, children), plural="child processes")

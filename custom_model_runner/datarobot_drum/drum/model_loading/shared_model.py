@@ -55,7 +55,12 @@ def load_to_share(settings: Settings, restart: Restart) -> bool:
     Raises:
         StartupError: the model did not load and there is no error server.
     """
-    from datarobot_drum.drum.model_loading.fork_safety import Holdings, can_tell, end_children_since, obstacles
+    from datarobot_drum.drum.model_loading.fork_safety import (
+        ProcessSnapshot,
+        can_tell,
+        end_children_since,
+        fork_blockers,
+    )
 
     global _inherited
     if settings.model.engine is not None or settings.parameter_error is not None:
@@ -66,13 +71,13 @@ def load_to_share(settings: Settings, restart: Restart) -> bool:
             "The model is not shared (DRUM_SHARE_MODEL): this system does not tell the threads of a process."
         )
         return False
-    environment, folder, before = environment_without_sharing(settings), os.getcwd(), Holdings.now()
+    environment, folder, before = environment_without_sharing(settings), os.getcwd(), ProcessSnapshot.now()
     with _showing_output_at_once():
         model = _load(settings)
     if model.error is not None and not settings.with_error_server:
         raise as_startup_error(model.error)
     gc.collect()
-    found = obstacles(before)
+    found = fork_blockers(before)
     if found:
         logger.warning(
             "The model is not shared between the workers (DRUM_SHARE_MODEL), since loading it left what forked "
@@ -89,7 +94,7 @@ def load_to_share(settings: Settings, restart: Restart) -> bool:
     return True
 
 
-def begin_as_worker() -> None:
+def reseed_random() -> None:
     """After the fork: random numbers of this worker's own. Python sees to those of ``random`` itself."""
     for library in ("numpy.random", "torch"):
         seed = getattr(sys.modules.get(library), "seed", None)

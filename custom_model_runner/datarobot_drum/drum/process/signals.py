@@ -21,10 +21,10 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _SIGNALLED = 128
 """A process that a signal stopped before it was done ends with this plus the signal's number, as shells count."""
 
-_leftovers: list[Callable[[], object]] = []
+_cleanups: list[Callable[[], object]] = []
 
 
-def end_process(code: int) -> NoReturn:
+def exit_process(code: int) -> NoReturn:
     """Exit with ``code``. Python would wait for every prediction thread, and one that hangs would keep the process."""
     model_threads = (PREDICTION_THREADS, LOADER_THREAD)
     busy = [thread for thread in threading.enumerate() if thread.name.startswith(model_threads)]
@@ -35,7 +35,7 @@ def end_process(code: int) -> NoReturn:
     sys.exit(code)
 
 
-def stop_at_once_on_signals() -> None:
+def exit_on_signals() -> None:
     """Until a server listens to signals itself, SIGTERM and SIGINT end the process at once, as a clean stop.
 
     Not by an exception, which model code that is being loaded could catch.
@@ -44,7 +44,7 @@ def stop_at_once_on_signals() -> None:
         signal.signal(number, _on_signal)
 
 
-def give_up_on_signals() -> None:
+def abort_on_signals() -> None:
     """From now on SIGTERM and SIGINT end the process at once, as a command that is not done: 143 and 130.
 
     Not by an exception, which model code could catch. What must not be left behind is removed first.
@@ -54,7 +54,7 @@ def give_up_on_signals() -> None:
 
 
 @contextmanager
-def held_back(*signals: signal.Signals) -> Iterator[None]:
+def blocked_signals(*signals: signal.Signals) -> Iterator[None]:
     """A process that is started meanwhile never gets them: what stops a server's whole group is for the server."""
     former = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
@@ -64,23 +64,23 @@ def held_back(*signals: signal.Signals) -> Iterator[None]:
 
 
 @contextmanager
-def removed_on_signals(remove: Callable[[], object]) -> Iterator[None]:
+def cleanup_on_signals(remove: Callable[[], object]) -> Iterator[None]:
     """Within, a signal that ends the process calls ``remove`` first, the latest one before the others."""
-    _leftovers.append(remove)
+    _cleanups.append(remove)
     try:
         yield
     finally:
-        _leftovers.remove(remove)
+        _cleanups.remove(remove)
 
 
 @contextmanager
-def stopping_at_once_on_signals() -> Iterator[None]:
+def exiting_on_signals() -> Iterator[None]:
     """The same while a model loads inside a server that has listened to signals before; not outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     former = {number: signal.getsignal(number) for number in _SIGNALS}
-    stop_at_once_on_signals()
+    exit_on_signals()
     try:
         yield
     finally:
@@ -93,7 +93,7 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
 
 
 def _on_interrupt(number: int, frame: FrameType | None) -> None:
-    for remove in reversed(_leftovers):
+    for remove in reversed(_cleanups):
         with suppress(Exception):  # one that fails must not keep the rest
             remove()
     _leave_now(_SIGNALLED + number)

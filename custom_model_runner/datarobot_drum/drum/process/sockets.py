@@ -15,7 +15,7 @@ if sys.platform != "win32":
 
 BACKLOG = 2048
 
-MOST_DESCRIPTORS = 1 << 16
+MAX_DESCRIPTORS = 1 << 16
 """What a server asks for at most: where the hard limit is in the millions, so would be what others size by it."""
 
 HANDSHAKE_SECONDS = 0.1
@@ -32,7 +32,7 @@ _ALL_BUT_NEWCOMERS = (
 )
 
 
-def allow_many_connections() -> None:
+def raise_fd_limit() -> None:
     """Raise the soft limit of open files, often 1,024, to the hard one, for this process and all that it starts.
 
     A connection is an open file, and the event loop resets those beyond the limit without a word.
@@ -40,7 +40,7 @@ def allow_many_connections() -> None:
     if sys.platform == "win32":  # knows no such limit
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    most = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < most:
         with suppress(ValueError, OSError):  # macOS has a lower limit that it does not tell
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
@@ -93,7 +93,7 @@ def turn_newcomers_away(listener: socket.socket) -> None:
         )
 
 
-def accept_waiting(listener: socket.socket) -> list[socket.socket]:
+def accept_pending(listener: socket.socket) -> list[socket.socket]:
     """The connections that wait in a listening socket; closing it would reset them."""
     listener.setblocking(False)
     waiting = []

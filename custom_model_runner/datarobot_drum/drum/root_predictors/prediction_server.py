@@ -25,8 +25,8 @@ from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpress
 from datarobot_drum.drum.serving.extensions import find_extension
 from datarobot_drum.drum.serving.handlers import Handlers
 from datarobot_drum.drum.serving.model_state import ModelState
-from datarobot_drum.drum.serving.openapi.docs_page import Documentation
-from datarobot_drum.drum.serving.request_log import Ledger
+from datarobot_drum.drum.serving.openapi.docs_page import OpenApiHandlers
+from datarobot_drum.drum.serving.request_log import RequestLog
 from datarobot_drum.drum.serving.routes import probe_paths, traced_routes, traced_subpath_routes
 from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.settings.server_parameters import ServerParameters
@@ -91,7 +91,7 @@ class PredictionServer:
         self.state = ModelState()
         prefix = params.url_prefix
         tracing = Tracing(traced_routes(prefix), traced_subpath_routes(prefix), params.tracing.captured_headers)
-        self.ledger = Ledger(probe_paths(params.url_prefix), tracing)
+        self.request_log = RequestLog(probe_paths(params.url_prefix), tracing)
         self.flusher = StdoutFlusher()
         self.load_error: BaseException | None = None
         self._shared = shared
@@ -142,7 +142,7 @@ class PredictionServer:
             try:
                 if self._shared is None:
                     load_predictor(self.predictor, self.settings)
-                self.predictor.accompany(self.worker_ctx)
+                self.predictor.on_worker_start(self.worker_ctx)
             except Exception as error:  # model code may raise anything; the cause is kept for the answer
                 self._keep_failure(error)
             else:
@@ -269,7 +269,7 @@ class PredictionServer:
             executor=self.executor,
             state=self.state,
             worker_ctx=ctx,
-            ledger=self.ledger,
+            request_log=self.request_log,
             flusher=self.flusher,
             limits=BodyLimits(
                 max_size=server.max_upload_size,
@@ -278,7 +278,7 @@ class PredictionServer:
                 upload_timeout=server.upload_timeout,
             ),
             request_timeout=server.request_timeout,
-            extend=self._extend,
+            load_extension=self._extend,
             url_prefix=self.settings.url_prefix,
             documentation=self._create_documentation(),
             batching=batching,
@@ -294,10 +294,10 @@ class PredictionServer:
         assert isinstance(self.executor, BatchingExecutor)
         return Batching(self.executor, self.predictor, handlers)
 
-    def _create_documentation(self) -> Documentation | None:
+    def _create_documentation(self) -> OpenApiHandlers | None:
         if not self.settings.server.enable_docs:
             return None
-        return Documentation(self.settings.model, self.predictor, self.state, self.settings.url_prefix)
+        return OpenApiHandlers(self.settings.model, self.predictor, self.state, self.settings.url_prefix)
 
 
 def _sync_concurrency(server: ServerParameters) -> int:

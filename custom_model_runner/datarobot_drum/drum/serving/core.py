@@ -12,15 +12,15 @@ from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpress
 from datarobot_drum.drum.serving.handlers import Handler, Handlers
 from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.drum.serving.model_state import ModelState
-from datarobot_drum.drum.serving.openapi.docs_page import Documentation
-from datarobot_drum.drum.serving.request_log import Ledger
+from datarobot_drum.drum.serving.openapi.docs_page import OpenApiHandlers
+from datarobot_drum.drum.serving.request_log import RequestLog
 from datarobot_drum.drum.serving.routes import ROUTES, Route
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.serving.batching.batcher import Batching
 
 
-def _leave_as_it_is(app: Any) -> bool:
+def no_extension(app: Any) -> bool:
     """For a core without a model folder."""
     return False
 
@@ -33,7 +33,7 @@ class ServingCore:
     executor: ExecutorWithBackpressure
     state: ModelState
     worker_ctx: WorkerCtx
-    ledger: Ledger
+    request_log: RequestLog
     limits: BodyLimits = field(default_factory=BodyLimits)
     flusher: StdoutFlusher = field(default_factory=StdoutFlusher)
     url_prefix: str = ""
@@ -41,10 +41,10 @@ class ServingCore:
     """Seconds that a prediction waits for a model that is still loading."""
     request_timeout: float = 0.0
     """Seconds that one request may take before its client is told 504; 0 for no limit."""
-    extend: Callable[[Any], bool] = _leave_as_it_is
+    load_extension: Callable[[Any], bool] = no_extension
     """Applies the model folder's extension to the app: after the routes, inside the outermost middleware. Whether there
     is one."""
-    documentation: Documentation | None = None
+    documentation: OpenApiHandlers | None = None
     """None where it is switched off."""
     batching: "Batching | None" = None
     """None where it is switched off."""

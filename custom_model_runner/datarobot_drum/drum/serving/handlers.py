@@ -22,7 +22,7 @@ from datarobot_drum.drum.serving.formats.openai_chat import (
     models_response,
 )
 from datarobot_drum.drum.serving.formats.predictions_json import predictions_response
-from datarobot_drum.drum.serving.formats.streaming import choose_form
+from datarobot_drum.drum.serving.formats.streaming import negotiate_format
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response
 from datarobot_drum.drum.serving.metrics.process import ProcessStatistics
 from datarobot_drum.drum.serving.metrics.timings import Timings
@@ -180,7 +180,7 @@ class Handlers:
     def do_predict_stream(self, request: ModelRequest) -> ModelResponse:
         """The first chunk is made before the headers are sent, so an error until then is an error answer."""
         predictor, payload = self._samples(request)
-        form = choose_form(request.headers.get("Accept") or "")
+        form = negotiate_format(request.headers.get("Accept") or "")
         pieces = form.encode(predictor.predict_stream(payload), self._model.target_type)
         return ModelResponse(BegunStream(pieces), form.media_type, headers=STREAM_HEADERS | {"X-Streaming": "true"})
 

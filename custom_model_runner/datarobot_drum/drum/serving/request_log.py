@@ -13,7 +13,7 @@ from datarobot_drum.drum.tracing.spans import ReadHeader, RequestSpan, Tracing
 access_logger = logging.getLogger("drum.access")
 
 
-class Ledger:
+class RequestLog:
     """Counts requests in, and how they went out.
 
     Probes are logged at debug and not counted: an orchestrator asks every second, and a drain must not wait for it.
@@ -70,19 +70,19 @@ class Ledger:
                 self._empty.notify_all()
 
 
-class Exchange:
+class RequestLogEntry:
     """One request and its answer, as the outermost layer of an adapter sees them. Leaving the ``with`` ends it.
 
     Args:
         header: reads a header of the request.
     """
 
-    def __init__(self, ledger: Ledger, method: str, path: str, header: ReadHeader) -> None:
-        self._ledger = ledger
+    def __init__(self, request_log: RequestLog, method: str, path: str, header: ReadHeader) -> None:
+        self._ledger = request_log
         self._method = method
         self._path = path
         self._header = header
-        self._is_probe = path in ledger.probe_paths
+        self._is_probe = path in request_log.probe_paths
         self._identifier = accept_request_id(header(REQUEST_ID_HEADER.lower()))
         self.headers = standard_headers(self._identifier)
         """Headers of every answer, errors included."""
@@ -91,7 +91,7 @@ class Exchange:
         self._token: Token[str]
         self._span: RequestSpan | None = None
 
-    def __enter__(self) -> "Exchange":
+    def __enter__(self) -> "RequestLogEntry":
         self._token = request_id.set(self._identifier)
         self._began = time.perf_counter()
         if not self._is_probe:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Runs(Enum):
+class Execution(Enum):
     """Where a handler may run."""
 
     INLINE = "inline"
@@ -14,10 +14,10 @@ class Runs(Enum):
     PROBE = "probe"
     """Asks the model's own probe if it has one, else touches memory only."""
 
-    ASIDE = "aside"
+    STATUS_POOL = "aside"
     """Asks the operating system, so it runs on a thread that predictions never use."""
 
-    MODEL = "model"
+    EXECUTOR = "model"
     """Calls the model: through the executor, after admission."""
 
     ENGINE = "engine"
@@ -36,7 +36,7 @@ class Route:
     handler: str
     paths: tuple[str, ...]
     method: str = "GET"
-    runs: Runs = Runs.INLINE
+    execution: Execution = Execution.INLINE
     form_fields: frozenset[str] = frozenset()
     is_probe: bool = False
     other_methods: tuple[str, ...] = ()
@@ -45,11 +45,11 @@ class Route:
     for_openai: bool = False
     """Errors also carry the ``error`` object that OpenAI clients read (http-api.md H56)."""
     is_documentation: bool = False
-    """Its handler is one of ``Documentation``; not mounted where that is switched off."""
+    """Its handler is one of ``OpenApiHandlers``; not mounted where that is switched off."""
 
     @property
     def reads_body(self) -> bool:
-        return self.runs is Runs.MODEL
+        return self.execution is Execution.EXECUTOR
 
     @property
     def span_name(self) -> str:
@@ -68,47 +68,57 @@ SAMPLES = frozenset({"X"})
 SAMPLES_AND_TARGET = SAMPLES | {"y"}
 
 ROUTES = (
-    Route("do_ping", ("", "/ping"), runs=Runs.PROBE, is_probe=True),
-    Route("do_health", ("/health",), runs=Runs.PROBE, is_probe=True),
+    Route("do_ping", ("", "/ping"), execution=Execution.PROBE, is_probe=True),
+    Route("do_health", ("/health",), execution=Execution.PROBE, is_probe=True),
     Route("do_livez", ("/livez",), is_probe=True),
-    Route("do_readyz", ("/readyz",), runs=Runs.PROBE, is_probe=True),
+    Route("do_readyz", ("/readyz",), execution=Execution.PROBE, is_probe=True),
     Route("do_info", ("/info",)),
-    Route("do_stats", ("/stats",), runs=Runs.ASIDE),
+    Route("do_stats", ("/stats",), execution=Execution.STATUS_POOL),
     Route("make_capabilities", ("/capabilities",)),
-    Route("do_predict_structured", ("/predict", "/predictions"), method="POST", runs=Runs.MODEL, form_fields=SAMPLES),
-    Route("do_predict_stream", ("/predictionsStream",), method="POST", runs=Runs.MODEL, form_fields=SAMPLES),
+    Route(
+        "do_predict_structured",
+        ("/predict", "/predictions"),
+        method="POST",
+        execution=Execution.EXECUTOR,
+        form_fields=SAMPLES,
+    ),
+    Route(
+        "do_predict_stream", ("/predictionsStream",), method="POST", execution=Execution.EXECUTOR, form_fields=SAMPLES
+    ),
     Route(
         "do_predict_unstructured",
         ("/predictUnstructured", "/predictionsUnstructured"),
         method="POST",
-        runs=Runs.MODEL,
+        execution=Execution.EXECUTOR,
     ),
     Route(
         "do_chat",
         ("/chat/completions", "/v1/chat/completions"),
         method="POST",
-        runs=Runs.MODEL,
+        execution=Execution.EXECUTOR,
         for_openai=True,
     ),
-    Route("get_supported_llm_models", ("/models", "/v1/models"), runs=Runs.MODEL, for_openai=True),
-    Route("do_transform", ("/transform",), method="POST", runs=Runs.MODEL, form_fields=SAMPLES_AND_TARGET),
+    Route("get_supported_llm_models", ("/models", "/v1/models"), execution=Execution.EXECUTOR, for_openai=True),
+    Route("do_transform", ("/transform",), method="POST", execution=Execution.EXECUTOR, form_fields=SAMPLES_AND_TARGET),
     Route(
         "do_direct_access",
         ("/directAccess", "/nim"),
         other_methods=("POST", "PUT"),
-        runs=Runs.ENGINE,
+        execution=Execution.ENGINE,
         has_subpath=True,
     ),
     # SageMaker has one path for every kind of model (http-api.md H13).
-    Route("do_invocations", ("/invocations",), method="POST", runs=Runs.MODEL, form_fields=SAMPLES_AND_TARGET),
-    Route("do_openapi", ("/openapi.json",), runs=Runs.ASIDE, is_documentation=True),
-    Route("do_docs", ("/docs",), runs=Runs.ASIDE, is_documentation=True),
-    Route("do_docs_script", ("/docs/swagger-ui-bundle.js",), runs=Runs.ASIDE, is_documentation=True),
-    Route("do_docs_style", ("/docs/swagger-ui.css",), runs=Runs.ASIDE, is_documentation=True),
+    Route(
+        "do_invocations", ("/invocations",), method="POST", execution=Execution.EXECUTOR, form_fields=SAMPLES_AND_TARGET
+    ),
+    Route("do_openapi", ("/openapi.json",), execution=Execution.STATUS_POOL, is_documentation=True),
+    Route("do_docs", ("/docs",), execution=Execution.STATUS_POOL, is_documentation=True),
+    Route("do_docs_script", ("/docs/swagger-ui-bundle.js",), execution=Execution.STATUS_POOL, is_documentation=True),
+    Route("do_docs_style", ("/docs/swagger-ui.css",), execution=Execution.STATUS_POOL, is_documentation=True),
 )
 
 
-def spellings(route: Route, prefix: str) -> Iterator[str]:
+def path_variants(route: Route, prefix: str) -> Iterator[str]:
     """Every path that serves ``route``: with and without a trailing slash, never by a redirect (http-api.md H1)."""
     for path in route.paths:
         if prefix + path:
@@ -122,7 +132,7 @@ def traced_routes(prefix: str) -> dict[str, tuple[str, str]]:
         path: (route.span_name, path.rstrip("/"))
         for route in ROUTES
         if not route.is_probe
-        for path in spellings(route, prefix)
+        for path in path_variants(route, prefix)
     }
 
 
@@ -143,4 +153,4 @@ def subpath_patterns(route: Route, prefix: str, parameter: str) -> Iterator[str]
 
 def probe_paths(prefix: str) -> frozenset[str]:
     """Every spelling of the routes that an orchestrator asks again and again."""
-    return frozenset(path for route in ROUTES if route.is_probe for path in spellings(route, prefix))
+    return frozenset(path for route in ROUTES if route.is_probe for path in path_variants(route, prefix))

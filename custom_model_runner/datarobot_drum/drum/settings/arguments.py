@@ -295,7 +295,7 @@ def variables() -> frozenset[str]:
     return frozenset(row.environment for command in COMMAND_NAMES for _, row in arguments_of(command))
 
 
-def to_words(command: str, arguments: Arguments) -> list[str]:
+def to_argv(command: str, arguments: Arguments) -> list[str]:
     """The words after ``drum COMMAND`` that give the arguments which that command takes."""
     words: list[str] = []
     for name, row in arguments_of(command):

@@ -18,7 +18,7 @@ from datarobot_drum.drum.settings import arguments as argument_table
 from datarobot_drum.drum.settings.address import normalize_prefix, parse_address
 from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.class_labels import find_class_labels
-from datarobot_drum.drum.settings.cpu_threads import CorePlan, plan_cores
+from datarobot_drum.drum.settings.cpu_threads import ThreadPlan, plan_cores
 from datarobot_drum.drum.settings.deployment_config import DeploymentConfig, read_deployment_config
 from datarobot_drum.drum.settings.engine import EngineSettings, find_engine, is_host
 from datarobot_drum.drum.settings.model_metadata import FILE_NAME, ModelMetadata, read_model_metadata
@@ -103,7 +103,7 @@ class Settings:
     arguments: Mapping[str, Any] = dataclasses.field(repr=False)
     parameter_error: RuntimeParameterError | None = None
     tracing: TracingSettings = dataclasses.field(default_factory=TracingSettings)
-    cores: CorePlan | None = None
+    cores: ThreadPlan | None = None
     """Of the FastAPI server; the older ones leave the threads of numeric libraries to their users."""
 
 
@@ -129,7 +129,7 @@ def export_arguments(settings: Settings) -> dict[str, str]:
     return {ARGUMENTS_VARIABLE: Arguments(**settings.arguments).to_json()}
 
 
-def hand_down(settings: Settings) -> None:
+def export_environment(settings: Settings) -> None:
     """Set the variables that worker processes read, and numeric libraries when something loads them."""
     os.environ.update(export_arguments(settings))
     if settings.cores is not None:
@@ -223,7 +223,7 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
     )
 
 
-def _cores(server: ServerParameters) -> CorePlan | None:
+def _cores(server: ServerParameters) -> ThreadPlan | None:
     if server.server_type != "fastapi":
         return None
     return plan_cores(os.environ, server.custom_model_workers, server.numeric_threads)

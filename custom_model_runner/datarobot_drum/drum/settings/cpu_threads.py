@@ -25,7 +25,7 @@ THREAD_VARIABLES = (
 
 
 @dataclass(frozen=True)
-class CorePlan:
+class ThreadPlan:
     """``cores`` that may be used, and ``numeric_threads`` that BLAS, OpenMP and their like get in each worker.
 
     ``variables`` are to be set for that; those that were set already are not among them.
@@ -38,7 +38,7 @@ class CorePlan:
 
 def plan_cores(
     environ: Mapping[str, str], workers: int, numeric_threads: int = 0, cores: float | None = None
-) -> CorePlan:
+) -> ThreadPlan:
     """Share the cores among the workers.
 
     Args:
@@ -50,7 +50,7 @@ def plan_cores(
     threads = numeric_threads or max(1, math.floor(usable / workers))
     # Without a variable of their own the others follow OpenMP's, and whoever has set that one relies on it.
     wanted = environ.get("OMP_NUM_THREADS") or str(threads)
-    return CorePlan(usable, threads, {name: wanted for name in THREAD_VARIABLES if not environ.get(name)})
+    return ThreadPlan(usable, threads, {name: wanted for name in THREAD_VARIABLES if not environ.get(name)})
 
 
 def usable_cores(mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> float:

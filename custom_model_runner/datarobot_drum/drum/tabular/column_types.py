@@ -36,7 +36,7 @@ class Kind(Enum):
     VAST = "numbers alone, but too large for a type of numbers"
 
 
-class Recipe(Enum):
+class ColumnSpec(Enum):
     """What becomes of a block once it is read."""
 
     AS_READ = "as read"
@@ -50,29 +50,29 @@ class ColumnTypes:
     """What to read the columns as, by name, and what to make of them then; a column in neither is left to pandas."""
 
     dtypes: Mapping[str, Any]
-    recipes: Mapping[str, Recipe]
+    recipes: Mapping[str, ColumnSpec]
 
     @property
     def options(self) -> dict[str, Any]:
         """Those of ``pandas.read_csv``."""
-        written = [name for name, recipe in self.recipes.items() if recipe is Recipe.AS_WRITTEN]
+        written = [name for name, recipe in self.recipes.items() if recipe is ColumnSpec.AS_WRITTEN]
         dtypes = {name: dtype for name, dtype in self.dtypes.items() if name not in written}
         return {"dtype": dtypes, "converters": dict.fromkeys(written, _mark)}
 
     def restore(self, block: pd.DataFrame) -> pd.DataFrame:
         """The block with the types of the whole table."""
         for name, recipe in self.recipes.items():
-            if recipe is Recipe.AS_OBJECTS:
+            if recipe is ColumnSpec.AS_OBJECTS:
                 block[name] = block[name].astype(object)
-            elif recipe is Recipe.AS_VAST:
+            elif recipe is ColumnSpec.AS_VAST:
                 block[name] = block[name].astype(object).map(int, na_action="ignore").astype(object)
-            elif recipe is Recipe.AS_WRITTEN:
+            elif recipe is ColumnSpec.AS_WRITTEN:
                 block[name] = block[name].str[1:].astype(self.dtypes[name])
         return block
 
 
 @dataclass
-class SeenKinds:
+class InferredTypes:
     """Collects what the blocks hold."""
 
     kinds: dict[str, set[Kind]] = field(default_factory=dict)
@@ -81,15 +81,15 @@ class SeenKinds:
         for name, column in block.items():
             self.kinds.setdefault(str(name), set()).add(_kind_of(column))
 
-    def settle(self, read_column: ColumnReader) -> ColumnTypes:
+    def finalize(self, read_column: ColumnReader) -> ColumnTypes:
         """The types of the whole; ``read_column`` reads one column at once where only that can tell."""
         dtypes: dict[str, Any] = {}
-        recipes: dict[str, Recipe] = {}
+        recipes: dict[str, ColumnSpec] = {}
         for place, (name, kinds) in enumerate(self.kinds.items()):
             dtype, recipe = _settle(kinds, lambda place=place: read_column(place))  # type: ignore[misc]
             if dtype is not None:
                 dtypes[name] = dtype
-            if recipe is not Recipe.AS_READ:
+            if recipe is not ColumnSpec.AS_READ:
                 recipes[name] = recipe
         return ColumnTypes(dtypes, recipes)
 
@@ -124,23 +124,23 @@ def _is_digits(column: pd.Series) -> bool:
     return bool(pd.to_numeric(values[~values.isin(_NOTHING)], errors="coerce").notna().all())
 
 
-def _settle(kinds: set[Kind], read_column: Callable[[], pd.Series]) -> tuple[Any, Recipe]:
+def _settle(kinds: set[Kind], read_column: Callable[[], pd.Series]) -> tuple[Any, ColumnSpec]:
     booleans = {Kind.BOOLEAN, Kind.BOOLEAN_WITH_GAPS}
     if Kind.VAST in kinds or (Kind.UNSIGNED in kinds and len(kinds) > 1):
         return _ask_pandas(read_column())
     if len(kinds) == 1:
-        return None, Recipe.AS_READ
+        return None, ColumnSpec.AS_READ
     if Kind.TEXT in kinds or (kinds & booleans and kinds - booleans - {Kind.EMPTY}):
-        return str, Recipe.AS_READ
+        return str, ColumnSpec.AS_READ
     if kinds & booleans:
-        return None, Recipe.AS_OBJECTS
-    return "float64", Recipe.AS_READ
+        return None, ColumnSpec.AS_OBJECTS
+    return "float64", ColumnSpec.AS_READ
 
 
-def _ask_pandas(column: pd.Series) -> tuple[Any, Recipe]:
+def _ask_pandas(column: pd.Series) -> tuple[Any, ColumnSpec]:
     """What pandas makes of numbers beyond 63 bits depends on their neighbours, and on its version."""
     if column.dtype.kind in "uf":
-        return column.dtype, Recipe.AS_READ
+        return column.dtype, ColumnSpec.AS_READ
     if pd.api.types.infer_dtype(column, skipna=True) == "integer":
-        return str, Recipe.AS_VAST
-    return column.dtype, Recipe.AS_READ if column.isna().any() else Recipe.AS_WRITTEN
+        return str, ColumnSpec.AS_VAST
+    return column.dtype, ColumnSpec.AS_READ if column.isna().any() else ColumnSpec.AS_WRITTEN

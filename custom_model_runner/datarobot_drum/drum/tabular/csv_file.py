@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from datarobot_drum.drum.tabular.column_types import ColumnTypes, SeenKinds
+from datarobot_drum.drum.tabular.column_types import ColumnTypes, InferredTypes
 from datarobot_drum.drum.tabular.csv_reader import read_csv_blocks, read_csv_column
 from datarobot_drum.drum.tabular.payload import PayloadFormat, StructuredPayload
 from datarobot_drum.drum.tabular.table_files import BLOCK_BYTES, TableFile
@@ -23,7 +23,7 @@ class CsvFile(TableFile):
     def blocks(self) -> Iterator[pd.DataFrame]:
         payload = StructuredPayload(self.file, PayloadFormat.CSV, self.charset)
         rows = self._rows_of_a_block()
-        seen = SeenKinds()
+        seen = InferredTypes()
         first: pd.DataFrame | None = None
         for number, block in enumerate(self._told("reading types", read_csv_blocks(payload, rows))):
             seen.add(block)
@@ -31,7 +31,7 @@ class CsvFile(TableFile):
         if first is not None:
             yield first
             return
-        types: ColumnTypes = seen.settle(lambda place: read_csv_column(payload, place))
+        types: ColumnTypes = seen.finalize(lambda place: read_csv_column(payload, place))
         for block in self._told("scoring", read_csv_blocks(payload, rows, types.options)):
             yield types.restore(block)
 

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from datarobot_drum.drum.exceptions import DrumError, InputBreaksSchema, OutputBreaksSchema
+from datarobot_drum.drum.exceptions import DrumError, InputSchemaError, OutputSchemaError
 from datarobot_drum.drum.type_schema.constants import IDENTITY, Condition, DataType, Field, Presence
 from datarobot_drum.drum.type_schema.requirements import KEY, Requirement, TypeSchema
 from datarobot_drum.drum.type_schema.tables import Table, as_table
@@ -31,16 +31,16 @@ def check_input(schema: TypeSchema, data: Any) -> None:
     """
     table = as_table(data)
     if table is not None:
-        _check(schema, schema.input, table, None, "The input", InputBreaksSchema)
+        _check(schema, schema.input, table, None, "The input", InputSchemaError)
 
 
-def input_facts(schema: TypeSchema, data: Any) -> InputFacts | None:
+def input_facts(schema: TypeSchema, data: Any) -> InputStats | None:
     """What the output will be compared with; computed before hooks may change the samples in place."""
     table = as_table(data) if schema.compares_with_input else None
-    return None if table is None else InputFacts(table)
+    return None if table is None else InputStats(table)
 
 
-class InputFacts:
+class InputStats:
     """What ``IDENTITY`` refers to."""
 
     def __init__(self, table: Table) -> None:
@@ -50,7 +50,7 @@ class InputFacts:
         self.kinds = frozenset[DataType]().union(*(table.kinds(place) for place in range(table.width)))
 
 
-def check_output(schema: TypeSchema, facts: InputFacts | None, data: Any, names: tuple[str, ...]) -> None:
+def check_output(schema: TypeSchema, facts: InputStats | None, data: Any, names: tuple[str, ...]) -> None:
     """Check transformed samples, or predictions: an array of a column for each of ``names``.
 
     Raises:
@@ -58,14 +58,14 @@ def check_output(schema: TypeSchema, facts: InputFacts | None, data: Any, names:
     """
     table = as_table(data, names)
     if table is not None:
-        _check(schema, schema.output, table, facts, "The model's output", OutputBreaksSchema)
+        _check(schema, schema.output, table, facts, "The model's output", OutputSchemaError)
 
 
 def _check(
     schema: TypeSchema,
     requirements: Iterable[Requirement],
     table: Table,
-    facts: InputFacts | None,
+    facts: InputStats | None,
     what: str,
     error: Callable[[str], DrumError],
 ) -> None:
@@ -79,7 +79,7 @@ def _check(
         logger.warning("%s", message)
 
 
-def _data_types(requirement: Requirement, table: Table, facts: InputFacts | None) -> str | None:
+def _data_types(requirement: Requirement, table: Table, facts: InputStats | None) -> str | None:
     if requirement.compares_with_input:
         allowed = None if facts is None else facts.kinds
     elif requirement.condition in (Condition.NOT_IN, Condition.NOT_EQUALS):
@@ -117,7 +117,7 @@ def _tell(kinds: frozenset[DataType]) -> str:
     return " or ".join(kind.value for kind in DataType if kind in kinds)
 
 
-def _number_of_columns(requirement: Requirement, table: Table, facts: InputFacts | None) -> str | None:
+def _number_of_columns(requirement: Requirement, table: Table, facts: InputStats | None) -> str | None:
     wanted = requirement.values
     if requirement.compares_with_input:
         if facts is None:
@@ -137,7 +137,7 @@ def _number_fits(condition: Condition, width: int, wanted: tuple[int, ...]) -> b
     return _COMPARISONS[condition](width, wanted[0])
 
 
-def _sparse(requirement: Requirement, table: Table, facts: InputFacts | None) -> str | None:
+def _sparse(requirement: Requirement, table: Table, facts: InputStats | None) -> str | None:
     word = requirement.values[0]
     found = "it is sparse" if table.is_sparse else "it is dense"
     if word == IDENTITY:
@@ -148,7 +148,7 @@ def _sparse(requirement: Requirement, table: Table, facts: InputFacts | None) ->
     return found if must_be.get(Presence(word), table.is_sparse) != table.is_sparse else None
 
 
-def _contains_missing(requirement: Requirement, table: Table, facts: InputFacts | None) -> str | None:
+def _contains_missing(requirement: Requirement, table: Table, facts: InputStats | None) -> str | None:
     word = requirement.values[0]
     if word in (Presence.SUPPORTED, Presence.DYNAMIC):
         return None
@@ -162,7 +162,7 @@ def _contains_missing(requirement: Requirement, table: Table, facts: InputFacts 
     return f"the column {table.name(place)!r} has a missing value in row {row + 1}{beside}"
 
 
-_FIELDS: dict[Field, Callable[[Requirement, Table, InputFacts | None], str | None]] = {
+_FIELDS: dict[Field, Callable[[Requirement, Table, InputStats | None], str | None]] = {
     Field.DATA_TYPES: _data_types,
     Field.SPARSE: _sparse,
     Field.NUMBER_OF_COLUMNS: _number_of_columns,

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from datarobot_drum.drum.fastapi.front_door import FrontDoor
 from datarobot_drum.drum.fastapi.messages import send_response
-from datarobot_drum.drum.fastapi.middleware import answer_in, cut_off
+from datarobot_drum.drum.fastapi.middleware import call_app, shutdown_error
 from datarobot_drum.drum.fastapi.routes import Endpoint
 from datarobot_drum.drum.serving.body.reader import Body
 from datarobot_drum.drum.serving.body.small_bodies import small_body
@@ -27,8 +27,8 @@ from datarobot_drum.drum.serving.execution.executor import Submission
 from datarobot_drum.drum.serving.execution.futures import drop
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.model_state import Phase
-from datarobot_drum.drum.serving.request_log import Exchange
-from datarobot_drum.drum.serving.routes import Runs
+from datarobot_drum.drum.serving.request_log import RequestLogEntry
+from datarobot_drum.drum.serving.routes import Execution
 from datarobot_drum.drum.tracing.spans import spans_are_made
 from datarobot_drum.drum.uvicorn.heads import LONGEST_HEAD, Head, Heads
 
@@ -68,7 +68,7 @@ class FastPath:
         endpoints = {
             path: mounted.endpoint
             for path, mounted in door.served.items()
-            if isinstance(mounted.endpoint, Endpoint) and mounted.endpoint.route.runs is Runs.MODEL
+            if isinstance(mounted.endpoint, Endpoint) and mounted.endpoint.route.execution is Execution.EXECUTOR
         }
         self._heads = Heads(endpoints, door.core.limits)
         timeout = door.core.request_timeout
@@ -113,7 +113,7 @@ class FastExchange:
         self._data = data
         self._context = copy_context()
         core = path.core
-        self._exchange = Exchange(core.ledger, _METHOD, head.path, head.headers.get)
+        self._exchange = RequestLogEntry(core.request_log, _METHOD, head.path, head.headers.get)
         request = ModelRequest(_METHOD, head.headers, head.query, body.whole)
         self._call = ModelCall(head.endpoint.handle, request, body, core.request_timeout)
         self._submission: Submission[ModelResponse] | None = None
@@ -171,7 +171,7 @@ class FastExchange:
         """The answer; None if nobody is there any more to take one."""
         if future.cancelled():
             left = self._left or not self._path.core.worker_ctx.is_draining
-            return None if left else error_response(cut_off())
+            return None if left else error_response(shutdown_error())
         error = future.exception()
         if error is None:
             return future.result()
@@ -205,7 +205,7 @@ class FastExchange:
             await send_response(response, receive, send)
 
         try:
-            await answer_in(self._exchange, self._path.core.worker_ctx, answer, scope, receive, send)
+            await call_app(self._exchange, self._path.core.worker_ctx, answer, scope, receive, send)
         finally:
             self._context.run(self._end)
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from datarobot_drum.drum.process.signals import held_back
+from datarobot_drum.drum.process.signals import blocked_signals
 from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.uvicorn import acceptor
 from datarobot_drum.drum.uvicorn.acceptor import ANSWERS, BATCH, LINE_SIZE, STOP, TAKEN, Answer
@@ -58,7 +58,7 @@ class Handover:
             words += [seat.fd, seat.place]
         # An interpreter of its own, not a fork: nothing of this process, its threads and its locks is in there.
         command = [sys.executable, "-I", "-S", acceptor.__file__, *map(str, words)]
-        with theirs, held_back(signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
+        with theirs, blocked_signals(signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=passed)
         self._seat = seat
         self._ended = 0

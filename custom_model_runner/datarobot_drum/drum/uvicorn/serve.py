@@ -10,7 +10,7 @@ from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.management.watchdog.owner import Watchdog
 from datarobot_drum.drum.process.sockets import bind
 from datarobot_drum.drum.process.start_up import collect_rarely
-from datarobot_drum.drum.settings.arguments import Arguments, to_words
+from datarobot_drum.drum.settings.arguments import Arguments, to_argv
 from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.settings.declaration import SERVER
 
@@ -29,12 +29,12 @@ def serve(settings: Settings) -> int:
             from datarobot_drum.drum.uvicorn.supervisor import Supervisor
 
             after_fork = partial(_after_fork, watchdog) if is_shared else None
-            supervisor = Supervisor(settings, listener, on_stop=watchdog.stand_down, after_fork=after_fork)
+            supervisor = Supervisor(settings, listener, on_stop=watchdog.disarm, after_fork=after_fork)
             return watchdog.exit_code(supervisor.run())
         collect_rarely()
         from datarobot_drum.drum.uvicorn.server import run_server
 
-        return watchdog.exit_code(run_server(settings, listener, on_drain=watchdog.stand_down))
+        return watchdog.exit_code(run_server(settings, listener, on_drain=watchdog.disarm))
 
 
 def _share_model(settings: Settings) -> bool:
@@ -46,7 +46,7 @@ def _share_model(settings: Settings) -> bool:
     from datarobot_drum.drum.model_loading.shared_model import load_to_share
 
     def begin_anew(environment: Mapping[str, str]) -> NoReturn:
-        words = to_words(SERVER, Arguments(**settings.arguments))
+        words = to_argv(SERVER, Arguments(**settings.arguments))
         os.execve(sys.executable, [sys.executable, "-m", "datarobot_drum", SERVER, *words], environment)
 
     if not load_to_share(settings, begin_anew):
@@ -57,7 +57,7 @@ def _share_model(settings: Settings) -> bool:
 
 def _after_fork(watchdog: Watchdog) -> None:
     """In a worker: the watchdog is the supervisor's, and so are its random numbers."""
-    from datarobot_drum.drum.model_loading.shared_model import begin_as_worker
+    from datarobot_drum.drum.model_loading.shared_model import reseed_random
 
-    watchdog.let_go()
-    begin_as_worker()
+    watchdog.close_in_child()
+    reseed_random()

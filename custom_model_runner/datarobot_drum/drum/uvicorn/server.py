@@ -21,7 +21,7 @@ from datarobot_drum.drum.fastapi.front_door import FrontDoor
 from datarobot_drum.drum.fastapi.probes import probe_answers
 from datarobot_drum.drum.model_loading.shared_model import inherited_model
 from datarobot_drum.drum.process.memory_reuse import keep_freed_memory
-from datarobot_drum.drum.process.sockets import BACKLOG, HANDSHAKE_SECONDS, accept_waiting, turn_newcomers_away
+from datarobot_drum.drum.process.sockets import BACKLOG, HANDSHAKE_SECONDS, accept_pending, turn_newcomers_away
 from datarobot_drum.drum.process.start_up import collect_as_usual
 from datarobot_drum.drum.process.turn_taking import take_turns_quickly
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
@@ -67,7 +67,7 @@ class DrumServer(uvicorn.Server):
         self._arriving: set[asyncio.Future[None]] = set()
         self._lame_duck = settings.server.lame_duck
         self._stop_at: float | None = None
-        self.cut_off = False
+        self.forced_shutdown = False
         """Whether the end came before that of every request in flight."""
         self._request_limit = _request_limit(settings)
         self._beating: asyncio.Future[None] | None = None
@@ -195,13 +195,13 @@ class DrumServer(uvicorn.Server):
         waiting_since = time.monotonic()
         await super().shutdown(sockets)
         patience = self.config.timeout_graceful_shutdown or 0
-        self.cut_off = self.force_exit or time.monotonic() - waiting_since >= patience
+        self.forced_shutdown = self.force_exit or time.monotonic() - waiting_since >= patience
         if not self._prediction_server.failed:
-            summary = self._prediction_server.ledger.summary()
+            summary = self._prediction_server.request_log.summary()
             logger.info("Stopped after a drain of %.1f s: %s.", time.monotonic() - begin, summary)
 
     def _log_drain(self) -> None:
-        in_flight = self._prediction_server.ledger.in_flight
+        in_flight = self._prediction_server.request_log.in_flight
         if in_flight:
             logger.info(
                 "Waiting up to %d s for %d requests in flight.", self.config.timeout_graceful_shutdown, in_flight
@@ -215,7 +215,7 @@ class DrumServer(uvicorn.Server):
             await asyncio.sleep(HANDSHAKE_SECONDS)
         if self._handover:
             await self._handover.stop()
-        waiting = [connection for listener in sockets for connection in accept_waiting(listener)]
+        waiting = [connection for listener in sockets for connection in accept_pending(listener)]
         for server in self.servers:
             server.close()
         for listener in sockets:
@@ -338,4 +338,4 @@ def run_server(
         server = DrumServer(prediction_server, heartbeat, handover)
         server.run([listener])
         prediction_server.raise_load_failure()
-        return 1 if server.cut_off else os.EX_OK
+        return 1 if server.forced_shutdown else os.EX_OK

@@ -21,7 +21,7 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 
 from datarobot_drum.drum.exceptions import StartupError
-from datarobot_drum.drum.process.signals import held_back
+from datarobot_drum.drum.process.signals import blocked_signals
 from datarobot_drum.drum.process.start_up import collect_rarely
 from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.uvicorn.heartbeat import Heartbeat, patience_for_predictions
@@ -127,7 +127,7 @@ class Supervisor:
         else:
             resource_tracker.ensure_running()  # it unblocks SIGINT once, when it starts
             process = _SPAWN.Process(target=run_worker, args=(self._listener, heartbeat, seat), name=WORKER)
-        with held_back(*blocked):
+        with blocked_signals(*blocked):
             process.start()
         return process
 
@@ -223,7 +223,7 @@ def run_forked_worker(
 def _serve(listener: socket.socket, heartbeat: Heartbeat, seat: Seat | None, watch_parent: Callable[[], None]) -> None:
     collect_rarely()
     from datarobot_drum.drum.process.logs import configure_logging
-    from datarobot_drum.drum.process.signals import end_process
+    from datarobot_drum.drum.process.signals import exit_process
     from datarobot_drum.drum.settings.build import settings_from_environment
     from datarobot_drum.drum.uvicorn.server import run_server
 
@@ -237,7 +237,7 @@ def _serve(listener: socket.socket, heartbeat: Heartbeat, seat: Seat | None, wat
     except StartupError as error:
         logger.error("%s", error, exc_info=error if settings.show_stacktrace else None)
         exit_code = WORKER_FAILED_TO_START
-    end_process(exit_code)
+    exit_process(exit_code)
 
 
 def _end_with_parent() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from datarobot_drum.drum.serving.body.progress import MIN_RATE
 
 
-class _PatientInput(io.RawIOBase):
+class DeadlineReader(io.RawIOBase):
     """What comes in over a connection, within ``patience`` seconds and one more for every ``MIN_RATE`` bytes."""
 
     def __init__(self, connection: socket.socket, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -47,4 +47,4 @@ class _PatientInput(io.RawIOBase):
 
 def patient_input(connection: socket.socket, patience: float) -> io.BufferedReader:
     """A file that reads from ``connection`` and raises ``TimeoutError`` when its client is too slow."""
-    return io.BufferedReader(_PatientInput(connection, patience))
+    return io.BufferedReader(DeadlineReader(connection, patience))

@@ -14,7 +14,7 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from datarobot_drum.drum.management.watchdog.owner import Watchdog
 from datarobot_drum.drum.process.memory_reuse import keep_freed_memory
-from datarobot_drum.drum.process.sockets import HANDSHAKE_SECONDS, accept_waiting, bind, turn_newcomers_away
+from datarobot_drum.drum.process.sockets import HANDSHAKE_SECONDS, accept_pending, bind, turn_newcomers_away
 from datarobot_drum.drum.process.turn_taking import take_turns_quickly
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings.build import Settings
@@ -93,7 +93,7 @@ class FlaskServer:
         listener.close()  # the server holds a descriptor of its own
         server.timeout = POLL_SECONDS
         with Watchdog(settings).start(server.port) as watchdog:
-            self._prediction_server.worker_ctx.defer_drain(watchdog.stand_down)
+            self._prediction_server.worker_ctx.defer_drain(watchdog.disarm)
             return watchdog.exit_code(self._serve(server))
 
     def _serve(self, server: ThreadedWSGIServer) -> int:
@@ -105,21 +105,21 @@ class FlaskServer:
         turn_newcomers_away(server.socket)
         while time.monotonic() < begin + HANDSHAKE_SECONDS:
             server.handle_request()
-        for connection in accept_waiting(server.socket):
+        for connection in accept_pending(server.socket):
             connection.setblocking(True)
             server.process_request(connection, _peer(connection))
         server.server_close()
         return self._drain(begin)
 
     def _drain(self, begin: float) -> int:
-        ledger = self._prediction_server.ledger
-        if ledger.in_flight:
+        request_log = self._prediction_server.request_log
+        if request_log.in_flight:
             logger.info(
-                "Waiting up to %d s for %d requests in flight.", self._settings.graceful_timeout, ledger.in_flight
+                "Waiting up to %d s for %d requests in flight.", self._settings.graceful_timeout, request_log.in_flight
             )
-        clean = ledger.wait_empty(self._settings.graceful_timeout)
+        clean = request_log.wait_empty(self._settings.graceful_timeout)
         self._prediction_server.close()
-        logger.info("Stopped after a drain of %.1f s: %s.", time.monotonic() - begin, ledger.summary())
+        logger.info("Stopped after a drain of %.1f s: %s.", time.monotonic() - begin, request_log.summary())
         return os.EX_OK if clean else 1
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:

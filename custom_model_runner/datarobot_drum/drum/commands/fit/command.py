@@ -4,7 +4,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from datarobot_drum.drum.commands.fit.model_folder import add_code, add_metadata, output_folder, published
+from datarobot_drum.drum.commands.fit.model_folder import add_code, add_metadata, atomic_output_folder, output_folder
 from datarobot_drum.drum.commands.fit.parity_check import ROWS, find_difference
 from datarobot_drum.drum.commands.fit.training import train
 from datarobot_drum.drum.commands.fit.training_data import TrainingData, as_declared, read_training_data, with_labels
@@ -33,7 +33,7 @@ def fit(arguments: Arguments) -> int:
     data = read_training_data(arguments, target_type)
     model = build_model_settings(with_labels(arguments, metadata, target_type, data.target))
     data = dataclasses.replace(data, target=as_declared(data.target, model.class_labels))
-    with published(output) as folder:
+    with atomic_output_folder(output) as folder:
         loads_itself = train(model, data, folder)
         without = frozenset({input_path(arguments), output, folder})
         add_code(model.code_dir, folder, without=without, with_artifacts=loads_itself)

@@ -10,7 +10,7 @@ from typing import Any
 from datarobot_drum.drum.artifact_predictors.registry import list_artifacts
 from datarobot_drum.drum.exceptions import CommandError, UsageError
 from datarobot_drum.drum.imports import import_from_string
-from datarobot_drum.drum.process.signals import removed_on_signals
+from datarobot_drum.drum.process.signals import cleanup_on_signals
 from datarobot_drum.drum.settings.build import ModelSettings
 from datarobot_drum.drum.settings.model_metadata import FILE_NAME, read_model_metadata
 from datarobot_drum.drum.settings.target_types import TargetType
@@ -33,7 +33,7 @@ def output_folder(output: str | None) -> Path:
 
 
 @contextmanager
-def published(folder: Path) -> Iterator[Path]:
+def atomic_output_folder(folder: Path) -> Iterator[Path]:
     """A hidden folder beside the final one; in the end it becomes that, and if anything goes wrong it is removed.
 
     Raises:
@@ -45,7 +45,7 @@ def published(folder: Path) -> Iterator[Path]:
         staging.mkdir()
     except OSError as error:
         raise CommandError(f"--output {folder} cannot be written: {error.strerror}.") from error
-    with removed_on_signals(lambda: shutil.rmtree(staging, ignore_errors=True)):
+    with cleanup_on_signals(lambda: shutil.rmtree(staging, ignore_errors=True)):
         try:
             yield staging
             staging.replace(folder)

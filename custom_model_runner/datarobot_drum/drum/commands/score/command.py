@@ -6,7 +6,7 @@ import time
 from datarobot_drum.drum.commands.input_file import input_path, opened_input
 from datarobot_drum.drum.commands.loaded_model import loaded_model
 from datarobot_drum.drum.commands.progress import progress_bar
-from datarobot_drum.drum.commands.score.output_target import Destination, choose_destination
+from datarobot_drum.drum.commands.score.output_target import OutputTarget, choose_destination
 from datarobot_drum.drum.commands.score.structured import score_rows
 from datarobot_drum.drum.commands.score.unstructured import score_body
 from datarobot_drum.drum.exceptions import CommandError
@@ -51,5 +51,5 @@ def score(arguments: Arguments) -> int:
     return 0
 
 
-def _log_done(destination: Destination, seconds: float) -> None:
+def _log_done(destination: OutputTarget, seconds: float) -> None:
     logger.info("Scored in %.1f s: %s.", seconds, destination.name)

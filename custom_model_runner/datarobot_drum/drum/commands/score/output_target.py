@@ -15,17 +15,17 @@ from datarobot_drum.drum.commands.score.forms import find_form, write_csv, write
 from datarobot_drum.drum.commands.standard_output import own_standard_output
 from datarobot_drum.drum.exceptions import UsageError
 from datarobot_drum.drum.language_predictors.base import StreamChunk
-from datarobot_drum.drum.process.signals import removed_on_signals
+from datarobot_drum.drum.process.signals import cleanup_on_signals
 from datarobot_drum.drum.settings.target_types import TargetType
 
 
-class Destination(ABC):
+class OutputTarget(ABC):
     """A context manager: what is written within is kept if `finish` is called."""
 
     name: str
 
     @abstractmethod
-    def __enter__(self) -> Destination: ...
+    def __enter__(self) -> OutputTarget: ...
 
     @abstractmethod
     def __exit__(self, *reason: object) -> None: ...
@@ -43,7 +43,7 @@ class Destination(ABC):
         """Everything is written."""
 
 
-class StandardOutput(Destination):
+class StandardOutput(OutputTarget):
     """For the predictions alone: what model code prints meanwhile goes to standard error."""
 
     name = "standard output"
@@ -70,7 +70,7 @@ class StandardOutput(Destination):
         self._file.flush()
 
 
-class OutputFile(Destination):
+class OutputFile(OutputTarget):
     """Made in a folder of its own beside the file, and moved in the end: who looks sees all of it or nothing."""
 
     def __init__(self, path: Path, *, any_content: bool) -> None:
@@ -85,7 +85,7 @@ class OutputFile(Destination):
         except OSError as error:
             raise UsageError(f"--output {self.name} cannot be written: {error.strerror}.") from error
         self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        self._stack.enter_context(removed_on_signals(lambda: shutil.rmtree(folder, ignore_errors=True)))
+        self._stack.enter_context(cleanup_on_signals(lambda: shutil.rmtree(folder, ignore_errors=True)))
         self._part = Path(folder, "part")
         return self
 
@@ -118,7 +118,7 @@ class Device(StandardOutput):
         return self
 
 
-def choose_destination(output: str | None, *, any_content: bool) -> Destination:
+def choose_destination(output: str | None, *, any_content: bool) -> OutputTarget:
     """What ``--output`` means; without it, standard output. ``any_content`` allows every extension.
 
     Raises:

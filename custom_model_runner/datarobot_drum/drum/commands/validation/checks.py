@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from datarobot_drum.drum.commands.progress import OnProgress
-from datarobot_drum.drum.commands.validation.model_under_test import Subject
-from datarobot_drum.drum.commands.validation.results import Outcome, Verdict
+from datarobot_drum.drum.commands.validation.model_under_test import ModelUnderTest
+from datarobot_drum.drum.commands.validation.results import CheckResult, Status
 from datarobot_drum.drum.commands.validation.sample_rows import differing_rows, input_rows
 from datarobot_drum.drum.exceptions import RequestError
 from datarobot_drum.drum.language_predictors.base import Predictions
@@ -41,10 +41,10 @@ class Check:
     """A name for the table, and what checks it, given the predictions of all samples."""
 
     name: str
-    run: Callable[[Subject, Predictions, OnProgress], Iterator[Outcome]]
+    run: Callable[[ModelUnderTest, Predictions, OnProgress], Iterator[CheckResult]]
 
 
-def check_structured(subject: Subject, on_progress: OnProgress) -> Iterator[Outcome]:
+def check_structured(subject: ModelUnderTest, on_progress: OnProgress) -> Iterator[CheckResult]:
     """All checks; where the model cannot predict the samples at all, the others are skipped."""
     try:
         predictions = subject.predict(subject.samples)
@@ -53,20 +53,20 @@ def check_structured(subject: Subject, on_progress: OnProgress) -> Iterator[Outc
         yield _output_failure(subject, error)
         yield from (_skipped(check.name, "the samples could not be predicted") for check in CHECKS)
         return
-    yield Outcome(_OUTPUT, Verdict.PASSED, _describe(predictions))
+    yield CheckResult(_OUTPUT, Status.PASSED, _describe(predictions))
     for check in CHECKS:
         yield from check.run(subject, predictions, on_progress)
 
 
-def _output_failure(subject: Subject, error: RequestError) -> Outcome:
+def _output_failure(subject: ModelUnderTest, error: RequestError) -> CheckResult:
     """What is wrong, with the rows that fail alone too, if some do."""
     failing = [place for place in range(min(subject.rows or 0, LOCATED_ROWS)) if _fails(subject, subject.take([place]))]
     caption = "Rows that fail alone, too" if failing else "The first rows; none of them fails alone"
     places = failing or range(min(subject.rows or 0, 3))
-    return Outcome(_OUTPUT, Verdict.FAILED, error.message, evidence=input_rows(subject.samples, places, caption))
+    return CheckResult(_OUTPUT, Status.FAILED, error.message, evidence=input_rows(subject.samples, places, caption))
 
 
-def _fails(subject: Subject, samples: Any) -> bool:
+def _fails(subject: ModelUnderTest, samples: Any) -> bool:
     try:
         subject.predict(samples)
     except RequestError:
@@ -82,19 +82,23 @@ def _describe(predictions: Predictions) -> str:
     return f"{len(predictions.values)} rows of {columns}{gaps}"
 
 
-def _check_determinism(subject: Subject, predictions: Predictions, on_progress: OnProgress) -> Iterator[Outcome]:
+def _check_determinism(
+    subject: ModelUnderTest, predictions: Predictions, on_progress: OnProgress
+) -> Iterator[CheckResult]:
     if subject.settings.target_type in _FREE_TEXT:
         yield _skipped(_DETERMINISM, "generated text may differ from call to call")
         return
     try:
         again = subject.predict(subject.samples)
     except RequestError as error:
-        yield Outcome(_DETERMINISM, Verdict.FAILED, f"The second call with the same rows failed: {error.message}")
+        yield CheckResult(_DETERMINISM, Status.FAILED, f"The second call with the same rows failed: {error.message}")
         return
     yield _compare(_DETERMINISM, subject.samples, predictions, again, ("first call", "second call"), SAME)
 
 
-def _check_single_rows(subject: Subject, predictions: Predictions, on_progress: OnProgress) -> Iterator[Outcome]:
+def _check_single_rows(
+    subject: ModelUnderTest, predictions: Predictions, on_progress: OnProgress
+) -> Iterator[CheckResult]:
     if reason := _inseparable(subject):
         yield _skipped(_SINGLE, reason)
         return
@@ -104,14 +108,18 @@ def _check_single_rows(subject: Subject, predictions: Predictions, on_progress: 
             alone.append(subject.predict(subject.take([place])).values)  # noqa: PERF401  # those before an error count
     except RequestError as error:
         evidence = input_rows(subject.samples, [len(alone)], "The row that fails alone")
-        yield Outcome(_SINGLE, Verdict.FAILED, f"Row {len(alone) + 1} alone failed: {error.message}", evidence=evidence)
+        yield CheckResult(
+            _SINGLE, Status.FAILED, f"Row {len(alone) + 1} alone failed: {error.message}", evidence=evidence
+        )
         return
     together = Predictions(predictions.columns, predictions.values[: len(alone)])
     single = Predictions(predictions.columns, np.concatenate(alone))
     yield _compare(_SINGLE, subject.samples, together, single, ("in a batch", "alone"), CLOSE)
 
 
-def _check_row_order(subject: Subject, predictions: Predictions, on_progress: OnProgress) -> Iterator[Outcome]:
+def _check_row_order(
+    subject: ModelUnderTest, predictions: Predictions, on_progress: OnProgress
+) -> Iterator[CheckResult]:
     if reason := _inseparable(subject):
         yield _skipped(_ORDER, reason)
         return
@@ -119,7 +127,7 @@ def _check_row_order(subject: Subject, predictions: Predictions, on_progress: On
     try:
         shuffled = subject.predict(subject.take(order.tolist()))
     except RequestError as error:
-        yield Outcome(_ORDER, Verdict.FAILED, f"The same rows in another order failed: {error.message}")
+        yield CheckResult(_ORDER, Status.FAILED, f"The same rows in another order failed: {error.message}")
         return
     values = np.empty_like(shuffled.values)
     values[order] = shuffled.values
@@ -127,7 +135,9 @@ def _check_row_order(subject: Subject, predictions: Predictions, on_progress: On
     yield _compare(_ORDER, subject.samples, predictions, back, ("in order", "shuffled"), CLOSE)
 
 
-def _check_missing_values(subject: Subject, predictions: Predictions, on_progress: OnProgress) -> Iterator[Outcome]:
+def _check_missing_values(
+    subject: ModelUnderTest, predictions: Predictions, on_progress: OnProgress
+) -> Iterator[CheckResult]:
     frame = subject.frame
     if frame is None:
         yield _skipped(_MISSING, "the samples are no table with cells to leave empty")
@@ -138,7 +148,7 @@ def _check_missing_values(subject: Subject, predictions: Predictions, on_progres
         on_progress(_MISSING, (place + 1) / len(frame.columns))
 
 
-def _check_missing(subject: Subject, frame: pd.DataFrame, place: int, name: str) -> Outcome:
+def _check_missing(subject: ModelUnderTest, frame: pd.DataFrame, place: int, name: str) -> CheckResult:
     for where, places in (("all rows", range(len(frame))), ("one row", range(1))):
         samples = _without(frame, place, places)
         try:
@@ -147,8 +157,8 @@ def _check_missing(subject: Subject, frame: pd.DataFrame, place: int, name: str)
         except RequestError as error:
             caption = f"Rows with {name} missing"
             detail = f"Missing in {where}: {error.message}"
-            return Outcome(_MISSING, Verdict.FAILED, detail, name, input_rows(samples, list(places)[:3], caption))
-    return Outcome(_MISSING, Verdict.PASSED, subject=name)
+            return CheckResult(_MISSING, Status.FAILED, detail, name, input_rows(samples, list(places)[:3], caption))
+    return CheckResult(_MISSING, Status.PASSED, subject=name)
 
 
 def _without(frame: pd.DataFrame, place: int, rows: range) -> pd.DataFrame:
@@ -169,27 +179,27 @@ CHECKS = (
 )
 
 
-def _inseparable(subject: Subject) -> str:
+def _inseparable(subject: ModelUnderTest) -> str:
     if subject.settings.target_type in _FREE_TEXT:
         return "generated text may differ from call to call"
     return "" if subject.rows is not None else "the model reads the input itself, so its rows cannot be taken apart"
 
 
-def _skipped(name: str, reason: str) -> Outcome:
-    return Outcome(name, Verdict.SKIPPED, reason)
+def _skipped(name: str, reason: str) -> CheckResult:
+    return CheckResult(name, Status.SKIPPED, reason)
 
 
 def _compare(
     name: str, samples: Any, first: Predictions, second: Predictions, names: tuple[str, str], tolerance: float
-) -> Outcome:
+) -> CheckResult:
     if first.columns != second.columns or first.values.shape != second.values.shape:
         detail = f"{names[0]}: {len(first.values)} rows of {', '.join(first.columns)}; {names[1]}: "
-        return Outcome(name, Verdict.FAILED, detail + f"{len(second.values)} rows of {', '.join(second.columns)}")
+        return CheckResult(name, Status.FAILED, detail + f"{len(second.values)} rows of {', '.join(second.columns)}")
     places = np.flatnonzero(_differs(first.values, second.values, tolerance).any(axis=1)).tolist()
     if not places:
-        return Outcome(name, Verdict.PASSED, f"{len(first.values)} rows")
+        return CheckResult(name, Status.PASSED, f"{len(first.values)} rows")
     detail = f"{len(places)} of {len(first.values)} rows differ, the first is row {places[0] + 1}"
-    return Outcome(name, Verdict.FAILED, detail, evidence=differing_rows(samples, first, second, places, names))
+    return CheckResult(name, Status.FAILED, detail, evidence=differing_rows(samples, first, second, places, names))
 
 
 def _differs(first: np.ndarray, second: np.ndarray, tolerance: float) -> np.ndarray:

@@ -9,9 +9,9 @@ from datarobot_drum.drum.commands.progress import OnProgress, progress_bar
 from datarobot_drum.drum.commands.report_file import report_path, write_report
 from datarobot_drum.drum.commands.standard_output import own_standard_output
 from datarobot_drum.drum.commands.validation.checks import check_structured
-from datarobot_drum.drum.commands.validation.model_under_test import Subject, read_samples
+from datarobot_drum.drum.commands.validation.model_under_test import ModelUnderTest, read_samples
 from datarobot_drum.drum.commands.validation.report import page
-from datarobot_drum.drum.commands.validation.results import Outcome, Verdict, exit_code_of
+from datarobot_drum.drum.commands.validation.results import CheckResult, Status, exit_code_of
 from datarobot_drum.drum.commands.validation.terminal import table
 from datarobot_drum.drum.commands.validation.unstructured import check_unstructured
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
@@ -41,20 +41,20 @@ def validate(arguments: Arguments) -> int:
     return exit_code_of(outcomes)
 
 
-def _outcomes(model: ModelSettings, source: InputFile, on_progress: OnProgress) -> Iterator[Outcome]:
+def _outcomes(model: ModelSettings, source: InputFile, on_progress: OnProgress) -> Iterator[CheckResult]:
     with ExitStack() as stack:
         try:
             predictor = stack.enter_context(loaded_model(model))
         except ModelLoadError as error:
-            yield Outcome(_LOAD, Verdict.FAILED, str(error))
+            yield CheckResult(_LOAD, Status.FAILED, str(error))
             return
-        yield Outcome(_LOAD, Verdict.PASSED, predictor.name)
+        yield CheckResult(_LOAD, Status.PASSED, predictor.name)
         if model.target_type is TargetType.UNSTRUCTURED:
             yield from check_unstructured(predictor, source)
             return
         try:
             samples = read_samples(predictor, source, on_progress)
         except PredictionError as error:  # of the model's own hook; input that nobody can read is told otherwise
-            yield Outcome(_READ, Verdict.FAILED, error.message)
+            yield CheckResult(_READ, Status.FAILED, error.message)
             return
-        yield from check_structured(Subject(predictor, model, samples), on_progress)
+        yield from check_structured(ModelUnderTest(predictor, model, samples), on_progress)

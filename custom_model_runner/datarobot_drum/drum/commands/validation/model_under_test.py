@@ -24,7 +24,7 @@ SAMPLE_ROWS = 1000
 
 
 @dataclass(frozen=True)
-class Subject:
+class ModelUnderTest:
     """``samples`` are a DataFrame, a sparse matrix, or whatever ``read_input_data`` makes of the file."""
 
     predictor: BasePredictor

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from datarobot_drum.drum.commands.validation.results import Evidence, Outcome, Verdict, summary
+from datarobot_drum.drum.commands.validation.results import CheckResult, SampleRows, Status, summary
 from datarobot_drum.drum.settings.build import ModelSettings
 from datarobot_drum.runtime_parameters import mask_secrets
 from datarobot_drum.version import __version__
@@ -50,21 +50,21 @@ _PAGE = """<!DOCTYPE html>
 """
 
 
-def page(model: ModelSettings, input_name: str, outcomes: Sequence[Outcome]) -> str:
+def page(model: ModelSettings, input_name: str, outcomes: Sequence[CheckResult]) -> str:
     """The whole page; credentials are masked as everywhere."""
-    has_failed = any(outcome.verdict is Verdict.FAILED for outcome in outcomes)
+    has_failed = any(outcome.verdict is Status.FAILED for outcome in outcomes)
     about = f"{model.target_type.value} model in {model.code_dir}, input {input_name}, datarobot_drum {__version__}"
     return _PAGE.format(
         style=_STYLE,
         name=_text(model.code_dir.name),
         about=_text(about),
-        verdict=(Verdict.FAILED if has_failed else Verdict.PASSED).value,
+        verdict=(Status.FAILED if has_failed else Status.PASSED).value,
         summary=_text(summary(outcomes)),
         rows="\n".join(map(_row, outcomes)),
     )
 
 
-def _row(outcome: Outcome) -> str:
+def _row(outcome: CheckResult) -> str:
     detail = _text(outcome.detail) + (_rows(outcome.evidence) if outcome.evidence else "")
     verdict = outcome.verdict.value
     return (
@@ -73,7 +73,7 @@ def _row(outcome: Outcome) -> str:
     )
 
 
-def _rows(evidence: Evidence) -> str:
+def _rows(evidence: SampleRows) -> str:
     head = "".join(f"<th>{_text(name)}</th>" for name in evidence.columns)
     body = "".join(f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in row)}</tr>" for row in evidence.rows)
     caption = f"<caption>{_text(evidence.caption)}</caption>"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from datarobot_drum.drum.commands.validation.results import Evidence
+from datarobot_drum.drum.commands.validation.results import SampleRows
 from datarobot_drum.drum.language_predictors.base import Predictions
 
 SHOWN_ROWS = 10
@@ -16,18 +16,18 @@ SHOWN_FEATURES = 30
 SHOWN_CHARACTERS = 120
 
 
-def input_rows(samples: Any, places: Sequence[int], caption: str) -> Evidence | None:
+def input_rows(samples: Any, places: Sequence[int], caption: str) -> SampleRows | None:
     """Rows of a table as the model got them; None if the samples are no table."""
     if not isinstance(samples, pd.DataFrame):
         return None
     shown = list(places)[:SHOWN_ROWS]
     rows = [(str(place + 1), *_cells(samples, place)) for place in shown]
-    return Evidence(caption, ("row", *_names(samples)), tuple(rows))
+    return SampleRows(caption, ("row", *_names(samples)), tuple(rows))
 
 
 def differing_rows(
     samples: Any, first: Predictions, second: Predictions, places: Sequence[int], names: tuple[str, str]
-) -> Evidence:
+) -> SampleRows:
     """For each row the output that differs most, both its values, and the features where the samples are a table."""
     rows = []
     for place in list(places)[:SHOWN_ROWS]:
@@ -37,7 +37,7 @@ def differing_rows(
         rows.append((str(place + 1), first.columns[output], *pair, *features))
     features = _names(samples) if isinstance(samples, pd.DataFrame) else []
     more = f", the first {SHOWN_ROWS} of {len(places)}" if len(places) > SHOWN_ROWS else ""
-    return Evidence(f"Rows whose predictions differ{more}", ("row", "output", *names, *features), tuple(rows))
+    return SampleRows(f"Rows whose predictions differ{more}", ("row", "output", *names, *features), tuple(rows))
 
 
 def _worst_output(first: np.ndarray, second: np.ndarray) -> int:

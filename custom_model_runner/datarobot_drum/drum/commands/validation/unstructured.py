@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from datarobot_drum.drum.commands.input_file import InputFile
 from datarobot_drum.drum.commands.score.unstructured import score_body
-from datarobot_drum.drum.commands.validation.results import Outcome, Verdict
+from datarobot_drum.drum.commands.validation.results import CheckResult, Status
 from datarobot_drum.drum.exceptions import RequestError
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.serving.messages import MediaType
@@ -12,22 +12,22 @@ from datarobot_drum.drum.serving.messages import MediaType
 _OUTPUT, _DETERMINISM = "output format", "determinism"
 
 
-def check_unstructured(predictor: BasePredictor, source: InputFile) -> Iterator[Outcome]:
+def check_unstructured(predictor: BasePredictor, source: InputFile) -> Iterator[CheckResult]:
     """That the model answers the file, and twice the same."""
     try:
         first = _answer(predictor, source)
     except RequestError as error:
-        yield Outcome(_OUTPUT, Verdict.FAILED, error.message)
-        yield Outcome(_DETERMINISM, Verdict.SKIPPED, "the input could not be answered")
+        yield CheckResult(_OUTPUT, Status.FAILED, error.message)
+        yield CheckResult(_DETERMINISM, Status.SKIPPED, "the input could not be answered")
         return
-    yield Outcome(_OUTPUT, Verdict.PASSED, f"{len(first)} bytes")
+    yield CheckResult(_OUTPUT, Status.PASSED, f"{len(first)} bytes")
     try:
         is_same = _answer(predictor, source) == first
     except RequestError as error:
-        yield Outcome(_DETERMINISM, Verdict.FAILED, f"The second call with the same input failed: {error.message}")
+        yield CheckResult(_DETERMINISM, Status.FAILED, f"The second call with the same input failed: {error.message}")
         return
     detail = "" if is_same else "Two calls with the same input gave different answers"
-    yield Outcome(_DETERMINISM, Verdict.PASSED if is_same else Verdict.FAILED, detail)
+    yield CheckResult(_DETERMINISM, Status.PASSED if is_same else Status.FAILED, detail)
 
 
 def _answer(predictor: BasePredictor, source: InputFile) -> bytes:

@@ -8,9 +8,9 @@ import sys
 from contextlib import suppress
 from types import TracebackType
 
-from datarobot_drum.drum.management.watchdog.process import FIRED, STAND_DOWN, Orders
+from datarobot_drum.drum.management.watchdog.process import FIRED, STAND_DOWN, WatchdogConfig
 from datarobot_drum.drum.management.watchdog.termination import INIT, LAST_SIGNAL
-from datarobot_drum.drum.process.signals import held_back
+from datarobot_drum.drum.process.signals import blocked_signals
 from datarobot_drum.drum.settings.build import Settings
 
 EXIT_CODE = 1
@@ -37,7 +37,7 @@ class Watchdog:
         settings, server = self._settings, self._settings.server
         if not server.use_watchdog:
             return self
-        orders = Orders(
+        orders = WatchdogConfig(
             url=health_url(settings.host, port, settings.url_prefix),
             attempts=server.watchdog_attempts,
             timeout=server.watchdog_timeout,
@@ -51,11 +51,11 @@ class Watchdog:
         self._line, theirs = socket.socketpair()
         self._line.setblocking(False)
         command = [sys.executable, "-m", "datarobot_drum.drum.management.watchdog.process", orders.to_json()]
-        with theirs, held_back(signal.SIGINT, signal.SIGTERM):
+        with theirs, blocked_signals(signal.SIGINT, signal.SIGTERM):
             self._process = subprocess.Popen(command, stdin=theirs.fileno())
         return self
 
-    def stand_down(self) -> None:
+    def disarm(self) -> None:
         """The server leaves by itself, however long that takes: stop watching. A signal handler may call it."""
         if self._line is not None:
             with suppress(OSError):
@@ -73,7 +73,7 @@ class Watchdog:
         """``planned``, unless the watchdog is why the server ends: nobody may take that for a clean stop."""
         return EXIT_CODE if self.fired else planned
 
-    def let_go(self) -> None:
+    def close_in_child(self) -> None:
         """In a forked process: leave the line to the parent, so that its end is the end of the line."""
         if self._line is not None:
             self._line.close()
@@ -81,14 +81,14 @@ class Watchdog:
 
     def close(self) -> None:
         """End the watchdog, unless it is ending this server: then it goes on until that is done."""
-        self.stand_down()
+        self.disarm()
         if self._process is not None and not self.fired:
             try:
                 self._process.wait(CLOSE_SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        self.let_go()
+        self.close_in_child()
 
     def __enter__(self) -> "Watchdog":
         return self

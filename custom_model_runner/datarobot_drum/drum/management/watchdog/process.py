@@ -27,7 +27,7 @@ logger = logging.getLogger("drum.watchdog")
 
 
 @dataclass(frozen=True)
-class Orders:
+class WatchdogConfig:
     """Whom to ask, how patiently, and whom to end.
 
     ``timeout`` bounds an attempt and is the pause after it, ``grace`` is the time between SIGTERM and SIGKILL.
@@ -45,7 +45,7 @@ class Orders:
         return json.dumps(dataclasses.asdict(self))
 
 
-class Watch:
+class HealthMonitor:
     """Asks until the last of ``attempts`` in a row has failed, then ends the server.
 
     Nothing counts before the first 200: a server that loads says 503, and one whose model cannot be loaded says 513
@@ -53,7 +53,7 @@ class Watch:
     other answer starts the count anew. The watch ends with the server, or when the server begins to leave.
     """
 
-    def __init__(self, orders: Orders, line: socket.socket) -> None:
+    def __init__(self, orders: WatchdogConfig, line: socket.socket) -> None:
         self._orders = orders
         self._line = line
         self._was_ready = False
@@ -131,10 +131,10 @@ class Watch:
 
 def main() -> None:
     """Watch as the command line orders."""
-    orders = Orders(**json.loads(sys.argv[1]))
+    orders = WatchdogConfig(**json.loads(sys.argv[1]))
     configure_logging(orders.logging_level, orders.log_format)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    Watch(orders, socket.socket(fileno=os.dup(sys.stdin.fileno()))).run()
+    HealthMonitor(orders, socket.socket(fileno=os.dup(sys.stdin.fileno()))).run()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ MAX_LENGTH_DIGITS = 1000
 """Digits of a Content-Length; Python converts no more than a few thousand."""
 
 
-class Arrival:
+class BodyProgress:
     """Counts a body on its way in.
 
     Args:

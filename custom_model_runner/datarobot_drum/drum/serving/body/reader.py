@@ -13,9 +13,9 @@ from typing import Protocol
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 
-from datarobot_drum.drum.exceptions import BadRequest, UnsupportedCoding
+from datarobot_drum.drum.exceptions import BadRequest, UnsupportedContentEncoding
 from datarobot_drum.drum.serving.body.memory_budget import UNLIMITED, MemoryBudget
-from datarobot_drum.drum.serving.body.progress import Arrival
+from datarobot_drum.drum.serving.body.progress import BodyProgress
 from datarobot_drum.drum.serving.body.spooled_file import CHUNK_SIZE, SPOOL_MAX_SIZE, SpooledUploadFile
 from datarobot_drum.drum.serving.messages import MediaType
 
@@ -35,7 +35,7 @@ class BodyLimits:
 
     ``max_size``: largest body in bytes, 0 for no limit. ``spool_size``: bytes of one upload held in memory; ``budget``:
     of all of them. ``directory``: of the temporary files. ``upload_timeout``: seconds a body may take, and more for
-    what it brings (see ``Arrival``); 0 for no limit.
+    what it brings (see ``BodyProgress``); 0 for no limit.
     """
 
     max_size: int = 0
@@ -75,20 +75,20 @@ class BodyReader:
     def __init__(
         self, headers: Mapping[str, str], limits: BodyLimits, form_fields: frozenset[str] = frozenset()
     ) -> None:
-        self.arrival = Arrival(headers, limits.max_size, limits.upload_timeout)
+        self.arrival = BodyProgress(headers, limits.max_size, limits.upload_timeout)
         self._decoder = _decoder(headers.get("Content-Encoding", ""))
         self._budget = limits.budget
         media_type = MediaType.parse(headers.get("Content-Type"))
         self._sink: _Sink
         if form_fields and media_type.essence == "multipart/form-data":
-            self._sink = _FormSink(media_type, limits, form_fields)
+            self._sink = _MultipartSink(media_type, limits, form_fields)
         else:
-            self._sink = _WholeSink(limits, media_type, self.arrival.declared or 0 if self._decoder is None else 0)
+            self._sink = _RawSink(limits, media_type, self.arrival.declared or 0 if self._decoder is None else 0)
         self._decoded = 0
 
-    def would_touch_disk(self, more: int) -> bool:
+    def try_reserve_memory(self, more: int) -> bool:
         """Whether feeding ``more`` bytes may write to disk, so belongs on a thread. Compressed bytes always may."""
-        return self._decoder is not None or self._sink.would_touch_disk(more)
+        return self._decoder is not None or self._sink.try_reserve_memory(more)
 
     @property
     def worth_writing(self) -> int:
@@ -137,7 +137,7 @@ class BodyReader:
 class _Sink(Protocol):
     @property
     def on_disk(self) -> bool: ...
-    def would_touch_disk(self, more: int) -> bool: ...
+    def try_reserve_memory(self, more: int) -> bool: ...
     def write(self, chunk: bytes) -> None: ...
     def finish(self) -> Body: ...
     def close(self) -> None: ...
@@ -149,7 +149,7 @@ def _new_upload(limits: BodyLimits, expected: int = 0) -> SpooledUploadFile:
     )
 
 
-class _WholeSink:
+class _RawSink:
     def __init__(self, limits: BodyLimits, media_type: MediaType, expected: int) -> None:
         self._upload = _new_upload(limits, expected)
         self._upload.content_type = media_type.essence or None
@@ -158,8 +158,8 @@ class _WholeSink:
     def on_disk(self) -> bool:
         return self._upload.on_disk
 
-    def would_touch_disk(self, more: int) -> bool:
-        return self._upload.would_touch_disk(more)
+    def try_reserve_memory(self, more: int) -> bool:
+        return self._upload.try_reserve_memory(more)
 
     def write(self, chunk: bytes) -> None:
         self._upload.write(chunk)
@@ -172,7 +172,7 @@ class _WholeSink:
         self._upload.close()
 
 
-class _FormSink:
+class _MultipartSink:
     """Splits multipart/form-data (RFC 7578) as it comes; parts that nobody asked for are dropped unread."""
 
     def __init__(self, media_type: MediaType, limits: BodyLimits, wanted: frozenset[str]) -> None:
@@ -207,12 +207,12 @@ class _FormSink:
     def on_disk(self) -> bool:
         return any(part.on_disk for part in self._parts)
 
-    def would_touch_disk(self, more: int) -> bool:
+    def try_reserve_memory(self, more: int) -> bool:
         # A piece may close one part and fill the next, so the current part alone does not tell.
         return (
             more > self._limits.spool_size
             or self._limits.budget.would_refuse(more)
-            or (self._current is not None and self._current.would_touch_disk(more))
+            or (self._current is not None and self._current.try_reserve_memory(more))
         )
 
     def write(self, chunk: bytes) -> None:
@@ -314,7 +314,7 @@ def _decoder(coding: str) -> _Gunzip | None:
         return None
     if name in ("gzip", "x-gzip"):
         return _Gunzip()
-    raise UnsupportedCoding(f"Content-Encoding {name!r} is not supported: send the body plain or as gzip.")
+    raise UnsupportedContentEncoding(f"Content-Encoding {name!r} is not supported: send the body plain or as gzip.")
 
 
 def _text(value: bytes | None) -> str | None:

@@ -109,7 +109,7 @@ class SpooledUploadFile:
 
     async def _copy_source(self) -> None:
         while chunk := await self._source.read(CHUNK_SIZE):
-            if self.would_touch_disk(len(chunk)):
+            if self.try_reserve_memory(len(chunk)):
                 await anyio.to_thread.run_sync(self.write, chunk)
             else:
                 self.write(chunk)
@@ -119,7 +119,7 @@ class SpooledUploadFile:
         """Whether the content has left memory."""
         return not isinstance(self._file, io.BytesIO) and bool(getattr(self._file, "_rolled", True))  # an adopted one
 
-    def would_touch_disk(self, more: int) -> bool:
+    def try_reserve_memory(self, more: int) -> bool:
         """Whether writing ``more`` bytes reaches the disk, so must not happen on an event loop.
 
         If not, memory for them is reserved, so the answer holds until they are written.
@@ -142,9 +142,9 @@ class SpooledUploadFile:
         Raises:
             InsufficientStorage: the temporary directory is full.
         """
-        if self.would_touch_disk(len(chunk)):
+        if self.try_reserve_memory(len(chunk)):
             with _storage_errors():
-                self._spill()
+                self._rollover()
                 self._file.write(chunk)
             self._budget.passed += len(chunk)
         else:
@@ -152,7 +152,7 @@ class SpooledUploadFile:
         self.size += len(chunk)
         return len(chunk)
 
-    def _spill(self) -> None:
+    def _rollover(self) -> None:
         """Move what is in memory to a temporary file."""
         if isinstance(self._file, io.BytesIO):
             held, self._file = self._file, cast("IO[bytes]", TemporaryFile(dir=self._directory))

@@ -34,7 +34,7 @@ Encoder = Callable[[Iterator[StreamChunk], TargetType], Iterator[bytes]]
 
 
 @dataclass(frozen=True)
-class StreamForm:
+class StreamFormat:
     """A media type and how its bytes are made."""
 
     media_type: str
@@ -94,25 +94,25 @@ def csv_lines(chunks: Iterator[StreamChunk], target_type: TargetType) -> Iterato
         yield text.getvalue().encode("utf-8")
 
 
-FORMS = (
-    StreamForm("application/octet-stream", document),
-    StreamForm("application/x-ndjson", json_lines),
-    StreamForm("text/csv", csv_lines),
-    StreamForm("text/event-stream", events),
+STREAM_FORMATS = (
+    StreamFormat("application/octet-stream", document),
+    StreamFormat("application/x-ndjson", json_lines),
+    StreamFormat("text/csv", csv_lines),
+    StreamFormat("text/event-stream", events),
 )
 
 
-def choose_form(accept: str) -> StreamForm:
+def negotiate_format(accept: str) -> StreamFormat:
     """The form that the client likes best; the first of the table when it does not say or likes none of them."""
     preferences = dict(_preferences(accept))
     # Of two that are liked as well, the one that is named; then the one that is named first.
     wanted = sorted(preferences, key=lambda media_type: (-preferences[media_type], media_type.count("*")))
     for media_type in wanted:
-        for form in FORMS:
+        for form in STREAM_FORMATS:
             refused = preferences.get(form.media_type) == 0
             if preferences[media_type] > 0 and not refused and form.media_type in _covered(media_type):
                 return form
-    return FORMS[0]
+    return STREAM_FORMATS[0]
 
 
 def _covered(media_range: str) -> list[str]:
@@ -120,7 +120,7 @@ def _covered(media_range: str) -> list[str]:
     kind = media_range.removesuffix("*") if media_range.endswith("/*") else None
     if kind is None:
         return [media_range]
-    return [form.media_type for form in FORMS if kind == "*/" or form.media_type.startswith(kind)]
+    return [form.media_type for form in STREAM_FORMATS if kind == "*/" or form.media_type.startswith(kind)]
 
 
 def _preferences(accept: str) -> Iterator[tuple[str, float]]:

@@ -57,7 +57,7 @@ _REVALIDATE = {"Cache-Control": "no-cache"}
 _KEEP = {"Cache-Control": "max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
 
 
-class Documentation:
+class OpenApiHandlers:
     """The routes' handlers; the document is made when it is first asked for, and again once the model has loaded.
 
     Args:

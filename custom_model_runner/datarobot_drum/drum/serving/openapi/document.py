@@ -16,7 +16,7 @@ from datarobot_drum.drum.serving.openapi.operations import (
     predictions_schema,
 )
 from datarobot_drum.drum.serving.openapi.schemas import HEADERS, PARAMETERS, SCHEMAS, Json, ref
-from datarobot_drum.drum.serving.routes import ROUTES, Route, Runs
+from datarobot_drum.drum.serving.routes import ROUTES, Execution, Route
 from datarobot_drum.version import __version__
 
 OPENAPI_VERSION = "3.1.0"
@@ -97,13 +97,13 @@ def _operation(operation: Operation, route: Route, path: str, method: str, api: 
 
 
 def _errors(route: Route) -> Json:
-    if route.runs is Runs.ENGINE:
+    if route.execution is Execution.ENGINE:
         return {}  # every status may be the engine's own
-    if route.runs is Runs.MODEL:
+    if route.execution is Execution.EXECUTOR:
         return model_errors("DrumOpenAI" if route.for_openai else "Drum")
-    if route.runs is Runs.INLINE:
+    if route.execution is Execution.INLINE:
         return {}
-    return status_errors(asks_model=route.runs is Runs.PROBE)
+    return status_errors(asks_model=route.execution is Execution.PROBE)
 
 
 def _request_body(body: RequestBody, route: Route, api: ServedApi) -> Json:

@@ -7,7 +7,7 @@ of every request that reaches the model) is not repeated here.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from datarobot_drum.drum.serving.formats.streaming import FORMS
+from datarobot_drum.drum.serving.formats.streaming import STREAM_FORMATS
 from datarobot_drum.drum.serving.openapi.errors import answer, json_answer
 from datarobot_drum.drum.serving.openapi.schemas import NUMBER_OR_NULL, TEXT_OR_NULL, Json, record, schema
 from datarobot_drum.drum.settings.target_types import TargetType
@@ -129,7 +129,9 @@ def _predictions_answer(api: ServedApi) -> Json:
 
 
 def _stream_answer(api: ServedApi) -> Json:
-    content: Json = {form.media_type: _EVENTS if "event" in form.media_type else {"schema": _TEXT} for form in FORMS}
+    content: Json = {
+        form.media_type: _EVENTS if "event" in form.media_type else {"schema": _TEXT} for form in STREAM_FORMATS
+    }
     return answer("The predictions while they are made, in the form that Accept names.", content, "X-Streaming")
 
 

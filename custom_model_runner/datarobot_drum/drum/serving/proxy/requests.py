@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from datarobot_drum.drum.exceptions import BadRequest, NotFound
-from datarobot_drum.drum.serving.body.progress import Arrival
+from datarobot_drum.drum.serving.body.progress import BodyProgress
 from datarobot_drum.drum.serving.body.reader import BodyLimits
 from datarobot_drum.drum.serving.headers import VERSION_HEADER
 from datarobot_drum.drum.settings.engine import EngineSettings
@@ -48,7 +48,7 @@ class EngineCall:
     method: str
     target: bytes
     headers: Fields
-    arrival: Arrival
+    arrival: BodyProgress
 
 
 def engine_call(
@@ -68,7 +68,7 @@ def engine_call(
         BadRequest: the path may not go on, or Content-Length is no number.
         PayloadTooLarge: Content-Length is over the limit.
     """
-    arrival = Arrival(headers, limits.max_size, limits.upload_timeout)
+    arrival = BodyProgress(headers, limits.max_size, limits.upload_timeout)
     target = _checked_path(_below(raw, bases)) + (b"?" + _checked_query(raw.query) if raw.query else b"")
     fields = _request_fields(headers, engine) + _framing(arrival, method)
     return EngineCall(method, target, fields, arrival)
@@ -127,7 +127,7 @@ def _request_fields(headers: Mapping[str, str], engine: EngineSettings) -> Field
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in own + sorted(kept)]
 
 
-def _framing(arrival: Arrival, method: str) -> Fields:
+def _framing(arrival: BodyProgress, method: str) -> Fields:
     if arrival.chunked:
         return [(b"Transfer-Encoding", b"chunked")]
     if arrival.declared is not None or method in ("POST", "PUT"):
