@@ -6,7 +6,6 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from flask import Flask
 
-    from datarobot_drum.drum.fastapi.front_door import FrontDoor
     from datarobot_drum.drum.serving.core import ServingCore
 
 
@@ -22,10 +21,3 @@ def get_fastapi_app(core: "ServingCore", app: "FastAPI | None" = None) -> "FastA
     from datarobot_drum.drum.fastapi.app import build_app
 
     return build_app(core, app)
-
-
-def get_asgi_app(core: "ServingCore") -> "FrontDoor":
-    """The same app for a server of ours, if nobody extends it; FastAPI is loaded when it is needed."""
-    from datarobot_drum.drum.fastapi.front_door import FrontDoor
-
-    return FrontDoor(core)

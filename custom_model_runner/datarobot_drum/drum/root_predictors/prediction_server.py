@@ -15,14 +15,12 @@ from datarobot_drum.drum.model_loading.shared_model import SharedModel, as_start
 from datarobot_drum.drum.process.signals import LOADER_THREAD, PREDICTION_THREADS
 from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
-from datarobot_drum.drum.server import get_asgi_app, get_fastapi_app, get_flask_app
-from datarobot_drum.drum.serving.body.heap import heap_trimmer
+from datarobot_drum.drum.server import get_fastapi_app, get_flask_app
 from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.body.reader import BodyLimits
 from datarobot_drum.drum.serving.body.spooled_file import CHUNK_SIZE, SPOOL_MAX_SIZE, SpooledUploadFile
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
-from datarobot_drum.drum.serving.extensions import find_extension
 from datarobot_drum.drum.serving.handlers import Handlers
 from datarobot_drum.drum.serving.model_state import ModelState
 from datarobot_drum.drum.serving.openapi.docs_page import OpenApiHandlers
@@ -99,14 +97,10 @@ class PredictionServer:
         self.executor = self._create_executor()
         self.core = self._create_core()
 
-    def materialize(self, *, alone: bool = False) -> list[Any]:
+    def materialize(self) -> list[Any]:
         """Mount the routes and load the model; afterwards ``app`` serves.
 
         On FastAPI the model loads in a thread while the app answers probes. On Flask it is loaded on return.
-
-        Args:
-            alone: nobody but a server of ours gets to see the app, so it need not be one of FastAPI where that would do
-                nothing but take its time.
 
         Raises:
             StartupError: on Flask the model did not load and there is no error server.
@@ -114,11 +108,8 @@ class PredictionServer:
         self.flusher.start(self.worker_ctx)
         self._start_tracing()
         if self.uses_fastapi:
-            if alone and not self._has_extension:
-                self.app = get_asgi_app(self.core)
-            else:
-                self.app = get_fastapi_app(self.core, self.app)
-                self.app.state.prediction_server = self
+            self.app = get_fastapi_app(self.core, self.app)
+            self.app.state.prediction_server = self
             threading.Thread(target=self._load_quietly, name=LOADER_THREAD, daemon=True).start()
         else:
             self.app = get_flask_app(self.core, self.app)
@@ -194,14 +185,7 @@ class PredictionServer:
             self._keep_failure(error)
             return None
 
-    @property
-    def _has_extension(self) -> bool:
-        try:
-            return find_extension(self.settings.model.code_dir, "fastapi") is not None
-        except ExtensionError:
-            return True  # ``_extend`` tells
-
-    def _extend(self, app: Any) -> bool:
+    def _load_extension(self, app: Any) -> bool:
         """Apply ``custom_fastapi.py`` or ``custom_flask.py``; a failure counts as one of the model's load (H90)."""
         load = import_from_string(EXTENSION_LOADERS["fastapi" if self.uses_fastapi else "flask"])
         try:
@@ -209,6 +193,12 @@ class PredictionServer:
         except ExtensionError as error:
             self._keep_failure(error)
             return True
+
+    def _fail_extension(self, error: Exception) -> None:
+        """Keep what an extension's middleware or lifespan raised, as a failure of the model's load."""
+        failure = ExtensionError(f"custom_fastapi.py failed: {type(error).__name__}: {error}")
+        failure.__cause__ = error
+        self._keep_failure(failure)
 
     def _keep_failure(self, error: Exception) -> None:
         self.load_error = error
@@ -263,7 +253,6 @@ class PredictionServer:
         if self.predictor is not None:
             ctx.add_closeable(self.predictor, order=50)
         budget = MemoryBudget.of(server.memory_budget)
-        self.flusher.chores.append(heap_trimmer(budget))
         return ServingCore(
             handlers=handlers,
             executor=self.executor,
@@ -278,7 +267,8 @@ class PredictionServer:
                 upload_timeout=server.upload_timeout,
             ),
             request_timeout=server.request_timeout,
-            load_extension=self._extend,
+            load_extension=self._load_extension,
+            fail_extension=self._fail_extension,
             url_prefix=self.settings.url_prefix,
             documentation=self._create_documentation(),
             batching=batching,

@@ -141,11 +141,6 @@ def environment_with(values: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, **values}
 
 
-def has_malloc_settings() -> bool:
-    """Whether the operator has set up glibc's malloc."""
-    return "GLIBC_TUNABLES" in os.environ or any(name.startswith("MALLOC_") for name in os.environ)
-
-
 def environment_without_sharing(settings: Settings) -> dict[str, str]:
     """The variables of this process for the same start without ``DRUM_SHARE_MODEL``, wherever that was set."""
     handed_down = settings.cores.variables if settings.cores is not None else {}
