@@ -7,7 +7,7 @@ from functools import partial
 from inspect import signature
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from starlette._utils import is_async_callable
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -21,14 +21,17 @@ from datarobot_drum.drum.fastapi.routes import DEFAULT_HANDLERS, make_router
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.routing_errors import method_not_allowed, route_not_found
+from datarobot_drum.drum.settings.build import url_prefix
 
 logger = logging.getLogger(__name__)
 
+TELEMETRY = ("tracing", "operation_spans", "metrics", "logs")
+
 
 def new_app() -> FastAPI:
-    """Return an app without spans of FastAPI's own, which versions from 0.16x on make: each request has ours."""
-    can_trace = "telemetry" in signature(FastAPI).parameters
-    options: dict[str, Any] = {"telemetry": {"tracing": False, "operation_spans": False}} if can_trace else {}
+    """Return an app without FastAPI's own telemetry, which versions from 0.16x on have: each request has our span."""
+    has_telemetry = "telemetry" in signature(FastAPI).parameters
+    options: dict[str, Any] = {"telemetry": dict.fromkeys(TELEMETRY, False)} if has_telemetry else {}
     return FastAPI(title="datarobot_drum", openapi_url=None, **options)
 
 
@@ -54,6 +57,13 @@ def build_app(core: ServingCore, app: FastAPI | None = None) -> FastAPI:
             app.middleware_stack = app.build_middleware_stack()
         if core.documentation:
             core.documentation.add_source(partial(describe_routes, app))
+    return app
+
+
+def include_router(router: APIRouter, app: FastAPI | None = None) -> FastAPI:
+    """Include ``router`` below ``URL_PREFIX`` in ``app``, or in a new one."""
+    app = app or new_app()
+    app.include_router(router, prefix=url_prefix())
     return app
 
 

@@ -1,9 +1,10 @@
 """Translates between Starlette's requests and responses and the core's."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+import math
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, suppress
+from contextlib import aclosing, contextmanager, suppress
 from functools import partial
 from typing import TypeVar
 
@@ -116,18 +117,44 @@ async def _from_form(form: FormData, form_fields: frozenset[str]) -> Body:
 
 
 async def _feed(reader: BodyReader, request: Request) -> None:
-    pending = bytearray()
-    async with aclosing(body_chunks(request, reader.arrival)) as chunks:
-        async for chunk in chunks:
-            if not pending and not reader.try_reserve_memory(len(chunk)):
-                reader.feed(chunk)
-                continue
-            pending += chunk
-            if len(pending) >= reader.worth_writing:
-                await _on_disk_thread(partial(reader.feed, bytes(pending)))
-                pending.clear()
-    if pending:
-        await _on_disk_thread(partial(reader.feed, bytes(pending)))
+    """Feed the body to ``reader`` as it comes. One deadline, moved on with each chunk, limits how slow it may be."""
+    unwritten: list[bytes] = []
+    progress = reader.arrival
+    with anyio.move_on_after(progress.time_left) as scope, _consumed_bodies():
+        async with aclosing(request.stream()) as chunks:
+            async for chunk in chunks:
+                if not unwritten and not reader.try_reserve_memory(len(chunk)):
+                    reader.feed(chunk)
+                else:
+                    unwritten.append(chunk)
+                    if sum(map(len, unwritten)) >= reader.worth_writing:
+                        scope.deadline = math.inf
+                        await _write(reader, unwritten)
+                if not progress.is_complete:
+                    scope.deadline = _deadline(progress)
+    if scope.cancelled_caught:
+        raise progress.too_slow()
+    if unwritten:
+        await _write(reader, unwritten)
+
+
+async def _write(reader: BodyReader, unwritten: list[bytes]) -> None:
+    chunk = b"".join(unwritten)
+    unwritten.clear()
+    await _on_disk_thread(partial(reader.feed, chunk))
+
+
+def _deadline(progress: BodyProgress) -> float:
+    time_left = progress.time_left
+    return math.inf if time_left is None else anyio.current_time() + time_left
+
+
+@contextmanager
+def _consumed_bodies() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # Starlette's "Stream consumed"
+        raise BadRequest("Code before this route consumed the request body without keeping it.") from error
 
 
 async def body_chunks(request: Request, progress: BodyProgress) -> AsyncGenerator[bytes, None]:
@@ -140,11 +167,8 @@ async def body_chunks(request: Request, progress: BodyProgress) -> AsyncGenerato
     """
     async with aclosing(request.stream()) as chunks:
         while True:
-            try:
-                with anyio.move_on_after(progress.time_left) as scope:
-                    chunk = await anext(chunks, None)
-            except RuntimeError as error:
-                raise BadRequest("Code before this route consumed the request body without keeping it.") from error
+            with anyio.move_on_after(progress.time_left) as scope, _consumed_bodies():
+                chunk = await anext(chunks, None)
             if scope.cancelled_caught:
                 raise progress.too_slow()
             if chunk is None:

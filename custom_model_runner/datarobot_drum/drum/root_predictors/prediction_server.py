@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.exceptions import DrumError, ExtensionError, StartupError
@@ -26,7 +27,7 @@ from datarobot_drum.drum.serving.model_state import ModelState
 from datarobot_drum.drum.serving.openapi.docs_page import OpenApiHandlers
 from datarobot_drum.drum.serving.request_log import RequestLog
 from datarobot_drum.drum.serving.routes import probe_paths, traced_routes, traced_subpath_routes
-from datarobot_drum.drum.settings.build import Settings
+from datarobot_drum.drum.settings.build import Settings, settings_from_values
 from datarobot_drum.drum.settings.server_parameters import ServerParameters
 from datarobot_drum.drum.tracing.provider import start_exporting
 from datarobot_drum.drum.tracing.spans import Tracing, look_for_provider
@@ -63,7 +64,7 @@ class PredictionServer:
     """One model behind one app.
 
     Args:
-        params: the settings of this server.
+        params: the settings of this server, or values of ``drum server``'s arguments by name.
         app: a Flask or FastAPI app to mount the routes on; without one, the server type decides which is built.
         worker_ctx: of the process that runs this server; without one, the server makes and starts its own.
         flask_app: the old name of ``app``.
@@ -72,7 +73,7 @@ class PredictionServer:
 
     def __init__(
         self,
-        params: Settings,
+        params: Settings | Mapping[str, Any],
         app: "FastAPI | Flask | None" = None,
         worker_ctx: WorkerCtx | None = None,
         flask_app: "Flask | None" = None,
@@ -81,15 +82,15 @@ class PredictionServer:
         if flask_app is not None:
             warnings.warn("flask_app is now called app.", DeprecationWarning, stacklevel=2)
             app = app if app is not None else flask_app
-        self.settings = params
         self.app: Any = app
-        self.uses_fastapi = _is_fastapi(app) if app is not None else params.server.server_type == "fastapi"
+        settings = self.settings = params if isinstance(params, Settings) else _settings(params, app)
+        self.uses_fastapi = _is_fastapi(app) if app is not None else settings.server.server_type == "fastapi"
         self._starts_ctx = worker_ctx is None
         self.worker_ctx = worker_ctx or WorkerCtx()
         self.state = ModelState()
-        prefix = params.url_prefix
-        tracing = Tracing(traced_routes(prefix), traced_subpath_routes(prefix), params.tracing.captured_headers)
-        self.request_log = RequestLog(probe_paths(params.url_prefix), tracing)
+        prefix = settings.url_prefix
+        tracing = Tracing(traced_routes(prefix), traced_subpath_routes(prefix), settings.tracing.captured_headers)
+        self.request_log = RequestLog(probe_paths(prefix), tracing)
         self.flusher = StdoutFlusher()
         self.load_error: BaseException | None = None
         self._shared = shared
@@ -295,6 +296,11 @@ def _sync_concurrency(server: ServerParameters) -> int:
     if server.server_type != "gunicorn":
         return 1
     return {"gthread": server.gunicorn_threads, "gevent": GEVENT_CONNECTIONS}.get(server.gunicorn_worker_class, 1)
+
+
+def _settings(values: Mapping[str, Any], app: object | None) -> Settings:
+    """Return the settings for ``values``; the app, where there is one, decides the server type."""
+    return settings_from_values(values, None if app is None else "fastapi" if _is_fastapi(app) else "flask")
 
 
 def _is_fastapi(app: object) -> bool:

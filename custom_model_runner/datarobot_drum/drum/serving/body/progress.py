@@ -39,6 +39,11 @@ class BodyProgress:
         """Whether there is a body to wait for."""
         return self.chunked or bool(self.declared)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether as many bytes have come as Content-Length says; never for a chunked body."""
+        return self._received == self.declared
+
     def count(self, size: int) -> None:
         """``size`` more bytes came.
 
