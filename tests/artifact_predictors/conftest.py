@@ -9,7 +9,7 @@ import pytest
 
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
-from tests.artifact_predictors.loading import Load
+from tests.artifact_predictors.loaded_models import Load
 from tests.language_predictors.builders import model_settings
 
 

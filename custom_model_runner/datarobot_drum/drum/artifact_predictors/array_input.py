@@ -11,37 +11,37 @@ import sys
 import warnings
 from typing import Any
 
-_SEEING = frozenset({"ColumnTransformer", "FunctionTransformer"})
+_FRAME_DEPENDENT = frozenset({"ColumnTransformer", "FunctionTransformer"})
 _NAMES_WARNING = "X does not have valid feature names"
 
 
 def accepts_arrays(estimator: Any) -> bool:
     """Whether ``estimator`` predicts an array as it does a frame of the same numbers, to the last bit."""
-    blind = all(_is_blind(part) for part in _parts(estimator)) and _transforms_to_arrays()
-    if blind and hasattr(estimator, "feature_names_in_"):
+    accepts = all(_part_accepts_arrays(part) for part in _nested_estimators(estimator)) and _outputs_arrays()
+    if accepts and hasattr(estimator, "feature_names_in_"):
         # Names are matched before the array is made.
         warnings.filterwarnings("ignore", message=_NAMES_WARNING, category=UserWarning)
-    return blind
+    return accepts
 
 
-def _parts(estimator: Any) -> list[Any]:
+def _nested_estimators(estimator: Any) -> list[Any]:
     """The estimator and every one inside it, trained or not."""
     get_params = getattr(estimator, "get_params", None)
     inside = get_params(deep=True).values() if callable(get_params) else ()
     return [estimator, *(value for value in inside if hasattr(value, "fit"))]
 
 
-def _is_blind(part: Any) -> bool:
+def _part_accepts_arrays(part: Any) -> bool:
     kind = type(part)
     return (
         kind.__module__.startswith("sklearn.")
-        and kind.__name__ not in _SEEING
+        and kind.__name__ not in _FRAME_DEPENDENT
         and not getattr(part, "_sklearn_output_config", None)
         # Gradient boosting of histograms, trained on columns of type category.
         and getattr(part, "_preprocessor", None) is None
     )
 
 
-def _transforms_to_arrays() -> bool:
+def _outputs_arrays() -> bool:
     scikit_learn = sys.modules.get("sklearn")
     return scikit_learn is not None and scikit_learn.get_config().get("transform_output") == "default"

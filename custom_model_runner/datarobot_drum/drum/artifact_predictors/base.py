@@ -30,7 +30,7 @@ class ArtifactModel(Protocol):
     """A loaded model with all that was decided about it at load."""
 
     @property
-    def takes_numbers(self) -> bool:
+    def accepts_numeric_table(self) -> bool:
         """Whether ``predict`` also takes a ``NumericTable``, and gives the same as for the frame of it."""
 
     def predict(self, data: Any) -> ArtifactOutput:

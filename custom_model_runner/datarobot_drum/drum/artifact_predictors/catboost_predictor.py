@@ -15,7 +15,7 @@ import catboost
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
-from datarobot_drum.drum.artifact_predictors.loading import loading
+from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings
@@ -26,7 +26,7 @@ class CatBoostPredictor(ArtifactPredictor):
     extensions = (".cbm",)
 
     def load(self, path: Path, custom: ModuleType | None = None) -> Any:
-        with loading(path):
+        with artifact_load_errors(path):
             is_classifier = len(catboost.CatBoost().load_model(str(path)).classes_) > 0
             estimator = catboost.CatBoostClassifier() if is_classifier else catboost.CatBoostRegressor()
             return estimator.load_model(str(path))
@@ -36,10 +36,10 @@ class CatBoostPredictor(ArtifactPredictor):
 
     def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
         is_plain = type(model) is catboost.CatBoost and len(model.classes_) > 0
-        return bind_estimator(_PlainClassifier(model) if is_plain else model, settings)
+        return bind_estimator(_ProbabilityClassifier(model) if is_plain else model, settings)
 
 
-class _PlainClassifier:
+class _ProbabilityClassifier:
     """What ``catboost.train`` makes has ``predict`` only, which gives raw scores unless it is told otherwise."""
 
     def __init__(self, model: Any) -> None:

@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 class BoundModel:
     """A model as a function of the samples, the labels of its answer, and how the answer is laid out."""
 
-    ask: Callable[[Any], Any]
+    call: Callable[[Any], Any]
     labels: tuple[str, ...]
     reorder: Callable[[Any], np.ndarray]
-    takes_numbers: bool = False
+    accepts_numeric_table: bool = False
 
     def predict(self, data: Any) -> ArtifactOutput:
-        return ArtifactOutput(self.reorder(self.ask(data)), self.labels)
+        return ArtifactOutput(self.reorder(self.call(data)), self.labels)
 
 
 def bind_numbers(
-    ask: Callable[[Any], Any], settings: ModelSettings, order: tuple[int, ...] | None = None
+    call: Callable[[Any], Any], settings: ModelSettings, order: tuple[int, ...] | None = None
 ) -> BoundModel:
     """For a model that answers numbers: one a sample, or one column a class.
 
@@ -46,15 +46,15 @@ def bind_numbers(
     """
     target_type = settings.target_type
     if target_type.has_class_labels:
-        return BoundModel(ask, settings.class_labels, ClassColumns(settings.class_labels, target_type, order))
+        return BoundModel(call, settings.class_labels, ClassColumns(settings.class_labels, target_type, order))
     if target_type not in (TargetType.REGRESSION, TargetType.ANOMALY):
         raise ModelLoadError(
             f"This artifact predicts numbers, and {target_type.value} models do not: add a score hook to custom.py."
         )
-    return BoundModel(ask, (), one_column)
+    return BoundModel(call, (), one_column)
 
 
-def require_columns(found: int, settings: ModelSettings) -> None:
+def require_column_count(found: int, settings: ModelSettings) -> None:
     """Whether a model of that many columns can predict the target.
 
     Raises:
@@ -69,9 +69,9 @@ def require_columns(found: int, settings: ModelSettings) -> None:
     raise ModelLoadError(f"The model predicts {found} values a row; {target_type.value} models predict one.")
 
 
-def one_column(answer: Any) -> np.ndarray:
+def one_column(output: Any) -> np.ndarray:
     """An answer of one value a sample as one column."""
-    values = np.asarray(answer)
+    values = np.asarray(output)
     if values.ndim == 1:
         return values.reshape(-1, 1)
     if values.ndim != 2 or values.shape[1] != 1:
@@ -87,8 +87,8 @@ class ClassColumns:
     target_type: TargetType
     order: tuple[int, ...] | None = None
 
-    def __call__(self, answer: Any) -> np.ndarray:
-        values = np.asarray(answer)
+    def __call__(self, output: Any) -> np.ndarray:
+        values = np.asarray(output)
         values = values.reshape(-1, 1) if values.ndim == 1 else values
         if self.target_type is TargetType.BINARY and values.shape[1:] == (1,):
             positive = np.asarray(values, dtype=np.float64)

@@ -26,8 +26,8 @@ from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, Artifact
 from datarobot_drum.drum.artifact_predictors.class_columns import ClassColumns, one_column
 from datarobot_drum.drum.artifact_predictors.features import NumericFeatures, select_features
 from datarobot_drum.drum.artifact_predictors.frameworks import module_roots
-from datarobot_drum.drum.artifact_predictors.inplace_scalers import overwriting
-from datarobot_drum.drum.artifact_predictors.label_matching import as_label, list_labels, match_labels
+from datarobot_drum.drum.artifact_predictors.inplace_scalers import with_inplace_scalers
+from datarobot_drum.drum.artifact_predictors.label_matching import as_label, format_labels, match_labels
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-OVERWRITTEN_BYTES = 16 * 1024 * 1024
+MIN_INPLACE_BYTES = 16 * 1024 * 1024
 """Samples from this size on are not copied if it can be helped."""
 
-_DEEPEST_NESTING = 10
+_MAX_NESTING = 10
 """Pipelines in searches in pipelines; an object that claims to have any attribute ends here, too."""
 
 
@@ -54,7 +54,7 @@ class BoundEstimator:
     reorder: Callable[[Any], np.ndarray]
 
     @cached_property
-    def takes_numbers(self) -> bool:
+    def accepts_numeric_table(self) -> bool:
         return accepts_arrays(self.estimator)
 
     @cached_property
@@ -62,19 +62,19 @@ class BoundEstimator:
         return NumericFeatures(getattr(self.estimator, "feature_names_in_", None))
 
     @cached_property
-    def _overwriting(self) -> Any:
-        return overwriting(self.estimator)
+    def _inplace_estimator(self) -> Any:
+        return with_inplace_scalers(self.estimator)
 
     def predict(self, data: Any) -> ArtifactOutput:
         """Predict a table, which is nobody's afterwards: a large one of plain numbers may be overwritten."""
         estimator = self.estimator
         if isinstance(data, NumericTable):
             features = self._numeric_features.select(data).to_array()
-            estimator = self._overwriting if features.nbytes >= OVERWRITTEN_BYTES else estimator
+            estimator = self._inplace_estimator if features.nbytes >= MIN_INPLACE_BYTES else estimator
         else:
             features = select_features(estimator, data)
-        answer = getattr(estimator, self.method)(features)
-        return ArtifactOutput(self.reorder(answer), self.labels)
+        output = getattr(estimator, self.method)(features)
+        return ArtifactOutput(self.reorder(output), self.labels)
 
 
 def bind_estimator(estimator: Any, settings: ModelSettings) -> ArtifactModel:
@@ -87,22 +87,24 @@ def bind_estimator(estimator: Any, settings: ModelSettings) -> ArtifactModel:
     if target_type.has_class_labels:
         return _bind_classifier(estimator, settings)
     if target_type is TargetType.ANOMALY and _is_outlier_detector(estimator):
-        return BoundEstimator(estimator, "decision_function", (), lambda answer: -one_column(answer))
-    _require(estimator, "predict", target_type)
+        return BoundEstimator(estimator, "decision_function", (), lambda output: -one_column(output))
+    _require_method(estimator, "predict", target_type)
     return BoundEstimator(estimator, "predict", (), one_column)
 
 
 def _bind_classifier(estimator: Any, settings: ModelSettings) -> BoundEstimator:
     labels, target_type = settings.class_labels, settings.target_type
     classes = getattr(estimator, "classes_", None)
-    if not _has(estimator, "predict_proba"):
-        _refuse_without_probabilities(estimator, classes, target_type)
+    if not _has_method(estimator, "predict_proba"):
+        _reject_classifier_without_probabilities(estimator, classes, target_type)
         return BoundEstimator(estimator, "predict", labels, ClassColumns(labels, target_type))
     if target_type is TargetType.MULTILABEL:
         # XGBoost's classes are then those of each label, 0 and 1.
-        own = None if _numbers_its_classes(estimator) else classes
-        return BoundEstimator(estimator, "predict_proba", labels, _multilabel_columns(labels, own))
-    order = None if classes is None else order_classes(classes, settings, numbered=_numbers_its_classes(estimator))
+        own = None if _requires_numbered_classes(estimator) else classes
+        return BoundEstimator(estimator, "predict_proba", labels, _multilabel_reorder(labels, own))
+    order = (
+        None if classes is None else order_classes(classes, settings, numbered=_requires_numbered_classes(estimator))
+    )
     return BoundEstimator(estimator, "predict_proba", labels, ClassColumns(labels, target_type, order))
 
 
@@ -123,22 +125,22 @@ def order_classes(classes: Any, settings: ModelSettings, *, numbered: bool = Fal
         if settings.target_type is TargetType.BINARY:
             logger.warning(
                 "The estimator's classes (%s) are no class labels: taking %r for %r (negative), %r for %r (positive).",
-                list_labels(found), as_label(found[0]), labels[0], as_label(found[1]), labels[1],
+                format_labels(found), as_label(found[0]), labels[0], as_label(found[1]), labels[1],
             )  # fmt: skip
             return (0, 1)
         if numbered and [as_label(item) for item in found] == [str(number) for number in range(len(found))]:
-            logger.warning("The model numbers its classes: taking them for %s, in this order.", list_labels(labels))
+            logger.warning("The model numbers its classes: taking them for %s, in this order.", format_labels(labels))
             return tuple(range(len(found)))
     raise ModelLoadError(
-        f"The estimator's classes ({list_labels(found)}) are not the class labels ({list_labels(labels)}): give the "
-        "estimator's own classes as labels."
+        f"The estimator's classes ({format_labels(found)}) are not the class labels ({format_labels(labels)}): "
+        "give the estimator's own classes as labels."
     )
 
 
-def _numbers_its_classes(estimator: Any) -> bool:
+def _requires_numbered_classes(estimator: Any) -> bool:
     """Whether the estimator, or the last step of a pipeline or search, takes no other classes than 0, 1, 2 ..."""
     inner = estimator
-    for _ in range(_DEEPEST_NESTING):
+    for _ in range(_MAX_NESTING):
         steps = getattr(inner, "steps", None)
         following = steps[-1][1] if isinstance(steps, list) and steps else getattr(inner, "best_estimator_", None)
         if following is None:
@@ -157,35 +159,35 @@ def _flat_classes(classes: Any) -> list[Any]:
     return found
 
 
-def _refuse_without_probabilities(estimator: Any, classes: Any, target_type: TargetType) -> None:
+def _reject_classifier_without_probabilities(estimator: Any, classes: Any, target_type: TargetType) -> None:
     """A classifier without probabilities is of no use; a regressor may predict the probability itself."""
     name = type(estimator).__name__
-    if classes is not None or _has(estimator, "decision_function"):
+    if classes is not None or _has_method(estimator, "decision_function"):
         raise ModelLoadError(
             f"{name} has no predict_proba, which {target_type.value} models need: train it with probabilities, or wrap "
             "it in CalibratedClassifierCV."
         )
-    _require(estimator, "predict", target_type)
+    _require_method(estimator, "predict", target_type)
 
 
 def _is_outlier_detector(estimator: Any) -> bool:
     """A classifier has a decision function too, but with classes, and the other way round."""
-    return _has(estimator, "decision_function") and not hasattr(estimator, "classes_")
+    return _has_method(estimator, "decision_function") and not hasattr(estimator, "classes_")
 
 
-def _has(estimator: Any, method: str) -> bool:
+def _has_method(estimator: Any, method: str) -> bool:
     return callable(getattr(estimator, method, None))
 
 
-def _require(estimator: Any, method: str, target_type: TargetType) -> None:
-    if not _has(estimator, method):
+def _require_method(estimator: Any, method: str, target_type: TargetType) -> None:
+    if not _has_method(estimator, method):
         raise ModelLoadError(
             f"{type(estimator).__name__} has no {method}, which {target_type.value} models need: add a score hook to "
             "custom.py."
         )
 
 
-def _multilabel_columns(labels: tuple[str, ...], classes: Any) -> Callable[[Any], np.ndarray]:
+def _multilabel_reorder(labels: tuple[str, ...], classes: Any) -> Callable[[Any], np.ndarray]:
     """Columns stand in the order of the labels, unless the estimator's classes are the labels in another order."""
     if classes is not None and len(classes) != len(labels):
         raise ModelLoadError(
@@ -193,27 +195,27 @@ def _multilabel_columns(labels: tuple[str, ...], classes: Any) -> Callable[[Any]
         )
     if _is_list_of_classes(classes):
         found = [list(item) for item in classes]
-        return lambda answer: ClassColumns(labels, TargetType.MULTILABEL)(_positive_columns(answer, found))
+        return lambda output: ClassColumns(labels, TargetType.MULTILABEL)(_positive_columns(output, found))
     matches = {} if classes is None else match_labels(labels, list(classes))
     order = tuple(matches[label] for label in labels) if len(matches) == len(labels) else None
     columns = ClassColumns(labels, TargetType.MULTILABEL, order)
-    return lambda answer: columns(_positive_columns(answer, None))
+    return lambda output: columns(_positive_columns(output, None))
 
 
 def _is_list_of_classes(classes: Any) -> bool:
     return isinstance(classes, Sequence) and all(isinstance(item, np.ndarray | list) for item in classes)
 
 
-def _positive_columns(answer: Any, classes: list[list[Any]] | None) -> np.ndarray:
+def _positive_columns(output: Any, classes: list[list[Any]] | None) -> np.ndarray:
     """From a list with one array of class probabilities a label, the probability that each label applies."""
-    if not isinstance(answer, list | tuple):
-        return np.asarray(answer)
-    arrays = [np.asarray(item) for item in answer]
+    if not isinstance(output, list | tuple):
+        return np.asarray(output)
+    arrays = [np.asarray(item) for item in output]
     known = classes if classes is not None and len(classes) == len(arrays) else [[0, 1]] * len(arrays)
-    return np.column_stack([_applies(array, own) for array, own in zip(arrays, known, strict=True)])
+    return np.column_stack([_label_probability(array, own) for array, own in zip(arrays, known, strict=True)])
 
 
-def _applies(array: np.ndarray, classes: list[Any]) -> np.ndarray:
+def _label_probability(array: np.ndarray, classes: list[Any]) -> np.ndarray:
     """The last column of a label's two. A label that never varied in training has one column: all or nothing."""
     if array.ndim == 1 or array.shape[1] > 1 or len(classes) != 1:
         return array if array.ndim == 1 else array[:, -1]

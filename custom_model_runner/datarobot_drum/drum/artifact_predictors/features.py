@@ -12,7 +12,7 @@ from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
 
-SHOWN_COLUMNS = 10
+MAX_LISTED_COLUMNS = 10
 
 
 def select_features(estimator: Any, data: Any) -> Any:
@@ -23,7 +23,7 @@ def select_features(estimator: Any, data: Any) -> Any:
     Raises:
         UnprocessableInput: the table lacks some of the columns.
     """
-    return to_csr(select_columns(data, _names_of(estimator)))
+    return to_csr(select_columns(data, _feature_names(estimator)))
 
 
 def select_columns(data: Any, names: Sequence[Any] | None) -> Any:
@@ -35,7 +35,7 @@ def select_columns(data: Any, names: Sequence[Any] | None) -> Any:
     if not isinstance(data, pd.DataFrame) or names is None or not data.columns.is_unique:
         return data
     columns = list(data.columns)
-    return data if columns == list(names) else data.iloc[:, find_places(columns, names)]
+    return data if columns == list(names) else data.iloc[:, find_positions(columns, names)]
 
 
 class NumericFeatures:
@@ -43,7 +43,7 @@ class NumericFeatures:
 
     def __init__(self, names: Sequence[str] | None) -> None:
         self._names = None if names is None else tuple(names)
-        self._find = lru_cache(maxsize=64)(self._find_places)
+        self._find = lru_cache(maxsize=64)(self._find_positions)
 
     def select(self, table: NumericTable) -> NumericTable:
         """The columns that the estimator was trained on, in their order.
@@ -55,26 +55,26 @@ class NumericFeatures:
             return table
         return table.select(self._find(table.names))
 
-    def _find_places(self, columns: tuple[str, ...]) -> tuple[int, ...]:
-        return tuple(find_places(columns, self._names or ()))
+    def _find_positions(self, columns: tuple[str, ...]) -> tuple[int, ...]:
+        return tuple(find_positions(columns, self._names or ()))
 
 
-def find_places(columns: Sequence[Any], names: Sequence[Any]) -> list[int]:
+def find_positions(columns: Sequence[Any], names: Sequence[Any]) -> list[int]:
     """Where each of ``names`` stands among ``columns``, which are all different.
 
     Raises:
         UnprocessableInput: some are not among them.
     """
-    places = {column: place for place, column in enumerate(columns)}
-    if not all(name in places for name in names):
+    positions = {column: position for position, column in enumerate(columns)}
+    if not all(name in positions for name in names):
         # LightGBM keeps its columns' names with underscores for blanks.
-        places = {str(column).replace(" ", "_"): place for column, place in places.items()} | places
-    missing = [str(name) for name in names if name not in places]
+        positions = {str(column).replace(" ", "_"): position for column, position in positions.items()} | positions
+    missing = [str(name) for name in names if name not in positions]
     if missing:
         raise UnprocessableInput(
-            f"The samples lack {len(missing)} of the {len(names)} columns of the model: {_show(missing)}."
+            f"The samples lack {len(missing)} of the {len(names)} columns of the model: {_list_names(missing)}."
         )
-    return [places[name] for name in names]
+    return [positions[name] for name in names]
 
 
 def require_width(data: Any, width: int | None) -> None:
@@ -87,17 +87,19 @@ def require_width(data: Any, width: int | None) -> None:
         raise UnprocessableInput(f"The samples have {data.shape[1]} columns; the model takes {width}.")
 
 
-def require_numbers(data: Any, but: Iterable[Any] = ()) -> None:
-    """Whether all columns are numbers or truth values, ``but`` those that need not be.
+def require_numbers(data: Any, except_for: Iterable[Any] = ()) -> None:
+    """Whether all columns are numbers or truth values, ``except_for`` those that need not be.
 
     Raises:
         UnprocessableInput: some hold text or the like.
     """
     if isinstance(data, pd.DataFrame):
-        free = set(but)
-        wrong = [str(name) for name, dtype in data.dtypes.items() if name not in free and not _is_numeric(dtype)]
+        exempt = set(except_for)
+        wrong = [str(name) for name, dtype in data.dtypes.items() if name not in exempt and not _is_numeric(dtype)]
         if wrong:
-            raise UnprocessableInput(f"The model takes numbers only, and these columns hold none: {_show(wrong)}.")
+            raise UnprocessableInput(
+                f"The model takes numbers only, and these columns hold none: {_list_names(wrong)}."
+            )
 
 
 def to_matrix(data: Any, dtype: Any) -> np.ndarray:
@@ -129,18 +131,18 @@ def is_sparse(data: pd.DataFrame) -> bool:
     return bool(len(data.columns)) and all(isinstance(dtype, pd.SparseDtype) for dtype in data.dtypes)
 
 
-def _names_of(estimator: Any) -> Sequence[Any] | None:
+def _feature_names(estimator: Any) -> Sequence[Any] | None:
     """The names as scikit-learn keeps them, else as CatBoost does, which numbers columns that had no name."""
     names = getattr(estimator, "feature_names_in_", None)
     if names is not None:
         return list(names)
     names = getattr(estimator, "feature_names_", None)
-    numbers = [str(place) for place in range(len(names or ()))]
+    numbers = [str(position) for position in range(len(names or ()))]
     return None if not names or list(names) == numbers else list(names)
 
 
-def _show(names: list[str]) -> str:
-    return ", ".join(names[:SHOWN_COLUMNS]) + (", ..." if len(names) > SHOWN_COLUMNS else "")
+def _list_names(names: list[str]) -> str:
+    return ", ".join(names[:MAX_LISTED_COLUMNS]) + (", ..." if len(names) > MAX_LISTED_COLUMNS else "")
 
 
 def _is_numeric(dtype: Any) -> bool:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-_HEAD_BYTES = 512
-_MOST_OPCODES = 100_000
+_SIGNATURE_BYTES = 512
+_MAX_OPCODES = 100_000
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _MAGIC = {
@@ -31,11 +31,11 @@ def detect_framework(path: Path) -> str | None:
     """The framework whose own format the file certainly is in; None if that cannot be told."""
     try:
         with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
+            head = file.read(_SIGNATURE_BYTES)
     except OSError:
         return None
     if head.startswith(b"PK\x03\x04"):
-        return _framework_of_archive(path)
+        return _detect_archive_framework(path)
     if _XGBOOST_JSON.match(head) or _XGBOOST_UBJSON.match(head):
         return "xgboost"
     return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
@@ -59,11 +59,11 @@ def pickled_modules(path: Path) -> tuple[str, ...]:
 
 def is_torch_script(path: Path) -> bool:
     """Whether a PyTorch file brings its own code."""
-    return any("/code/" in name for name in _members(path))
+    return any("/code/" in name for name in _member_names(path))
 
 
-def _framework_of_archive(path: Path) -> str | None:
-    names = _members(path)
+def _detect_archive_framework(path: Path) -> str | None:
+    names = _member_names(path)
     if "schema.json" in names:
         return "skops"
     if {"config.json", "metadata.json"} <= names:
@@ -72,7 +72,7 @@ def _framework_of_archive(path: Path) -> str | None:
     return "pytorch" if is_torch else None
 
 
-def _members(path: Path) -> set[str]:
+def _member_names(path: Path) -> set[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return set(archive.namelist())
@@ -86,7 +86,7 @@ def _global_modules(file: BinaryIO) -> Iterator[str]:
     last: list[object] = [None, None]
     try:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
-            if count > _MOST_OPCODES:
+            if count > _MAX_OPCODES:
                 return
             name = opcode.name
             if name == "MEMOIZE":
@@ -97,12 +97,12 @@ def _global_modules(file: BinaryIO) -> Iterator[str]:
                 yield module.partition(".")[0]
                 if module == "joblib.numpy_pickle":
                     return
-            last = [last[1], _pushed(name, argument, memo)]
+            last = [last[1], _pushed_text(name, argument, memo)]
     except (ValueError, IndexError, UnicodeError):
         return
 
 
-def _pushed(name: str, argument: object, memo: list[object]) -> object:
+def _pushed_text(name: str, argument: object, memo: list[object]) -> object:
     """The text that an opcode puts on the stack; None for anything else."""
     if name in _STRINGS:
         return argument

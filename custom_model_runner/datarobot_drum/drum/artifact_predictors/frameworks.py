@@ -9,7 +9,7 @@ from datarobot_drum.drum.artifact_predictors.base import ArtifactPredictor
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.imports import import_from_string
 
-_ROOM = "datarobot_drum.drum.artifact_predictors"
+_PACKAGE = "datarobot_drum.drum.artifact_predictors"
 
 
 @dataclass(frozen=True)
@@ -47,20 +47,20 @@ class Framework:
 
 
 FRAMEWORKS = (
-    Framework("xgboost", (".ubj", ".bst"), f"{_ROOM}.xgboost_predictor:XGBoostPredictor", ("xgboost",), "xgboost"),
-    Framework("lightgbm", (), f"{_ROOM}.lightgbm_predictor:LightGBMPredictor", ("lightgbm",), "lightgbm"),
-    Framework("catboost", (".cbm",), f"{_ROOM}.catboost_predictor:CatBoostPredictor", ("catboost",), "catboost"),
-    Framework("onnx", (".onnx",), f"{_ROOM}.onnx_predictor:OnnxPredictor", ("onnxruntime",), "onnx"),
+    Framework("xgboost", (".ubj", ".bst"), f"{_PACKAGE}.xgboost_predictor:XGBoostPredictor", ("xgboost",), "xgboost"),
+    Framework("lightgbm", (), f"{_PACKAGE}.lightgbm_predictor:LightGBMPredictor", ("lightgbm",), "lightgbm"),
+    Framework("catboost", (".cbm",), f"{_PACKAGE}.catboost_predictor:CatBoostPredictor", ("catboost",), "catboost"),
+    Framework("onnx", (".onnx",), f"{_PACKAGE}.onnx_predictor:OnnxPredictor", ("onnxruntime",), "onnx"),
     # Before PyTorch: on its backend, models of Keras are PyTorch's modules too.
     Framework(
-        "keras", (".keras", ".h5"), f"{_ROOM}.keras_predictor:KerasPredictor", ("keras",), "keras", thread_safe=False
+        "keras", (".keras", ".h5"), f"{_PACKAGE}.keras_predictor:KerasPredictor", ("keras",), "keras", thread_safe=False
     ),
-    Framework("pytorch", (".pth",), f"{_ROOM}.torch_predictor:TorchPredictor", ("torch",), "torch"),
-    Framework("skops", (".skops",), f"{_ROOM}.skops_predictor:SkopsPredictor", ("skops",), "skops"),
+    Framework("pytorch", (".pth",), f"{_PACKAGE}.torch_predictor:TorchPredictor", ("torch",), "torch"),
+    Framework("skops", (".skops",), f"{_PACKAGE}.skops_predictor:SkopsPredictor", ("skops",), "skops"),
     Framework(
         "scikit-learn",
         (".pkl", ".joblib"),
-        f"{_ROOM}.sklearn_predictor:SklearnPredictor",
+        f"{_PACKAGE}.sklearn_predictor:SklearnPredictor",
         ("sklearn", "joblib", "scipy"),
         "scikit-learn",
     ),

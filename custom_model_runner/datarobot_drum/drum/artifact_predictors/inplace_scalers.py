@@ -12,28 +12,28 @@ _SCALERS = frozenset({"MaxAbsScaler", "MinMaxScaler", "RobustScaler", "StandardS
 """They change each number of the copy in place, so without the copy they compute the same."""
 
 
-def overwriting(estimator: Any) -> Any:
+def with_inplace_scalers(estimator: Any) -> Any:
     """A pipeline of the same trained steps whose scalers at its beginning overwrite their samples.
 
     Whatever is no pipeline, or begins otherwise, is given back as it is. ``estimator`` itself never changes.
     """
-    if not _is(estimator, "pipeline", frozenset({"Pipeline"})):
+    if not _is_sklearn_class(estimator, "pipeline", frozenset({"Pipeline"})):
         return estimator
     steps = list(estimator.steps)
-    for place, (name, step) in enumerate(steps):
-        if not _is(step, "preprocessing", _SCALERS):
+    for position, (name, step) in enumerate(steps):
+        if not _is_sklearn_class(step, "preprocessing", _SCALERS):
             break
-        steps[place] = (name, _changed(step, copy=False))
-    return _changed(estimator, steps=steps)
+        steps[position] = (name, _copy_with(step, copy=False))
+    return _copy_with(estimator, steps=steps)
 
 
-def _is(part: Any, room: str, names: frozenset[str]) -> bool:
+def _is_sklearn_class(part: Any, module: str, names: frozenset[str]) -> bool:
     """Whether it is one of scikit-learn's own, not of a class derived from it."""
     kind = type(part)
-    return kind.__name__ in names and kind.__module__.startswith(f"sklearn.{room}")
+    return kind.__name__ in names and kind.__module__.startswith(f"sklearn.{module}")
 
 
-def _changed(part: Any, **parameters: Any) -> Any:
+def _copy_with(part: Any, **parameters: Any) -> Any:
     changed = copy.copy(part)
     for name, value in parameters.items():
         setattr(changed, name, value)

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
-from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers, require_columns
+from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers, require_column_count
 from datarobot_drum.drum.artifact_predictors.features import require_width, to_matrix
-from datarobot_drum.drum.artifact_predictors.loading import loading
+from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 from datarobot_drum.drum.exceptions import ModelLoadError
 
 try:
@@ -46,7 +46,7 @@ class KerasPredictor(ArtifactPredictor):
     thread_safe = False
 
     def load(self, path: Path, custom: ModuleType | None = None) -> Any:
-        with loading(path):
+        with artifact_load_errors(path):
             return keras.saving.load_model(str(path), compile=False)
 
     def accepts(self, model: Any) -> bool:
@@ -55,16 +55,16 @@ class KerasPredictor(ArtifactPredictor):
     def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
         width = _table_width(model)
         if isinstance(model.output_shape, tuple) and len(model.output_shape) == _TABLE_RANK:
-            require_columns(model.output_shape[1], settings)
-        turn = threading.Lock()
+            require_column_count(model.output_shape[1], settings)
+        lock = threading.Lock()
 
-        def ask(data: Any) -> Any:
+        def predict(data: Any) -> Any:
             require_width(data, width)
             values = to_matrix(data, np.float32)
-            with turn:
+            with lock:
                 return model.predict(values, verbose=0)
 
-        return bind_numbers(ask, settings)
+        return bind_numbers(predict, settings)
 
 
 def _table_width(model: Any) -> int | None:

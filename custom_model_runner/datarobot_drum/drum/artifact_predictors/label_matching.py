@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
-_TRUTH = {"true": 1, "false": 0}
+_BOOLEANS = {"true": 1, "false": 0}
 
 
 def match_labels(declared: Sequence[str], found: Sequence[Any]) -> dict[str, int]:
@@ -20,8 +20,8 @@ def match_labels(declared: Sequence[str], found: Sequence[Any]) -> dict[str, int
     for key in (as_label, _stripped, _number):
         taken = set(matches.values())
         labels = [label for label in declared if label not in matches]
-        places = [place for place in range(len(found)) if place not in taken]
-        matches |= _unique_matches(labels, places, found, key)
+        candidates = [position for position in range(len(found)) if position not in taken]
+        matches |= _unique_matches(labels, candidates, found, key)
     return matches
 
 
@@ -31,18 +31,18 @@ def as_label(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def list_labels(labels: Iterable[Any]) -> str:
+def format_labels(labels: Iterable[Any]) -> str:
     """For an error message: at most ten labels, quoted."""
     texts = [repr(as_label(label)) for label in labels]
     return ", ".join(texts[:10]) + (f" and {len(texts) - 10} more" if len(texts) > 10 else "")
 
 
 def _unique_matches(
-    labels: Sequence[str], places: Sequence[int], found: Sequence[Any], key: Callable[[Any], Hashable | None]
+    labels: Sequence[str], candidates: Sequence[int], found: Sequence[Any], key: Callable[[Any], Hashable | None]
 ) -> dict[str, int]:
     wanted = Counter(key(label) for label in labels)
-    offered = Counter(key(found[place]) for place in places)
-    positions = {key(found[place]): place for place in places}
+    offered = Counter(key(found[position]) for position in candidates)
+    positions = {key(found[position]): position for position in candidates}
     return {
         label: positions[text]
         for label in labels
@@ -57,8 +57,8 @@ def _stripped(value: Any) -> str:
 def _number(value: Any) -> float | int | None:
     """The number that a label denotes; whole numbers exactly, whatever their size."""
     text = as_label(value).strip()
-    if text.lower() in _TRUTH:
-        return _TRUTH[text.lower()]
+    if text.lower() in _BOOLEANS:
+        return _BOOLEANS[text.lower()]
     if "_" in text:
         return None
     try:

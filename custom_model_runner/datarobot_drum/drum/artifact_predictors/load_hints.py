@@ -10,11 +10,11 @@ _SKLEARN_VERSION = re.compile(rb"_sklearn_version(?:\x94|q.|r.{4})?(?:\x8c(.)|X(
 """In a pickle: the key, perhaps its memo, and how long the text of the version is. Looked for, never unpickled."""
 
 
-def hint_for(error: BaseException, path: Path) -> str:
+def load_hint(error: BaseException, path: Path) -> str:
     """One or two sentences that begin with a blank, or nothing."""
     if isinstance(error, AttributeError) and "__main__" in str(error):
         return " Its class was defined in a script: move it to custom.py or a module beside it, and pickle again."
-    if made_with := _other_version(path):
+    if made_with := _foreign_sklearn_version(path):
         installed = version("scikit-learn")
         return (
             f" It was made with scikit-learn {made_with}, and {installed} is installed: install that version, or train "
@@ -25,7 +25,7 @@ def hint_for(error: BaseException, path: Path) -> str:
     return ""
 
 
-def _other_version(path: Path) -> str | None:
+def _foreign_sklearn_version(path: Path) -> str | None:
     """The version of scikit-learn that wrote the file, if it is not the one that is installed."""
     try:
         installed = version("scikit-learn")

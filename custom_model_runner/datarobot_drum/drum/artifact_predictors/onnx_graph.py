@@ -21,7 +21,7 @@ _ATTRIBUTE_NAME, _ATTRIBUTE_INTS, _ATTRIBUTE_STRINGS = 1, 8, 9
 _TENSOR_STRINGS, _TENSOR_INT64, _TENSOR_NAME = 6, 7, 8
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
-_LARGEST_READ = 1 << 20
+_MAX_READ_BYTES = 1 << 20
 """Bytes of a node or tensor beyond which it holds no class names: forests and weights are larger."""
 
 
@@ -44,11 +44,11 @@ def _graph_names(file: BinaryIO, end: int) -> tuple[list[Names], list[Names]]:
         if number != _MODEL_GRAPH:
             continue
         file.seek(start)
-        for inner, place, size in _fields(file, start + length):
+        for inner, offset, size in _fields(file, start + length):
             if inner == _GRAPH_NODE:
-                nodes += _node_names(file, place, size)
-            elif inner == _GRAPH_INITIALIZER and size <= _LARGEST_READ:
-                tensors += _tensor_names(_read(file, place, size))
+                nodes += _node_names(file, offset, size)
+            elif inner == _GRAPH_INITIALIZER and size <= _MAX_READ_BYTES:
+                tensors += _tensor_names(_read(file, offset, size))
     return nodes, tensors
 
 
@@ -58,9 +58,9 @@ def _fields(file: BinaryIO, end: int) -> Iterator[tuple[int, int, int]]:
     Raises:
         ValueError: this is no protocol buffer.
     """
-    position = file.tell()
-    while position < end:
-        file.seek(position)
+    offset = file.tell()
+    while offset < end:
+        file.seek(offset)
         key = _varint(file)
         kind = key & 7
         if kind == _VARINT:
@@ -70,8 +70,8 @@ def _fields(file: BinaryIO, end: int) -> Iterator[tuple[int, int, int]]:
         else:
             length = _varint(file) if kind == _LENGTH else {_FIXED64: 8, _FIXED32: 4}.get(kind, -1)
             start = file.tell()
-        position = start + length
-        if length < 0 or position > end:
+        offset = start + length
+        if length < 0 or offset > end:
             raise ValueError("no protocol buffer")
         yield key >> 3, start, length
 
@@ -79,12 +79,12 @@ def _fields(file: BinaryIO, end: int) -> Iterator[tuple[int, int, int]]:
 def _node_names(file: BinaryIO, start: int, length: int) -> list[Names]:
     """The attributes ``classlabels_...`` of a node; those of a forest lie among its large ones."""
     file.seek(start)
-    places = [
-        (place, size)
-        for number, place, size in _fields(file, start + length)
-        if number == _NODE_ATTRIBUTE and size <= _LARGEST_READ
+    attributes = [
+        (offset, size)
+        for number, offset, size in _fields(file, start + length)
+        if number == _NODE_ATTRIBUTE and size <= _MAX_READ_BYTES
     ]
-    return [names for place, size in places if (names := _attribute_names(file, place, size))]
+    return [names for offset, size in attributes if (names := _attribute_names(file, offset, size))]
 
 
 def _attribute_names(file: BinaryIO, start: int, length: int) -> Names:

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 @cache
-def plugged_in() -> tuple[ArtifactPredictor, ...]:
+def plugin_predictors() -> tuple[ArtifactPredictor, ...]:
     """One predictor of each class, by the name of its entry point; one that cannot be had is logged and left out."""
     found = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
     return tuple(predictor for entry in found if (predictor := _create(entry)) is not None)

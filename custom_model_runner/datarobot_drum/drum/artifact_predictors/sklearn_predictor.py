@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
-from datarobot_drum.drum.artifact_predictors.loading import loading
+from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings
@@ -22,7 +22,7 @@ class SklearnPredictor(ArtifactPredictor):
     extensions = (".pkl", ".joblib")
 
     def load(self, path: Path, custom: ModuleType | None = None) -> Any:
-        with loading(path):
+        with artifact_load_errors(path):
             return _unpickle(path)
 
     def accepts(self, model: Any) -> bool:

@@ -33,10 +33,10 @@ def _output_names(model: Any, data: Any) -> Sequence[Any] | None:
         return None
     knows_names = getattr(model, "feature_names_in_", None) is not None
     given = None if knows_names or not isinstance(data, pd.DataFrame) else [str(name) for name in data.columns]
-    return _ask_names(find_names, given) or _ask_names(find_names, None)
+    return _call_get_names(find_names, given) or _call_get_names(find_names, None)
 
 
-def _ask_names(find_names: Callable[[list[str] | None], Any], given: list[str] | None) -> Sequence[Any] | None:
+def _call_get_names(find_names: Callable[[list[str] | None], Any], given: list[str] | None) -> Sequence[Any] | None:
     try:
         return list(find_names(given))
     except (AttributeError, TypeError, ValueError):  # a step of a pipeline cannot tell, or not from these names

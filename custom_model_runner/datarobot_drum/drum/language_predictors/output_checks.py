@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datarobot_drum.drum.artifact_predictors.label_matching import as_label, list_labels, match_labels
+from datarobot_drum.drum.artifact_predictors.label_matching import as_label, format_labels, match_labels
 from datarobot_drum.drum.exceptions import PredictionError
 from datarobot_drum.drum.language_predictors.base import Predictions
 from datarobot_drum.drum.settings.target_types import TargetType
@@ -75,7 +75,7 @@ def _check_column_names(frame: pd.DataFrame, source: str) -> None:
         raise PredictionError(f"{source} returned a DataFrame without columns.")
     twice = [name for name, count in counts.items() if count > 1]
     if twice:
-        raise PredictionError(f"{source} returned more than one column of the name {list_labels(twice)}.")
+        raise PredictionError(f"{source} returned more than one column of the name {format_labels(twice)}.")
 
 
 def _value_place(frame: pd.DataFrame, settings: ModelSettings, source: str) -> int:
@@ -86,7 +86,7 @@ def _value_place(frame: pd.DataFrame, settings: ModelSettings, source: str) -> i
     if found or len(names) == 1:
         return names.index(str(found[0])) if found else 0
     raise PredictionError(
-        f"{source} returned the columns {list_labels(names)}: the predictions must be in one named {wanted[0]!r}."
+        f"{source} returned the columns {format_labels(names)}: the predictions must be in one named {wanted[0]!r}."
     )
 
 
@@ -105,8 +105,8 @@ def _class_values(
             return expanded
     missing = [label for label in settings.class_labels if label not in matches]
     raise PredictionError(
-        f"{source} returned no column for the class label {list_labels(missing)}; its columns are "
-        f"{list_labels(frame.columns)}."
+        f"{source} returned no column for the class label {format_labels(missing)}; its columns are "
+        f"{format_labels(frame.columns)}."
     )
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.artifact_predictors import transformers
 from datarobot_drum.drum.artifact_predictors.registry import (
+    find_predictor,
     list_extensions,
     load_artifact,
-    predictor_for,
-    require_one,
+    require_single_artifact,
 )
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.custom_module import import_custom_file
@@ -90,7 +90,7 @@ class PythonModel:
             return read_table(payload)
         if payload.format is PayloadFormat.MTX:
             return read_matrix(payload)
-        if self.artifact is not None and self.artifact.takes_numbers:
+        if self.artifact is not None and self.artifact.accepts_numeric_table:
             return read_numbers_or_table(payload)
         return read_table(payload)
 
@@ -225,7 +225,7 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
     if "load_model" in hooks:
         model = _call_load_model(code_dir, hooks["load_model"])
     else:
-        artifact = require_one(artifacts)
+        artifact = require_single_artifact(artifacts)
         # Hooks that ask an engine need to know where it is.
         model = settings.engine if artifact is None else load_artifact(artifact, custom)
     if settings.target_type is TargetType.UNSTRUCTURED:
@@ -240,7 +240,7 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
             "Nothing predicts: add a score hook or a load_model hook to custom.py, or a model artifact "
             f"({list_extensions()}) to the model folder."
         )
-    predictor = predictor_for(model)
+    predictor = find_predictor(model)
     if predictor is None:
         raise ModelLoadError(
             f"The model is a {type(model).__name__}, which has no predict method: add a score hook to custom.py."

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.artifact_predictors import registry
-from datarobot_drum.drum.artifact_predictors.registry import list_artifacts, require_one
+from datarobot_drum.drum.artifact_predictors.registry import list_artifacts, require_single_artifact
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
@@ -68,7 +68,7 @@ class PythonPredictor(BasePredictor):
         self._model: PythonModel | None = None
 
     def _require_artifact(self, code_dir: Path) -> None:
-        if require_one(self._artifacts) is None:
+        if require_single_artifact(self._artifacts) is None:
             raise ModelLoadError(
                 f"There is no model in {code_dir}: put a custom.py or a model artifact there "
                 f"({registry.list_extensions()})."

@@ -67,13 +67,13 @@ class Saved:
     own: Own
 
 
-def expand(answer: Any) -> np.ndarray:
+def to_binary_columns(output: Any) -> np.ndarray:
     """A lone column of the positive class as two."""
-    positive = np.asarray(answer, dtype=np.float64).reshape(-1)
+    positive = np.asarray(output, dtype=np.float64).reshape(-1)
     return np.column_stack([1.0 - positive, positive])
 
 
-def named(task: Task) -> Any:
+def label_target(task: Task) -> Any:
     """The target with the labels for classes, which makes it sorted by text and not as declared."""
     return np.array(task.labels)[task.target]
 
@@ -89,7 +89,7 @@ def fit_estimator(task: Task) -> tuple[Any, Own]:
     if task.target_type == "multilabel":
         forest.fit(task.data, task.target)
         return forest, lambda data: np.column_stack([columns[:, 1] for columns in forest.predict_proba(data)])
-    forest.fit(task.data, named(task))
+    forest.fit(task.data, label_target(task))
     order = [list(forest.classes_).index(label) for label in task.labels]
     return forest, lambda data: forest.predict_proba(data)[:, order]
 
@@ -113,7 +113,7 @@ def fit_plain(task: Task) -> tuple[Any, Own]:
     if task.target_type == "multilabel":
         neighbours.fit(task.data, task.target)
         return neighbours, lambda data: np.column_stack([columns[:, 1] for columns in neighbours.predict_proba(data)])
-    neighbours.fit(task.data, named(task))
+    neighbours.fit(task.data, label_target(task))
     order = [list(neighbours.classes_).index(label) for label in task.labels]
     return neighbours, lambda data: neighbours.predict_proba(data)[:, order]
 
@@ -133,7 +133,7 @@ def save_xgboost(folder: Path, task: Task) -> Saved:
     booster = xgboost.train(parameters, xgboost.DMatrix(task.data, target), 5)
     path = folder / ("model.json" if task.target_type == "binary" else "model.ubj")
     booster.save_model(path)
-    finish = expand if task.target_type == "binary" else np.asarray
+    finish = to_binary_columns if task.target_type == "binary" else np.asarray
     return Saved(path, lambda data: finish(booster.predict(xgboost.DMatrix(data, feature_names=booster.feature_names))))
 
 
@@ -146,7 +146,7 @@ def save_lightgbm(folder: Path, task: Task) -> Saved:
     target = target[:, 0] if task.target_type == "multilabel" else target
     booster = lightgbm.train(parameters, lightgbm.Dataset(task.data, target), 5)
     booster.save_model(folder / "model.txt")
-    finish = expand if task.target_type == "binary" else np.asarray
+    finish = to_binary_columns if task.target_type == "binary" else np.asarray
     return Saved(folder / "model.txt", lambda data: finish(booster.predict(data)))
 
 
@@ -162,7 +162,7 @@ def save_catboost(folder: Path, task: Task) -> Saved:
         model = catboost.CatBoostClassifier(**settings, loss_function="MultiLogloss").fit(task.data, task.target)
         model.save_model(str(path))
         return Saved(path, model.predict_proba)
-    model = catboost.CatBoostClassifier(**settings).fit(task.data, named(task))
+    model = catboost.CatBoostClassifier(**settings).fit(task.data, label_target(task))
     model.save_model(str(path))
     order = [list(model.classes_).index(label) for label in task.labels]
     return Saved(path, lambda data: model.predict_proba(data)[:, order])
@@ -187,8 +187,8 @@ def save_onnx(folder: Path, task: Task) -> Saved:
 
     def own(data: Any) -> np.ndarray:
         dense = data.toarray() if hasattr(data, "toarray") else data.to_numpy()
-        answers = session.run(None, {"X": dense.astype(np.float32)})
-        return np.asarray(-answers[1] if task.target_type == "anomaly" else answers[-1][:, order])
+        outputs = session.run(None, {"X": dense.astype(np.float32)})
+        return np.asarray(-outputs[1] if task.target_type == "anomaly" else outputs[-1][:, order])
 
     return Saved(path, own)
 
