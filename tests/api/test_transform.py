@@ -113,7 +113,7 @@ def test_what_comes_back_reads_equal(trio: Trio) -> None:
     pd.testing.assert_frame_equal(table_of(answer["X.transformed"]), table.drop(columns="action"), check_exact=True)
 
 
-def test_column_names_may_repeat(trio: Trio) -> None:
+def test_result_may_repeat_column_names(trio: Trio) -> None:
     assert form_of(send(trio, act("twice")))["X.transformed"].content.startswith(b"action,a,action,a\n")
 
 

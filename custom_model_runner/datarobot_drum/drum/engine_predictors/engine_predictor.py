@@ -124,11 +124,11 @@ class EnginePredictor(BasePredictor):
 
     # Anything else
 
-    def predict_unstructured(self, asked: UnstructuredInput) -> UnstructuredOutput:
+    def predict_unstructured(self, request: UnstructuredInput) -> UnstructuredOutput:
         self._health.require_ready()
         if self._hooks is None:
             raise UnprocessableInput("This model has no hook score_unstructured: use /directAccess/.")
-        return self._hooks.predict_unstructured(asked)
+        return self._hooks.predict_unstructured(request)
 
     @property
     def can_chat(self) -> bool:

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from datarobot_drum.drum.exceptions import ModelLoadError
-from datarobot_drum.drum.language_predictors.hook_errors import hook_place
+from datarobot_drum.drum.language_predictors.hook_errors import hook_location
 
 
 @dataclass(frozen=True)
@@ -118,13 +118,13 @@ def find_hooks(
             try:
                 hooks[spec.name] = replace(_as_hook(spec, candidate), user_secrets=user_secrets or {})
             except ModelLoadError as error:
-                raise ModelLoadError(f"{_place(candidate, module)}{error}") from None
+                raise ModelLoadError(f"{_hook_location(candidate, module)}{error}") from None
     return hooks
 
 
-def _place(candidate: Any, module: ModuleType) -> str:
+def _hook_location(candidate: Any, module: ModuleType) -> str:
     file = getattr(module, "__file__", None)
-    return hook_place(candidate, Path(file).parent) if file and callable(candidate) else ""
+    return hook_location(candidate, Path(file).parent) if file and callable(candidate) else ""
 
 
 def _as_hook(spec: HookSpec, candidate: Any) -> Hook:
@@ -139,8 +139,8 @@ def _as_hook(spec: HookSpec, candidate: Any) -> Hook:
         parameters = list(inspect.signature(candidate).parameters.values())
     except ValueError:  # some functions written in C do not tell
         return Hook(spec, candidate, frozenset())
-    if _has_keyword_amid_arguments(spec, parameters):
-        candidate = _with_keyword_last(candidate)
+    if _has_target_before_model(spec, parameters):
+        candidate = _reorder_target(candidate)
         parameters = [parameters[0], *parameters[2:], parameters[1].replace(kind=inspect.Parameter.KEYWORD_ONLY)]
     _require_callable_as_documented(spec, parameters)
     named = _named_keywords(spec, parameters)
@@ -148,13 +148,13 @@ def _as_hook(spec: HookSpec, candidate: Any) -> Hook:
     return Hook(spec, candidate, None if takes_all else named, named)
 
 
-def _has_keyword_amid_arguments(spec: HookSpec, parameters: list[inspect.Parameter]) -> bool:
+def _has_target_before_model(spec: HookSpec, parameters: list[inspect.Parameter]) -> bool:
     """Whether it is ``transform(X, y, transformer)``: the order of scikit-learn, with the model behind its target."""
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return names[1:2] == ["y"] and "y" in spec.keywords
 
 
-def _with_keyword_last(function: Callable[..., Any]) -> Callable[..., Any]:
+def _reorder_target(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda data, model, y: function(data, y, model)
 
 

@@ -29,7 +29,7 @@ class ImportScope:
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self._folders = [str(folder) for folder in dict.fromkeys(folders)]
-        self._foreign: frozenset[str] = frozenset()
+        self._preloaded: frozenset[str] = frozenset()
         self._modules: dict[str, ModuleType] = {}
         self._displaced: dict[str, ModuleType] = {}
         self._is_installed = False
@@ -37,42 +37,42 @@ class ImportScope:
     def open(self) -> None:
         with _lock:
             for scope in _open_scopes:
-                scope._withdraw()
-            self._foreign = frozenset(sys.modules.copy()) - {CUSTOM_MODULE}
+                scope._uninstall()
+            self._preloaded = frozenset(sys.modules.copy()) - {CUSTOM_MODULE}
             _open_scopes.append(self)
             self._install()
-            _share_imports()
+            _patch_import()
 
     def close(self) -> None:
         """Leave no trace; closing twice is allowed."""
         with _lock:
             if self not in _open_scopes:
                 return
-            self._withdraw()
+            self._uninstall()
             self._modules.clear()
             _open_scopes.remove(self)
             if _open_scopes and not _open_scopes[-1]._is_installed:
                 _open_scopes[-1]._install()
-            _share_imports()
+            _patch_import()
 
-    def holds(self, file: str) -> bool:
+    def contains(self, file: str) -> bool:
         """Whether a file lies in the folders."""
         return any(Path(file).is_relative_to(folder) for folder in self._folders)
 
     @contextmanager
-    def names(self) -> Iterator[None]:
+    def activated(self) -> Iterator[None]:
         """Own the names for a moment; the caller holds the lock."""
         owner = next((scope for scope in _open_scopes if scope._is_installed), None)
         if owner is self or self not in _open_scopes:
             yield
             return
         if owner is not None:
-            owner._withdraw()
+            owner._uninstall()
         self._install()
         try:
             yield
         finally:
-            self._withdraw()
+            self._uninstall()
             if owner is not None:
                 owner._install()
 
@@ -84,7 +84,7 @@ class ImportScope:
             self._displaced[CUSTOM_MODULE] = sys.modules.pop(CUSTOM_MODULE)
         sys.modules.update(self._modules)
 
-    def _withdraw(self) -> None:
+    def _uninstall(self) -> None:
         """Take the scope's modules and folders away, if they are there, and keep the modules."""
         if not self._is_installed:
             return
@@ -104,10 +104,10 @@ class ImportScope:
         root = name.partition(".")[0]
         if root == CUSTOM_MODULE:
             return True
-        return root not in self._foreign and _home(sys.modules.get(root)) in self._folders
+        return root not in self._preloaded and _parent_folder(sys.modules.get(root)) in self._folders
 
 
-def _share_imports() -> None:
+def _patch_import() -> None:
     """With one model, imports are Python's own."""
     builtins.__import__ = _import_with_own_names if len(_open_scopes) > 1 else _plain_import
 
@@ -120,14 +120,14 @@ def _import_with_own_names(
     level: int = 0,
 ) -> ModuleType:
     file = (globals or {}).get("__file__")
-    scope = next((scope for scope in reversed(_open_scopes) if file and scope.holds(file)), None)
+    scope = next((scope for scope in reversed(_open_scopes) if file and scope.contains(file)), None)
     if scope is None:
         return _plain_import(name, globals, locals, fromlist, level)
-    with _lock, scope.names():
+    with _lock, scope.activated():
         return _plain_import(name, globals, locals, fromlist, level)
 
 
-def _home(module: ModuleType | None) -> str | None:
+def _parent_folder(module: ModuleType | None) -> str | None:
     """The folder in which a top-level module or package lies."""
     paths = list(getattr(module, "__path__", None) or [])
     location = paths[0] if paths else getattr(module, "__file__", None)

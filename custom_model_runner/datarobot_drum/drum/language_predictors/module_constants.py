@@ -23,8 +23,8 @@ def is_thread_safe(file: Path) -> bool:
     Raises:
         ModelLoadError: the constant is no plain value.
     """
-    found = _find(file, THREAD_SAFE)
-    return found is None or bool(_plain_value(*found, file, THREAD_SAFE, "True or False"))
+    found = _find_assignment(file, THREAD_SAFE)
+    return found is None or bool(_literal_value(*found, file, THREAD_SAFE, "True or False"))
 
 
 def read_max_concurrency(file: Path) -> int | None:
@@ -33,17 +33,17 @@ def read_max_concurrency(file: Path) -> int | None:
     Raises:
         ModelLoadError: the constant is no whole number of at least 1.
     """
-    found = _find(file, MAX_CONCURRENCY)
+    found = _find_assignment(file, MAX_CONCURRENCY)
     if found is None:
         return None
-    wanted = "a whole number of at least 1"
-    value = _plain_value(*found, file, MAX_CONCURRENCY, wanted)
+    expected = "a whole number of at least 1"
+    value = _literal_value(*found, file, MAX_CONCURRENCY, expected)
     if type(value) is not int or value < 1:
-        raise _refusal(found[0], file, MAX_CONCURRENCY, wanted)
+        raise _constant_error(found[0], file, MAX_CONCURRENCY, expected)
     return value
 
 
-def read_batch_wishes(file: Path) -> tuple[int, float]:
+def read_batch_settings(file: Path) -> tuple[int, float]:
     """``MAX_BATCH_SIZE`` in rows and ``BATCH_WAIT_MS``: batches that ``custom.py`` asks for, 0 where it does not.
 
     These names have been anybody's: a value that is no number is not meant for the server.
@@ -52,14 +52,14 @@ def read_batch_wishes(file: Path) -> tuple[int, float]:
 
 
 def _number(file: Path, name: str) -> float:
-    found = _find(file, name)
+    found = _find_assignment(file, name)
     value = found[1].value if found is not None and isinstance(found[1], ast.Constant) else None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return 0.0
     return max(0.0, float(value))
 
 
-def _find(file: Path, name: str) -> tuple[int, ast.expr] | None:
+def _find_assignment(file: Path, name: str) -> tuple[int, ast.expr] | None:
     """The line and the value of the last assignment to ``name``; a file that cannot be parsed will tell on import."""
     try:
         statements = ast.parse(file.read_bytes()).body
@@ -79,14 +79,14 @@ def _assigned(statement: ast.stmt, name: str) -> ast.expr | None:
     return statement.value if any(isinstance(target, ast.Name) and target.id == name for target in targets) else None
 
 
-def _plain_value(line: int, value: ast.expr, file: Path, name: str, wanted: str) -> Any:
+def _literal_value(line: int, value: ast.expr, file: Path, name: str, expected: str) -> Any:
     try:
         return ast.literal_eval(value)
     except ValueError:
-        raise _refusal(line, file, name, wanted) from None
+        raise _constant_error(line, file, name, expected) from None
 
 
-def _refusal(line: int, file: Path, name: str, wanted: str) -> ModelLoadError:
+def _constant_error(line: int, file: Path, name: str, expected: str) -> ModelLoadError:
     return ModelLoadError(
-        f"{file.name}, line {line}: {name} must be {wanted}, written out: it is read before {file.name} runs."
+        f"{file.name}, line {line}: {name} must be {expected}, written out: it is read before {file.name} runs."
     )

@@ -33,7 +33,7 @@ def check_artifact_output(output: ArtifactOutput, settings: ModelSettings, rows:
     """
     _check_row_count(len(output.values), rows, "The model")
     columns = output.classes or (_value_name(settings),)
-    return _finish(columns, _to_values(output.values, columns, settings, "The model"), settings, "The model")
+    return _to_predictions(columns, _to_values(output.values, columns, settings, "The model"), settings, "The model")
 
 
 def to_frame(output: ArtifactOutput, settings: ModelSettings) -> pd.DataFrame:
@@ -51,12 +51,12 @@ def check_frame(frame: pd.DataFrame, settings: ModelSettings, rows: int | None, 
     _check_row_count(len(frame), rows, source)
     _check_column_names(frame, source)
     if settings.target_type.has_class_labels:
-        columns, places, values = _class_values(frame, settings, source)
+        columns, positions, values = _class_values(frame, settings, source)
     else:
-        place = _value_place(frame, settings, source)
-        columns, places = (_value_name(settings),), [place]
-        values = _to_values(frame.iloc[:, [place]], columns, settings, source)
-    return _finish(columns, values, settings, source, _extra(frame, places))
+        position = _find_value_column(frame, settings, source)
+        columns, positions = (_value_name(settings),), [position]
+        values = _to_values(frame.iloc[:, [position]], columns, settings, source)
+    return _to_predictions(columns, values, settings, source, _extra(frame, positions))
 
 
 def _value_name(settings: ModelSettings) -> str:
@@ -64,29 +64,29 @@ def _value_name(settings: ModelSettings) -> str:
     return (settings.target_name if settings.target_type.has_target_column else None) or VALUE_COLUMN
 
 
-def _check_row_count(found: int, wanted: int | None, source: str) -> None:
-    if wanted is not None and found != wanted:
-        raise PredictionError(f"{source} returned {found} rows of predictions for {wanted} rows of input.")
+def _check_row_count(found: int, expected: int | None, source: str) -> None:
+    if expected is not None and found != expected:
+        raise PredictionError(f"{source} returned {found} rows of predictions for {expected} rows of input.")
 
 
 def _check_column_names(frame: pd.DataFrame, source: str) -> None:
     counts = Counter(as_label(name) for name in frame.columns)
     if not counts:
         raise PredictionError(f"{source} returned a DataFrame without columns.")
-    twice = [name for name, count in counts.items() if count > 1]
-    if twice:
-        raise PredictionError(f"{source} returned more than one column of the name {format_labels(twice)}.")
+    duplicates = [name for name, count in counts.items() if count > 1]
+    if duplicates:
+        raise PredictionError(f"{source} returned more than one column of the name {format_labels(duplicates)}.")
 
 
-def _value_place(frame: pd.DataFrame, settings: ModelSettings, source: str) -> int:
+def _find_value_column(frame: pd.DataFrame, settings: ModelSettings, source: str) -> int:
     """The position of the prediction: the only column, or the one of the right name."""
     names = [as_label(name) for name in frame.columns]
-    wanted = [_value_name(settings), settings.target_name]
-    found = [name for name in wanted if name in names]
+    expected = [_value_name(settings), settings.target_name]
+    found = [name for name in expected if name in names]
     if found or len(names) == 1:
         return names.index(str(found[0])) if found else 0
     raise PredictionError(
-        f"{source} returned the columns {format_labels(names)}: the predictions must be in one named {wanted[0]!r}."
+        f"{source} returned the columns {format_labels(names)}: the predictions must be in one named {expected[0]!r}."
     )
 
 
@@ -97,8 +97,8 @@ def _class_values(
     matches = match_labels(settings.class_labels, list(frame.columns))
     if len(matches) == len(settings.class_labels):
         columns = tuple(sorted(matches, key=matches.__getitem__))
-        places = [matches[label] for label in columns]
-        return columns, places, _to_values(frame.iloc[:, places], columns, settings, source)
+        positions = [matches[label] for label in columns]
+        return columns, positions, _to_values(frame.iloc[:, positions], columns, settings, source)
     if settings.target_type is TargetType.BINARY:
         expanded = _expand_binary(frame, settings, matches, source)
         if expanded is not None:
@@ -118,17 +118,17 @@ def _expand_binary(
     is_alone = len(frame.columns) == 1
     if positive not in matches and not is_alone:
         return None
-    place = matches.get(positive, 0)
-    given = _to_values(frame.iloc[:, [place]], (as_label(frame.columns[place]),), settings, source)
+    position = matches.get(positive, 0)
+    given = _to_values(frame.iloc[:, [position]], (as_label(frame.columns[position]),), settings, source)
     pair = [given, 1.0 - given] if negative in matches else [1.0 - given, given]
-    return (negative, positive), [place], np.hstack(pair)
+    return (negative, positive), [position], np.hstack(pair)
 
 
-def _extra(frame: pd.DataFrame, places: Sequence[int]) -> pd.DataFrame | None:
-    rest = [place for place in range(len(frame.columns)) if place not in set(places)]
-    if not rest:
+def _extra(frame: pd.DataFrame, positions: Sequence[int]) -> pd.DataFrame | None:
+    extra_positions = [position for position in range(len(frame.columns)) if position not in set(positions)]
+    if not extra_positions:
         return None
-    extra = frame.iloc[:, rest].reset_index(drop=True)
+    extra = frame.iloc[:, extra_positions].reset_index(drop=True)
     extra.columns = [as_label(name) for name in extra.columns]
     return extra
 
@@ -141,8 +141,8 @@ def _to_values(data: Any, columns: Sequence[str], settings: ModelSettings, sourc
         return np.array(data, dtype=np.float64, order="C")
     frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(data)
     values = np.empty(frame.shape, dtype=np.float64)
-    for place, column in enumerate(columns):
-        values[:, place] = _numbers(frame.iloc[:, place], column, source)
+    for position, column in enumerate(columns):
+        values[:, position] = _numbers(frame.iloc[:, position], column, source)
     return values
 
 
@@ -161,11 +161,13 @@ def _numbers(series: Any, column: str, source: str) -> Any:
         return series.to_numpy(dtype=np.float64, na_value=np.nan)
     missing = series.isna().to_numpy()
     cells = series.astype(object).to_numpy()
-    strange = [cell for cell, gone in zip(cells, missing, strict=True) if not gone and not _is_number(cell)]
-    if strange:
-        raise PredictionError(f"{source} returned {strange[0]!r:.60} in column {column!r}, which must be numeric.")
+    non_numeric = [
+        cell for cell, is_missing in zip(cells, missing, strict=True) if not is_missing and not _is_number(cell)
+    ]
+    if non_numeric:
+        raise PredictionError(f"{source} returned {non_numeric[0]!r:.60} in column {column!r}, which must be numeric.")
     try:
-        return [np.nan if gone else float(cell) for cell, gone in zip(cells, missing, strict=True)]
+        return [np.nan if is_missing else float(cell) for cell, is_missing in zip(cells, missing, strict=True)]
     except OverflowError as error:
         raise PredictionError(f"{source} returned a number in column {column!r} that is too large.") from error
 
@@ -174,7 +176,7 @@ def _is_number(cell: Any) -> bool:
     return isinstance(cell, Real | Decimal | np.bool_)
 
 
-def _finish(
+def _to_predictions(
     columns: tuple[str, ...],
     values: np.ndarray,
     settings: ModelSettings,
@@ -192,9 +194,9 @@ def _check_range(columns: Sequence[str], values: np.ndarray, source: str) -> Non
     """Every probability lies between 0 and 1; NaN lies nowhere."""
     wrong = ~((values >= -_ROUNDING) & (values <= 1 + _ROUNDING))
     if wrong.any():
-        row, place = np.argwhere(wrong)[0]
+        row, position = np.argwhere(wrong)[0]
         raise PredictionError(
-            f"{source} returned {values[row, place]} for the class label {columns[place]!r} in row {row + 1}: a "
+            f"{source} returned {values[row, position]} for the class label {columns[position]!r} in row {row + 1}: a "
             "probability lies between 0 and 1."
         )
 

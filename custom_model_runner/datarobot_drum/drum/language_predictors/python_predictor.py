@@ -19,7 +19,7 @@ from datarobot_drum.drum.language_predictors.custom_module import find_custom_fi
 from datarobot_drum.drum.language_predictors.import_scope import ImportScope
 from datarobot_drum.drum.language_predictors.module_constants import (
     is_thread_safe,
-    read_batch_wishes,
+    read_batch_settings,
     read_max_concurrency,
 )
 from datarobot_drum.drum.settings.target_types import TargetType
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _LOADER = "datarobot_drum.drum.language_predictors.python_model:load_python_model"
 
-_loading = threading.Lock()
+_load_lock = threading.Lock()
 """Two models do not load at once: while one does, the names of its modules are its own."""
 
 
@@ -47,7 +47,7 @@ class PythonPredictor(BasePredictor):
     """
 
     language = "python"
-    joins_samples = True
+    supports_batching = True
 
     def __init__(self, settings: ModelSettings) -> None:
         code_dir = settings.code_dir
@@ -61,7 +61,7 @@ class PythonPredictor(BasePredictor):
         )
         if self._custom_file is not None:
             self.max_concurrency = read_max_concurrency(self._custom_file)
-            self.max_batch_size, self.batch_wait_ms = read_batch_wishes(self._custom_file)
+            self.max_batch_size, self.batch_wait_ms = read_batch_settings(self._custom_file)
         self._schema = read_type_schema(settings.metadata, is_strict=settings.strict_type_schema)
         folders = [self._custom_file.parent] if self._custom_file else []
         self._scope = ImportScope([*folders, code_dir])
@@ -82,7 +82,7 @@ class PythonPredictor(BasePredictor):
         return "custom" if self._custom_file else registry.framework_name(self._artifacts[0])
 
     def load(self) -> None:
-        with _loading:
+        with _load_lock:
             self._scope.open()
             try:
                 load = import_from_string(_LOADER)
@@ -94,7 +94,7 @@ class PythonPredictor(BasePredictor):
 
     @property
     def payload_formats(self) -> Mapping[str, str | None]:
-        return {} if self._settings.target_type is TargetType.UNSTRUCTURED else _readable_formats()
+        return {} if self._settings.target_type is TargetType.UNSTRUCTURED else _payload_formats()
 
     @property
     def reads_raw_input(self) -> bool:
@@ -113,8 +113,8 @@ class PythonPredictor(BasePredictor):
     def predict(self, data: Any) -> Predictions:
         return self._loaded.predict(data)
 
-    def predict_unstructured(self, asked: UnstructuredInput) -> UnstructuredOutput:
-        return self._loaded.predict_unstructured(asked)
+    def predict_unstructured(self, request: UnstructuredInput) -> UnstructuredOutput:
+        return self._loaded.predict_unstructured(request)
 
     def transform(self, samples: StructuredPayload, target: StructuredPayload | None) -> Transformed:
         return self._loaded.transform(samples, target)
@@ -154,7 +154,7 @@ class PythonPredictor(BasePredictor):
 
 
 @cache
-def _readable_formats() -> Mapping[str, str | None]:
+def _payload_formats() -> Mapping[str, str | None]:
     """Matrix Market takes SciPy, which is optional."""
     formats = {"csv": _version("pandas"), "mtx": _version("scipy")}
     return {name: found for name, found in formats.items() if found}

@@ -60,8 +60,8 @@ def read_target(payload: StructuredPayload, rows: int | None) -> pd.DataFrame:
     return dense.set_axis([str(name) for name in dense.columns], axis=1)
 
 
-def ask_transform(
-    hook: Hook | None, model: Any, data: Any, target: pd.DataFrame | None, *, as_sent: bool, rows: int | None
+def call_transform(
+    hook: Hook | None, model: Any, data: Any, target: pd.DataFrame | None, *, is_unmodified: bool, rows: int | None
 ) -> Transformed:
     """Transform with the hook, else with the model's own ``transform``.
 
@@ -78,7 +78,7 @@ def ask_transform(
         DrumHTTPError: model code chose its own answer.
     """
     names: Sequence[Any] | None = None
-    with prediction_errors(*([UnprocessableInput] if as_sent and hook is None else [])):
+    with prediction_errors(*([UnprocessableInput] if is_unmodified and hook is None else [])):
         if hook is None:
             returned: Any = transform_with(model, data)
             features, names = returned
@@ -138,7 +138,7 @@ def _as_matrix(matrix: Any, names: Sequence[Any] | None, source: str) -> Transfo
             f"{source} returned a sparse X of type {matrix.dtype} and shape {matrix.shape}: it must have rows and "
             "columns of real numbers."
         )
-    return Transformed(matrix.tocsr(), tuple(_names(matrix.shape[1], names, source)))
+    return Transformed(matrix.tocsr(), tuple(_column_names(matrix.shape[1], names, source)))
 
 
 def _as_table(table: Any, names: Sequence[Any] | None, source: str, what: str) -> pd.DataFrame:
@@ -146,17 +146,17 @@ def _as_table(table: Any, names: Sequence[Any] | None, source: str, what: str) -
     if isinstance(table, pd.Series):
         table = table.to_frame(name=table.name if table.name is not None else (names or ["0"])[0])
     if isinstance(table, pd.DataFrame):
-        return table.set_axis(_names(len(table.columns), list(table.columns), source), axis=1)
+        return table.set_axis(_column_names(len(table.columns), list(table.columns), source), axis=1)
     if isinstance(table, np.ndarray) and table.ndim in (1, 2):
         table = table[:, None] if table.ndim == 1 else table
-        return pd.DataFrame(table, columns=_names(table.shape[1], names, source))
+        return pd.DataFrame(table, columns=_column_names(table.shape[1], names, source))
     kind = "None" if table is None else f"a {type(table).__name__}"
     raise PredictionError(
         f"{source} returned {kind} as {what}: it must be a DataFrame, or an array or sparse matrix of rows and columns."
     )
 
 
-def _names(width: int, names: Sequence[Any] | None, source: str) -> list[str]:
+def _column_names(width: int, names: Sequence[Any] | None, source: str) -> list[str]:
     """Columns without names of their own are called by their places, from 0."""
     if not width:
         raise PredictionError(f"{source} returned a table without columns.")
@@ -176,6 +176,6 @@ def _as_target(target: Any, names: list[Any]) -> pd.DataFrame:
     return _as_table(target, names, _HOOK, "y")
 
 
-def _check_rows(found: int, wanted: int | None, source: str, what: str) -> None:
-    if wanted is not None and found != wanted:
-        raise PredictionError(f"{source} returned {found} rows of {what} for {wanted} rows of input.")
+def _check_rows(found: int, expected: int | None, source: str, what: str) -> None:
+    if expected is not None and found != expected:
+        raise PredictionError(f"{source} returned {found} rows of {what} for {expected} rows of input.")

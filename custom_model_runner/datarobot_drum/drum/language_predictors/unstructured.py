@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.exceptions import PredictionError, UnprocessableInput
-from datarobot_drum.drum.language_predictors.hook_errors import GuardedIterator, prediction_errors, wrap_iterator_errors
+from datarobot_drum.drum.language_predictors.hook_errors import HookIterator, prediction_errors, wrap_iterator_errors
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.language_predictors.hooks import Hook
@@ -44,7 +44,7 @@ class UnstructuredOutput:
     charset: str
 
 
-def ask_unstructured(hook: Hook, model: Any, asked: UnstructuredInput) -> UnstructuredOutput:
+def call_unstructured(hook: Hook, model: Any, request: UnstructuredInput) -> UnstructuredOutput:
     """Call ``score_unstructured``.
 
     ``data`` is text for ``text/*`` and ``application/json``, and where no type was sent; else bytes. A hook with a
@@ -54,21 +54,21 @@ def ask_unstructured(hook: Hook, model: Any, asked: UnstructuredInput) -> Unstru
         UnprocessableInput: text that its charset cannot decode.
         PredictionError: the hook raised, or returned what cannot be sent.
     """
-    asked.file.seek(0)
-    keywords: dict[str, Any] = {"query": dict(asked.query), "headers": asked.headers, "mlops": None}
-    keywords["mimetype"] = asked.mimetype or TEXT
-    is_text = _is_text(asked.mimetype)
-    charset = asked.charset or (DEFAULT_CHARSET if is_text else None)
+    request.file.seek(0)
+    keywords: dict[str, Any] = {"query": dict(request.query), "headers": request.headers, "mlops": None}
+    keywords["mimetype"] = request.mimetype or TEXT
+    is_text = _is_text(request.mimetype)
+    charset = request.charset or (DEFAULT_CHARSET if is_text else None)
     if charset is not None:
         keywords["charset"] = charset
     if "file" in hook.named:
         data: Any = None
-        keywords["file"] = asked.file
+        keywords["file"] = request.file
     else:
-        data = _decode(asked.file.read(), charset or DEFAULT_CHARSET) if is_text else asked.file.read()
+        data = _decode(request.file.read(), charset or DEFAULT_CHARSET) if is_text else request.file.read()
     with prediction_errors():
-        answer = hook(model, data, **keywords)
-    return _to_output(answer)
+        result = hook(model, data, **keywords)
+    return _to_output(result)
 
 
 def _is_text(mimetype: str) -> bool:
@@ -84,8 +84,8 @@ def _decode(body: bytes, charset: str) -> str:
         raise UnprocessableInput(f"The body is not {charset[:40]} text.") from error
 
 
-def _to_output(answer: Any) -> UnstructuredOutput:
-    content, details = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, {})
+def _to_output(result: Any) -> UnstructuredOutput:
+    content, details = result if isinstance(result, tuple) and len(result) == 2 else (result, {})
     if not isinstance(details, (dict, Mapping)):  # in this order it takes less time
         raise PredictionError(
             "The second value that score_unstructured returns must be a dict of mimetype and charset."
@@ -93,12 +93,12 @@ def _to_output(answer: Any) -> UnstructuredOutput:
     charset = str(details.get("charset") or DEFAULT_CHARSET)
     if not isinstance(content, str | bytes):
         content = wrap_iterator_errors(content)
-    if type(content) is GuardedIterator:  # to ask an abstract class takes longer
-        content = _Chunks(content, _piecewise_encoder(charset))
+    if type(content) is HookIterator:  # to ask an abstract class takes longer
+        content = _EncodedChunks(content, _incremental_encoder(charset))
         kind = TEXT if content.is_text else BINARY
     else:
         kind = TEXT if isinstance(content, str) else BINARY
-        content = _whole_encoder(charset)(content)
+        content = _string_encoder(charset)(content)
     mimetype = str(details.get("mimetype") or kind)
     _require_header_text(mimetype, charset)
     return UnstructuredOutput(content, mimetype, charset)
@@ -134,15 +134,15 @@ class _Encoder:
 
 
 @lru_cache(maxsize=16)
-def _whole_encoder(charset: str) -> _Encoder:
+def _string_encoder(charset: str) -> _Encoder:
     with _charset_errors(charset):
         "".encode(charset)  # a codec that does not encode text is no charset
     return _Encoder(charset, partial(str.encode, encoding=charset))
 
 
-def _piecewise_encoder(charset: str) -> _Encoder:
+def _incremental_encoder(charset: str) -> _Encoder:
     """Piece by piece, a charset that begins with a mark begins once."""
-    _whole_encoder(charset)
+    _string_encoder(charset)
     with _charset_errors(charset):
         return _Encoder(charset, codecs.getincrementalencoder(charset)().encode)
 
@@ -157,10 +157,10 @@ def _charset_errors(charset: str) -> Iterator[None]:
         ) from error
 
 
-class _Chunks(Iterator[bytes]):
+class _EncodedChunks(Iterator[bytes]):
     """The chunks of a hook's iterator as bytes. The first one is made at once, while an error can still be told."""
 
-    def __init__(self, chunks: GuardedIterator, encode: _Encoder) -> None:
+    def __init__(self, chunks: HookIterator, encode: _Encoder) -> None:
         self._chunks = chunks
         self._encode = encode
         first = next(chunks, b"")

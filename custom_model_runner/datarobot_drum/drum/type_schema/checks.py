@@ -34,7 +34,7 @@ def check_input(schema: TypeSchema, data: Any) -> None:
         _check(schema, schema.input, table, None, "The input", InputSchemaError)
 
 
-def input_facts(schema: TypeSchema, data: Any) -> InputStats | None:
+def input_stats(schema: TypeSchema, data: Any) -> InputStats | None:
     """What the output will be compared with; computed before hooks may change the samples in place."""
     table = as_table(data) if schema.compares_with_input else None
     return None if table is None else InputStats(table)
@@ -50,7 +50,7 @@ class InputStats:
         self.kinds = frozenset[DataType]().union(*(table.kinds(place) for place in range(table.width)))
 
 
-def check_output(schema: TypeSchema, facts: InputStats | None, data: Any, names: tuple[str, ...]) -> None:
+def check_output(schema: TypeSchema, stats: InputStats | None, data: Any, names: tuple[str, ...]) -> None:
     """Check transformed samples, or predictions: an array of a column for each of ``names``.
 
     Raises:
@@ -58,19 +58,19 @@ def check_output(schema: TypeSchema, facts: InputStats | None, data: Any, names:
     """
     table = as_table(data, names)
     if table is not None:
-        _check(schema, schema.output, table, facts, "The model's output", OutputSchemaError)
+        _check(schema, schema.output, table, stats, "The model's output", OutputSchemaError)
 
 
 def _check(
     schema: TypeSchema,
     requirements: Iterable[Requirement],
     table: Table,
-    facts: InputStats | None,
+    stats: InputStats | None,
     what: str,
     error: Callable[[str], DrumError],
 ) -> None:
     for requirement in requirements:
-        reason = _FIELDS[requirement.field](requirement, table, facts)
+        reason = _FIELDS[requirement.field](requirement, table, stats)
         if reason is None:
             continue
         message = f"{what} breaks {KEY}: {requirement} is required, but {reason}."
@@ -79,9 +79,9 @@ def _check(
         logger.warning("%s", message)
 
 
-def _data_types(requirement: Requirement, table: Table, facts: InputStats | None) -> str | None:
+def _data_types(requirement: Requirement, table: Table, stats: InputStats | None) -> str | None:
     if requirement.compares_with_input:
-        allowed = None if facts is None else facts.kinds
+        allowed = None if stats is None else stats.kinds
     elif requirement.condition in (Condition.NOT_IN, Condition.NOT_EQUALS):
         return _unwanted_type(_types(requirement), table)
     else:
@@ -117,12 +117,12 @@ def _tell(kinds: frozenset[DataType]) -> str:
     return " or ".join(kind.value for kind in DataType if kind in kinds)
 
 
-def _number_of_columns(requirement: Requirement, table: Table, facts: InputStats | None) -> str | None:
+def _number_of_columns(requirement: Requirement, table: Table, stats: InputStats | None) -> str | None:
     wanted = requirement.values
     if requirement.compares_with_input:
-        if facts is None:
+        if stats is None:
             return None
-        wanted = (facts.width,)
+        wanted = (stats.width,)
     if _number_fits(requirement.condition, table.width, wanted):
         return None
     beside = f" for {wanted[0]} in the input" if requirement.compares_with_input else ""
@@ -137,22 +137,22 @@ def _number_fits(condition: Condition, width: int, wanted: tuple[int, ...]) -> b
     return _COMPARISONS[condition](width, wanted[0])
 
 
-def _sparse(requirement: Requirement, table: Table, facts: InputStats | None) -> str | None:
+def _sparse(requirement: Requirement, table: Table, stats: InputStats | None) -> str | None:
     word = requirement.values[0]
     found = "it is sparse" if table.is_sparse else "it is dense"
     if word == IDENTITY:
-        if facts is None or facts.is_sparse == table.is_sparse:
+        if stats is None or stats.is_sparse == table.is_sparse:
             return None
         return f"{found} and the input is not"
     must_be = {Presence.REQUIRED: True, Presence.ALWAYS: True, Presence.FORBIDDEN: False, Presence.NEVER: False}
     return found if must_be.get(Presence(word), table.is_sparse) != table.is_sparse else None
 
 
-def _contains_missing(requirement: Requirement, table: Table, facts: InputStats | None) -> str | None:
+def _contains_missing(requirement: Requirement, table: Table, stats: InputStats | None) -> str | None:
     word = requirement.values[0]
     if word in (Presence.SUPPORTED, Presence.DYNAMIC):
         return None
-    if word == IDENTITY and (facts is None or facts.has_missing):
+    if word == IDENTITY and (stats is None or stats.has_missing):
         return None
     missing = table.missing()
     if missing is None:
