@@ -128,14 +128,14 @@ def test_http_1_0_is_answered(server: RunningServer, csv_answer: Answer) -> None
 
 
 @pytest.mark.parametrize("more", [0, 1, 100_000, 5_000_000])
-def test_a_body_over_the_limit_is_too_large(raw_trio: Trio, more: int) -> None:
+def test_body_over_the_limit_returns_413(raw_trio: Trio, more: int) -> None:
     answer = predict(raw_trio, b"x" * (UPLOAD_LIMIT + more))
     assert answer.status == (413 if more else 200)
     assert not more or str(UPLOAD_LIMIT) in message(answer)
 
 
 @pytest.mark.parametrize("more", [0, 1, 100_000, 5_000_000])
-def test_a_chunked_body_over_the_limit_is_too_large(raw_trio: Trio, more: int) -> None:
+def test_chunked_body_over_the_limit_returns_413(raw_trio: Trio, more: int) -> None:
     size = UPLOAD_LIMIT + more
     for server in raw_trio.values():
         pieces = [b"x" * min(50_000, size - start) for start in range(0, size, 50_000)]

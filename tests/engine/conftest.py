@@ -1,4 +1,4 @@
-"""An engine and servers in front of it, started once a module."""
+"""An engine and servers in front of it, started once per module."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from tests.processes import RunningServer
 
 @pytest.fixture(params=SERVER_TYPES)
 def server_type(request: pytest.FixtureRequest) -> str:
-    """A test that uses it, or anything made of it, runs on each server."""
+    """Run each test that depends on this fixture once per server type."""
     name: str = request.param
     return name
 
@@ -25,7 +25,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
 
 @pytest.fixture(scope="module")
 def trio(engine: RunningEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
-    """A text generation model that is the engine and nothing else."""
+    """All servers, with the engine as their text generation model and no hooks."""
     with engine_trio(tmp_path_factory.mktemp("trio"), engine.port) as trio:
         yield trio
 

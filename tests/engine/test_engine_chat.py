@@ -1,4 +1,4 @@
-"""A model that is an engine: chat, its list of models and tables of prompts."""
+"""A model behind an inference engine: chat, list of models, and tables of prompts."""
 
 import json
 from collections.abc import Iterator
@@ -23,13 +23,13 @@ def client(server: RunningServer) -> Iterator[OpenAI]:
         yield client
 
 
-def said(text: str, **more: Any) -> dict[str, Any]:
+def user_message(text: str, **more: Any) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": text}], **more}
 
 
-def ask(trio: Trio, text: str, **more: Any) -> Answer:
-    """The answer that all servers gave, its association id apart."""
-    answers = ask_all(trio, "POST", "/v1/chat/completions", json=said(text, **more))
+def chat_on_all(trio: Trio, text: str, **more: Any) -> Answer:
+    """Send a chat to all servers; return their common response, without the association id."""
+    answers = ask_all(trio, "POST", "/v1/chat/completions", json=user_message(text, **more))
     for name, answer in answers.items():
         document = json.loads(answer.body)
         document.pop("datarobot_association_id", None)
@@ -38,7 +38,7 @@ def ask(trio: Trio, text: str, **more: Any) -> Answer:
 
 
 @pytest.mark.parametrize(
-    ("sent", "asked"),
+    ("sent", "model"),
     [
         ({}, "datarobot-deployed-llm"),
         ({"model": "datarobot-deployed-llm"}, "datarobot-deployed-llm"),
@@ -47,17 +47,17 @@ def ask(trio: Trio, text: str, **more: Any) -> Answer:
     ],
     ids=["none", "placeholder", "null", "own"],
 )
-def test_a_completion_is_the_engines(trio: Trio, sent: dict[str, Any], asked: str) -> None:
-    answer = ask(trio, "hello", **sent, temperature=0.5, nvext={"x": 1})
+def test_chat_returns_the_engine_completion(trio: Trio, sent: dict[str, Any], model: str) -> None:
+    answer = chat_on_all(trio, "hello", **sent, temperature=0.5, nvext={"x": 1})
     document = json.loads(answer.body)
     assert (answer.status, document["choices"][0]["message"]["content"]) == (200, "You said hello.")
-    assert document["asked"] == said("hello", model=asked, temperature=0.5, nvext={"x": 1})
+    assert document["params"] == user_message("hello", model=model, temperature=0.5, nvext={"x": 1})
 
 
 @pytest.mark.parametrize("text", ["refuse", "refuse in an old form"])
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_engines_refusal_is_passed_on(trio: Trio, text: str, stream: bool) -> None:
-    answer = ask(trio, text, stream=stream)
+def test_engine_error_is_forwarded(trio: Trio, text: str, stream: bool) -> None:
+    answer = chat_on_all(trio, text, stream=stream)
     document = json.loads(answer.body)
     assert (answer.status, document["message"]) == (404, "ERROR: täxt: no such model")
     error = document["error"]
@@ -65,12 +65,12 @@ def test_the_engines_refusal_is_passed_on(trio: Trio, text: str, stream: bool) -
     assert dict(answer.headers).get("retry-after") == ("9" if "old" in text else None)
 
 
-def test_a_refusal_in_no_form_is_told_as_it_came(trio: Trio) -> None:
-    answer = ask(trio, "refuse in no form")
+def test_unstructured_engine_error_is_forwarded_as_text(trio: Trio) -> None:
+    answer = chat_on_all(trio, "refuse in no form")
     assert (answer.status, json.loads(answer.body)["error"]["message"]) == (429, "<html>upstream</html>")
 
 
-def test_openais_client_reads_an_answer_and_an_error(client: OpenAI) -> None:
+def test_openai_client_reads_a_completion_and_an_error(client: OpenAI) -> None:
     completion = client.chat.completions.create(model="x", messages=[{"role": "user", "content": "hi"}])
     assert completion.choices[0].message.content == "You said hi."
     with pytest.raises(openai.NotFoundError) as caught:
@@ -83,8 +83,8 @@ def stream_of(client: OpenAI, text: str) -> Iterator[str | None]:
     return (chunk.choices[0].delta.content for chunk in chunks)
 
 
-def test_openais_client_reads_a_stream_while_it_is_made(client: OpenAI, engine: RunningEngine) -> None:
-    """A word ``wait`` comes only once the words before it have been read."""
+def test_openai_client_reads_a_stream_incrementally(client: OpenAI, engine: RunningEngine) -> None:
+    """The engine holds each word ``wait`` until the words before it have been read."""
     words = stream_of(client, "one wait two wait")
     assert next(words) == "one"
     engine.control("go")
@@ -94,39 +94,39 @@ def test_openais_client_reads_a_stream_while_it_is_made(client: OpenAI, engine: 
 
 
 @pytest.mark.parametrize("word", ["fail", "break", "end"])
-def test_a_stream_that_fails_ends_in_an_error(client: OpenAI, word: str) -> None:
+def test_failing_stream_ends_in_an_error(client: OpenAI, word: str) -> None:
     words = stream_of(client, f"one two {word} three")
     assert [next(words), next(words)] == ["one", "two"]
     with pytest.raises(openai.APIError):
         next(words)
 
 
-def test_a_stream_that_fails_at_once_is_an_error_answer(trio: Trio) -> None:
-    assert ask(trio, "fail", stream=True).status == 507
-    assert ask(trio, "break", stream=True).status == 502
+def test_stream_failing_before_its_first_chunk_is_an_error_response(trio: Trio) -> None:
+    assert chat_on_all(trio, "fail", stream=True).status == 507
+    assert chat_on_all(trio, "break", stream=True).status == 502
 
 
 @pytest.mark.parametrize("path", ["/models", "/v1/models/"])
-def test_the_models_are_the_engines(trio: Trio, path: str) -> None:
+def test_models_route_returns_the_engine_models(trio: Trio, path: str) -> None:
     answer = the_one(ask_all(trio, "GET", path))
     models = [{"id": "meta/tiny", "object": "model", "created": 1, "owned_by": "engine"}]
     assert json.loads(answer.body) == {"object": "list", "data": models}
 
 
 @pytest.mark.parametrize("body", ["promptText,x\na,1\nb,2\n", "question\na\nb\n"], ids=["named", "only"])
-def test_a_table_of_prompts_is_answered_row_by_row(trio: Trio, body: str) -> None:
+def test_prompt_table_is_completed_row_by_row(trio: Trio, body: str) -> None:
     answer = the_one(ask_all(trio, "POST", "/predict/", content=body))
     assert json.loads(answer.body) == {"predictions": [{"answer": "You said a."}, {"answer": "You said b."}]}
     assert the_one(ask_all(trio, "POST", "/predictionsStream/", content=body)).body == answer.body
 
 
-def test_a_table_without_prompts_is_no_input(trio: Trio) -> None:
+def test_table_without_prompt_column_returns_422(trio: Trio) -> None:
     answer = the_one(ask_all(trio, "POST", "/predict/", content="a,b\n1,2\n"))
     assert (answer.status, b"DRUM_ENGINE_PROMPT_COLUMN" in answer.body) == (422, True)
 
 
 @pytest.mark.parametrize("route", ["/info/", "/capabilities/"])
-def test_the_server_tells_of_its_engine(trio: Trio, route: str) -> None:
+def test_info_and_capabilities_describe_the_engine(trio: Trio, route: str) -> None:
     for server in trio.values():
         document = server.client.get(route).json()
         if route == "/info/":

@@ -1,4 +1,4 @@
-"""Hooks of ``custom.py`` in front of an engine: where there is one, it answers."""
+"""Hooks of ``custom.py`` precede the engine."""
 
 import json
 from pathlib import Path
@@ -30,24 +30,24 @@ def score_unstructured(model, data, **kwargs):
 """
 
 
-def asked_models(trio: Trio) -> set[str]:
-    """The models that the engine was asked for."""
+def requested_models(trio: Trio) -> set[str]:
+    """Return the model names in the requests that the engine received."""
     return {
         json.loads(answer.body)["model"] for answer in ask_all(trio, "POST", "/chat/completions", json=CHAT).values()
     }
 
 
-def test_hooks_come_first(engine: RunningEngine, tmp_path: Path) -> None:
+def test_hooks_precede_the_engine(engine: RunningEngine, tmp_path: Path) -> None:
     model = write_code(tmp_path / "model", HOOKS)
     environment = {"DRUM_ENGINE_HOST": "localhost", "served_model_name": "mine"}
     with engine_trio(tmp_path, engine.port, kind="vllm", code_dir=model, environment=environment) as trio:
         answer = the_one(ask_all(trio, "POST", "/predict/", content="a,b\n1,2\n"))
         expected = [{"answer": f"vllm http://localhost:{engine.port}"}]
         assert json.loads(answer.body) == {"predictions": expected}
-        assert asked_models(trio) == {"mine"}
+        assert requested_models(trio) == {"mine"}
 
 
-def test_an_unstructured_model_with_an_engine_answers_by_its_hook(engine: RunningEngine, tmp_path: Path) -> None:
+def test_unstructured_model_with_an_engine_calls_its_hook(engine: RunningEngine, tmp_path: Path) -> None:
     model = write_code(tmp_path / "model", UNSTRUCTURED)
     words = ("--target-type", "unstructured")
     with engine_trio(tmp_path, engine.port, *words, code_dir=model) as trio:

@@ -161,7 +161,7 @@ class OutputSchemaError(PredictionError):
     exit_code = TYPE_SCHEMA_EXIT_CODE
 
 
-class EngineAnsweredError(RequestError):
+class EngineResponseError(RequestError):
     """An inference engine refused a request: its status, and the error object that it sent for OpenAI clients."""
 
     def __init__(

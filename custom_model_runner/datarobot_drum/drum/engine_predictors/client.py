@@ -30,7 +30,7 @@ def open_async_client(engine: EngineSettings) -> httpx.AsyncClient:
     return httpx.AsyncClient(**_options(engine))
 
 
-def timeout_of(engine: EngineSettings) -> httpx.Timeout:
+def engine_timeout(engine: EngineSettings) -> httpx.Timeout:
     """How long each step of a request to the engine may take."""
     return httpx.Timeout(
         engine.timeout, connect=min(engine.timeout, CONNECT_SECONDS), pool=min(engine.timeout, POOL_SECONDS)
@@ -41,7 +41,7 @@ def _options(engine: EngineSettings) -> dict[str, Any]:
     count = engine.connections
     return {
         "base_url": engine.url,
-        "timeout": timeout_of(engine),
+        "timeout": engine_timeout(engine),
         "limits": httpx.Limits(max_connections=count, max_keepalive_connections=count, keepalive_expiry=IDLE_SECONDS),
         # Neither a proxy nor a password file of this machine is meant for the engine.
         "trust_env": False,

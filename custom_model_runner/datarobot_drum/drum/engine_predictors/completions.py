@@ -8,14 +8,14 @@ import httpx
 import orjson
 
 from datarobot_drum.drum.engine_predictors.client import engine_errors, open_client
-from datarobot_drum.drum.exceptions import BadGateway, EngineAnsweredError
+from datarobot_drum.drum.exceptions import BadGateway, EngineResponseError
 from datarobot_drum.drum.settings.engine import EngineSettings
 
-PLACEHOLDER = "datarobot-deployed-llm"
+PLACEHOLDER_MODEL = "datarobot-deployed-llm"
 """The name that stands for whatever model is deployed."""
 
 _DONE = b"[DONE]"
-_PASSED_ON = ("retry-after",)
+_FORWARDED_HEADERS = ("retry-after",)
 
 
 class Completions:
@@ -33,9 +33,9 @@ class Completions:
             BadGateway, DeadlineExceeded, ServerOverloaded: it cannot be asked; so may drawing a chunk.
         """
         model = params.get("model")
-        named = model if model and model != PLACEHOLDER else self._engine.model_name
-        response = self._send("POST", "/v1/chat/completions", {**params, "model": named})
-        return _Chunks(response, self._engine) if params.get("stream") is True else self._read(response)
+        model_name = model if model and model != PLACEHOLDER_MODEL else self._engine.model_name
+        response = self._send("POST", "/v1/chat/completions", {**params, "model": model_name})
+        return _CompletionChunks(response, self._engine) if params.get("stream") is True else self._read(response)
 
     def list_models(self) -> Any:
         """The engine's own list.
@@ -57,7 +57,7 @@ class Completions:
         with engine_errors(self._engine):
             response = self._client.send(request, stream=True)
         if response.status_code != 200:
-            raise self._refusal(response)
+            raise self._response_error(response)
         return response
 
     def _read(self, response: httpx.Response) -> dict[str, Any]:
@@ -65,14 +65,14 @@ class Completions:
             body = response.read()
         return _document(body)
 
-    def _refusal(self, response: httpx.Response) -> Exception:
+    def _response_error(self, response: httpx.Response) -> Exception:
         with closing(response), engine_errors(self._engine):
             body = response.read()
-        headers = {name: response.headers[name] for name in _PASSED_ON if name in response.headers}
-        return _error_of(body, response.status_code, headers)
+        headers = {name: response.headers[name] for name in _FORWARDED_HEADERS if name in response.headers}
+        return _to_error(body, response.status_code, headers)
 
 
-class _Chunks(Iterator[dict[str, Any]]):
+class _CompletionChunks(Iterator[dict[str, Any]]):
     """The data of a stream of server-sent events; only ``[DONE]`` ends it well."""
 
     def __init__(self, response: httpx.Response, engine: EngineSettings) -> None:
@@ -90,7 +90,7 @@ class _Chunks(Iterator[dict[str, Any]]):
             raise StopIteration
         document = _document(event)
         if "choices" not in document and document.get("error"):
-            raise _error_of(event, 500, {})
+            raise _to_error(event, 500, {})
         return document
 
     def close(self) -> None:
@@ -98,10 +98,10 @@ class _Chunks(Iterator[dict[str, Any]]):
         self._response.close()
 
 
-def _events(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _events(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The data of each event (HTML standard, 9.2.6); the other fields say nothing here."""
     data: list[bytes] = []
-    for line in _lines(pieces):
+    for line in _lines(chunks):
         if line.startswith(b"data:"):
             data.append(line[5:].removeprefix(b" "))
         elif not line and data:
@@ -109,10 +109,10 @@ def _events(pieces: Iterator[bytes]) -> Iterator[bytes]:
             data = []
 
 
-def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
     rest = b""
-    for piece in pieces:
-        *lines, rest = (rest + piece).split(b"\n")
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
         yield from (line.removesuffix(b"\r") for line in lines)
 
 
@@ -126,7 +126,7 @@ def _document(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _error_of(body: bytes, status: int, headers: Mapping[str, str]) -> Exception:
+def _to_error(body: bytes, status: int, headers: Mapping[str, str]) -> Exception:
     """The engine's refusal as an error of ours.
 
     OpenAI's form is ``{"error": {...}}``; older engines send the inner object alone, and what stands in front of an
@@ -146,10 +146,10 @@ def _error_of(body: bytes, status: int, headers: Mapping[str, str]) -> Exception
     if isinstance(code, int) and 400 <= code <= 599 and status == 500:
         status = code
     message = details.get("message")
-    return EngineAnsweredError(str(message or f"The engine answered {status}."), status, details, headers=headers)
+    return EngineResponseError(str(message or f"The engine answered {status}."), status, details, headers=headers)
 
 
-def text_of(completion: Mapping[str, Any]) -> str | None:
+def message_text(completion: Mapping[str, Any]) -> str | None:
     """What the assistant says in the first choice of a completion.
 
     Raises:

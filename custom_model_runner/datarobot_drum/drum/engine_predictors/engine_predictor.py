@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datarobot_drum.drum.engine_predictors.completions import Completions, text_of
+from datarobot_drum.drum.engine_predictors.completions import Completions, message_text
 from datarobot_drum.drum.engine_predictors.health import EngineHealthMonitor
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, ProbeResult, StreamChunk, Worker
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.settings.engine import EngineSettings
     from datarobot_drum.drum.tabular.payload import StructuredPayload
 
-_SCORING_HOOKS = ("score", "score_stream", "read_input_data")
+_SCORING_HOOK_NAMES = ("score", "score_stream", "read_input_data")
 
 
 class EnginePredictor(BasePredictor):
@@ -80,30 +80,30 @@ class EnginePredictor(BasePredictor):
 
     @property
     def reads_raw_input(self) -> bool:
-        return self._scoring is not None and self._scoring.reads_raw_input
+        return self._scoring_hooks is not None and self._scoring_hooks.reads_raw_input
 
     def read_input(self, payload: StructuredPayload) -> Any:
         self._health.require_ready()
-        return self._scoring.read_input(payload) if self._scoring else read_table(payload)
+        return self._scoring_hooks.read_input(payload) if self._scoring_hooks else read_table(payload)
 
     def predict(self, data: Any) -> Predictions:
-        if self._scoring:
-            return self._scoring.predict(data)
-        return self._as_predictions([self._answer(prompt) for prompt in self._prompts(data)])
+        if self._scoring_hooks:
+            return self._scoring_hooks.predict(data)
+        return self._to_predictions([self._complete(prompt) for prompt in self._prompts(data)])
 
     def predict_stream(self, payload: StructuredPayload) -> Iterator[StreamChunk]:
         data = self.read_input(payload)
-        if self._scoring:
-            yield from self._scoring.predict_stream(payload)
+        if self._scoring_hooks:
+            yield from self._scoring_hooks.predict_stream(payload)
             return
         for prompt in self._prompts(data):
-            yield self._as_predictions([self._answer(prompt)])
+            yield self._to_predictions([self._complete(prompt)])
 
     @property
-    def _scoring(self) -> PythonPredictor | None:
+    def _scoring_hooks(self) -> PythonPredictor | None:
         """The hooks, if they predict rows."""
         hooks = self._hooks
-        return hooks if hooks is not None and any(map(hooks.has_hook, _SCORING_HOOKS)) else None
+        return hooks if hooks is not None and any(map(hooks.has_hook, _SCORING_HOOK_NAMES)) else None
 
     def _prompts(self, table: pd.DataFrame) -> list[str]:
         column = self._engine.prompt_column
@@ -113,12 +113,12 @@ class EnginePredictor(BasePredictor):
             return [str(prompt) for prompt in table.iloc[:, 0]]
         raise UnprocessableInput(f"The input has no column {column!r} of prompts (DRUM_ENGINE_PROMPT_COLUMN).")
 
-    def _answer(self, prompt: str) -> str | None:
+    def _complete(self, prompt: str) -> str | None:
         completion = self._completions.create({"messages": [{"role": "user", "content": prompt}]})
         assert isinstance(completion, dict), "no stream was asked for"
-        return text_of(completion)
+        return message_text(completion)
 
-    def _as_predictions(self, texts: list[str | None]) -> Predictions:
+    def _to_predictions(self, texts: list[str | None]) -> Predictions:
         values = np.array(texts, dtype=object).reshape(-1, 1)
         return Predictions((self._settings.target_name or VALUE_COLUMN,), values)
 

@@ -12,8 +12,8 @@ from datarobot_drum.drum.exceptions import MODEL_FAILED, ModelNotReady
 from datarobot_drum.drum.language_predictors.base import ProbeResult, Worker
 from datarobot_drum.drum.settings.engine import EngineSettings
 
-FIRST_PATIENCE = 1.0
-PATIENCE = 10.0
+FIRST_TIMEOUT = 1.0
+TIMEOUT = 10.0
 """Seconds that the engine has to answer. A busy one may take its time; only the first question holds up a start."""
 
 THREAD = "drum-engine-health"
@@ -38,16 +38,16 @@ class EngineHealthMonitor:
 
     def __init__(self, engine: EngineSettings) -> None:
         self._engine = engine
-        self._over = threading.Event()
+        self._stopped = threading.Event()
         self.state = Health.STARTING
 
     def start(self, worker: Worker) -> None:
         """Ask once now, then again and again on a thread that ends with the worker."""
         self._client = open_client(self._engine)
-        self._ask(FIRST_PATIENCE)
-        thread = threading.Thread(target=self._watch, name=THREAD, daemon=True)
+        self._check(FIRST_TIMEOUT)
+        thread = threading.Thread(target=self._poll, name=THREAD, daemon=True)
         worker.add_thread(thread)
-        worker.defer_stop(self._over.set, "stop asking for the engine's health")
+        worker.defer_stop(self._stopped.set, "stop asking for the engine's health")
         thread.start()
 
     def probe(self) -> ProbeResult:
@@ -71,14 +71,14 @@ class EngineHealthMonitor:
             return f"The {self._engine.kind} engine was ready but does not answer any more."
         return f"The {self._engine.kind} engine is still starting."
 
-    def _watch(self) -> None:
+    def _poll(self) -> None:
         with closing(self._client):
-            while not self._over.wait(self._engine.health_interval):
-                self._ask(PATIENCE)
+            while not self._stopped.wait(self._engine.health_interval):
+                self._check(TIMEOUT)
 
-    def _ask(self, patience: float) -> None:
+    def _check(self, timeout: float) -> None:
         try:
-            ready = self._client.get(self._engine.health_path, timeout=patience).status_code == 200
+            ready = self._client.get(self._engine.health_path, timeout=timeout).status_code == 200
         except httpx.HTTPError:
             ready = False
         if ready:
