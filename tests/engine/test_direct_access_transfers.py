@@ -8,12 +8,12 @@ import httpx
 import psutil
 import pytest
 
-from tests.api.aborted import reset_after_first_piece
+from tests.api.aborted_responses import reset_after_first_byte
+from tests.api.all_servers import Servers
 from tests.api.connections import exchange, request_bytes, status_of
-from tests.api.trios import Trio
 from tests.engine.running import RunningEngine
 from tests.processes import PLAIN, RunningServer
-from tests.resilience.footprint import MIB
+from tests.resilience.resource_usage import MIB
 
 pytestmark = pytest.mark.process
 
@@ -102,13 +102,13 @@ def test_a_client_that_leaves_in_an_answer_hangs_up_on_the_engine(server: Runnin
     with httpx.Client(base_url=server.url, timeout=60, **PLAIN) as client:
         with client.stream("GET", f"/nim/big/{10 * LARGE}") as response:
             next(response.iter_raw())
-    reset_after_first_piece(server, f"/nim/big/{10 * LARGE}", b"")
+    reset_after_first_byte(server, f"/nim/big/{10 * LARGE}", b"")
     assert server.client.get("/nim/x").status_code == 200
 
 
-def test_a_client_that_leaves_while_waiting_ends_the_call(trio: Trio, engine: RunningEngine) -> None:
+def test_a_client_that_leaves_while_waiting_ends_the_call(all_servers: Servers, engine: RunningEngine) -> None:
     """A WSGI server cannot notice."""
-    server = trio["fastapi"]
+    server = all_servers["fastapi"]
     for path, body in (("/silent/get", b""), ("/silent/post", b"abc"), ("/stalled/x", b"")):
         with httpx.Client(base_url=server.url, **PLAIN) as client, pytest.raises(httpx.ReadTimeout):
             asked = threading.Thread(target=engine.wait_event, args=[f"asked {path}"])
@@ -118,8 +118,8 @@ def test_a_client_that_leaves_while_waiting_ends_the_call(trio: Trio, engine: Ru
         engine.wait_event(f"left {path}")
 
 
-def test_a_client_that_leaves_in_its_body_cuts_the_engines_off(trio: Trio, engine: RunningEngine) -> None:
-    for name, server in trio.items():
+def test_a_client_that_leaves_in_its_body_cuts_the_engines_off(all_servers: Servers, engine: RunningEngine) -> None:
+    for name, server in all_servers.items():
         head = request_bytes(server, f"POST /nim/upload-{name} HTTP/1.1", "Content-Length: 1000")
         answer = exchange(server, head, b"only this", half_close=True)
         assert not answer or status_of(answer) == 400

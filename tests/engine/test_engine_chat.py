@@ -8,8 +8,8 @@ import openai
 import pytest
 from openai import OpenAI
 
-from tests.api.answers import Answer, ask_all, the_one
-from tests.api.trios import Trio
+from tests.api.all_servers import Servers
+from tests.api.responses import Response, assert_same_response, request_all, same_response
 from tests.engine.running import RunningEngine
 from tests.processes import RunningServer
 
@@ -27,14 +27,14 @@ def said(text: str, **more: Any) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": text}], **more}
 
 
-def ask(trio: Trio, text: str, **more: Any) -> Answer:
+def ask(all_servers: Servers, text: str, **more: Any) -> Response:
     """The answer that all servers gave, its association id apart."""
-    answers = ask_all(trio, "POST", "/v1/chat/completions", json=said(text, **more))
+    answers = request_all(all_servers, "POST", "/v1/chat/completions", json=said(text, **more))
     for name, answer in answers.items():
         document = json.loads(answer.body)
         document.pop("datarobot_association_id", None)
-        answers[name] = Answer(answer.status, json.dumps(document).encode(), answer.headers)
-    return the_one(answers)
+        answers[name] = Response(answer.status, json.dumps(document).encode(), answer.headers)
+    return same_response(answers)
 
 
 @pytest.mark.parametrize(
@@ -47,8 +47,8 @@ def ask(trio: Trio, text: str, **more: Any) -> Answer:
     ],
     ids=["none", "placeholder", "null", "own"],
 )
-def test_a_completion_is_the_engines(trio: Trio, sent: dict[str, Any], asked: str) -> None:
-    answer = ask(trio, "hello", **sent, temperature=0.5, nvext={"x": 1})
+def test_a_completion_is_the_engines(all_servers: Servers, sent: dict[str, Any], asked: str) -> None:
+    answer = ask(all_servers, "hello", **sent, temperature=0.5, nvext={"x": 1})
     document = json.loads(answer.body)
     assert (answer.status, document["choices"][0]["message"]["content"]) == (200, "You said hello.")
     assert document["asked"] == said("hello", model=asked, temperature=0.5, nvext={"x": 1})
@@ -56,8 +56,8 @@ def test_a_completion_is_the_engines(trio: Trio, sent: dict[str, Any], asked: st
 
 @pytest.mark.parametrize("text", ["refuse", "refuse in an old form"])
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_engines_refusal_is_passed_on(trio: Trio, text: str, stream: bool) -> None:
-    answer = ask(trio, text, stream=stream)
+def test_the_engines_refusal_is_passed_on(all_servers: Servers, text: str, stream: bool) -> None:
+    answer = ask(all_servers, text, stream=stream)
     document = json.loads(answer.body)
     assert (answer.status, document["message"]) == (404, "ERROR: täxt: no such model")
     error = document["error"]
@@ -65,8 +65,8 @@ def test_the_engines_refusal_is_passed_on(trio: Trio, text: str, stream: bool) -
     assert dict(answer.headers).get("retry-after") == ("9" if "old" in text else None)
 
 
-def test_a_refusal_in_no_form_is_told_as_it_came(trio: Trio) -> None:
-    answer = ask(trio, "refuse in no form")
+def test_a_refusal_in_no_form_is_told_as_it_came(all_servers: Servers) -> None:
+    answer = ask(all_servers, "refuse in no form")
     assert (answer.status, json.loads(answer.body)["error"]["message"]) == (429, "<html>upstream</html>")
 
 
@@ -101,33 +101,33 @@ def test_a_stream_that_fails_ends_in_an_error(client: OpenAI, word: str) -> None
         next(words)
 
 
-def test_a_stream_that_fails_at_once_is_an_error_answer(trio: Trio) -> None:
-    assert ask(trio, "fail", stream=True).status == 507
-    assert ask(trio, "break", stream=True).status == 502
+def test_a_stream_that_fails_at_once_is_an_error_answer(all_servers: Servers) -> None:
+    assert ask(all_servers, "fail", stream=True).status == 507
+    assert ask(all_servers, "break", stream=True).status == 502
 
 
 @pytest.mark.parametrize("path", ["/models", "/v1/models/"])
-def test_the_models_are_the_engines(trio: Trio, path: str) -> None:
-    answer = the_one(ask_all(trio, "GET", path))
+def test_the_models_are_the_engines(all_servers: Servers, path: str) -> None:
+    answer = assert_same_response(all_servers, "GET", path)
     models = [{"id": "meta/tiny", "object": "model", "created": 1, "owned_by": "engine"}]
     assert json.loads(answer.body) == {"object": "list", "data": models}
 
 
 @pytest.mark.parametrize("body", ["promptText,x\na,1\nb,2\n", "question\na\nb\n"], ids=["named", "only"])
-def test_a_table_of_prompts_is_answered_row_by_row(trio: Trio, body: str) -> None:
-    answer = the_one(ask_all(trio, "POST", "/predict/", content=body))
+def test_a_table_of_prompts_is_answered_row_by_row(all_servers: Servers, body: str) -> None:
+    answer = assert_same_response(all_servers, "POST", "/predict/", content=body)
     assert json.loads(answer.body) == {"predictions": [{"answer": "You said a."}, {"answer": "You said b."}]}
-    assert the_one(ask_all(trio, "POST", "/predictionsStream/", content=body)).body == answer.body
+    assert assert_same_response(all_servers, "POST", "/predictionsStream/", content=body).body == answer.body
 
 
-def test_a_table_without_prompts_is_no_input(trio: Trio) -> None:
-    answer = the_one(ask_all(trio, "POST", "/predict/", content="a,b\n1,2\n"))
+def test_a_table_without_prompts_is_no_input(all_servers: Servers) -> None:
+    answer = assert_same_response(all_servers, "POST", "/predict/", content="a,b\n1,2\n")
     assert (answer.status, b"DRUM_ENGINE_PROMPT_COLUMN" in answer.body) == (422, True)
 
 
 @pytest.mark.parametrize("route", ["/info/", "/capabilities/"])
-def test_the_server_tells_of_its_engine(trio: Trio, route: str) -> None:
-    for server in trio.values():
+def test_the_server_tells_of_its_engine(all_servers: Servers, route: str) -> None:
+    for server in all_servers.values():
         document = server.client.get(route).json()
         if route == "/info/":
             assert (document["predictor"], document["targetType"]) == ("nim", "textgeneration")
