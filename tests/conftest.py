@@ -19,7 +19,7 @@ _PREFIXES = ("DRUM_", "MLOPS_")
 _NAMES = ("CUSTOM_MODEL_WORKERS", "UVICORN_WORKERS", "URL_PREFIX", "TARGET_NAME")
 
 
-_SHARED = {"echo_trio", "raw_trio", "broken_trio"}
+_SHARED = {"echo_servers", "raw_servers", "error_servers"}
 """Servers of a whole run."""
 
 

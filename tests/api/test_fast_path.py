@@ -1,4 +1,4 @@
-"""The fast path answers what the way of ASGI answers: the same request, at once or with its body a moment later."""
+"""The fast path responses what the way of ASGI responses: the same request, at once or with its body a moment later."""
 
 import re
 import socket
@@ -76,16 +76,16 @@ def head(*lines: str, length: int, target: str = "/predictUnstructured/") -> byt
     return "\r\n".join(fields).encode("latin-1") + b"\r\n\r\n"
 
 
-def without_moment(answer: bytes) -> bytes:
-    """The answer without the two fields that differ from one request to the next."""
-    return re.sub(rb"(?i)\r\n(date|x-request-id): [^\r]*", b"", answer)
+def without_moment(response: bytes) -> bytes:
+    """The response without the two fields that differ from one request to the next."""
+    return re.sub(rb"(?i)\r\n(date|x-request-id): [^\r]*", b"", response)
 
 
 def receive_to_end(connection: socket.socket) -> bytes:
-    answers = b""
+    responses = b""
     while piece := connection.recv(65536):
-        answers += piece
-    return answers
+        responses += piece
+    return responses
 
 
 @pytest.mark.parametrize(
@@ -139,13 +139,13 @@ def test_a_body_that_trickles_is_waited_for_no_longer_than_others(server: Runnin
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.settimeout(STRAGGLER_SECONDS / 3)
         connection.sendall(head(length=2000))
-        answer = b""
+        response = b""
         for _ in range(1900):
             with suppress(TimeoutError):
-                answer = connection.recv(65536)
+                response = connection.recv(65536)
                 break
             connection.sendall(b"x")
-    assert status_of(answer) == 408
+    assert status_of(response) == 408
 
 
 def test_a_small_body_that_does_not_come_is_told(server: RunningServer) -> None:
@@ -169,9 +169,9 @@ def test_what_comes_before_the_answer_waits_for_it(server: RunningServer, query:
         connection.sendall(second[:20])
         time.sleep(0.05)
         connection.sendall(second[20:])
-        answers = receive_to_end(connection)
-    assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", b"200"]
-    assert answers.index(b"first") < answers.index(b"\r\n\r\nsecond")
+        responses = receive_to_end(connection)
+    assert re.findall(rb"HTTP/1.1 (\d+)", responses) == [b"200", b"200"]
+    assert responses.index(b"first") < responses.index(b"\r\n\r\nsecond")
 
 
 def test_garbage_behind_a_request_is_told_after_its_answer(server: RunningServer) -> None:
@@ -179,8 +179,8 @@ def test_garbage_behind_a_request_is_told_after_its_answer(server: RunningServer
         connection.sendall(head(length=5, target="/predictUnstructured/?asked=slow") + b"first")
         time.sleep(0.1)
         connection.sendall(b"\x00\x01 no HTTP at all\r\n\r\n")
-        answers = receive_to_end(connection)
-    assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", b"400"]
+        responses = receive_to_end(connection)
+    assert re.findall(rb"HTTP/1.1 (\d+)", responses) == [b"200", b"400"]
 
 
 def test_what_a_hook_does_to_its_arguments_is_not_seen_by_the_next_request(server: RunningServer) -> None:
@@ -194,9 +194,9 @@ def test_heads_that_differ_are_told_apart(server: RunningServer) -> None:
     with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as connection:
         for number in (*range(2 * MOST_HEADS), *range(2 * MOST_HEADS)):
             connection.sendall(head(f"X-Request-ID: id-{number}", length=len(str(number))) + b"%d" % number)
-            answer = receive(connection)
-            assert body_of(answer) == b"%d" % number
-            assert b"x-request-id: id-%d\r\n" % number in answer
+            response = receive(connection)
+            assert body_of(response) == b"%d" % number
+            assert b"x-request-id: id-%d\r\n" % number in response
 
 
 @pytest.mark.parametrize("lines", [("Content-Length: 4",), ("Content-Length: 5",), ("Transfer-Encoding: chunked",)])
@@ -209,12 +209,12 @@ def test_requests_in_one_packet_are_answered_in_their_order(server: RunningServe
     bodies = [b"%d" % number for number in range(5)]
     with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as connection:
         connection.sendall(b"".join(head(length=len(body)) + body for body in bodies))
-        answers = b""
-        while answers.count(b"HTTP/1.1 200") < 5 or not answers.endswith(b"\r\n\r\n4"):
+        responses = b""
+        while responses.count(b"HTTP/1.1 200") < 5 or not responses.endswith(b"\r\n\r\n4"):
             piece = connection.recv(65536)
-            assert piece, answers
-            answers += piece
-    assert re.findall(rb"\r\n\r\n(\d)", answers) == bodies
+            assert piece, responses
+            responses += piece
+    assert re.findall(rb"\r\n\r\n(\d)", responses) == bodies
 
 
 def test_a_kept_connection_changes_between_the_ways(server: RunningServer) -> None:
@@ -236,10 +236,10 @@ def test_a_kept_connection_changes_between_the_ways(server: RunningServer) -> No
 def test_half_a_request_behind_a_whole_one_is_not_waited_for(server: RunningServer) -> None:
     with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as connection:
         connection.sendall(head(length=5) + b"whole" + head(length=5) + b"ha")
-        answers = b""
+        responses = b""
         while piece := connection.recv(65536):
-            answers += piece
-    assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", b"408"]
+            responses += piece
+    assert re.findall(rb"HTTP/1.1 (\d+)", responses) == [b"200", b"408"]
 
 
 def test_a_client_that_reads_late_gets_everything(server: RunningServer) -> None:
@@ -248,7 +248,7 @@ def test_a_client_that_reads_late_gets_everything(server: RunningServer) -> None
         connection.settimeout(TIMEOUT)
         connection.connect(("127.0.0.1", server.port))
         request = head(length=1, target="/predictUnstructured/?asked=bytes") + b"x"
-        connection.sendall(request * 60)  # six megabytes of answers: the first ones have to wait in the server
+        connection.sendall(request * 60)  # six megabytes of responses: the first ones have to wait in the server
         time.sleep(0.3)
         received = 0
         while received < 60 * 100_000:

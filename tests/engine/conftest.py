@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.api.trios import SERVER_TYPES, Trio
-from tests.engine.running import RunningEngine, engine_trio
+from tests.api.all_servers import SERVER_TYPES, Servers
+from tests.engine.running import RunningEngine, engine_servers
 from tests.processes import RunningServer
 
 
@@ -24,12 +24,12 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
 
 
 @pytest.fixture(scope="module")
-def trio(engine: RunningEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+def all_servers(engine: RunningEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """All servers, with the engine as their text generation model and no hooks."""
-    with engine_trio(tmp_path_factory.mktemp("trio"), engine.port) as trio:
-        yield trio
+    with engine_servers(tmp_path_factory.mktemp("all_servers"), engine.port) as servers:
+        yield servers
 
 
 @pytest.fixture
-def server(trio: Trio, server_type: str) -> RunningServer:
-    return trio[server_type]
+def server(all_servers: Servers, server_type: str) -> RunningServer:
+    return all_servers[server_type]

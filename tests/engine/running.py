@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.api.trios import Trio, running_trio
+from tests.api.all_servers import Servers, running_servers
 from tests.processes import RunningServer
 
 PROGRAM = Path(__file__).with_name("engine.py")
@@ -44,21 +44,21 @@ class RunningEngine(RunningServer):
 
 
 @contextmanager
-def engine_trio(
+def engine_servers(
     folder: Path,
     port: int,
     *arguments: str,
     kind: str = "nim",
     code_dir: Path | None = None,
     environment: Mapping[str, str] | None = None,
-) -> Iterator[Trio]:
+) -> Iterator[Servers]:
     """Run all servers with the engine at ``port`` as their model; without ``code_dir`` the model folder is empty."""
     model = code_dir or folder / "model"
     model.mkdir(exist_ok=True)
     variables = {"TARGET_NAME": "answer", "DRUM_ENGINE_PORT": str(port), "DRUM_ENGINE_HEALTH_INTERVAL": "0.1"}
     words: tuple[str | Path, ...] = ("--code-dir", model, "--gpu-predictor", kind, "--sidecar", *(arguments or TEXT))
-    with running_trio(folder / "logs", *words, environment={**variables, **(environment or {})}) as trio:
-        yield trio
+    with running_servers(folder / "logs", *words, environment={**variables, **(environment or {})}) as servers:
+        yield servers
 
 
 TEXT = ("--target-type", "textgeneration")

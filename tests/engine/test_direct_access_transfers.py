@@ -8,12 +8,12 @@ import httpx
 import psutil
 import pytest
 
-from tests.api.aborted import reset_after_first_piece
+from tests.api.aborted_responses import reset_after_first_byte
+from tests.api.all_servers import Servers
 from tests.api.connections import exchange, request_bytes, status_of
-from tests.api.trios import Trio
 from tests.engine.running import RunningEngine
 from tests.processes import PLAIN, RunningServer
-from tests.resilience.footprint import MIB
+from tests.resilience.resource_usage import MIB
 
 pytestmark = pytest.mark.process
 
@@ -51,8 +51,8 @@ def test_large_request_body_is_streamed(server: RunningServer, framing: str) -> 
     headers = {"Content-Length": str(LARGE)} if framing == "length" else {}
     server.client.post("/nim/x", content=b"x")
     peak = Peak(server)
-    answer = server.client.post("/nim/x", content=iter(chunks), headers=headers).json()
-    assert (answer["size"], answer["digest"]) == (LARGE, hashlib.sha256(b"".join(chunks)).hexdigest())
+    response = server.client.post("/nim/x", content=iter(chunks), headers=headers).json()
+    assert (response["size"], response["digest"]) == (LARGE, hashlib.sha256(b"".join(chunks)).hexdigest())
     assert peak.growth < 16 * MIB
 
 
@@ -104,13 +104,13 @@ def test_client_disconnect_during_response_closes_the_engine_connection(
     with httpx.Client(base_url=server.url, timeout=60, **PLAIN) as client:
         with client.stream("GET", f"/nim/big/{10 * LARGE}") as response:
             next(response.iter_raw())
-    reset_after_first_piece(server, f"/nim/big/{10 * LARGE}", b"")
+    reset_after_first_byte(server, f"/nim/big/{10 * LARGE}", b"")
     assert server.client.get("/nim/x").status_code == 200
 
 
-def test_client_disconnect_while_waiting_cancels_the_engine_call(trio: Trio, engine: RunningEngine) -> None:
+def test_client_disconnect_while_waiting_cancels_the_engine_call(all_servers: Servers, engine: RunningEngine) -> None:
     """Only on FastAPI: a WSGI server does not see a disconnect while it waits."""
-    server = trio["fastapi"]
+    server = all_servers["fastapi"]
     for path, body in (("/silent/get", b""), ("/silent/post", b"abc"), ("/stalled/x", b"")):
         with httpx.Client(base_url=server.url, **PLAIN) as client, pytest.raises(httpx.ReadTimeout):
             asked = threading.Thread(target=engine.wait_event, args=[f"received {path}"])
@@ -120,9 +120,9 @@ def test_client_disconnect_while_waiting_cancels_the_engine_call(trio: Trio, eng
         engine.wait_event(f"disconnected {path}")
 
 
-def test_client_disconnect_during_upload_aborts_the_engine_request(trio: Trio, engine: RunningEngine) -> None:
-    for name, server in trio.items():
+def test_client_disconnect_during_upload_aborts_the_engine_request(all_servers: Servers, engine: RunningEngine) -> None:
+    for name, server in all_servers.items():
         head = request_bytes(server, f"POST /nim/upload-{name} HTTP/1.1", "Content-Length: 1000")
-        answer = exchange(server, head, b"only this", half_close=True)
-        assert not answer or status_of(answer) == 400
+        response = exchange(server, head, b"only this", half_close=True)
+        assert not response or status_of(response) == 400
         engine.wait_event(f"truncated /upload-{name}")

@@ -15,8 +15,8 @@ from datarobot_drum.drum.fastapi.probes import READINESS_PATIENCE
 from tests.processes import RunningServer
 from tests.resilience.conftest import StartServer
 from tests.resilience.connections import get, post, rows
-from tests.resilience.footprint import workers_of
-from tests.resilience.models import ObedientModel
+from tests.resilience.models import ControlledModel
+from tests.resilience.resource_usage import worker_processes
 
 pytestmark = pytest.mark.process
 
@@ -122,7 +122,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningServ
                 "DRUM_LAME_DUCK_SECONDS": "0",
                 "URL_PREFIX": "/model",
             }
-            words = ("--code-dir", ObedientModel(folder).path, "--target-type", "regression")
+            words = ("--code-dir", ControlledModel(folder).path, "--target-type", "regression")
             server = RunningServer(*words, log=folder / "log", environment=environment, prefix="/model")
             servers.append(stack.enter_context(server))
         yield servers[0], servers[1]
@@ -242,12 +242,12 @@ def test_the_log_and_the_count_of_descriptors_stay_as_they_are(server: RunningSe
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
 def test_a_model_that_holds_the_interpreter_keeps_no_probe_waiting(
-    start: StartServer, model: ObedientModel, path: str
+    start: StartServer, model: ControlledModel, path: str
 ) -> None:
     server = start()
     with Client(server) as busy, Client(server) as kept:
         kept.ask(get(path))
-        busy.send(post(rows(1, grip=4)))
+        busy.send(post(rows(1, hold_gil=4)))
         server.wait_until(lambda: bool(model.ran), "a prediction")
         time.sleep(0.3)
         answers = [status(kept.ask(get(path))), *(status(ask(server, get(path))) for _ in range(20))]
@@ -260,9 +260,9 @@ def test_a_model_that_holds_the_interpreter_keeps_no_probe_waiting(
 
 
 def test_a_model_that_holds_the_interpreter_while_it_loads_is_not_ready(
-    start: StartServer, model: ObedientModel
+    start: StartServer, model: ControlledModel
 ) -> None:
-    model.grip_while_loading(4)
+    model.hold_gil_while_loading(4)
     server = start(ready=None)
     server.wait_until(lambda: server.status("/livez") == 200, "livez")
     statuses = set()
@@ -271,7 +271,7 @@ def test_a_model_that_holds_the_interpreter_while_it_loads_is_not_ready(
     assert statuses == {503}
 
 
-def test_readiness_ends_with_the_signal(start: StartServer, model: ObedientModel) -> None:
+def test_readiness_ends_with_the_signal(start: StartServer, model: ControlledModel) -> None:
     server = start(LAME_DUCK_SECONDS="2")
     (acceptor,) = acceptors_of(server.process.pid)
     with Client(server) as client:
@@ -328,7 +328,7 @@ def _wait_for_both(server: RunningServer) -> None:
             return len({_worker_of(client) for client in clients}) == 2
 
     server.wait_until(both_answer, "two workers that predict")
-    for worker in workers_of(server.process.pid).values():
+    for worker in worker_processes(server.process.pid).values():
         _wait_for_ends(server, worker)
 
 
@@ -343,7 +343,7 @@ def _kill(server: RunningServer, worker: psutil.Process) -> None:
     (acceptor,) = acceptors_of(worker.pid)
     worker.kill()
     server.wait_until(lambda: not runs(acceptor), "the end of its acceptor")
-    server.wait_until(lambda: worker.pid not in workers_of(server.process.pid), "the end of the worker")
+    server.wait_until(lambda: worker.pid not in worker_processes(server.process.pid), "the end of the worker")
 
 
 def test_new_connections_go_to_the_worker_with_fewest(start: StartServer) -> None:
@@ -357,8 +357,8 @@ def test_new_connections_go_to_the_worker_with_fewest(start: StartServer) -> Non
 
         clients, workers = zip(*(connect() for _ in range(40)), strict=True)
         # Not 20 each: an acceptor that does not get to run is not waited for.
-        assert min(map(workers.count, workers_of(server.process.pid))) >= 12
-        first, process = next(iter(workers_of(server.process.pid).items()))
+        assert min(map(workers.count, worker_processes(server.process.pid))) >= 12
+        first, process = next(iter(worker_processes(server.process.pid).items()))
         for client, worker in zip(clients, workers, strict=True):
             if worker == first:
                 client.close()
@@ -370,7 +370,7 @@ def test_new_connections_go_to_the_worker_with_fewest(start: StartServer) -> Non
 def test_clients_of_a_worker_with_far_more_connections_are_asked_to_connect_anew(start: StartServer) -> None:
     server = start(WORKERS=2)
     _wait_for_both(server)
-    (victim, survivor) = workers_of(server.process.pid).values()
+    (victim, survivor) = worker_processes(server.process.pid).values()
     _kill(server, victim)
     clients = [Client(server) for _ in range(12)]
     assert {_worker_of(client) for client in clients} == {survivor.pid}
@@ -394,14 +394,14 @@ def test_clients_of_a_worker_with_far_more_connections_are_asked_to_connect_anew
 
 
 def test_a_worker_that_loads_its_model_gets_no_connections_while_another_is_ready(
-    start: StartServer, model: ObedientModel
+    start: StartServer, model: ControlledModel
 ) -> None:
     server = start(WORKERS=2)
     _wait_for_both(server)
-    model.grip_while_loading(4)
-    (victim, survivor) = workers_of(server.process.pid).values()
+    model.hold_gil_while_loading(4)
+    (victim, survivor) = worker_processes(server.process.pid).values()
     _kill(server, victim)
-    server.wait_until(lambda: len(workers_of(server.process.pid)) == 2, "a replacement")
+    server.wait_until(lambda: len(worker_processes(server.process.pid)) == 2, "a replacement")
     answered = []
     while server.log().count("Model loaded") == 2:
         with Client(server) as client:
@@ -420,13 +420,13 @@ def test_no_acceptor_outlives_its_worker(start: StartServer) -> None:
 
 def test_a_replaced_worker_brings_an_acceptor_of_its_own(start: StartServer) -> None:
     server = start(WORKERS=2)
-    victim = next(iter(workers_of(server.process.pid).values()))
+    victim = next(iter(worker_processes(server.process.pid).values()))
     _kill(server, victim)
     server.wait_until(lambda: len(acceptors_of(server.process.pid)) == 2, "a new one")
     server.stop()
 
 
-def test_an_extension_has_its_probes_to_itself(start: StartServer, model: ObedientModel) -> None:
+def test_an_extension_has_its_probes_to_itself(start: StartServer, model: ControlledModel) -> None:
     middleware = """
 from starlette.responses import PlainTextResponse
 
