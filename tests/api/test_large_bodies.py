@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from datarobot_drum.drum.serving.body.spooled_file import SPOOL_MAX_SIZE
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
-from datarobot_drum.drum.tabular.fast_csv import LEAST_BODY_OF_BLOCKS
+from datarobot_drum.drum.tabular.fast_csv import MIN_CHUNKED_BYTES
 from tests.api.all_servers import Servers, running_servers
 from tests.api.responses import assert_same_response
 
@@ -25,8 +25,8 @@ pytestmark = pytest.mark.process
 CSV = {"Content-Type": "text/csv"}
 NAMES = [f"column {number}" for number in range(20)]
 SIZES = {
-    "one block": LEAST_BODY_OF_BLOCKS // 10,
-    "blocks in memory": (LEAST_BODY_OF_BLOCKS + SPOOL_MAX_SIZE) // 2,
+    "one block": MIN_CHUNKED_BYTES // 10,
+    "blocks in memory": (MIN_CHUNKED_BYTES + SPOOL_MAX_SIZE) // 2,
     "blocks on disk": SPOOL_MAX_SIZE * 5 // 4,
 }
 

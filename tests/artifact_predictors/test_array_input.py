@@ -36,8 +36,8 @@ from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.settings.build import ModelSettings
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
-from datarobot_drum.drum.tabular.csv_reader import read_any_csv
-from datarobot_drum.drum.tabular.fast_csv import read_plain_numbers
+from datarobot_drum.drum.tabular.csv_reader import read_csv_with_pandas
+from datarobot_drum.drum.tabular.fast_csv import read_numeric_csv
 
 REGRESSORS = [
     LinearRegression(),
@@ -78,11 +78,11 @@ def assert_arrays_predict_as_frames(estimator: Any, settings: ModelSettings, fra
     assert model.accepts_numeric_table
     for rows in (1, 2, len(frame)):
         payload = StructuredPayload(io.BytesIO(frame.head(rows).to_csv(index=False).encode()), PayloadFormat.CSV)
-        numbers = read_plain_numbers(payload)
+        numbers = read_numeric_csv(payload)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the names, which are matched before
             found = model.predict(numbers).values
-        np.testing.assert_array_equal(found, model.predict(read_any_csv(payload)).values)
+        np.testing.assert_array_equal(found, model.predict(read_csv_with_pandas(payload)).values)
 
 
 @pytest.mark.filterwarnings("ignore")

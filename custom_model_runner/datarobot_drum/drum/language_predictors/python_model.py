@@ -30,7 +30,7 @@ from datarobot_drum.drum.language_predictors.output_checks import check_artifact
 from datarobot_drum.drum.language_predictors.transforms import call_transform, read_target
 from datarobot_drum.drum.language_predictors.unstructured import call_unstructured
 from datarobot_drum.drum.settings.target_types import TargetType
-from datarobot_drum.drum.tabular import PayloadFormat, read_blocks, read_matrix, read_numbers_or_table, read_table
+from datarobot_drum.drum.tabular import PayloadFormat, read_blocks, read_matrix, read_numeric_or_frame, read_table
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.type_schema.checks import check_input, check_output, input_stats
 
@@ -91,7 +91,7 @@ class PythonModel:
         if payload.format is PayloadFormat.MTX:
             return read_matrix(payload)
         if self.artifact is not None and self.artifact.accepts_numeric_table:
-            return read_numbers_or_table(payload)
+            return read_numeric_or_frame(payload)
         return read_table(payload)
 
     def predict(self, data: Any) -> Predictions:

@@ -6,7 +6,7 @@ body of that format arrives. The readers take bytes from strangers: whatever tho
 """
 
 from datarobot_drum.drum.tabular.payload import BinaryFile, PayloadFormat, StructuredPayload
-from datarobot_drum.drum.tabular.readers import read_blocks, read_matrix, read_numbers_or_table, read_table
+from datarobot_drum.drum.tabular.readers import read_blocks, read_matrix, read_numeric_or_frame, read_table
 
 __all__ = [
     "BinaryFile",
@@ -14,6 +14,6 @@ __all__ = [
     "StructuredPayload",
     "read_blocks",
     "read_matrix",
-    "read_numbers_or_table",
+    "read_numeric_or_frame",
     "read_table",
 ]

@@ -22,28 +22,28 @@ class CsvFile(TableFile):
 
     def blocks(self) -> Iterator[pd.DataFrame]:
         payload = StructuredPayload(self.file, PayloadFormat.CSV, self.charset)
-        rows = self._rows_of_a_block()
-        seen = InferredTypes()
+        rows = self._rows_per_block()
+        inferred = InferredTypes()
         first: pd.DataFrame | None = None
-        for number, block in enumerate(self._told("reading types", read_csv_blocks(payload, rows))):
-            seen.add(block)
+        for number, block in enumerate(self._report_progress("reading types", read_csv_blocks(payload, rows))):
+            inferred.add(block)
             first = block if number == 0 else None
         if first is not None:
             yield first
             return
-        types: ColumnTypes = seen.finalize(lambda place: read_csv_column(payload, place))
-        for block in self._told("scoring", read_csv_blocks(payload, rows, types.options)):
+        types: ColumnTypes = inferred.finalize(lambda position: read_csv_column(payload, position))
+        for block in self._report_progress("scoring", read_csv_blocks(payload, rows, types.options)):
             yield types.restore(block)
 
-    def _told(self, what: str, blocks: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    def _report_progress(self, stage: str, blocks: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         size = max(1, os.fstat(self.file.fileno()).st_size)
         for block in blocks:
             yield block
-            self.on_progress(what, min(1.0, self.file.tell() / size))
+            self.on_progress(stage, min(1.0, self.file.tell() / size))
 
-    def _rows_of_a_block(self) -> int:
+    def _rows_per_block(self) -> int:
         """Fewer than usual where rows are long, as the beginning of the file has them."""
         self.file.seek(0)
         sample = self.file.read(_SAMPLE_BYTES)
-        bytes_of_a_row = len(sample) / max(1, sample.count(b"\n"))
-        return max(1, min(self.rows, int(BLOCK_BYTES / max(1, bytes_of_a_row))))
+        bytes_per_row = len(sample) / max(1, sample.count(b"\n"))
+        return max(1, min(self.rows, int(BLOCK_BYTES / max(1, bytes_per_row))))

@@ -9,7 +9,7 @@ from typing import Any
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.tabular.decoded_text import DecodedText
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
-from datarobot_drum.drum.tabular.fast_csv import read_plain_numbers
+from datarobot_drum.drum.tabular.fast_csv import read_numeric_csv
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.tabular.payload import StructuredPayload
 
@@ -23,11 +23,11 @@ def read_csv(payload: StructuredPayload) -> pd.DataFrame:
     Raises:
         UnprocessableInput: whatever the payload holds that is no such table.
     """
-    numbers = read_plain_numbers(payload)
-    return read_any_csv(payload) if numbers is None else numbers.to_frame()
+    numbers = read_numeric_csv(payload)
+    return read_csv_with_pandas(payload) if numbers is None else numbers.to_frame()
 
 
-def read_any_csv(payload: StructuredPayload) -> pd.DataFrame:
+def read_csv_with_pandas(payload: StructuredPayload) -> pd.DataFrame:
     """The same, by pandas itself."""
     payload.file.seek(0)
     text = DecodedText(payload.file, payload.charset)
@@ -37,7 +37,7 @@ def read_any_csv(payload: StructuredPayload) -> pd.DataFrame:
     if frame.empty:
         raise UnprocessableInput("The csv has a header but no data rows.")
     if not _is_first_row_within_header(text.head):
-        _refuse_wide_first_row(payload)
+        _reject_wide_first_row(payload)
     return frame
 
 
@@ -62,19 +62,19 @@ def read_csv_blocks(
         if first is None or first.empty:
             raise UnprocessableInput("The csv has a header but no data rows.")
         if not _is_first_row_within_header(text.head):
-            _refuse_wide_first_row(payload, back_to=payload.file.tell())
+            _reject_wide_first_row(payload, back_to=payload.file.tell())
         block: pd.DataFrame | None = first
         while block is not None:
             yield block
             block = _next_block(blocks)
 
 
-def read_csv_column(payload: StructuredPayload, place: int) -> pd.Series:
+def read_csv_column(payload: StructuredPayload, position: int) -> pd.Series:
     """One column of the table, whole, of the type that it has there."""
     payload.file.seek(0)
     text = DecodedText(payload.file, payload.charset)
     with csv_errors():
-        frame = pd.read_csv(text, usecols=[place], low_memory=False, compression=None, **EXACT_FLOATS)
+        frame = pd.read_csv(text, usecols=[position], low_memory=False, compression=None, **EXACT_FLOATS)
     return frame.iloc[:, 0]
 
 
@@ -106,7 +106,7 @@ def _is_first_row_within_header(head: str) -> bool:
     return bool(end) and is_plain and row.count(",") <= header.count(",")
 
 
-def _refuse_wide_first_row(payload: StructuredPayload, back_to: int = 0) -> None:
+def _reject_wide_first_row(payload: StructuredPayload, back_to: int = 0) -> None:
     """Raise when the first data row has more fields than the header.
 
     Of all rows, pandas accepts only the first one so: it takes the surplus for row labels and shifts every column.

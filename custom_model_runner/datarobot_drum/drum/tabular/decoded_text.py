@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.tabular.payload import BinaryFile
 
-_PIECE = 256 * 1024
+_CHUNK_BYTES = 256 * 1024
 
 _NOT_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"})
 """Python calls these text encodings. No table is written in one, some take quadratic time, some warn."""
@@ -16,7 +16,7 @@ _NOT_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined"
 _LONE_RETURN = re.compile("\r(?!\n)")
 
 
-def find_charset(name: str) -> codecs.CodecInfo:
+def find_codec(name: str) -> codecs.CodecInfo:
     """The codec of a charset; that of UTF-8 accepts a byte order mark.
 
     Raises:
@@ -25,13 +25,13 @@ def find_charset(name: str) -> codecs.CodecInfo:
     try:
         codec = codecs.lookup(name)
     except (LookupError, ValueError) as error:  # ValueError: NUL or half a surrogate pair in the name
-        raise _unknown(name) from error
+        raise _unknown_charset(name) from error
     if codec.name.replace("_", "-") in _NOT_CHARSETS or not getattr(codec, "_is_text_encoding", True):
-        raise _unknown(name)
+        raise _unknown_charset(name)
     return codecs.lookup("utf-8-sig") if codec.name == "utf-8" else codec
 
 
-def _unknown(name: str) -> UnprocessableInput:
+def _unknown_charset(name: str) -> UnprocessableInput:
     return UnprocessableInput(f"The charset {name[:40]!r} is not known.")
 
 
@@ -46,24 +46,24 @@ class DecodedText:
     def __init__(self, file: BinaryFile, charset: str) -> None:
         self._file = file
         self._charset = charset
-        self._decoder = find_charset(charset).incrementaldecoder("strict")
-        self._held_back = ""
+        self._decoder = find_codec(charset).incrementaldecoder("strict")
+        self._pending = ""
         self.head = ""
         """The first piece that was read."""
 
     def read(self, size: int = -1) -> str:
         text = ""
         while not text:
-            piece = self._file.read(size if size and size > 0 else _PIECE)
-            text = self._with_line_feeds(self._decode(piece), is_last=not piece)
-            if not piece:
+            chunk = self._file.read(size if size and size > 0 else _CHUNK_BYTES)
+            text = self._with_line_feeds(self._decode(chunk), is_last=not chunk)
+            if not chunk:
                 break
         self.head = self.head or text
         return text
 
-    def _decode(self, piece: bytes) -> str:
+    def _decode(self, chunk: bytes) -> str:
         try:
-            text = self._decoder.decode(piece, final=not piece)
+            text = self._decoder.decode(chunk, final=not chunk)
         except UnicodeError as error:
             raise UnprocessableInput(
                 f"The body is not {self._charset} text: send it in UTF-8 or name its charset in Content-Type."
@@ -74,9 +74,9 @@ class DecodedText:
 
     def _with_line_feeds(self, text: str, *, is_last: bool) -> str:
         """Replace lone carriage returns; one at the end waits to see what follows it."""
-        text, self._held_back = self._held_back + text, ""
+        text, self._pending = self._pending + text, ""
         if text.endswith("\r") and not is_last:
-            text, self._held_back = text[:-1], "\r"
+            text, self._pending = text[:-1], "\r"
         has_lone = "\r" in text and text.count("\r") != text.count("\r\n")
         return _LONE_RETURN.sub("\n", text) if has_lone else text
 

@@ -54,7 +54,7 @@ def read_header(file: BinaryFile) -> MatrixHeader:
     file.seek(0)
     layout, field, symmetry = _read_banner(file)
     rows, columns, *declared = _read_sizes(file, layout)
-    entries = declared[0] if declared else _stored(rows, columns, symmetry)
+    entries = declared[0] if declared else _stored_entries(rows, columns, symmetry)
     header = MatrixHeader(layout, field, symmetry, rows, columns, entries)
     _check_shape(header)
     _check_length(header, file)
@@ -87,10 +87,10 @@ def _read_sizes(file: BinaryFile, layout: str) -> tuple[int, ...]:
     while line.startswith("%") or line.isspace():
         line = _read_line(file)
     words = line.split()
-    wanted = 3 if layout == "coordinate" else 2
-    if len(words) != wanted or not all(_is_size(word) for word in words):
+    expected = 3 if layout == "coordinate" else 2
+    if len(words) != expected or not all(_is_size(word) for word in words):
         raise UnprocessableInput(
-            f"The Matrix Market size line must hold {wanted} whole numbers, not {line.strip()[:60]!r}."
+            f"The Matrix Market size line must hold {expected} whole numbers, not {line.strip()[:60]!r}."
         )
     return tuple(int(word) for word in words)
 
@@ -103,7 +103,7 @@ def _read_line(file: BinaryFile) -> str:
     return file.readline(_LINE_LIMIT).decode("latin-1")
 
 
-def _stored(rows: int, columns: int, symmetry: str) -> int:
+def _stored_entries(rows: int, columns: int, symmetry: str) -> int:
     """How many values an array file holds: of a symmetric matrix only the lower triangle is stored."""
     if symmetry == "general":
         return rows * columns
@@ -125,10 +125,10 @@ def _check_shape(header: MatrixHeader) -> None:
 
 def _check_length(header: MatrixHeader, file: BinaryFile) -> None:
     """No memory is set aside for entries that the body is too short to hold: at least two bytes a number."""
-    begin = file.tell()
+    start = file.tell()
     file.seek(0, io.SEEK_END)
-    length = file.tell() - begin
-    file.seek(begin)
+    length = file.tell() - start
+    file.seek(start)
     shortest = 2 * (2 if header.is_coordinate else 1)
     if length + 1 < shortest * header.entries:
         raise UnprocessableInput(

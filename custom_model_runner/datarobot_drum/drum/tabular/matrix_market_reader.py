@@ -55,7 +55,7 @@ def read_csr(payload: StructuredPayload) -> Any:
         )
     header = read_header(payload.file)
     rows, columns, values = _read_entries(payload, header)
-    rows, columns, values = _unfold(header, rows, columns, values)
+    rows, columns, values = _expand_symmetry(header, rows, columns, values)
     return sparse.coo_matrix((values, (rows, columns)), shape=(header.rows, header.columns)).tocsr()
 
 
@@ -66,7 +66,7 @@ def _read_entries(payload: StructuredPayload, header: MatrixHeader) -> tuple[Any
         return (np.empty(0, dtype=np.int64),) * 2 + (np.empty(0, dtype=header.dtype),)
     if not header.is_coordinate:
         (values,) = _read_columns(payload, header, [header.dtype])
-        return (*_lower_triangle_or_all(header), values)
+        return (*_entry_indices(header), values)
     dtypes = ["int64", "int64"] + ([header.dtype] if header.field != "pattern" else [])
     rows, columns, *values = _read_columns(payload, header, dtypes)
     _require_inside(rows, header.rows, "row")
@@ -88,7 +88,7 @@ def _read_columns(payload: StructuredPayload, header: MatrixHeader, dtypes: list
             sep=r"\s+",
             header=None,
             # Whole numbers are left to be guessed and then checked: told of them, pandas warns of others.
-            dtype={place: dtype for place, dtype in enumerate(dtypes) if dtype == "float64"},
+            dtype={position: dtype for position, dtype in enumerate(dtypes) if dtype == "float64"},
             keep_default_na=False,
             na_values={len(dtypes) - 1: ["nan", "NaN", "NAN"]} if dtypes[-1] == "float64" else None,
             quoting=csv.QUOTE_NONE,
@@ -99,14 +99,14 @@ def _read_columns(payload: StructuredPayload, header: MatrixHeader, dtypes: list
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise _malformed(header, len(dtypes)) from error
     columns = [frame[column].to_numpy() for column in frame.columns]
-    if len(columns) != len(dtypes) or not all(map(_holds, columns, dtypes)):
+    if len(columns) != len(dtypes) or not all(map(_has_dtype, columns, dtypes)):
         raise _malformed(header, len(dtypes))
     if len(frame) != header.entries:
         raise UnprocessableInput(f"The Matrix Market file declares {header.entries} entries but holds {len(frame)}.")
     return [column.astype(dtype) for column, dtype in zip(columns, dtypes, strict=True)]
 
 
-def _holds(column: Any, dtype: str) -> bool:
+def _has_dtype(column: Any, dtype: str) -> bool:
     """Whether the values are of the type, or whole numbers that fit it."""
     if dtype == "float64" or column.dtype.kind not in "iu":
         return bool(column.dtype == dtype)
@@ -124,7 +124,7 @@ def _require_inside(indices: Any, size: int, axis: str) -> None:
         raise UnprocessableInput(f"The Matrix Market file has a {axis} index outside 1 to {size}.")
 
 
-def _lower_triangle_or_all(header: MatrixHeader) -> tuple[Any, Any]:
+def _entry_indices(header: MatrixHeader) -> tuple[Any, Any]:
     """Where the values of an array file belong; they are stored column by column."""
     if header.symmetry == "general":
         columns, rows = np.divmod(np.arange(header.entries), header.rows)
@@ -133,15 +133,15 @@ def _lower_triangle_or_all(header: MatrixHeader) -> tuple[Any, Any]:
     return rows, columns
 
 
-def _unfold(header: MatrixHeader, rows: Any, columns: Any, values: Any) -> tuple[Any, Any, Any]:
+def _expand_symmetry(header: MatrixHeader, rows: Any, columns: Any, values: Any) -> tuple[Any, Any, Any]:
     """Add the mirrored half of a symmetric matrix."""
     if header.symmetry == "general":
         return rows, columns, values
     sign = -1 if header.symmetry == "skew-symmetric" else 1
-    off = rows != columns
-    mirrored = values[off] * values.dtype.type(sign)
+    off_diagonal = rows != columns
+    mirrored = values[off_diagonal] * values.dtype.type(sign)
     return (
-        np.concatenate([rows, columns[off]]),
-        np.concatenate([columns, rows[off]]),
+        np.concatenate([rows, columns[off_diagonal]]),
+        np.concatenate([columns, rows[off_diagonal]]),
         np.concatenate([values, mirrored]),
     )

@@ -12,7 +12,7 @@ from datarobot_drum.drum.tabular.lazy_pandas import pd
 INTEGER = np.dtype(np.int64)
 FLOAT = np.dtype(np.float64)
 
-EXACT = 2.0**53
+MAX_EXACT_INTEGER = 2.0**53
 """Every whole number up to this is a float, too."""
 
 
@@ -21,13 +21,13 @@ class NumericTable:
     """A table of numbers.
 
     ``cells`` has a row for each column of the table, as pandas lays out a block: int64 if all columns are whole, else
-    float64. ``whole`` says which columns are. Where ``has_gaps``, some cells may be missing values (NaN).
+    float64. ``integer_columns`` says which columns are. Where ``has_missing``, some cells may be missing values (NaN).
     """
 
     names: tuple[str, ...]
     cells: np.ndarray
-    whole: tuple[bool, ...]
-    has_gaps: bool = False
+    integer_columns: tuple[bool, ...]
+    has_missing: bool = False
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> NumericTable | None:
@@ -38,10 +38,10 @@ class NumericTable:
         cells = np.asarray(frame).T
         if not cells.flags.c_contiguous or np.isnan(cells).any():
             return None
-        whole = tuple(dtype == INTEGER for dtype in frame.dtypes)
-        if len(dtypes) > 1 and np.abs(cells[list(whole)]).max() >= EXACT:
+        integer_columns = tuple(dtype == INTEGER for dtype in frame.dtypes)
+        if len(dtypes) > 1 and np.abs(cells[list(integer_columns)]).max() >= MAX_EXACT_INTEGER:
             return None
-        return cls(tuple(frame.columns), cells, whole)
+        return cls(tuple(frame.columns), cells, integer_columns)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -56,20 +56,21 @@ class NumericTable:
     def to_frame(self) -> pd.DataFrame:
         """What ``pandas.read_csv`` makes of the same bytes."""
         index = _index(self.names)
-        if self.cells.dtype == INTEGER or not any(self.whole):
+        if self.cells.dtype == INTEGER or not any(self.integer_columns):
             return pd.DataFrame(self.cells.T, columns=index, copy=False)
         columns = [
-            cells.astype(INTEGER) if whole else cells for cells, whole in zip(self.cells, self.whole, strict=True)
+            cells.astype(INTEGER) if is_integer else cells
+            for cells, is_integer in zip(self.cells, self.integer_columns, strict=True)
         ]
         return pd.DataFrame(dict(enumerate(columns)), copy=False).set_axis(index, axis=1)
 
-    def select(self, places: tuple[int, ...]) -> NumericTable:
+    def select(self, positions: tuple[int, ...]) -> NumericTable:
         """Some of the columns, in any order."""
-        whole = tuple(self.whole[place] for place in places)
-        cells = self.cells[list(places)]
-        if all(whole) and cells.dtype != INTEGER:
+        integer_columns = tuple(self.integer_columns[position] for position in positions)
+        cells = self.cells[list(positions)]
+        if all(integer_columns) and cells.dtype != INTEGER:
             cells = cells.astype(INTEGER)
-        return NumericTable(tuple(self.names[place] for place in places), cells, whole)
+        return NumericTable(tuple(self.names[position] for position in positions), cells, integer_columns)
 
 
 @lru_cache(maxsize=64)

@@ -26,7 +26,7 @@ def read_table(payload: StructuredPayload) -> pd.DataFrame:
     return import_from_string(_READERS[payload.format])(payload)
 
 
-def read_numbers_or_table(payload: StructuredPayload) -> Any:
+def read_numeric_or_frame(payload: StructuredPayload) -> Any:
     """A ``NumericTable`` if every cell of a csv is plainly a number, else as ``read_table``.
 
     Raises:
@@ -34,11 +34,11 @@ def read_numbers_or_table(payload: StructuredPayload) -> Any:
     """
     if payload.format is not PayloadFormat.CSV:
         return read_table(payload)
-    numbers = import_from_string("datarobot_drum.drum.tabular.fast_csv:read_plain_numbers")(payload)
+    numbers = import_from_string("datarobot_drum.drum.tabular.fast_csv:read_numeric_csv")(payload)
     if numbers is not None:
-        return numbers.to_frame() if numbers.has_gaps else numbers
+        return numbers.to_frame() if numbers.has_missing else numbers
     # Not `read_table`, which would look for plain numbers once more.
-    table = import_from_string("datarobot_drum.drum.tabular.csv_reader:read_any_csv")(payload)
+    table = import_from_string("datarobot_drum.drum.tabular.csv_reader:read_csv_with_pandas")(payload)
     numbers = import_from_string("datarobot_drum.drum.tabular.numeric_table:NumericTable.from_frame")(table)
     return table if numbers is None else numbers
 
@@ -62,5 +62,5 @@ def read_blocks(payload: StructuredPayload, rows: int) -> Iterator[pd.DataFrame]
         yield from import_from_string("datarobot_drum.drum.tabular.csv_reader:read_csv_blocks")(payload, rows)
         return
     table = read_table(payload)
-    for begin in range(0, len(table), rows):
-        yield table.iloc[begin : begin + rows]
+    for start in range(0, len(table), rows):
+        yield table.iloc[start : start + rows]

@@ -73,7 +73,7 @@ class TableFile(ABC):
         """
 
 
-def find_format(file: BinaryIO, path: Path) -> FileFormat:
+def detect_format(file: BinaryIO, path: Path) -> FileFormat:
     """By content first, by the extension second; else csv."""
     file.seek(0)
     head = file.read(16).lower()
@@ -92,12 +92,12 @@ def open_table(
     Raises:
         CommandError: the package that reads its format is not installed.
     """
-    with arrow_extra(kind.value.capitalize()):
+    with require_arrow_extra(kind.value.capitalize()):
         table: TableFile = import_from_string(_READERS[kind.value])(file, charset, on_progress, rows)
     return table
 
 
-class arrow_extra:
+class require_arrow_extra:
     """Within, a missing ``pyarrow`` is told in a sentence that names the extra."""
 
     def __init__(self, name: str) -> None:

@@ -21,16 +21,16 @@ import numpy as np
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.type_schema.constants import DataType
 
-LONGEST_CATEGORY = 100
+MAX_CATEGORY_LENGTH = 100
 """Characters."""
 
-MOST_CATEGORY_WORDS = 10
+MAX_CATEGORY_WORDS = 10
 
-ANY = frozenset(DataType)
+ANY_KIND = frozenset(DataType)
 
-_WHOLE = frozenset({DataType.NUM, DataType.CAT})
-_TEXT = frozenset({DataType.TXT})
-_SHORT_TEXT = frozenset({DataType.TXT, DataType.CAT})
+_INTEGER_KINDS = frozenset({DataType.NUM, DataType.CAT})
+_TEXT_KINDS = frozenset({DataType.TXT})
+_SHORT_TEXT_KINDS = frozenset({DataType.TXT, DataType.CAT})
 
 _DATE = re.compile(
     r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
@@ -40,11 +40,11 @@ _DURATION = re.compile(
     r"-?P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+([.,]\d+)?S)?)?"
     r"|-?\d+ days?(,? [+-]?\d{1,2}:\d{2}:\d{2}(\.\d+)?)?"
 )
-_IMAGE_BEGINNINGS = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "SUkqA", "TU0AK")
+_IMAGE_PREFIXES = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "SUkqA", "TU0AK")
 """PNG, JPEG, GIF, WebP and both kinds of TIFF, in base64."""
 
 
-def kinds_of(column: pd.Series[Any]) -> frozenset[DataType]:
+def possible_kinds(column: pd.Series[Any]) -> frozenset[DataType]:
     """All kinds that the column may be."""
     dtype = column.dtype
     if isinstance(dtype, pd.SparseDtype):
@@ -53,7 +53,7 @@ def kinds_of(column: pd.Series[Any]) -> frozenset[DataType]:
     if isinstance(dtype, np.dtype) and dtype.kind in "iuf":
         return numeric_kinds(column.to_numpy())
     if pd.api.types.is_bool_dtype(dtype):
-        return _WHOLE
+        return _INTEGER_KINDS
     if pd.api.types.is_complex_dtype(dtype):
         return frozenset({DataType.NUM})
     if pd.api.types.is_numeric_dtype(dtype):
@@ -70,21 +70,21 @@ def numeric_kinds(values: np.ndarray) -> frozenset[DataType]:
     if values.dtype.kind == "f":
         values = values[np.isfinite(values)]
         if len(values) == 0:
-            return ANY
-        return _WHOLE if bool((np.floor(values) == values).all()) else frozenset({DataType.NUM})
-    return _WHOLE if len(values) else ANY
+            return ANY_KIND
+        return _INTEGER_KINDS if bool((np.floor(values) == values).all()) else frozenset({DataType.NUM})
+    return _INTEGER_KINDS if len(values) else ANY_KIND
 
 
 def _cell_kinds(column: pd.Series[Any]) -> frozenset[DataType]:
     try:
         cells = [cell for cell in set(column.tolist()) if not _is_missing(cell)]
     except TypeError:  # lists and dicts are not hashable
-        return _TEXT
+        return _TEXT_KINDS
     if not cells:
-        return ANY
-    kind = _sure_kind(cells[0])
-    if kind is None or any(_sure_kind(cell) is not kind for cell in cells):
-        return _SHORT_TEXT if all(map(_is_short, cells)) else _TEXT
+        return ANY_KIND
+    kind = _cell_kind(cells[0])
+    if kind is None or any(_cell_kind(cell) is not kind for cell in cells):
+        return _SHORT_TEXT_KINDS if all(map(_is_short, cells)) else _TEXT_KINDS
     if kind is DataType.NUM:
         return numeric_kinds(np.array([float(cell) for cell in cells]))
     return frozenset({kind})
@@ -94,7 +94,7 @@ def _is_missing(cell: Any) -> bool:
     return cell is None or cell is pd.NA or cell != cell
 
 
-def _sure_kind(cell: Any) -> DataType | None:
+def _cell_kind(cell: Any) -> DataType | None:
     """The kind that a cell has beyond doubt; None for text."""
     if isinstance(cell, Real | Decimal | np.bool_):
         return DataType.NUM
@@ -103,7 +103,7 @@ def _sure_kind(cell: Any) -> DataType | None:
     if isinstance(cell, dt.date | np.datetime64):
         return DataType.DATE
     text = str(cell).strip()
-    if text.startswith(_IMAGE_BEGINNINGS) and len(text) > LONGEST_CATEGORY:
+    if text.startswith(_IMAGE_PREFIXES) and len(text) > MAX_CATEGORY_LENGTH:
         return DataType.IMG
     if _is_number(text):
         return DataType.NUM
@@ -122,4 +122,4 @@ def _is_number(text: str) -> bool:
 
 def _is_short(cell: Any) -> bool:
     text = str(cell)
-    return len(text) <= LONGEST_CATEGORY and len(text.split()) <= MOST_CATEGORY_WORDS and len(text.splitlines()) <= 1
+    return len(text) <= MAX_CATEGORY_LENGTH and len(text.split()) <= MAX_CATEGORY_WORDS and len(text.splitlines()) <= 1
