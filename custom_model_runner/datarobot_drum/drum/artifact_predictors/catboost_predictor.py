@@ -1,8 +1,8 @@
-"""CatBoost: native ``.cbm`` files and pickles, as the estimators that CatBoost has for scikit-learn.
+"""CatBoost: native ``.cbm`` files and pickles, loaded as CatBoost's scikit-learn estimators.
 
-A native file carries the class names, so columns are found by label as for any estimator.
+A native file contains the class names, so columns are matched to labels as for any estimator.
 
-Thread safety: applying a loaded model does not change it; the library documents that as safe.
+Thread safety: predicting does not change a loaded model; the library documents it as safe.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class CatBoostPredictor(ArtifactPredictor):
 
 
 class _ProbabilityClassifier:
-    """What ``catboost.train`` makes has ``predict`` only, which gives raw scores unless it is told otherwise."""
+    """A plain ``CatBoost`` model with ``predict_proba``: its own ``predict`` returns raw scores by default."""
 
     def __init__(self, model: Any) -> None:
         self.classes_ = model.classes_

@@ -1,12 +1,12 @@
-"""How an estimator predicts each kind of target. Values are never touched: they equal the estimator's own, bit for bit.
+"""Bind scikit-learn estimators: one method per target type. Values equal the estimator's own, bit for bit.
 
 ===============  =====================================================================================
 regression       ``predict``
-binary,          ``predict_proba``, its columns put in the order of the declared labels; without any
-multiclass       classes, ``predict`` with one column a label, or the positive label's for binary
-multilabel       ``predict_proba``: a list of arrays, or one array with a column a label
-anomaly          ``-decision_function`` of an outlier detector: the higher the more anomalous, above 0 an
-                 outlier by its own threshold; of anything else ``predict``
+binary,          ``predict_proba``, its columns in the order of the declared labels; without
+multiclass       classes, ``predict`` with one column per label, or the positive label's for binary
+multilabel       ``predict_proba``: a list of arrays, or one array with a column per label
+anomaly          ``-decision_function`` of an outlier detector: higher is more anomalous, above 0 is an
+                 outlier by its own threshold; ``predict`` of any other estimator
 text and others  ``predict``
 ===============  =====================================================================================
 """
@@ -38,15 +38,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MIN_INPLACE_BYTES = 16 * 1024 * 1024
-"""Samples from this size on are not copied if it can be helped."""
+"""Minimum size of the samples that scalers overwrite instead of copying them."""
 
 _MAX_NESTING = 10
-"""Pipelines in searches in pipelines; an object that claims to have any attribute ends here, too."""
+"""Limit for nested pipelines and searches, and for objects that return a value for any attribute."""
 
 
 @dataclass(frozen=True)
 class BoundEstimator:
-    """An estimator with the method to ask, the labels of its answer, and how the answer is laid out."""
+    """An estimator with the method to call, the labels of its output, and the function that reorders the output."""
 
     estimator: Any
     method: str
@@ -66,7 +66,7 @@ class BoundEstimator:
         return with_inplace_scalers(self.estimator)
 
     def predict(self, data: Any) -> ArtifactOutput:
-        """Predict a table, which is nobody's afterwards: a large one of plain numbers may be overwritten."""
+        """Predict a table; the caller must not use it afterwards, since a large ``NumericTable`` may be overwritten."""
         estimator = self.estimator
         if isinstance(data, NumericTable):
             features = self._numeric_features.select(data).to_array()
@@ -78,10 +78,10 @@ class BoundEstimator:
 
 
 def bind_estimator(estimator: Any, settings: ModelSettings) -> ArtifactModel:
-    """Choose method and layout for the target.
+    """Choose the method and the column order for the target.
 
     Raises:
-        ModelLoadError: the estimator has not what the target needs, or has other classes than the labels.
+        ModelLoadError: the estimator lacks the method for the target, or its classes are not the labels.
     """
     target_type = settings.target_type
     if target_type.has_class_labels:
@@ -99,7 +99,7 @@ def _bind_classifier(estimator: Any, settings: ModelSettings) -> BoundEstimator:
         _reject_classifier_without_probabilities(estimator, classes, target_type)
         return BoundEstimator(estimator, "predict", labels, ClassColumns(labels, target_type))
     if target_type is TargetType.MULTILABEL:
-        # XGBoost's classes are then those of each label, 0 and 1.
+        # Here XGBoost's classes_ are those of each label: 0 and 1.
         own = None if _requires_numbered_classes(estimator) else classes
         return BoundEstimator(estimator, "predict_proba", labels, _multilabel_reorder(labels, own))
     order = (
@@ -109,10 +109,10 @@ def _bind_classifier(estimator: Any, settings: ModelSettings) -> BoundEstimator:
 
 
 def order_classes(classes: Any, settings: ModelSettings, *, numbered: bool = False) -> tuple[int, ...]:
-    """For each declared label, the column of ``predict_proba`` that belongs to it.
+    """Return the column of ``predict_proba`` for each declared label.
 
-    Two classes of a binary model that are none of the labels keep their own order, the second one positive, as
-    scikit-learn sorts them. So do the classes of a model that cannot but number them (``numbered``).
+    Two classes of a binary model that match no label keep their order; the second one is positive. Classes of a model
+    that only supports numbers as classes (``numbered``) keep their order, too.
 
     Raises:
         ModelLoadError: the classes are not the labels.
@@ -138,7 +138,7 @@ def order_classes(classes: Any, settings: ModelSettings, *, numbered: bool = Fal
 
 
 def _requires_numbered_classes(estimator: Any) -> bool:
-    """Whether the estimator, or the last step of a pipeline or search, takes no other classes than 0, 1, 2 ..."""
+    """Return True if the estimator, or the last step of a pipeline or search, only supports the classes 0, 1, 2 ..."""
     inner = estimator
     for _ in range(_MAX_NESTING):
         steps = getattr(inner, "steps", None)
@@ -150,7 +150,7 @@ def _requires_numbered_classes(estimator: Any) -> bool:
 
 
 def _flat_classes(classes: Any) -> list[Any]:
-    """The classes of one target. An array a target means several, which only multilabel models have."""
+    """Return the classes of a single target; several targets are for multilabel models only."""
     found = list(classes)
     if any(isinstance(item, np.ndarray | list | tuple) for item in found):
         if len(found) == 1:
@@ -160,7 +160,7 @@ def _flat_classes(classes: Any) -> list[Any]:
 
 
 def _reject_classifier_without_probabilities(estimator: Any, classes: Any, target_type: TargetType) -> None:
-    """A classifier without probabilities is of no use; a regressor may predict the probability itself."""
+    """Reject a classifier without ``predict_proba``; a regressor may predict the probability itself."""
     name = type(estimator).__name__
     if classes is not None or _has_method(estimator, "decision_function"):
         raise ModelLoadError(
@@ -171,7 +171,7 @@ def _reject_classifier_without_probabilities(estimator: Any, classes: Any, targe
 
 
 def _is_outlier_detector(estimator: Any) -> bool:
-    """A classifier has a decision function too, but with classes, and the other way round."""
+    """Return True for a decision function without classes; classifiers have both."""
     return _has_method(estimator, "decision_function") and not hasattr(estimator, "classes_")
 
 
@@ -188,7 +188,7 @@ def _require_method(estimator: Any, method: str, target_type: TargetType) -> Non
 
 
 def _multilabel_reorder(labels: tuple[str, ...], classes: Any) -> Callable[[Any], np.ndarray]:
-    """Columns stand in the order of the labels, unless the estimator's classes are the labels in another order."""
+    """Reorder columns only if the estimator's classes are the labels in another order."""
     if classes is not None and len(classes) != len(labels):
         raise ModelLoadError(
             f"The estimator predicts {len(classes)} labels but {len(labels)} class labels are declared."
@@ -207,7 +207,7 @@ def _is_list_of_classes(classes: Any) -> bool:
 
 
 def _positive_columns(output: Any, classes: list[list[Any]] | None) -> np.ndarray:
-    """From a list with one array of class probabilities a label, the probability that each label applies."""
+    """Return one column per label from a list with one array of class probabilities per label."""
     if not isinstance(output, list | tuple):
         return np.asarray(output)
     arrays = [np.asarray(item) for item in output]
@@ -216,7 +216,7 @@ def _positive_columns(output: Any, classes: list[list[Any]] | None) -> np.ndarra
 
 
 def _label_probability(array: np.ndarray, classes: list[Any]) -> np.ndarray:
-    """The last column of a label's two. A label that never varied in training has one column: all or nothing."""
+    """Return the last of a label's two columns; a label constant in training has one column, all 0 or all 1."""
     if array.ndim == 1 or array.shape[1] > 1 or len(classes) != 1:
         return array if array.ndim == 1 else array[:, -1]
     applies = match_labels(["1"], classes) or not match_labels(["0"], classes)

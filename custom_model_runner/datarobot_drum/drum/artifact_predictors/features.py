@@ -1,4 +1,4 @@
-"""What of the samples a model is handed, and in which form."""
+"""Select and convert the columns that a model receives."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MAX_LISTED_COLUMNS = 10
 
 
 def select_features(estimator: Any, data: Any) -> Any:
-    """The columns that the estimator was trained on, in their order; all of the table if it does not say.
+    """Return the estimator's training columns in their order, or the whole table if it has no feature names.
 
-    Sparse tables become CSR matrices: estimators would make a frame of sparse columns dense.
+    A sparse table becomes a CSR matrix: estimators convert a frame of sparse columns to dense.
 
     Raises:
         UnprocessableInput: the table lacks some of the columns.
@@ -27,7 +27,7 @@ def select_features(estimator: Any, data: Any) -> Any:
 
 
 def select_columns(data: Any, names: Sequence[Any] | None) -> Any:
-    """The columns of these names; a matrix, which has none, as it is, and so a table if no names are given.
+    """Return the columns of these names; a matrix, or a table without ``names``, is returned as it is.
 
     Raises:
         UnprocessableInput: the table lacks some of the columns.
@@ -39,14 +39,14 @@ def select_columns(data: Any, names: Sequence[Any] | None) -> Any:
 
 
 class NumericFeatures:
-    """The same for tables of plain numbers: the work on names is done once for each header."""
+    """A column selector for ``NumericTable`` that caches the positions for each header."""
 
     def __init__(self, names: Sequence[str] | None) -> None:
         self._names = None if names is None else tuple(names)
         self._find = lru_cache(maxsize=64)(self._find_positions)
 
     def select(self, table: NumericTable) -> NumericTable:
-        """The columns that the estimator was trained on, in their order.
+        """Return the training columns in their order.
 
         Raises:
             UnprocessableInput: the table lacks some of the columns.
@@ -60,14 +60,14 @@ class NumericFeatures:
 
 
 def find_positions(columns: Sequence[Any], names: Sequence[Any]) -> list[int]:
-    """Where each of ``names`` stands among ``columns``, which are all different.
+    """Return the position of each of ``names`` among the unique ``columns``.
 
     Raises:
-        UnprocessableInput: some are not among them.
+        UnprocessableInput: some names are missing.
     """
     positions = {column: position for position, column in enumerate(columns)}
     if not all(name in positions for name in names):
-        # LightGBM keeps its columns' names with underscores for blanks.
+        # LightGBM replaces blanks in column names by underscores.
         positions = {str(column).replace(" ", "_"): position for column, position in positions.items()} | positions
     missing = [str(name) for name in names if name not in positions]
     if missing:
@@ -78,20 +78,20 @@ def find_positions(columns: Sequence[Any], names: Sequence[Any]) -> list[int]:
 
 
 def require_width(data: Any, width: int | None) -> None:
-    """Whether there are as many columns as the model takes, if it says how many.
+    """Require ``width`` columns, unless it is None.
 
     Raises:
-        UnprocessableInput: there are more or less.
+        UnprocessableInput: the number of columns differs.
     """
     if width is not None and data.shape[1] != width:
         raise UnprocessableInput(f"The samples have {data.shape[1]} columns; the model takes {width}.")
 
 
 def require_numbers(data: Any, except_for: Iterable[Any] = ()) -> None:
-    """Whether all columns are numbers or truth values, ``except_for`` those that need not be.
+    """Require numeric or boolean columns, except those in ``except_for``.
 
     Raises:
-        UnprocessableInput: some hold text or the like.
+        UnprocessableInput: some columns have another type, such as text.
     """
     if isinstance(data, pd.DataFrame):
         exempt = set(except_for)
@@ -103,10 +103,10 @@ def require_numbers(data: Any, except_for: Iterable[Any] = ()) -> None:
 
 
 def to_matrix(data: Any, dtype: Any) -> np.ndarray:
-    """The samples as a dense array of numbers in C order, missing values as NaN.
+    """Convert the samples to a dense numeric array in C order, missing values as NaN.
 
     Raises:
-        UnprocessableInput: a column is no number, or does not fit a whole number where those are asked for.
+        UnprocessableInput: a column is not numeric, or has fractions although ``dtype`` is an integer type.
     """
     require_numbers(data)
     if isinstance(data, pd.DataFrame):
@@ -122,17 +122,17 @@ def to_matrix(data: Any, dtype: Any) -> np.ndarray:
 
 
 def to_csr(data: Any) -> Any:
-    """A table of sparse columns as a CSR matrix; anything else as it is."""
+    """Convert a table of sparse columns to a CSR matrix; return anything else as it is."""
     return data.sparse.to_coo().tocsr() if isinstance(data, pd.DataFrame) and is_sparse(data) else data
 
 
 def is_sparse(data: pd.DataFrame) -> bool:
-    """Whether every column is of sparse type."""
+    """Return True if every column has a sparse type."""
     return bool(len(data.columns)) and all(isinstance(dtype, pd.SparseDtype) for dtype in data.dtypes)
 
 
 def _feature_names(estimator: Any) -> Sequence[Any] | None:
-    """The names as scikit-learn keeps them, else as CatBoost does, which numbers columns that had no name."""
+    """Return the names that scikit-learn or CatBoost stores; CatBoost numbers unnamed columns, which counts as none."""
     names = getattr(estimator, "feature_names_in_", None)
     if names is not None:
         return list(names)

@@ -1,4 +1,4 @@
-"""What a file is, told by its content alone: nothing is imported or unpickled for it."""
+"""Detect the framework of a file from its content, without importing or unpickling anything."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAGIC = {
     b"tree\nversion=": "lightgbm",
     b"tree\r\nversion=": "lightgbm",
     b"binf": "xgboost",
-    # How torch.save began before it wrote archives: a pickle of one big number.
+    # torch.save before the zip format: it starts with a pickled magic number.
     b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.": "pytorch",
 }
 _XGBOOST_JSON = re.compile(rb'\s*\{\s*("version"\s*:\s*\[[\d,\s]*\]\s*,\s*)?"learner"\s*:\s*\{')
@@ -28,7 +28,7 @@ _STRINGS = ("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8")
 
 
 def detect_framework(path: Path) -> str | None:
-    """The framework whose own format the file certainly is in; None if that cannot be told."""
+    """Return the framework whose native format the file has; None if the content is ambiguous."""
     try:
         with path.open("rb") as file:
             head = file.read(_SIGNATURE_BYTES)
@@ -42,10 +42,9 @@ def detect_framework(path: Path) -> str | None:
 
 
 def pickled_modules(path: Path) -> tuple[str, ...]:
-    """The top-level modules of the classes in a pickle, in the order of the file, as far as it can be read.
+    """Return the top-level modules of the classes in a pickle, in file order; the model's own comes first.
 
-    The class of the model itself comes first. Compressed files tell nothing; the raw arrays that joblib writes between
-    the opcodes end the reading.
+    Compressed files return nothing. The scan stops at the raw arrays that joblib writes between the opcodes.
     """
     try:
         with path.open("rb") as file:
@@ -58,7 +57,7 @@ def pickled_modules(path: Path) -> tuple[str, ...]:
 
 
 def is_torch_script(path: Path) -> bool:
-    """Whether a PyTorch file brings its own code."""
+    """Return True if a PyTorch file contains its own code."""
     return any("/code/" in name for name in _member_names(path))
 
 
@@ -81,7 +80,7 @@ def _member_names(path: Path) -> set[str]:
 
 
 def _global_modules(file: BinaryIO) -> Iterator[str]:
-    """Of every class that is named, the top-level module; stops where the file is no pickle any more."""
+    """Yield the top-level module of every class reference, up to the first byte that is no pickle."""
     memo: list[object] = []
     last: list[object] = [None, None]
     try:
@@ -103,7 +102,7 @@ def _global_modules(file: BinaryIO) -> Iterator[str]:
 
 
 def _pushed_text(name: str, argument: object, memo: list[object]) -> object:
-    """The text that an opcode puts on the stack; None for anything else."""
+    """Return the string that an opcode pushes on the stack; None for other opcodes."""
     if name in _STRINGS:
         return argument
     if name in ("BINGET", "LONG_BINGET") and isinstance(argument, int) and argument < len(memo):

@@ -1,12 +1,12 @@
 """Keras 3: ``.keras`` and ``.h5`` files, on the backend that ``KERAS_BACKEND`` names.
 
-Loaded in Keras's safe mode, which refuses code inside the file. Classes of your own must be registered with
-``keras.saving.register_keras_serializable`` in ``custom.py``, which is imported before the model is loaded.
+Files are loaded in Keras's safe mode, which rejects code inside the file. Register your own classes in ``custom.py``
+with ``keras.saving.register_keras_serializable``; it is imported before the model is loaded.
 
-``predict`` is asked with an array of a row a sample and must answer values or probabilities. Column k is the k-th
-declared label, a lone column the positive one's.
+``predict`` receives an array with one row per sample and must return values or probabilities. Column k is the k-th
+declared label; a lone column is the positive label's.
 
-Thread safety: none; ``predict`` keeps its state in the model. One call at a time.
+Thread safety: none; ``predict`` keeps state in the model, so one call runs at a time.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class KerasPredictor(ArtifactPredictor):
 
 
 def _table_width(model: Any) -> int | None:
-    """How many columns the one input takes."""
+    """Return the number of columns of the single input, None for any number."""
     shape = getattr(model, "input_shape", None)
     if isinstance(shape, tuple) and len(shape) == _TABLE_RANK and isinstance(model.output_shape, tuple):
         return shape[1] if isinstance(shape[1], int) else None

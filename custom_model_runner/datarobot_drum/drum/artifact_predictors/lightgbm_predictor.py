@@ -1,9 +1,9 @@
 """LightGBM: native text files as a ``Booster``, and the scikit-learn classes from pickles.
 
-A native file carries no class names: column k is the k-th declared label, a lone column the positive one's. Columns are
-found by name where they are known; LightGBM keeps names with underscores for blanks.
+A native file contains no class names: column k is the k-th declared label, a lone column the positive label's. Input
+columns are selected by name if the file has names, in which LightGBM replaces blanks by underscores.
 
-Thread safety: a loaded booster may be asked from several threads; the library takes a shared lock.
+Thread safety: a loaded booster may predict in several threads; the library takes a shared lock.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class LightGBMPredictor(ArtifactPredictor):
 
 
 def _header(booster: Any) -> dict[str, str]:
-    """What a model file says of the model before its trees."""
+    """Return the key-value pairs before the trees of a model file."""
     lines = booster.model_to_string(num_iteration=1).split("\n\n", 1)[0].splitlines()
     pairs = (line.partition("=") for line in lines)
     return {"objective": "", "feature_infos": "", **{key: value for key, _, value in pairs}}
@@ -80,6 +80,6 @@ def _predict_function(booster: Any, header: dict[str, str]) -> Any:
 
 
 def _category_positions(header: dict[str, str]) -> list[int]:
-    """The columns that were categories in training: numbers have a range in brackets, unused columns have ``none``."""
+    """Return the categorical columns: numeric ones have a range in brackets, unused ones ``none``."""
     infos = header["feature_infos"].split()
     return [position for position, info in enumerate(infos) if info != "none" and not info.startswith("[")]

@@ -1,4 +1,4 @@
-"""What to do about an artifact that could not be loaded."""
+"""Hints for artifacts that could not be loaded."""
 
 import mmap
 import pickle
@@ -7,11 +7,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _SKLEARN_VERSION = re.compile(rb"_sklearn_version(?:\x94|q.|r.{4})?(?:\x8c(.)|X(.)\0\0\0)", re.DOTALL)
-"""In a pickle: the key, perhaps its memo, and how long the text of the version is. Looked for, never unpickled."""
+"""The key of the version in a pickle, its optional memo, and the length of the version text that follows."""
 
 
 def load_hint(error: BaseException, path: Path) -> str:
-    """One or two sentences that begin with a blank, or nothing."""
+    """Return one or two sentences that start with a blank, or an empty text."""
     if isinstance(error, AttributeError) and "__main__" in str(error):
         return " Its class was defined in a script: move it to custom.py or a module beside it, and pickle again."
     if made_with := _foreign_sklearn_version(path):
@@ -26,7 +26,7 @@ def load_hint(error: BaseException, path: Path) -> str:
 
 
 def _foreign_sklearn_version(path: Path) -> str | None:
-    """The version of scikit-learn that wrote the file, if it is not the one that is installed."""
+    """Return the scikit-learn version that wrote the file, if it differs from the installed one."""
     try:
         installed = version("scikit-learn")
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
@@ -35,6 +35,6 @@ def _foreign_sklearn_version(path: Path) -> str | None:
                 return None
             length = ord(found[1] or found[2])
             made_with = content[found.end() : found.end() + length].decode()
-    except (PackageNotFoundError, OSError, ValueError):  # an empty file cannot be mapped
+    except (PackageNotFoundError, OSError, ValueError):  # mmap rejects an empty file
         return None
     return None if made_with == installed else made_with

@@ -1,4 +1,4 @@
-"""Around the loading of a file: one sentence for whatever goes wrong, and a log line for whatever is warned of."""
+"""Translate errors while an artifact is loaded into one sentence, and log its warnings."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def artifact_load_errors(path: Path) -> Iterator[None]:
-    """Loading may run arbitrary code, so anything may be raised; all of it becomes a ``ModelLoadError``.
+    """Raise any error as ``ModelLoadError``, and log warnings; loading may run arbitrary code.
 
-    Warnings belong to the process: those of other threads in that time are logged with these. Never around predictions.
+    Warnings are recorded for the whole process, those of other threads included: do not use it around predictions.
     """
     with _translate_errors(path), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

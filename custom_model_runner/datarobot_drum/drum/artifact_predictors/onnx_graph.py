@@ -1,7 +1,7 @@
-"""The class names in an ONNX file, which the runtime does not tell.
+"""Read the class names in an ONNX file, which ONNX Runtime does not expose.
 
-Read from the protocol buffer's wire format, whose fields carry their own lengths: what is not wanted, weights above
-all, is stepped over. Field numbers are those of ``onnx.proto``.
+The reader parses the protocol buffer's wire format and skips unneeded fields, such as weights, by their lengths. Field
+numbers are those of ``onnx.proto``.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _TENSOR_STRINGS, _TENSOR_INT64, _TENSOR_NAME = 6, 7, 8
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _MAX_READ_BYTES = 1 << 20
-"""Bytes of a node or tensor beyond which it holds no class names: forests and weights are larger."""
+"""Maximum bytes of a tensor or attribute with class names; those of forests and weights are larger."""
 
 
 def class_names(path: Path) -> tuple[Names, ...]:
-    """Every list of class names in the graph, what classifiers name as such first; none if the file is unreadable."""
+    """Return all lists of class names in the graph, those of classifier nodes first; none for an unreadable file."""
     try:
         with path.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
@@ -53,10 +53,10 @@ def _graph_names(file: BinaryIO, end: int) -> tuple[list[Names], list[Names]]:
 
 
 def _fields(file: BinaryIO, end: int) -> Iterator[tuple[int, int, int]]:
-    """Number, place and length of every field up to ``end``; a varint's is its value's. May be sought in between.
+    """Yield number, offset and length of every field up to ``end``; the caller may seek in between.
 
     Raises:
-        ValueError: this is no protocol buffer.
+        ValueError: the content is no protocol buffer.
     """
     offset = file.tell()
     while offset < end:
@@ -77,7 +77,7 @@ def _fields(file: BinaryIO, end: int) -> Iterator[tuple[int, int, int]]:
 
 
 def _node_names(file: BinaryIO, start: int, length: int) -> list[Names]:
-    """The attributes ``classlabels_...`` of a node; those of a forest lie among its large ones."""
+    """Return the values of a node's attributes ``classlabels_...``; large attributes are skipped."""
     file.seek(start)
     attributes = [
         (offset, size)
@@ -113,7 +113,7 @@ def _texts(content: bytes, wanted: int) -> Names:
 
 
 def _integers(content: bytes, wanted: int) -> Names:
-    """Whole numbers, one a field or packed into one."""
+    """Return the integers of a field, packed or repeated."""
     found: list[str] = []
     for number, start, length in _fields(BytesIO(content), len(content)):
         if number == wanted:

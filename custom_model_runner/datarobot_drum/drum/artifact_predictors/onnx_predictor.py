@@ -1,12 +1,14 @@
 """ONNX on the CPU, through ONNX Runtime.
 
-Input: one tensor of a row a sample, filled with the columns in their order, or one input a column, filled by name;
-values are cast to the input's type. Output: for class labels the map from class to probability (ZipMap), else the
-output whose name speaks of probabilities, else the last of floating numbers; otherwise the first of numbers. Class
-names are read from the graph; where it has none, column k is the k-th declared label. An outlier detector made by
-scikit-learn (outputs ``label`` and ``scores``) answers ``-scores``, as the detector itself would here.
+Input: one tensor with a row per sample, filled with the columns in their order, or one input per column, filled by
+name. Values are cast to the input's type.
 
-Thread safety: a session may be asked from several threads.
+Output for class labels: the map from class to probability (ZipMap), else the output with "prob" in its name, else the
+last floating-point output. For other targets: the first numeric output. Class names are read from the graph; without
+them, column k is the k-th declared label. An outlier detector of scikit-learn (outputs ``label`` and ``scores``)
+returns ``-scores``, as the estimator does.
+
+Thread safety: a session may run in several threads.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ _FLOATS = ("tensor(float)", "tensor(double)", "tensor(float16)")
 _MAX_RANK = 2
 
 _class_names: WeakKeyDictionary[Any, tuple[Names, ...]] = WeakKeyDictionary()
-"""By session: what its file says, which a session does not."""
+"""Class names by session: they are in the file, but the session does not expose them."""
 
 
 class OnnxPredictor(ArtifactPredictor):
@@ -78,7 +80,7 @@ class OnnxPredictor(ArtifactPredictor):
 
 
 def _run_function(session: Any, output: Any) -> Callable[[Any], Any]:
-    """From samples to what one output says of them; a model of a fixed number of rows is run again and again."""
+    """Return a function from samples to one output; a model with a fixed batch size runs once per batch."""
     feed, shape = _feed_function(session), session.get_inputs()[0].shape
     size = shape[0] if shape and isinstance(shape[0], int) else None
 
@@ -95,7 +97,7 @@ def _run_function(session: Any, output: Any) -> Callable[[Any], Any]:
 
 
 def _feed_function(session: Any) -> Callable[[Any], dict[str, np.ndarray]]:
-    """From samples to the inputs of the model."""
+    """Return a function from samples to the inputs of the model."""
     inputs = session.get_inputs()
     for tensor in inputs:
         if tensor.type not in _DTYPES or len(tensor.shape) > _MAX_RANK:
@@ -160,7 +162,7 @@ def _choose_output(outputs: Sequence[Any], settings: ModelSettings) -> Any:
 
 
 def _column_order(names: tuple[Names, ...], settings: ModelSettings) -> tuple[int, ...] | None:
-    """For each declared label its column: by the list of names that are the labels, else by the only one there is."""
+    """Return the column of each declared label, from the class names that match, else from the first of that length."""
     labels = settings.class_labels
     matching = [found for found in names if len(found) == len(labels)]
     for found in matching:
@@ -173,7 +175,7 @@ def _column_order(names: tuple[Names, ...], settings: ModelSettings) -> tuple[in
 
 
 def _read_function(output: Any, names: tuple[Names, ...], settings: ModelSettings) -> Callable[[Any], Any]:
-    """From the output to an array, its columns in the order that ``_column_order`` goes by."""
+    """Return a function from the output to an array, with the columns that ``_column_order`` refers to."""
     if not output.type.startswith("seq(map("):
         return lambda output: output
     matching = [found for found in names if len(found) == len(settings.class_labels)]

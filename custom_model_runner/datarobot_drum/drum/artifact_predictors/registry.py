@@ -1,7 +1,6 @@
-"""The search for the one artifact of a model, and for the framework that loads it and predicts with it.
+"""Find the artifact in a model folder, and the framework that loads it and predicts with it.
 
-Content decides first, then the name: what another package's plug-in says it can load, what the bytes certainly are,
-the class in a pickle, and at last the extension.
+Search order: a plug-in that accepts the file, the content of a native format, the class in a pickle, the extension.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from datarobot_drum.drum.artifact_predictors.plugins import plugin_predictors
 from datarobot_drum.drum.exceptions import ModelLoadError
 
 PICKLE_FRAMEWORK = FRAMEWORKS[-1]
-"""Loads every framework's pickles."""
+"""It loads the pickles of every framework."""
 
 CONTENT_ONLY = (".json", ".txt", ".pt")
-"""Extensions that much else has, too: such a file is an artifact if its content says so. Named in messages only."""
+"""Ambiguous extensions: such a file is an artifact only by its content. Used in messages."""
 
 
 def list_extensions() -> str:
-    """For a message: what an artifact may be called."""
+    """Format the extensions of artifacts for a message."""
     return ", ".join([*known_extensions(), *CONTENT_ONLY])
 
 
@@ -35,9 +34,9 @@ def known_extensions() -> tuple[str, ...]:
 
 
 def list_artifacts(code_dir: Path) -> tuple[Path, ...]:
-    """The model files at the top level of the folder, by name; hidden ones do not count.
+    """Return the model files at the top level of the folder, sorted by name, without hidden ones.
 
-    Files of a known extension, and those of any other whose content is certainly a framework's own format.
+    A model file has a known extension, or the content of a framework's native format.
     """
     known, plugins = known_extensions(), plugin_predictors()
     return tuple(
@@ -56,10 +55,10 @@ def list_artifacts(code_dir: Path) -> tuple[Path, ...]:
 
 
 def require_single_artifact(artifacts: Iterable[Path]) -> Path | None:
-    """The artifact, if there is one.
+    """Return the artifact, or None without one.
 
     Raises:
-        ModelLoadError: there are several; only a ``load_model`` hook can choose (model-contract.md section 1).
+        ModelLoadError: there are several; only a ``load_model`` hook can choose one.
     """
     found = list(artifacts)
     if len(found) > 1:
@@ -71,7 +70,7 @@ def require_single_artifact(artifacts: Iterable[Path]) -> Path | None:
 
 
 def framework_name(path: Path) -> str:
-    """Who predicts with a listed artifact, as far as the file tells before it is loaded."""
+    """Return the name of the framework that predicts with an artifact, as far as the unloaded file shows."""
     plugin = _find_plugin(path)
     if plugin is not None:
         return plugin.name
@@ -82,7 +81,7 @@ def framework_name(path: Path) -> str:
 
 
 def is_thread_safe(path: Path) -> bool:
-    """Whether the model in a listed artifact may be asked from several threads, as far as the file tells."""
+    """Return True if the artifact may predict in several threads, as far as the unloaded file shows."""
     plugin = _find_plugin(path)
     if plugin is not None:
         return plugin.thread_safe
@@ -94,13 +93,13 @@ def is_thread_safe(path: Path) -> bool:
 
 
 def load_artifact(path: Path, custom: ModuleType | None = None) -> Any:
-    """The model in a file, loaded by the framework that the file is of.
+    """Load the model in a file with its framework.
 
     Args:
-        custom: the model's ``custom.py``, where a file needs its code.
+        custom: the module ``custom.py``, for files that need code from it.
 
     Raises:
-        ModelLoadError: it is no known kind of file, its framework is not installed, or loading it fails.
+        ModelLoadError: the format is unknown, its framework is not installed, or loading fails.
     """
     plugin = _find_plugin(path)
     if plugin is not None:
@@ -112,7 +111,7 @@ def load_artifact(path: Path, custom: ModuleType | None = None) -> Any:
 
 
 def find_predictor(model: Any) -> ArtifactPredictor | None:
-    """The framework that can predict with a loaded object, wherever it came from."""
+    """Return the predictor for a loaded object, from an artifact or a hook; None without one."""
     for plugin in plugin_predictors():
         if plugin.accepts(model):
             return plugin
@@ -137,6 +136,6 @@ def _find_framework(path: Path) -> Framework | None:
 
 
 def _pickled_framework(path: Path) -> Framework:
-    """The framework of the outermost class."""
+    """Return the framework of the outermost class in a pickle."""
     first = pickled_modules(path)[:1]
     return next((framework for framework in FRAMEWORKS if first and first[0] in framework.modules), PICKLE_FRAMEWORK)

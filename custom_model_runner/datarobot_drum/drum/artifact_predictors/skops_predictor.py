@@ -1,7 +1,7 @@
-"""skops: estimators of scikit-learn and its like in a file that runs no code.
+"""skops: scikit-learn compatible estimators in a file that runs no code.
 
-Only types that skops knows are made. Others must be named: ``SKOPS_TRUSTED = ["my_steps.Clipper"]`` at the top level of
-``custom.py``. Who predicts is found out afterwards, by the class of the object.
+Only types that skops trusts are loaded. Name others at the top level of ``custom.py``:
+``SKOPS_TRUSTED = ["my_steps.Clipper"]``. The class of the object then selects the predictor.
 """
 
 from __future__ import annotations

@@ -1,15 +1,16 @@
 """PyTorch on the CPU: TorchScript, weights of a class in ``custom.py``, and pickled modules.
 
-A file is loaded in the safest way that it allows: TorchScript brings its own code and needs none of yours; weights are
-read with ``weights_only``; a whole pickled module, whose loading runs the code inside, comes last, with a warning.
+A file is loaded in the safest way that it allows. TorchScript contains its code. Weights are read with
+``weights_only``. A pickled module runs code while it is loaded, so it is tried last and logs a warning.
 
-Weights need their class: the one in ``custom.py`` (imported ones count, too) that can be made without arguments and
-has parameters of the same names. A checkpoint may hold the weights as ``state_dict`` or ``model_state_dict``.
+Weights need their class: one in ``custom.py``, defined or imported, that takes no arguments and has parameters of the
+same names. A checkpoint may contain the weights as ``state_dict`` or ``model_state_dict``.
 
-The model is called with one tensor of a row a sample, of the floating type of its parameters, and must answer values or
-probabilities: end it with a sigmoid or softmax. Column k is the k-th declared label, a lone column the positive one's.
+The model receives one tensor with a row per sample, of the floating type of its parameters. It must return values or
+probabilities: end it with a sigmoid or softmax. Column k is the k-th declared label; a lone column is the positive
+label's.
 
-Thread safety: a module in evaluation mode is not changed by a call; one that keeps state of its own must say so.
+Thread safety: a call does not change a module in evaluation mode; a module with state must set ``THREAD_SAFE = False``.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class TorchPredictor(ArtifactPredictor):
 
         def predict(data: Any) -> Any:
             values = to_matrix(data, np.float64 if dtype is torch.float64 else np.float32)
-            rows = torch.from_numpy(np.require(values, requirements="W"))  # a table's own memory is read-only
+            rows = torch.from_numpy(np.require(values, requirements="W"))  # the memory of a table may be read-only
             with torch.inference_mode():
                 return _to_array(model(rows.to(dtype)))
 
@@ -91,7 +92,7 @@ def _find_weights(content: Any, path: Path) -> dict[str, Any]:
 
 
 def _load_weights(weights: dict[str, Any], custom: ModuleType | None, path: Path) -> Any:
-    """The module that the weights belong to, with them inside."""
+    """Create the module that the weights fit, and load them into it."""
     instances = [module for cls in _module_classes(custom) if (module := _instantiate(cls)) is not None]
     matching = [module for module in instances if module.state_dict().keys() == weights.keys()]
     if len({type(module) for module in matching}) != 1:
@@ -105,7 +106,7 @@ def _load_weights(weights: dict[str, Any], custom: ModuleType | None, path: Path
 
 
 def _module_classes(custom: ModuleType | None) -> list[type]:
-    """The model's own classes, those that ``custom.py`` imports from its helpers included."""
+    """Return the module classes that ``custom.py`` defines or imports, without those of PyTorch."""
     values = list(vars(custom).values()) if custom else []
     classes = [value for value in values if isinstance(value, type) and issubclass(value, torch.nn.Module)]
     return [cls for cls in dict.fromkeys(classes) if cls.__module__.partition(".")[0] != "torch"]
@@ -114,7 +115,7 @@ def _module_classes(custom: ModuleType | None) -> list[type]:
 def _instantiate(cls: type) -> Any | None:
     try:
         return cls()
-    except TypeError:  # it takes arguments
+    except TypeError:  # the class takes arguments
         return None
 
 

@@ -1,10 +1,10 @@
 """XGBoost: native files (JSON and UBJSON) as a ``Booster``, and the scikit-learn classes from pickles.
 
-A native file carries no class names: column k is the k-th declared label, a lone column the positive one's. A file
-that was saved by one of the scikit-learn classes predicts as that class would: after early stopping, by the best
-iteration. The one of a ``Booster`` predicts with all trees, as a ``Booster`` does.
+A native file contains no class names: column k is the k-th declared label, a lone column the positive label's. A file
+of a scikit-learn class predicts as that class: after early stopping, with the best iteration. A file of a ``Booster``
+predicts with all trees.
 
-Thread safety: predictions of tree models are safe since 1.4. Settings are changed here at load only.
+Thread safety: predictions of tree models are safe since 1.4. This module changes parameters at load only.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class XGBoostPredictor(ArtifactPredictor):
     def load(self, path: Path, custom: ModuleType | None = None) -> Any:
         booster = xgboost.Booster()
         with artifact_load_errors(path):
-            # From memory, XGBoost tells JSON from UBJSON by the content; from a file, by the name.
+            # XGBoost detects JSON or UBJSON by content in memory, but by name in a file.
             booster.load_model(bytearray(path.read_bytes()))
         return booster
 
@@ -61,10 +61,10 @@ def _bind_booster(booster: Any, settings: ModelSettings) -> ArtifactModel:
 
 
 def _require_probabilities(booster: Any, objective: str) -> None:
-    """The same trees give classes or probabilities; softmax is only another way to end."""
+    """Switch softmax to softprob, which has the same trees; reject objectives without probabilities."""
     if objective == _SOFTMAX:
         booster.set_param({"objective": _SOFTPROB})
-        booster.save_config()  # settles it now: the first predictions may come from several threads
+        booster.save_config()  # applies it now: the first predictions may run in several threads
     if objective in _NO_PROBABILITIES:
         raise ModelLoadError(
             f"The model's objective {objective} gives no probabilities: train it with {_NO_PROBABILITIES[objective]}."

@@ -1,4 +1,4 @@
-"""An engine's OpenAI interface as a model's: completions, whole or as chunks, and the list of models."""
+"""A client of an engine's OpenAI interface: completions, complete or streamed, and the list of models."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -12,25 +12,25 @@ from datarobot_drum.drum.exceptions import BadGateway, EngineResponseError
 from datarobot_drum.drum.settings.engine import EngineSettings
 
 PLACEHOLDER_MODEL = "datarobot-deployed-llm"
-"""The name that stands for whatever model is deployed."""
+"""The model name that stands for the deployed model."""
 
 _DONE = b"[DONE]"
 _FORWARDED_HEADERS = ("retry-after",)
 
 
 class Completions:
-    """Asks one engine, from any thread. It holds connections: close it."""
+    """A client of one engine for any thread; close it to release its connections."""
 
     def __init__(self, engine: EngineSettings) -> None:
         self._engine = engine
         self._client = open_client(engine)
 
     def create(self, params: Mapping[str, Any]) -> dict[str, Any] | Iterator[dict[str, Any]]:
-        """A completion, or with ``stream`` the chunks of one, which must be closed.
+        """Create a completion, or with ``stream`` an iterator of its chunks, which the caller must close.
 
         Raises:
-            EngineAnsweredError: the engine refused; so may drawing a chunk.
-            BadGateway, DeadlineExceeded, ServerOverloaded: it cannot be asked; so may drawing a chunk.
+            EngineResponseError: the engine responded with an error; the iterator may raise it, too.
+            BadGateway, DeadlineExceeded, ServerOverloaded: the call failed; the iterator may raise these, too.
         """
         model = params.get("model")
         model_name = model if model and model != PLACEHOLDER_MODEL else self._engine.model_name
@@ -38,10 +38,10 @@ class Completions:
         return _CompletionChunks(response, self._engine) if params.get("stream") is True else self._read(response)
 
     def list_models(self) -> Any:
-        """The engine's own list.
+        """Return the engine's list of models.
 
         Raises:
-            EngineAnsweredError, BadGateway, DeadlineExceeded, ServerOverloaded: as ``create``.
+            EngineResponseError, BadGateway, DeadlineExceeded, ServerOverloaded: as ``create``.
         """
         return self._read(self._send("GET", "/v1/models"))
 
@@ -49,9 +49,9 @@ class Completions:
         self._client.close()
 
     def _send(self, method: str, path: str, document: Mapping[str, Any] | None = None) -> httpx.Response:
-        """The engine's answer, its body unread."""
+        """Send a request; return the response with its body unread."""
         content = None if document is None else orjson.dumps(document)
-        # Compressed events would arrive in lumps.
+        # Compression would buffer events.
         headers = {"Accept-Encoding": "identity", **({"Content-Type": "application/json"} if content else {})}
         request = self._client.build_request(method, path, content=content, headers=headers)
         with engine_errors(self._engine):
@@ -73,7 +73,7 @@ class Completions:
 
 
 class _CompletionChunks(Iterator[dict[str, Any]]):
-    """The data of a stream of server-sent events; only ``[DONE]`` ends it well."""
+    """The documents of a stream of server-sent events, which must end with ``[DONE]``."""
 
     def __init__(self, response: httpx.Response, engine: EngineSettings) -> None:
         self._response = response
@@ -94,12 +94,12 @@ class _CompletionChunks(Iterator[dict[str, Any]]):
         return document
 
     def close(self) -> None:
-        """Hang up on the engine, which stops its work."""
+        """Close the connection, which stops the engine's work."""
         self._response.close()
 
 
 def _events(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The data of each event (HTML standard, 9.2.6); the other fields say nothing here."""
+    """Yield the data of each event (HTML standard, 9.2.6); other fields are ignored."""
     data: list[bytes] = []
     for line in _lines(chunks):
         if line.startswith(b"data:"):
@@ -127,10 +127,10 @@ def _document(body: bytes) -> dict[str, Any]:
 
 
 def _to_error(body: bytes, status: int, headers: Mapping[str, str]) -> Exception:
-    """The engine's refusal as an error of ours.
+    """Convert an error response of the engine.
 
-    OpenAI's form is ``{"error": {...}}``; older engines send the inner object alone, and what stands in front of an
-    engine may send anything.
+    OpenAI's format is ``{"error": {...}}``; older engines send the inner object alone. A proxy before an engine may
+    send anything.
     """
     if status < 400:
         return BadGateway(f"The engine answered with status {status}, which is no answer to a chat request.")
@@ -150,10 +150,10 @@ def _to_error(body: bytes, status: int, headers: Mapping[str, str]) -> Exception
 
 
 def message_text(completion: Mapping[str, Any]) -> str | None:
-    """What the assistant says in the first choice of a completion.
+    """Return the assistant's text in the first choice of a completion.
 
     Raises:
-        BadGateway: there is no such thing.
+        BadGateway: the completion has no message.
     """
     try:
         text: str | None = completion["choices"][0]["message"].get("content")

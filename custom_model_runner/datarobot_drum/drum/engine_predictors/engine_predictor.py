@@ -1,4 +1,4 @@
-"""A model that an engine answers for; hooks of ``custom.py``, where there are any, come first."""
+"""The predictor of a model in an engine; hooks of ``custom.py`` precede the engine."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _SCORING_HOOK_NAMES = ("score", "score_stream", "read_input_data")
 
 
 class EnginePredictor(BasePredictor):
-    """Asks the engine, unless ``custom.py`` has a hook for it. While the engine is not ready, calls are refused.
+    """A model in an engine, or in hooks of ``custom.py``. Calls raise ``ModelNotReady`` until the engine is ready.
 
     Raises:
-        ModelLoadError: the folder holds several ``custom.py``.
+        ModelLoadError: the folder contains several ``custom.py``.
     """
 
     language = "python"
@@ -55,7 +55,7 @@ class EnginePredictor(BasePredictor):
         return self._engine
 
     def load(self) -> None:
-        """Load ``custom.py``; the engine may take its time."""
+        """Load ``custom.py``, without waiting for the engine."""
         if self._hooks is not None:
             self._hooks.load()
 
@@ -101,7 +101,7 @@ class EnginePredictor(BasePredictor):
 
     @property
     def _scoring_hooks(self) -> PythonPredictor | None:
-        """The hooks, if they predict rows."""
+        """The hooks of ``custom.py``, if they predict rows."""
         hooks = self._hooks
         return hooks if hooks is not None and any(map(hooks.has_hook, _SCORING_HOOK_NAMES)) else None
 
@@ -115,14 +115,14 @@ class EnginePredictor(BasePredictor):
 
     def _complete(self, prompt: str) -> str | None:
         completion = self._completions.create({"messages": [{"role": "user", "content": prompt}]})
-        assert isinstance(completion, dict), "no stream was asked for"
+        assert isinstance(completion, dict), "streaming was not requested"
         return message_text(completion)
 
     def _to_predictions(self, texts: list[str | None]) -> Predictions:
         values = np.array(texts, dtype=object).reshape(-1, 1)
         return Predictions((self._settings.target_name or VALUE_COLUMN,), values)
 
-    # Anything else
+    # Unstructured and chat
 
     def predict_unstructured(self, request: UnstructuredInput) -> UnstructuredOutput:
         self._health.require_ready()

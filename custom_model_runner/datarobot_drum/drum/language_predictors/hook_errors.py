@@ -1,4 +1,4 @@
-"""What model code raises, told in one paragraph. Tracebacks are for the log: the cause is chained."""
+"""Translate errors of model code into one paragraph; the cause is chained, so the log has the traceback."""
 
 import inspect
 import os
@@ -50,14 +50,14 @@ _PASSTHROUGH = (DrumHTTPError, PredictionError, DeadlineExceeded, KeyboardInterr
 
 
 def wrap_iterator_errors(result: Any) -> Any:
-    """``result``; if it is an iterator, one that tells errors of model code as ``PredictionError``."""
+    """Return ``result``; an iterator is wrapped so that it raises errors of model code as ``PredictionError``."""
     if isinstance(result, AsyncIterator):
         result = drain_async(result)
     return HookIterator(result) if isinstance(result, Iterator) else result
 
 
 class HookIterator(Iterator[Any]):
-    """An iterator of model code; closing it runs the ``finally`` blocks there."""
+    """An iterator returned by model code; ``close`` runs its ``finally`` blocks."""
 
     def __init__(self, items: Iterator[Any]) -> None:
         self._items = items
@@ -75,7 +75,7 @@ class HookIterator(Iterator[Any]):
 
 
 class InvalidHookReturn(PredictionError):
-    """A hook returned what it must not; ``function`` is the hook."""
+    """The result of the hook ``function`` has a wrong type."""
 
     def __init__(self, message: str, function: Any) -> None:
         super().__init__(message)
@@ -84,9 +84,9 @@ class InvalidHookReturn(PredictionError):
 
 @contextmanager
 def load_errors(what_failed: str, code_dir: Path) -> Iterator[None]:
-    """Whatever model code raises at start becomes a ``ModelLoadError`` of one paragraph.
+    """Raise errors of model code at start as a ``ModelLoadError`` of one paragraph.
 
-    It tells what failed, the place in the model's own code, the cause, and what to do.
+    The message names what failed, file and line in the model's code, the cause, and what to do.
     """
     try:
         yield
@@ -94,13 +94,13 @@ def load_errors(what_failed: str, code_dir: Path) -> Iterator[None]:
         raise
     except BaseException as error:
         location = _find_location(error, code_dir)
-        # Masked first: a secret of several lines would not be found in one.
+        # Mask before joining the lines: a secret may span several.
         cause = " ".join(mask_secrets(_explain(error)).split()).rstrip(".")
         raise ModelLoadError(f"{what_failed}: {location}{cause}.{_hint(error, code_dir)}") from error
 
 
 def hook_location(function: Any, code_dir: Path) -> str:
-    """Where a hook is defined, as the beginning of a sentence; empty if it is no plain function of the folder."""
+    """Return file and line of a hook as a prefix for a message; empty if it is not defined in the folder."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     return "" if code is None else _format_location([(code.co_filename, code.co_firstlineno)], code_dir)
 
@@ -115,7 +115,7 @@ def _explain(error: BaseException) -> str:
         return f"{type(error).__name__}: {error.msg}"
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"the module {error.name} is not installed"
-    if isinstance(error, PredictionError | UnprocessableInput):  # told by us already, for a request
+    if isinstance(error, PredictionError | UnprocessableInput):  # its message is already written for users
         return error.message
     return _describe(error)
 
@@ -139,7 +139,7 @@ def _is_in_code_dir(code_dir: Path, file: Any) -> bool:
 
 
 def _find_location(error: BaseException, code_dir: Path) -> str:
-    """File and line of the model's own code, if it got that far: of the error, else of what led to it."""
+    """Return file and line in the model's code where the error, or else its cause, was raised."""
     if isinstance(error, InvalidHookReturn):
         return hook_location(error.function, code_dir)
     if isinstance(error, SyntaxError) and error.filename:

@@ -1,4 +1,4 @@
-"""What ``custom.py`` says of itself in constants at its top level. They are read without running the file."""
+"""Constants at the top level of ``custom.py``, read without running the file."""
 
 import ast
 import math
@@ -8,30 +8,29 @@ from typing import Any
 from datarobot_drum.drum.exceptions import ModelLoadError
 
 THREAD_SAFE = "THREAD_SAFE"
-"""``THREAD_SAFE = False`` asks for one call at a time."""
+"""``THREAD_SAFE = False`` limits the model to one call at a time."""
 
 MAX_CONCURRENCY = "MAX_CONCURRENCY"
-"""``MAX_CONCURRENCY = 2`` asks for two calls at a time at most, in each process."""
-
+"""``MAX_CONCURRENCY = 2`` limits each process to two concurrent calls."""
 
 MAX_BATCH_SIZE, BATCH_WAIT_MS = "MAX_BATCH_SIZE", "BATCH_WAIT_MS"
 
 
 def is_thread_safe(file: Path) -> bool:
-    """Whether ``custom.py`` may be called from several threads; it may unless it says otherwise.
+    """Return True unless ``THREAD_SAFE`` is false.
 
     Raises:
-        ModelLoadError: the constant is no plain value.
+        ModelLoadError: the constant is no literal.
     """
     found = _find_assignment(file, THREAD_SAFE)
     return found is None or bool(_literal_value(*found, file, THREAD_SAFE, "True or False"))
 
 
 def read_max_concurrency(file: Path) -> int | None:
-    """How many calls ``custom.py`` takes at once; None if it does not say.
+    """Return ``MAX_CONCURRENCY``; None without it.
 
     Raises:
-        ModelLoadError: the constant is no whole number of at least 1.
+        ModelLoadError: the constant is no integer of at least 1.
     """
     found = _find_assignment(file, MAX_CONCURRENCY)
     if found is None:
@@ -44,9 +43,9 @@ def read_max_concurrency(file: Path) -> int | None:
 
 
 def read_batch_settings(file: Path) -> tuple[int, float]:
-    """``MAX_BATCH_SIZE`` in rows and ``BATCH_WAIT_MS``: batches that ``custom.py`` asks for, 0 where it does not.
+    """Return ``MAX_BATCH_SIZE`` in rows and ``BATCH_WAIT_MS``, each 0 without the constant.
 
-    These names have been anybody's: a value that is no number is not meant for the server.
+    Existing models may use these names for themselves: a value that is no number is ignored.
     """
     return int(_number(file, MAX_BATCH_SIZE)), _number(file, BATCH_WAIT_MS)
 
@@ -60,7 +59,7 @@ def _number(file: Path, name: str) -> float:
 
 
 def _find_assignment(file: Path, name: str) -> tuple[int, ast.expr] | None:
-    """The line and the value of the last assignment to ``name``; a file that cannot be parsed will tell on import."""
+    """Return line and value of the last assignment to ``name``; a file that cannot be parsed fails at its import."""
     try:
         statements = ast.parse(file.read_bytes()).body
     except (OSError, SyntaxError, ValueError):

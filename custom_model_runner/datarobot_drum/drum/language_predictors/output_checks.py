@@ -1,4 +1,4 @@
-"""What a model's answer must look like (model-contract.md section 4), and how it becomes ``Predictions``."""
+"""Check what a model returned, and convert it to ``Predictions``."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _ROUNDING = 1e-9
 
 
 def check_artifact_output(output: ArtifactOutput, settings: ModelSettings, rows: int | None) -> Predictions:
-    """Check the answer of an artifact; its columns are in the order of the labels already.
+    """Check the output of an artifact, whose columns are in the order of the labels already.
 
     Raises:
-        PredictionError: what is wrong, and where.
+        PredictionError: the output is invalid; the message says what is wrong and where.
     """
     _check_row_count(len(output.values), rows, "The model")
     columns = output.classes or (_value_name(settings),)
@@ -37,15 +37,15 @@ def check_artifact_output(output: ArtifactOutput, settings: ModelSettings, rows:
 
 
 def to_frame(output: ArtifactOutput, settings: ModelSettings) -> pd.DataFrame:
-    """The answer of an artifact in the form that a ``score`` hook would give it."""
+    """Convert the output of an artifact to the frame that a ``score`` hook would return."""
     return pd.DataFrame(output.values, columns=list(output.classes or (_value_name(settings),)))
 
 
 def check_frame(frame: pd.DataFrame, settings: ModelSettings, rows: int | None, hook: str) -> Predictions:
-    """Check the DataFrame of a hook. Its columns keep their order; what is no prediction is extra model output.
+    """Check the DataFrame of a hook. Columns keep their order; other columns become extra model output.
 
     Raises:
-        PredictionError: what is wrong, and where.
+        PredictionError: the frame is invalid; the message says what is wrong and where.
     """
     source = f"The hook {hook}"
     _check_row_count(len(frame), rows, source)
@@ -60,7 +60,7 @@ def check_frame(frame: pd.DataFrame, settings: ModelSettings, rows: int | None, 
 
 
 def _value_name(settings: ModelSettings) -> str:
-    """``Predictions``, or the target's name where the name matters (http-api.md H27)."""
+    """Return ``Predictions``, or the target's name for target types that use it."""
     return (settings.target_name if settings.target_type.has_target_column else None) or VALUE_COLUMN
 
 
@@ -79,7 +79,7 @@ def _check_column_names(frame: pd.DataFrame, source: str) -> None:
 
 
 def _find_value_column(frame: pd.DataFrame, settings: ModelSettings, source: str) -> int:
-    """The position of the prediction: the only column, or the one of the right name."""
+    """Return the position of the prediction: the only column, or the one with the expected name."""
     names = [as_label(name) for name in frame.columns]
     expected = [_value_name(settings), settings.target_name]
     found = [name for name in expected if name in names]
@@ -93,7 +93,7 @@ def _find_value_column(frame: pd.DataFrame, settings: ModelSettings, source: str
 def _class_values(
     frame: pd.DataFrame, settings: ModelSettings, source: str
 ) -> tuple[tuple[str, ...], Sequence[int], np.ndarray]:
-    """Labels, positions and values of the columns that are classes, in the order of the frame."""
+    """Return labels, positions and values of the class columns, in the order of the frame."""
     matches = match_labels(settings.class_labels, list(frame.columns))
     if len(matches) == len(settings.class_labels):
         columns = tuple(sorted(matches, key=matches.__getitem__))
@@ -113,7 +113,7 @@ def _class_values(
 def _expand_binary(
     frame: pd.DataFrame, settings: ModelSettings, matches: dict[str, int], source: str
 ) -> tuple[tuple[str, ...], Sequence[int], np.ndarray] | None:
-    """One class's column is enough for two; a lone column of any other name is the positive class's."""
+    """Compute both binary columns from one; a lone column of any other name is the positive class's."""
     negative, positive = settings.class_labels
     is_alone = len(frame.columns) == 1
     if positive not in matches and not is_alone:
@@ -134,7 +134,7 @@ def _extra(frame: pd.DataFrame, positions: Sequence[int]) -> pd.DataFrame | None
 
 
 def _to_values(data: Any, columns: Sequence[str], settings: ModelSettings, source: str) -> np.ndarray:
-    """A fresh array of the type that the target has: objects for text and its like, numbers for all others."""
+    """Return a new array: objects for text-like targets, float64 for all others."""
     if settings.target_type.has_target_column:
         return _objects(data)
     if isinstance(data, np.ndarray) and data.dtype.kind in "biuf":
@@ -147,7 +147,7 @@ def _to_values(data: Any, columns: Sequence[str], settings: ModelSettings, sourc
 
 
 def _objects(data: Any) -> np.ndarray:
-    """One column of Python objects, missing values as None."""
+    """Return one column of Python objects, missing values as None."""
     series = data.iloc[:, 0] if isinstance(data, pd.DataFrame) else pd.Series(data[:, 0])
     values = np.empty((len(series), 1), dtype=object)
     values[:, 0] = series.astype(object).to_numpy()
@@ -156,7 +156,7 @@ def _objects(data: Any) -> np.ndarray:
 
 
 def _numbers(series: Any, column: str, source: str) -> Any:
-    """A column as floats; missing values of any kind become NaN."""
+    """Return a column as floats; missing values of any kind become NaN."""
     if pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_complex_dtype(series.dtype):
         return series.to_numpy(dtype=np.float64, na_value=np.nan)
     missing = series.isna().to_numpy()
@@ -191,7 +191,7 @@ def _to_predictions(
 
 
 def _check_range(columns: Sequence[str], values: np.ndarray, source: str) -> None:
-    """Every probability lies between 0 and 1; NaN lies nowhere."""
+    """Require probabilities between 0 and 1; NaN is rejected."""
     wrong = ~((values >= -_ROUNDING) & (values <= 1 + _ROUNDING))
     if wrong.any():
         row, position = np.argwhere(wrong)[0]

@@ -1,4 +1,4 @@
-"""A loaded Python model: hooks around an artifact, in the documented order (model-contract.md section 2)."""
+"""A loaded Python model: hooks and an artifact, called in the documented order."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.type_schema.requirements import TypeSchema
 
 BLOCK_ROWS = 10_000
-"""Rows that a streamed prediction reads, predicts and sends at a time."""
+"""Rows per block of a streamed prediction."""
 
 
 @dataclass(frozen=True)
 class PythonModel:
-    """Hooks by name, the object that ``load_model`` or the artifact gave, and, without a score hook, what predicts."""
+    """Hooks by name, the loaded model object, and ``artifact`` as its predictor if there is no score hook."""
 
     settings: ModelSettings
     hooks: Mapping[str, Hook]
@@ -67,7 +67,7 @@ class PythonModel:
         return "score_stream" in self.hooks and "score" not in self.hooks
 
     def read_input(self, payload: StructuredPayload) -> Any:
-        """What the hook makes of the bytes, else the table; a matrix when no hook asks for a table."""
+        """Return the result of the hook ``read_input_data``, else the table, or a matrix if no hook needs a table."""
         data = self._read(payload)
         self.check_samples(data)
         return data
@@ -160,7 +160,7 @@ class PythonModel:
                 yield self.predict(block)
 
     def _stream(self, data: Any) -> Iterator[StreamChunk]:
-        """What ``score_stream`` yields: text and bytes as they are, frames as checked predictions."""
+        """Yield the chunks of ``score_stream``: text and bytes unchanged, frames as checked predictions."""
         with prediction_errors():
             if hook := self.hooks.get("transform"):
                 data = hook(data, self.model)
@@ -194,7 +194,7 @@ class PythonModel:
                 f"The hook read_input_data returned a {type(data).__name__}: without a score hook it must return a "
                 "DataFrame."
             )
-        # What the client sent is the client's fault; what a hook made of it is not.
+        # Input errors are the client's only if no hook changed the input.
         is_unmodified = not {"read_input_data", "transform"} & self.hooks.keys()
         with prediction_errors(*([UnprocessableInput] if is_unmodified else [])):
             output = artifact.predict(data)
@@ -212,10 +212,10 @@ class PythonModel:
 
 
 def load_python_model(settings: ModelSettings, custom_file: Path | None, artifacts: Sequence[Path]) -> PythonModel:
-    """Import ``custom.py``, call ``init``, load the model, and settle what predicts.
+    """Import ``custom.py``, call ``init``, load the model, and select what predicts.
 
     Raises:
-        ModelLoadError: any of it fails, or there is nothing to predict with.
+        ModelLoadError: a step fails, or nothing predicts.
     """
     code_dir = settings.code_dir
     specs = TRANSFORM_HOOKS if settings.target_type is TargetType.TRANSFORM else HOOKS
@@ -228,7 +228,7 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
         model = _call_load_model(code_dir, hooks["load_model"])
     else:
         artifact = require_single_artifact(artifacts)
-        # Hooks that ask an engine need to know where it is.
+        # Hooks that call an engine receive its settings as the model.
         model = settings.engine if artifact is None else load_artifact(artifact, custom)
     if settings.target_type is TargetType.UNSTRUCTURED:
         _require_hook(hooks, "score_unstructured", settings.target_type)
@@ -251,10 +251,10 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
 
 
 def _transformer_name(hooks: Mapping[str, Hook], model: Any) -> str:
-    """The name of what transforms.
+    """Return the name of what transforms.
 
     Raises:
-        ModelLoadError: nothing does.
+        ModelLoadError: nothing transforms.
     """
     if "transform" in hooks:
         return "custom"
@@ -281,7 +281,7 @@ def _call_load_model(code_dir: Path, hook: Hook) -> Any:
 
 
 def _score_keywords(settings: ModelSettings) -> dict[str, Any]:
-    """What a score hook may want to know; what a model does not have is not passed."""
+    """Return the keywords of score hooks, without those that the model does not have."""
     keywords = {
         "positive_class_label": settings.positive_class_label,
         "negative_class_label": settings.negative_class_label,
@@ -301,7 +301,7 @@ def _require_frame(result: Any, hook: Hook) -> pd.DataFrame:
 
 
 def _count_rows(data: Any) -> int | None:
-    """How many samples there are, if the input is of a kind that tells."""
+    """Return the number of samples, None for an input without a length or shape."""
     shape = getattr(data, "shape", None)
     if shape:
         return int(shape[0])

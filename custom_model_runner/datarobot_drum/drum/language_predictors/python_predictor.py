@@ -1,4 +1,4 @@
-"""A Python model: ``custom.py``, an artifact, or both. Light until it is loaded."""
+"""The predictor of a Python model: ``custom.py``, an artifact, or both. It imports no heavy library before ``load``."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 _LOADER = "datarobot_drum.drum.language_predictors.python_model:load_python_model"
 
 _load_lock = threading.Lock()
-"""Two models do not load at once: while one does, the names of its modules are its own."""
+"""Models load one at a time: each needs its own modules in ``sys.modules`` meanwhile."""
 
 
 class PythonPredictor(BasePredictor):
-    """Finds the files at once, and reads them in ``load``.
+    """A Python model: the constructor finds its files, ``load`` reads them.
 
     Raises:
-        ModelLoadError: there is no model in the folder, or more than one, or a constant of custom.py is wrong.
+        ModelLoadError: the folder contains no model or several, or a constant of custom.py is invalid.
         TypeSchemaError: typeSchema of model-metadata.yaml is malformed.
     """
 
@@ -76,7 +76,7 @@ class PythonPredictor(BasePredictor):
 
     @property
     def name(self) -> str:
-        """The framework that predicts, or ``custom`` where a hook does; before ``load`` as far as files tell."""
+        """The framework that predicts, or ``custom`` for a hook; before ``load``, as far as the files show."""
         if self._model is not None:
             return self._model.name
         return "custom" if self._custom_file else registry.framework_name(self._artifacts[0])
@@ -137,7 +137,7 @@ class PythonPredictor(BasePredictor):
         return self._loaded.chat(params, headers)
 
     def has_hook(self, name: str) -> bool:
-        """Whether ``custom.py`` defines the hook. Known after ``load``."""
+        """Return True if ``custom.py`` defines the hook. Known after ``load``."""
         return self._model is not None and name in self._model.hooks
 
     def list_models(self) -> Any:
@@ -155,7 +155,7 @@ class PythonPredictor(BasePredictor):
 
 @cache
 def _payload_formats() -> Mapping[str, str | None]:
-    """Matrix Market takes SciPy, which is optional."""
+    """Return the readable formats; Matrix Market needs SciPy, which is optional."""
     formats = {"csv": _version("pandas"), "mtx": _version("scipy")}
     return {name: found for name, found in formats.items() if found}
 

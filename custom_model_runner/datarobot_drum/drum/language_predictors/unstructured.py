@@ -1,4 +1,4 @@
-"""Unstructured predictions: a body of any kind goes in, whatever the hook returns comes out (model-contract.md 5)."""
+"""Unstructured predictions: call ``score_unstructured`` with a body of any media type, and encode its result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HEADER_TEXT = re.compile(r"[\x21-\x7e][\x20-\x7e]*")
 
 @dataclass(slots=True)
 class UnstructuredInput:
-    """One body. ``mimetype`` is empty and ``charset`` None where the client sent none; the file is rewound first."""
+    """A request body. ``mimetype`` is empty and ``charset`` None if the client sent none; readers rewind the file."""
 
     file: BinaryFile
     mimetype: str = ""
@@ -37,7 +37,7 @@ class UnstructuredInput:
 
 @dataclass(slots=True)
 class UnstructuredOutput:
-    """The bytes of the answer, at once or as they are made."""
+    """The bytes of the response, complete or as an iterator."""
 
     content: bytes | Iterator[bytes]
     mimetype: str
@@ -47,12 +47,12 @@ class UnstructuredOutput:
 def call_unstructured(hook: Hook, model: Any, request: UnstructuredInput) -> UnstructuredOutput:
     """Call ``score_unstructured``.
 
-    ``data`` is text for ``text/*`` and ``application/json``, and where no type was sent; else bytes. A hook with a
-    parameter named ``file`` gets the body as a binary file there instead, and None as ``data``: nothing is copied.
+    ``data`` is text for ``text/*``, ``application/json`` and without a media type; else bytes. A hook with a parameter
+    ``file`` receives the body as a binary file instead, and None as ``data``, so nothing is copied.
 
     Raises:
-        UnprocessableInput: text that its charset cannot decode.
-        PredictionError: the hook raised, or returned what cannot be sent.
+        UnprocessableInput: the charset cannot decode the text.
+        PredictionError: the hook raised, or its result has a wrong type.
     """
     request.file.seek(0)
     keywords: dict[str, Any] = {"query": dict(request.query), "headers": request.headers, "mlops": None}
@@ -86,14 +86,14 @@ def _decode(body: bytes, charset: str) -> str:
 
 def _to_output(result: Any) -> UnstructuredOutput:
     content, details = result if isinstance(result, tuple) and len(result) == 2 else (result, {})
-    if not isinstance(details, (dict, Mapping)):  # in this order it takes less time
+    if not isinstance(details, (dict, Mapping)):  # dict first: the check of an abstract class is slower
         raise PredictionError(
             "The second value that score_unstructured returns must be a dict of mimetype and charset."
         )
     charset = str(details.get("charset") or DEFAULT_CHARSET)
     if not isinstance(content, str | bytes):
         content = wrap_iterator_errors(content)
-    if type(content) is HookIterator:  # to ask an abstract class takes longer
+    if type(content) is HookIterator:  # faster than isinstance with an abstract class
         content = _EncodedChunks(content, _incremental_encoder(charset))
         kind = TEXT if content.is_text else BINARY
     else:
@@ -106,14 +106,14 @@ def _to_output(result: Any) -> UnstructuredOutput:
 
 @lru_cache(maxsize=16)
 def _require_header_text(*words: str) -> None:
-    """What stands in a header must not be able to end it."""
+    """Reject text that could end a header, such as line breaks."""
     for word in words:
         if not _HEADER_TEXT.fullmatch(word):
             raise PredictionError(f"score_unstructured returned {word[:40]!r}, which no header can carry.")
 
 
 class _Encoder:
-    """Output of the hook to bytes."""
+    """A function that encodes output of the hook."""
 
     def __init__(self, charset: str, encode: Callable[[str], bytes]) -> None:
         self._charset = charset
@@ -136,12 +136,12 @@ class _Encoder:
 @lru_cache(maxsize=16)
 def _string_encoder(charset: str) -> _Encoder:
     with _charset_errors(charset):
-        "".encode(charset)  # a codec that does not encode text is no charset
+        "".encode(charset)  # rejects codecs that do not encode text
     return _Encoder(charset, partial(str.encode, encoding=charset))
 
 
 def _incremental_encoder(charset: str) -> _Encoder:
-    """Piece by piece, a charset that begins with a mark begins once."""
+    """Return an encoder for chunks, which writes a byte order mark only once."""
     _string_encoder(charset)
     with _charset_errors(charset):
         return _Encoder(charset, codecs.getincrementalencoder(charset)().encode)
@@ -158,7 +158,7 @@ def _charset_errors(charset: str) -> Iterator[None]:
 
 
 class _EncodedChunks(Iterator[bytes]):
-    """The chunks of a hook's iterator as bytes. The first one is made at once, while an error can still be told."""
+    """The encoded chunks of a hook's iterator. The first is drawn at once, so its error can still set the status."""
 
     def __init__(self, chunks: HookIterator, encode: _Encoder) -> None:
         self._chunks = chunks

@@ -1,8 +1,7 @@
-"""Samples as the client sent them, and how they become a table.
+"""Read the samples of a request into a table.
 
-``payload`` holds the types and imports nothing heavy; each format has one reader module, imported when the first
-body of that format arrives. The readers take bytes from strangers: whatever those hold, the outcome is a table or
-``UnprocessableInput``.
+``payload`` defines the types and imports no heavy library. Each format has one reader module, imported with the first
+body of that format. Bodies are untrusted: a reader returns a table or raises ``UnprocessableInput``.
 """
 
 from datarobot_drum.drum.tabular.payload import BinaryFile, PayloadFormat, StructuredPayload

@@ -1,4 +1,4 @@
-"""Parquet and Arrow (Feather) files, read in batches. PyArrow comes with the extra ``arrow``."""
+"""Read Parquet and Arrow (Feather) files in batches, with PyArrow from the extra ``arrow``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CELL_BYTES = 8
 
 
 class _BatchTable(TableFile):
-    """A table of which batches can be read, all columns or some of them."""
+    """A table file that is read in record batches, with all columns or some."""
 
     format_name = ""
 
@@ -47,7 +47,7 @@ class _BatchTable(TableFile):
             raise UnprocessableInput(f"The {self.format_name} file has no rows.")
 
     def _scan_columns(self) -> tuple[set[str], dict[str, pd.Index]]:
-        """Columns that have gaps somewhere, which makes whole numbers floats, and all categories of the others."""
+        """Return the columns with missing values, which turn integers into floats, and all categories of the others."""
         fields = [field for field in self._schema() if _depends_on_other_rows(field.type)]
         missing: set[str] = set()
         categories: dict[str, pd.Index] = {}
@@ -74,7 +74,7 @@ class _BatchTable(TableFile):
                 batch = next(batches, None)
 
     def _rows_per_block(self, schema: pa.Schema) -> int:
-        """Fewer than usual where there are many columns."""
+        """Return the rows of a block, fewer for many columns."""
         return max(1, min(self.rows, BLOCK_BYTES // _CELL_BYTES // max(1, len(schema))))
 
     @contextmanager
@@ -108,7 +108,7 @@ class ParquetTable(_BatchTable):
 
 
 class ArrowTable(_BatchTable):
-    """The file form, which Feather is, or the stream form."""
+    """A table in Arrow's file format, which Feather is, or its stream format."""
 
     format_name = "Arrow"
 
@@ -140,7 +140,7 @@ def _depends_on_other_rows(dtype: pa.DataType) -> bool:
 
 
 def _to_frame(batch: pa.RecordBatch, missing: set[str], categories: dict[str, pd.Index]) -> pd.DataFrame:
-    """A block with the types that the whole table would have; an index that was stored with it is dropped."""
+    """Convert a block, with the types of the whole table and without a stored index."""
     frame = pa.Table.from_batches([batch]).to_pandas()
     for name in missing.intersection(frame.columns):
         if isinstance(frame[name].dtype, np.dtype):

@@ -1,4 +1,4 @@
-"""Samples of several requests as one table, so that a model can be asked once for all of them."""
+"""Concatenate the samples of several requests into one table for one model call."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from datarobot_drum.drum.tabular.numeric_table import NumericTable
 
 
 def concat_key(data: Any) -> Hashable | None:
-    """What samples must have in common to be joined: kind, columns and types; None for what is never joined.
+    """Return a key that only samples with the same kind, columns and types share; None if they are not batchable.
 
-    Tables of plain numbers that hold a fraction are one float array for the estimator, so it does not matter which of
-    their columns happen to be whole.
+    A numeric table with a fraction is one float array for the estimator, so its integer columns are not in the key.
     """
     if isinstance(data, NumericTable):
         return NumericTable, data.names, data.cells.dtype.char
@@ -25,7 +24,7 @@ def concat_key(data: Any) -> Hashable | None:
 
 
 def concat(tables: Sequence[Any]) -> Any:
-    """The rows of all tables, which share a key, in order; always a copy, so whoever changes it changes no table."""
+    """Return the rows of all tables, which share a key, in order. The result is a copy and may be changed."""
     first = tables[0]
     if isinstance(first, NumericTable):
         cells = np.concatenate([table.cells for table in tables], axis=1)
@@ -36,10 +35,10 @@ def concat(tables: Sequence[Any]) -> Any:
 
 
 def count_rows(data: Any) -> int:
-    """Of what ``concat_key`` has a key for."""
+    """Return the number of rows of samples that have a ``concat_key``."""
     return int(data.shape[0])
 
 
 def _is_default_index(index: pd.Index) -> bool:
-    """Whether the rows have no names but their numbers: others would be lost."""
+    """Return True for row labels 0, 1, 2 ...; other labels would be lost."""
     return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1 and index.name is None

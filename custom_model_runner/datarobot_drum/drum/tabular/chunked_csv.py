@@ -1,9 +1,8 @@
-"""Large tables of plain numbers, read by ``pandas.read_csv`` block by block straight into one array.
+"""Read large numeric tables with ``pandas.read_csv``, block by block into one array.
 
-That takes little more memory than the numbers themselves. The outcome is that of the whole, to the last bit: pandas
-parses cells one by one, and a column of whole numbers and others is float64, whichever come first. Where that could
-fail (whole numbers that a float cannot hold, ``-0`` among them), and wherever a block is no plain rectangle, there is
-no outcome, and pandas reads the whole.
+This needs little more memory than the numbers themselves. The result equals that of the whole table bit for bit: pandas
+parses cells one by one, and a column of integers and fractions is float64. Tables where this may fail are left to
+pandas: integers that a float cannot represent, ``-0`` among floats, text, ragged rows.
 """
 
 from __future__ import annotations
@@ -20,31 +19,31 @@ from datarobot_drum.drum.tabular.numeric_table import FLOAT, INTEGER, MAX_EXACT_
 from datarobot_drum.drum.tabular.payload import BinaryFile
 
 _PLAIN = b"0123456789.,-+eE\n\r"
-"""All bytes of a table of plain numbers, below its header."""
+"""All bytes of a numeric table, without its header."""
 
 _CHUNK_BYTES = 256 * 1024
 _MIN_BLOCK_BYTES = 1024 * 1024
 _MAX_BLOCK_BYTES = 32 * 1024 * 1024
 _BLOCK_BYTES_PER_COLUMN = 32 * 1024
-"""Bytes of a block for each column: pandas takes its time for each, however few the rows."""
+"""Bytes of a block per column: pandas has a cost per column, however few the rows."""
 
 _MAX_ROW_BYTES = 1024 * 1024
 
 _NEGATIVE_ZERO = re.compile(rb"-0+(?:[,\r\n]|\Z)")
-"""Zero in a column of whole numbers, and minus zero in one of floats."""
+"""Integer minus zero: 0 in an integer column, -0.0 in a float column."""
 
 
 class _NeedsPandas(Exception):
-    """This table is for pandas."""
+    """Pandas must read this table as a whole."""
 
 
 def read_chunked_csv(file: BinaryFile, names: tuple[str, ...], start: int, block_size: int = 0) -> NumericTable | None:
-    """The table, or None if it takes pandas to read it as a whole.
+    """Read the table; return None if pandas must read it as a whole.
 
     Args:
-        names: of the columns, from a header that needs no second look.
-        begin: where the rows begin.
-        block_size: bytes that pandas gets at a time, and then the rest of the row; 0 for what is fastest.
+        names: the column names, from a plain header.
+        start: the offset of the first row.
+        block_size: bytes of a block, extended to the end of the row; 0 for the default.
     """
     block_size = block_size or min(max(_MIN_BLOCK_BYTES, _BLOCK_BYTES_PER_COLUMN * len(names)), _MAX_BLOCK_BYTES)
     try:
@@ -52,12 +51,18 @@ def read_chunked_csv(file: BinaryFile, names: tuple[str, ...], start: int, block
         for block in _blocks(file, start, block_size):
             cells.add(block)
         return cells.to_table(names)
-    except (_NeedsPandas, ArithmeticError, LookupError, TypeError, ValueError):  # as pandas may raise over any content
+    except (
+        _NeedsPandas,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ):  # pandas raises these for malformed content
         return None
 
 
 def _count_rows(file: BinaryFile, start: int, columns: int) -> int:
-    """Lines, which are rows if all is plain."""
+    """Count the lines, which are the rows of a numeric table."""
     file.seek(start)
     lines = size = 0
     last = b""
@@ -68,14 +73,14 @@ def _count_rows(file: BinaryFile, start: int, columns: int) -> int:
         size += len(chunk)
         last = chunk
     lines += not last.endswith(b"\n")
-    # A cell takes a byte or more: whoever sends mere line ends gets no memory for cells.
+    # A cell takes at least a byte: a body of mere line ends must not allocate cells.
     if lines * columns > size + 1:
         raise _NeedsPandas
     return lines
 
 
 def _blocks(file: BinaryFile, start: int, size: int) -> Iterator[bytes]:
-    """The rows in pieces that end where a row ends."""
+    """Yield the rows in blocks that end with a row."""
     file.seek(start)
     while block := file.read(size):
         rest = b"" if block.endswith(b"\n") else file.readline(_MAX_ROW_BYTES)
@@ -85,7 +90,7 @@ def _blocks(file: BinaryFile, start: int, size: int) -> Iterator[bytes]:
 
 
 class _NumericTableBuilder:
-    """Takes in blocks: an array of one row a column, of whole numbers until the first other one comes."""
+    """An array with one row per column, filled block by block; int64 until the first float column."""
 
     def __init__(self, columns: int, rows: int) -> None:
         self._cells = np.empty((columns, rows), dtype=INTEGER)
@@ -95,11 +100,11 @@ class _NumericTableBuilder:
         self._has_gaps = False
 
     def add(self, block: bytes) -> None:
-        """Take in the next rows.
+        """Add the next rows.
 
         Raises:
-            _NotPlain: they cannot be.
-            ValueError and others: as pandas does.
+            _NeedsPandas: the rows are not numeric, or their number or width differs.
+            ValueError: as ``pandas.read_csv``.
         """
         columns = [column.to_numpy() for _, column in _parse(block).items()]
         end = self._filled + len(columns[0])
@@ -113,7 +118,7 @@ class _NumericTableBuilder:
         self._filled = end
 
     def _store_column(self, position: int, column: np.ndarray, end: int) -> bool:
-        """Whether pandas read each of its cells as a float."""
+        """Store a column; return True if pandas read each of its cells as a float."""
         if column.dtype not in (INTEGER, FLOAT):
             raise _NeedsPandas
         self._cells[position, self._filled : end] = column
@@ -126,10 +131,10 @@ class _NumericTableBuilder:
         return not has_missing
 
     def to_table(self, names: tuple[str, ...]) -> NumericTable:
-        """The table of all blocks.
+        """Return the table of all blocks.
 
         Raises:
-            _NotPlain: some lines were no rows, or some whole numbers cannot be among floats.
+            _NeedsPandas: some lines were no rows, or some integers cannot be floats.
         """
         if self._filled != self._cells.shape[1]:
             raise _NeedsPandas

@@ -1,8 +1,8 @@
-"""The types of a csv that is read in blocks: those that it would have if it were read as a whole.
+"""Infer the column types of a csv that is read in blocks, as if it were read as a whole.
 
-pandas tells the type of a column from all of its values. Read in blocks, a column may be whole numbers in one, have
-gaps or text in the next, and a model would meet types that it was not trained on. So the blocks are read twice:
-first to learn what each holds of a column, then with the type that follows from all of them.
+pandas infers the type of a column from all of its values. Within one block, a column may have integers only, and
+missing values or text in the next. A model would receive types that it was not trained on. So the blocks are read
+twice: first to infer the kind of each column, then with the resulting types.
 """
 
 from __future__ import annotations
@@ -18,49 +18,49 @@ _MISSING_VALUES = frozenset(
     {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A"}
     | {"NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
 )
-"""What ``pandas.read_csv`` takes for missing values, as it documents."""
+"""The texts that ``pandas.read_csv`` reads as missing values, as documented."""
 
 ColumnReader = Callable[[int], pd.Series]
 
 
 class Kind(Enum):
-    """What a block holds of a column."""
+    """The kind of values that a column has in one block."""
 
-    INTEGER = "whole numbers"
-    UNSIGNED = "whole numbers beyond 63 bits"
+    INTEGER = "integers"
+    UNSIGNED = "integers beyond 63 bits"
     FLOAT = "numbers"
-    EMPTY = "nothing"
+    EMPTY = "missing values"
     BOOLEAN = "booleans"
-    BOOLEAN_WITH_MISSING = "booleans and nothing"
+    BOOLEAN_WITH_MISSING = "booleans and missing values"
     TEXT = "text"
-    HUGE_INTEGER = "numbers alone, but too large for a type of numbers"
+    HUGE_INTEGER = "numbers beyond the range of numeric types"
 
 
 class ColumnSpec(Enum):
-    """What becomes of a block once it is read."""
+    """The conversion of a column after a block is read."""
 
     AS_READ = "as read"
-    AS_OBJECTS = "booleans in a column with gaps"
-    AS_HUGE_INTEGERS = "text that is whole numbers"
-    AS_RAW_TEXT = "text in which even what stands for nothing is text"
+    AS_OBJECTS = "booleans in a column with missing values"
+    AS_HUGE_INTEGERS = "text to integers"
+    AS_RAW_TEXT = "text without missing values"
 
 
 @dataclass(frozen=True)
 class ColumnTypes:
-    """What to read the columns as, by name, and what to make of them then; a column in neither is left to pandas."""
+    """Types and conversions of the columns, by name; pandas infers the type of a column in neither."""
 
     dtypes: Mapping[str, Any]
     specs: Mapping[str, ColumnSpec]
 
     @property
     def options(self) -> dict[str, Any]:
-        """Those of ``pandas.read_csv``."""
+        """Options of ``pandas.read_csv``."""
         written = [name for name, spec in self.specs.items() if spec is ColumnSpec.AS_RAW_TEXT]
         dtypes = {name: dtype for name, dtype in self.dtypes.items() if name not in written}
         return {"dtype": dtypes, "converters": dict.fromkeys(written, _add_prefix)}
 
     def restore(self, block: pd.DataFrame) -> pd.DataFrame:
-        """The block with the types of the whole table."""
+        """Convert a block to the types of the whole table."""
         for name, spec in self.specs.items():
             if spec is ColumnSpec.AS_OBJECTS:
                 block[name] = block[name].astype(object)
@@ -73,7 +73,7 @@ class ColumnTypes:
 
 @dataclass
 class InferredTypes:
-    """Collects what the blocks hold."""
+    """A collector of the kinds that each column has in the blocks."""
 
     kinds: dict[str, set[Kind]] = field(default_factory=dict)
 
@@ -82,7 +82,8 @@ class InferredTypes:
             self.kinds.setdefault(str(name), set()).add(_kind_of(column))
 
     def finalize(self, read_column: ColumnReader) -> ColumnTypes:
-        """The types of the whole; ``read_column`` reads one column at once where only that can tell."""
+        """Return the types of the whole table; ``read_column`` reads the whole of a column whose kinds are
+        ambiguous."""
         dtypes: dict[str, Any] = {}
         specs: dict[str, ColumnSpec] = {}
         for position, (name, kinds) in enumerate(self.kinds.items()):
@@ -95,7 +96,7 @@ class InferredTypes:
 
 
 def _add_prefix(text: str) -> str:
-    """Text that pandas takes for nothing else; the mark goes when the block is restored."""
+    """Prefix a cell, so that pandas reads it as text; ``restore`` removes the prefix."""
     return f"={text}"
 
 
@@ -112,9 +113,9 @@ def _kind_of(column: pd.Series) -> Kind:
 
 
 def _is_digits(column: pd.Series) -> bool:
-    """Whether text is nothing but numbers, as it is where they fit no type. The first value settles most columns.
+    """Return True for a text column of numbers, which fit no numeric type. The first value decides for most columns.
 
-    Where pandas gives up on such numbers, it leaves what stands for nothing as text, too.
+    In such columns pandas may leave texts for missing values as text, too.
     """
     values = column.dropna()
     if values.iloc[:1].isin(_MISSING_VALUES).any():
@@ -138,7 +139,7 @@ def _infer_column(kinds: set[Kind], read_column: Callable[[], pd.Series]) -> tup
 
 
 def _infer_huge_column(column: pd.Series) -> tuple[Any, ColumnSpec]:
-    """What pandas makes of numbers beyond 63 bits depends on their neighbours, and on its version."""
+    """Infer from the whole column: beyond 63 bits the type depends on the other cells and on the pandas version."""
     if column.dtype.kind in "uf":
         return column.dtype, ColumnSpec.AS_READ
     if pd.api.types.infer_dtype(column, skipna=True) == "integer":

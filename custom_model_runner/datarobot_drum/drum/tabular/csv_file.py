@@ -1,4 +1,4 @@
-"""A csv file, read in blocks whose types are those of the whole."""
+"""Read a csv file in blocks with the column types of the whole table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SAMPLE_BYTES = 1024 * 1024
 
 
 class CsvFile(TableFile):
-    """Read twice, unless it is one block: once for its types, once for its rows."""
+    """A csv file, read once for its types and once for its rows, unless it is a single block."""
 
     def blocks(self) -> Iterator[pd.DataFrame]:
         payload = StructuredPayload(self.file, PayloadFormat.CSV, self.charset)
@@ -42,7 +42,7 @@ class CsvFile(TableFile):
             self.on_progress(stage, min(1.0, self.file.tell() / size))
 
     def _rows_per_block(self) -> int:
-        """Fewer than usual where rows are long, as the beginning of the file has them."""
+        """Return the rows of a block, fewer for long rows, estimated from the start of the file."""
         self.file.seek(0)
         sample = self.file.read(_SAMPLE_BYTES)
         bytes_per_row = len(sample) / max(1, sample.count(b"\n"))

@@ -1,4 +1,4 @@
-"""A binary file read as text: the charset of strangers, decoded piece by piece."""
+"""Decode a binary file to text, chunk by chunk."""
 
 import codecs
 import re
@@ -10,17 +10,17 @@ from datarobot_drum.drum.tabular.payload import BinaryFile
 _CHUNK_BYTES = 256 * 1024
 
 _NOT_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"})
-"""Python calls these text encodings. No table is written in one, some take quadratic time, some warn."""
+"""Text encodings of Python that are no charsets; some take quadratic time, some warn."""
 
 
 _LONE_RETURN = re.compile("\r(?!\n)")
 
 
 def find_codec(name: str) -> codecs.CodecInfo:
-    """The codec of a charset; that of UTF-8 accepts a byte order mark.
+    """Return the codec of a charset; for UTF-8, one that accepts a byte order mark.
 
     Raises:
-        UnprocessableInput: Python knows no such charset, or what it knows by the name is none.
+        UnprocessableInput: the charset is unknown.
     """
     try:
         codec = codecs.lookup(name)
@@ -36,11 +36,10 @@ def _unknown_charset(name: str) -> UnprocessableInput:
 
 
 class DecodedText:
-    """Just file-like enough for pandas: ``read`` returns text, and an empty string at the end.
+    """A text file for pandas: ``read`` returns text, and an empty string at the end.
 
-    Two things are kept from the parsers behind it, which are written in C. NUL characters, which end a string there,
-    are refused. A carriage return without a line feed becomes a line feed: some of those in a row make the parser of
-    pandas before 3.1 take all the memory there is, however short the body.
+    It protects the C parser of pandas. NUL characters, which end a C string, are rejected. A carriage return without a
+    line feed becomes a line feed: a few of them in a row make pandas before 3.1 exhaust the memory.
     """
 
     def __init__(self, file: BinaryFile, charset: str) -> None:
@@ -49,7 +48,7 @@ class DecodedText:
         self._decoder = find_codec(charset).incrementaldecoder("strict")
         self._pending = ""
         self.head = ""
-        """The first piece that was read."""
+        """The first chunk that was read."""
 
     def read(self, size: int = -1) -> str:
         text = ""
@@ -73,7 +72,7 @@ class DecodedText:
         return text
 
     def _with_line_feeds(self, text: str, *, is_last: bool) -> str:
-        """Replace lone carriage returns; one at the end waits to see what follows it."""
+        """Replace lone carriage returns; one at the end of a chunk is kept for the next."""
         text, self._pending = self._pending + text, ""
         if text.endswith("\r") and not is_last:
             text, self._pending = text[:-1], "\r"

@@ -1,9 +1,9 @@
-"""Tables of plain numbers, read otherwise than by ``pandas.read_csv`` at once, to the same bits.
+"""Read numeric tables faster than ``pandas.read_csv``, or with less memory; the result is equal bit for bit.
 
-Small ones are read twenty times faster. What counts as plain is the grammar of JSON's numbers, so orjson parses the
-cells. Whatever else a table holds (text, missing values, quotes, blanks, ragged rows, odd headers) is left to pandas,
-and so is whatever pandas might read otherwise: numbers from 1e18 on, ``-0`` among floats. Beyond 128 KB pandas is as
-fast; from 8 MiB on it reads block by block, for the sake of memory (``number_blocks``).
+Small tables are read twenty times faster: orjson parses the cells, which must be JSON numbers. All other tables (text,
+missing values, quotes, blanks, ragged rows, odd headers) are left to pandas. So are numbers that pandas may read
+differently: those from 1e18 on, and ``-0`` among floats. Beyond 128 KiB pandas is as fast. From 8 MiB on, pandas reads
+block by block to save memory (``chunked_csv``).
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from datarobot_drum.drum.tabular.numeric_table import MAX_EXACT_INTEGER, Numeric
 from datarobot_drum.drum.tabular.payload import BinaryFile, StructuredPayload
 
 MAX_ORJSON_BYTES = 128 * 1024
-"""Bytes that orjson gets."""
+"""Maximum size of a body that orjson parses."""
 
 MIN_CHUNKED_BYTES = 8 * 1024 * 1024
-"""Bytes from which on a table is read in blocks; smaller ones are one block."""
+"""Minimum size of a body that is read in blocks."""
 
 _UTF_8 = frozenset({"utf-8", "utf8"})
 _PLAIN = b"0123456789.,-+eE\n"
 _MAX_NUMBER = 1e18
-"""Integers from here on may not fit into 64 bits, which pandas and orjson take in ways of their own."""
+"""Limit of the numbers read here: larger integers may exceed 64 bits, where pandas and orjson differ."""
 
 
 def read_numeric_csv(payload: StructuredPayload) -> NumericTable | None:
-    """The table, or None if pandas is to read it; the file is then to be read from its beginning."""
+    """Read the table; return None if pandas must read it, after the caller has rewound the file."""
     if payload.charset.lower() not in _UTF_8:
         return None
     payload.file.seek(0)
@@ -54,7 +54,7 @@ def _file_size(file: BinaryFile) -> int:
 
 @lru_cache(maxsize=64)
 def _read_names(header: bytes) -> tuple[str, ...] | None:
-    """The names of a plain header: all different, none empty or quoted; a blank line is no header."""
+    """Return the names of a plain header: unique, not empty, not quoted. None for any other header."""
     if header.startswith(b"\xef\xbb\xbf") or b'"' in header or b"\0" in header:
         return None
     try:
@@ -92,7 +92,7 @@ def _to_table(rows: list[list[float]], names: tuple[str, ...]) -> NumericTable |
 
 
 def _find_integer_columns(rows: list[list[float]], cells: np.ndarray) -> tuple[bool, ...]:
-    """Which columns were written as integers throughout: those with a fraction somewhere need no second look."""
+    """Return which columns have integers only, as written; columns with a fraction are skipped early."""
     if len(rows) == 1:
         return tuple(type(cell) is int for cell in rows[0])
     candidates = (np.floor(cells) == cells).all(axis=1)

@@ -27,5 +27,5 @@ else:
 
 
 def import_pandas() -> None:
-    """Import pandas, before threads predict."""
+    """Import pandas now; call it before threads predict."""
     import_module("pandas")

@@ -1,4 +1,4 @@
-"""The head of a Matrix Market file, judged before its body is read.
+"""Read and check the header of a Matrix Market file before its body is read.
 
 Rules: R. F. Boisvert, R. Pozo, K. A. Remington, "The Matrix Market Exchange Formats", NISTIR 5935 (1996).
 """
@@ -27,7 +27,7 @@ _SYMMETRIES = ("general", "symmetric", "skew-symmetric", "hermitian")
 
 @dataclass(frozen=True)
 class MatrixHeader:
-    """What the banner and the size line say. ``entries`` is the count of values or triples in the body."""
+    """The fields of the banner and the size line. ``entries`` is the number of values or triples in the body."""
 
     layout: str
     field: str
@@ -46,10 +46,10 @@ class MatrixHeader:
 
 
 def read_header(file: BinaryFile) -> MatrixHeader:
-    """Read up to the size line, so that the body comes next, and refuse what cannot be true or cannot be served.
+    """Read up to the size line; the file position is then at the body.
 
     Raises:
-        UnprocessableInput: no Matrix Market file, an unsupported kind, absurd or impossible sizes.
+        UnprocessableInput: no Matrix Market file, an unsupported kind, or impossible sizes.
     """
     file.seek(0)
     layout, field, symmetry = _read_banner(file)
@@ -82,7 +82,7 @@ def _read_banner(file: BinaryFile) -> tuple[str, str, str]:
 
 
 def _read_sizes(file: BinaryFile, layout: str) -> tuple[int, ...]:
-    """The numbers of the first line that is neither a comment nor blank."""
+    """Return the numbers of the first line that is neither a comment nor blank."""
     line = "%"
     while line.startswith("%") or line.isspace():
         line = _read_line(file)
@@ -104,7 +104,7 @@ def _read_line(file: BinaryFile) -> str:
 
 
 def _stored_entries(rows: int, columns: int, symmetry: str) -> int:
-    """How many values an array file holds: of a symmetric matrix only the lower triangle is stored."""
+    """Return the number of values of an array file, which stores only the lower triangle of a symmetric matrix."""
     if symmetry == "general":
         return rows * columns
     return rows * (rows - 1) // 2 if symmetry == "skew-symmetric" else rows * (rows + 1) // 2
@@ -124,7 +124,7 @@ def _check_shape(header: MatrixHeader) -> None:
 
 
 def _check_length(header: MatrixHeader, file: BinaryFile) -> None:
-    """No memory is set aside for entries that the body is too short to hold: at least two bytes a number."""
+    """Reject more entries than fit into the body, at two bytes per number, before memory is allocated for them."""
     start = file.tell()
     file.seek(0, io.SEEK_END)
     length = file.tell() - start

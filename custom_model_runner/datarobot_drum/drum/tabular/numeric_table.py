@@ -1,4 +1,4 @@
-"""A table of nothing but numbers: for whoever computes with it an array, for everybody else a frame."""
+"""A table of numbers, convertible to an array or a DataFrame."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ INTEGER = np.dtype(np.int64)
 FLOAT = np.dtype(np.float64)
 
 MAX_EXACT_INTEGER = 2.0**53
-"""Every whole number up to this is a float, too."""
+"""Every integer up to this is exactly representable as a float."""
 
 
 @dataclass(frozen=True, eq=False)
 class NumericTable:
     """A table of numbers.
 
-    ``cells`` has a row for each column of the table, as pandas lays out a block: int64 if all columns are whole, else
-    float64. ``integer_columns`` says which columns are. Where ``has_missing``, some cells may be missing values (NaN).
+    ``cells`` has a row for each column of the table, as in a pandas block: int64 if all columns are integers, else
+    float64. ``integer_columns`` has a flag per column. With ``has_missing``, some cells are missing values (NaN).
     """
 
     names: tuple[str, ...]
@@ -31,7 +31,7 @@ class NumericTable:
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> NumericTable | None:
-        """What pandas has read, if every cell is a number that an array of the table holds as it is."""
+        """Convert a frame; return None unless one array represents every cell exactly."""
         dtypes = set(frame.dtypes)
         if not dtypes <= {INTEGER, FLOAT} or not all(type(name) is str for name in frame.columns):
             return None
@@ -50,11 +50,11 @@ class NumericTable:
         return rows, columns
 
     def to_array(self) -> np.ndarray:
-        """What ``np.asarray`` makes of the frame: same values, same type, same layout in memory."""
+        """Return the array that ``np.asarray`` makes of the frame: same values, type and memory layout."""
         return self.cells.T
 
     def to_frame(self) -> pd.DataFrame:
-        """What ``pandas.read_csv`` makes of the same bytes."""
+        """Return the frame that ``pandas.read_csv`` reads from the same bytes."""
         index = _index(self.names)
         if self.cells.dtype == INTEGER or not any(self.integer_columns):
             return pd.DataFrame(self.cells.T, columns=index, copy=False)
@@ -65,7 +65,7 @@ class NumericTable:
         return pd.DataFrame(dict(enumerate(columns)), copy=False).set_axis(index, axis=1)
 
     def select(self, positions: tuple[int, ...]) -> NumericTable:
-        """Some of the columns, in any order."""
+        """Return some of the columns, in any order."""
         integer_columns = tuple(self.integer_columns[position] for position in positions)
         cells = self.cells[list(positions)]
         if all(integer_columns) and cells.dtype != INTEGER:

@@ -1,4 +1,4 @@
-"""A table held against the requirements of a schema."""
+"""Check tables against the requirements of a schema."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _COMPARISONS: dict[Condition, Callable[[int, int], bool]] = {
 
 
 def check_input(schema: TypeSchema, data: Any) -> None:
-    """Check samples; what a hook has read into a form of its own is not looked at.
+    """Check samples; objects of a hook that are no table are not checked.
 
     Raises:
-        InputBreaksSchema: with the requirement, and the column or the number that breaks it.
+        InputSchemaError: a requirement is not met; the message names it, and the column or number at fault.
     """
     table = to_table(data)
     if table is not None:
@@ -35,13 +35,13 @@ def check_input(schema: TypeSchema, data: Any) -> None:
 
 
 def input_stats(schema: TypeSchema, data: Any) -> InputStats | None:
-    """What the output will be compared with; computed before hooks may change the samples in place."""
+    """Compute what ``IDENTITY`` compares the output with, before hooks may change the samples in place."""
     table = to_table(data) if schema.compares_with_input else None
     return None if table is None else InputStats(table)
 
 
 class InputStats:
-    """What ``IDENTITY`` refers to."""
+    """The properties of the input that ``IDENTITY`` refers to."""
 
     def __init__(self, table: Table) -> None:
         self.width = table.width
@@ -51,10 +51,10 @@ class InputStats:
 
 
 def check_output(schema: TypeSchema, stats: InputStats | None, data: Any, names: tuple[str, ...]) -> None:
-    """Check transformed samples, or predictions: an array of a column for each of ``names``.
+    """Check transformed samples or predictions; the columns of an array are called ``names``.
 
     Raises:
-        OutputBreaksSchema: as ``check_input``.
+        OutputSchemaError: as ``check_input``.
     """
     table = to_table(data, names)
     if table is not None:
@@ -99,7 +99,7 @@ def _data_types(requirement: Requirement, table: Table, stats: InputStats | None
 
 
 def _unwanted_type(unwanted: frozenset[DataType], table: Table) -> str | None:
-    """Numbers are NUM alone here: they are categories only where categories are asked for."""
+    """Return the reason if a column has an unwanted kind; numbers count as NUM only, not as CAT."""
     for position in range(table.width):
         kinds = table.kinds(position)
         if kinds == {DataType.NUM, DataType.CAT}:

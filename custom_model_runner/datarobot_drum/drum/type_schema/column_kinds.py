@@ -1,11 +1,11 @@
-"""Which kinds a column may be.
+"""Infer the possible kinds of a column.
 
-A column whose cells are all numbers is NUM, all dates DATE, all durations DATE_DURATION, all images (base64) IMG; any
-other is TXT. Text is CAT as well while every cell is short, and so are numbers while all are whole: codes of
-categories are often numbers. Missing cells say nothing, and a column of nothing else may be anything.
+A column of numbers is NUM, of dates DATE, of durations DATE_DURATION, of base64 images IMG; any other is TXT. Text is
+also CAT if every cell is short, and numbers are also CAT if all are integers, since categories often have numeric
+codes. Missing cells are ignored, and a column of missing cells has every kind.
 
-No share of distinct values is looked at, so a cell counts the same alone and among ten thousand. A column of texts that
-are bare numbers or dates is the one exception: a csv cannot tell them from numbers and dates.
+The fraction of distinct values is ignored, so a cell has the same kinds alone and among ten thousand. Texts that are
+numbers or dates count as those, since a csv cannot distinguish them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _IMAGE_PREFIXES = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "SUkqA", "TU0AK")
 
 
 def possible_kinds(column: pd.Series[Any]) -> frozenset[DataType]:
-    """All kinds that the column may be."""
+    """Return all kinds that the column may have."""
     dtype = column.dtype
     if isinstance(dtype, pd.SparseDtype):
         column = pd.Series(np.asarray(column.array.sp_values))
@@ -66,7 +66,7 @@ def possible_kinds(column: pd.Series[Any]) -> frozenset[DataType]:
 
 
 def numeric_kinds(values: np.ndarray) -> frozenset[DataType]:
-    """The same of numbers, missing ones among them or not."""
+    """Return the possible kinds of numbers, missing ones ignored."""
     if values.dtype.kind == "f":
         values = values[np.isfinite(values)]
         if len(values) == 0:
@@ -95,7 +95,7 @@ def _is_missing(cell: Any) -> bool:
 
 
 def _cell_kind(cell: Any) -> DataType | None:
-    """The kind that a cell has beyond doubt; None for text."""
+    """Return the kind of a cell; None for text."""
     if isinstance(cell, Real | Decimal | np.bool_):
         return DataType.NUM
     if isinstance(cell, dt.timedelta | np.timedelta64):

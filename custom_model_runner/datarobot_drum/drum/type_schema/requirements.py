@@ -1,4 +1,4 @@
-"""From the document in model-metadata.yaml to requirements, checked word by word."""
+"""Parse and validate the type schema in model-metadata.yaml."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KEYS = ("field", "condition", "value")
 
 @dataclass(frozen=True)
 class Requirement:
-    """One line of the schema. ``values`` are texts, or whole numbers for ``number_of_columns``."""
+    """A requirement of the schema. ``values`` are texts, or integers for ``number_of_columns``."""
 
     field: Field
     condition: Condition
@@ -41,7 +41,7 @@ class Requirement:
 
 @dataclass(frozen=True)
 class TypeSchema:
-    """What the samples must be, and what the model's answer must be. ``is_strict``: or else a request fails."""
+    """Requirements on input and output. With ``is_strict``, a violation fails the request, else it is logged."""
 
     input: tuple[Requirement, ...]
     output: tuple[Requirement, ...]
@@ -53,10 +53,10 @@ class TypeSchema:
 
 
 def read_type_schema(metadata: Mapping[str, Any] | None, *, is_strict: bool) -> TypeSchema | None:
-    """The schema in a document; None if it has none, or one without requirements.
+    """Read the schema of a document; None without a schema or without requirements.
 
     Raises:
-        TypeSchemaError: it is malformed; the message names the item.
+        TypeSchemaError: the schema is malformed; the message names the item.
     """
     document = (metadata or {}).get(KEY)
     if document is None:
@@ -82,7 +82,7 @@ def _section(document: Mapping[str, Any], name: str) -> tuple[Requirement, ...]:
 
 @dataclass(frozen=True)
 class _Item:
-    """One item of a section, with its place in the document."""
+    """An item of a section, with its position in the document."""
 
     position: str
     section: str

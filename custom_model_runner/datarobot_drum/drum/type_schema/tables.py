@@ -1,4 +1,4 @@
-"""What is in a table, whatever its form: a frame, plain numbers, a sparse matrix, or an array. Computed when asked."""
+"""One interface to inspect frames, numeric tables, sparse matrices and arrays; everything is computed on demand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from datarobot_drum.drum.type_schema.constants import DataType
 
 
 class Table(ABC):
-    """Columns are asked for by their places, from 0."""
+    """A table whose columns are identified by position, from 0."""
 
     is_sparse: bool = False
 
@@ -28,11 +28,11 @@ class Table(ABC):
 
     @abstractmethod
     def kinds(self, position: int) -> frozenset[DataType]:
-        """All kinds that the column may be."""
+        """Return all kinds that the column may have."""
 
     @abstractmethod
     def first_missing(self) -> tuple[int, int] | None:
-        """Row and column of the first missing value, from 0."""
+        """Return zero-based row and column of the first missing value."""
 
 
 class FrameTable(Table):
@@ -55,7 +55,7 @@ class FrameTable(Table):
 
 
 class ArrayTable(Table):
-    """Numbers in an array of one row a sample."""
+    """A numeric array with one row per sample."""
 
     def __init__(self, names: tuple[str, ...], values: np.ndarray) -> None:
         self._names = names
@@ -76,7 +76,7 @@ class ArrayTable(Table):
 
 
 class MatrixTable(Table):
-    """A ``scipy.sparse`` matrix of numbers. Its columns are told by their numbers, from 1, where nothing names them."""
+    """A numeric ``scipy.sparse`` matrix; unnamed columns are numbered from 1 in messages."""
 
     is_sparse = True
 
@@ -94,7 +94,7 @@ class MatrixTable(Table):
     def kinds(self, position: int) -> frozenset[DataType]:
         start, end = self._matrix.indptr[position : position + 2]
         stored = self._matrix.data[start:end]
-        # What is not stored is zero.
+        # Entries that are not stored are zero.
         return numeric_kinds(stored if end - start == self._matrix.shape[0] else np.append(stored, 0))
 
     def first_missing(self) -> tuple[int, int] | None:
@@ -108,7 +108,7 @@ class MatrixTable(Table):
 
 
 def to_table(data: Any, names: tuple[str, ...] | None = None) -> Table | None:
-    """``data`` as a table; None for what a hook has read into a form of its own."""
+    """Wrap ``data`` as a table; return None for other objects of a hook."""
     if isinstance(data, pd.DataFrame):
         return FrameTable(data)
     if isinstance(data, NumericTable):
