@@ -1,4 +1,4 @@
-"""Estimators that are handed an array predict what they predict for the frame, to the bit; the others get a frame."""
+"""Estimators that accept arrays predict them bit for bit as frames; others receive frames."""
 
 import io
 import warnings
@@ -73,14 +73,14 @@ def settings_of(target_type: TargetType, *labels: str) -> ModelSettings:
 
 
 def assert_arrays_predict_as_frames(estimator: Any, settings: ModelSettings, frame: pd.DataFrame) -> None:
-    """The same bytes read both ways: the memory of a frame has an order, which may decide about last bits."""
+    """Read the same bytes both ways: the memory order of a frame may change the last bits of a prediction."""
     model = bind_estimator(estimator, settings)
     assert model.accepts_numeric_table
     for rows in (1, 2, len(frame)):
         payload = StructuredPayload(io.BytesIO(frame.head(rows).to_csv(index=False).encode()), PayloadFormat.CSV)
         numbers = read_numeric_csv(payload)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the names, which are matched before
+            warnings.simplefilter("ignore")  # about feature names, which are matched before
             found = model.predict(numbers).values
         np.testing.assert_array_equal(found, model.predict(read_csv_with_pandas(payload)).values)
 
@@ -111,7 +111,7 @@ def test_outlier_detectors_predict_arrays_as_frames() -> None:
 
 
 class OwnEstimator(LinearRegression):  # type: ignore[misc]
-    """Not scikit-learn's: it may do anything."""
+    """A subclass outside scikit-learn, which may depend on the frame."""
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def tree(data: pd.DataFrame, target: Any) -> Any:
 
 
 class FixedOutput:
-    """Any object with one method that returns what it was told."""
+    """An object with one method that returns fixed values."""
 
     def __init__(self, values: Any, method: str = "predict", **attributes: Any) -> None:
         setattr(self, method, lambda data: values)

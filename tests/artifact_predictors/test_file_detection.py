@@ -1,4 +1,4 @@
-"""Kinds of file are told by their content, whatever their name, without importing or unpickling anything."""
+"""Frameworks are detected from file content under any name, without importing or unpickling."""
 
 import pickle
 import zipfile
@@ -101,7 +101,7 @@ def test_joblib_file_is_scanned_up_to_its_first_array(tmp_path: Path) -> None:
 
 
 class FailsOnUnpickle:
-    """Would end the test if it were unpickled."""
+    """Fails the test when it is unpickled."""
 
     def __reduce__(self) -> Any:
         return pytest.fail, ("unpickled",)

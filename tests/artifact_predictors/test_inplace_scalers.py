@@ -1,4 +1,4 @@
-"""Large samples are overwritten by the scalers of a pipeline: the same predictions to the last bit."""
+"""Scalers overwrite large samples; predictions are equal bit for bit."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -82,7 +82,7 @@ def test_reordered_and_integer_columns_predict_the_same() -> None:
 
 
 class OwnPipeline(Pipeline):  # type: ignore[misc]
-    """Somebody else's."""
+    """A subclass outside scikit-learn."""
 
 
 def test_derived_pipeline_does_not_overwrite_samples() -> None:

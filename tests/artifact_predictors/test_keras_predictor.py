@@ -1,4 +1,4 @@
-"""Keras: ``.keras`` and ``.h5`` files on whatever backend is installed; served and in process."""
+"""Keras: ``.keras`` and ``.h5`` files on the installed backend, in process and served."""
 
 import importlib.util
 import os

@@ -1,4 +1,4 @@
-"""Labels are compared as text, then as numbers, and never guessed."""
+"""Labels are compared as text, then as numbers; ambiguous ones do not match."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Native files and estimators of the boosting libraries and ONNX: labels, columns, types and what is refused."""
+"""Native files and estimators of the boosting libraries and ONNX: labels, columns, types, rejected models."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

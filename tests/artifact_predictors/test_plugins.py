@@ -1,4 +1,4 @@
-"""A framework that another package brings, found by its entry point."""
+"""A framework of another package, found by its entry point."""
 
 import sys
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ class LinePredictor(ArtifactPredictor):
 
 
 def install_package(folder: Path, *entries: str, source: str = PLUGIN) -> Path:
-    """A package as an installer leaves it."""
+    """Write a package as an installer does."""
     (folder / "lines.py").write_text(source, encoding="utf-8")
     info = folder / "lines-1.0.dist-info"
     info.mkdir()
@@ -53,7 +53,7 @@ def install_package(folder: Path, *entries: str, source: str = PLUGIN) -> Path:
 
 @pytest.fixture
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder for packages, importable during the test."""
+    """A folder of packages that is importable during the test."""
     folder = tmp_path / "packages"
     folder.mkdir()
     monkeypatch.syspath_prepend(str(folder))

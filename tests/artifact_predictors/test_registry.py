@@ -1,4 +1,4 @@
-"""The search for the model file, and the table of frameworks."""
+"""Artifact search, and the table of frameworks."""
 
 import subprocess
 import sys

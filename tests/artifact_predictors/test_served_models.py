@@ -1,4 +1,4 @@
-"""Each framework's model, served by a real process: what arrives over HTTP equals what the framework predicts."""
+"""Each framework's model in a server process: predictions over HTTP equal the framework's own."""
 
 import signal
 from collections.abc import Iterator, Mapping
@@ -21,14 +21,14 @@ SERVED = {
     "catboost": "multiclass",
     "onnx": "binary",
 }
-"""One kind of target each; the others are asked in process, in the matrix."""
+"""One target type each; test_target_framework_matrix.py has the others, in process."""
 
 Served = Mapping[str, tuple[RunningServer, Task, Saved]]
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server a framework, started side by side."""
+    """One server per framework, started concurrently."""
     with ExitStack() as stack:
         found = {}
         for framework, kind in SERVED.items():

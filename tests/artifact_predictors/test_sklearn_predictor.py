@@ -1,4 +1,4 @@
-"""Loading pickles, and what is said when it fails."""
+"""Loading pickles, and the messages when it fails."""
 
 import logging
 import pickle

@@ -1,5 +1,4 @@
-"""Target type x input format x framework, from the tables: each cell predicts what the framework itself predicts, or is
-refused, and the message says why."""
+"""Target type x input format x framework: predictions equal the framework's own, or the error says why not."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -43,10 +42,10 @@ REFUSED = {
     **{(framework, kind): "predicts numbers" for framework in ("xgboost", "lightgbm", "onnx") for kind in TEXT_TARGETS},
     **{(framework, "unstructured"): "needs the hook score_unstructured" for framework in SAVE},
 }
-"""Why a framework does not serve a kind of target."""
+"""The error of a framework for a target type that it does not support."""
 
 REFUSED_INPUT = {("skops", "anomaly", "mtx"): "cannot use sparse input in 'OneClassSVM' trained on dense data"}
-"""Why a served model refuses a format: what an estimator takes is its own affair."""
+"""The error of an estimator for an input format that it does not support."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Served:
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A loaded model by framework and target type."""
+    """Create a loaded model by framework and target type, once each."""
 
     @cache
     def make(framework: str, kind: str) -> Served:
@@ -126,7 +125,7 @@ def test_predictions_equal_the_frameworks_own(
 @pytest.mark.parametrize("framework", SAVE)
 @pytest.mark.parametrize("kind", ["unstructured", "transform", *TEXT_TARGETS])
 def test_non_numeric_targets_predict_or_are_rejected(tmp_path: Path, framework: str, kind: str) -> None:
-    """Estimators may predict text, so any of theirs is asked; whatever else is refused at load."""
+    """Estimators may predict text, so they predict; numeric frameworks are rejected at load."""
     saved = SAVE[framework](tmp_path, TASKS["regression"])
     settings = model_settings(tmp_path, kind, target_name="answer")
     if kind in TEXT_TARGETS and (framework, kind) not in REFUSED:

@@ -1,4 +1,4 @@
-"""PyTorch: TorchScript, weights of a class in ``custom.py``, pickled modules; served and in process."""
+"""PyTorch: TorchScript, weights of a class in ``custom.py``, pickled modules; in process and served."""
 
 import logging
 import sys
@@ -45,12 +45,12 @@ class Flowers(torch.nn.Module):
 """
 
 WEIGHTS: dict[str, Any] = {}
-"""Trained once, for a class that is another one in every test."""
+"""Weights trained once; each test imports the class again."""
 
 
 @pytest.fixture
 def flowers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A trained module whose class lies in the model folder, in a module of its own."""
+    """A trained module whose class is in a separate file of the model folder."""
     (tmp_path / "nets.py").write_text(NETS, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     module = import_from_string("nets:Flowers")()
@@ -62,7 +62,7 @@ def flowers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def train(module: Any, data: pd.DataFrame, target: Any) -> Any:
-    """A few steps are enough to tell classes apart."""
+    """Train a few steps, enough to separate the classes."""
     torch.manual_seed(0)
     rows, wanted = tensor(data), torch.tensor(np.asarray(target))
     optimizer = torch.optim.Adam(module.parameters(), 0.05)

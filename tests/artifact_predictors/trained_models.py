@@ -1,6 +1,6 @@
-"""Models of every framework, trained on the data that scikit-learn ships, with what the framework itself predicts.
+"""Models of every framework, trained on scikit-learn's data sets, with the framework's own predictions.
 
-``own`` takes a table and gives the framework's own predictions: one column a declared label, or one of values.
+``own`` maps a table to the framework's own predictions: one column per declared label, or one value column.
 """
 
 import pickle
@@ -27,14 +27,14 @@ DIABETES, DIABETES_TARGET = load_diabetes(return_X_y=True, as_frame=True)
 CANCER, CANCER_TARGET = load_breast_cancer(return_X_y=True, as_frame=True)
 IRIS, IRIS_TARGET = load_iris(return_X_y=True, as_frame=True)
 PROPERTIES = np.column_stack([IRIS_TARGET == 0, IRIS_TARGET != 2, IRIS_TARGET == 2]).astype(int)
-"""Several labels a flower: setosa, small, virginica."""
+"""Labels of each flower: setosa, small, virginica."""
 
 Own = Callable[[Any], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is predicted from what. ``target`` is in numbers, as most frameworks want it."""
+    """A target type with its training data. ``target`` is numeric, as most frameworks require."""
 
     target_type: str
     data: pd.DataFrame
@@ -68,13 +68,13 @@ class Saved:
 
 
 def to_binary_columns(output: Any) -> np.ndarray:
-    """A lone column of the positive class as two."""
+    """Expand the lone column of the positive class to two columns."""
     positive = np.asarray(output, dtype=np.float64).reshape(-1)
     return np.column_stack([1.0 - positive, positive])
 
 
 def label_target(task: Task) -> Any:
-    """The target with the labels for classes, which makes it sorted by text and not as declared."""
+    """Return the target with labels as classes, whose text order differs from the declared order."""
     return np.array(task.labels)[task.target]
 
 
@@ -102,7 +102,7 @@ def save_sklearn(folder: Path, task: Task) -> Saved:
 
 
 def fit_plain(task: Task) -> tuple[Any, Own]:
-    """Estimators without compiled trees, which skops does not trust."""
+    """Fit estimators without compiled trees, which skops does not trust."""
     if task.target_type == "anomaly":
         detector = OneClassSVM().fit(task.data)
         return detector, lambda data: -detector.decision_function(data)
@@ -169,7 +169,7 @@ def save_catboost(folder: Path, task: Task) -> Saved:
 
 
 def save_onnx(folder: Path, task: Task) -> Saved:
-    """Of an estimator; multilabel of a network, as forests become a tensor of another shape there."""
+    """Convert an estimator, for multilabel a network: forests are converted to another tensor shape."""
     estimator, _ = fit_estimator(task)
     if task.target_type == "multilabel":
         estimator = MLPClassifier((4,), solver="lbfgs", max_iter=30, random_state=0).fit(task.data, task.target)
@@ -207,4 +207,4 @@ SAVE: Mapping[str, Callable[[Path, Task], Saved]] = {
     "catboost": save_catboost,
     "onnx": save_onnx,
 }
-"""By the name of the framework that loads the file."""
+"""Save functions by the name of the framework that loads the file."""

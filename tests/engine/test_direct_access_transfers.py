@@ -113,10 +113,10 @@ def test_client_disconnect_while_waiting_cancels_the_engine_call(all_servers: Se
     server = all_servers["fastapi"]
     for path, body in (("/silent/get", b""), ("/silent/post", b"abc"), ("/stalled/x", b"")):
         with httpx.Client(base_url=server.url, **PLAIN) as client, pytest.raises(httpx.ReadTimeout):
-            asked = threading.Thread(target=engine.wait_event, args=[f"received {path}"])
-            asked.start()
+            waiter = threading.Thread(target=engine.wait_event, args=[f"received {path}"])
+            waiter.start()
             client.request("POST" if body else "GET", "/nim" + path, content=body, timeout=0.5)
-        asked.join()
+        waiter.join()
         engine.wait_event(f"disconnected {path}")
 
 

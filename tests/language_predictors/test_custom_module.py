@@ -1,4 +1,4 @@
-"""Which custom.py is taken, and how it is imported."""
+"""The search for custom.py in a model folder."""
 
 from pathlib import Path
 

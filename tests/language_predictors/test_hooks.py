@@ -1,4 +1,4 @@
-"""The hooks of a module: found, checked, and called with what they accept."""
+"""The hooks of a module are found, checked, and called with the keywords they accept."""
 
 from collections.abc import Callable
 from types import ModuleType

@@ -1,4 +1,4 @@
-"""What custom.py says of itself, read without running it."""
+"""Constants of custom.py, read without running it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What hooks and artifacts may return, for every kind of target."""
+"""Results of hooks and artifacts are accepted or rejected, for every target type."""
 
 from decimal import Decimal
 from pathlib import Path

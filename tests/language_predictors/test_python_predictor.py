@@ -1,4 +1,4 @@
-"""Whole model folders: loaded and asked through the interface that the core uses."""
+"""Complete model folders, loaded and called through the predictor interface."""
 
 import builtins
 import io
@@ -35,7 +35,7 @@ CANCER, CANCER_TARGET = load_breast_cancer(return_X_y=True, as_frame=True)
 
 @pytest.fixture
 def load() -> Iterator[Load]:
-    """Loads predictors and closes them afterwards."""
+    """Load predictors, and close them after the test."""
     loaded: list[BasePredictor] = []
 
     def create_and_load(code_dir: Path, *args: Any, **kwargs: Any) -> BasePredictor:
@@ -80,7 +80,7 @@ def test_artifact_columns_follow_the_labels(tmp_path: Path, load: Load) -> None:
     content = CANCER.to_csv(index=False)
     predictions = predict_body(predictor, content.encode())
     assert predictions.columns == ("mal", "ben")
-    # A matrix product depends in its last bit on how the table lies in memory: compare with the same table.
+    # The last bit of a matrix product depends on the memory layout: compare with the same table.
     own = estimator.predict_proba(pd.read_csv(io.StringIO(content), **EXACT_FLOATS))
     assert np.array_equal(predictions.values[:, ::-1], own)
 
@@ -292,7 +292,7 @@ def test_keyboard_interrupt_is_not_translated(tmp_path: Path, load: Load) -> Non
         pytest.param(
             "from datarobot_drum.drum.exceptions import CustomHTTPError as E\ndef load_model(d): raise E('no', 418)",
             "load_model failed: .*no",
-            id="own answer",
+            id="own response",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Models whose target type is transform: hooks of either signature, artifacts, and what they may return."""
+"""Models of target type transform: hook signatures, artifacts, and their results."""
 
 import io
 import pickle
@@ -30,7 +30,7 @@ TRAINED = pd.DataFrame({"b": [1.0, 2.0, 4.0], "a": [2.0, 8.0, 4.0]})
 
 @pytest.fixture
 def load(tmp_path: Path) -> Iterator[Load]:
-    """Loads a model of this source code, or of this estimator; closes it afterwards."""
+    """Load a model from source code or an estimator, and close it after the test."""
     loaded: list[BasePredictor] = []
 
     def create_and_load(model: Any) -> BasePredictor:
@@ -58,7 +58,7 @@ def transform_body(
 
 
 def hook_returning(expression: str) -> str:
-    """A hook that returns it."""
+    """Return the source of a hook that returns ``expression``."""
     return (
         "import numpy as np, pandas as pd\nfrom scipy import sparse\n"
         "from datarobot_drum.drum.exceptions import CustomHTTPError\n"
@@ -116,7 +116,7 @@ def test_target_of_several_columns_is_a_frame(load: Load) -> None:
     assert transformed.target.to_dict("list") == {"u": [2, 4]}
 
 
-# What a hook may return
+# Results of hooks
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_transform_hook_receives_the_result_of_read_input_data(load: Load) -> No
 
 def test_sparse_columns_without_scipy_error_names_the_extra(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     predictor = load(hook_returning("X.astype(pd.SparseDtype(int, 0))"))
-    monkeypatch.setitem(sys.modules, "scipy", None)  # as if it were not installed
+    monkeypatch.setitem(sys.modules, "scipy", None)  # simulates a missing package
     with pytest.raises(PredictionError, match=r"install datarobot-drum\[scikit-learn\]"):
         transform_body(predictor)
 

@@ -1,4 +1,4 @@
-"""typeSchema of model-metadata.yaml: which samples and answers each requirement takes."""
+"""typeSchema of model-metadata.yaml: requirements accept or reject input and output."""
 
 import io
 import logging
@@ -308,13 +308,13 @@ NUMBER = {"field": "number_of_columns", "condition": "EQUALS", "value": 1}
 )
 def test_malformed_schema_is_rejected_at_start(tmp_path: Path, schema: Any, reason: str) -> None:
     write_model(tmp_path, custom=COUNT)
-    with pytest.raises(TypeSchemaError) as refused:
+    with pytest.raises(TypeSchemaError) as raised:
         create_predictor(model_settings(tmp_path, metadata={"typeSchema": schema}))
-    assert reason in str(refused.value)
-    assert refused.value.exit_code == 3
+    assert reason in str(raised.value)
+    assert raised.value.exit_code == 3
 
 
 @pytest.mark.parametrize("schema", [None, {}, {"input_requirements": None}, {"output_requirements": []}])
-def test_an_empty_schema_is_none(make: LoadWithSchema, schema: Any) -> None:
+def test_empty_schema_checks_nothing(make: LoadWithSchema, schema: Any) -> None:
     predictor = make(schema)
     assert predictor.predict(predictor.read_input(payload("a\n1\n"))).values.tolist() == [[1.5]]

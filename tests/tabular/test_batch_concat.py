@@ -1,4 +1,4 @@
-"""Samples of several requests as one table."""
+"""Samples of several requests are concatenated into one table."""
 
 from io import BytesIO
 
@@ -21,9 +21,9 @@ def read(text: str) -> NumericTable:
 @pytest.mark.parametrize(
     "texts",
     [
-        pytest.param(["a,b\n1,2\n", "a,b\n3,4\n5,6\n"], id="whole"),
+        pytest.param(["a,b\n1,2\n", "a,b\n3,4\n5,6\n"], id="integers"),
         pytest.param(["a,b\n1.5,2\n", "a,b\n3.5,4\n"], id="mixed"),
-        pytest.param(["a,b\n1.5,2\n", "a,b\n3,4.5\n"], id="whole by turns"),
+        pytest.param(["a,b\n1.5,2\n", "a,b\n3,4.5\n"], id="integer columns alternate"),
     ],
 )
 def test_concatenated_numeric_tables_equal_the_table_of_the_concatenated_text(texts: list[str]) -> None:

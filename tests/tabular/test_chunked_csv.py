@@ -1,4 +1,4 @@
-"""Large tables of numbers, read block by block, against ``pandas.read_csv`` of the whole: the same to the last bit."""
+"""Large numeric tables read block by block equal ``pandas.read_csv`` of the whole, bit for bit."""
 
 import io
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ def read_in_blocks(body: bytes, size: int) -> NumericTable | None:
 
 
 def assert_same(body: bytes, size: int) -> NumericTable | None:
-    """What is read in blocks is what pandas reads of the whole."""
+    """Compare the table read in blocks with the frame that pandas reads."""
     table = read_in_blocks(body, size)
     if table is not None:
         frame = read_csv_with_pandas(payload_of(body))
@@ -50,7 +50,7 @@ def assert_same(body: bytes, size: int) -> NumericTable | None:
 
 
 def assert_same_frame(found: pd.DataFrame, expected: pd.DataFrame) -> None:
-    """Names, index, types and the bits of each value: 0 is not -0."""
+    """Compare names, index, types and the bits of each value, so 0 differs from -0."""
     pd.testing.assert_frame_equal(found, expected, check_exact=True)
     assert found.to_numpy().tobytes() == expected.to_numpy().tobytes()
     assert found.to_numpy().flags.f_contiguous
@@ -99,11 +99,11 @@ def test_chunked_csv_equals_pandas_or_returns_none_for_garbage(
 @pytest.mark.parametrize(
     ("rows", "dtypes"),
     [
-        pytest.param(["1,2", "3,4", "5,6"], "ii", id="whole"),
-        pytest.param(["1,2.5", "3,4", "5,6e-3"], "if", id="whole and not"),
-        pytest.param(["1,2", "3,4.5", "5.5,6"], "ff", id="whole at first"),
-        pytest.param(["1,", ",4", "5,6"], "ff", id="gaps"),
-        pytest.param(["9007199254740993,1", "-9223372036854775808,2"], "ii", id="whole numbers beyond floats"),
+        pytest.param(["1,2", "3,4", "5,6"], "ii", id="integers"),
+        pytest.param(["1,2.5", "3,4", "5,6e-3"], "if", id="integers and floats"),
+        pytest.param(["1,2", "3,4.5", "5.5,6"], "ff", id="integers first"),
+        pytest.param(["1,", ",4", "5,6"], "ff", id="missing values"),
+        pytest.param(["9007199254740993,1", "-9223372036854775808,2"], "ii", id="integers beyond floats"),
         pytest.param(["-0.0,1", "0.5,1"], "fi", id="minus zero as a float"),
     ],
 )
@@ -138,7 +138,7 @@ def test_chunked_csv_returns_none_for_other_tables(rows: bytes) -> None:
 
 
 def large_body(cells: Sequence[str]) -> bytes:
-    """Rows of two columns, enough to be read in blocks."""
+    """Return a body of two columns, large enough to be read in blocks."""
     rows = "".join(f"{one},{other}\n" for one, other in zip(cells, reversed(cells), strict=True)).encode()
     return b"a,b\n" + rows * (MIN_CHUNKED_BYTES // len(rows) + 1)
 
@@ -174,7 +174,7 @@ def assert_same_frame_or_text(found: pd.DataFrame, expected: pd.DataFrame) -> No
     ],
 )
 def test_medium_table_is_numeric_only_if_every_cell_is_a_number(cells: list[str], is_array: bool) -> None:
-    """Between orjson's small tables and large ones pandas reads the whole at once."""
+    """pandas reads tables between the two limits as a whole."""
     body = large_body(cells)[: MIN_CHUNKED_BYTES // 20].rpartition(b"\n")[0]
     found, expected = read_numeric_or_frame(payload_of(body)), read_csv_with_pandas(payload_of(body))
     assert isinstance(found, NumericTable) is is_array

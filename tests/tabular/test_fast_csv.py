@@ -1,4 +1,4 @@
-"""The fast way to read a table against ``pandas.read_csv``: the same frame and array to the last bit, or no answer."""
+"""The fast csv reader equals ``pandas.read_csv`` bit for bit, or returns None."""
 
 import io
 import string
@@ -33,7 +33,7 @@ def payload_of(body: bytes, charset: str = "utf-8") -> StructuredPayload:
 
 
 def assert_same(body: bytes) -> NumericTable | None:
-    """Whatever the fast way reads is what pandas reads."""
+    """Compare the fast reader's table, if any, with the frame that pandas reads."""
     table = read_numeric_csv(payload_of(body))
     if table is not None:
         frame = read_csv_with_pandas(payload_of(body))
@@ -46,7 +46,7 @@ def assert_same(body: bytes) -> NumericTable | None:
 
 
 def assert_same_array(found: np.ndarray, expected: np.ndarray) -> None:
-    """Values by their bits (so 0 is not -0), type and order in memory."""
+    """Compare bits (so 0 differs from -0), type and memory order."""
     assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
     assert found.tobytes() == expected.tobytes()
     assert found.flags.f_contiguous and expected.flags.f_contiguous

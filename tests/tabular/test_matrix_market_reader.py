@@ -1,4 +1,4 @@
-"""Matrix Market payloads; SciPy's writer is the reference for what is well formed."""
+"""Matrix Market payloads; SciPy's writer provides well-formed ones."""
 
 import io
 from typing import Any

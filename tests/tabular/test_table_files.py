@@ -1,4 +1,4 @@
-"""Tables read in blocks are those that pandas reads at once, types included."""
+"""Tables read in blocks equal those that pandas reads at once, types included."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -34,7 +34,7 @@ def _whole_csv(text: str) -> pd.DataFrame:
 
 
 def _assert_block_types_equal(path: Path, whole: pd.DataFrame) -> None:
-    """Each block alone: joining blocks would hide types that differ."""
+    """Compare each block alone: concatenation would hide differing types."""
     with path.open("rb") as file:
         blocks = list(open_table(file, detect_format(file, path), "utf-8", lambda *_: None, ROWS).blocks())
     start = 0

@@ -82,8 +82,7 @@ class InferredTypes:
             self.kinds.setdefault(str(name), set()).add(_kind_of(column))
 
     def finalize(self, read_column: ColumnReader) -> ColumnTypes:
-        """Return the types of the whole table; ``read_column`` reads the whole of a column whose kinds are
-        ambiguous."""
+        """Return the types of the whole table; ``read_column`` reads a column whose kinds are ambiguous."""
         dtypes: dict[str, Any] = {}
         specs: dict[str, ColumnSpec] = {}
         for position, (name, kinds) in enumerate(self.kinds.items()):
