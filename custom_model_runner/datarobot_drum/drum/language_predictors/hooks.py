@@ -95,13 +95,11 @@ class Hook:
 
     def __call__(self, *arguments: Any, **offered: Any) -> Any:
         """Call the hook with the documented arguments and the accepted ones of the offered keywords."""
-        keywords = offered if self.accepted is None else self._select(offered, self.accepted)
+        accepted = offered if self.accepted is None else self.accepted
+        keywords = {name: value for name, value in offered.items() if name in accepted}
         if USER_SECRETS in self.named:
             keywords[USER_SECRETS] = deepcopy(dict(self.user_secrets))
         return self.function(*arguments, **keywords)
-
-    def _select(self, offered: Mapping[str, Any], accepted: frozenset[str]) -> dict[str, Any]:
-        return {name: value for name, value in offered.items() if name in accepted}
 
 
 def find_hooks(
