@@ -138,7 +138,7 @@ def order_classes(classes: Any, settings: ModelSettings, *, numbered: bool = Fal
 
 
 def _requires_numbered_classes(estimator: Any) -> bool:
-    """Return True if the estimator, or the last step of a pipeline or search, only supports the classes 0, 1, 2 ..."""
+    """Return True if the estimator, or the last step of a pipeline, only supports the classes 0, 1, 2 ..."""
     inner = estimator
     for _ in range(_MAX_NESTING):
         steps = getattr(inner, "steps", None)

@@ -1,7 +1,7 @@
 """ONNX on the CPU, through ONNX Runtime.
 
-Input: one tensor with a row per sample, filled with the columns in their order, or one input per column, filled by
-name. Values are cast to the input's type.
+Input: one tensor with a row per sample, filled in column order. Or one input per column, filled by name. Values are
+cast to the input's type.
 
 Output for class labels: the map from class to probability (ZipMap), else the output with "prob" in its name, else the
 last floating-point output. For other targets: the first numeric output. Class names are read from the graph; without

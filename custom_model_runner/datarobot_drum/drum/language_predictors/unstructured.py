@@ -48,7 +48,7 @@ def call_unstructured(hook: Hook, model: Any, request: UnstructuredInput) -> Uns
     """Call ``score_unstructured``.
 
     ``data`` is text for ``text/*``, ``application/json`` and without a media type; else bytes. A hook with a parameter
-    ``file`` receives the body as a binary file instead, and None as ``data``, so nothing is copied.
+    ``file`` receives the body as a binary file, uncopied, and None as ``data``.
 
     Raises:
         UnprocessableInput: the charset cannot decode the text.

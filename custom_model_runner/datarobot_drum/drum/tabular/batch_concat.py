@@ -14,7 +14,7 @@ from datarobot_drum.drum.tabular.numeric_table import NumericTable
 def concat_key(data: Any) -> Hashable | None:
     """Return a key that only samples with the same kind, columns and types share; None if they are not batchable.
 
-    A numeric table with a fraction is one float array for the estimator, so its integer columns are not in the key.
+    A numeric table with a fraction is one float array, so the key does not contain its integer columns.
     """
     if isinstance(data, NumericTable):
         return NumericTable, data.names, data.cells.dtype.char

@@ -109,7 +109,7 @@ def _is_first_row_within_header(head: str) -> bool:
 def _reject_wide_first_row(payload: StructuredPayload, back_to: int = 0) -> None:
     """Reject a first data row with more fields than the header.
 
-    pandas rejects any other such row, but reads surplus fields of the first one as row labels and shifts every column.
+    pandas reads surplus fields of the first row as row labels and shifts every column; it rejects any other such row.
     Without a header the row is the second one, which pandas rejects.
     """
     payload.file.seek(0)

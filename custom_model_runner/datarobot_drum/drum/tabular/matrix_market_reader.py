@@ -1,7 +1,7 @@
 """Read Matrix Market files as sparse samples.
 
-``scipy.io.mmread`` is not safe for untrusted files. Up to SciPy 1.17 it writes out of bounds and crashes the process
-for an ``array`` file with more values than declared, or with a dimension of zero.
+``scipy.io.mmread`` is not safe for untrusted files. Up to SciPy 1.17 an ``array`` file with more values
+than declared, or a dimension of zero, crashes the process.
 """
 
 import csv

@@ -1,8 +1,8 @@
 """Infer the possible kinds of a column.
 
 A column of numbers is NUM, of dates DATE, of durations DATE_DURATION, of base64 images IMG; any other is TXT. Text is
-also CAT if every cell is short, and numbers are also CAT if all are integers, since categories often have numeric
-codes. Missing cells are ignored, and a column of missing cells has every kind.
+also CAT if every cell is short. Numbers are also CAT if all are integers: categories often have numeric codes.
+Missing cells are ignored, and a column of missing cells has every kind.
 
 The fraction of distinct values is ignored, so a cell has the same kinds alone and among ten thousand. Texts that are
 numbers or dates count as those, since a csv cannot distinguish them.
