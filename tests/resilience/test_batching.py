@@ -14,7 +14,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import RandomForestClassifier
 
 from tests.processes import PLAIN, RunningServer
-from tests.resilience.connections import Answer, Connection, ask_each, ask_once, post
+from tests.resilience.connections import Connection, Response, post, request_each, request_once
 from tests.resilience.statistics import stats, wait_for, wait_idle
 
 pytestmark = pytest.mark.process
@@ -103,14 +103,14 @@ def body(x: int) -> bytes:
     return post(f"x\n{x}\n", "Content-Type: text/csv")
 
 
-def ask_while_held(server: RunningServer, model: Model, xs: list[int]) -> list[Answer]:
+def ask_while_held(server: RunningServer, model: Model, xs: list[int]) -> list[Response]:
     """Answers to requests that all came while a prediction for another one ran."""
 
-    async def ask() -> tuple[Answer, list[Answer]]:
+    async def ask() -> tuple[Response, list[Response]]:
         model.hold()
-        first = asyncio.ensure_future(ask_once(server.port, body(0)))
+        first = asyncio.ensure_future(request_once(server.port, body(0)))
         await asyncio.to_thread(wait_for, server, running=1, waiting=0)
-        others = asyncio.ensure_future(ask_each(server.port, [body(x) for x in xs]))
+        others = asyncio.ensure_future(request_each(server.port, [body(x) for x in xs]))
         await asyncio.to_thread(wait_for, server, waiting=len(xs))
         model.release()
         return await first, await others
@@ -140,7 +140,7 @@ def test_requests_that_wait_are_one_prediction_and_each_gets_its_own(server: Run
 
 
 def test_a_poisoned_row_fails_alone_and_as_it_does_without_company(server: RunningServer, model: Model) -> None:
-    alone = asyncio.run(ask_once(server.port, body(13)))
+    alone = asyncio.run(request_once(server.port, body(13)))
     assert alone.status == 418
     xs = [4, 13, 5, 6, 7]
     answers = ask_while_held(server, model, xs)
@@ -166,10 +166,10 @@ def test_other_ways_to_ask_join_and_what_does_not_fit_is_served_as_ever(server: 
                 lambda: client.post(url + "/predict/", content=""),
             ][number]()
 
-    async def ask_all(pool: ThreadPoolExecutor) -> list[httpx.Response]:
+    async def request_all(pool: ThreadPoolExecutor) -> list[httpx.Response]:
         loop = asyncio.get_running_loop()
         model.hold()
-        first = asyncio.ensure_future(ask_once(server.port, body(0)))
+        first = asyncio.ensure_future(request_once(server.port, body(0)))
         await asyncio.to_thread(wait_for, server, running=1)
         others = [loop.run_in_executor(pool, ask, number) for number in range(5)]
         # The large one has begun beside the batch.
@@ -181,7 +181,7 @@ def test_other_ways_to_ask_join_and_what_does_not_fit_is_served_as_ever(server: 
         return await asyncio.gather(*others)
 
     with ThreadPoolExecutor(7) as pool:
-        answers = asyncio.run(ask_all(pool))
+        answers = asyncio.run(request_all(pool))
     assert [answer.status_code for answer in answers] == [200] * 5 + [422] * 2
     assert [answer.json()["predictions"] for answer in answers[:4]] == [[62.0], [64.0], [66.0], [68.0]]
     assert len(answers[4].json()["predictions"]) == 40
@@ -189,9 +189,9 @@ def test_other_ways_to_ask_join_and_what_does_not_fit_is_served_as_ever(server: 
 
 
 def test_clients_that_leave_before_their_batch_are_not_in_it(server: RunningServer, model: Model) -> None:
-    async def some_leave() -> list[Answer]:
+    async def some_leave() -> list[Response]:
         model.hold()
-        first = asyncio.ensure_future(ask_once(server.port, body(0)))
+        first = asyncio.ensure_future(request_once(server.port, body(0)))
         await asyncio.to_thread(wait_for, server, running=1)
         connections = [await Connection.open(server.port) for _ in range(6)]
         for x, connection in enumerate(connections):
@@ -218,12 +218,12 @@ def test_a_batch_that_takes_too_long_keeps_its_slot_but_not_its_clients(tmp_path
     model = Model(tmp_path)
     with over(model, DRUM_CLIENT_REQUEST_TIMEOUT="1") as server:
         model.hold()
-        answers = asyncio.run(ask_each(server.port, [body(x) for x in range(60, 66)]))
+        answers = asyncio.run(request_each(server.port, [body(x) for x in range(60, 66)]))
         assert {answer.status for answer in answers} == {504}
         assert wait_for(server, running=1, waiting=0)["executor_timed_out"] == 6
         model.release()
         assert wait_idle(server)["batching"]["running_calls"] == 0
-        assert asyncio.run(ask_once(server.port, body(7))).json() == content(7)
+        assert asyncio.run(request_once(server.port, body(7))).json() == content(7)
 
 
 def test_sixty_four_clients_get_what_the_forest_says_of_their_rows(tmp_path: Path) -> None:
@@ -241,16 +241,16 @@ def test_sixty_four_clients_get_what_the_forest_says_of_their_rows(tmp_path: Pat
     async def ask(client: int) -> None:
         connection = await Connection.open(server.port)
         for number in range(client, len(rows), CLIENTS):
-            answer = await connection.ask(post(f"{header}\n{rows[number]}\n", "Content-Type: text/csv"))
+            answer = await connection.request(post(f"{header}\n{rows[number]}\n", "Content-Type: text/csv"))
             (found,) = answer.json()["predictions"]
             assert [found["0"], found["1"]] == expected[number].tolist()
         connection.close()
 
-    async def ask_all() -> None:
+    async def request_all() -> None:
         await asyncio.gather(*map(ask, range(CLIENTS)))
 
     with server:
-        asyncio.run(ask_all())
+        asyncio.run(request_all())
         batching = wait_idle(server)["batching"]
     assert batching["enabled"] and batching["calls"] == len(rows)
     assert batching["max"] > 1 and batching["mean"] > 1

@@ -19,7 +19,7 @@ from datarobot_drum.drum.serving.messages import ModelResponse
 
 logger = logging.getLogger(__name__)
 
-JOINING = "datarobot_drum.drum.tabular.batch_concat"
+BATCH_CONCAT = "datarobot_drum.drum.tabular.batch_concat"
 
 TRIAL_CALLS = 8
 """Calls of a batch that are predicted alone as well, to compare."""
@@ -79,7 +79,7 @@ class JointPrediction:
 
     def run(self, calls: Sequence[Joinable]) -> Iterator[Outcome]:
         """The outcome of each call, as soon as there is one; it never raises what a call raised."""
-        key_of = import_from_string(f"{JOINING}:joining_key")
+        key_of = import_from_string(f"{BATCH_CONCAT}:concat_key")
         groups: dict[Hashable, list[_Samples]] = {}
         for place, call in enumerate(calls):
             data, error = _attempt(call.context, call.read)
@@ -87,7 +87,7 @@ class JointPrediction:
                 yield Outcome(place, None, error)
                 continue
             key = key_of(data)
-            rows = 0 if key is None else import_from_string(f"{JOINING}:count_rows")(data)
+            rows = 0 if key is None else import_from_string(f"{BATCH_CONCAT}:count_rows")(data)
             groups.setdefault(place if key is None else key, []).append(_Samples(place, call, data, rows))
         for group in groups.values():
             for batch in self._cut(group):
@@ -138,7 +138,7 @@ class JointPrediction:
 
         It runs in the context of the first request, whose id is in whatever is logged meanwhile.
         """
-        joined = import_from_string(f"{JOINING}:join")([samples.data for samples in batch])
+        joined = import_from_string(f"{BATCH_CONCAT}:concat")([samples.data for samples in batch])
         return list(split(self.predict(joined), [samples.rows for samples in batch]))
 
     # Is this model one that may be batched?

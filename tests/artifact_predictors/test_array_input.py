@@ -1,4 +1,4 @@
-"""Estimators that are handed an array predict what they predict for the frame, to the bit; the others get a frame."""
+"""Estimators that accept arrays predict them bit for bit as frames; others receive frames."""
 
 import io
 import warnings
@@ -36,8 +36,8 @@ from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.settings.build import ModelSettings
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
-from datarobot_drum.drum.tabular.csv_reader import read_any_csv
-from datarobot_drum.drum.tabular.fast_csv import read_plain_numbers
+from datarobot_drum.drum.tabular.csv_reader import read_csv_with_pandas
+from datarobot_drum.drum.tabular.fast_csv import read_numeric_csv
 
 REGRESSORS = [
     LinearRegression(),
@@ -72,44 +72,46 @@ def settings_of(target_type: TargetType, *labels: str) -> ModelSettings:
     return ModelSettings(Path("."), target_type, None, labels, None, None, None, None)
 
 
-def assert_same(estimator: Any, settings: ModelSettings, frame: pd.DataFrame) -> None:
-    """The same bytes read both ways: the memory of a frame has an order, which may decide about last bits."""
+def assert_arrays_predict_as_frames(estimator: Any, settings: ModelSettings, frame: pd.DataFrame) -> None:
+    """Read the same bytes both ways: the memory order of a frame may change the last bits of a prediction."""
     model = bind_estimator(estimator, settings)
-    assert model.takes_numbers
+    assert model.accepts_numeric_table
     for rows in (1, 2, len(frame)):
         payload = StructuredPayload(io.BytesIO(frame.head(rows).to_csv(index=False).encode()), PayloadFormat.CSV)
-        numbers = read_plain_numbers(payload)
+        numbers = read_numeric_csv(payload)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the names, which are matched before
+            warnings.simplefilter("ignore")  # about feature names, which are matched before
             found = model.predict(numbers).values
-        np.testing.assert_array_equal(found, model.predict(read_any_csv(payload)).values)
+        np.testing.assert_array_equal(found, model.predict(read_csv_with_pandas(payload)).values)
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("estimator", REGRESSORS, ids=lambda estimator: type(estimator).__name__)
 @pytest.mark.parametrize("named", [True, False], ids=["trained on a frame", "trained on an array"])
-def test_regressors_predict_the_same(estimator: Any, named: bool) -> None:
+def test_regressors_predict_arrays_as_frames(estimator: Any, named: bool) -> None:
     frame, target = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
     estimator.fit(frame if named else frame.to_numpy(), target)
-    assert_same(estimator, settings_of(TargetType.REGRESSION), frame.head(50))
+    assert_arrays_predict_as_frames(estimator, settings_of(TargetType.REGRESSION), frame.head(50))
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("estimator", CLASSIFIERS, ids=lambda estimator: type(estimator).__name__)
-def test_classifiers_predict_the_same(estimator: Any) -> None:
+def test_classifiers_predict_arrays_as_frames(estimator: Any) -> None:
     frame, target = load_wine(return_X_y=True, as_frame=True)
     estimator.fit(frame, target)
-    assert_same(estimator, settings_of(TargetType.MULTICLASS, "0", "1", "2"), frame)
+    assert_arrays_predict_as_frames(estimator, settings_of(TargetType.MULTICLASS, "0", "1", "2"), frame)
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_detectors_of_outliers_predict_the_same() -> None:
+def test_outlier_detectors_predict_arrays_as_frames() -> None:
     frame = load_wine(as_frame=True).data
-    assert_same(IsolationForest(n_estimators=10, random_state=0).fit(frame), settings_of(TargetType.ANOMALY), frame)
+    assert_arrays_predict_as_frames(
+        IsolationForest(n_estimators=10, random_state=0).fit(frame), settings_of(TargetType.ANOMALY), frame
+    )
 
 
 class OwnEstimator(LinearRegression):  # type: ignore[misc]
-    """Not scikit-learn's: it may do anything."""
+    """A subclass outside scikit-learn, which may depend on the frame."""
 
 
 @pytest.mark.parametrize(
@@ -123,20 +125,20 @@ class OwnEstimator(LinearRegression):  # type: ignore[misc]
     ],
     ids=["columns", "function", "output", "own", "own inside"],
 )
-def test_estimators_that_may_look_at_a_frame_get_one(estimator: Any) -> None:
+def test_frame_dependent_estimators_do_not_accept_arrays(estimator: Any) -> None:
     frame, target = load_diabetes(return_X_y=True, as_frame=True)
     assert not accepts_arrays(estimator.fit(frame, target))
 
 
-def test_categories_are_seen_in_frames_alone() -> None:
+def test_estimators_with_categories_do_not_accept_arrays() -> None:
     frame = pd.DataFrame({"a": pd.Categorical(["x", "y"] * 20), "b": range(40)})
     model = HistGradientBoostingClassifier(max_iter=2, categorical_features="from_dtype").fit(frame, [0, 1] * 20)
     assert not accepts_arrays(model)
 
 
-def test_columns_are_put_in_the_order_of_the_training() -> None:
+def test_columns_are_reordered_as_in_training() -> None:
     frame, target = load_diabetes(return_X_y=True, as_frame=True)
     estimator, settings = LinearRegression().fit(frame, target), settings_of(TargetType.REGRESSION)
-    assert_same(estimator, settings, frame[frame.columns[::-1]].assign(more=1))
+    assert_arrays_predict_as_frames(estimator, settings, frame[frame.columns[::-1]].assign(more=1))
     with pytest.raises(UnprocessableInput, match="lack 1 of the 10 columns of the model: bmi"):
-        assert_same(estimator, settings, frame.drop(columns="bmi"))
+        assert_arrays_predict_as_frames(estimator, settings, frame.drop(columns="bmi"))

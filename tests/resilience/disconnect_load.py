@@ -6,7 +6,7 @@ import random
 from contextlib import suppress
 from enum import Enum
 
-from tests.resilience.connections import CSV, Connection, head_of_post, rows
+from tests.resilience.connections import CSV, Connection, post_headers, rows
 
 STORM = int(os.environ.get("DRUM_TEST_STORM", "500"))
 """Clients of one storm."""
@@ -23,7 +23,7 @@ class Leaves(Enum):
     BEFORE_BODY = "before the body"
     IN_BODY = "within the body"
     IN_CHUNKS = "within a chunked body"
-    WAITING = "while it waits for its answer"
+    WAITING = "while it waits for its response"
 
 
 def storm(port: int, clients: int, *, columns: dict[str, float], padding: int, seed: int) -> None:
@@ -54,8 +54,8 @@ def _sent_before(leaves: Leaves, body: bytes, chance: random.Random) -> bytes:
     """What a client has sent when it leaves."""
     if leaves is Leaves.IN_CHUNKS:
         part = body[: chance.randrange(len(body))]
-        return head_of_post(CSV, "Transfer-Encoding: chunked") + b"%x\r\n%s" % (len(body), part)
-    head = head_of_post(CSV, f"Content-Length: {len(body)}")
+        return post_headers(CSV, "Transfer-Encoding: chunked") + b"%x\r\n%s" % (len(body), part)
+    head = post_headers(CSV, f"Content-Length: {len(body)}")
     if leaves is Leaves.IN_HEAD:
         return head[: chance.randrange(len(head))]
     if leaves is Leaves.BEFORE_BODY:

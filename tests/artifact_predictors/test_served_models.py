@@ -1,4 +1,4 @@
-"""Each framework's model, served by a real process: what arrives over HTTP equals what the framework predicts."""
+"""Each framework's model in a server process: predictions over HTTP equal the framework's own."""
 
 import signal
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from tests.artifact_predictors.trained import SAVE, TASKS, Saved, Task
+from tests.artifact_predictors.trained_models import SAVE, TASKS, Saved, Task
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -21,14 +21,14 @@ SERVED = {
     "catboost": "multiclass",
     "onnx": "binary",
 }
-"""One kind of target each; the others are asked in process, in the matrix."""
+"""One target type each; test_target_framework_matrix.py has the others, in process."""
 
 Served = Mapping[str, tuple[RunningServer, Task, Saved]]
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server a framework, started side by side."""
+    """One server per framework, started concurrently."""
     with ExitStack() as stack:
         found = {}
         for framework, kind in SERVED.items():
@@ -59,17 +59,17 @@ def _is_ready(server: RunningServer) -> bool:
 @pytest.mark.parametrize("framework", SERVED)
 def test_predictions_equal_the_frameworks_own(served: Served, framework: str) -> None:
     server, task, saved = served[framework]
-    answer = server.client.post(
+    response = server.client.post(
         "/predict/", content=task.data.to_csv(index=False), headers={"Content-Type": "text/csv"}
     )
-    assert answer.status_code == 200, answer.text
-    rows = answer.json()["predictions"]
+    assert response.status_code == 200, response.text
+    rows = response.json()["predictions"]
     values = np.array([list(row.values()) if task.labels else [row] for row in rows])
     assert not task.labels or list(rows[0]) == list(task.labels)
     assert np.array_equal(values, np.asarray(saved.own(task.data), dtype=np.float64).reshape(len(rows), -1))
 
 
 @pytest.mark.parametrize("framework", SERVED)
-def test_the_server_says_who_predicts(served: Served, framework: str) -> None:
+def test_info_route_returns_the_framework(served: Served, framework: str) -> None:
     name = served[framework][0].client.get("/info/").json()["predictor"]
     assert name == ("scikit-learn" if framework == "skops" else framework)

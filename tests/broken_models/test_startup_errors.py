@@ -1,4 +1,4 @@
-"""What is told of a broken model folder: the same in the terminal and by an error server."""
+"""Startup errors of broken model folders, equal in the terminal and from an error server."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,27 +43,27 @@ def serving(broken: BrokenModel, folder: Path, *, error_server: bool) -> Iterato
         server.close()
 
 
-def test_there_are_twenty() -> None:
+def test_broken_model_names_are_unique_and_at_least_twenty() -> None:
     assert len(BY_NAME) == len(FOLDERS) >= 20
 
 
 @every_folder
-def test_the_terminal_tells_one_line(broken: BrokenModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_terminal_shows_one_error_line(broken: BrokenModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = broken.write(tmp_path)
     with pytest.raises(StartupError) as failed, serving(broken, folder, error_server=False):
         pytest.fail("The model must not load.")
     report(failed.value, with_traceback=False)
-    assert capsys.readouterr().err == f"drum: error: {broken.first_line(folder)}\n"
+    assert capsys.readouterr().err == f"drum: error: {broken.error_line(folder)}\n"
     assert failed.value.exit_code == broken.exit_code
 
 
 @every_folder
-def test_an_error_server_answers_the_same(broken: BrokenModel, tmp_path: Path) -> None:
+def test_error_server_responds_with_the_same_message(broken: BrokenModel, tmp_path: Path) -> None:
     folder = broken.write(tmp_path)
     with serving(broken, folder, error_server=True) as server:
-        answers = [ask(server, "GET", "/health/"), ask(server, "POST", "/predict/", content=b"a\n1\n")]
-    expected = (513, {"message": f"ERROR: {broken.first_line(folder)}"})
-    assert [(answer.status_code, answer.json()) for answer in answers] == [expected] * 2
+        responses = [ask(server, "GET", "/health/"), ask(server, "POST", "/predict/", content=b"a\n1\n")]
+    expected = (513, {"message": f"ERROR: {broken.error_line(folder)}"})
+    assert [(response.status_code, response.json()) for response in responses] == [expected] * 2
 
 
 @pytest.mark.process
@@ -71,10 +71,17 @@ def test_an_error_server_answers_the_same(broken: BrokenModel, tmp_path: Path) -
     ("server_type", "name"),
     [("flask", "malformed type schema"), ("fastapi", "wrong return type")],
 )
-def test_a_real_server_ends_with_that_line(server_type: str, name: str, tmp_path: Path) -> None:
+def test_server_process_exits_with_that_line(server_type: str, name: str, tmp_path: Path) -> None:
     broken = BY_NAME[name]
     folder = broken.write(tmp_path)
-    words = ["--code-dir", str(folder), "--target-type", broken.target_type, "--address", f"127.0.0.1:{free_port()}"]
-    run = drum("server", *words, environment={"DRUM_SERVER_TYPE": server_type})
-    assert run.stderr.splitlines()[-1] == f"drum: error: {broken.first_line(folder)}"
+    arguments = [
+        "--code-dir",
+        str(folder),
+        "--target-type",
+        broken.target_type,
+        "--address",
+        f"127.0.0.1:{free_port()}",
+    ]
+    run = drum("server", *arguments, environment={"DRUM_SERVER_TYPE": server_type})
+    assert run.stderr.splitlines()[-1] == f"drum: error: {broken.error_line(folder)}"
     assert run.returncode == broken.exit_code

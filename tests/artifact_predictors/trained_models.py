@@ -1,6 +1,6 @@
-"""Models of every framework, trained on the data that scikit-learn ships, with what the framework itself predicts.
+"""Models of every framework, trained on scikit-learn's data sets, with the framework's own predictions.
 
-``own`` takes a table and gives the framework's own predictions: one column a declared label, or one of values.
+``own`` maps a table to the framework's own predictions: one column per declared label, or one value column.
 """
 
 import pickle
@@ -27,14 +27,14 @@ DIABETES, DIABETES_TARGET = load_diabetes(return_X_y=True, as_frame=True)
 CANCER, CANCER_TARGET = load_breast_cancer(return_X_y=True, as_frame=True)
 IRIS, IRIS_TARGET = load_iris(return_X_y=True, as_frame=True)
 PROPERTIES = np.column_stack([IRIS_TARGET == 0, IRIS_TARGET != 2, IRIS_TARGET == 2]).astype(int)
-"""Several labels a flower: setosa, small, virginica."""
+"""Labels of each flower: setosa, small, virginica."""
 
 Own = Callable[[Any], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is predicted from what. ``target`` is in numbers, as most frameworks want it."""
+    """A target type with its training data. ``target`` is numeric, as most frameworks require."""
 
     target_type: str
     data: pd.DataFrame
@@ -67,14 +67,14 @@ class Saved:
     own: Own
 
 
-def expand(answer: Any) -> np.ndarray:
-    """A lone column of the positive class as two."""
-    positive = np.asarray(answer, dtype=np.float64).reshape(-1)
+def to_binary_columns(output: Any) -> np.ndarray:
+    """Expand the lone column of the positive class to two columns."""
+    positive = np.asarray(output, dtype=np.float64).reshape(-1)
     return np.column_stack([1.0 - positive, positive])
 
 
-def named(task: Task) -> Any:
-    """The target with the labels for classes, which makes it sorted by text and not as declared."""
+def label_target(task: Task) -> Any:
+    """Return the target with labels as classes, whose text order differs from the declared order."""
     return np.array(task.labels)[task.target]
 
 
@@ -89,7 +89,7 @@ def fit_estimator(task: Task) -> tuple[Any, Own]:
     if task.target_type == "multilabel":
         forest.fit(task.data, task.target)
         return forest, lambda data: np.column_stack([columns[:, 1] for columns in forest.predict_proba(data)])
-    forest.fit(task.data, named(task))
+    forest.fit(task.data, label_target(task))
     order = [list(forest.classes_).index(label) for label in task.labels]
     return forest, lambda data: forest.predict_proba(data)[:, order]
 
@@ -102,7 +102,7 @@ def save_sklearn(folder: Path, task: Task) -> Saved:
 
 
 def fit_plain(task: Task) -> tuple[Any, Own]:
-    """Estimators without compiled trees, which skops does not trust."""
+    """Fit estimators without compiled trees, which skops does not trust."""
     if task.target_type == "anomaly":
         detector = OneClassSVM().fit(task.data)
         return detector, lambda data: -detector.decision_function(data)
@@ -113,7 +113,7 @@ def fit_plain(task: Task) -> tuple[Any, Own]:
     if task.target_type == "multilabel":
         neighbours.fit(task.data, task.target)
         return neighbours, lambda data: np.column_stack([columns[:, 1] for columns in neighbours.predict_proba(data)])
-    neighbours.fit(task.data, named(task))
+    neighbours.fit(task.data, label_target(task))
     order = [list(neighbours.classes_).index(label) for label in task.labels]
     return neighbours, lambda data: neighbours.predict_proba(data)[:, order]
 
@@ -133,7 +133,7 @@ def save_xgboost(folder: Path, task: Task) -> Saved:
     booster = xgboost.train(parameters, xgboost.DMatrix(task.data, target), 5)
     path = folder / ("model.json" if task.target_type == "binary" else "model.ubj")
     booster.save_model(path)
-    finish = expand if task.target_type == "binary" else np.asarray
+    finish = to_binary_columns if task.target_type == "binary" else np.asarray
     return Saved(path, lambda data: finish(booster.predict(xgboost.DMatrix(data, feature_names=booster.feature_names))))
 
 
@@ -146,7 +146,7 @@ def save_lightgbm(folder: Path, task: Task) -> Saved:
     target = target[:, 0] if task.target_type == "multilabel" else target
     booster = lightgbm.train(parameters, lightgbm.Dataset(task.data, target), 5)
     booster.save_model(folder / "model.txt")
-    finish = expand if task.target_type == "binary" else np.asarray
+    finish = to_binary_columns if task.target_type == "binary" else np.asarray
     return Saved(folder / "model.txt", lambda data: finish(booster.predict(data)))
 
 
@@ -162,14 +162,14 @@ def save_catboost(folder: Path, task: Task) -> Saved:
         model = catboost.CatBoostClassifier(**settings, loss_function="MultiLogloss").fit(task.data, task.target)
         model.save_model(str(path))
         return Saved(path, model.predict_proba)
-    model = catboost.CatBoostClassifier(**settings).fit(task.data, named(task))
+    model = catboost.CatBoostClassifier(**settings).fit(task.data, label_target(task))
     model.save_model(str(path))
     order = [list(model.classes_).index(label) for label in task.labels]
     return Saved(path, lambda data: model.predict_proba(data)[:, order])
 
 
 def save_onnx(folder: Path, task: Task) -> Saved:
-    """Of an estimator; multilabel of a network, as forests become a tensor of another shape there."""
+    """Convert an estimator, for multilabel a network: forests are converted to another tensor shape."""
     estimator, _ = fit_estimator(task)
     if task.target_type == "multilabel":
         estimator = MLPClassifier((4,), solver="lbfgs", max_iter=30, random_state=0).fit(task.data, task.target)
@@ -187,8 +187,8 @@ def save_onnx(folder: Path, task: Task) -> Saved:
 
     def own(data: Any) -> np.ndarray:
         dense = data.toarray() if hasattr(data, "toarray") else data.to_numpy()
-        answers = session.run(None, {"X": dense.astype(np.float32)})
-        return np.asarray(-answers[1] if task.target_type == "anomaly" else answers[-1][:, order])
+        outputs = session.run(None, {"X": dense.astype(np.float32)})
+        return np.asarray(-outputs[1] if task.target_type == "anomaly" else outputs[-1][:, order])
 
     return Saved(path, own)
 
@@ -207,4 +207,4 @@ SAVE: Mapping[str, Callable[[Path, Task], Saved]] = {
     "catboost": save_catboost,
     "onnx": save_onnx,
 }
-"""By the name of the framework that loads the file."""
+"""Save functions by the name of the framework that loads the file."""

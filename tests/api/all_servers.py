@@ -10,23 +10,23 @@ from tests.processes import RunningServer
 
 SERVER_TYPES = ["flask", "gunicorn", "fastapi"]
 
-Trio = Mapping[str, RunningServer]
+Servers = Mapping[str, RunningServer]
 """A running server by its type."""
 
 
 @contextmanager
-def running_trio(
+def running_servers(
     logs: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None, settled: int | None = 200
-) -> Iterator[Trio]:
+) -> Iterator[Servers]:
     """Three servers that start and stop at the same time; at the end each must stop cleanly.
 
-    They are started once ``/`` answers with the status ``settled``, or with any but 503.
+    They are started once ``/`` responses with the status ``settled``, or with any but 503.
     """
     # Nobody balances load in front of these servers, so they need not wait before they stop.
     variables = {"DRUM_LAME_DUCK_SECONDS": "0", **(environment or {})}
     logs.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        trio = {}
+        all_servers = {}
         for server_type in SERVER_TYPES:
             server = RunningServer(
                 *arguments,
@@ -35,13 +35,13 @@ def running_trio(
                 ready=None,
                 prefix=variables.get("URL_PREFIX", ""),
             )
-            trio[server_type] = stack.enter_context(server)
-        for server in trio.values():
-            server.wait_until(partial(_answers, server, settled), f"{settled or 'an answer'} from /")
-        yield trio
-        for server in trio.values():
+            all_servers[server_type] = stack.enter_context(server)
+        for server in all_servers.values():
+            server.wait_until(partial(_answers, server, settled), f"{settled or 'an response'} from /")
+        yield all_servers
+        for server in all_servers.values():
             server.send_signal(signal.SIGTERM)
-        for server in trio.values():
+        for server in all_servers.values():
             assert server.wait() == 0, server.log_end()
 
 

@@ -1,4 +1,4 @@
-"""The fast way to read a table against ``pandas.read_csv``: the same frame and array to the last bit, or no answer."""
+"""The fast csv reader equals ``pandas.read_csv`` bit for bit, or returns None."""
 
 import io
 import string
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
-from datarobot_drum.drum.tabular.csv_reader import read_any_csv
-from datarobot_drum.drum.tabular.fast_csv import LARGEST_BODY, read_plain_numbers
+from datarobot_drum.drum.tabular.csv_reader import read_csv_with_pandas
+from datarobot_drum.drum.tabular.fast_csv import MAX_ORJSON_BYTES, read_numeric_csv
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
 
 NUMBERS = (
@@ -33,10 +33,10 @@ def payload_of(body: bytes, charset: str = "utf-8") -> StructuredPayload:
 
 
 def assert_same(body: bytes) -> NumericTable | None:
-    """Whatever the fast way reads is what pandas reads."""
-    table = read_plain_numbers(payload_of(body))
+    """Compare the fast reader's table, if any, with the frame that pandas reads."""
+    table = read_numeric_csv(payload_of(body))
     if table is not None:
-        frame = read_any_csv(payload_of(body))
+        frame = read_csv_with_pandas(payload_of(body))
         fast = table.to_frame()
         pd.testing.assert_frame_equal(fast, frame, check_exact=True)
         assert fast.columns.equals(frame.columns) and fast.columns.dtype == frame.columns.dtype
@@ -46,7 +46,7 @@ def assert_same(body: bytes) -> NumericTable | None:
 
 
 def assert_same_array(found: np.ndarray, expected: np.ndarray) -> None:
-    """Values by their bits (so 0 is not -0), type and order in memory."""
+    """Compare bits (so 0 differs from -0), type and memory order."""
     assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
     assert found.tobytes() == expected.tobytes()
     assert found.flags.f_contiguous and expected.flags.f_contiguous
@@ -63,16 +63,14 @@ def assert_same_array(found: np.ndarray, expected: np.ndarray) -> None:
 @example(names=["a", "b"], rows=[["1", "0.5"], ["9007199254740993", "1"]], end="\n", last="\n")
 @example(names=["a"], rows=[["-0"], ["0.5"]], end="\n", last="\n")
 @settings(max_examples=400)
-def test_any_table_is_read_as_pandas_reads_it_or_not_at_all(
-    names: list[str], rows: list[list[str]], end: str, last: str
-) -> None:
+def test_fast_csv_equals_pandas_or_returns_none(names: list[str], rows: list[list[str]], end: str, last: str) -> None:
     text = end.join([",".join(names), *(",".join(row) for row in rows)]) + last
     assert_same(text.encode("utf-8", "replace"))
 
 
 @given(st.data())
 @settings(max_examples=200)
-def test_any_rectangle_of_numbers_is_read_as_pandas_reads_it(data: st.DataObject) -> None:
+def test_fast_csv_equals_pandas_for_numeric_tables(data: st.DataObject) -> None:
     width = data.draw(st.integers(1, 4))
     rows = data.draw(st.lists(st.lists(NUMBERS, min_size=width, max_size=width), min_size=1, max_size=5))
     text = "\n".join([",".join("abcd"[:width]), *(",".join(row) for row in rows)])
@@ -80,11 +78,11 @@ def test_any_rectangle_of_numbers_is_read_as_pandas_reads_it(data: st.DataObject
 
 
 @given(st.binary(max_size=60) | st.text('ab1,.-\n\r"eE \t', max_size=40).map(str.encode))
-def test_no_body_at_all_breaks_it(body: bytes) -> None:
+def test_fast_csv_equals_pandas_for_any_bytes(body: bytes) -> None:
     try:
-        read_any_csv(payload_of(body))
+        read_csv_with_pandas(payload_of(body))
     except UnprocessableInput:
-        assert read_plain_numbers(payload_of(body)) is None
+        assert read_numeric_csv(payload_of(body)) is None
     else:
         assert_same(body)
 
@@ -101,7 +99,7 @@ def test_no_body_at_all_breaks_it(body: bytes) -> None:
         b"a,b\n0.1,123456789012345678\n"[:12],
     ],
 )
-def test_plain_numbers_are_read_the_fast_way(body: bytes) -> None:
+def test_fast_csv_reads_plain_numeric_tables(body: bytes) -> None:
     assert assert_same(body) is not None
 
 
@@ -127,26 +125,26 @@ def test_plain_numbers_are_read_the_fast_way(body: bytes) -> None:
         b"\xef\xbb\xbfa\n1\n",
         b"\xff\n1\n",
         b"a\n1\r2\n",
-        b"a\n" + b"1\n" * LARGEST_BODY,
+        b"a\n" + b"1\n" * MAX_ORJSON_BYTES,
     ],
     ids=lambda body: repr(body[:20]),
 )
-def test_whatever_is_not_plain_is_left_to_pandas(body: bytes) -> None:
-    assert read_plain_numbers(payload_of(body)) is None
+def test_fast_csv_returns_none_for_other_tables(body: bytes) -> None:
+    assert read_numeric_csv(payload_of(body)) is None
 
 
 @pytest.mark.parametrize(
-    ("charset", "is_read"), [("UTF-8", True), ("ascii", False), ("latin-1", False), ("utf-16", False)]
+    ("charset", "is_fast"), [("UTF-8", True), ("ascii", False), ("latin-1", False), ("utf-16", False)]
 )
-def test_only_utf_8_is_read(charset: str, is_read: bool) -> None:
-    assert (read_plain_numbers(payload_of(b"a\n1\n", charset)) is not None) is is_read
+def test_fast_csv_reads_utf_8_only(charset: str, is_fast: bool) -> None:
+    assert (read_numeric_csv(payload_of(b"a\n1\n", charset)) is not None) is is_fast
 
 
-def test_selected_columns_are_those_of_the_frame() -> None:
+def test_selected_columns_equal_those_of_the_frame() -> None:
     body = b"a,b,c\n1,0.5,3\n4,5,6\n"
-    table, frame = assert_same(body), read_any_csv(payload_of(body))
+    table, frame = assert_same(body), read_csv_with_pandas(payload_of(body))
     assert table is not None
-    for places in [(0,), (2, 0), (1,), (2, 1, 0)]:
-        found, expected = table.select(places), frame.iloc[:, list(places)]
+    for positions in [(0,), (2, 0), (1,), (2, 1, 0)]:
+        found, expected = table.select(positions), frame.iloc[:, list(positions)]
         pd.testing.assert_frame_equal(found.to_frame(), expected, check_exact=True)
         assert_same_array(found.to_array(), np.asfortranarray(expected.to_numpy()))

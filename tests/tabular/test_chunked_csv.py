@@ -1,4 +1,4 @@
-"""Large tables of numbers, read block by block, against ``pandas.read_csv`` of the whole: the same to the last bit."""
+"""Large numeric tables read block by block equal ``pandas.read_csv`` of the whole, bit for bit."""
 
 import io
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
-from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload, read_numbers_or_table, read_table
-from datarobot_drum.drum.tabular.chunked_csv import read_number_blocks
-from datarobot_drum.drum.tabular.csv_reader import read_any_csv
-from datarobot_drum.drum.tabular.fast_csv import LEAST_BODY_OF_BLOCKS
+from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload, read_numeric_or_frame, read_table
+from datarobot_drum.drum.tabular.chunked_csv import read_chunked_csv
+from datarobot_drum.drum.tabular.csv_reader import read_csv_with_pandas
+from datarobot_drum.drum.tabular.fast_csv import MIN_CHUNKED_BYTES
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
 
 WHOLE = st.integers(-100, 100).map(str) | st.integers(-(10**19), 10**20).map(str) | st.sampled_from(["-0", "00", "+7"])
@@ -36,23 +36,23 @@ def payload_of(body: bytes) -> StructuredPayload:
 def read_in_blocks(body: bytes, size: int) -> NumericTable | None:
     header = body.partition(b"\n")[0]
     names = tuple(header.decode().removesuffix("\r").split(","))
-    return read_number_blocks(io.BytesIO(body), names, len(header) + 1, size)
+    return read_chunked_csv(io.BytesIO(body), names, len(header) + 1, size)
 
 
 def assert_same(body: bytes, size: int) -> NumericTable | None:
-    """What is read in blocks is what pandas reads of the whole."""
+    """Compare the table read in blocks with the frame that pandas reads."""
     table = read_in_blocks(body, size)
     if table is not None:
-        frame = read_any_csv(payload_of(body))
+        frame = read_csv_with_pandas(payload_of(body))
         assert_same_frame(table.to_frame(), frame)
-        assert table.has_gaps == bool(frame.isna().to_numpy().any())
+        assert table.has_missing == bool(frame.isna().to_numpy().any())
     return table
 
 
-def assert_same_frame(found: pd.DataFrame, wanted: pd.DataFrame) -> None:
-    """Names, index, types and the bits of each value: 0 is not -0."""
-    pd.testing.assert_frame_equal(found, wanted, check_exact=True)
-    assert found.to_numpy().tobytes() == wanted.to_numpy().tobytes()
+def assert_same_frame(found: pd.DataFrame, expected: pd.DataFrame) -> None:
+    """Compare names, index, types and the bits of each value, so 0 differs from -0."""
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+    assert found.to_numpy().tobytes() == expected.to_numpy().tobytes()
     assert found.to_numpy().flags.f_contiguous
 
 
@@ -62,7 +62,7 @@ def as_csv(rows: Sequence[Sequence[str]], end: str = "\n", last: str = "") -> by
 
 @given(st.data())
 @settings(max_examples=150, deadline=None)
-def test_any_rectangle_of_numbers_is_that_of_pandas(data: st.DataObject) -> None:
+def test_chunked_csv_equals_pandas_for_numeric_tables(data: st.DataObject) -> None:
     kinds = data.draw(
         st.lists(st.sampled_from([WHOLE, FLOATS, WHOLE | FLOATS, WHOLE | st.just("")]), min_size=1, max_size=4)
     )
@@ -82,14 +82,14 @@ def test_any_rectangle_of_numbers_is_that_of_pandas(data: st.DataObject) -> None
 @example(rows=[["18446744073709551615", "1"], ["5", "1"]], garbage=[], size=40)
 @example(rows=[["1", "1"]], garbage=[(0, "1,1")], size=40)
 @settings(max_examples=200, deadline=None)
-def test_garbage_in_any_row_is_left_to_pandas_or_read_as_it_does(
+def test_chunked_csv_equals_pandas_or_returns_none_for_garbage(
     rows: list[list[str]], garbage: list[tuple[int, str]], size: int
 ) -> None:
-    for place, cell in garbage:
-        rows[place % len(rows)][place % 2] = cell
+    for position, cell in garbage:
+        rows[position % len(rows)][position % 2] = cell
     body = as_csv([NAMES[:2], *rows])[4:]
     try:
-        read_any_csv(payload_of(body))
+        read_csv_with_pandas(payload_of(body))
     except UnprocessableInput:
         assert read_in_blocks(body, size) is None
     else:
@@ -99,16 +99,16 @@ def test_garbage_in_any_row_is_left_to_pandas_or_read_as_it_does(
 @pytest.mark.parametrize(
     ("rows", "dtypes"),
     [
-        pytest.param(["1,2", "3,4", "5,6"], "ii", id="whole"),
-        pytest.param(["1,2.5", "3,4", "5,6e-3"], "if", id="whole and not"),
-        pytest.param(["1,2", "3,4.5", "5.5,6"], "ff", id="whole at first"),
-        pytest.param(["1,", ",4", "5,6"], "ff", id="gaps"),
-        pytest.param(["9007199254740993,1", "-9223372036854775808,2"], "ii", id="whole numbers beyond floats"),
+        pytest.param(["1,2", "3,4", "5,6"], "ii", id="integers"),
+        pytest.param(["1,2.5", "3,4", "5,6e-3"], "if", id="integers and floats"),
+        pytest.param(["1,2", "3,4.5", "5.5,6"], "ff", id="integers first"),
+        pytest.param(["1,", ",4", "5,6"], "ff", id="missing values"),
+        pytest.param(["9007199254740993,1", "-9223372036854775808,2"], "ii", id="integers beyond floats"),
         pytest.param(["-0.0,1", "0.5,1"], "fi", id="minus zero as a float"),
     ],
 )
 @pytest.mark.parametrize("size", [1, 7, 1000])
-def test_numbers_are_read_in_blocks(rows: list[str], dtypes: str, size: int) -> None:
+def test_chunked_csv_reads_numeric_tables(rows: list[str], dtypes: str, size: int) -> None:
     table = assert_same("\n".join(["a,b", *rows]).encode(), size)
     assert table is not None
     assert [dtype.kind for dtype in table.to_frame().dtypes] == list(dtypes)
@@ -132,15 +132,15 @@ def test_numbers_are_read_in_blocks(rows: list[str], dtypes: str, size: int) -> 
         b"",
     ],
 )
-def test_what_is_not_plain_is_left_to_pandas(rows: bytes) -> None:
+def test_chunked_csv_returns_none_for_other_tables(rows: bytes) -> None:
     for size in (1, 1000):
         assert read_in_blocks(b"a,b\n" + rows, size) is None
 
 
 def large_body(cells: Sequence[str]) -> bytes:
-    """Rows of two columns, enough to be read in blocks."""
+    """Return a body of two columns, large enough to be read in blocks."""
     rows = "".join(f"{one},{other}\n" for one, other in zip(cells, reversed(cells), strict=True)).encode()
-    return b"a,b\n" + rows * (LEAST_BODY_OF_BLOCKS // len(rows) + 1)
+    return b"a,b\n" + rows * (MIN_CHUNKED_BYTES // len(rows) + 1)
 
 
 def numbers_with_all_digits(count: int) -> list[str]:
@@ -148,19 +148,19 @@ def numbers_with_all_digits(count: int) -> list[str]:
 
 
 @pytest.mark.parametrize("odd", ["", "x", "-0", "9007199254740993"], ids=["gap", "text", "minus zero", "vast"])
-def test_a_large_table_is_the_same_with_an_odd_cell_at_its_end(odd: str) -> None:
+def test_large_table_with_an_odd_last_cell_equals_pandas(odd: str) -> None:
     plain = large_body(numbers_with_all_digits(1000))
     for body in (plain, plain + f"1,{odd}\n".encode()):
-        wanted = read_any_csv(payload_of(body))
-        assert_same_frame_or_text(read_table(payload_of(body)), wanted)
-        found = read_numbers_or_table(payload_of(body))
+        expected = read_csv_with_pandas(payload_of(body))
+        assert_same_frame_or_text(read_table(payload_of(body)), expected)
+        found = read_numeric_or_frame(payload_of(body))
         has_an_array = body is plain or odd in ("-0", "9007199254740993")
         assert isinstance(found, NumericTable) is has_an_array
-        assert_same_frame_or_text(found.to_frame() if isinstance(found, NumericTable) else found, wanted)
+        assert_same_frame_or_text(found.to_frame() if isinstance(found, NumericTable) else found, expected)
 
 
-def assert_same_frame_or_text(found: pd.DataFrame, wanted: pd.DataFrame) -> None:
-    pd.testing.assert_frame_equal(found, wanted, check_exact=True)
+def assert_same_frame_or_text(found: pd.DataFrame, expected: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
 
 
 @pytest.mark.parametrize(
@@ -173,9 +173,9 @@ def assert_same_frame_or_text(found: pd.DataFrame, wanted: pd.DataFrame) -> None
         (["True", "False", "True"], False),
     ],
 )
-def test_a_table_of_one_block_is_an_array_if_all_is_numbers(cells: list[str], is_array: bool) -> None:
-    """Between orjson's small tables and large ones pandas reads the whole at once."""
-    body = large_body(cells)[: LEAST_BODY_OF_BLOCKS // 20].rpartition(b"\n")[0]
-    found, wanted = read_numbers_or_table(payload_of(body)), read_any_csv(payload_of(body))
+def test_medium_table_is_numeric_only_if_every_cell_is_a_number(cells: list[str], is_array: bool) -> None:
+    """pandas reads tables between the two limits as a whole."""
+    body = large_body(cells)[: MIN_CHUNKED_BYTES // 20].rpartition(b"\n")[0]
+    found, expected = read_numeric_or_frame(payload_of(body)), read_csv_with_pandas(payload_of(body))
     assert isinstance(found, NumericTable) is is_array
-    assert_same_frame_or_text(found.to_frame() if isinstance(found, NumericTable) else found, wanted)
+    assert_same_frame_or_text(found.to_frame() if isinstance(found, NumericTable) else found, expected)

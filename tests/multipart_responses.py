@@ -18,7 +18,7 @@ class Part:
         return self.content.decode("utf-8")
 
 
-def read_form(body: bytes, content_type: str) -> dict[str, Part]:
+def parse_form(body: bytes, content_type: str) -> dict[str, Part]:
     """The parts by their names, in the order sent."""
     head = f"MIME-Version: 1.0\r\nContent-Type: {content_type}\r\n\r\n".encode()
     message = BytesParser().parsebytes(head + body)

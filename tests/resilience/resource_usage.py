@@ -10,7 +10,7 @@ MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Footprint:
+class ResourceUsage:
     """Taken at one moment. ``temporary`` are open files that have no name (any more), or lie in the spool folder."""
 
     descriptors: int
@@ -18,12 +18,12 @@ class Footprint:
     temporary: tuple[str, ...]
 
 
-def footprint_of(pid: int, spool: Path) -> Footprint:
+def resource_usage(pid: int, spool: Path) -> ResourceUsage:
     """The footprint of one process whose temporary files go to ``spool``."""
     targets = _open_files(pid)
     temporary = [target for target in targets if target.endswith(" (deleted)") or target.startswith(f"{spool}/")]
     threads = len(os.listdir(f"/proc/{pid}/task"))
-    return Footprint(len(targets), threads, (*temporary, *os.listdir(spool)))
+    return ResourceUsage(len(targets), threads, (*temporary, *os.listdir(spool)))
 
 
 def _open_files(pid: int) -> list[str]:
@@ -39,12 +39,12 @@ def _target(link: str) -> str:
         return ""
 
 
-def resident(pid: int) -> int:
+def resident_memory(pid: int) -> int:
     """Bytes of memory that the process has in use now."""
     return int(psutil.Process(pid).memory_info().rss)
 
 
-def workers_of(pid: int) -> dict[int, psutil.Process]:
+def worker_processes(pid: int) -> dict[int, psutil.Process]:
     """The worker processes of a supervisor by their id; multiprocessing's own helper is none."""
     children = psutil.Process(pid).children()
     return {child.pid: child for child in children if not _is_resource_tracker(child)}

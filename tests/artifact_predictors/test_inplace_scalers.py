@@ -1,4 +1,4 @@
-"""Large samples are overwritten by the scalers of a pipeline: the same predictions to the last bit."""
+"""Scalers overwrite large samples; predictions are equal bit for bit."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,8 +34,8 @@ PIPELINES: dict[str, tuple[Sequence[Any], bool]] = {
 
 
 @pytest.fixture(autouse=True)
-def small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimators, "OVERWRITTEN_BYTES", ROWS * len(NAMES) * 8)
+def lower_inplace_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimators, "MIN_INPLACE_BYTES", ROWS * len(NAMES) * 8)
 
 
 def numbers(rows: int, names: Sequence[str] = NAMES) -> NumericTable:
@@ -45,7 +45,7 @@ def numbers(rows: int, names: Sequence[str] = NAMES) -> NumericTable:
 
 def bind_for_numbers(pipeline: Pipeline) -> ArtifactModel:
     bound = bind_estimator(pipeline, SETTINGS)
-    assert bound.takes_numbers
+    assert bound.accepts_numeric_table
     return bound
 
 
@@ -60,7 +60,7 @@ def test_predictions_are_the_same_to_the_last_bit(steps: Sequence[Any], overwrit
     assert all(getattr(step, "copy", True) for _, step in pipeline.steps[:-1])
 
 
-def test_small_samples_and_frames_are_left_alone() -> None:
+def test_small_samples_and_frames_are_not_overwritten() -> None:
     small, frame = numbers(ROWS - 1), numbers(ROWS).to_frame()
     pipeline = make_pipeline(StandardScaler(), LinearRegression()).fit(frame, np.arange(ROWS))
     bound = bind_for_numbers(pipeline)
@@ -70,7 +70,7 @@ def test_small_samples_and_frames_are_left_alone() -> None:
     assert frame.to_numpy().tobytes() == numbers(ROWS).to_frame().to_numpy().tobytes()
 
 
-def test_columns_in_another_order_and_whole_numbers_are_predicted_as_ever() -> None:
+def test_reordered_and_integer_columns_predict_the_same() -> None:
     table = numbers(ROWS)
     pipeline = make_pipeline(StandardScaler(), LinearRegression()).fit(table.to_frame(), np.arange(ROWS))
     bound = bind_for_numbers(pipeline)
@@ -82,10 +82,10 @@ def test_columns_in_another_order_and_whole_numbers_are_predicted_as_ever() -> N
 
 
 class OwnPipeline(Pipeline):  # type: ignore[misc]
-    """Somebody else's."""
+    """A subclass outside scikit-learn."""
 
 
-def test_a_derived_pipeline_is_not_touched() -> None:
+def test_derived_pipeline_does_not_overwrite_samples() -> None:
     table = numbers(ROWS)
     pipeline = OwnPipeline([("scale", StandardScaler()), ("fit", LinearRegression())]).fit(table.cells.T, range(ROWS))
     bind_estimator(pipeline, SETTINGS).predict(table)

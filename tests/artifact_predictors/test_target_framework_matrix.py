@@ -1,5 +1,4 @@
-"""Target type x input format x framework, from the tables: each cell predicts what the framework itself predicts, or is
-refused, and the message says why."""
+"""Target type x input format x framework: predictions equal the framework's own, or the error says why not."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -26,7 +25,7 @@ from datarobot_drum.drum.serving.headers import Headers
 from datarobot_drum.drum.serving.messages import ModelRequest
 from datarobot_drum.drum.serving.model_state import ModelState
 from datarobot_drum.drum.settings.target_types import TargetType
-from tests.artifact_predictors.trained import SAVE, TASKS, Saved
+from tests.artifact_predictors.trained_models import SAVE, TASKS, Saved
 from tests.language_predictors.builders import model_settings
 
 pytestmark = [
@@ -43,10 +42,10 @@ REFUSED = {
     **{(framework, kind): "predicts numbers" for framework in ("xgboost", "lightgbm", "onnx") for kind in TEXT_TARGETS},
     **{(framework, "unstructured"): "needs the hook score_unstructured" for framework in SAVE},
 }
-"""Why a framework does not serve a kind of target."""
+"""The error of a framework for a target type that it does not support."""
 
 REFUSED_INPUT = {("skops", "anomaly", "mtx"): "cannot use sparse input in 'OneClassSVM' trained on dense data"}
-"""Why a served model refuses a format: what an estimator takes is its own affair."""
+"""The error of an estimator for an input format that it does not support."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Served:
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A loaded model by framework and target type."""
+    """Create a loaded model by framework and target type, once each."""
 
     @cache
     def make(framework: str, kind: str) -> Served:
@@ -76,8 +75,8 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @contextmanager
-def request_of(data: pd.DataFrame, form: str) -> Iterator[ModelRequest]:
-    kind, way = form.split()
+def request_of(data: pd.DataFrame, layout: str) -> Iterator[ModelRequest]:
+    kind, way = layout.split()
     content = data.to_csv(index=False).encode() if kind == "csv" else _matrix_market(data)
     upload = SpooledUploadFile.from_bytes(content, name="X", filename=f"rows.{kind}", content_type=f"text/{kind}")
     with upload:
@@ -98,10 +97,12 @@ def table_of(content: bytes, labels: tuple[str, ...]) -> np.ndarray:
     return np.array([[row[label] for label in labels] if labels else [row] for row in rows])
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("layout", FORMATS)
 @pytest.mark.parametrize("kind", TASKS)
 @pytest.mark.parametrize("framework", SAVE)
-def test_a_cell(serve: Callable[[str, str], Served], framework: str, kind: str, form: str) -> None:
+def test_predictions_equal_the_frameworks_own(
+    serve: Callable[[str, str], Served], framework: str, kind: str, layout: str
+) -> None:
     task = TASKS[kind]
     rows = task.data.iloc[::29][:ROWS]
     if (framework, kind) in REFUSED:
@@ -109,22 +110,22 @@ def test_a_cell(serve: Callable[[str, str], Served], framework: str, kind: str, 
             serve(framework, kind)
         return
     served = serve(framework, kind)
-    if reason := REFUSED_INPUT.get((framework, kind, form.split()[0])):
-        with request_of(rows, form) as request, pytest.raises(PredictionError, match=reason):
+    if reason := REFUSED_INPUT.get((framework, kind, layout.split()[0])):
+        with request_of(rows, layout) as request, pytest.raises(PredictionError, match=reason):
             served.handlers.do_predict_structured(request)
         return
-    with request_of(rows, form) as request:
+    with request_of(rows, layout) as request:
         response = served.handlers.do_predict_structured(request)
     assert isinstance(response.content, bytes)
-    samples = csr_matrix(rows.to_numpy()) if form.startswith("mtx") else rows.reset_index(drop=True)
+    samples = csr_matrix(rows.to_numpy()) if layout.startswith("mtx") else rows.reset_index(drop=True)
     own = np.asarray(served.saved.own(samples), dtype=np.float64).reshape(len(rows), -1)
     assert np.array_equal(table_of(response.content, task.labels), own)
 
 
 @pytest.mark.parametrize("framework", SAVE)
 @pytest.mark.parametrize("kind", ["unstructured", "transform", *TEXT_TARGETS])
-def test_a_target_that_no_number_answers(tmp_path: Path, framework: str, kind: str) -> None:
-    """Estimators may predict text, so any of theirs is asked; whatever else is refused at load."""
+def test_non_numeric_targets_predict_or_are_rejected(tmp_path: Path, framework: str, kind: str) -> None:
+    """Estimators may predict text, so they predict; numeric frameworks are rejected at load."""
     saved = SAVE[framework](tmp_path, TASKS["regression"])
     settings = model_settings(tmp_path, kind, target_name="answer")
     if kind in TEXT_TARGETS and (framework, kind) not in REFUSED:
@@ -138,5 +139,5 @@ def test_a_target_that_no_number_answers(tmp_path: Path, framework: str, kind: s
         create_predictor(settings).load()
 
 
-def test_every_target_type_is_in_one_of_the_tables() -> None:
+def test_tables_cover_every_target_type() -> None:
     assert {kind.value for kind in TargetType} == {*TASKS, *TEXT_TARGETS, "unstructured", "transform"}
