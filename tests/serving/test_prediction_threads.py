@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from datarobot_drum.drum.serving.execution.prediction_threads import PredictionThreads
-from tests.serving.held_work import PATIENCE
+from tests.serving.execution.blocking_call import PATIENCE
 
 Later = list[Callable[[], None]]
 

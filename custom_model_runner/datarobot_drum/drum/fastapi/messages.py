@@ -174,7 +174,7 @@ async def send_response(response: ModelResponse, receive: Receive, send: Send) -
 
 async def _send_stream(start: Message, stream: ChunkStream, receive: Receive, send: Send) -> None:
     listener = asyncio.ensure_future(disconnect(receive))
-    listener.add_done_callback(lambda _: stream.abandon())
+    listener.add_done_callback(lambda _: stream.cancel())
     try:
         await send(start)
         async for chunk in stream:
@@ -182,7 +182,7 @@ async def _send_stream(start: Message, stream: ChunkStream, receive: Receive, se
         if not listener.done():
             await send({"type": "http.response.body", "body": b""})
     finally:
-        stream.abandon()
+        stream.cancel()
         listener.cancel()
 
 

@@ -112,13 +112,13 @@ class Endpoint:
         submission = self._core.submit(self.route, call)
         timer = loop.call_at(begin + timeout, submission.time_out, timeout) if timeout else None
         try:
-            return await (_unless_client_leaves(submission, receive) if submission.waiting else submission)
+            return await (_unless_client_leaves(submission, receive) if submission.is_queued else submission)
         finally:
             if timer:
                 timer.cancel()
-            submission.leave()
-            if not submission.started:
-                call.discard()
+            submission.cancel()
+            if not submission.has_started:
+                call.close_body()
             del submission  # it holds the error of the call, whose traceback holds this frame
 
 
@@ -129,7 +129,7 @@ class ClientLeft(Exception):
 async def _unless_client_leaves(submission: Submission[ModelResponse], receive: Receive) -> ModelResponse:
     """The outcome of the call; ``ClientLeft`` when the client goes first."""
     listener = asyncio.ensure_future(disconnect(receive))
-    listener.add_done_callback(lambda _: submission.leave())
+    listener.add_done_callback(lambda _: submission.cancel())
     try:
         return await submission
     except asyncio.CancelledError:

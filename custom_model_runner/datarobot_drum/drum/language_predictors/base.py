@@ -58,7 +58,7 @@ class BasePredictor(ABC):
     language: ClassVar[str]
     thread_safe: bool = True
     max_concurrency: int | None = None
-    joins_samples: ClassVar[bool] = False
+    supports_batching: ClassVar[bool] = False
     """Whether it makes sense to ask for the samples of several requests at once."""
     max_batch_size: int = 0
     """Rows of several requests that the model wants to predict at once; below 2 means that it does not."""

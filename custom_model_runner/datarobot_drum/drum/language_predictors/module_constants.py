@@ -43,7 +43,7 @@ def read_max_concurrency(file: Path) -> int | None:
     return value
 
 
-def read_batch_wishes(file: Path) -> tuple[int, float]:
+def read_batch_settings(file: Path) -> tuple[int, float]:
     """``MAX_BATCH_SIZE`` in rows and ``BATCH_WAIT_MS``: batches that ``custom.py`` asks for, 0 where it does not.
 
     These names have been anybody's: a value that is no number is not meant for the server.

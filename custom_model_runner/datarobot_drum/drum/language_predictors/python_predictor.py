@@ -19,7 +19,7 @@ from datarobot_drum.drum.language_predictors.custom_module import find_custom_fi
 from datarobot_drum.drum.language_predictors.import_scope import ImportScope
 from datarobot_drum.drum.language_predictors.module_constants import (
     is_thread_safe,
-    read_batch_wishes,
+    read_batch_settings,
     read_max_concurrency,
 )
 from datarobot_drum.drum.settings.target_types import TargetType
@@ -47,7 +47,7 @@ class PythonPredictor(BasePredictor):
     """
 
     language = "python"
-    joins_samples = True
+    supports_batching = True
 
     def __init__(self, settings: ModelSettings) -> None:
         code_dir = settings.code_dir
@@ -61,7 +61,7 @@ class PythonPredictor(BasePredictor):
         )
         if self._custom_file is not None:
             self.max_concurrency = read_max_concurrency(self._custom_file)
-            self.max_batch_size, self.batch_wait_ms = read_batch_wishes(self._custom_file)
+            self.max_batch_size, self.batch_wait_ms = read_batch_settings(self._custom_file)
         self._schema = read_type_schema(settings.metadata, is_strict=settings.strict_type_schema)
         folders = [self._custom_file.parent] if self._custom_file else []
         self._scope = ImportScope([*folders, code_dir])

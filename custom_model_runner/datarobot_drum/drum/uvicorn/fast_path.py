@@ -21,15 +21,15 @@ from datarobot_drum.drum.fastapi.routes import Endpoint
 from datarobot_drum.drum.serving.body.reader import Body
 from datarobot_drum.drum.serving.body.small_bodies import small_body
 from datarobot_drum.drum.serving.errors import error_response
-from datarobot_drum.drum.serving.execution.alarms import Alarms
 from datarobot_drum.drum.serving.execution.call import ModelCall
 from datarobot_drum.drum.serving.execution.executor import Submission
-from datarobot_drum.drum.serving.execution.futures import drop
+from datarobot_drum.drum.serving.execution.futures import discard_result
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.model_state import Phase
 from datarobot_drum.drum.serving.request_log import RequestLogEntry
 from datarobot_drum.drum.serving.routes import Execution
 from datarobot_drum.drum.tracing.spans import spans_are_made
+from datarobot_drum.drum.uvicorn.alarms import Alarms
 from datarobot_drum.drum.uvicorn.heads import LONGEST_HEAD, Head, Heads
 
 _TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
@@ -63,7 +63,6 @@ class FastPath:
 
     def __init__(self, door: FrontDoor) -> None:
         self.core = door.core
-        self.core.executor.collects_calls = True
         self.flusher = door.core.flusher
         endpoints = {
             path: mounted.endpoint
@@ -143,20 +142,20 @@ class FastExchange:
         """A call that waits will never run; one that runs ends unheard."""
         self._left = True
         if self._submission is not None:
-            self._submission.leave()
+            self._submission.cancel()
 
     def _on_done(self, future: "asyncio.Future[ModelResponse]") -> None:
         self._connection.in_flight.discard(future)
         if self._path.alarms:
             self._path.alarms.forget(self)
         submission, self._submission = self._submission, None
-        if submission is not None and not submission.started:
-            submission.leave()
-            self._call.discard()
+        if submission is not None and not submission.has_started:
+            submission.cancel()
+            self._call.close_body()
         del self._call, submission  # an error's traceback holds frames, which hold these
         response = self._response(future)
         if self._left:
-            drop(response)
+            discard_result(response)
             self._end()
         elif response is None:
             self._end()

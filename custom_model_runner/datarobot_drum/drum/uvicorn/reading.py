@@ -10,7 +10,7 @@ from typing import Protocol
 from uvicorn.protocols.http.flow_control import FlowControl
 
 from datarobot_drum.drum.serving.body.memory_budget import LARGEST_PIECE, MemoryBudget
-from datarobot_drum.drum.serving.execution.alarms import Alarms
+from datarobot_drum.drum.uvicorn.alarms import Alarms
 
 STRAGGLER_SECONDS = 0.05
 """How long the rest of a small body is waited for before its request goes the way of ASGI."""

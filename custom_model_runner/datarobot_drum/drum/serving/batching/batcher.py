@@ -6,7 +6,7 @@ from typing import Any
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
 from datarobot_drum.drum.serving.batching.executor import BatchingExecutor
-from datarobot_drum.drum.serving.batching.predictor import JointPrediction
+from datarobot_drum.drum.serving.batching.predictor import BatchPredictor
 from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
 from datarobot_drum.drum.serving.execution.call import ModelCall
 from datarobot_drum.drum.serving.execution.executor import Submission
@@ -16,13 +16,13 @@ from datarobot_drum.drum.serving.payloads import structured_payload
 from datarobot_drum.drum.serving.routes import Route
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
 
-JOINABLE_BYTES = 128 * 1024
+BATCHABLE_BYTES = 128 * 1024
 """Larger samples are predicted on their own: they take so long that company saves nothing."""
 
-JOINABLE_HANDLERS = frozenset({"do_predict_structured", "do_invocations"})
+BATCHABLE_HANDLERS = frozenset({"do_predict_structured", "do_invocations"})
 
 
-class JoinableCall:
+class StructuredCall:
     """A structured prediction in its three steps, of which the one in the middle may be shared.
 
     ``context`` is the one of whoever makes it.
@@ -46,7 +46,7 @@ class JoinableCall:
         try:
             return self._predictor.read_input(self._payload)
         finally:
-            self._call.discard()
+            self._call.close_body()
 
     def answer(self, predictions: Predictions) -> ModelResponse:
         return self._handlers.answer_structured(predictions)
@@ -63,18 +63,18 @@ class Batching:
         self._executor = executor
         self._predictor = predictor
         self._handlers = handlers
-        self._joint = JointPrediction(self._predict, executor.limits.rows)
-        executor.run_together = self._joint.run
+        self._joint = BatchPredictor(self._predict, executor.limits.rows)
+        executor.predict_batch = self._joint.run
 
     def submit(self, route: Route, call: ModelCall) -> Submission[ModelResponse]:
         """To be called once the model is loaded."""
-        if self._joint.is_on and route.handler in JOINABLE_HANDLERS:
+        if self._joint.is_on and route.handler in BATCHABLE_HANDLERS:
             payload = self._small_table(call.request)
             content = payload.read_bytes() if payload is not None else b""
             rows = count_lines(content)
             if payload is not None and rows <= self._executor.limits.rows:
-                joinable = JoinableCall(call, payload, self._predictor, self._handlers)
-                return self._executor.submit_joinable(joinable, rows, len(content))
+                joinable = StructuredCall(call, payload, self._predictor, self._handlers)
+                return self._executor.submit_batchable(joinable, rows, len(content))
         return self._executor.submit(call)
 
     def _small_table(self, request: ModelRequest) -> StructuredPayload | None:
@@ -84,7 +84,7 @@ class Batching:
         except UnprocessableInput:
             return None
         file = payload.file
-        is_small = isinstance(file, SpooledUploadFile) and not file.on_disk and file.size <= JOINABLE_BYTES
+        is_small = isinstance(file, SpooledUploadFile) and not file.on_disk and file.size <= BATCHABLE_BYTES
         return payload if is_small and payload.format is PayloadFormat.CSV else None
 
     def _predict(self, data: Any) -> Predictions:
@@ -98,7 +98,7 @@ class Batching:
             "enabled": self._joint.is_on,
             "max_batch_size": self._executor.limits.rows,
             **metrics["batching"],
-            "bisected": self._joint.bisected,
+            "bisected": self._joint.bisections,
         }
         return metrics | {"batching": batching}
 

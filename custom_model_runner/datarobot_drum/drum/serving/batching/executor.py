@@ -5,7 +5,7 @@ that wait, in order, up to its limits, and holds one slot until it ends. One bat
 made of what came meanwhile; a further one runs beside it only if it is full.
 
 A batch that is not full begins as soon as nothing more is to be expected: when the event loop has had a few turns that
-brought no call (see ``QUIET_TURNS``), and the extra wait, if one is asked for, is over. When other calls need the slot
+brought no call (see ``IDLE_LOOP_TURNS``), and the extra wait, if one is asked for, is over. When others need the slot
 it begins at once.
 """
 
@@ -18,15 +18,15 @@ from functools import partial
 from typing import Any
 
 from datarobot_drum.drum.exceptions import ServerOverloaded
-from datarobot_drum.drum.serving.batching.predictor import Joinable, Outcome
+from datarobot_drum.drum.serving.batching.predictor import BatchableCall, Outcome
 from datarobot_drum.drum.serving.batching.statistics import BatchStatistics
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure, Submission
-from datarobot_drum.drum.serving.execution.futures import tell_loop
+from datarobot_drum.drum.serving.execution.futures import set_outcome_threadsafe
 from datarobot_drum.drum.serving.execution.prediction_threads import PredictionThreads, Work
-from datarobot_drum.drum.serving.execution.queue_entries import ENDED, RUNNING, PoolTicket, Ticket
+from datarobot_drum.drum.serving.execution.queue_entries import ENDED, RUNNING, PooledEntry, QueueEntry
 from datarobot_drum.drum.serving.messages import ModelResponse
 
-QUIET_TURNS = 3
+IDLE_LOOP_TURNS = 3
 """Turns of the event loop: one to look at the connections, one to read a request, one to hand its call in."""
 
 LARGEST_BATCH_BYTES = 8 * 1024 * 1024
@@ -43,12 +43,14 @@ class BatchLimits:
     size: int = LARGEST_BATCH_BYTES
 
 
-class Member(Ticket):
+class BatchMember(QueueEntry):
     """The place of a call that may run with others. It is empty once it has its outcome."""
 
     __slots__ = ("_deliver", "call", "rows", "size")
 
-    def __init__(self, arrived: float, timeout: float, call: Joinable, rows: int, size: int, deliver: Deliver) -> None:
+    def __init__(
+        self, arrived: float, timeout: float, call: BatchableCall, rows: int, size: int, deliver: Deliver
+    ) -> None:
         super().__init__(arrived, timeout)
         self.call = call
         self.rows = rows
@@ -58,7 +60,7 @@ class Member(Ticket):
     def begin(self) -> None:
         """Its batch does."""
 
-    def refuse(self) -> None:
+    def reject(self) -> None:
         self.tell(None, ServerOverloaded())
 
     def tell(self, answer: ModelResponse | None, error: BaseException | None) -> None:
@@ -67,29 +69,31 @@ class Member(Ticket):
         deliver(answer, error)
 
 
-class _Batch(PoolTicket):
+class _Batch(PooledEntry):
     """The slot of several members. It never stands in the line."""
 
     __slots__ = ("members",)
 
-    def __init__(self, members: list[Member], pool: PredictionThreads, work: "Callable[[_Batch], Work | None]") -> None:
+    def __init__(
+        self, members: list[BatchMember], pool: PredictionThreads, work: "Callable[[_Batch], Work | None]"
+    ) -> None:
         super().__init__(members[0].arrived, 0.0, pool, work)
         self.members = members
 
-    def refuse(self) -> None:
+    def reject(self) -> None:
         """Its members are refused one by one, while they stand in the line."""
 
 
 class BatchingExecutor(ExecutorWithBackpressure):
     """An executor that also takes calls which may run together, from one event loop.
 
-    ``run_together`` does so; it is to be set before the first of them is handed in.
+    ``predict_batch`` does so; it is to be set before the first of them is handed in.
     """
 
     def __init__(self, limits: BatchLimits, max_workers: int = 4, *arguments: Any, **keywords: Any) -> None:
         super().__init__(max_workers, *arguments, **keywords)
         self.limits = limits
-        self.run_together: Callable[[Sequence[Joinable]], Iterator[Outcome]]
+        self.predict_batch: Callable[[Sequence[BatchableCall]], Iterator[Outcome]]
         self.statistics = BatchStatistics()
         self._batches = 0
         self._last_batch_seconds = 0.0
@@ -98,7 +102,7 @@ class BatchingExecutor(ExecutorWithBackpressure):
         self._arrivals = 0
         self._next_look: asyncio.Handle | None = None
 
-    def submit_joinable(self, call: Joinable, rows: int, size: int) -> Submission[ModelResponse]:
+    def submit_batchable(self, call: BatchableCall, rows: int, size: int) -> Submission[ModelResponse]:
         """Like ``submit``, for a call that may run with others.
 
         Args:
@@ -107,21 +111,23 @@ class BatchingExecutor(ExecutorWithBackpressure):
         """
         self._loop = loop = asyncio.get_running_loop()
         future: asyncio.Future[ModelResponse] = loop.create_future()
-        member = Member(self._clock(), self.queue_timeout, call, rows, size, partial(tell_loop, future))
+        member = BatchMember(
+            self._clock(), self.queue_timeout, call, rows, size, partial(set_outcome_threadsafe, future)
+        )
         if self._join_line(member):
             self._watch(member, future)
             self._arrivals += 1
             self._expect_more()
         else:
-            member.refuse()
+            member.reject()
         return Submission(self, member, future)
 
-    def _join_line(self, member: Member) -> bool:
+    def _join_line(self, member: BatchMember) -> bool:
         with self._lock:
             if self._closed:
                 self._refuse(member)
             else:
-                self._line.append(member)
+                self._queue.append(member)
             return not self._closed
 
     # When a batch begins: asked on the event loop
@@ -133,9 +139,9 @@ class BatchingExecutor(ExecutorWithBackpressure):
 
     def _look_in_next_turn(self, since: float, quiet: int) -> None:
         assert self._loop is not None
-        self._next_look = self._loop.call_soon(self._look, since, quiet, self._arrivals)
+        self._next_look = self._loop.call_soon(self._poll, since, quiet, self._arrivals)
 
-    def _look(self, since: float, quiet: int, seen: int) -> None:
+    def _poll(self, since: float, quiet: int, seen: int) -> None:
         """Begin, look again in the next turn, or when the extra wait is over.
 
         To look longer than a batch takes could not pay: whoever waits might have had its answer.
@@ -152,14 +158,14 @@ class BatchingExecutor(ExecutorWithBackpressure):
         quiet = quiet + 1 if seen == self._arrivals else 0
         now = self._clock()
         left = first.arrived + self.limits.wait - now
-        if quiet < QUIET_TURNS and now <= since + self._last_batch_seconds:
+        if quiet < IDLE_LOOP_TURNS and now <= since + self._last_batch_seconds:
             self._look_in_next_turn(since, quiet)
         elif left > 0 and self._loop is not None:
-            self._next_look = self._loop.call_later(left, self._look, since, QUIET_TURNS, self._arrivals)
+            self._next_look = self._loop.call_later(left, self._poll, since, IDLE_LOOP_TURNS, self._arrivals)
         else:
             self._begin_waiting()
 
-    def _begin_full(self) -> Member | None:
+    def _begin_full(self) -> BatchMember | None:
         """Begin all batches that are full; returns the first call of one that is not but may begin."""
         batches: list[_Batch] = []
         with self._lock:
@@ -189,12 +195,12 @@ class BatchingExecutor(ExecutorWithBackpressure):
 
     # The line
 
-    def _choose(self) -> tuple[list[Member], bool]:
+    def _choose(self) -> tuple[list[BatchMember], bool]:
         """Those of the line who come next, and whether nobody else would fit in."""
-        chosen: list[Member] = []
+        chosen: list[BatchMember] = []
         rows = size = 0
-        for ticket in self._line:
-            if not isinstance(ticket, Member):
+        for ticket in self._queue:
+            if not isinstance(ticket, BatchMember):
                 continue
             rows += ticket.rows
             size += ticket.size
@@ -203,9 +209,9 @@ class BatchingExecutor(ExecutorWithBackpressure):
             chosen.append(ticket)
         return chosen, rows >= self.limits.rows
 
-    def _start_batch(self, members: list[Member]) -> _Batch:
+    def _start_batch(self, members: list[BatchMember]) -> _Batch:
         gone = set(members)
-        self._line = deque(ticket for ticket in self._line if ticket not in gone)
+        self._queue = deque(ticket for ticket in self._queue if ticket not in gone)
         batch = _Batch(members, self.threads, self._work_batch)
         now = self._clock()
         for ticket in (batch, *members):
@@ -220,33 +226,33 @@ class BatchingExecutor(ExecutorWithBackpressure):
             self.on_running(self._running)
         return batch
 
-    def _enter(self, ticket: Ticket) -> bool:
+    def _admit(self, ticket: QueueEntry) -> bool:
         """Whoever waits for company gives way to nobody: the last slot is theirs."""
-        if self._line and self._running == self.max_workers - 1:
+        if self._queue and self._running == self.max_workers - 1:
             self._begin_waiting()
-        return super()._enter(ticket)
+        return super()._admit(ticket)
 
-    def _take_next(self, now: float, late: list[Ticket]) -> Ticket | None:
-        while self._line and self._line[0].deadline < now:
-            late.append(self._line.popleft())
+    def _take_next(self, now: float, late: list[QueueEntry]) -> QueueEntry | None:
+        while self._queue and self._queue[0].deadline < now:
+            late.append(self._queue.popleft())
             self._refuse(late[-1])
-        others = next((ticket for ticket in self._line if not isinstance(ticket, Member)), None)
-        if self._line and self._line[0] is not others:
+        others = next((ticket for ticket in self._queue if not isinstance(ticket, BatchMember)), None)
+        if self._queue and self._queue[0] is not others:
             members, full = self._choose()
             if full or (not self._batches and (others is not None or self._closed)):
                 return self._start_batch(members)
         if others is not None:
-            self._line.remove(others)
+            self._queue.remove(others)
             self._start(others)
         return others
 
-    def _end(self, ticket: Ticket, *, failed: bool) -> Ticket | None:
+    def _end(self, ticket: QueueEntry, *, failed: bool) -> QueueEntry | None:
         following = super()._end(ticket, failed=failed)
-        if following is None and self._line:
+        if following is None and self._queue:
             self._look_later()
         return following
 
-    def _count_end(self, ticket: Ticket, now: float, *, failed: bool) -> None:
+    def _count_end(self, ticket: QueueEntry, now: float, *, failed: bool) -> None:
         if not isinstance(ticket, _Batch):
             super()._count_end(ticket, now, failed=failed)
             return
@@ -267,7 +273,7 @@ class BatchingExecutor(ExecutorWithBackpressure):
         left = dict(enumerate(batch.members))
         batch.members = []
         try:
-            for outcome in self.run_together([member.call for member in left.values()]):
+            for outcome in self.predict_batch([member.call for member in left.values()]):
                 self._finish(left.pop(outcome.place), outcome.answer, outcome.error)
         except BaseException as error:  # whatever went wrong, nobody may wait for ever
             for member in left.values():
@@ -275,7 +281,7 @@ class BatchingExecutor(ExecutorWithBackpressure):
         following = self._end(batch, failed=False)
         return None if following is None else following.begin_here()
 
-    def _finish(self, member: Member, answer: ModelResponse | None, error: BaseException | None) -> None:
+    def _finish(self, member: BatchMember, answer: ModelResponse | None, error: BaseException | None) -> None:
         with self._lock:
             self._count_end(member, self._clock(), failed=error is not None)
             self.statistics.end_call()

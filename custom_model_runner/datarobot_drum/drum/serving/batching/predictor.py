@@ -1,6 +1,6 @@
 """One prediction for several calls: samples that fit are joined, predicted at once and split again.
 
-What a caller gets is what it would have got alone. A batch that fails is halved until the calls that are guilty stand
+What a caller gets is what it would have got alone. A batch that fails is halved until the calls that are failing stand
 alone, and these get the error of their own prediction. Whether a model predicts rows together as it predicts them
 alone is found out with the first batches; one that does not is never asked for several calls at once again.
 """
@@ -14,12 +14,12 @@ from typing import Any, NamedTuple, Protocol
 
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.language_predictors.base import Predictions
-from datarobot_drum.drum.serving.batching.split import agree, split
+from datarobot_drum.drum.serving.batching.split import predictions_equal, split
 from datarobot_drum.drum.serving.messages import ModelResponse
 
 logger = logging.getLogger(__name__)
 
-JOINING = "datarobot_drum.drum.tabular.batch_concat"
+BATCH_CONCAT = "datarobot_drum.drum.tabular.batch_concat"
 
 TRIAL_CALLS = 8
 """Calls of a batch that are predicted alone as well, to compare."""
@@ -28,7 +28,7 @@ TRIALS = 3
 """Batches after which a model that predicts the same for every call is taken to predict rows independently."""
 
 
-class Joinable(Protocol):
+class BatchableCall(Protocol):
     """A call whose samples may be predicted with those of others. ``context`` is the one of its request."""
 
     @property
@@ -51,7 +51,7 @@ class Outcome(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class _Samples:
     place: int
-    call: Joinable
+    call: BatchableCall
     data: Any
     rows: int
 
@@ -60,7 +60,7 @@ _Result = tuple[_Samples, Predictions | None, BaseException | None]
 
 
 @dataclass
-class JointPrediction:
+class BatchPredictor:
     """Predicts for several calls; from any number of threads.
 
     Args:
@@ -72,14 +72,14 @@ class JointPrediction:
     max_rows: int
     is_on: bool = True
     """False for good once the model was seen to predict rows together otherwise than alone."""
-    bisected: int = 0
+    bisections: int = 0
     """How often a batch failed and was halved."""
     _trials: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self, calls: Sequence[Joinable]) -> Iterator[Outcome]:
+    def run(self, calls: Sequence[BatchableCall]) -> Iterator[Outcome]:
         """The outcome of each call, as soon as there is one; it never raises what a call raised."""
-        key_of = import_from_string(f"{JOINING}:joining_key")
+        key_of = import_from_string(f"{BATCH_CONCAT}:joining_key")
         groups: dict[Hashable, list[_Samples]] = {}
         for place, call in enumerate(calls):
             data, error = _attempt(call.context, call.read)
@@ -87,7 +87,7 @@ class JointPrediction:
                 yield Outcome(place, None, error)
                 continue
             key = key_of(data)
-            rows = 0 if key is None else import_from_string(f"{JOINING}:count_rows")(data)
+            rows = 0 if key is None else import_from_string(f"{BATCH_CONCAT}:count_rows")(data)
             groups.setdefault(place if key is None else key, []).append(_Samples(place, call, data, rows))
         for group in groups.values():
             for batch in self._cut(group):
@@ -125,7 +125,7 @@ class JointPrediction:
         if shares is None:
             logger.debug("A batch of %d calls failed and is halved.", len(batch), exc_info=error)
             with self._lock:
-                self.bisected += 1
+                self.bisections += 1
             middle = len(batch) // 2
             yield from self._together(batch[:middle])
             yield from self._together(batch[middle:])
@@ -138,7 +138,7 @@ class JointPrediction:
 
         It runs in the context of the first request, whose id is in whatever is logged meanwhile.
         """
-        joined = import_from_string(f"{JOINING}:join")([samples.data for samples in batch])
+        joined = import_from_string(f"{BATCH_CONCAT}:join")([samples.data for samples in batch])
         return list(split(self.predict(joined), [samples.rows for samples in batch]))
 
     # Is this model one that may be batched?
@@ -151,13 +151,13 @@ class JointPrediction:
         yield from results
 
     def _judge(self, shares: list[Predictions | None] | None, results: list[_Result]) -> None:
-        guilty = any(error is not None for _, _, error in results)
+        failing = any(error is not None for _, _, error in results)
         if shares is None:
-            if not guilty:
+            if not failing:
                 self._turn_off("it fails for rows together that it predicts alone")
             return
         alone = [predictions for _, predictions, _ in results]
-        if guilty or not all(map(_fit, shares, alone)):
+        if failing or not all(map(_fit, shares, alone)):
             self._turn_off("it does not predict rows together as it does alone")
             return
         distinct = any(not _fit(alone[0], other) for other in alone[1:])
@@ -177,7 +177,7 @@ class JointPrediction:
 
 
 def _fit(share: Predictions | None, alone: Predictions | None) -> bool:
-    return share is None or alone is None or agree(share, alone)
+    return share is None or alone is None or predictions_equal(share, alone)
 
 
 def _answer(samples: _Samples, predictions: Predictions | None, error: BaseException | None) -> Outcome:

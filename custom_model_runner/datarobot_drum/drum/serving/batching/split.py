@@ -49,7 +49,7 @@ def _has_fraction(column: np.ndarray) -> bool:
     return bool((np.isfinite(column) & ~_is_whole(column)).any())
 
 
-def agree(one: Predictions, other: Predictions) -> bool:
+def predictions_equal(one: Predictions, other: Predictions) -> bool:
     """Whether both say the same, numbers within the tolerance."""
     if one.columns != other.columns or one.values.shape != other.values.shape:
         return False

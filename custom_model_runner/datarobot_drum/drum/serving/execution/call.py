@@ -13,18 +13,18 @@ Handle = Callable[[ModelRequest], ModelResponse]
 
 
 class StreamedResponse(ModelResponse):
-    """An answer whose content is a ``ChunkStream``; the thread that made it goes on with ``carry_on``."""
+    """An answer whose content is a ``ChunkStream``; the thread that made it goes on with ``produce``."""
 
-    def carry_on(self) -> BaseException | None:
+    def produce(self) -> BaseException | None:
         stream = self.content
         assert isinstance(stream, ChunkStream)
-        return stream.carry_on()
+        return stream.produce()
 
-    def abandon(self) -> None:
+    def cancel(self) -> None:
         """Nobody will take the answer."""
         stream = self.content
         assert isinstance(stream, ChunkStream)
-        stream.abandon()
+        stream.cancel()
 
 
 class ModelCall:
@@ -40,12 +40,12 @@ class ModelCall:
         self._chunk_timeout = chunk_timeout
 
     def __call__(self) -> ModelResponse:
-        """Run the handler; a streamed answer is made by what its ``carry_on`` does afterwards."""
+        """Run the handler; a streamed answer is made by what its ``produce`` does afterwards."""
         response = self.answer()
         if isinstance(response.content, bytes):
             return response
         stream = ChunkStream(response.content, self._chunk_timeout, response.keep_alive)
-        stream.when_ended(self._body.close)
+        stream.on_finished(self._body.close)
         return StreamedResponse(stream, response.media_type, response.status, response.headers)
 
     def answer(self) -> ModelResponse:
@@ -60,7 +60,7 @@ class ModelCall:
             return response
         return replace(response, content=_TracedContent(response.content))
 
-    def discard(self) -> None:
+    def close_body(self) -> None:
         """The handler will never run."""
         self._body.close()
 

@@ -24,11 +24,18 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, ServerOverloaded
-from datarobot_drum.drum.serving.execution.alarms import Alarms
-from datarobot_drum.drum.serving.execution.futures import drop, settle, tell_loop
+from datarobot_drum.drum.serving.execution.futures import discard_result, set_outcome, set_outcome_threadsafe
 from datarobot_drum.drum.serving.execution.prediction_threads import PredictionThreads, Work
-from datarobot_drum.drum.serving.execution.queue_entries import ENDED, RUNNING, WAITING, Job, Ticket, Turn
+from datarobot_drum.drum.serving.execution.queue_entries import (
+    ENDED,
+    RUNNING,
+    WAITING,
+    CallerThreadEntry,
+    QueuedCall,
+    QueueEntry,
+)
 from datarobot_drum.drum.serving.metrics.histogram import Histogram
+from datarobot_drum.drum.uvicorn.alarms import Alarms
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,41 +52,41 @@ class Submission(Awaitable[T]):
     ``waiting`` tells whether it stands in the line; only then is it worth watching for a client that leaves.
     """
 
-    def __init__(self, executor: "ExecutorWithBackpressure", ticket: Ticket, future: "asyncio.Future[T]") -> None:
+    def __init__(self, executor: "ExecutorWithBackpressure", ticket: QueueEntry, future: "asyncio.Future[T]") -> None:
         self._executor = executor
         self._ticket = ticket
         self.future = future
 
     @property
-    def waiting(self) -> bool:
+    def is_queued(self) -> bool:
         return self._ticket.state == WAITING
 
     @property
-    def started(self) -> bool:
+    def has_started(self) -> bool:
         """Whether the work runs or has run; false for good once the call was refused or has left."""
         return self._ticket.started < math.inf
 
-    def leave(self) -> None:
+    def cancel(self) -> None:
         """Waiting work never runs; running work goes on and keeps its slot until it ends. Its outcome is dropped."""
-        self._executor._leave(self._ticket)
+        self._executor._cancel(self._ticket)
         self.future.cancel()
 
     def time_out(self, timeout: float) -> None:
         """Tell whoever awaits the call ``DeadlineExceeded``, unless it has ended; work that runs keeps its slot."""
         if not self.future.done():
-            self._executor._leave(self._ticket)
+            self._executor._cancel(self._ticket)
             self._executor._count_timeout()
-            self.future.set_exception(too_long(timeout))
+            self.future.set_exception(timeout_error(timeout))
 
     def __await__(self) -> Generator[Any, None, T]:
         try:
             return (yield from self.future.__await__())
         except asyncio.CancelledError:
             if self.future.done() and not self.future.cancelled() and self.future.exception() is None:
-                drop(self.future.result())  # it came in the same moment
+                discard_result(self.future.result())  # it came in the same moment
             raise
         finally:
-            self.leave()
+            self.cancel()
             del self  # an exception's traceback holds this frame, and the future holds the exception
 
 
@@ -112,8 +119,8 @@ class ExecutorWithBackpressure:
         self._idle = threading.Condition(self._lock)
         self._watched = False
         """Whether anybody waits for that, or has."""
-        self._line: deque[Ticket] = deque()
-        self._alarms: Alarms[Ticket] = Alarms(queue_timeout, self._expire)
+        self._queue: deque[QueueEntry] = deque()
+        self._alarms: Alarms[QueueEntry] = Alarms(queue_timeout, self._on_deadline)
         self._running = 0
         self._closed = False
         self._warn_after = 0.0
@@ -131,8 +138,8 @@ class ExecutorWithBackpressure:
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``work`` on a prediction thread, with the caller's context variables.
 
-        A result that has a method ``carry_on`` is handed out at once; the method is called, and the slot is held, until
-        it returns: so a streamed answer keeps its slot to its end. Its ``abandon`` is called if nobody waits any more.
+        A result that has a method ``produce`` is handed out at once; the method is called, and the slot is held, until
+        it returns: so a streamed answer keeps its slot to its end. Its ``cancel`` is called if nobody waits any more.
 
         Raises:
             ServerOverloaded: it did not start in time, or the executor is shut down.
@@ -145,28 +152,30 @@ class ExecutorWithBackpressure:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         call: Callable[..., T] = partial(work, *args, **kwargs) if args or kwargs else work
-        job = Job(self._clock(), self.queue_timeout, self.threads, self._work, call, partial(tell_loop, future))
-        if self._enter(job):
+        job = QueuedCall(
+            self._clock(), self.queue_timeout, self.threads, self._work, call, partial(set_outcome_threadsafe, future)
+        )
+        if self._admit(job):
             self.threads.submit(partial(self._work, job), loop.call_soon if self.collects_calls else None)
         elif job.state == WAITING:
             self._watch(job, future)
         return Submission(self, job, future)
 
-    def _watch(self, ticket: Ticket, future: "asyncio.Future[T]") -> None:
+    def _watch(self, ticket: QueueEntry, future: "asyncio.Future[T]") -> None:
         """Have the deadline of who waits in the line come, unless ``future`` does before."""
         self._alarms.set(ticket)
         future.add_done_callback(lambda _: self._alarms.forget(ticket))
 
-    def _work(self, job: Job[Any]) -> Work | None:
+    def _work(self, job: QueuedCall[Any]) -> Work | None:
         """Do one call, on a prediction thread; returns what the thread does next."""
         result, error = job.run()
-        carry_on = getattr(result, "carry_on", None)
-        if carry_on is not None:
-            error = job.go_on(result, carry_on)
+        produce = getattr(result, "produce", None)
+        if produce is not None:
+            error = job.go_on(result, produce)
         following = self._end(job, failed=error is not None)
-        if carry_on is None:
+        if produce is None:
             job.tell(result, error)
-        del result, error, carry_on  # see Job
+        del result, error, produce  # see QueuedCall
         return None if following is None else following.begin_here()
 
     # From a synchronous server
@@ -188,12 +197,12 @@ class ExecutorWithBackpressure:
         Raises:
             ServerOverloaded: none became free in time, or the executor is shut down.
         """
-        turn = Turn(self._clock(), self.queue_timeout)
+        turn = CallerThreadEntry(self._clock(), self.queue_timeout)
         failed = True
         try:
-            if not self._enter(turn):
+            if not self._admit(turn):
                 turn.called.wait(self.queue_timeout)
-                self._expire(turn)
+                self._on_deadline(turn)
             if turn.state != RUNNING:
                 raise ServerOverloaded
             yield
@@ -201,7 +210,7 @@ class ExecutorWithBackpressure:
         finally:
             self._release(turn, failed=failed)
 
-    def call_within(self, timeout: float | None, work: Callable[[], T], discard: Callable[[], object]) -> T:
+    def call_with_timeout(self, timeout: float | None, work: Callable[[], T], discard: Callable[[], object]) -> T:
         """Like ``call``, but on a thread of the pool, so that the caller can stop waiting for it.
 
         Args:
@@ -213,49 +222,51 @@ class ExecutorWithBackpressure:
             ServerOverloaded, Exception: as ``call``.
         """
         outcome: ConcurrentFuture[T] = ConcurrentFuture()
-        job = Job(self._clock(), self.queue_timeout, self.threads, self._work, work, partial(settle, outcome))
-        if self._enter(job):
+        job = QueuedCall(
+            self._clock(), self.queue_timeout, self.threads, self._work, work, partial(set_outcome, outcome)
+        )
+        if self._admit(job):
             job.begin()
         try:
             limit = math.inf if timeout is None else timeout
             wait([outcome], min(limit, self.queue_timeout))
             if limit > self.queue_timeout:
-                self._expire(job)
+                self._on_deadline(job)
                 wait([outcome], None if timeout is None else timeout - self.queue_timeout)
             if not outcome.done():
                 self._count_timeout()
-                raise too_long(limit)
+                raise timeout_error(limit)
             return outcome.result()
         finally:
-            self._leave(job)
+            self._cancel(job)
             if job.started == math.inf:
                 discard()
             outcome.cancel()
             del outcome  # an exception's traceback holds this frame, and the future holds the exception
 
-    def _release(self, turn: Ticket, *, failed: bool) -> None:
+    def _release(self, turn: QueueEntry, *, failed: bool) -> None:
         """Give back what the caller has: its slot or, when a signal or a timeout ended its wait, its place."""
-        self._leave(turn)
+        self._cancel(turn)
         following = self._end(turn, failed=failed) if turn.state == RUNNING else None
         if following is not None:
             following.begin()
 
     # The line
 
-    def _enter(self, ticket: Ticket) -> bool:
+    def _admit(self, ticket: QueueEntry) -> bool:
         """Whether the call may start now; otherwise it waits, or was refused at once."""
         with self._lock:
             if not self._closed and self._running < self.max_workers:
                 self._start(ticket)
                 return True
             if not self._closed and self.queue_timeout > 0:
-                self._line.append(ticket)
+                self._queue.append(ticket)
                 return False
             self._refuse(ticket)
-        ticket.refuse()
+        ticket.reject()
         return False
 
-    def _start(self, ticket: Ticket) -> None:
+    def _start(self, ticket: QueueEntry) -> None:
         ticket.state = RUNNING
         ticket.started = now = self._clock()
         self._running += 1
@@ -263,10 +274,10 @@ class ExecutorWithBackpressure:
             self.on_running(self._running)
         self.wait_times.record(now - ticket.arrived)
 
-    def _end(self, ticket: Ticket, *, failed: bool) -> Ticket | None:
+    def _end(self, ticket: QueueEntry, *, failed: bool) -> QueueEntry | None:
         """Give the slot back, and take the next call that is still in time."""
         now = self._clock()
-        late: list[Ticket] = []
+        late: list[QueueEntry] = []
         with self._lock:
             self._running -= 1
             self._count_end(ticket, now, failed=failed)
@@ -277,20 +288,20 @@ class ExecutorWithBackpressure:
                 self.on_running(self._running)
             last = self._closed and self._is_idle()
         for refused in late:
-            refused.refuse()
+            refused.reject()
         if last:
             self.threads.shutdown(wait=False)
         return following
 
-    def _count_end(self, ticket: Ticket, now: float, *, failed: bool) -> None:
+    def _count_end(self, ticket: QueueEntry, now: float, *, failed: bool) -> None:
         ticket.state = ENDED
         self._completed += 1
         self._failed += failed
         self.run_times.record(now - ticket.started)
 
-    def _take_next(self, now: float, late: list[Ticket]) -> Ticket | None:
-        while self._line:
-            first = self._line.popleft()
+    def _take_next(self, now: float, late: list[QueueEntry]) -> QueueEntry | None:
+        while self._queue:
+            first = self._queue.popleft()
             if first.deadline >= now:
                 self._start(first)
                 return first
@@ -302,18 +313,18 @@ class ExecutorWithBackpressure:
         with self._lock:
             self._timed_out += 1
 
-    def _refuse(self, ticket: Ticket) -> None:
+    def _refuse(self, ticket: QueueEntry) -> None:
         ticket.state = ENDED
         self._rejected += 1
 
-    def _expire(self, ticket: Ticket) -> None:
+    def _on_deadline(self, ticket: QueueEntry) -> None:
         """The deadline has come: refuse the call unless it has started."""
         with self._lock:
             if ticket.state != WAITING:
                 return
-            self._line.remove(ticket)
+            self._queue.remove(ticket)
             self._refuse(ticket)
-            waiting = len(self._line)
+            waiting = len(self._queue)
             now = self._clock()
             silent = now < self._warn_after
             if not silent:
@@ -326,15 +337,15 @@ class ExecutorWithBackpressure:
                 waiting,
                 self._rejected,
             )
-        ticket.refuse()
+        ticket.reject()
 
-    def _leave(self, ticket: Ticket) -> None:
+    def _cancel(self, ticket: QueueEntry) -> None:
         """The caller has gone: free its place, if it still waits."""
         if ticket.state != WAITING:  # it never waits again
             return
         with self._lock:
             if ticket.state == WAITING:
-                self._line.remove(ticket)
+                self._queue.remove(ticket)
                 ticket.state = ENDED
                 self._cancelled += 1
 
@@ -347,14 +358,14 @@ class ExecutorWithBackpressure:
         """
         with self._lock:
             self._closed = True
-            refused = list(self._line) if cancel_futures else []
+            refused = list(self._queue) if cancel_futures else []
             if cancel_futures:
-                self._line.clear()
+                self._queue.clear()
             for ticket in refused:
                 self._refuse(ticket)
             idle = self._is_idle()
         for ticket in refused:
-            ticket.refuse()
+            ticket.reject()
         if wait:
             self.wait_idle()
         if wait or idle:  # otherwise the last call to end lets the threads go
@@ -367,7 +378,7 @@ class ExecutorWithBackpressure:
             return self._idle.wait_for(self._is_idle, timeout)
 
     def _is_idle(self) -> bool:
-        return self._running == 0 and not self._line
+        return self._running == 0 and not self._queue
 
     def __enter__(self) -> "ExecutorWithBackpressure":
         return self
@@ -388,19 +399,19 @@ class ExecutorWithBackpressure:
 
     @property
     def waiting(self) -> int:
-        return len(self._line)
+        return len(self._queue)
 
     def metrics(self) -> dict[str, Any]:
         """Exact counters since start, per process (http-api.md section 4), and times in seconds."""
         with self._lock:
-            pending = self._running + min(len(self._line), self.max_queue_depth)
+            pending = self._running + min(len(self._queue), self.max_queue_depth)
             return {
                 "executor_workers": self.max_workers,
                 "executor_max_queue": self.max_queue_depth,
                 "executor_pending": pending,
                 "executor_queue_available": self.max_workers + self.max_queue_depth - pending,
                 "executor_running": self._running,
-                "executor_waiting": len(self._line),
+                "executor_waiting": len(self._queue),
                 "executor_completed": self._completed,
                 "executor_failed": self._failed,
                 "executor_rejected": self._rejected,
@@ -411,6 +422,6 @@ class ExecutorWithBackpressure:
             }
 
 
-def too_long(timeout: float) -> DeadlineExceeded:
+def timeout_error(timeout: float) -> DeadlineExceeded:
     """What a caller is told whose call did not end within ``timeout`` seconds."""
     return DeadlineExceeded(f"The prediction took longer than {timeout:g} s (DRUM_CLIENT_REQUEST_TIMEOUT).")

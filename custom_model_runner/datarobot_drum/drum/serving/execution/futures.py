@@ -11,30 +11,32 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
-def tell_loop(future: "asyncio.Future[T]", result: T | None, error: BaseException | None) -> None:
+def set_outcome_threadsafe(future: "asyncio.Future[T]", result: T | None, error: BaseException | None) -> None:
     """Settle ``future`` on its event loop; nobody is there any more once that is closed."""
     try:
-        future.get_loop().call_soon_threadsafe(settle, future, result, error)
+        future.get_loop().call_soon_threadsafe(set_outcome, future, result, error)
     except RuntimeError:
         logger.debug("A call ended after its event loop was closed.")
-        drop(result)
+        discard_result(result)
 
 
-def settle(future: "asyncio.Future[T] | ConcurrentFuture[T]", result: T | None, error: BaseException | None) -> None:
+def set_outcome(
+    future: "asyncio.Future[T] | ConcurrentFuture[T]", result: T | None, error: BaseException | None
+) -> None:
     try:
         if error is None:
             future.set_result(result)  # type: ignore[arg-type]  # of the call's own type
         else:
             future.set_exception(_fit(error))
     except (InvalidStateError, asyncio.InvalidStateError):
-        drop(result)
+        discard_result(result)
 
 
-def drop(result: object) -> None:
+def discard_result(result: object) -> None:
     """Nobody takes ``result``; one that has just begun would wait for a taker for ever."""
-    abandon = getattr(result, "abandon", None)
-    if abandon is not None:
-        abandon()
+    cancel = getattr(result, "cancel", None)
+    if cancel is not None:
+        cancel()
 
 
 def _fit(error: BaseException) -> BaseException:

@@ -16,7 +16,7 @@ T = TypeVar("T")
 WAITING, RUNNING, ENDED = "waiting", "running", "ended"
 
 
-class Ticket(ABC):
+class QueueEntry(ABC):
     """One call's place in the line. Its state and times are guarded by the executor's lock."""
 
     __slots__ = ("arrived", "deadline", "started", "state")
@@ -37,11 +37,11 @@ class Ticket(ABC):
         return None
 
     @abstractmethod
-    def refuse(self) -> None:
+    def reject(self) -> None:
         """Its turn will never come."""
 
 
-class PoolTicket(Ticket):
+class PooledEntry(QueueEntry):
     """The place of something that a thread of ``pool`` does, by calling ``work`` with it."""
 
     __slots__ = ("_pool", "_work")
@@ -60,7 +60,7 @@ class PoolTicket(Ticket):
         return partial(self._work, self)
 
 
-class Turn(Ticket):
+class CallerThreadEntry(QueueEntry):
     """The place of a thread that does its work itself."""
 
     __slots__ = ("called",)
@@ -72,11 +72,11 @@ class Turn(Ticket):
     def begin(self) -> None:
         self.called.set()
 
-    def refuse(self) -> None:
+    def reject(self) -> None:
         self.called.set()
 
 
-class Job(PoolTicket, Generic[T]):
+class QueuedCall(PooledEntry, Generic[T]):
     """The place of work for a thread of the pool; ``deliver`` takes its result or its error.
 
     It is empty once it has its outcome. A traceback holds all frames below it, the pool's included; whatever led from
@@ -90,7 +90,7 @@ class Job(PoolTicket, Generic[T]):
         arrived: float,
         timeout: float,
         pool: PredictionThreads,
-        work: "Callable[[Job[T]], Work | None]",
+        work: "Callable[[QueuedCall[T]], Work | None]",
         call: Callable[[], T],
         deliver: Callable[[T | None, BaseException | None], None],
     ) -> None:
@@ -99,7 +99,7 @@ class Job(PoolTicket, Generic[T]):
         self._context = copy_context()
         self._deliver = deliver
 
-    def refuse(self) -> None:
+    def reject(self) -> None:
         self.tell(None, ServerOverloaded())
 
     def run(self) -> tuple[T | None, BaseException | None]:
@@ -108,11 +108,11 @@ class Job(PoolTicket, Generic[T]):
         except BaseException as error:  # the caller gets it; a pool thread must not end
             return None, error
 
-    def go_on(self, result: T, carry_on: Callable[[], BaseException | None]) -> BaseException | None:
+    def go_on(self, result: T, produce: Callable[[], BaseException | None]) -> BaseException | None:
         """Hand out ``result`` and do what is left of the work; returns its error."""
         context = self._context
         self.tell(result, None)
-        return context.run(carry_on)
+        return context.run(produce)
 
     def tell(self, result: T | None, error: BaseException | None) -> None:
         """Hand the outcome to whoever waits for it."""

@@ -21,7 +21,7 @@ WINDOW = 256 * 1024
 
 
 class ChunkStream:
-    """The chunks of one answer. ``carry_on`` makes them on one thread, an iteration takes them on another or on a loop.
+    """The chunks of one answer. ``produce`` makes them on one thread, an iteration takes them on another or on a loop.
 
     A client that leaves (``abandon``) stops the making at the next chunk, and ``finally`` blocks of the maker run. An
     error of the maker reaches the iteration after the chunks before it.
@@ -40,18 +40,18 @@ class ChunkStream:
         self._ready: deque[bytes] = deque()
         self._size = 0
         self._ended = False
-        self._abandoned = False
+        self._cancelled = False
         self._error: BaseException | None = None
-        self._wake: Callable[[], object] = _nobody
+        self._wake: Callable[[], object] = _do_nothing
         self._on_end: list[Callable[[], object]] = []
 
-    def when_ended(self, callback: Callable[[], object]) -> None:
+    def on_finished(self, callback: Callable[[], object]) -> None:
         """Call back, on the thread of the maker, once nothing more is made."""
         self._on_end.append(callback)
 
     # The maker
 
-    def carry_on(self) -> BaseException | None:
+    def produce(self) -> BaseException | None:
         """Make all chunks; returns the error that ended it, None after a full stream or when the client left."""
         try:
             for chunk in self._chunks:
@@ -67,8 +67,8 @@ class ChunkStream:
 
     def _put(self, chunk: bytes) -> bool:
         with self._changed:
-            self._changed.wait_for(lambda: self._abandoned or not self._ready or self._size < WINDOW)
-            if self._abandoned:
+            self._changed.wait_for(lambda: self._cancelled or not self._ready or self._size < WINDOW)
+            if self._cancelled:
                 return False
             self._ready.append(chunk)
             self._size += len(chunk)
@@ -89,17 +89,17 @@ class ChunkStream:
 
     # The sender
 
-    def abandon(self) -> None:
+    def cancel(self) -> None:
         """Nobody listens any more."""
         with self._changed:
-            self._abandoned = True
+            self._cancelled = True
             self._ready.clear()
             self._changed.notify_all()
             self._wake()
 
     def close(self) -> None:
         """What a WSGI server calls in any case, even if it never began to iterate."""
-        self.abandon()
+        self.cancel()
 
     def _take(self) -> bytes | None:
         """The next chunk, None if there is none yet; the lock is held."""
@@ -115,7 +115,7 @@ class ChunkStream:
             raise self._error
 
     def __iter__(self) -> Iterator[bytes]:
-        silence = _Silence(self._timeout, self._keep_alive)
+        silence = _KeepAliveTimer(self._timeout, self._keep_alive)
         try:
             while True:
                 with self._changed:
@@ -130,18 +130,18 @@ class ChunkStream:
                     break
             self._raise_error()
         finally:
-            self.abandon()
+            self.cancel()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
         there = asyncio.Event()
-        silence = _Silence(self._timeout, self._keep_alive)
+        silence = _KeepAliveTimer(self._timeout, self._keep_alive)
         self._wake = lambda: _call_if_open(loop, there.set)
         try:
             while True:
                 with self._changed:
                     chunk = self._take()
-                    ended = self._ended or self._abandoned
+                    ended = self._ended or self._cancelled
                     there.clear()
                 if chunk is not None:
                     silence.broken()
@@ -152,11 +152,11 @@ class ChunkStream:
                     yield silence.keep_alive_or_raise()
             self._raise_error()
         finally:
-            self._wake = _nobody
-            self.abandon()
+            self._wake = _do_nothing
+            self.cancel()
 
 
-class BegunStream(Iterator[bytes]):
+class PrefetchedIterator(Iterator[bytes]):
     """``pieces`` with the first one made already, while an error can still be an error answer."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
@@ -174,7 +174,7 @@ class BegunStream(Iterator[bytes]):
         close_iterator(self._pieces)
 
 
-class _Silence:
+class _KeepAliveTimer:
     """How long a stream has had nothing to send, and what to do about it."""
 
     def __init__(self, timeout: float, keep_alive: bytes) -> None:
@@ -210,7 +210,7 @@ async def _set_within(event: asyncio.Event, timeout: float | None) -> bool:
     return True
 
 
-def _nobody() -> None:
+def _do_nothing() -> None:
     """Nobody waits on an event loop."""
 
 

@@ -15,9 +15,9 @@ from datarobot_drum.drum.serving.body.reader import Body
 from datarobot_drum.drum.serving.execution import streaming as streams
 from datarobot_drum.drum.serving.execution.call import ModelCall, StreamedResponse
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
-from datarobot_drum.drum.serving.execution.streaming import WINDOW, BegunStream, ChunkStream
+from datarobot_drum.drum.serving.execution.streaming import WINDOW, ChunkStream, PrefetchedIterator
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
-from tests.serving.held_work import PATIENCE, wait_until
+from tests.serving.execution.blocking_call import PATIENCE, wait_until
 
 KEEP_ALIVE = b": still here\n\n"
 
@@ -84,7 +84,7 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def start(thread: ThreadPoolExecutor, stream: ChunkStream) -> "Future[BaseException | None]":
-    return thread.submit(stream.carry_on)
+    return thread.submit(stream.produce)
 
 
 @pytest.mark.parametrize("count", [0, 1, 1000])
@@ -138,7 +138,7 @@ def test_the_maker_is_closed_at_the_end(thread: ThreadPoolExecutor, take: Take) 
     maker = Maker(b"a")
     stream = ChunkStream(maker)
     ended: list[bool] = []
-    stream.when_ended(lambda: ended.append(maker.closed))
+    stream.on_finished(lambda: ended.append(maker.closed))
     start(thread, stream)
     take(stream)
     wait_until(lambda: ended == [True])
@@ -186,14 +186,14 @@ def test_a_stream_that_is_abandoned_ends_at_the_next_chunk(thread: ThreadPoolExe
     stream = ChunkStream(maker)
     made = start(thread, stream)
     wait_until(lambda: maker.drawn == 1)
-    stream.abandon()
+    stream.cancel()
     assert not made.done()
     maker.go_on()
     assert made.result() is None
     assert (maker.drawn, maker.closed) == (2, True)
 
 
-@pytest.mark.parametrize("leave", [ChunkStream.abandon, ChunkStream.close], ids=["abandon", "close"])
+@pytest.mark.parametrize("leave", [ChunkStream.cancel, ChunkStream.close], ids=["cancel", "close"])
 def test_leaving_wakes_a_maker_that_waits(thread: ThreadPoolExecutor, leave: Callable[[ChunkStream], None]) -> None:
     maker = Maker(*[b"x" * WINDOW] * 5)
     stream = ChunkStream(maker)
@@ -207,7 +207,7 @@ def test_leaving_wakes_a_maker_that_waits(thread: ThreadPoolExecutor, leave: Cal
 def test_what_nobody_takes_any_more_is_not_kept(thread: ThreadPoolExecutor, take: Take) -> None:
     stream = ChunkStream(Maker(b"a", b"b"))
     start(thread, stream).result()
-    stream.abandon()
+    stream.cancel()
     assert take(stream) == []
 
 
@@ -240,7 +240,7 @@ async def test_abandoning_ends_an_asynchronous_iteration(thread: ThreadPoolExecu
     taken = []
     async for chunk in stream:
         taken.append(chunk)
-        asyncio.get_running_loop().call_soon(stream.abandon)
+        asyncio.get_running_loop().call_soon(stream.cancel)
     assert taken == [b"a"]
     maker.go_on()
 
@@ -311,7 +311,7 @@ def test_the_limit_is_one_of_each_silence(thread: ThreadPoolExecutor, take: Take
 
 def test_the_first_piece_is_made_at_once() -> None:
     maker = Maker(b"a", b"b")
-    pieces = BegunStream(maker)
+    pieces = PrefetchedIterator(maker)
     assert maker.drawn == 1
     assert list(pieces) == [b"a", b"b"]
     pieces.close()
@@ -320,11 +320,11 @@ def test_the_first_piece_is_made_at_once() -> None:
 
 def test_an_error_of_the_first_piece_is_raised_at_once() -> None:
     with pytest.raises(PredictionError):
-        BegunStream(Maker(error=PredictionError("not even one")))
+        PrefetchedIterator(Maker(error=PredictionError("not even one")))
 
 
 def test_a_stream_of_nothing_is_begun_too() -> None:
-    assert b"".join(BegunStream(Maker())) == b""
+    assert b"".join(PrefetchedIterator(Maker())) == b""
 
 
 # On the executor
@@ -374,7 +374,7 @@ async def test_a_stream_whose_client_left_before_it_began_gives_its_slot_back(
         with pytest.raises(DeadlineExceeded):
             await submission
     else:
-        submission.leave()
+        submission.cancel()
     free.set()
     assert await asyncio.to_thread(executor.wait_idle, PATIENCE)
     assert maker.closed and maker.drawn < 100
@@ -384,7 +384,7 @@ def test_a_stream_that_came_too_late_for_a_thread_gives_its_slot_back(executor: 
     maker, free = Maker(*[b"x" * WINDOW] * 100), threading.Event()
     call = held_call(maker, free)
     with pytest.raises(DeadlineExceeded):
-        executor.call_within(0.01, call, call.discard)
+        executor.call_with_timeout(0.01, call, call.close_body)
     free.set()
     assert executor.wait_idle(PATIENCE)
     assert maker.closed and maker.drawn < 100

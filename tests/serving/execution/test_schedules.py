@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, ServerOverloaded
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure, Submission
-from tests.serving.executor_calls import Clock, Loop, SynchronousCaller
-from tests.serving.held_work import PATIENCE, HeldWork, wait_until
+from tests.serving.execution.blocking_call import PATIENCE, BlockingCall, wait_until
+from tests.serving.execution.executor_calls import Clock, Loop, SynchronousCaller
 
 Step = tuple[str, int]
 
@@ -28,7 +28,7 @@ class Call:
 
     number: int
     deadline: float
-    work: HeldWork
+    work: BlockingCall
     state: str = "waiting"
     gone: str = ""
     task: "asyncio.Task[object] | None" = None
@@ -199,12 +199,12 @@ class Schedule:
 
     def _new_call(self) -> Call:
         number = len(self.calls)
-        work = HeldWork(number, on_start=lambda: self.starts.append(number))
+        work = BlockingCall(number, on_start=lambda: self.starts.append(number))
         call = Call(number, self.clock.now + self.model.timeout, work)
         self.calls.append(call)
         return call
 
-    def _end(self, number: int, end: Callable[[HeldWork], None], failed: bool) -> None:
+    def _end(self, number: int, end: Callable[[BlockingCall], None], failed: bool) -> None:
         if self.model.running:
             call = self.model.running[number % len(self.model.running)]
             self.model.end(call, failed)

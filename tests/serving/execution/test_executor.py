@@ -13,8 +13,8 @@ import pytest
 
 from datarobot_drum.drum.exceptions import CustomHTTPError, DeadlineExceeded, ServerOverloaded
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
-from tests.serving.executor_calls import Clock, SynchronousCaller, busy, counts, seen_calls
-from tests.serving.held_work import PATIENCE, HeldWork, wait_until
+from tests.serving.execution.blocking_call import PATIENCE, BlockingCall, wait_until
+from tests.serving.execution.executor_calls import Clock, SynchronousCaller, busy, counts, seen_calls
 
 tenant: ContextVar[str] = ContextVar("tenant", default="nobody")
 
@@ -23,7 +23,7 @@ tenant: ContextVar[str] = ContextVar("tenant", default="nobody")
 
 
 async def test_at_most_max_workers_calls_run_at_once() -> None:
-    works = [HeldWork(number) for number in range(5)]
+    works = [BlockingCall(number) for number in range(5)]
     with ExecutorWithBackpressure(2, 10, PATIENCE) as executor:
         submissions = [executor.submit(work) for work in works]
         for work in works[:2]:
@@ -41,7 +41,7 @@ async def test_who_came_first_starts_first(executor: ExecutorWithBackpressure, s
     callers = []
     with busy(executor):
         for number in range(5):
-            work = HeldWork(on_start=lambda number=number: starts.append(number))  # type: ignore[misc]
+            work = BlockingCall(on_start=lambda number=number: starts.append(number))  # type: ignore[misc]
             work.finish()
             submit = SynchronousCaller if synchronous else ExecutorWithBackpressure.submit
             callers.append(submit(executor, work))
@@ -52,7 +52,7 @@ async def test_who_came_first_starts_first(executor: ExecutorWithBackpressure, s
 
 
 async def test_both_kinds_of_callers_stand_in_one_line(executor: ExecutorWithBackpressure) -> None:
-    first, second, third = HeldWork(), HeldWork(), HeldWork()
+    first, second, third = BlockingCall(), BlockingCall(), BlockingCall()
     with busy(executor):
         submissions = [executor.submit(first)]
         caller = SynchronousCaller(executor, second)
@@ -71,7 +71,7 @@ async def test_who_is_not_admitted_waits_too() -> None:
     with ExecutorWithBackpressure(1, 1, PATIENCE) as executor:
         with busy(executor):
             submissions = [executor.submit(lambda number: number, number) for number in range(4)]
-            assert all(submission.waiting for submission in submissions)
+            assert all(submission.is_queued for submission in submissions)
             assert counts(executor, "pending", "queue_available", "waiting") == (2, 0, 4)
         assert await asyncio.gather(*submissions) == [0, 1, 2, 3]
 
@@ -99,7 +99,7 @@ async def test_arguments_reach_the_work(executor: ExecutorWithBackpressure) -> N
 
 
 async def test_who_has_not_started_by_the_deadline_is_refused_and_never_runs() -> None:
-    late = HeldWork()
+    late = BlockingCall()
     with ExecutorWithBackpressure(1, 10, 0.01) as executor:
         with busy(executor):
             with pytest.raises(ServerOverloaded):
@@ -112,7 +112,7 @@ async def test_who_has_not_started_by_the_deadline_is_refused_and_never_runs() -
 
 
 async def test_the_deadline_holds_while_the_event_loop_is_too_busy_to_notice() -> None:
-    clock, late = Clock(), HeldWork()
+    clock, late = Clock(), BlockingCall()
     with ExecutorWithBackpressure(1, 10, PATIENCE, clock=clock) as executor:
         with busy(executor):
             submission = executor.submit(late)
@@ -120,12 +120,12 @@ async def test_the_deadline_holds_while_the_event_loop_is_too_busy_to_notice() -
         executor.wait_idle()
         with pytest.raises(ServerOverloaded):
             await submission
-        assert not late.has_started and not submission.started
+        assert not late.has_started and not submission.has_started
         assert counts(executor, "completed", "rejected") == (1, 1)
 
 
 async def test_a_late_call_does_not_hold_up_the_one_behind_it() -> None:
-    clock, late = Clock(), HeldWork()
+    clock, late = Clock(), BlockingCall()
     with ExecutorWithBackpressure(1, 10, PATIENCE, clock=clock) as executor:
         with busy(executor):
             early = SynchronousCaller(executor, late)
@@ -141,9 +141,9 @@ async def test_without_a_queue_timeout_only_a_free_thread_admits() -> None:
     with ExecutorWithBackpressure(1, 10, 0) as executor:
         with busy(executor):
             with pytest.raises(ServerOverloaded):
-                executor.call(HeldWork())
+                executor.call(BlockingCall())
             with pytest.raises(ServerOverloaded):
-                await executor.run(HeldWork())
+                await executor.run(BlockingCall())
         assert executor.call(add, 1, other=1) == 2
         assert await executor.run(add, 1, other=2) == 3
 
@@ -154,7 +154,7 @@ async def test_a_flood_of_refusals_is_logged_once_a_second(caplog: pytest.LogCap
         for now in (0.0, 0.5, 0.9, 1.1):
             clock.now = now
             with pytest.raises(ServerOverloaded):
-                await executor.run(HeldWork())
+                await executor.run(BlockingCall())
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
     assert "Overloaded" in caplog.text
 
@@ -164,7 +164,7 @@ async def test_a_flood_of_refusals_is_logged_once_a_second(caplog: pytest.LogCap
 
 @pytest.mark.parametrize("running", [True, False], ids=["running", "waiting"])
 async def test_a_submission_that_times_out_answers_at_once(executor: ExecutorWithBackpressure, running: bool) -> None:
-    work = HeldWork()
+    work = BlockingCall()
     with nullcontext() if running else busy(executor):
         submission = executor.submit(work)
         submission.time_out(2.5)
@@ -173,7 +173,7 @@ async def test_a_submission_that_times_out_answers_at_once(executor: ExecutorWit
         assert counts(executor, "running", "waiting", "timed_out") == (1, 0, 1)
         work.finish()
     executor.wait_idle()
-    assert work.has_started == submission.started == running
+    assert work.has_started == submission.has_started == running
     assert counts(executor, "completed", "cancelled") == (1, 0 if running else 1)
 
 
@@ -187,10 +187,10 @@ async def test_what_has_ended_does_not_time_out(executor: ExecutorWithBackpressu
 
 @pytest.mark.parametrize("running", [True, False], ids=["running", "waiting"])
 def test_a_thread_stops_waiting_for_its_call_in_time(executor: ExecutorWithBackpressure, running: bool) -> None:
-    work, discarded = HeldWork(), threading.Event()
+    work, discarded = BlockingCall(), threading.Event()
     with nullcontext() if running else busy(executor):
         with pytest.raises(DeadlineExceeded):
-            executor.call_within(0.01, work, discarded.set)
+            executor.call_with_timeout(0.01, work, discarded.set)
         assert counts(executor, "running", "waiting", "timed_out") == (1, 0, 1)
         work.finish()
     executor.wait_idle()
@@ -198,17 +198,17 @@ def test_a_thread_stops_waiting_for_its_call_in_time(executor: ExecutorWithBackp
 
 
 def test_the_queue_timeout_holds_within_a_longer_limit() -> None:
-    work, discarded = HeldWork(), threading.Event()
+    work, discarded = BlockingCall(), threading.Event()
     with ExecutorWithBackpressure(1, 10, 0.01) as executor, busy(executor):
         with pytest.raises(ServerOverloaded):
-            executor.call_within(PATIENCE, work, discarded.set)
+            executor.call_with_timeout(PATIENCE, work, discarded.set)
         assert counts(executor, "rejected", "cancelled", "timed_out") == (1, 0, 0)
     assert discarded.is_set() and not work.has_started
 
 
 def test_a_call_within_a_limit_runs_on_the_pool_in_its_callers_context(executor: ExecutorWithBackpressure) -> None:
     token = tenant.set("green")
-    answer = executor.call_within(PATIENCE, lambda: (threading.current_thread().name, tenant.get()), lambda: None)
+    answer = executor.call_with_timeout(PATIENCE, lambda: (threading.current_thread().name, tenant.get()), lambda: None)
     tenant.reset(token)
     assert answer == ("drum-predict_0", "green")
 
@@ -217,7 +217,7 @@ def test_a_call_within_a_limit_runs_on_the_pool_in_its_callers_context(executor:
 
 
 async def test_the_slot_belongs_to_the_work_when_its_caller_leaves(executor: ExecutorWithBackpressure) -> None:
-    work, following = HeldWork(), HeldWork()
+    work, following = BlockingCall(), BlockingCall()
     task = asyncio.create_task(executor.run(work))
     await asyncio.sleep(0)
     work.wait_started()
@@ -234,7 +234,7 @@ async def test_the_slot_belongs_to_the_work_when_its_caller_leaves(executor: Exe
 
 
 async def test_who_leaves_the_line_frees_its_place_and_never_runs(executor: ExecutorWithBackpressure) -> None:
-    work = HeldWork()
+    work = BlockingCall()
     with busy(executor):
         task = asyncio.create_task(executor.run(work))
         await asyncio.sleep(0)
@@ -248,25 +248,25 @@ async def test_who_leaves_the_line_frees_its_place_and_never_runs(executor: Exec
 
 
 async def test_a_submission_tells_where_its_call_is(executor: ExecutorWithBackpressure) -> None:
-    work, other = HeldWork(), HeldWork()
+    work, other = BlockingCall(), BlockingCall()
     running, waiting = executor.submit(work), executor.submit(other)
-    assert (running.waiting, running.started) == (False, True)
-    assert (waiting.waiting, waiting.started) == (True, False)
-    waiting.leave()
-    assert (waiting.waiting, waiting.started) == (False, False)
+    assert (running.is_queued, running.has_started) == (False, True)
+    assert (waiting.is_queued, waiting.has_started) == (True, False)
+    waiting.cancel()
+    assert (waiting.is_queued, waiting.has_started) == (False, False)
     work.finish()
     await running
-    assert (running.waiting, running.started) == (False, True)
+    assert (running.is_queued, running.has_started) == (False, True)
 
 
 async def test_leaving_twice_or_after_the_end_changes_nothing(executor: ExecutorWithBackpressure) -> None:
     with busy(executor):
-        submission = executor.submit(HeldWork())
-        submission.leave()
-        submission.leave()
+        submission = executor.submit(BlockingCall())
+        submission.cancel()
+        submission.cancel()
     ended = executor.submit(add, 1, other=1)
     await ended
-    ended.leave()
+    ended.cancel()
     assert counts(executor, "completed", "cancelled") == (2, 1)
     assert await ended == 2
 
@@ -274,9 +274,9 @@ async def test_leaving_twice_or_after_the_end_changes_nothing(executor: Executor
 async def test_the_outcome_of_work_that_was_left_is_dropped_in_silence(
     executor: ExecutorWithBackpressure, caplog: pytest.LogCaptureFixture
 ) -> None:
-    work = HeldWork()
+    work = BlockingCall()
     submission = executor.submit(work)
-    submission.leave()
+    submission.cancel()
     work.fail(ValueError("nobody hears this"))
     executor.wait_idle()
     await asyncio.sleep(0)
@@ -294,9 +294,9 @@ def test_a_thread_whose_wait_is_interrupted_gives_up_its_place(
 
     def wait_in_line() -> None:
         if within:
-            executor.call_within(PATIENCE, HeldWork(), discarded.set)
+            executor.call_with_timeout(PATIENCE, BlockingCall(), discarded.set)
         else:
-            executor.call(HeldWork())
+            executor.call(BlockingCall())
 
     with busy(executor), interrupting(interrupted, when=lambda: seen_calls(executor) == 2):
         with pytest.raises(KeyboardInterrupt):
@@ -332,10 +332,10 @@ def interrupting(interrupted: threading.Event, when: Callable[[], bool]) -> Iter
 
 
 def test_work_that_ends_after_its_event_loop_does_gives_its_slot_back(executor: ExecutorWithBackpressure) -> None:
-    async def submit_and_go(work: HeldWork) -> None:
+    async def submit_and_go(work: BlockingCall) -> None:
         executor.submit(work)
 
-    work = HeldWork()
+    work = BlockingCall()
     asyncio.run(submit_and_go(work))
     work.finish()
     assert executor.wait_idle(PATIENCE)
@@ -382,7 +382,7 @@ async def test_an_exception_reaches_the_caller_unchanged(
         executor.call(raise_it, error)
     assert caught.value is error
     with pytest.raises(type(error)) as caught:
-        executor.call_within(PATIENCE, partial(raise_it, error), lambda: None)
+        executor.call_with_timeout(PATIENCE, partial(raise_it, error), lambda: None)
     assert caught.value is error
     with pytest.raises(type(error)) as caught:
         await executor.submit(raise_it, error).future
@@ -423,7 +423,7 @@ def test_the_data_of_a_call_goes_with_it(executor: ExecutorWithBackpressure, fai
     gc.disable()
     try:
         with suppress(ValueError):
-            executor.call_within(PATIENCE, partial(work, Data()), lambda: None) if within else asyncio.run(run())
+            executor.call_with_timeout(PATIENCE, partial(work, Data()), lambda: None) if within else asyncio.run(run())
         executor.shutdown()
         assert [reference() for reference in seen] == [None, None]
     finally:
@@ -437,7 +437,7 @@ async def test_the_data_of_a_call_that_leaves_the_line_goes_at_once(executor: Ex
     try:
         with busy(executor):
             submission = executor.submit(id, data)
-            submission.leave()
+            submission.cancel()
             await asyncio.sleep(0)
             del submission, data
             assert reference() is None

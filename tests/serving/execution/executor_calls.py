@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
-from tests.serving.held_work import PATIENCE, HeldWork, wait_until
+from tests.serving.execution.blocking_call import PATIENCE, BlockingCall, wait_until
 
 
 class Clock:
@@ -56,7 +56,7 @@ class SynchronousCaller:
             if self.timeout is None:
                 self.result = self._executor.call(self._work)
             else:
-                self.result = self._executor.call_within(self.timeout, self._work, self._discard)
+                self.result = self._executor.call_with_timeout(self.timeout, self._work, self._discard)
         except BaseException as error:
             self.error = error
 
@@ -82,9 +82,9 @@ def counts(executor: ExecutorWithBackpressure, *names: str) -> tuple[Any, ...]:
 
 
 @contextmanager
-def busy(executor: ExecutorWithBackpressure) -> Iterator[HeldWork]:
+def busy(executor: ExecutorWithBackpressure) -> Iterator[BlockingCall]:
     """One slot of the executor is taken until the block ends."""
-    work = HeldWork()
+    work = BlockingCall()
     caller = SynchronousCaller(executor, work)
     work.wait_started()
     try:

@@ -8,7 +8,7 @@ PATIENCE = 20.0
 """Seconds after which a test gives up on what must happen at once; never waited for when all is well."""
 
 
-class HeldWork:
+class BlockingCall:
     """Callable that blocks until ``finish`` (or ``fail``) is called, before or after it has started.
 
     ``on_start`` is called in the thread that works.

@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, ServerOverloaded
 from datarobot_drum.drum.language_predictors.base import Predictions
-from datarobot_drum.drum.serving.batching.executor import QUIET_TURNS, BatchingExecutor, BatchLimits
-from datarobot_drum.drum.serving.batching.predictor import Joinable, Outcome
+from datarobot_drum.drum.serving.batching.executor import IDLE_LOOP_TURNS, BatchingExecutor, BatchLimits
+from datarobot_drum.drum.serving.batching.predictor import BatchableCall, Outcome
 from datarobot_drum.drum.serving.execution.executor import Submission
 from datarobot_drum.drum.serving.messages import ModelResponse
-from tests.serving.executor_calls import Clock, Loop
-from tests.serving.held_work import HeldWork, wait_until
+from tests.serving.execution.blocking_call import BlockingCall, wait_until
+from tests.serving.execution.executor_calls import Clock, Loop
 
 Step = tuple[str, int]
 
 SCHEDULES = 150
 MAX_ROWS = 4
 MAX_BYTES = 100
-TURNS = 2 * QUIET_TURNS + 4
+TURNS = 2 * IDLE_LOOP_TURNS + 4
 TIMEOUT = 1000.5
 
 
@@ -54,7 +54,7 @@ class Running:
     """What holds a slot: one batch, or one other call."""
 
     calls: list[Call]
-    work: HeldWork
+    work: BlockingCall
     fills_up: bool = True
     """False for a batch that begins beside another though the next call would have found room in it."""
 
@@ -68,7 +68,7 @@ class Schedule:
         self.loop = Loop(self.clock)
         limits = BatchLimits(MAX_ROWS, size=MAX_BYTES)
         self.executor = BatchingExecutor(limits, workers, 3, TIMEOUT, clock=self.clock)
-        self.executor.run_together = self._run_together
+        self.executor.predict_batch = self._predict_batch
         self.calls: list[Call] = []
         self.started: list[Running] = []
         self.ended: list[Running] = []
@@ -98,11 +98,11 @@ class Schedule:
 
     @property
     def waiting(self) -> list[Call]:
-        return [call for call in self.calls if call.submission is not None and call.submission.waiting]
+        return [call for call in self.calls if call.submission is not None and call.submission.is_queued]
 
-    def _run_together(self, calls: Sequence[Joinable]) -> Iterator[Outcome]:
+    def _predict_batch(self, calls: Sequence[BatchableCall]) -> Iterator[Outcome]:
         batch = [call for call in calls if isinstance(call, Call)]
-        running = Running(batch, HeldWork())
+        running = Running(batch, BlockingCall())
         self.started.append(running)
         beside = [other for other in self.running if other is not running and other.calls[0].rows]
         running.fills_up = not beside or sum(call.rows for call in batch) > 1 or sum(call.size for call in batch) > 50
@@ -124,16 +124,16 @@ class Schedule:
         call.task = self.loop.create_task(self._submit_joinable(call))
 
     async def _submit_joinable(self, call: Call) -> Any:
-        call.submission = self.executor.submit_joinable(call, call.rows, call.size)
+        call.submission = self.executor.submit_batchable(call, call.rows, call.size)
         return await call.submission
 
     def other(self, _: int) -> None:
         call = self._new_call()
-        running = Running([call], HeldWork(ModelResponse(b"%d" % call.number)))
-        running.work = HeldWork(ModelResponse(b"%d" % call.number), lambda: self.started.append(running))
+        running = Running([call], BlockingCall(ModelResponse(b"%d" % call.number)))
+        running.work = BlockingCall(ModelResponse(b"%d" % call.number), lambda: self.started.append(running))
         call.task = self.loop.create_task(self._submit_other(call, running.work))
 
-    async def _submit_other(self, call: Call, work: HeldWork) -> Any:
+    async def _submit_other(self, call: Call, work: BlockingCall) -> Any:
         call.submission = self.executor.submit(work)
         return await call.submission
 
@@ -167,7 +167,7 @@ class Schedule:
         return present[number % len(present)] if present else None
 
     def _waits(self, call: Call) -> bool:
-        return call.submission is None or call.submission.waiting
+        return call.submission is None or call.submission.is_queued
 
     def wait(self, number: int) -> None:
         self.clock.now += 100.0 * (number % 20)

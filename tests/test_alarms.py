@@ -2,7 +2,7 @@
 
 import asyncio
 
-from datarobot_drum.drum.serving.execution.alarms import GRAIN, Alarms
+from datarobot_drum.drum.uvicorn.alarms import GRAIN, Alarms
 
 
 async def test_items_ring_in_order_and_not_before_their_time() -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from datarobot_drum.drum.exceptions import ServerOverloaded
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
-from tests.serving.executor_calls import Clock, SynchronousCaller, busy, counts, seen_calls
-from tests.serving.held_work import PATIENCE, HeldWork
+from tests.serving.execution.blocking_call import PATIENCE, BlockingCall
+from tests.serving.execution.executor_calls import Clock, SynchronousCaller, busy, counts, seen_calls
 
 CALLS_OF_A_THREAD = 200
 
@@ -49,7 +49,7 @@ async def test_wait_and_run_times_are_counted_apart() -> None:
 
 async def test_whoever_asks_is_told_how_many_calls_run() -> None:
     told: list[int] = []
-    first, second = HeldWork(), HeldWork()
+    first, second = BlockingCall(), BlockingCall()
     with ExecutorWithBackpressure(2, 10, PATIENCE) as executor:
         executor.on_running = told.append
         submissions = [executor.submit(first), executor.submit(second)]
@@ -121,7 +121,7 @@ def pool_threads(executor_name: str) -> list[threading.Thread]:
 @pytest.mark.parametrize("wait", [True, False], ids=["wait", "no-wait"])
 async def test_shutdown_refuses_who_waits_and_lets_finish_what_runs(wait: bool) -> None:
     executor = ExecutorWithBackpressure(1, 10, PATIENCE, f"refusing-{wait}")
-    work, never = HeldWork("done"), HeldWork()
+    work, never = BlockingCall("done"), BlockingCall()
     running, waiting = executor.submit(work), executor.submit(never)
     caller = SynchronousCaller(executor, never)
     shut_down = _shut_down(executor, wait=wait, cancel_futures=True)
@@ -141,7 +141,7 @@ async def test_shutdown_refuses_who_waits_and_lets_finish_what_runs(wait: bool) 
 @pytest.mark.parametrize("wait", [True, False], ids=["wait", "no-wait"])
 async def test_shutdown_can_let_those_run_that_wait(wait: bool) -> None:
     executor = ExecutorWithBackpressure(1, 10, PATIENCE, f"patient-{wait}")
-    work, second, third = HeldWork(), HeldWork("second"), HeldWork("third")
+    work, second, third = BlockingCall(), BlockingCall("second"), BlockingCall("third")
     running, waiting = executor.submit(work), executor.submit(second)
     caller = SynchronousCaller(executor, third)
     shut_down = _shut_down(executor, wait=wait, cancel_futures=False)
@@ -178,9 +178,9 @@ def _shut_down(executor: ExecutorWithBackpressure, *, wait: bool, cancel_futures
 
 async def _assert_refuses(executor: ExecutorWithBackpressure) -> None:
     with pytest.raises(ServerOverloaded):
-        executor.call(HeldWork())
+        executor.call(BlockingCall())
     with pytest.raises(ServerOverloaded):
-        await executor.run(HeldWork())
+        await executor.run(BlockingCall())
 
 
 def _assert_threads_end(name: str) -> None:

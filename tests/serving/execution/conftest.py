@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
-from tests.serving.held_work import PATIENCE
+from tests.serving.execution.blocking_call import PATIENCE
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import CustomHTTPError, PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import Predictions
-from datarobot_drum.drum.serving.batching.predictor import TRIAL_CALLS, TRIALS, JointPrediction
+from datarobot_drum.drum.serving.batching.predictor import TRIAL_CALLS, TRIALS, BatchPredictor
 from datarobot_drum.drum.serving.formats.predictions_json import predictions_response
 from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.drum.settings.target_types import TargetType
@@ -75,7 +75,7 @@ def numbers(*x: float) -> NumericTable:
     return NumericTable(("x",), np.array([x]), (isinstance(x[0], int),))
 
 
-def outcomes(joint: JointPrediction, calls: list[Call]) -> list[tuple[object, str]]:
+def outcomes(joint: BatchPredictor, calls: list[Call]) -> list[tuple[object, str]]:
     """What became of each call, in their order; every call has one outcome."""
     found = list(joint.run(calls))
     assert sorted(outcome.place for outcome in found) == list(range(len(calls)))
@@ -94,9 +94,9 @@ def alone(call: Call) -> tuple[object, str]:
         return _tell(None, error)
 
 
-def trusted(predict: Callable[[Any], Predictions], max_rows: int = MAX_ROWS) -> JointPrediction:
+def trusted(predict: Callable[[Any], Predictions], max_rows: int = MAX_ROWS) -> BatchPredictor:
     """After a batch that was as it should be."""
-    joint = JointPrediction(predict, max_rows)
+    joint = BatchPredictor(predict, max_rows)
     outcomes(joint, [Call(0, frame(1)), Call(1, frame(2))])
     assert joint.is_on
     return joint
@@ -114,7 +114,7 @@ SAMPLES = st.one_of(
 @given(st.lists(st.lists(SAMPLES, min_size=1, max_size=20), min_size=1, max_size=4))
 def test_every_call_gets_what_it_would_get_alone(batches: list[list[Any]]) -> None:
     model = Model()
-    joint = JointPrediction(model, MAX_ROWS)
+    joint = BatchPredictor(model, MAX_ROWS)
     for batch in batches:
         calls = [Call(number, data) for number, data in enumerate(batch)]
         expected = [alone(Call(number, data)) for number, data in enumerate(batch)]
@@ -142,16 +142,16 @@ def test_columns_types_and_kinds_are_never_mixed() -> None:
     assert sorted(model.rows) == [1, 1, *[2] * 6]
 
 
-@pytest.mark.parametrize("guilty", [0, 7, 15])
-def test_only_the_guilty_call_fails_and_few_predictions_find_it(guilty: int) -> None:
+@pytest.mark.parametrize("failing", [0, 7, 15])
+def test_only_the_guilty_call_fails_and_few_predictions_find_it(failing: int) -> None:
     joint = trusted(model := Model())
     model.rows.clear()
-    calls = [Call(number, frame(POISON if number == guilty else number)) for number in range(16)]
+    calls = [Call(number, frame(POISON if number == failing else number)) for number in range(16)]
     found = outcomes(joint, calls)
-    assert found[guilty] == (None, repr(CustomHTTPError("no prediction for [-1]", 418)))
+    assert found[failing] == (None, repr(CustomHTTPError("no prediction for [-1]", 418)))
     assert [error for _, error in found].count("None") == 15
     assert sorted(model.rows) == [1, 1, 2, 2, 4, 4, 8, 8, 16]
-    assert (joint.bisected, joint.is_on) == (4, True)
+    assert (joint.bisections, joint.is_on) == (4, True)
 
 
 def test_whole_numbers_stay_whole_beside_fractions_and_gaps() -> None:
@@ -202,7 +202,7 @@ def test_a_model_that_depends_on_the_batch_is_found_out_and_never_batched(
         sizes.append(len(data))
         return predict(data)
 
-    joint = JointPrediction(watched, MAX_ROWS)
+    joint = BatchPredictor(watched, MAX_ROWS)
     with caplog.at_level(logging.WARNING):
         first = outcomes(joint, [Call(number, frame(10 * number)) for number in range(12)])
         assert not joint.is_on
@@ -219,13 +219,13 @@ def test_rounding_is_no_reason_to_stop() -> None:
     def predict(data: pd.DataFrame) -> Predictions:
         return Predictions(("Predictions",), data[["x"]].to_numpy(np.float64) * (1 + 1e-7 * len(data)))
 
-    joint = JointPrediction(predict, MAX_ROWS)
+    joint = BatchPredictor(predict, MAX_ROWS)
     outcomes(joint, [Call(number, frame(number + 0.5)) for number in range(6)])
     assert joint.is_on
 
 
 def test_equal_predictions_prove_nothing_until_there_were_enough_of_them() -> None:
-    joint = JointPrediction(model := Model(), MAX_ROWS)
+    joint = BatchPredictor(model := Model(), MAX_ROWS)
     same = [Call(number, frame(3)) for number in range(4)]
     for _ in range(TRIALS):
         outcomes(joint, same)
@@ -235,7 +235,7 @@ def test_equal_predictions_prove_nothing_until_there_were_enough_of_them() -> No
 
 
 def test_a_first_batch_with_an_error_proves_nothing() -> None:
-    joint = JointPrediction(model := Model(), MAX_ROWS)
+    joint = BatchPredictor(model := Model(), MAX_ROWS)
     outcomes(joint, [Call(0, frame(1)), Call(1, frame(POISON))])
     assert joint.is_on
     outcomes(joint, [Call(0, frame(1)), Call(1, frame(2))])
@@ -249,7 +249,7 @@ def test_a_hook_that_changes_its_samples_changes_nobody_elses() -> None:
             raise PredictionError("too large")
         return Predictions(("Predictions",), data[["x"]].to_numpy(np.float64))
 
-    joint = JointPrediction(predict, MAX_ROWS)
+    joint = BatchPredictor(predict, MAX_ROWS)
     for _ in range(2):
         found = outcomes(joint, [Call(number, frame(x)) for number, x in enumerate([1, 2, 200, 3])])
         assert [content for content, _ in found] == [
