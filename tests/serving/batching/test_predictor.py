@@ -44,7 +44,7 @@ class Call:
             raise self.data
         return self.data
 
-    def answer(self, predictions: Predictions) -> ModelResponse:
+    def respond(self, predictions: Predictions) -> ModelResponse:
         self.contexts.append(who.get())
         if (predictions.values == UNANSWERABLE).any():
             raise PredictionError("The model returned a value that JSON cannot carry.")
@@ -79,7 +79,7 @@ def outcomes(joint: BatchPredictor, calls: list[Call]) -> list[tuple[object, str
     """What became of each call, in their order; every call has one outcome."""
     found = list(joint.run(calls))
     assert sorted(outcome.place for outcome in found) == list(range(len(calls)))
-    return [_tell(outcome.answer, outcome.error) for outcome in sorted(found, key=lambda outcome: outcome.place)]
+    return [_tell(outcome.response, outcome.error) for outcome in sorted(found, key=lambda outcome: outcome.place)]
 
 
 def _tell(answer: ModelResponse | None, error: BaseException | None) -> tuple[object, str]:
@@ -89,7 +89,7 @@ def _tell(answer: ModelResponse | None, error: BaseException | None) -> tuple[ob
 def alone(call: Call) -> tuple[object, str]:
     """What an unbatched request gets."""
     try:
-        return _tell(call.answer(Model()(call.read())), None)
+        return _tell(call.respond(Model()(call.read())), None)
     except Exception as error:
         return _tell(None, error)
 

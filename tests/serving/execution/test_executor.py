@@ -210,7 +210,7 @@ def test_a_call_within_a_limit_runs_on_the_pool_in_its_callers_context(executor:
     token = tenant.set("green")
     answer = executor.call_with_timeout(PATIENCE, lambda: (threading.current_thread().name, tenant.get()), lambda: None)
     tenant.reset(token)
-    assert answer == ("drum-predict_0", "green")
+    assert answer == ("drum-predict-_0", "green")
 
 
 # Leaving

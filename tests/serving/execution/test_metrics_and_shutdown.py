@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from datarobot_drum.drum.exceptions import ServerOverloaded
+from datarobot_drum.drum.exceptions import ExecutorShutdown, ServerOverloaded
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
 from tests.serving.execution.blocking_call import PATIENCE, BlockingCall
 from tests.serving.execution.executor_calls import Clock, SynchronousCaller, busy, counts, seen_calls
@@ -130,7 +130,7 @@ async def test_shutdown_refuses_who_waits_and_lets_finish_what_runs(wait: bool) 
     caller.wait_ended()
     assert isinstance(caller.error, ServerOverloaded)
     assert counts(executor, "running", "waiting", "rejected") == (1, 0, 2)
-    await _assert_refuses(executor)
+    await _assert_is_shut_down(executor)
     work.finish()
     assert await running == "done"
     assert shut_down() == (0 if wait else 1)
@@ -153,7 +153,7 @@ async def test_shutdown_can_let_those_run_that_wait(wait: bool) -> None:
     assert caller.result == "third"
     assert shut_down() == (0 if wait else 3)
     _assert_threads_end(f"patient-{wait}")
-    await _assert_refuses(executor)
+    await _assert_is_shut_down(executor)
 
 
 def _shut_down(executor: ExecutorWithBackpressure, *, wait: bool, cancel_futures: bool) -> Callable[[], int]:
@@ -176,10 +176,10 @@ def _shut_down(executor: ExecutorWithBackpressure, *, wait: bool, cancel_futures
     return result
 
 
-async def _assert_refuses(executor: ExecutorWithBackpressure) -> None:
-    with pytest.raises(ServerOverloaded):
+async def _assert_is_shut_down(executor: ExecutorWithBackpressure) -> None:
+    with pytest.raises(ExecutorShutdown):
         executor.call(BlockingCall())
-    with pytest.raises(ServerOverloaded):
+    with pytest.raises(ExecutorShutdown):
         await executor.run(BlockingCall())
 
 
@@ -209,7 +209,7 @@ async def test_a_call_that_comes_during_shutdown_gets_its_answer() -> None:
         barrier.wait()
         outcomes = await asyncio.gather(*(executor.run(sum, [1, 1]) for _ in range(3)), return_exceptions=True)
         thread.join()
-        assert all(outcome == 2 or isinstance(outcome, ServerOverloaded) for outcome in outcomes)
+        assert all(outcome == 2 or isinstance(outcome, (ServerOverloaded, ExecutorShutdown)) for outcome in outcomes)
         assert counts(executor, "running", "waiting") == (0, 0)
 
 

@@ -48,7 +48,7 @@ class StructuredCall:
         finally:
             self._call.close_body()
 
-    def answer(self, predictions: Predictions) -> ModelResponse:
+    def respond(self, predictions: Predictions) -> ModelResponse:
         return self._handlers.answer_structured(predictions)
 
 

@@ -37,14 +37,14 @@ class BatchableCall(Protocol):
     def read(self) -> Any:
         """The samples; called once."""
 
-    def answer(self, predictions: Predictions) -> ModelResponse: ...
+    def respond(self, predictions: Predictions) -> ModelResponse: ...
 
 
 class Outcome(NamedTuple):
     """What became of the call at ``place``: its answer, or its error."""
 
     place: int
-    answer: ModelResponse | None
+    response: ModelResponse | None
     error: BaseException | None
 
 
@@ -183,7 +183,7 @@ def _fit(share: Predictions | None, alone: Predictions | None) -> bool:
 def _answer(samples: _Samples, predictions: Predictions | None, error: BaseException | None) -> Outcome:
     if predictions is None:
         return Outcome(samples.place, None, error)
-    return Outcome(samples.place, *_attempt(samples.call.context, samples.call.answer, predictions))
+    return Outcome(samples.place, *_attempt(samples.call.context, samples.call.respond, predictions))
 
 
 def _attempt(context: Context, work: Callable[..., Any], *arguments: Any) -> tuple[Any, BaseException | None]:

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 from datarobot_drum.drum.iterators import close_iterator
 from datarobot_drum.drum.serving.body.reader import Body
-from datarobot_drum.drum.serving.execution.streaming import ChunkStream
+from datarobot_drum.drum.serving.execution.streaming import ChunkStream, IncrementalResult
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.tracing.spans import note_error
 
 Handle = Callable[[ModelRequest], ModelResponse]
 
 
-class StreamedResponse(ModelResponse):
+class StreamedResponse(ModelResponse, IncrementalResult):
     """An answer whose content is a ``ChunkStream``; the thread that made it goes on with ``produce``."""
 
     def produce(self) -> BaseException | None:

@@ -20,7 +20,19 @@ WINDOW = 256 * 1024
 """Bytes that may wait for a slow client; then the thread that makes the answer waits, too."""
 
 
-class ChunkStream:
+class IncrementalResult:
+    """A result that the caller gets at once and its pool thread goes on producing, in the same slot."""
+
+    def produce(self) -> BaseException | None:
+        """Produce the rest; return the error that ended it."""
+        raise NotImplementedError
+
+    def cancel(self) -> None:
+        """Stop producing: no caller takes the result."""
+        raise NotImplementedError
+
+
+class ChunkStream(IncrementalResult):
     """The chunks of one answer. ``produce`` makes them on one thread, an iteration takes them on another or on a loop.
 
     A client that leaves (``abandon``) stops the making at the next chunk, and ``finally`` blocks of the maker run. An
