@@ -109,17 +109,17 @@ class Schedule:
             not beside or sum(call.rows for call in batch) > 1 or sum(call.size for call in batch) > 50
         )
         running.work()
-        for place in reversed(range(len(batch))):  # outcomes may come in any order
-            call = batch[place]
+        for position in reversed(range(len(batch))):  # outcomes may come in any order
+            call = batch[position]
             error = LookupError() if call.fails else None
-            yield Outcome(place, None if error else ModelResponse(b"%d" % call.number), error)
+            yield Outcome(position, None if error else ModelResponse(b"%d" % call.number), error)
 
     # Steps
 
     def burst(self, number: int) -> None:
         """Submit several calls in one turn of the loop."""
-        for place in range(1 + number % 7):
-            self.batchable(number * (place + 3))
+        for position in range(1 + number % 7):
+            self.batchable(number * (position + 3))
 
     def batchable(self, number: int) -> None:
         call = self._new_call(rows=1 + number % 3, size=10 + number % 40, fails=number % 5 == 0)

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, ExecutorShutdown, ServerOverloaded
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure, Submission
-from tests.serving.execution.blocking_call import PATIENCE, BlockingCall, wait_until
+from tests.serving.execution.blocking_call import TIMEOUT, BlockingCall, wait_until
 from tests.serving.execution.executor_calls import Clock, Loop, SynchronousCaller
 
 Step = tuple[str, int]
 
 SCHEDULES = int(os.environ.get("DRUM_TEST_SCHEDULES", "300"))
-"""Of a run; thousands take their time."""
+"""Number of random schedules in one run."""
 
 NEVER = 1e6
 """Seconds; longer than any test."""
@@ -174,7 +174,7 @@ class Schedule:
         if call is not None and call.task is not None:
             self.model.cancel(call, "cancelled")
             call.task.cancel()
-            self._wait_ended(call)
+            self._join(call)
 
     def time_out(self, number: int) -> None:
         call = self._pending_call(number)
@@ -182,7 +182,7 @@ class Schedule:
             self.model.cancel(call, "timed out")
             self.model.timed_out += 1
             call.submission.time_out(1.0)
-            self._wait_ended(call)
+            self._join(call)
 
     def _pending_call(self, number: int) -> Call | None:
         """One of the tasks that still wait for their call."""
@@ -221,7 +221,7 @@ class Schedule:
             if call.state == "running":
                 call.work.wait_started()
             elif call.state != "waiting":
-                self._wait_ended(call)
+                self._join(call)
         assert self.starts == self.model.starts
         metrics = self.executor.metrics()
         expected = self.model.metrics()
@@ -235,13 +235,13 @@ class Schedule:
             assert self._outcome(call) == (call.cancelled or call.state)
             if call.caller is not None and call.caller.timeout is not None:
                 assert call.caller.discarded == (call.state in ("rejected", "shut down"))
-        assert self.executor.wait_idle(PATIENCE)
+        assert self.executor.wait_idle(TIMEOUT)
 
-    def _wait_ended(self, call: Call) -> None:
+    def _join(self, call: Call) -> None:
         if call.task is not None and not call.task.done():
             self.loop.run_until_complete(asyncio.wait([call.task], timeout=None))
         elif call.caller is not None:
-            call.caller.wait_ended()
+            call.caller.join()
 
     def _outcome(self, call: Call) -> str:
         if call.task is not None and call.task.cancelled():

@@ -1,4 +1,4 @@
-"""One answer on its way from the thread that makes it to a thread or an event loop that sends it."""
+"""A response on its way from the producing thread to the thread or event loop that sends it."""
 
 import asyncio
 import threading
@@ -17,13 +17,13 @@ from datarobot_drum.drum.serving.execution.call import ModelCall, StreamedRespon
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
 from datarobot_drum.drum.serving.execution.streaming import WINDOW, ChunkStream, PrefetchedIterator
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
-from tests.serving.execution.blocking_call import PATIENCE, wait_until
+from tests.serving.execution.blocking_call import TIMEOUT, wait_until
 
 KEEP_ALIVE = b": still here\n\n"
 
 
-class Maker(Iterator[bytes]):
-    """Chunks as a test lets them come; counts those that were drawn and knows whether it was closed."""
+class Producer(Iterator[bytes]):
+    """An iterator of chunks that blocks before chunk ``held_at`` until ``resume``."""
 
     def __init__(self, *chunks: bytes, error: BaseException | None = None, held_at: int | None = None) -> None:
         self._chunks = chunks
@@ -34,8 +34,8 @@ class Maker(Iterator[bytes]):
         self.closed = False
 
     def __next__(self) -> bytes:
-        if self.drawn == self._held_at and not self._free.wait(PATIENCE):
-            raise TimeoutError("The test never let the maker go on.")
+        if self.drawn == self._held_at and not self._free.wait(TIMEOUT):
+            raise TimeoutError("The test never resumed the producer.")
         if self.drawn == len(self._chunks):
             if self._error is not None:
                 raise self._error
@@ -43,7 +43,7 @@ class Maker(Iterator[bytes]):
         self.drawn += 1
         return self._chunks[self.drawn - 1]
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         self._free.set()
 
     def close(self) -> None:
@@ -53,20 +53,20 @@ class Maker(Iterator[bytes]):
 Take = Callable[[ChunkStream], list[bytes]]
 
 
-def take_by_thread(stream: ChunkStream) -> list[bytes]:
+def consume_by_thread(stream: ChunkStream) -> list[bytes]:
     return list(stream)
 
 
-def take_by_loop(stream: ChunkStream) -> list[bytes]:
+def consume_by_loop(stream: ChunkStream) -> list[bytes]:
     async def take() -> list[bytes]:
         return [chunk async for chunk in stream]
 
     return asyncio.run(take())
 
 
-@pytest.fixture(params=[take_by_thread, take_by_loop], ids=["thread", "loop"])
+@pytest.fixture(params=[consume_by_thread, consume_by_loop], ids=["thread", "loop"])
 def take(request: pytest.FixtureRequest) -> Take:
-    """Take all chunks, as a synchronous server does and as an asynchronous one does."""
+    """Consume all chunks, in a thread and on an event loop."""
     found: Take = request.param
     return found
 
@@ -78,8 +78,8 @@ def thread() -> Iterator[ThreadPoolExecutor]:
 
 
 @pytest.fixture
-def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep-alives that a test can wait for."""
+def frequent_keep_alives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep-alives after 10 ms without a chunk."""
     monkeypatch.setattr(streams, "KEEP_ALIVE_SECONDS", 0.01)
 
 
@@ -88,73 +88,71 @@ def start(thread: ThreadPoolExecutor, stream: ChunkStream) -> "Future[BaseExcept
 
 
 @pytest.mark.parametrize("count", [0, 1, 1000])
-def test_chunks_come_in_order(thread: ThreadPoolExecutor, take: Take, count: int) -> None:
+def test_chunks_keep_order(thread: ThreadPoolExecutor, take: Take, count: int) -> None:
     chunks = [b"%d" % number for number in range(count)]
-    stream = ChunkStream(Maker(*chunks))
+    stream = ChunkStream(Producer(*chunks))
     made = start(thread, stream)
     assert take(stream) == chunks
     assert made.result() is None
 
 
-def test_chunks_wait_for_who_comes_late(thread: ThreadPoolExecutor, take: Take) -> None:
-    stream = ChunkStream(Maker(b"a", b"b"))
+def test_chunks_wait_for_late_consumer(thread: ThreadPoolExecutor, take: Take) -> None:
+    stream = ChunkStream(Producer(b"a", b"b"))
     start(thread, stream).result()
     assert take(stream) == [b"a", b"b"]
 
 
-def test_empty_chunks_are_left_out(thread: ThreadPoolExecutor, take: Take) -> None:
-    stream = ChunkStream(Maker(b"", b"a", b"", b""))
+def test_empty_chunks_are_skipped(thread: ThreadPoolExecutor, take: Take) -> None:
+    stream = ChunkStream(Producer(b"", b"a", b"", b""))
     start(thread, stream)
     assert take(stream) == [b"a"]
 
 
-def test_any_iterable_of_bytes_will_do(thread: ThreadPoolExecutor, take: Take) -> None:
+def test_any_iterable_of_bytes_is_accepted(thread: ThreadPoolExecutor, take: Take) -> None:
     stream = ChunkStream([b"a", b"b"])
     start(thread, stream)
     assert take(stream) == [b"a", b"b"]
 
 
-def test_the_maker_waits_while_nobody_takes(thread: ThreadPoolExecutor, take: Take) -> None:
+def test_producer_waits_while_window_is_full(thread: ThreadPoolExecutor, take: Take) -> None:
     chunks = [bytes([number]) * (WINDOW // 2) for number in range(20)]
-    maker = Maker(*chunks)
-    stream = ChunkStream(maker)
+    producer = Producer(*chunks)
+    stream = ChunkStream(producer)
     made = start(thread, stream)
-    wait_until(lambda: maker.drawn == 3)
+    wait_until(lambda: producer.drawn == 3)
     time.sleep(0.02)
-    assert maker.drawn == 3  # two fill the window, one is in the maker's hand
+    assert producer.drawn == 3  # two fill the window, one waits to be added
     assert not made.done()
     assert take(stream) == chunks
     assert made.result() is None
 
 
-def test_a_chunk_larger_than_the_window_passes(thread: ThreadPoolExecutor, take: Take) -> None:
+def test_chunk_larger_than_window_passes(thread: ThreadPoolExecutor, take: Take) -> None:
     chunks = [b"a" * (3 * WINDOW), b"b" * (3 * WINDOW)]
-    stream = ChunkStream(Maker(*chunks))
+    stream = ChunkStream(Producer(*chunks))
     start(thread, stream)
     assert take(stream) == chunks
 
 
-def test_the_maker_is_closed_at_the_end(thread: ThreadPoolExecutor, take: Take) -> None:
-    maker = Maker(b"a")
-    stream = ChunkStream(maker)
+def test_producer_is_closed_before_done_callback(thread: ThreadPoolExecutor, take: Take) -> None:
+    producer = Producer(b"a")
+    stream = ChunkStream(producer)
     ended: list[bool] = []
-    stream.on_finished(lambda: ended.append(maker.closed))
+    stream.add_done_callback(lambda: ended.append(producer.closed))
     start(thread, stream)
     take(stream)
     wait_until(lambda: ended == [True])
 
 
 @pytest.mark.parametrize("error", [PredictionError("no more"), KeyboardInterrupt()], ids=repr)
-def test_an_error_comes_after_the_chunks_before_it(
-    thread: ThreadPoolExecutor, take: Take, error: BaseException
-) -> None:
-    maker = Maker(b"a", b"b", error=error)
-    taken: list[bytes] = []
-    stream = ChunkStream(_noting(maker, taken))
+def test_error_is_raised_after_chunks_before_it(thread: ThreadPoolExecutor, take: Take, error: BaseException) -> None:
+    producer = Producer(b"a", b"b", error=error)
+    consumed: list[bytes] = []
+    stream = ChunkStream(_noting(producer, consumed))
     made = start(thread, stream)
     with pytest.raises(type(error)):
         take(stream)
-    assert taken == [b"a", b"b"]
+    assert consumed == [b"a", b"b"]
     assert made.result() is error
 
 
@@ -164,138 +162,138 @@ def _noting(chunks: Iterator[bytes], noted: list[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-def test_an_error_of_the_end_is_logged_alone(
+def test_error_of_close_is_only_logged(
     thread: ThreadPoolExecutor, take: Take, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Clumsy(Maker):
+    class FailingProducer(Producer):
         def close(self) -> None:
             raise ValueError("in finally")
 
-    stream = ChunkStream(Clumsy(b"a"))
+    stream = ChunkStream(FailingProducer(b"a"))
     made = start(thread, stream)
     assert take(stream) == [b"a"]
     assert made.result() is None
-    assert "closed" in caplog.text
+    assert "finally block" in caplog.text
 
 
-# Clients that leave
+# Clients that disconnect
 
 
-def test_a_stream_that_is_abandoned_ends_at_the_next_chunk(thread: ThreadPoolExecutor) -> None:
-    maker = Maker(b"a", b"b", b"c", held_at=1)
-    stream = ChunkStream(maker)
+def test_cancelled_stream_stops_at_next_chunk(thread: ThreadPoolExecutor) -> None:
+    producer = Producer(b"a", b"b", b"c", held_at=1)
+    stream = ChunkStream(producer)
     made = start(thread, stream)
-    wait_until(lambda: maker.drawn == 1)
+    wait_until(lambda: producer.drawn == 1)
     stream.cancel()
     assert not made.done()
-    maker.go_on()
+    producer.resume()
     assert made.result() is None
-    assert (maker.drawn, maker.closed) == (2, True)
+    assert (producer.drawn, producer.closed) == (2, True)
 
 
-@pytest.mark.parametrize("leave", [ChunkStream.cancel, ChunkStream.close], ids=["cancel", "close"])
-def test_leaving_wakes_a_maker_that_waits(thread: ThreadPoolExecutor, leave: Callable[[ChunkStream], None]) -> None:
-    maker = Maker(*[b"x" * WINDOW] * 5)
-    stream = ChunkStream(maker)
+@pytest.mark.parametrize("cancel", [ChunkStream.cancel, ChunkStream.close], ids=["cancel", "close"])
+def test_cancel_wakes_waiting_producer(thread: ThreadPoolExecutor, cancel: Callable[[ChunkStream], None]) -> None:
+    producer = Producer(*[b"x" * WINDOW] * 5)
+    stream = ChunkStream(producer)
     made = start(thread, stream)
-    wait_until(lambda: maker.drawn == 2)
-    leave(stream)
-    assert made.result(PATIENCE) is None
-    assert maker.closed
+    wait_until(lambda: producer.drawn == 2)
+    cancel(stream)
+    assert made.result(TIMEOUT) is None
+    assert producer.closed
 
 
-def test_what_nobody_takes_any_more_is_not_kept(thread: ThreadPoolExecutor, take: Take) -> None:
-    stream = ChunkStream(Maker(b"a", b"b"))
+def test_cancel_drops_pending_chunks(thread: ThreadPoolExecutor, take: Take) -> None:
+    stream = ChunkStream(Producer(b"a", b"b"))
     start(thread, stream).result()
     stream.cancel()
     assert take(stream) == []
 
 
-def test_an_iteration_that_is_closed_abandons_the_stream(thread: ThreadPoolExecutor) -> None:
-    maker = Maker(*[b"x"] * 100_000)
-    stream = ChunkStream(maker)
+def test_closed_iteration_cancels_stream(thread: ThreadPoolExecutor) -> None:
+    producer = Producer(*[b"x"] * 100_000)
+    stream = ChunkStream(producer)
     made = start(thread, stream)
     iteration: Any = iter(stream)
     assert next(iteration) == b"x"
     iteration.close()
-    assert made.result(PATIENCE) is None
-    assert maker.closed
+    assert made.result(TIMEOUT) is None
+    assert producer.closed
 
 
-async def test_an_asynchronous_iteration_that_is_closed_abandons_the_stream(thread: ThreadPoolExecutor) -> None:
-    maker = Maker(*[b"x"] * 100_000)
-    stream = ChunkStream(maker)
+async def test_closed_async_iteration_cancels_stream(thread: ThreadPoolExecutor) -> None:
+    producer = Producer(*[b"x"] * 100_000)
+    stream = ChunkStream(producer)
     made = start(thread, stream)
     chunks: AsyncIterator[bytes] = stream.__aiter__()
     async with aclosing(chunks):  # type: ignore[type-var]
         assert await chunks.__anext__() == b"x"
     assert await asyncio.wrap_future(made) is None
-    assert maker.closed
+    assert producer.closed
 
 
-async def test_abandoning_ends_an_asynchronous_iteration(thread: ThreadPoolExecutor) -> None:
-    maker = Maker(b"a", b"b", held_at=1)
-    stream = ChunkStream(maker)
+async def test_cancel_ends_async_iteration(thread: ThreadPoolExecutor) -> None:
+    producer = Producer(b"a", b"b", held_at=1)
+    stream = ChunkStream(producer)
     start(thread, stream)
-    taken = []
+    consumed = []
     async for chunk in stream:
-        taken.append(chunk)
+        consumed.append(chunk)
         asyncio.get_running_loop().call_soon(stream.cancel)
-    assert taken == [b"a"]
-    maker.go_on()
+    assert consumed == [b"a"]
+    producer.resume()
 
 
-def test_a_stream_survives_the_loop_of_its_taker(thread: ThreadPoolExecutor) -> None:
-    maker = Maker(b"a", b"b", held_at=1)
-    stream = ChunkStream(maker)
+def test_stream_survives_closed_event_loop(thread: ThreadPoolExecutor) -> None:
+    producer = Producer(b"a", b"b", held_at=1)
+    stream = ChunkStream(producer)
     made = start(thread, stream)
 
     async def take_one() -> bytes:
         return await stream.__aiter__().__anext__()
 
     assert asyncio.run(take_one()) == b"a"
-    maker.go_on()
-    assert made.result(PATIENCE) is None
+    producer.resume()
+    assert made.result(TIMEOUT) is None
 
 
-# Silence
+# Keep-alives and timeouts
 
 
-@pytest.mark.usefixtures("often")
-def test_silence_is_filled(thread: ThreadPoolExecutor, take: Take) -> None:
-    maker = Maker(b"a", b"b", held_at=1)
-    stream = ChunkStream(maker, keep_alive=KEEP_ALIVE)
+@pytest.mark.usefixtures("frequent_keep_alives")
+def test_idle_stream_yields_keep_alives(thread: ThreadPoolExecutor, take: Take) -> None:
+    producer = Producer(b"a", b"b", held_at=1)
+    stream = ChunkStream(producer, keep_alive=KEEP_ALIVE)
     start(thread, stream)
-    threading.Timer(0.1, maker.go_on).start()
+    threading.Timer(0.1, producer.resume).start()
     first, *between, last = take(stream)
     assert (first, last) == (b"a", b"b")
     assert between and set(between) == {KEEP_ALIVE}
 
 
-@pytest.mark.usefixtures("often")
-def test_silence_without_a_filling_is_borne(thread: ThreadPoolExecutor, take: Take) -> None:
-    maker = Maker(b"a", b"b", held_at=1)
-    stream = ChunkStream(maker)
+@pytest.mark.usefixtures("frequent_keep_alives")
+def test_idle_stream_without_keep_alive_waits(thread: ThreadPoolExecutor, take: Take) -> None:
+    producer = Producer(b"a", b"b", held_at=1)
+    stream = ChunkStream(producer)
     start(thread, stream)
-    threading.Timer(0.1, maker.go_on).start()
+    threading.Timer(0.1, producer.resume).start()
     assert take(stream) == [b"a", b"b"]
 
 
-@pytest.mark.usefixtures("often")
+@pytest.mark.usefixtures("frequent_keep_alives")
 @pytest.mark.parametrize("keep_alive", [b"", KEEP_ALIVE])
-def test_silence_has_a_limit(thread: ThreadPoolExecutor, take: Take, keep_alive: bytes) -> None:
-    maker = Maker(b"a", b"b", held_at=1)
-    stream = ChunkStream(maker, 0.05, keep_alive)
+def test_idle_stream_times_out(thread: ThreadPoolExecutor, take: Take, keep_alive: bytes) -> None:
+    producer = Producer(b"a", b"b", held_at=1)
+    stream = ChunkStream(producer, 0.05, keep_alive)
     made = start(thread, stream)
     with pytest.raises(DeadlineExceeded, match=r"0\.05 s"):
         take(stream)
-    maker.go_on()
-    assert made.result(PATIENCE) is None
-    assert maker.closed
+    producer.resume()
+    assert made.result(TIMEOUT) is None
+    assert producer.closed
 
 
-@pytest.mark.usefixtures("often")
-def test_the_limit_is_one_of_each_silence(thread: ThreadPoolExecutor, take: Take) -> None:
+@pytest.mark.usefixtures("frequent_keep_alives")
+def test_timeout_restarts_with_each_chunk(thread: ThreadPoolExecutor, take: Take) -> None:
     def slowly() -> Iterator[bytes]:
         for _ in range(10):
             time.sleep(0.05)
@@ -306,69 +304,67 @@ def test_the_limit_is_one_of_each_silence(thread: ThreadPoolExecutor, take: Take
     assert take(stream) == [b"x"] * 10
 
 
-# The first piece
+# PrefetchedIterator
 
 
-def test_the_first_piece_is_made_at_once() -> None:
-    maker = Maker(b"a", b"b")
-    pieces = PrefetchedIterator(maker)
-    assert maker.drawn == 1
+def test_prefetched_iterator_makes_first_chunk_at_once() -> None:
+    producer = Producer(b"a", b"b")
+    pieces = PrefetchedIterator(producer)
+    assert producer.drawn == 1
     assert list(pieces) == [b"a", b"b"]
     pieces.close()
-    assert maker.closed
+    assert producer.closed
 
 
-def test_an_error_of_the_first_piece_is_raised_at_once() -> None:
+def test_prefetched_iterator_raises_error_of_first_chunk() -> None:
     with pytest.raises(PredictionError):
-        PrefetchedIterator(Maker(error=PredictionError("not even one")))
+        PrefetchedIterator(Producer(error=PredictionError("not even one")))
 
 
-def test_a_stream_of_nothing_is_begun_too() -> None:
-    assert b"".join(PrefetchedIterator(Maker())) == b""
+def test_prefetched_iterator_accepts_empty_iterator() -> None:
+    assert b"".join(PrefetchedIterator(Producer())) == b""
 
 
-# On the executor
+# On an executor
 
 
-def call_of(maker: Iterator[bytes]) -> ModelCall:
-    return ModelCall(lambda request: ModelResponse(maker), ModelRequest(), Body())
+def call_of(producer: Iterator[bytes]) -> ModelCall:
+    return ModelCall(lambda request: ModelResponse(producer), ModelRequest(), Body())
 
 
-async def test_a_stream_holds_its_slot_to_its_end(executor: ExecutorWithBackpressure) -> None:
-    maker = Maker(b"a", b"b", held_at=1)
-    response = await executor.run(call_of(maker))
+async def test_stream_holds_slot_until_complete(executor: ExecutorWithBackpressure) -> None:
+    producer = Producer(b"a", b"b", held_at=1)
+    response = await executor.run(call_of(producer))
     assert isinstance(response, StreamedResponse) and isinstance(response.content, ChunkStream)
     assert executor.running == 1
-    maker.go_on()
+    producer.resume()
     assert [chunk async for chunk in response.content] == [b"a", b"b"]
-    await asyncio.to_thread(executor.wait_idle, PATIENCE)
+    await asyncio.to_thread(executor.wait_idle, TIMEOUT)
     assert (executor.running, executor.metrics()["executor_failed"]) == (0, 0)
 
 
-async def test_a_stream_that_failed_counts_as_failed(executor: ExecutorWithBackpressure) -> None:
-    response = await executor.run(call_of(Maker(b"a", error=PredictionError("no more"))))
+async def test_failed_stream_counts_as_failed(executor: ExecutorWithBackpressure) -> None:
+    response = await executor.run(call_of(Producer(b"a", error=PredictionError("no more"))))
     with pytest.raises(PredictionError):
         [chunk async for chunk in response.content]  # type: ignore[union-attr]
-    await asyncio.to_thread(executor.wait_idle, PATIENCE)
+    await asyncio.to_thread(executor.wait_idle, TIMEOUT)
     assert executor.metrics()["executor_failed"] == 1
 
 
-def held_call(maker: Iterator[bytes], free: threading.Event) -> ModelCall:
-    """A handler that takes its time before it answers with a stream."""
+def held_call(producer: Iterator[bytes], free: threading.Event) -> ModelCall:
+    """Return a call whose handler blocks until ``free`` is set, then returns a stream."""
 
     def handle(request: ModelRequest) -> ModelResponse:
-        assert free.wait(PATIENCE)
-        return ModelResponse(maker)
+        assert free.wait(TIMEOUT)
+        return ModelResponse(producer)
 
     return ModelCall(handle, ModelRequest(), Body())
 
 
-@pytest.mark.parametrize("timed_out", [False, True], ids=["left", "timed out"])
-async def test_a_stream_whose_client_left_before_it_began_gives_its_slot_back(
-    executor: ExecutorWithBackpressure, timed_out: bool
-) -> None:
-    maker, free = Maker(*[b"x" * WINDOW] * 100), threading.Event()
-    submission = executor.submit(held_call(maker, free))
+@pytest.mark.parametrize("timed_out", [False, True], ids=["cancelled", "timed out"])
+async def test_stream_without_consumer_frees_slot(executor: ExecutorWithBackpressure, timed_out: bool) -> None:
+    producer, free = Producer(*[b"x" * WINDOW] * 100), threading.Event()
+    submission = executor.submit(held_call(producer, free))
     if timed_out:
         submission.time_out(1.0)
         with pytest.raises(DeadlineExceeded):
@@ -376,27 +372,27 @@ async def test_a_stream_whose_client_left_before_it_began_gives_its_slot_back(
     else:
         submission.cancel()
     free.set()
-    assert await asyncio.to_thread(executor.wait_idle, PATIENCE)
-    assert maker.closed and maker.drawn < 100
+    assert await asyncio.to_thread(executor.wait_idle, TIMEOUT)
+    assert producer.closed and producer.drawn < 100
 
 
-def test_a_stream_that_came_too_late_for_a_thread_gives_its_slot_back(executor: ExecutorWithBackpressure) -> None:
-    maker, free = Maker(*[b"x" * WINDOW] * 100), threading.Event()
-    call = held_call(maker, free)
+def test_stream_after_timeout_of_thread_frees_slot(executor: ExecutorWithBackpressure) -> None:
+    producer, free = Producer(*[b"x" * WINDOW] * 100), threading.Event()
+    call = held_call(producer, free)
     with pytest.raises(DeadlineExceeded):
         executor.call_with_timeout(0.01, call, call.close_body)
     free.set()
-    assert executor.wait_idle(PATIENCE)
-    assert maker.closed and maker.drawn < 100
+    assert executor.wait_idle(TIMEOUT)
+    assert producer.closed and producer.drawn < 100
 
 
-def test_a_stream_whose_loop_is_closed_gives_its_slot_back(executor: ExecutorWithBackpressure) -> None:
-    maker, free = Maker(*[b"x" * WINDOW] * 100), threading.Event()
+def test_stream_of_closed_loop_frees_slot(executor: ExecutorWithBackpressure) -> None:
+    producer, free = Producer(*[b"x" * WINDOW] * 100), threading.Event()
 
     async def submit() -> None:
-        executor.submit(held_call(maker, free))
+        executor.submit(held_call(producer, free))
 
     asyncio.run(submit())
     free.set()
-    assert executor.wait_idle(PATIENCE)
-    assert maker.closed and maker.drawn < 100
+    assert executor.wait_idle(TIMEOUT)
+    assert producer.closed and producer.drawn < 100

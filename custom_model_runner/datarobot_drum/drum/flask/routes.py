@@ -87,7 +87,7 @@ def _answer_in_this_thread(core: ServingCore, call: ModelCall, body: Body) -> Mo
     with ExitStack() as held:
         held.callback(body.close)
         held.enter_context(core.executor.slot())
-        response = call.answer()
+        response = call.respond()
         if not isinstance(response.content, bytes):
             return replace(response, content=_HeldContent(response.content, held.pop_all()))
     return response

@@ -179,7 +179,7 @@ class BatchingExecutor(ExecutorWithBackpressure):
         function = partial(self._run_members, dict(enumerate(members)))
         batch = Batch(members[0].arrived, members[0].deadline, function, _ignore_outcome)
         self._batches += 1
-        self.statistics.begin(len(members))
+        self.statistics.start_batch(len(members))
         self._take_slot(batch)  # records the wait of the first member
         for member in members:
             member.state, member.started = State.RUNNING, batch.started
@@ -234,7 +234,7 @@ class BatchingExecutor(ExecutorWithBackpressure):
     def _run_members(self, members: dict[int, BatchMember]) -> None:
         try:
             for outcome in self.predict_batch([member.call for member in members.values()]):
-                self._finish_member(members.pop(outcome.place), outcome.response, outcome.error)
+                self._finish_member(members.pop(outcome.position), outcome.response, outcome.error)
         except BaseException as error:  # no caller may wait for ever
             for member in members.values():
                 self._finish_member(member, None, error)
@@ -242,7 +242,7 @@ class BatchingExecutor(ExecutorWithBackpressure):
     def _finish_member(self, member: BatchMember, response: ModelResponse | None, error: BaseException | None) -> None:
         with self._lock:
             self._count_finished(member, self._clock(), failed=error is not None)
-            self.statistics.end_call()
+            self.statistics.finish_call()
         member.set_outcome(response, error)
 
     def metrics(self) -> dict[str, Any]:
