@@ -24,7 +24,8 @@
         ├── EngineResponseError         status of the inference engine
         ├── BadGateway                  502
         ├── ServiceUnavailable          503
-        │   ├── ServerOverloaded
+        │   ├── ServerOverloaded            also a TimeoutError
+        │   ├── ExecutorShutdown            also a RuntimeError
         │   └── ModelNotReady
         ├── DeadlineExceeded            504
         ├── InsufficientStorage         507
@@ -33,6 +34,7 @@
             └── CustomHTTPError         400 to 599
 """
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -200,10 +202,29 @@ class ServiceUnavailable(RequestError):
         }
 
 
-class ServerOverloaded(ServiceUnavailable):
+if sys.version_info >= (3, 11):
+    _TimeoutError = TimeoutError
+else:
+    import asyncio
+
+    class _TimeoutError(asyncio.TimeoutError, TimeoutError):
+        """Both of two classes that are one since Python 3.11."""
+
+
+OVERLOADED = "Server overloaded. Please retry later."
+
+
+class ServerOverloaded(ServiceUnavailable, _TimeoutError):
     """The call did not start within the queue timeout."""
 
-    def __init__(self, message: str = "Server overloaded. Please retry later.") -> None:
+    def __init__(self, message: str = OVERLOADED) -> None:
+        super().__init__(message)
+
+
+class ExecutorShutdown(ServiceUnavailable, RuntimeError):
+    """The executor takes no more calls; the client gets the same response as from an overloaded server."""
+
+    def __init__(self, message: str = OVERLOADED) -> None:
         super().__init__(message)
 
 

@@ -1,17 +1,17 @@
-"""Work that a test holds: it says when it starts and ends when it is told to."""
+"""Work that blocks until the test finishes it."""
 
 import threading
 import time
 from collections.abc import Callable
 
-PATIENCE = 20.0
-"""Seconds after which a test gives up on what must happen at once; never waited for when all is well."""
+TIMEOUT = 20.0
+"""Seconds after which a test fails; a passing test never waits that long."""
 
 
-class HeldWork:
-    """Callable that blocks until ``finish`` (or ``fail``) is called, before or after it has started.
+class BlockingCall:
+    """A callable that blocks until ``finish`` or ``fail``, which may come before it starts.
 
-    ``on_start`` is called in the thread that works.
+    ``on_start`` is called in the thread that runs it.
     """
 
     def __init__(self, result: object = None, on_start: Callable[[], object] = lambda: None) -> None:
@@ -24,8 +24,8 @@ class HeldWork:
     def __call__(self) -> object:
         self._on_start()
         self._started.set()
-        if not self._free.wait(PATIENCE):
-            raise TimeoutError("The test never let this work end.")
+        if not self._free.wait(TIMEOUT):
+            raise TimeoutError("The test never finished this call.")
         if self._error is not None:
             raise self._error
         return self._result
@@ -35,8 +35,8 @@ class HeldWork:
         return self._started.is_set()
 
     def wait_started(self) -> None:
-        if not self._started.wait(PATIENCE):
-            raise TimeoutError("The work never started.")
+        if not self._started.wait(TIMEOUT):
+            raise TimeoutError("The call never started.")
 
     def finish(self) -> None:
         self._free.set()
@@ -47,9 +47,9 @@ class HeldWork:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Ask until ``condition`` holds, where nothing can tell; between two questions the other threads run."""
-    deadline = time.monotonic() + PATIENCE
+    """Poll ``condition``, for what has no event; other threads run between two polls."""
+    deadline = time.monotonic() + TIMEOUT
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError("What the test waits for never happened.")
+            raise TimeoutError("The condition was never met.")
         time.sleep(0)

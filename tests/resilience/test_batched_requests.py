@@ -1,4 +1,4 @@
-"""Requests that are predicted together by a real server: their clients must not notice."""
+"""Batched requests on a real server: clients get the same responses as without batching."""
 
 import asyncio
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.process
 CLIENTS = 64
 
 CUSTOM = '''
-"""Doubles `x`; notes every row it is asked for, waits while there is a file `hold`, and refuses 13."""
+"""Doubles `x`, records every row, blocks while there is a file `hold`, and raises for 13."""
 
 import time
 from pathlib import Path
@@ -51,7 +51,7 @@ def score(data, model, **kwargs):
 
 
 class Model:
-    """The folder of a model that can be held, and what it was asked for: the rows of each prediction."""
+    """The folder of a model that can be blocked, and the rows of each of its predictions."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "model"
@@ -86,9 +86,9 @@ def over(model: Model, **variables: str) -> RunningServer:
 
 @pytest.fixture(scope="module")
 def server(model: Model) -> Iterator[RunningServer]:
-    """Two slots, batches as the constant in ``custom.py`` asks for, and a model that was found fit for them."""
+    """A server with two slots whose model is batched and has passed its trial."""
     with over(model, DRUM_FASTAPI_EXECUTOR_WORKERS="2") as server:
-        ask_while_held(server, model, [1, 2, 3])
+        request_while_blocked(server, model, [1, 2, 3])
         yield server
 
 
@@ -103,8 +103,8 @@ def body(x: int) -> bytes:
     return post(f"x\n{x}\n", "Content-Type: text/csv")
 
 
-def ask_while_held(server: RunningServer, model: Model, xs: list[int]) -> list[Response]:
-    """Answers to requests that all came while a prediction for another one ran."""
+def request_while_blocked(server: RunningServer, model: Model, xs: list[int]) -> list[Response]:
+    """Return the responses to requests that all arrived during another prediction."""
 
     async def ask() -> tuple[Response, list[Response]]:
         model.hold()
@@ -125,10 +125,10 @@ def content(x: int) -> dict[str, Any]:
     return {"predictions": [2.0 * x], "extraModelOutput": [{"of": x}]}
 
 
-def test_requests_that_wait_are_one_prediction_and_each_gets_its_own(server: RunningServer, model: Model) -> None:
+def test_waiting_requests_become_one_prediction(server: RunningServer, model: Model) -> None:
     before = stats(server)
     xs = list(range(20, 30))
-    answers = ask_while_held(server, model, xs)
+    answers = request_while_blocked(server, model, xs)
     assert [(answer.status, answer.json()) for answer in answers] == [(200, content(x)) for x in xs]
     assert len({answer.headers["x-request-id"] for answer in answers}) == len(xs)
     assert sorted(model.ran[-1]) == xs
@@ -139,18 +139,18 @@ def test_requests_that_wait_are_one_prediction_and_each_gets_its_own(server: Run
     assert after["executor_completed"] == before["executor_completed"] + 11
 
 
-def test_a_poisoned_row_fails_alone_and_as_it_does_without_company(server: RunningServer, model: Model) -> None:
+def test_failing_row_fails_alone_with_its_own_error(server: RunningServer, model: Model) -> None:
     alone = asyncio.run(request_once(server.port, body(13)))
     assert alone.status == 418
     xs = [4, 13, 5, 6, 7]
-    answers = ask_while_held(server, model, xs)
+    answers = request_while_blocked(server, model, xs)
     assert [answer.status for answer in answers] == [200, 418, 200, 200, 200]
     assert (answers[1].body, answers[1].headers.keys()) == (alone.body, alone.headers.keys())
     assert [answer.json() for answer in answers if answer.status == 200] == [content(x) for x in (4, 5, 6, 7)]
     assert stats(server)["batching"]["bisected"] >= 2
 
 
-def test_other_ways_to_ask_join_and_what_does_not_fit_is_served_as_ever(server: RunningServer, model: Model) -> None:
+def test_other_routes_are_batched_and_large_requests_are_not(server: RunningServer, model: Model) -> None:
     url = server.url
     large = "x\n" + "\n".join(map(str, range(100, 140)))
 
@@ -172,7 +172,7 @@ def test_other_ways_to_ask_join_and_what_does_not_fit_is_served_as_ever(server: 
         first = asyncio.ensure_future(request_once(server.port, body(0)))
         await asyncio.to_thread(wait_for, server, running=1)
         others = [loop.run_in_executor(pool, ask, number) for number in range(5)]
-        # The large one has begun beside the batch.
+        # The large request has started beside the batch.
         await asyncio.to_thread(wait_for, server, running=2, waiting=4)
         others += [loop.run_in_executor(pool, ask, number) for number in range(5, 7)]
         await asyncio.to_thread(wait_for, server, running=2, waiting=6)
@@ -188,7 +188,7 @@ def test_other_ways_to_ask_join_and_what_does_not_fit_is_served_as_ever(server: 
     assert {31, 32, 33} in [set(ran) for ran in model.ran]
 
 
-def test_clients_that_leave_before_their_batch_are_not_in_it(server: RunningServer, model: Model) -> None:
+def test_disconnected_clients_are_not_in_batch(server: RunningServer, model: Model) -> None:
     async def some_leave() -> list[Response]:
         model.hold()
         first = asyncio.ensure_future(request_once(server.port, body(0)))
@@ -214,7 +214,7 @@ def test_clients_that_leave_before_their_batch_are_not_in_it(server: RunningServ
     assert wait_idle(server)["executor_cancelled"] == cancelled + 3
 
 
-def test_a_batch_that_takes_too_long_keeps_its_slot_but_not_its_clients(tmp_path: Path) -> None:
+def test_slow_batch_keeps_slot_while_clients_get_504(tmp_path: Path) -> None:
     model = Model(tmp_path)
     with over(model, DRUM_CLIENT_REQUEST_TIMEOUT="1") as server:
         model.hold()
@@ -226,7 +226,7 @@ def test_a_batch_that_takes_too_long_keeps_its_slot_but_not_its_clients(tmp_path
         assert asyncio.run(request_once(server.port, body(7))).json() == content(7)
 
 
-def test_sixty_four_clients_get_what_the_forest_says_of_their_rows(tmp_path: Path) -> None:
+def test_sixty_four_clients_get_predictions_of_their_rows(tmp_path: Path) -> None:
     data = load_breast_cancer(as_frame=True)
     forest = RandomForestClassifier(200, random_state=0).fit(data.data, data.target)
     (tmp_path / "model").mkdir()

@@ -13,18 +13,18 @@ import pytest
 
 from datarobot_drum.drum.exceptions import CustomHTTPError, DeadlineExceeded, ServerOverloaded
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
-from tests.serving.executor_calls import Clock, SynchronousCaller, busy, counts, seen_calls
-from tests.serving.held_work import PATIENCE, HeldWork, wait_until
+from tests.serving.execution.blocking_call import TIMEOUT, BlockingCall, wait_until
+from tests.serving.execution.executor_calls import Clock, SynchronousCaller, busy, counts, received_calls
 
-tenant: ContextVar[str] = ContextVar("tenant", default="nobody")
+tenant: ContextVar[str] = ContextVar("tenant", default="none")
 
 
 # Admission
 
 
-async def test_at_most_max_workers_calls_run_at_once() -> None:
-    works = [HeldWork(number) for number in range(5)]
-    with ExecutorWithBackpressure(2, 10, PATIENCE) as executor:
+async def test_executor_runs_at_most_max_workers_calls() -> None:
+    works = [BlockingCall(number) for number in range(5)]
+    with ExecutorWithBackpressure(2, 10, TIMEOUT) as executor:
         submissions = [executor.submit(work) for work in works]
         for work in works[:2]:
             work.wait_started()
@@ -36,23 +36,23 @@ async def test_at_most_max_workers_calls_run_at_once() -> None:
 
 
 @pytest.mark.parametrize("synchronous", [False, True], ids=["run", "call"])
-async def test_who_came_first_starts_first(executor: ExecutorWithBackpressure, synchronous: bool) -> None:
+async def test_calls_start_in_order_of_arrival(executor: ExecutorWithBackpressure, synchronous: bool) -> None:
     starts: list[int] = []
     callers = []
     with busy(executor):
         for number in range(5):
-            work = HeldWork(on_start=lambda number=number: starts.append(number))  # type: ignore[misc]
+            work = BlockingCall(on_start=lambda number=number: starts.append(number))  # type: ignore[misc]
             work.finish()
             submit = SynchronousCaller if synchronous else ExecutorWithBackpressure.submit
             callers.append(submit(executor, work))
     executor.wait_idle()
     for caller in callers:
-        caller.wait_ended() if isinstance(caller, SynchronousCaller) else await caller
+        caller.join() if isinstance(caller, SynchronousCaller) else await caller
     assert starts == [0, 1, 2, 3, 4]
 
 
-async def test_both_kinds_of_callers_stand_in_one_line(executor: ExecutorWithBackpressure) -> None:
-    first, second, third = HeldWork(), HeldWork(), HeldWork()
+async def test_both_kinds_of_callers_share_one_queue(executor: ExecutorWithBackpressure) -> None:
+    first, second, third = BlockingCall(), BlockingCall(), BlockingCall()
     with busy(executor):
         submissions = [executor.submit(first)]
         caller = SynchronousCaller(executor, second)
@@ -63,25 +63,25 @@ async def test_both_kinds_of_callers_stand_in_one_line(executor: ExecutorWithBac
         assert not next_one.has_started
         work.finish()
     third.finish()
-    caller.wait_ended()
+    caller.join()
     await asyncio.gather(*submissions)
 
 
-async def test_who_is_not_admitted_waits_too() -> None:
-    with ExecutorWithBackpressure(1, 1, PATIENCE) as executor:
+async def test_calls_beyond_queue_depth_wait_too() -> None:
+    with ExecutorWithBackpressure(1, 1, TIMEOUT) as executor:
         with busy(executor):
             submissions = [executor.submit(lambda number: number, number) for number in range(4)]
-            assert all(submission.waiting for submission in submissions)
+            assert all(submission.is_queued for submission in submissions)
             assert counts(executor, "pending", "queue_available", "waiting") == (2, 0, 4)
         assert await asyncio.gather(*submissions) == [0, 1, 2, 3]
 
 
-async def test_work_of_the_loop_runs_on_a_thread_of_the_pool(executor: ExecutorWithBackpressure) -> None:
+async def test_run_uses_pool_thread(executor: ExecutorWithBackpressure) -> None:
     thread = await executor.run(threading.current_thread)
     assert thread.name.startswith("drum-predict")
 
 
-def test_synchronous_work_runs_in_the_thread_that_brings_it(executor: ExecutorWithBackpressure) -> None:
+def test_call_uses_calling_thread(executor: ExecutorWithBackpressure) -> None:
     assert executor.call(threading.current_thread) is threading.current_thread()
 
 
@@ -89,7 +89,7 @@ def add(one: int, *, other: int) -> int:
     return one + other
 
 
-async def test_arguments_reach_the_work(executor: ExecutorWithBackpressure) -> None:
+async def test_arguments_reach_function(executor: ExecutorWithBackpressure) -> None:
     assert await executor.run(add, 1, other=2) == 3
     assert await executor.submit(add, 3, other=4) == 7
     assert executor.call(add, 5, other=6) == 11
@@ -98,8 +98,8 @@ async def test_arguments_reach_the_work(executor: ExecutorWithBackpressure) -> N
 # Deadlines
 
 
-async def test_who_has_not_started_by_the_deadline_is_refused_and_never_runs() -> None:
-    late = HeldWork()
+async def test_call_past_deadline_is_rejected_and_never_runs() -> None:
+    late = BlockingCall()
     with ExecutorWithBackpressure(1, 10, 0.01) as executor:
         with busy(executor):
             with pytest.raises(ServerOverloaded):
@@ -111,60 +111,60 @@ async def test_who_has_not_started_by_the_deadline_is_refused_and_never_runs() -
         assert not late.has_started
 
 
-async def test_the_deadline_holds_while_the_event_loop_is_too_busy_to_notice() -> None:
-    clock, late = Clock(), HeldWork()
-    with ExecutorWithBackpressure(1, 10, PATIENCE, clock=clock) as executor:
+async def test_deadline_holds_while_event_loop_is_blocked() -> None:
+    clock, late = Clock(), BlockingCall()
+    with ExecutorWithBackpressure(1, 10, TIMEOUT, clock=clock) as executor:
         with busy(executor):
             submission = executor.submit(late)
-            clock.now = PATIENCE + 1
+            clock.now = TIMEOUT + 1
         executor.wait_idle()
         with pytest.raises(ServerOverloaded):
             await submission
-        assert not late.has_started and not submission.started
+        assert not late.has_started and not submission.has_started
         assert counts(executor, "completed", "rejected") == (1, 1)
 
 
-async def test_a_late_call_does_not_hold_up_the_one_behind_it() -> None:
-    clock, late = Clock(), HeldWork()
-    with ExecutorWithBackpressure(1, 10, PATIENCE, clock=clock) as executor:
+async def test_expired_call_does_not_delay_next_call() -> None:
+    clock, late = Clock(), BlockingCall()
+    with ExecutorWithBackpressure(1, 10, TIMEOUT, clock=clock) as executor:
         with busy(executor):
             early = SynchronousCaller(executor, late)
-            clock.now = PATIENCE / 2
+            clock.now = TIMEOUT / 2
             in_time = executor.submit(lambda: "in time")
-            clock.now = PATIENCE + 1
+            clock.now = TIMEOUT + 1
         assert await in_time == "in time"
-        early.wait_ended()
+        early.join()
         assert isinstance(early.error, ServerOverloaded) and not late.has_started
 
 
-async def test_without_a_queue_timeout_only_a_free_thread_admits() -> None:
+async def test_zero_queue_timeout_rejects_without_free_thread() -> None:
     with ExecutorWithBackpressure(1, 10, 0) as executor:
         with busy(executor):
             with pytest.raises(ServerOverloaded):
-                executor.call(HeldWork())
+                executor.call(BlockingCall())
             with pytest.raises(ServerOverloaded):
-                await executor.run(HeldWork())
+                await executor.run(BlockingCall())
         assert executor.call(add, 1, other=1) == 2
         assert await executor.run(add, 1, other=2) == 3
 
 
-async def test_a_flood_of_refusals_is_logged_once_a_second(caplog: pytest.LogCaptureFixture) -> None:
+async def test_rejections_are_logged_once_a_second(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
     with ExecutorWithBackpressure(1, 10, 0.001, clock=clock) as executor, busy(executor):
         for now in (0.0, 0.5, 0.9, 1.1):
             clock.now = now
             with pytest.raises(ServerOverloaded):
-                await executor.run(HeldWork())
+                await executor.run(BlockingCall())
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
     assert "Overloaded" in caplog.text
 
 
-# Time limits of the callers themselves
+# Timeouts of callers
 
 
 @pytest.mark.parametrize("running", [True, False], ids=["running", "waiting"])
-async def test_a_submission_that_times_out_answers_at_once(executor: ExecutorWithBackpressure, running: bool) -> None:
-    work = HeldWork()
+async def test_submission_times_out_at_once(executor: ExecutorWithBackpressure, running: bool) -> None:
+    work = BlockingCall()
     with nullcontext() if running else busy(executor):
         submission = executor.submit(work)
         submission.time_out(2.5)
@@ -173,11 +173,11 @@ async def test_a_submission_that_times_out_answers_at_once(executor: ExecutorWit
         assert counts(executor, "running", "waiting", "timed_out") == (1, 0, 1)
         work.finish()
     executor.wait_idle()
-    assert work.has_started == submission.started == running
+    assert work.has_started == submission.has_started == running
     assert counts(executor, "completed", "cancelled") == (1, 0 if running else 1)
 
 
-async def test_what_has_ended_does_not_time_out(executor: ExecutorWithBackpressure) -> None:
+async def test_finished_call_does_not_time_out(executor: ExecutorWithBackpressure) -> None:
     submission = executor.submit(add, 1, other=1)
     assert await submission == 2
     submission.time_out(1)
@@ -186,38 +186,38 @@ async def test_what_has_ended_does_not_time_out(executor: ExecutorWithBackpressu
 
 
 @pytest.mark.parametrize("running", [True, False], ids=["running", "waiting"])
-def test_a_thread_stops_waiting_for_its_call_in_time(executor: ExecutorWithBackpressure, running: bool) -> None:
-    work, discarded = HeldWork(), threading.Event()
+def test_call_with_timeout_stops_waiting(executor: ExecutorWithBackpressure, running: bool) -> None:
+    work, discarded = BlockingCall(), threading.Event()
     with nullcontext() if running else busy(executor):
         with pytest.raises(DeadlineExceeded):
-            executor.call_within(0.01, work, discarded.set)
+            executor.call_with_timeout(0.01, work, discarded.set)
         assert counts(executor, "running", "waiting", "timed_out") == (1, 0, 1)
         work.finish()
     executor.wait_idle()
     assert (work.has_started, discarded.is_set()) == (running, not running)
 
 
-def test_the_queue_timeout_holds_within_a_longer_limit() -> None:
-    work, discarded = HeldWork(), threading.Event()
+def test_queue_timeout_holds_within_longer_timeout() -> None:
+    work, discarded = BlockingCall(), threading.Event()
     with ExecutorWithBackpressure(1, 10, 0.01) as executor, busy(executor):
         with pytest.raises(ServerOverloaded):
-            executor.call_within(PATIENCE, work, discarded.set)
+            executor.call_with_timeout(TIMEOUT, work, discarded.set)
         assert counts(executor, "rejected", "cancelled", "timed_out") == (1, 0, 0)
     assert discarded.is_set() and not work.has_started
 
 
-def test_a_call_within_a_limit_runs_on_the_pool_in_its_callers_context(executor: ExecutorWithBackpressure) -> None:
+def test_call_with_timeout_uses_pool_thread_and_context_of_caller(executor: ExecutorWithBackpressure) -> None:
     token = tenant.set("green")
-    answer = executor.call_within(PATIENCE, lambda: (threading.current_thread().name, tenant.get()), lambda: None)
+    answer = executor.call_with_timeout(TIMEOUT, lambda: (threading.current_thread().name, tenant.get()), lambda: None)
     tenant.reset(token)
-    assert answer == ("drum-predict_0", "green")
+    assert answer == ("drum-predict-_0", "green")
 
 
-# Leaving
+# Cancellation
 
 
-async def test_the_slot_belongs_to_the_work_when_its_caller_leaves(executor: ExecutorWithBackpressure) -> None:
-    work, following = HeldWork(), HeldWork()
+async def test_cancelled_caller_leaves_slot_to_running_work(executor: ExecutorWithBackpressure) -> None:
+    work, following = BlockingCall(), BlockingCall()
     task = asyncio.create_task(executor.run(work))
     await asyncio.sleep(0)
     work.wait_started()
@@ -233,8 +233,8 @@ async def test_the_slot_belongs_to_the_work_when_its_caller_leaves(executor: Exe
     assert counts(executor, "running", "completed", "failed") == (0, 2, 0)
 
 
-async def test_who_leaves_the_line_frees_its_place_and_never_runs(executor: ExecutorWithBackpressure) -> None:
-    work = HeldWork()
+async def test_cancelled_call_leaves_queue_and_never_runs(executor: ExecutorWithBackpressure) -> None:
+    work = BlockingCall()
     with busy(executor):
         task = asyncio.create_task(executor.run(work))
         await asyncio.sleep(0)
@@ -247,37 +247,37 @@ async def test_who_leaves_the_line_frees_its_place_and_never_runs(executor: Exec
     assert not work.has_started
 
 
-async def test_a_submission_tells_where_its_call_is(executor: ExecutorWithBackpressure) -> None:
-    work, other = HeldWork(), HeldWork()
+async def test_submission_reports_state_of_call(executor: ExecutorWithBackpressure) -> None:
+    work, other = BlockingCall(), BlockingCall()
     running, waiting = executor.submit(work), executor.submit(other)
-    assert (running.waiting, running.started) == (False, True)
-    assert (waiting.waiting, waiting.started) == (True, False)
-    waiting.leave()
-    assert (waiting.waiting, waiting.started) == (False, False)
+    assert (running.is_queued, running.has_started) == (False, True)
+    assert (waiting.is_queued, waiting.has_started) == (True, False)
+    waiting.cancel()
+    assert (waiting.is_queued, waiting.has_started) == (False, False)
     work.finish()
     await running
-    assert (running.waiting, running.started) == (False, True)
+    assert (running.is_queued, running.has_started) == (False, True)
 
 
-async def test_leaving_twice_or_after_the_end_changes_nothing(executor: ExecutorWithBackpressure) -> None:
+async def test_repeated_or_late_cancel_changes_nothing(executor: ExecutorWithBackpressure) -> None:
     with busy(executor):
-        submission = executor.submit(HeldWork())
-        submission.leave()
-        submission.leave()
+        submission = executor.submit(BlockingCall())
+        submission.cancel()
+        submission.cancel()
     ended = executor.submit(add, 1, other=1)
     await ended
-    ended.leave()
+    ended.cancel()
     assert counts(executor, "completed", "cancelled") == (2, 1)
     assert await ended == 2
 
 
-async def test_the_outcome_of_work_that_was_left_is_dropped_in_silence(
+async def test_outcome_of_cancelled_call_is_discarded_silently(
     executor: ExecutorWithBackpressure, caplog: pytest.LogCaptureFixture
 ) -> None:
-    work = HeldWork()
+    work = BlockingCall()
     submission = executor.submit(work)
-    submission.leave()
-    work.fail(ValueError("nobody hears this"))
+    submission.cancel()
+    work.fail(ValueError("discarded"))
     executor.wait_idle()
     await asyncio.sleep(0)
     del submission
@@ -287,20 +287,18 @@ async def test_the_outcome_of_work_that_was_left_is_dropped_in_silence(
 
 
 @pytest.mark.parametrize("within", [False, True], ids=["call", "call-within"])
-def test_a_thread_whose_wait_is_interrupted_gives_up_its_place(
-    executor: ExecutorWithBackpressure, within: bool
-) -> None:
+def test_interrupted_thread_leaves_queue(executor: ExecutorWithBackpressure, within: bool) -> None:
     interrupted, discarded = threading.Event(), threading.Event()
 
-    def wait_in_line() -> None:
+    def wait_in_queue() -> None:
         if within:
-            executor.call_within(PATIENCE, HeldWork(), discarded.set)
+            executor.call_with_timeout(TIMEOUT, BlockingCall(), discarded.set)
         else:
-            executor.call(HeldWork())
+            executor.call(BlockingCall())
 
-    with busy(executor), interrupting(interrupted, when=lambda: seen_calls(executor) == 2):
+    with busy(executor), interrupting(interrupted, when=lambda: received_calls(executor) == 2):
         with pytest.raises(KeyboardInterrupt):
-            wait_in_line()
+            wait_in_queue()
         interrupted.set()
         assert counts(executor, "waiting", "cancelled") == (0, 1)
         assert discarded.is_set() == within
@@ -309,7 +307,7 @@ def test_a_thread_whose_wait_is_interrupted_gives_up_its_place(
 
 @contextmanager
 def interrupting(interrupted: threading.Event, when: Callable[[], bool]) -> Iterator[None]:
-    """Interrupt the main thread once. The signal is repeated: one that comes just before a wait is noticed late."""
+    """Interrupt the main thread once. The signal is repeated: Python notices one just before a wait too late."""
 
     def interrupt() -> None:
         wait_until(when)
@@ -331,36 +329,36 @@ def interrupting(interrupted: threading.Event, when: Callable[[], bool]) -> Iter
         signal.signal(signal.SIGUSR1, former)
 
 
-def test_work_that_ends_after_its_event_loop_does_gives_its_slot_back(executor: ExecutorWithBackpressure) -> None:
-    async def submit_and_go(work: HeldWork) -> None:
+def test_work_frees_slot_after_event_loop_is_closed(executor: ExecutorWithBackpressure) -> None:
+    async def submit_only(work: BlockingCall) -> None:
         executor.submit(work)
 
-    work = HeldWork()
-    asyncio.run(submit_and_go(work))
+    work = BlockingCall()
+    asyncio.run(submit_only(work))
     work.finish()
-    assert executor.wait_idle(PATIENCE)
+    assert executor.wait_idle(TIMEOUT)
     assert counts(executor, "running", "completed") == (0, 1)
 
 
-# What reaches whom
+# Context, errors, data
 
 
-async def test_context_variables_reach_the_work(executor: ExecutorWithBackpressure) -> None:
+async def test_context_variables_reach_function(executor: ExecutorWithBackpressure) -> None:
     token = tenant.set("blue")
     with busy(executor):
         submission = executor.submit(tenant.get)
         tenant.reset(token)
     assert await submission == "blue"
-    assert await executor.run(tenant.get) == "nobody"
+    assert await executor.run(tenant.get) == "none"
 
 
-async def test_context_variables_set_by_the_work_stay_there(executor: ExecutorWithBackpressure) -> None:
+async def test_context_variables_set_by_function_do_not_leak(executor: ExecutorWithBackpressure) -> None:
     await executor.run(tenant.set, "red")
-    assert tenant.get() == "nobody"
-    assert await executor.run(tenant.get) == "nobody"
+    assert tenant.get() == "none"
+    assert await executor.run(tenant.get) == "none"
 
 
-def raise_it(error: BaseException) -> None:
+def raise_error(error: BaseException) -> None:
     raise error
 
 
@@ -375,28 +373,26 @@ ERRORS = [
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-async def test_an_exception_reaches_the_caller_unchanged(
-    executor: ExecutorWithBackpressure, error: BaseException
-) -> None:
+async def test_exception_reaches_caller_unchanged(executor: ExecutorWithBackpressure, error: BaseException) -> None:
     with pytest.raises(type(error)) as caught:
-        executor.call(raise_it, error)
+        executor.call(raise_error, error)
     assert caught.value is error
     with pytest.raises(type(error)) as caught:
-        executor.call_within(PATIENCE, partial(raise_it, error), lambda: None)
+        executor.call_with_timeout(TIMEOUT, partial(raise_error, error), lambda: None)
     assert caught.value is error
     with pytest.raises(type(error)) as caught:
-        await executor.submit(raise_it, error).future
+        await executor.submit(raise_error, error).future
     assert caught.value is error or isinstance(error, asyncio.CancelledError)
     assert counts(executor, "completed", "failed", "running") == (3, 3, 0)
 
 
-async def test_stop_iteration_cannot_pass_an_event_loop(executor: ExecutorWithBackpressure) -> None:
+async def test_stop_iteration_becomes_runtime_error_on_event_loop(executor: ExecutorWithBackpressure) -> None:
     error = StopIteration("end")
     with pytest.raises(StopIteration) as caught:
-        executor.call(raise_it, error)
+        executor.call(raise_error, error)
     assert caught.value is error
     with pytest.raises(RuntimeError) as translated:
-        await executor.run(raise_it, error)
+        await executor.run(raise_error, error)
     assert translated.value.__cause__ is error
 
 
@@ -406,8 +402,8 @@ class Data:
 
 @pytest.mark.parametrize("within", [False, True], ids=["run", "call-within"])
 @pytest.mark.parametrize("fails", [False, True], ids=["result", "error"])
-def test_the_data_of_a_call_goes_with_it(executor: ExecutorWithBackpressure, fails: bool, within: bool) -> None:
-    """Without a cycle that would leave it to the garbage collector."""
+def test_finished_call_releases_its_data(executor: ExecutorWithBackpressure, fails: bool, within: bool) -> None:
+    """The data is freed without the garbage collector: there is no reference cycle."""
     seen: list[weakref.ref[Data]] = []
 
     def work(argument: Data) -> None:
@@ -423,21 +419,21 @@ def test_the_data_of_a_call_goes_with_it(executor: ExecutorWithBackpressure, fai
     gc.disable()
     try:
         with suppress(ValueError):
-            executor.call_within(PATIENCE, partial(work, Data()), lambda: None) if within else asyncio.run(run())
+            executor.call_with_timeout(TIMEOUT, partial(work, Data()), lambda: None) if within else asyncio.run(run())
         executor.shutdown()
         assert [reference() for reference in seen] == [None, None]
     finally:
         gc.enable()
 
 
-async def test_the_data_of_a_call_that_leaves_the_line_goes_at_once(executor: ExecutorWithBackpressure) -> None:
+async def test_cancelled_call_releases_its_data(executor: ExecutorWithBackpressure) -> None:
     data = Data()
     reference = weakref.ref(data)
     gc.disable()
     try:
         with busy(executor):
             submission = executor.submit(id, data)
-            submission.leave()
+            submission.cancel()
             await asyncio.sleep(0)
             del submission, data
             assert reference() is None

@@ -1,4 +1,4 @@
-"""One prediction for several calls: each gets what it would have got alone, whatever the others are."""
+"""One prediction for several calls: each call gets the result that it would get alone."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -14,21 +14,21 @@ from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import CustomHTTPError, PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import Predictions
-from datarobot_drum.drum.serving.batching.predictor import TRIAL_CALLS, TRIALS, JointPrediction
+from datarobot_drum.drum.serving.batching.predictor import TRIAL_CALLS, TRIALS, BatchPredictor
 from datarobot_drum.drum.serving.formats.predictions_json import predictions_response
 from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
 
 MAX_ROWS = 16
-POISON, UNREADABLE, UNANSWERABLE = -1, -2, -3
+POISON, UNREADABLE, UNSERIALIZABLE = -1, -2, -3
 
 who: ContextVar[int] = ContextVar("who", default=-1)
 
 
 @dataclass
 class Call:
-    """A request whose samples are ``data``; ``contexts`` says in whose context its steps ran."""
+    """A request whose samples are ``data``; ``contexts`` records the context of each step."""
 
     number: int
     data: Any
@@ -44,15 +44,15 @@ class Call:
             raise self.data
         return self.data
 
-    def answer(self, predictions: Predictions) -> ModelResponse:
+    def respond(self, predictions: Predictions) -> ModelResponse:
         self.contexts.append(who.get())
-        if (predictions.values == UNANSWERABLE).any():
+        if (predictions.values == UNSERIALIZABLE).any():
             raise PredictionError("The model returned a value that JSON cannot carry.")
         return predictions_response(predictions, TargetType.REGRESSION)
 
 
 class Model:
-    """Doubles ``x``, raises for poison in a way that tells which rows it was given; ``rows`` of every prediction."""
+    """A model that doubles ``x`` and raises for ``POISON``; ``rows`` has the size of each prediction."""
 
     def __init__(self) -> None:
         self.rows: list[int] = []
@@ -62,7 +62,7 @@ class Model:
         self.rows.append(len(x))
         if (x == POISON).any():
             raise CustomHTTPError(f"no prediction for {x.tolist()}", 418)
-        values = np.where(x == UNANSWERABLE, x, 2 * x).astype(np.float64).reshape(-1, 1)
+        values = np.where(x == UNSERIALIZABLE, x, 2 * x).astype(np.float64).reshape(-1, 1)
         extra = pd.DataFrame({"seen": data["x"].tolist()}) if isinstance(data, pd.DataFrame) else None
         return Predictions(("Predictions",), values, extra)
 
@@ -75,34 +75,36 @@ def numbers(*x: float) -> NumericTable:
     return NumericTable(("x",), np.array([x]), (isinstance(x[0], int),))
 
 
-def outcomes(joint: JointPrediction, calls: list[Call]) -> list[tuple[object, str]]:
-    """What became of each call, in their order; every call has one outcome."""
+def outcomes(joint: BatchPredictor, calls: list[Call]) -> list[tuple[object, str]]:
+    """Return the outcome of each call, in their order; every call has exactly one."""
     found = list(joint.run(calls))
-    assert sorted(outcome.place for outcome in found) == list(range(len(calls)))
-    return [_tell(outcome.answer, outcome.error) for outcome in sorted(found, key=lambda outcome: outcome.place)]
+    assert sorted(outcome.position for outcome in found) == list(range(len(calls)))
+    return [
+        _describe(outcome.response, outcome.error) for outcome in sorted(found, key=lambda outcome: outcome.position)
+    ]
 
 
-def _tell(answer: ModelResponse | None, error: BaseException | None) -> tuple[object, str]:
+def _describe(answer: ModelResponse | None, error: BaseException | None) -> tuple[object, str]:
     return (answer.content if answer is not None else None, repr(error))
 
 
 def alone(call: Call) -> tuple[object, str]:
-    """What an unbatched request gets."""
+    """Return the outcome of an unbatched request."""
     try:
-        return _tell(call.answer(Model()(call.read())), None)
+        return _describe(call.respond(Model()(call.read())), None)
     except Exception as error:
-        return _tell(None, error)
+        return _describe(None, error)
 
 
-def trusted(predict: Callable[[Any], Predictions], max_rows: int = MAX_ROWS) -> JointPrediction:
-    """After a batch that was as it should be."""
-    joint = JointPrediction(predict, max_rows)
+def after_trial(predict: Callable[[Any], Predictions], max_rows: int = MAX_ROWS) -> BatchPredictor:
+    """Return a predictor whose trial has passed."""
+    joint = BatchPredictor(predict, max_rows)
     outcomes(joint, [Call(0, frame(1)), Call(1, frame(2))])
     assert joint.is_on
     return joint
 
 
-CELLS = st.sampled_from([0, 1, 2, 7, 100, 1.5, 2.25, POISON, UNANSWERABLE])
+CELLS = st.sampled_from([0, 1, 2, 7, 100, 1.5, 2.25, POISON, UNSERIALIZABLE])
 SAMPLES = st.one_of(
     st.lists(CELLS, min_size=1, max_size=5).map(lambda x: frame(*x)),
     st.lists(CELLS, min_size=1, max_size=5).map(lambda x: frame(*x, other="text")),
@@ -112,9 +114,9 @@ SAMPLES = st.one_of(
 
 
 @given(st.lists(st.lists(SAMPLES, min_size=1, max_size=20), min_size=1, max_size=4))
-def test_every_call_gets_what_it_would_get_alone(batches: list[list[Any]]) -> None:
+def test_each_call_gets_same_result_as_alone(batches: list[list[Any]]) -> None:
     model = Model()
-    joint = JointPrediction(model, MAX_ROWS)
+    joint = BatchPredictor(model, MAX_ROWS)
     for batch in batches:
         calls = [Call(number, data) for number, data in enumerate(batch)]
         expected = [alone(Call(number, data)) for number, data in enumerate(batch)]
@@ -123,16 +125,16 @@ def test_every_call_gets_what_it_would_get_alone(batches: list[list[Any]]) -> No
     assert joint.is_on and max(model.rows, default=0) <= MAX_ROWS
 
 
-def test_calls_that_fit_are_one_prediction() -> None:
-    joint = trusted(model := Model())
+def test_compatible_calls_are_one_prediction() -> None:
+    joint = after_trial(model := Model())
     model.rows.clear()
     found = outcomes(joint, [Call(number, frame(number, 50)) for number in range(8)])
     assert model.rows == [16]
     assert found[3] == (b'{"predictions":[6.0,100.0],"extraModelOutput":[{"seen":3},{"seen":50}]}', "None")
 
 
-def test_columns_types_and_kinds_are_never_mixed() -> None:
-    joint = trusted(model := Model())
+def test_incompatible_samples_are_not_combined() -> None:
+    joint = after_trial(model := Model())
     model.rows.clear()
     other_order = pd.DataFrame({"b": [1], "x": [1]})
     named = frame(1).set_axis(["row"])
@@ -142,30 +144,30 @@ def test_columns_types_and_kinds_are_never_mixed() -> None:
     assert sorted(model.rows) == [1, 1, *[2] * 6]
 
 
-@pytest.mark.parametrize("guilty", [0, 7, 15])
-def test_only_the_guilty_call_fails_and_few_predictions_find_it(guilty: int) -> None:
-    joint = trusted(model := Model())
+@pytest.mark.parametrize("failing", [0, 7, 15])
+def test_bisection_isolates_failing_call(failing: int) -> None:
+    joint = after_trial(model := Model())
     model.rows.clear()
-    calls = [Call(number, frame(POISON if number == guilty else number)) for number in range(16)]
+    calls = [Call(number, frame(POISON if number == failing else number)) for number in range(16)]
     found = outcomes(joint, calls)
-    assert found[guilty] == (None, repr(CustomHTTPError("no prediction for [-1]", 418)))
+    assert found[failing] == (None, repr(CustomHTTPError("no prediction for [-1]", 418)))
     assert [error for _, error in found].count("None") == 15
     assert sorted(model.rows) == [1, 1, 2, 2, 4, 4, 8, 8, 16]
-    assert (joint.bisected, joint.is_on) == (4, True)
+    assert (joint.bisections, joint.is_on) == (4, True)
 
 
-def test_whole_numbers_stay_whole_beside_fractions_and_gaps() -> None:
+def test_whole_numbers_stay_integers_beside_fractions_and_gaps() -> None:
     def predict(data: pd.DataFrame) -> Predictions:
         return Predictions(("Predictions",), data[["x"]].to_numpy(np.float64), pd.DataFrame({"kept": list(data["k"])}))
 
     kept: list[list[float | None]] = [[5], [2.5], [None], [7, 2.5], [7, None]]
     tables = [pd.DataFrame({"x": range(len(k)), "k": pd.Series(k, dtype=object)}) for k in kept]
-    joint = trusted(lambda data: predict(data.assign(k=0) if "k" not in data else data))
+    joint = after_trial(lambda data: predict(data.assign(k=0) if "k" not in data else data))
     contents = [content for content, _ in outcomes(joint, [Call(number, data) for number, data in enumerate(tables)])]
     assert contents == [predictions_response(predict(data), TargetType.REGRESSION).content for data in tables]
 
 
-# Models that may not be batched
+# Trials
 
 
 def centered(data: pd.DataFrame) -> Predictions:
@@ -193,7 +195,7 @@ def changing() -> Callable[[pd.DataFrame], Predictions]:
     [centered, of_one_row, extra_of_the_batch, changing()],
     ids=["centered", "one row", "extra output", "random"],
 )
-def test_a_model_that_depends_on_the_batch_is_found_out_and_never_batched(
+def test_trial_switches_batching_off_for_batch_dependent_model(
     predict: Callable[[Any], Predictions], caplog: pytest.LogCaptureFixture
 ) -> None:
     sizes = []
@@ -202,7 +204,7 @@ def test_a_model_that_depends_on_the_batch_is_found_out_and_never_batched(
         sizes.append(len(data))
         return predict(data)
 
-    joint = JointPrediction(watched, MAX_ROWS)
+    joint = BatchPredictor(watched, MAX_ROWS)
     with caplog.at_level(logging.WARNING):
         first = outcomes(joint, [Call(number, frame(10 * number)) for number in range(12)])
         assert not joint.is_on
@@ -215,17 +217,17 @@ def test_a_model_that_depends_on_the_batch_is_found_out_and_never_batched(
     assert len(caplog.records) == 1
 
 
-def test_rounding_is_no_reason_to_stop() -> None:
+def test_rounding_differences_keep_batching_on() -> None:
     def predict(data: pd.DataFrame) -> Predictions:
         return Predictions(("Predictions",), data[["x"]].to_numpy(np.float64) * (1 + 1e-7 * len(data)))
 
-    joint = JointPrediction(predict, MAX_ROWS)
+    joint = BatchPredictor(predict, MAX_ROWS)
     outcomes(joint, [Call(number, frame(number + 0.5)) for number in range(6)])
     assert joint.is_on
 
 
-def test_equal_predictions_prove_nothing_until_there_were_enough_of_them() -> None:
-    joint = JointPrediction(model := Model(), MAX_ROWS)
+def test_equal_predictions_need_several_trials() -> None:
+    joint = BatchPredictor(model := Model(), MAX_ROWS)
     same = [Call(number, frame(3)) for number in range(4)]
     for _ in range(TRIALS):
         outcomes(joint, same)
@@ -234,22 +236,22 @@ def test_equal_predictions_prove_nothing_until_there_were_enough_of_them() -> No
     assert model.rows[-1] == 4
 
 
-def test_a_first_batch_with_an_error_proves_nothing() -> None:
-    joint = JointPrediction(model := Model(), MAX_ROWS)
+def test_trial_with_error_is_repeated() -> None:
+    joint = BatchPredictor(model := Model(), MAX_ROWS)
     outcomes(joint, [Call(0, frame(1)), Call(1, frame(POISON))])
     assert joint.is_on
     outcomes(joint, [Call(0, frame(1)), Call(1, frame(2))])
     assert model.rows == [2, 1, 1] * 2
 
 
-def test_a_hook_that_changes_its_samples_changes_nobody_elses() -> None:
+def test_hook_that_changes_input_affects_only_its_call() -> None:
     def predict(data: pd.DataFrame) -> Predictions:
         data["x"] += 1
         if (data["x"] > 100).any():
             raise PredictionError("too large")
         return Predictions(("Predictions",), data[["x"]].to_numpy(np.float64))
 
-    joint = JointPrediction(predict, MAX_ROWS)
+    joint = BatchPredictor(predict, MAX_ROWS)
     for _ in range(2):
         found = outcomes(joint, [Call(number, frame(x)) for number, x in enumerate([1, 2, 200, 3])])
         assert [content for content, _ in found] == [
@@ -260,9 +262,9 @@ def test_a_hook_that_changes_its_samples_changes_nobody_elses() -> None:
         ]
 
 
-def test_outcomes_come_as_soon_as_they_are_known() -> None:
-    joint = trusted(model := Model())
+def test_outcomes_are_yielded_as_soon_as_known() -> None:
+    joint = after_trial(model := Model())
     model.rows.clear()
     run: Iterator[Any] = joint.run([Call(0, UnprocessableInput("no table")), Call(1, frame(1)), Call(2, frame(1.5))])
-    assert (next(run).place, model.rows) == (0, [])
-    assert (next(run).place, model.rows) == (1, [1])
+    assert (next(run).position, model.rows) == (0, [])
+    assert (next(run).position, model.rows) == (1, [1])

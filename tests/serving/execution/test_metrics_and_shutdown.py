@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from datarobot_drum.drum.exceptions import ServerOverloaded
+from datarobot_drum.drum.exceptions import ExecutorShutdown, ServerOverloaded
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
-from tests.serving.executor_calls import Clock, SynchronousCaller, busy, counts, seen_calls
-from tests.serving.held_work import PATIENCE, HeldWork
+from tests.serving.execution.blocking_call import TIMEOUT, BlockingCall
+from tests.serving.execution.executor_calls import Clock, SynchronousCaller, busy, counts, received_calls
 
 CALLS_OF_A_THREAD = 200
 
@@ -19,8 +19,8 @@ CALLS_OF_A_THREAD = 200
 # Metrics
 
 
-def test_metrics_of_a_new_executor() -> None:
-    with ExecutorWithBackpressure(3, 7, PATIENCE) as executor:
+def test_new_executor_has_zero_metrics() -> None:
+    with ExecutorWithBackpressure(3, 7, TIMEOUT) as executor:
         metrics = executor.metrics()
     assert counts(executor, "workers", "max_queue", "pending", "queue_available") == (3, 7, 0, 10)
     names = ("running", "waiting", "completed", "failed", "rejected", "cancelled")
@@ -28,9 +28,9 @@ def test_metrics_of_a_new_executor() -> None:
     assert metrics["executor_wait_seconds"]["count"] == metrics["executor_run_seconds"]["count"] == 0
 
 
-async def test_wait_and_run_times_are_counted_apart() -> None:
+async def test_wait_and_run_times_are_recorded_separately() -> None:
     clock = Clock()
-    with ExecutorWithBackpressure(1, 10, PATIENCE, clock=clock) as executor:
+    with ExecutorWithBackpressure(1, 10, TIMEOUT, clock=clock) as executor:
         with busy(executor):
             submission = executor.submit(lambda: None)
             clock.now = 3.0
@@ -47,20 +47,20 @@ async def test_wait_and_run_times_are_counted_apart() -> None:
     assert (metrics["executor_run_seconds"]["count"], metrics["executor_run_seconds"]["sum"]) == (2, 3.0)
 
 
-async def test_whoever_asks_is_told_how_many_calls_run() -> None:
-    told: list[int] = []
-    first, second = HeldWork(), HeldWork()
-    with ExecutorWithBackpressure(2, 10, PATIENCE) as executor:
-        executor.on_running = told.append
+async def test_on_running_receives_number_of_running_calls() -> None:
+    counts_seen: list[int] = []
+    first, second = BlockingCall(), BlockingCall()
+    with ExecutorWithBackpressure(2, 10, TIMEOUT) as executor:
+        executor.on_running = counts_seen.append
         submissions = [executor.submit(first), executor.submit(second)]
         for work, submission in zip((first, second), submissions, strict=True):
             work.finish()
             await submission
-        assert told == [1, 2, 1, 0]
+        assert counts_seen == [1, 2, 1, 0]
 
 
-async def test_metrics_add_up_at_every_moment_of_a_storm() -> None:
-    """Threads and tasks come and leave at random while another thread watches."""
+async def test_metrics_are_consistent_under_concurrent_load() -> None:
+    """Threads and tasks call and cancel while another thread reads the metrics."""
     over = threading.Event()
     broken: list[dict[str, Any]] = []
     with ExecutorWithBackpressure(3, 5, 0.002) as executor:
@@ -76,12 +76,12 @@ async def test_metrics_add_up_at_every_moment_of_a_storm() -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
         for thread in threads:
             await asyncio.to_thread(thread.join)
-        assert executor.wait_idle(PATIENCE)
+        assert executor.wait_idle(TIMEOUT)
         over.set()
         watcher.join()
         assert not broken
         assert counts(executor, "running", "waiting", "pending", "queue_available") == (0, 0, 0, 8)
-        assert seen_calls(executor) == len(tasks) + len(threads) * CALLS_OF_A_THREAD
+        assert received_calls(executor) == len(tasks) + len(threads) * CALLS_OF_A_THREAD
 
 
 def _call_often(executor: ExecutorWithBackpressure) -> None:
@@ -94,7 +94,7 @@ def _watch(executor: ExecutorWithBackpressure, over: threading.Event, broken: li
     last = 0
     while not over.is_set():
         metrics = executor.metrics()
-        seen = seen_calls(executor)
+        seen = received_calls(executor)
         running, waiting, pending = (metrics[f"executor_{name}"] for name in ("running", "waiting", "pending"))
         adds_up = (
             0 <= running <= 3
@@ -119,29 +119,29 @@ def pool_threads(executor_name: str) -> list[threading.Thread]:
 
 
 @pytest.mark.parametrize("wait", [True, False], ids=["wait", "no-wait"])
-async def test_shutdown_refuses_who_waits_and_lets_finish_what_runs(wait: bool) -> None:
-    executor = ExecutorWithBackpressure(1, 10, PATIENCE, f"refusing-{wait}")
-    work, never = HeldWork("done"), HeldWork()
+async def test_shutdown_rejects_queued_calls_and_finishes_running_ones(wait: bool) -> None:
+    executor = ExecutorWithBackpressure(1, 10, TIMEOUT, f"rejecting-{wait}")
+    work, never = BlockingCall("done"), BlockingCall()
     running, waiting = executor.submit(work), executor.submit(never)
     caller = SynchronousCaller(executor, never)
     shut_down = _shut_down(executor, wait=wait, cancel_futures=True)
     with pytest.raises(ServerOverloaded):
         await waiting
-    caller.wait_ended()
+    caller.join()
     assert isinstance(caller.error, ServerOverloaded)
     assert counts(executor, "running", "waiting", "rejected") == (1, 0, 2)
-    await _assert_refuses(executor)
+    await _assert_is_shut_down(executor)
     work.finish()
     assert await running == "done"
     assert shut_down() == (0 if wait else 1)
-    _assert_threads_end(f"refusing-{wait}")
+    _assert_threads_end(f"rejecting-{wait}")
     assert not never.has_started
 
 
 @pytest.mark.parametrize("wait", [True, False], ids=["wait", "no-wait"])
-async def test_shutdown_can_let_those_run_that_wait(wait: bool) -> None:
-    executor = ExecutorWithBackpressure(1, 10, PATIENCE, f"patient-{wait}")
-    work, second, third = HeldWork(), HeldWork("second"), HeldWork("third")
+async def test_shutdown_without_cancel_futures_runs_queued_calls(wait: bool) -> None:
+    executor = ExecutorWithBackpressure(1, 10, TIMEOUT, f"keeping-{wait}")
+    work, second, third = BlockingCall(), BlockingCall("second"), BlockingCall("third")
     running, waiting = executor.submit(work), executor.submit(second)
     caller = SynchronousCaller(executor, third)
     shut_down = _shut_down(executor, wait=wait, cancel_futures=False)
@@ -149,11 +149,11 @@ async def test_shutdown_can_let_those_run_that_wait(wait: bool) -> None:
         held.finish()
     await running
     assert await waiting == "second"
-    caller.wait_ended()
+    caller.join()
     assert caller.result == "third"
     assert shut_down() == (0 if wait else 3)
-    _assert_threads_end(f"patient-{wait}")
-    await _assert_refuses(executor)
+    _assert_threads_end(f"keeping-{wait}")
+    await _assert_is_shut_down(executor)
 
 
 def _shut_down(executor: ExecutorWithBackpressure, *, wait: bool, cancel_futures: bool) -> Callable[[], int]:
@@ -176,22 +176,22 @@ def _shut_down(executor: ExecutorWithBackpressure, *, wait: bool, cancel_futures
     return result
 
 
-async def _assert_refuses(executor: ExecutorWithBackpressure) -> None:
-    with pytest.raises(ServerOverloaded):
-        executor.call(HeldWork())
-    with pytest.raises(ServerOverloaded):
-        await executor.run(HeldWork())
+async def _assert_is_shut_down(executor: ExecutorWithBackpressure) -> None:
+    with pytest.raises(ExecutorShutdown):
+        executor.call(BlockingCall())
+    with pytest.raises(ExecutorShutdown):
+        await executor.run(BlockingCall())
 
 
 def _assert_threads_end(name: str) -> None:
     for thread in pool_threads(name):
-        thread.join(PATIENCE)
+        thread.join(TIMEOUT)
         assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("cancel_futures", [True, False], ids=["cancel", "keep"])
-async def test_an_idle_executor_lets_its_threads_go(cancel_futures: bool) -> None:
-    executor = ExecutorWithBackpressure(2, 1, PATIENCE, f"idle-{cancel_futures}")
+async def test_shutdown_of_idle_executor_ends_threads(cancel_futures: bool) -> None:
+    executor = ExecutorWithBackpressure(2, 1, TIMEOUT, f"idle-{cancel_futures}")
     await executor.run(sum, [1, 1])
     executor.wait_idle()
     executor.shutdown(False, cancel_futures)
@@ -199,21 +199,21 @@ async def test_an_idle_executor_lets_its_threads_go(cancel_futures: bool) -> Non
     executor.shutdown()
 
 
-async def test_a_call_that_comes_during_shutdown_gets_its_answer() -> None:
-    """Whether it is still run or refused: nobody waits for ever, and no slot is lost."""
+async def test_call_during_shutdown_gets_outcome() -> None:
+    """It is run or rejected; no call waits for ever, and no slot is lost."""
     for _ in range(200):
-        executor = ExecutorWithBackpressure(1, 1, PATIENCE)
+        executor = ExecutorWithBackpressure(1, 1, TIMEOUT)
         barrier = threading.Barrier(2)
         thread = threading.Thread(target=lambda e=executor, b=barrier: (b.wait(), e.shutdown(False)))
         thread.start()
         barrier.wait()
         outcomes = await asyncio.gather(*(executor.run(sum, [1, 1]) for _ in range(3)), return_exceptions=True)
         thread.join()
-        assert all(outcome == 2 or isinstance(outcome, ServerOverloaded) for outcome in outcomes)
+        assert all(outcome == 2 or isinstance(outcome, (ServerOverloaded, ExecutorShutdown)) for outcome in outcomes)
         assert counts(executor, "running", "waiting") == (0, 0)
 
 
-def test_waiting_until_nothing_runs_can_be_given_up(executor: ExecutorWithBackpressure) -> None:
+def test_wait_idle_returns_false_after_timeout(executor: ExecutorWithBackpressure) -> None:
     with busy(executor):
         assert not executor.wait_idle(0.001)
     assert executor.wait_idle(0.001)

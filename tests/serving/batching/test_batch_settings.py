@@ -1,4 +1,4 @@
-"""Who gets batches: by runtime parameter or by ``custom.py``, on FastAPI, for models with a row a prediction."""
+"""Batching is switched by runtime parameters or ``custom.py``, on FastAPI, for structured models."""
 
 import asyncio
 import logging
@@ -56,12 +56,12 @@ def limits_of(server: PredictionServer) -> BatchLimits | None:
     return server.executor.limits if isinstance(server.executor, BatchingExecutor) else None
 
 
-def test_batches_are_off_unless_somebody_asks_for_them(make: Make) -> None:
+def test_batching_is_off_by_default(make: Make) -> None:
     server = make()
     assert (limits_of(server), server.core.batching) == (None, None)
 
 
-def test_a_model_asks_for_batches_by_constants(make: Make) -> None:
+def test_constants_of_model_switch_batching_on(make: Make) -> None:
     assert limits_of(make("MAX_BATCH_SIZE = 8\nBATCH_WAIT_MS = 2.5\n")) == BatchLimits(8, 0.0025)
 
 
@@ -71,23 +71,23 @@ def test_runtime_parameters_win_over_constants(make: Make) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1])
-def test_a_runtime_parameter_turns_them_off(make: Make, size: int) -> None:
+def test_runtime_parameter_switches_batching_off(make: Make, size: int) -> None:
     assert limits_of(make("MAX_BATCH_SIZE = 8\n", MAX_BATCH_SIZE=size)) is None
 
 
-def test_other_servers_and_other_kinds_of_model_have_none(make: Make) -> None:
+def test_other_servers_and_targets_have_no_batching(make: Make) -> None:
     assert limits_of(make(server_type="flask", MAX_BATCH_SIZE=8)) is None
     assert limits_of(make(server_type="gunicorn", MAX_BATCH_SIZE=8)) is None
     assert limits_of(make(target_type="unstructured", MAX_BATCH_SIZE=8)) is None
 
 
-def test_where_nothing_may_wait_nothing_is_joined(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_zero_queue_timeout_disables_batching(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         assert limits_of(make(MAX_BATCH_SIZE=8, EXECUTOR_QUEUE_TIMEOUT=0)) is None
     assert "No micro-batching" in caplog.text
 
 
-def test_requests_of_one_moment_are_one_batch(make: Make) -> None:
+def test_concurrent_requests_are_one_batch(make: Make) -> None:
     server = make(MAX_BATCH_SIZE=8)
     server.materialize()
     server.state.wait(30)
@@ -109,7 +109,7 @@ def test_requests_of_one_moment_are_one_batch(make: Make) -> None:
     }
 
 
-def test_requests_far_apart_do_not_wait_for_each_other(make: Make) -> None:
+def test_sequential_requests_are_batches_of_one(make: Make) -> None:
     server = make(MAX_BATCH_SIZE=8)
     server.materialize()
     server.state.wait(30)

@@ -1,4 +1,4 @@
-"""What tests do with an executor."""
+"""Callers, clocks and counts for tests of the executor."""
 
 import asyncio
 import threading
@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
-from tests.serving.held_work import PATIENCE, HeldWork, wait_until
+from tests.serving.execution.blocking_call import TIMEOUT, BlockingCall, wait_until
 
 
 class Clock:
-    """Time that passes when the test says so."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -21,7 +21,7 @@ class Clock:
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """Its timers go by the same clock as the executor."""
+    """An event loop whose timers use the clock of the executor."""
 
     def __init__(self, clock: Clock) -> None:
         self._now = clock
@@ -32,9 +32,9 @@ class Loop(asyncio.SelectorEventLoop):
 
 
 class SynchronousCaller:
-    """Calls ``work`` in a thread of its own, as a synchronous server does: through ``call``, or within ``timeout``.
+    """A thread that calls ``work`` as a synchronous server does: by ``call``, or by ``call_with_timeout``.
 
-    It is made when the call runs, stands in the line or was refused.
+    The constructor returns once the call runs, waits or is rejected.
     """
 
     def __init__(
@@ -46,31 +46,31 @@ class SynchronousCaller:
         self.discarded = False
         self.result: object = None
         self.error: BaseException | None = None
-        known = seen_calls(executor)
+        known = received_calls(executor)
         self._thread = threading.Thread(target=self._call)
         self._thread.start()
-        wait_until(lambda: seen_calls(executor) > known)
+        wait_until(lambda: received_calls(executor) > known)
 
     def _call(self) -> None:
         try:
             if self.timeout is None:
                 self.result = self._executor.call(self._work)
             else:
-                self.result = self._executor.call_within(self.timeout, self._work, self._discard)
+                self.result = self._executor.call_with_timeout(self.timeout, self._work, self._discard)
         except BaseException as error:
             self.error = error
 
     def _discard(self) -> None:
         self.discarded = True
 
-    def wait_ended(self) -> None:
-        self._thread.join(PATIENCE)
+    def join(self) -> None:
+        self._thread.join(TIMEOUT)
         if self._thread.is_alive():
-            raise TimeoutError("The call never ended.")
+            raise TimeoutError("The call never finished.")
 
 
-def seen_calls(executor: ExecutorWithBackpressure) -> int:
-    """All calls that the executor has ever been asked for."""
+def received_calls(executor: ExecutorWithBackpressure) -> int:
+    """Return the number of calls that the executor has received."""
     metrics = executor.metrics()
     states = ("running", "waiting", "completed", "rejected", "cancelled")
     return sum(metrics[f"executor_{state}"] for state in states)
@@ -82,13 +82,13 @@ def counts(executor: ExecutorWithBackpressure, *names: str) -> tuple[Any, ...]:
 
 
 @contextmanager
-def busy(executor: ExecutorWithBackpressure) -> Iterator[HeldWork]:
-    """One slot of the executor is taken until the block ends."""
-    work = HeldWork()
+def busy(executor: ExecutorWithBackpressure) -> Iterator[BlockingCall]:
+    """Keep one slot of the executor busy during the block."""
+    work = BlockingCall()
     caller = SynchronousCaller(executor, work)
     work.wait_started()
     try:
         yield work
     finally:
         work.finish()
-        caller.wait_ended()
+        caller.join()

@@ -1,4 +1,4 @@
-"""Random interleavings of calls against a simple model of the line, checked after every step."""
+"""Random schedules of calls on a real executor, compared with a simple model after every step."""
 
 import asyncio
 import os
@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datarobot_drum.drum.exceptions import DeadlineExceeded, ServerOverloaded
+from datarobot_drum.drum.exceptions import DeadlineExceeded, ExecutorShutdown, ServerOverloaded
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure, Submission
-from tests.serving.executor_calls import Clock, Loop, SynchronousCaller
-from tests.serving.held_work import PATIENCE, HeldWork, wait_until
+from tests.serving.execution.blocking_call import TIMEOUT, BlockingCall, wait_until
+from tests.serving.execution.executor_calls import Clock, Loop, SynchronousCaller
 
 Step = tuple[str, int]
 
 SCHEDULES = int(os.environ.get("DRUM_TEST_SCHEDULES", "300"))
-"""Of a run; thousands take their time."""
+"""Number of random schedules in one run."""
 
 NEVER = 1e6
 """Seconds; longer than any test."""
@@ -28,9 +28,9 @@ class Call:
 
     number: int
     deadline: float
-    work: HeldWork
+    work: BlockingCall
     state: str = "waiting"
-    gone: str = ""
+    cancelled: str = ""
     task: "asyncio.Task[object] | None" = None
     submission: Submission[object] | None = None
     caller: SynchronousCaller | None = None
@@ -38,14 +38,14 @@ class Call:
 
 @dataclass
 class Model:
-    """What the executor promises, in the simplest words."""
+    """The promises of the executor as a single-threaded model."""
 
     workers: int
     depth: int
     timeout: float
     clock: Clock
     closed: bool = False
-    line: list[Call] = field(default_factory=list)
+    queue: list[Call] = field(default_factory=list)
     running: list[Call] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
     completed: int = 0
@@ -54,21 +54,23 @@ class Model:
     cancelled: int = 0
     timed_out: int = 0
 
-    def enter(self, call: Call) -> None:
-        if not self.closed and len(self.running) < self.workers:
+    def admit(self, call: Call) -> None:
+        if self.closed:
+            self.reject(call, "shut down")
+        elif len(self.running) < self.workers:
             self.start(call)
-        elif not self.closed and self.timeout > 0:
-            self.line.append(call)
+        elif self.timeout > 0:
+            self.queue.append(call)
         else:
-            self.refuse(call)
+            self.reject(call)
 
     def start(self, call: Call) -> None:
         call.state = "running"
         self.running.append(call)
         self.starts.append(call.number)
 
-    def refuse(self, call: Call) -> None:
-        call.state = "refused"
+    def reject(self, call: Call, state: str = "rejected") -> None:
+        call.state = state
         self.rejected += 1
 
     def end(self, call: Call, failed: bool) -> None:
@@ -76,39 +78,39 @@ class Model:
         self.running.remove(call)
         self.completed += 1
         self.failed += failed
-        while self.line and len(self.running) < self.workers:
-            first = self.line.pop(0)
-            self.refuse(first) if first.deadline < self.clock.now else self.start(first)
+        while self.queue and len(self.running) < self.workers:
+            first = self.queue.pop(0)
+            self.reject(first) if first.deadline < self.clock.now else self.start(first)
 
-    def leave(self, call: Call, how: str) -> None:
-        call.gone = how
+    def cancel(self, call: Call, reason: str) -> None:
+        call.cancelled = reason
         if call.state == "waiting":
             call.state = "never ran"
-            self.line.remove(call)
+            self.queue.remove(call)
             self.cancelled += 1
 
     def expire(self) -> None:
         """Only tasks have timers that this clock drives; a thread's own wait takes real time."""
-        for call in [call for call in self.line if call.task is not None and call.deadline < self.clock.now]:
-            self.line.remove(call)
-            self.refuse(call)
+        for call in [call for call in self.queue if call.task is not None and call.deadline < self.clock.now]:
+            self.queue.remove(call)
+            self.reject(call)
 
     def shutdown(self, cancel: bool) -> None:
         self.closed = True
         if cancel:
-            for call in self.line:
-                self.refuse(call)
-            self.line.clear()
+            for call in self.queue:
+                self.reject(call)
+            self.queue.clear()
 
     def metrics(self) -> dict[str, int]:
-        pending = len(self.running) + min(len(self.line), self.depth)
+        pending = len(self.running) + min(len(self.queue), self.depth)
         return {
             "executor_workers": self.workers,
             "executor_max_queue": self.depth,
             "executor_pending": pending,
             "executor_queue_available": self.workers + self.depth - pending,
             "executor_running": len(self.running),
-            "executor_waiting": len(self.line),
+            "executor_waiting": len(self.queue),
             "executor_completed": self.completed,
             "executor_failed": self.failed,
             "executor_rejected": self.rejected,
@@ -149,7 +151,7 @@ class Schedule:
     def submit(self, _: int) -> None:
         call = self._new_call()
         call.task = self.loop.create_task(self._submit(call))
-        self.model.enter(call)
+        self.model.admit(call)
         self.loop.run_until_complete(asyncio.sleep(0))
 
     async def _submit(self, call: Call) -> object:
@@ -158,7 +160,7 @@ class Schedule:
 
     def call(self, number: int) -> None:
         call = self._new_call()
-        self.model.enter(call)
+        self.model.admit(call)
         call.caller = SynchronousCaller(self.executor, call.work, timeout=None if number % 2 else NEVER)
 
     def finish(self, number: int) -> None:
@@ -167,22 +169,22 @@ class Schedule:
     def fail(self, number: int) -> None:
         self._end(number, lambda work: work.fail(LookupError()), failed=True)
 
-    def leave(self, number: int) -> None:
-        call = self._present(number)
+    def cancel(self, number: int) -> None:
+        call = self._pending_call(number)
         if call is not None and call.task is not None:
-            self.model.leave(call, "left")
+            self.model.cancel(call, "cancelled")
             call.task.cancel()
-            self._wait_ended(call)
+            self._join(call)
 
     def time_out(self, number: int) -> None:
-        call = self._present(number)
+        call = self._pending_call(number)
         if call is not None and call.submission is not None:
-            self.model.leave(call, "timed out")
+            self.model.cancel(call, "timed out")
             self.model.timed_out += 1
             call.submission.time_out(1.0)
-            self._wait_ended(call)
+            self._join(call)
 
-    def _present(self, number: int) -> Call | None:
+    def _pending_call(self, number: int) -> Call | None:
         """One of the tasks that still wait for their call."""
         present = [call for call in self.calls if call.task is not None and not call.task.done()]
         return present[number % len(present)] if present else None
@@ -199,12 +201,12 @@ class Schedule:
 
     def _new_call(self) -> Call:
         number = len(self.calls)
-        work = HeldWork(number, on_start=lambda: self.starts.append(number))
+        work = BlockingCall(number, on_start=lambda: self.starts.append(number))
         call = Call(number, self.clock.now + self.model.timeout, work)
         self.calls.append(call)
         return call
 
-    def _end(self, number: int, end: Callable[[HeldWork], None], failed: bool) -> None:
+    def _end(self, number: int, end: Callable[[BlockingCall], None], failed: bool) -> None:
         if self.model.running:
             call = self.model.running[number % len(self.model.running)]
             self.model.end(call, failed)
@@ -219,7 +221,7 @@ class Schedule:
             if call.state == "running":
                 call.work.wait_started()
             elif call.state != "waiting":
-                self._wait_ended(call)
+                self._join(call)
         assert self.starts == self.model.starts
         metrics = self.executor.metrics()
         expected = self.model.metrics()
@@ -230,20 +232,20 @@ class Schedule:
     def check_outcomes(self) -> None:
         for call in self.calls:
             assert call.work.has_started == (call.state in ("done", "failed"))
-            assert self._outcome(call) == (call.gone or call.state)
+            assert self._outcome(call) == (call.cancelled or call.state)
             if call.caller is not None and call.caller.timeout is not None:
-                assert call.caller.discarded == (call.state == "refused")
-        assert self.executor.wait_idle(PATIENCE)
+                assert call.caller.discarded == (call.state in ("rejected", "shut down"))
+        assert self.executor.wait_idle(TIMEOUT)
 
-    def _wait_ended(self, call: Call) -> None:
+    def _join(self, call: Call) -> None:
         if call.task is not None and not call.task.done():
             self.loop.run_until_complete(asyncio.wait([call.task], timeout=None))
         elif call.caller is not None:
-            call.caller.wait_ended()
+            call.caller.join()
 
     def _outcome(self, call: Call) -> str:
         if call.task is not None and call.task.cancelled():
-            return "left"
+            return "cancelled"
         error = call.task.exception() if call.task is not None else call.caller and call.caller.error
         if error is None:
             result = call.task.result() if call.task is not None else call.caller and call.caller.result
@@ -251,8 +253,13 @@ class Schedule:
         return OUTCOMES.get(type(error), "wrong error")
 
 
-OUTCOMES = {ServerOverloaded: "refused", DeadlineExceeded: "timed out", LookupError: "failed"}
-WEIGHTS = {"submit": 12, "call": 8, "finish": 8, "fail": 4, "leave": 3, "time_out": 2, "wait": 3, "shutdown": 1}
+OUTCOMES = {
+    ServerOverloaded: "rejected",
+    ExecutorShutdown: "shut down",
+    DeadlineExceeded: "timed out",
+    LookupError: "failed",
+}
+WEIGHTS = {"submit": 12, "call": 8, "finish": 8, "fail": 4, "cancel": 3, "time_out": 2, "wait": 3, "shutdown": 1}
 NAMES = [name for name, weight in WEIGHTS.items() for _ in range(weight)]
 STEPS = st.lists(st.tuples(st.sampled_from(NAMES), st.integers(0, 100)), min_size=10, max_size=40)
 
@@ -264,5 +271,5 @@ STEPS = st.lists(st.tuples(st.sampled_from(NAMES), st.integers(0, 100)), min_siz
     timeout=st.sampled_from([1000.5, 1000.5, 1000.5, 0.0]),
     steps=STEPS,
 )
-def test_every_schedule_goes_as_the_model_says(workers: int, depth: int, timeout: float, steps: list[Step]) -> None:
+def test_executor_follows_model_in_every_schedule(workers: int, depth: int, timeout: float, steps: list[Step]) -> None:
     Schedule(workers, depth, timeout).play(steps)
