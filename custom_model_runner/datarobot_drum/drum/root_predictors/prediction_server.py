@@ -212,9 +212,15 @@ class PredictionServer:
 
     def _keep_failure(self, error: Exception) -> None:
         self.load_error = error
-        is_shown = self.settings.show_stacktrace and self.settings.with_error_server
-        logger.log(logging.ERROR if is_shown else logging.DEBUG, "The model failed to load.", exc_info=error)
-        self.state.set_failed(str(error) or type(error).__name__)
+        cause = str(error) or type(error).__name__
+        if self.settings.with_error_server:  # else the process ends with the cause
+            logger.error("Start failed: %s", cause, exc_info=error if self.settings.show_stacktrace else None)
+        else:
+            logger.debug("Start failed.", exc_info=error)
+        if isinstance(error, ExtensionError):
+            self.state.set_extension_failed()
+        else:
+            self.state.set_failed(cause)
 
     def _create_executor(self) -> ExecutorWithBackpressure:
         server = self.settings.server

@@ -42,8 +42,8 @@ class ServingCore:
     request_timeout: float = 0.0
     """Seconds that one request may take before its client is told 504; 0 for no limit."""
     load_extension: Callable[[Any], bool] = no_extension
-    """Applies the model folder's extension to the app: after the routes, inside the outermost middleware. Whether there
-    is one."""
+    """Applies the model folder's extension to the app; returns False if there is none. A failure sets
+    ``state.extension_failed``."""
     documentation: OpenApiHandlers | None = None
     """None where it is switched off."""
     batching: "Batching | None" = None
@@ -51,8 +51,13 @@ class ServingCore:
 
     @property
     def routes(self) -> tuple[Route, ...]:
-        """The part of the route table that is to be mounted."""
-        return tuple(route for route in ROUTES if self.documentation or not route.is_documentation)
+        """The part of the route table to mount."""
+        return tuple(route for route in ROUTES if self._is_mounted(route))
+
+    def _is_mounted(self, route: Route) -> bool:
+        if self.state.extension_failed:  # perhaps the authentication: only what says no more than that is served
+            return route.is_probe or route.requires_model
+        return self.documentation is not None or not route.is_documentation
 
     def submit(self, route: Route, call: ModelCall) -> Submission[ModelResponse]:
         """Hand a call to the executor, from an event loop: to run with others where that is wanted and possible."""
