@@ -56,7 +56,7 @@ def add_routes(app: Flask, core: ServingCore, *, answer_options: bool = False) -
                 path,
                 endpoint=route.handler,
                 methods=route.methods,
-                provide_automatic_options=answer_options,
+                provide_automatic_options=None if answer_options else False,  # None: as Flask decides
             )
 
 
