@@ -1,5 +1,6 @@
 """A text generation model that serves every kind of request: rows, streams and chats."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 CODE = """
@@ -40,12 +41,11 @@ def chunk(text):
 """
 
 
-def write_model(folder: Path, *, extension: Path | None = None, name: str = "") -> Path:
-    """Write the model folder, with the source file ``extension`` under ``name``."""
+def write_model(folder: Path, files: Mapping[str, str]) -> Path:
+    """Write the model folder, with more files by their names."""
     folder.mkdir(parents=True)
-    (folder / "custom.py").write_text(CODE)
-    if extension is not None:
-        (folder / name).write_text(extension.read_text(encoding="utf-8"))
+    for name, text in {"custom.py": CODE, **files}.items():
+        (folder / name).write_text(text, encoding="utf-8")
     return folder
 
 

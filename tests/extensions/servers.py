@@ -4,7 +4,6 @@ import os
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 
 import psutil
@@ -18,7 +17,12 @@ ENVIRONMENT = {"TARGET_NAME": "answer", "DRUM_LAME_DUCK_SECONDS": "0"}
 
 
 class ExtendedServer(RunningServer):
-    """A server of the test model. ``extension`` names a file in ``fastapi_extensions`` or ``flask_extensions``."""
+    """A server of the test model.
+
+    Args:
+        extension: the name of a file in ``fastapi_extensions`` or ``flask_extensions``.
+        source: the extension's text instead.
+    """
 
     def __init__(
         self,
@@ -26,13 +30,15 @@ class ExtendedServer(RunningServer):
         server_type: str,
         extension: str | None = None,
         *,
+        source: str = "",
         command: Sequence[str] | None = None,
         working_folder: Path | None = None,
         arguments: Sequence[str] = (),
     ) -> None:
         framework = FRAMEWORKS[server_type]
-        source = HERE / f"{framework}_extensions" / f"{extension}.py" if extension else None
-        self._model = write_model(folder / "model", extension=source, name=f"custom_{framework}.py")
+        if extension is not None:
+            source = (HERE / f"{framework}_extensions" / f"{extension}.py").read_text(encoding="utf-8")
+        self._model = write_model(folder / "model", {f"custom_{framework}.py": source} if source else {})
         self._spool = folder / "spool"
         self._spool.mkdir()
         own = ("--code-dir", self._model, "--target-type", "textgeneration") if command is None else ()
@@ -52,6 +58,10 @@ class ExtendedServer(RunningServer):
             },
         )
 
+    def __enter__(self) -> "ExtendedServer":
+        super().__enter__()
+        return self
+
     def wait_ready(self, path: str = "/readyz") -> None:
         """Wait until the model is loaded; an extension may refuse the probe."""
         self.wait_until(lambda: self.status(path) not in (None, 503), f"response from {path}")
@@ -62,7 +72,7 @@ class ExtendedServer(RunningServer):
 
     def wait_nothing_left(self) -> None:
         """Wait until no process holds a connection of a client or a temporary file."""
-        self.wait_until(partial(self._holds_nothing), "release of connections and files", timeout=20)
+        self.wait_until(self._holds_nothing, "release of connections and files", timeout=20)
 
     def _holds_nothing(self) -> bool:
         processes = [self._process(), *self._process().children(recursive=True)]

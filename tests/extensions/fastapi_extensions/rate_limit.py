@@ -15,5 +15,5 @@ def client_key(request: Request) -> str:
 
 def init_app(app: FastAPI) -> None:
     app.state.limiter = Limiter(client_key, default_limits=["2/hour"], headers_enabled=True)
-    app.add_exception_handler(RateLimitExceeded, _rate_limit_exceeded_handler)
+    app.add_exception_handler(RateLimitExceeded, _rate_limit_exceeded_handler)  # type: ignore[arg-type]
     app.add_middleware(SlowAPIMiddleware)
