@@ -1,13 +1,20 @@
 """An extension that cannot take effect stops the start, or leaves an error server that shows nothing."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from flask import Flask
 
 from datarobot_drum.drum.exceptions import ExtensionError
+from datarobot_drum.drum.fastapi.extensions import (
+    build_middleware,
+    load_fastapi_extensions,
+    report_lifespan_failure,
+)
 from datarobot_drum.drum.serving.extensions import extend_app
 from datarobot_drum.drum.serving.routes import ROUTES, path_variants
 from tests.extensions.request_kinds import parse_json, predict, send
@@ -108,6 +115,44 @@ FASTAPI_FAILURES = {
         "def init_app(app): app.router.lifespan_context = lifespan\n"
     ),
 }
+
+
+def _extend_fastapi(folder: Path, case: str) -> FastAPI:
+    (folder / "custom_fastapi.py").write_text(FASTAPI_FAILURES[case])
+    app = FastAPI()
+    assert load_fastapi_extensions(app, folder)
+    return app
+
+
+def test_middleware_constructor_that_raises_is_an_error(tmp_path: Path) -> None:
+    app = _extend_fastapi(tmp_path, "middleware constructor")
+    with pytest.raises(ExtensionError) as raised:
+        build_middleware(app, tmp_path)
+    assert "custom_fastapi.py, line 2: RuntimeError: no key" in str(raised.value)
+
+
+async def test_lifespan_that_raises_is_reported(tmp_path: Path) -> None:
+    app = _extend_fastapi(tmp_path, "lifespan")
+    reported: list[ExtensionError] = []
+    report_lifespan_failure(app, tmp_path, reported.append)
+    async with app.router.lifespan_context(app):
+        (error,) = reported
+    assert "custom_fastapi.py, line 4: RuntimeError: no key" in str(error)
+
+
+async def test_error_at_the_end_of_a_lifespan_is_raised(tmp_path: Path) -> None:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, int]]:
+        yield {"value": 1}
+        raise ValueError("at the end")
+
+    app = FastAPI(lifespan=lifespan)
+    reported: list[ExtensionError] = []
+    report_lifespan_failure(app, tmp_path, reported.append)
+    with pytest.raises(ValueError, match="at the end"):
+        async with app.router.lifespan_context(app) as state:
+            assert state == {"value": 1}
+    assert reported == []
 
 
 @pytest.mark.process

@@ -68,6 +68,8 @@ def given_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExtendedServ
     with ExtendedServer(tmp_path_factory.mktemp("given"), "fastapi", command=command, working_folder=ROOT) as server:
         server.wait_ready()
         yield server
+        server.send_signal(signal.SIGTERM)
+        server.wait()  # uvicorn ends by the signal itself
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.extension)
