@@ -42,6 +42,7 @@ CASES = [
     Case("starlette_middleware", PAGE, {"Access-Control-Allow-Origin": "https://page.example"}),
     Case("app_dependency", KEY),
     Case("own_routes", own_kinds=frozenset({"not found"})),
+    Case("catch_all", own_kinds=frozenset({"not found"})),
     Case("prometheus"),
     Case("opentelemetry_spans"),
     Case("rate_limit"),
@@ -167,6 +168,10 @@ def test_route_of_extension_wins_on_equal_path(servers: Servers) -> None:
     server = servers["own_routes"]
     assert parse_json(send(server, "GET", "/capabilities/", {})) == {"from": "extension"}
     assert "from" not in parse_json(send(server, "GET", "/capabilities", {}))
+
+
+def test_catch_all_serves_other_paths(servers: Servers) -> None:
+    assert parse_json(send(servers["catch_all"], "GET", "/nothing", {})) == "page nothing"
 
 
 def test_prediction_errors_stay_those_of_the_server(servers: Servers) -> None:

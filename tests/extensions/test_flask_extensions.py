@@ -43,7 +43,8 @@ OWN_ROUTES = Case("own_routes", own_kinds=frozenset({"not found"}))
 THIRD_PARTY = Case("third_party", PAGE, {"Access-Control-Allow-Origin": "https://page.example"})
 HTTP_AUTH = Case("http_auth", KEY)
 WRAPPED_VIEWS = Case("wrapped_views", KEY)
-CASES = [HOOKS, BODY_READERS, OWN_ROUTES, THIRD_PARTY, HTTP_AUTH, WRAPPED_VIEWS]
+CATCH_ALL = Case("catch_all", own_kinds=frozenset({"not found"}))
+CASES = [HOOKS, BODY_READERS, OWN_ROUTES, CATCH_ALL, THIRD_PARTY, HTTP_AUTH, WRAPPED_VIEWS]
 
 
 @pytest.fixture(scope="module", params=["flask", "gunicorn"])
@@ -135,6 +136,11 @@ def test_own_routes_and_error_handlers_respond(server: ExtendedServer, path: str
 def test_route_of_extension_wins_on_equal_path(server: ExtendedServer) -> None:
     assert parse_json(send(server, "GET", "/capabilities/", {})) == {"from": "extension"}
     assert "from" not in parse_json(send(server, "GET", "/capabilities", {}))
+
+
+@on(CATCH_ALL)
+def test_catch_all_serves_other_paths(server: ExtendedServer) -> None:
+    assert send(server, "GET", "/nothing", {}).body == b"page nothing"
 
 
 @on(OWN_ROUTES)
