@@ -88,15 +88,22 @@ TEST = [
     *(package for name in ("xgboost", "lightgbm", "catboost", "onnx", "skops") for package in FRAMEWORKS[name]),
     *DOCS,
     "coverage>=7.10,<8",
+    "flask-cors>=5,<7",
+    "flask-httpauth>=4.8,<5",
+    "flask-limiter>=3.8,<5",
     "hypothesis>=6.112,<7",
     "openai>=3,<4",
     "openapi-spec-validator>=0.9,<0.10",
+    "opentelemetry-instrumentation-fastapi>=0.48b0,<1",
+    "prometheus-fastapi-instrumentator>=7,<9",
     "pytest>=9,<10",
     "pytest-asyncio>=1.3,<2",
     "pytest-xdist>=3.6,<4",
     "requests>=2.32,<3",
     "schemathesis>=4.32,<5; python_version >= '3.11'",
     "skl2onnx>=1.18,<2",
+    "slowapi>=0.1.9,<0.2",
+    "websockets>=13,<18",
 ]
 
 DEV = [

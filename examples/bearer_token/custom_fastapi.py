@@ -1,6 +1,7 @@
-"""On FastAPI: every route, probes included, asks for the token. Plain ASGI, so streams pass untouched."""
+"""On FastAPI: every request but probes needs the token, websockets included. Plain ASGI, so streams pass unchanged."""
 
 import hmac
+import os
 
 from fastapi import FastAPI
 from starlette.datastructures import Headers
@@ -9,6 +10,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from datarobot_drum import RuntimeParameters
 
+PREFIX = os.environ.get("URL_PREFIX", "").strip("/")
+PROBES = {"", "ping", "health", "livez", "readyz"}
+"""Orchestrators send no token. To guard these too, empty the set."""
+
+BODY = '{"message":"ERROR: A valid token is needed."}'
+
 
 class RequireToken:
     def __init__(self, app: ASGIApp, expected: bytes) -> None:
@@ -16,14 +23,22 @@ class RequireToken:
         self._expected = expected
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._app
-        if scope["type"] == "http" and not self._is_known(Headers(scope=scope)):
-            body = '{"message":"ERROR: A valid token is needed."}'
-            app = Response(body, 401, {"WWW-Authenticate": "Bearer"}, media_type="application/json")
-        await app(scope, receive, send)
+        if scope["type"] == "lifespan" or _is_probe(scope) or self._has_token(scope):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            response = Response(BODY, 401, {"WWW-Authenticate": "Bearer"}, media_type="application/json")
+            await response(scope, receive, send)
 
-    def _is_known(self, headers: Headers) -> bool:
-        return hmac.compare_digest(headers.get("authorization", "").encode("latin-1"), self._expected)
+    def _has_token(self, scope: Scope) -> bool:
+        sent = Headers(scope=scope).get("authorization", "").encode("latin-1")
+        return hmac.compare_digest(sent, self._expected)
+
+
+def _is_probe(scope: Scope) -> bool:
+    path: str = scope["path"].strip("/").removeprefix(PREFIX).strip("/")
+    return scope["type"] == "http" and path in PROBES
 
 
 def init_app(app: FastAPI) -> None:

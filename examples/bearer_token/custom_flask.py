@@ -1,10 +1,17 @@
-"""On Flask and gunicorn: every route, probes included, asks for the token."""
+"""On Flask and gunicorn: every request but probes needs the token."""
 
 import hmac
+import os
 
 from flask import Flask, Response, request
 
 from datarobot_drum import RuntimeParameters
+
+PREFIX = os.environ.get("URL_PREFIX", "").strip("/")
+PROBES = {"", "ping", "health", "livez", "readyz"}
+"""Orchestrators send no token. To guard these too, empty the set."""
+
+BODY = '{"message":"ERROR: A valid token is needed."}'
 
 
 def init_app(app: Flask) -> None:
@@ -15,7 +22,11 @@ def init_app(app: Flask) -> None:
 
     @app.before_request
     def require_token() -> Response | None:
-        if hmac.compare_digest(request.headers.get("Authorization", "").encode("latin-1"), expected):
+        sent = request.headers.get("Authorization", "").encode("latin-1")
+        if _is_probe(request.path) or hmac.compare_digest(sent, expected):
             return None
-        headers = {"WWW-Authenticate": "Bearer"}
-        return Response('{"message":"ERROR: A valid token is needed."}', 401, headers, content_type="application/json")
+        return Response(BODY, 401, {"WWW-Authenticate": "Bearer"}, content_type="application/json")
+
+
+def _is_probe(path: str) -> bool:
+    return path.strip("/").removeprefix(PREFIX).strip("/") in PROBES

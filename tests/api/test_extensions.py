@@ -1,10 +1,14 @@
 """``custom_flask.py`` and ``custom_fastapi.py``: authentication and more routes, on all three servers."""
 
+import importlib.util
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI, WebSocket
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from tests.api.all_servers import SERVER_TYPES, Servers, running_servers
 from tests.api.responses import assert_same_response
@@ -23,13 +27,13 @@ OTHERS = {"flask": "custom_fastapi.py", "gunicorn": "custom_fastapi.py", "fastap
 def guarded_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     environment = {"MLOPS_RUNTIME_PARAM_ACCESS_TOKEN": json.dumps(CREDENTIAL)}
     logs = tmp_path_factory.mktemp("guarded")
-    with running_servers(logs, "--code-dir", EXAMPLE, environment=environment, settled=401) as servers:
+    with running_servers(logs, "--code-dir", EXAMPLE, environment=environment) as servers:
         yield servers
 
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/livez", "/readyz", "/health/", "/info/", "/stats/", "/capabilities/", "/docs", "/openapi.json", "/nothing"],
+    ["/info/", "/stats/", "/capabilities/", "/docs", "/openapi.json", "/nothing", "/livez/more"],
 )
 @pytest.mark.parametrize("token", [None, "Bearer wrong", "Bearer", TOKEN, "Bearer \xe4"])
 def test_no_route_answers_without_the_token(guarded_servers: Servers, path: str, token: str | None) -> None:
@@ -37,6 +41,37 @@ def test_no_route_answers_without_the_token(guarded_servers: Servers, path: str,
     answer = assert_same_response(guarded_servers, "GET", path, headers={**headers, "X-Request-ID": "extension"})
     assert answer.status == 401
     assert answer.body == b'{"message":"ERROR: A valid token is needed."}'
+
+
+@pytest.mark.parametrize("path", ["/", "/ping", "/ping/", "/health/", "/livez", "/readyz", "/readyz/"])
+def test_probes_answer_without_the_token(guarded_servers: Servers, path: str) -> None:
+    assert assert_same_response(guarded_servers, "GET", path).status == 200
+
+
+def _echo_app() -> FastAPI:
+    """An app with a websocket route, guarded by the example's middleware."""
+    spec = importlib.util.spec_from_file_location("bearer_token_extension", EXAMPLE / "custom_fastapi.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    app = FastAPI()
+    app.add_middleware(module.RequireToken, expected=KNOWN["Authorization"].encode())
+
+    @app.websocket("/echo")
+    async def echo(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text("hello")
+
+    return app
+
+
+def test_websockets_need_the_token() -> None:
+    client = TestClient(_echo_app())
+    with pytest.raises(WebSocketDisconnect) as refused, client.websocket_connect("/echo"):
+        pass
+    assert refused.value.code == 1008
+    with client.websocket_connect("/echo", headers=KNOWN) as websocket:
+        assert websocket.receive_text() == "hello"
 
 
 def test_with_the_token_everything_is_as_it_was(guarded_servers: Servers) -> None:

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from tests.resilience.conftest import StartServer
-from tests.resilience.connections import request_once, post, rows
+from tests.resilience.connections import post, request_once, rows
 from tests.resilience.models import ControlledModel
 
 pytestmark = pytest.mark.process

@@ -1,23 +1,24 @@
 """The FastAPI app around the core."""
 
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from inspect import signature
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exception_handlers import http_exception_handler
 from starlette._utils import is_async_callable
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.errors import ServerErrorMiddleware
 
 from datarobot_drum.drum.exceptions import RequestError
-from datarobot_drum.drum.fastapi.extensions import describe_routes
+from datarobot_drum.drum.fastapi.extensions import describe_routes, take_catch_alls
 from datarobot_drum.drum.fastapi.messages import to_starlette
 from datarobot_drum.drum.fastapi.middleware import RequestContextMiddleware, StdoutFlusherMiddleware
-from datarobot_drum.drum.fastapi.routes import DEFAULT_HANDLERS, make_router
+from datarobot_drum.drum.fastapi.routes import add_routes, own_paths
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.routing_errors import method_not_allowed, route_not_found
@@ -38,25 +39,25 @@ def new_app() -> FastAPI:
 def build_app(core: ServingCore, app: FastAPI | None = None) -> FastAPI:
     """Mount the core on ``app``, or on a new one.
 
-    The extension comes first. So dependencies that it adds to the app guard our routes, and its route wins where both
-    have the same path. Its middleware runs inside ours, so every response has the standard headers.
+    The extension runs before our routes are added: dependencies that it adds to the app guard them, and its routes win
+    on equal paths. Its middleware runs inside ours, so every response has the standard headers.
     """
     app = app or new_app()
-    app.router.redirect_slashes = False
-    is_extended = core.load_extension(app)
     _add_error_handlers(app)
-    app.include_router(make_router(core))
-    startup_errors = core.extension_errors if is_extended else nullcontext
-    app.router.lifespan_context = _with_worker(core, app.router.lifespan_context, startup_errors)
-    app.add_middleware(ServerErrorMiddleware, handler=_respond_to_error)
-    app.add_middleware(StdoutFlusherMiddleware, flusher=core.flusher)
-    app.add_middleware(RequestContextMiddleware, request_log=core.request_log, worker_ctx=core.worker_ctx)
+    is_extended = core.load_extension(app)
+    catch_alls = take_catch_alls(app, own_paths(core))
+    add_routes(app, core)
+    app.router.routes.extend(catch_alls)
+    app.router.lifespan_context = _with_worker(core, app.router.lifespan_context, is_extended)
+    _add_middleware(app, core)
     if is_extended:
-        with core.extension_errors():
+        with core.extension_errors("The middleware of the extension failed"):
             # Now: a constructor that raises must fail the start, not the first request.
             app.middleware_stack = app.build_middleware_stack()
         if core.documentation:
             core.documentation.add_source(partial(describe_routes, app))
+    if core.state.extension_failed:
+        _replace_with_error_app(app, core)
     return app
 
 
@@ -67,40 +68,60 @@ def include_router(router: APIRouter, app: FastAPI | None = None) -> FastAPI:
     return app
 
 
-def _with_worker(core: ServingCore, inner: Any, startup_errors: Callable[[], AbstractContextManager[None]]) -> Any:
-    """Return the app's own lifespan, with the worker's cleanup after it."""
+def _add_middleware(app: FastAPI, core: ServingCore) -> None:
+    """Add our middleware; what is added last runs first."""
+    app.add_middleware(ServerErrorMiddleware, handler=_respond_to_error)
+    app.add_middleware(StdoutFlusherMiddleware, flusher=core.flusher)
+    app.add_middleware(RequestContextMiddleware, request_log=core.request_log, worker_ctx=core.worker_ctx)
+
+
+def _replace_with_error_app(app: FastAPI, core: ServingCore) -> None:
+    """Serve an app without the extension from now on: what it added before it failed may be unguarded."""
+    error_app = new_app()
+    _add_error_handlers(error_app)
+    add_routes(error_app, core)
+    _add_middleware(error_app, core)
+    app.middleware_stack = error_app.build_middleware_stack()
+
+
+def _with_worker(core: ServingCore, inner: Any, is_extended: bool) -> Any:
+    """Return the app's own lifespan, with the worker's cleanup after it. An extension's error fails the start."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[Any]:
-        try:
-            async with AsyncExitStack() as stack:
-                state = None
-                with startup_errors():
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(core.worker_ctx.cleanup_async)
+            state = None
+            if is_extended:
+                with core.extension_errors("The lifespan of the extension failed"):
                     state = await stack.enter_async_context(inner(app))
-                yield state
-        finally:
-            await core.worker_ctx.cleanup_async()
+                if core.state.extension_failed:
+                    _replace_with_error_app(app, core)
+            else:
+                state = await stack.enter_async_context(inner(app))
+            yield state
 
     return lifespan
 
 
 def _add_error_handlers(app: FastAPI) -> None:
-    """Respond with JSON to unknown paths and methods, unless an extension responds to them itself."""
-    handlers = app.exception_handlers
-    if handlers.get(HTTPException) is DEFAULT_HANDLERS.get(HTTPException):
-        handlers.setdefault(404, _respond_not_found)
-        handlers.setdefault(405, _respond_method_not_allowed)
+    """Respond with JSON to unknown paths and methods; a handler of the extension or of a given app replaces ours."""
+    app.router.redirect_slashes = False
+    if app.exception_handlers.get(HTTPException) is http_exception_handler:
+        app.exception_handlers[HTTPException] = _on_http_exception
 
 
-async def _respond_not_found(request: Request, error: Exception) -> Response:
-    detail = error.detail if isinstance(error, HTTPException) and "endpoint" in request.scope else None
-    # Not `request.url.path`: a URL has no place for a decoded question mark or line break.
-    return to_starlette(route_not_found(request.scope["path"], detail))
-
-
-async def _respond_method_not_allowed(request: Request, error: Exception) -> Response:
-    headers = error.headers if isinstance(error, HTTPException) else None
-    return to_starlette(method_not_allowed(request.method, (headers or {}).get("Allow", "")))
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    """Respond to 404 and 405 as every server does; other HTTP errors of an extension stay as they are."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        # Not `request.url.path`: a URL has no place for a decoded question mark or line break.
+        return to_starlette(
+            route_not_found(request.scope["path"], error.detail if "endpoint" in request.scope else None)
+        )
+    if error.status_code == 405:
+        return to_starlette(method_not_allowed(request.method, (error.headers or {}).get("Allow", "")))
+    return await http_exception_handler(request, error)
 
 
 async def _respond_to_error(request: Request, error: Exception) -> Response:

@@ -1,12 +1,12 @@
 """The route table as FastAPI endpoints."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from starlette.convertors import Convertor, register_url_convertor
 
 from datarobot_drum.drum.exceptions import RequestError
@@ -39,17 +39,16 @@ Respond = Callable[[Request], Awaitable[ModelResponse]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def make_router(core: ServingCore) -> APIRouter:
-    """Return a router with every route of the table, in every path variant, below the URL prefix."""
+def add_routes(app: FastAPI, core: ServingCore) -> None:
+    """Add every route of the table, in every path variant, below the URL prefix."""
     register_url_convertor(ANYTHING, _Anything())
     status_pool = ThreadPoolExecutor(STATUS_THREADS, "drum-status")
     core.worker_ctx.defer_cleanup(partial(status_pool.shutdown, wait=False), desc="shut down the status threads")
-    router = APIRouter(redirect_slashes=False)
     for route in core.routes:
         endpoint = _endpoint(route, core, status_pool)
-        patterns = subpath_patterns(route, core.url_prefix, f"{{subpath:{ANYTHING}}}")
-        for path in chain(path_variants(route, core.url_prefix), patterns):
-            router.add_api_route(
+        for path in _paths(route, core):
+            # Not by include_router: FastAPI would match twice, and rate limiters that list app.routes not see ours.
+            app.router.add_api_route(
                 path,
                 endpoint,
                 methods=list(route.methods),
@@ -57,7 +56,16 @@ def make_router(core: ServingCore) -> APIRouter:
                 response_model=None,
                 include_in_schema=False,
             )
-    return router
+
+
+def own_paths(core: ServingCore) -> frozenset[str]:
+    """Return the paths of all routes of the table, in every path variant."""
+    return frozenset(path for route in core.routes for path in path_variants(route, core.url_prefix))
+
+
+def _paths(route: Route, core: ServingCore) -> Iterator[str]:
+    patterns = subpath_patterns(route, core.url_prefix, f"{{subpath:{ANYTHING}}}")
+    return chain(path_variants(route, core.url_prefix), patterns)
 
 
 class _Anything(Convertor[str]):
@@ -108,11 +116,12 @@ def has_own_handler(app: FastAPI, error: Exception) -> bool:
     """Return whether an extension has registered an exception handler for ``error``.
 
     A handler for ``Exception`` or 500 is for unexpected errors only, as FastAPI never calls it for an HTTPException.
+    A handler for HTTPException is for those of routes and dependencies, not for one that model code raises.
     """
     handlers = app.exception_handlers
     kinds: list[type | int] = [kind for kind in type(error).__mro__ if issubclass(kind, Exception)]
     kinds = kinds[: kinds.index(RequestError) + 1] if isinstance(error, RequestError) else [*kinds, 500]
-    return any(kind in handlers and handlers[kind] is not DEFAULT_HANDLERS.get(kind) for kind in kinds)
+    return any(kind in handlers and kind not in DEFAULT_HANDLERS for kind in kinds)
 
 
 def _status_responder(route: Route, core: ServingCore, status_pool: ThreadPoolExecutor) -> Respond:

@@ -3,40 +3,72 @@
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from datarobot_drum.drum.exceptions import RequestError
 from datarobot_drum.drum.flask.messages import to_flask
-from datarobot_drum.drum.flask.middleware import RequestContextMiddleware, StdoutFlusherMiddleware
-from datarobot_drum.drum.flask.routes import add_routes
+from datarobot_drum.drum.flask.middleware import (
+    ReplayBodyMiddleware,
+    RequestContextMiddleware,
+    StdoutFlusherMiddleware,
+)
+from datarobot_drum.drum.flask.routes import add_routes, add_views
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
+from datarobot_drum.drum.serving.routes import openai_handlers
 from datarobot_drum.drum.serving.routing_errors import method_not_allowed, route_not_found
 
 
 def build_app(core: ServingCore, app: Flask | None = None) -> Flask:
-    """Mount the core on ``app``, or on a new one."""
-    app = app or Flask("datarobot_drum", static_folder=None)
-    app.url_map.merge_slashes = False
-    app.url_map.strict_slashes = True
-    add_routes(app, core)
-    app.register_error_handler(404, _answer_not_found)
-    app.register_error_handler(405, _answer_method_not_allowed)
-    app.register_error_handler(Exception, _answer_error)
-    core.load_extension(app)
+    """Mount the core on ``app``, or on a new one.
+
+    The extension runs between views and routes: it can wrap every view, and its routes win on equal paths.
+    """
+    app = app or _new_app()
+    _add_error_handlers(app)
+    add_views(app, core)
+    has_extension = core.load_extension(app)
+    if core.state.extension_failed:
+        app.wsgi_app = _build_error_app(core).wsgi_app  # type: ignore[method-assign]
+    else:
+        add_routes(app, core, answer_options=has_extension)
     flushing = StdoutFlusherMiddleware(app.wsgi_app, core.flusher)
-    app.wsgi_app = RequestContextMiddleware(flushing, core.request_log)  # type: ignore[method-assign]
+    replaying = ReplayBodyMiddleware(flushing, core.limits.directory)
+    app.wsgi_app = RequestContextMiddleware(replaying, core.request_log)  # type: ignore[method-assign]
     return app
 
 
-def _answer_not_found(error: HTTPException) -> Response:
-    # The description of an extension's own abort(404, "…") is worth keeping; Werkzeug's own text is not.
-    detail = error.description if request.url_rule is not None else None
-    return to_flask(route_not_found(request.path, detail))
+def _new_app() -> Flask:
+    return Flask("datarobot_drum", static_folder=None)
 
 
-def _answer_method_not_allowed(error: HTTPException) -> Response:
-    allow = ", ".join(getattr(error, "valid_methods", None) or ())
-    return to_flask(method_not_allowed(request.method, allow))
+def _build_error_app(core: ServingCore) -> Flask:
+    """Build an app that holds nothing of the extension: what it added before it failed may be unguarded."""
+    app = _new_app()
+    _add_error_handlers(app)
+    add_views(app, core)
+    add_routes(app, core)
+    return app
 
 
-def _answer_error(error: Exception) -> Response | HTTPException:
-    """Other HTTP errors of an extension stay as it made them."""
-    return error if isinstance(error, HTTPException) else to_flask(error_response(error))
+def _add_error_handlers(app: Flask) -> None:
+    """Register the default handlers; those that the extension registers later replace them."""
+    app.url_map.merge_slashes = False
+    app.url_map.strict_slashes = True
+    app.register_error_handler(HTTPException, _on_http_exception)
+    app.register_error_handler(RequestError, _on_error)
+    app.register_error_handler(Exception, _on_error)
+
+
+def _on_http_exception(error: HTTPException) -> Response | HTTPException:
+    """Answer 404 and 405 as every server does; other HTTP errors of an extension stay as they are."""
+    if error.code == 404:
+        # The description of an extension's own abort(404, "…") is worth keeping; Werkzeug's own text is not.
+        detail = error.description if request.url_rule is not None else None
+        return to_flask(route_not_found(request.path, detail))
+    if error.code == 405:
+        allow = ", ".join(getattr(error, "valid_methods", None) or ())
+        return to_flask(method_not_allowed(request.method, allow))
+    return error
+
+
+def _on_error(error: Exception) -> Response:
+    return to_flask(error_response(error, for_openai=request.endpoint in openai_handlers()))

@@ -8,7 +8,7 @@ from datarobot_drum.drum.serving.extensions import extend_app
 
 
 def load_flask_extensions(app: Flask, code_dir: Path) -> bool:
-    """Call ``init_app(app)`` of ``custom_flask.py``, if there is one; whether there is.
+    """Call ``init_app(app)`` of ``custom_flask.py``; return False if the model folder has none.
 
     Raises:
         ExtensionError: see ``extend_app``.

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from werkzeug.wsgi import ClosingIterator, get_input_stream
+
+from datarobot_drum.drum.flask.messages import ReplayableInput
 from datarobot_drum.drum.iterators import close_iterator
 from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.serving.request_log import RequestLog, RequestLogEntry
@@ -15,36 +20,54 @@ if TYPE_CHECKING:
 
 
 class RequestContextMiddleware:
-    """Gives a request its id, every answer the headers of the contract, and the log one line."""
+    """Sets the request id, adds the standard headers to every response, and logs each request."""
 
     def __init__(self, app: WSGIApplication, request_log: RequestLog) -> None:
         self._app = app
-        self._ledger = request_log
+        self._request_log = request_log
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        exchange = RequestLogEntry(self._ledger, environ["REQUEST_METHOD"], path, partial(_header, environ))
+        entry = RequestLogEntry(self._request_log, environ["REQUEST_METHOD"], path, partial(_header, environ))
 
         def start_with_headers(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            exchange.status = int(status.split(" ", 1)[0])
-            return start_response(status, [*headers, *exchange.headers.items()], exc_info)
+            entry.status = int(status.split(" ", 1)[0])
+            return start_response(status, [*headers, *entry.headers.items()], exc_info)
 
-        exchange.__enter__()
+        entry.__enter__()
         try:
-            answer = self._app(environ, start_with_headers)
+            body = self._app(environ, start_with_headers)
         except BaseException as error:
-            exchange.__exit__(type(error), error, error.__traceback__)
+            entry.__exit__(type(error), error, error.__traceback__)
             raise
-        # The server draws and closes the answer in this thread.
-        return _Answer(answer, lambda: exchange.__exit__(None, None, None))
+        # The server iterates and closes the body in this thread.
+        return ResponseBody(body, lambda: entry.__exit__(None, None, None))
 
 
 def _header(environ: WSGIEnvironment, name: str) -> str | None:
     return environ.get("HTTP_" + name.upper().replace("-", "_"))
 
 
+class ReplayBodyMiddleware:
+    """Lets the view read the body from its start, whatever an extension has read of it."""
+
+    def __init__(self, app: WSGIApplication, directory: str | None) -> None:
+        self._app = app
+        self._directory = directory
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        body = ReplayableInput(get_input_stream(environ, safe_fallback=True), self._directory)
+        environ["wsgi.input"] = body
+        environ["wsgi.input_terminated"] = True
+        try:
+            return ResponseBody(self._app(environ, start_response), body.close)
+        except BaseException:
+            body.close()
+            raise
+
+
 class StdoutFlusherMiddleware:
-    """Has what a model printed shown soon after the request has ended, however it ended."""
+    """Flushes stdout and stderr after each request, failed ones included."""
 
     def __init__(self, app: WSGIApplication, flusher: StdoutFlusher) -> None:
         self._app = app
@@ -52,33 +75,22 @@ class StdoutFlusherMiddleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
-            answer = self._app(environ, start_response)
+            body = self._app(environ, start_response)
         except BaseException:
             self._flusher.request_ended()
             raise
-        return _Answer(answer, self._flusher.request_ended)
+        return ResponseBody(body, self._flusher.request_ended)
 
 
-class _Answer(Iterable[bytes]):
-    """An answer that calls back once it is closed, or is dropped without that.
+class ResponseBody(ClosingIterator):
+    """A response body that calls ``on_close`` once, after its own ``close`` and even if that raises."""
 
-    Werkzeug's server reads what else the client may have sent before it closes the answer, and when that fails, because
-    the client has left, it never does.
-    """
+    def __init__(self, body: Iterable[bytes], on_close: Callable[[], object]) -> None:
+        stack = ExitStack()
+        stack.callback(on_close)
+        stack.callback(close_iterator, body)
+        super().__init__(chain(body), stack.close)
 
-    def __init__(self, answer: Iterable[bytes], ended: Callable[[], object]) -> None:
-        self._answer = answer
-        self._ended: Callable[[], object] | None = ended
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._answer)
-
-    def close(self) -> None:
-        ended, self._ended = self._ended, None
-        if ended is not None:
-            try:
-                close_iterator(self._answer)
-            finally:
-                ended()
-
-    __del__ = close
+    def __del__(self) -> None:
+        # Werkzeug's server does not close the body of a client that has disconnected.
+        self.close()

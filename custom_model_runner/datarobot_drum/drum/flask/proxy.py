@@ -1,4 +1,4 @@
-"""Direct access to the engine in the thread of the connection: both ways as it comes, on shared connections."""
+"""Direct access to the engine in the thread of the connection, streamed both ways on shared connections."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from flask import Response, request
 from werkzeug.datastructures import Headers
 
 from datarobot_drum.drum.engine_predictors.client import engine_errors, open_client
-from datarobot_drum.drum.flask.messages import body_chunks, request_headers, to_flask
+from datarobot_drum.drum.flask.messages import body_chunks, request_headers
 from datarobot_drum.drum.serving.core import ServingCore
-from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.proxy.httpx_requests import NO_BODY, to_httpx
 from datarobot_drum.drum.serving.proxy.requests import EngineCall, RawTarget, answer_fields, engine_call
 from datarobot_drum.drum.serving.routes import Route
@@ -29,7 +28,7 @@ _SCHEME_AND_HOST = re.compile(rb"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 
 class ProxyView:
-    """Passes requests on, without a slot of the executor. A client that leaves is noticed at the next piece for it."""
+    """Forwards requests without a slot of the executor. A client that disconnects is noticed at its next chunk."""
 
     def __init__(self, route: Route, core: ServingCore, engine: EngineSettings) -> None:
         self._core = core
@@ -38,13 +37,10 @@ class ProxyView:
         self._client = open_client(engine)  # opens no connection yet
         core.worker_ctx.add_closeable(self._client, desc="close the connections to the engine")
 
-    def __call__(self, subpath: str = "") -> Response:
-        try:
-            self._core.state.wait(self._core.load_timeout)
-            self._core.state.require_ready()
-            return self._forward(self._to_call(request.environ), request.environ)
-        except Exception as error:  # a request's edge: whatever happened, the client gets an answer
-            return to_flask(error_response(error))
+    def __call__(self) -> Response:
+        self._core.state.wait(self._core.load_timeout)
+        self._core.state.require_ready()
+        return self._forward(self._to_call(request.environ), request.environ)
 
     def _to_call(self, environ: WSGIEnvironment) -> EngineCall:
         return engine_call(
@@ -57,18 +53,18 @@ class ProxyView:
         )
 
     def _forward(self, call: EngineCall, environ: WSGIEnvironment) -> Response:
-        body = _Body(call, environ) if call.arrival.expected else NO_BODY
+        body = _RequestBody(call, environ) if call.arrival.expected else NO_BODY
         with engine_errors(self._engine):
             response = self._client.send(to_httpx(call, self._engine, body), stream=True)
         fields = [
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in answer_fields(response.headers.raw)
         ]
-        pieces = _Pieces(response, self._engine)
-        return RawResponse(pieces, response.status_code, fields, direct_passthrough=True)
+        chunks = _EngineChunks(response, self._engine)
+        return RawResponse(chunks, response.status_code, fields, direct_passthrough=True)
 
 
 class RawResponse(Response):
-    """An answer of somebody else: no header is added, corrected or taken away."""
+    """The response of an engine: no header is added, corrected or removed."""
 
     default_mimetype = None
 
@@ -76,7 +72,7 @@ class RawResponse(Response):
         return self.headers
 
 
-class _Body(httpx.SyncByteStream):
+class _RequestBody(httpx.SyncByteStream):
     def __init__(self, call: EngineCall, environ: WSGIEnvironment) -> None:
         self._arrival = call.arrival
         self._environ = environ
@@ -84,35 +80,35 @@ class _Body(httpx.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         for chunk in body_chunks(self._environ, self._arrival):
             self._arrival.count(len(chunk))
-            given = time.monotonic()
+            sent = time.monotonic()
             yield chunk
-            self._arrival.allow(time.monotonic() - given)
+            self._arrival.allow(time.monotonic() - sent)
         self._arrival.require_complete()
 
 
-class _Pieces(Iterator[bytes]):
-    """The engine's bytes as they come; closing it, at the end or before, frees the connection.
+class _EngineChunks(Iterator[bytes]):
+    """The engine's response body as it arrives; closing it releases the connection.
 
-    The first piece is empty: WSGI servers keep the headers until there is one, and the engine may take its time.
+    The first chunk is empty: WSGI servers hold back the headers until there is one, and the engine may be slow.
     """
 
     def __init__(self, response: httpx.Response, engine: EngineSettings) -> None:
         self._response = response
         self._engine = engine
-        self._pieces = chain([b""], response.iter_raw())
+        self._chunks = chain([b""], response.iter_raw())
 
     def __next__(self) -> bytes:
         with engine_errors(self._engine):
-            return next(self._pieces)
+            return next(self._chunks)
 
     def close(self) -> None:
         self._response.close()
 
 
 def _raw_target(environ: WSGIEnvironment) -> RawTarget:
-    """The target as sent, or the decoded path encoded again where the server keeps no other.
+    """Return the request target as sent, or the decoded path encoded again if the server keeps no other.
 
-    A target may name a scheme and a host; they are ours, like the fragment of a client that sends one.
+    A scheme and host in it name this server, and a fragment means nothing to an engine: both are removed.
     """
     mount = environ.get("SCRIPT_NAME", "").encode("latin-1").decode("utf-8", "replace")
     sent = environ.get("RAW_URI") or environ.get("REQUEST_URI")

@@ -5,7 +5,8 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.exceptions import DrumError, ExtensionError, StartupError
@@ -22,6 +23,7 @@ from datarobot_drum.drum.serving.body.reader import BodyLimits
 from datarobot_drum.drum.serving.body.spooled_file import CHUNK_SIZE, SPOOL_MAX_SIZE, SpooledUploadFile
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
+from datarobot_drum.drum.serving.extensions import extension_errors
 from datarobot_drum.drum.serving.handlers import Handlers
 from datarobot_drum.drum.serving.model_state import ModelState
 from datarobot_drum.drum.serving.openapi.docs_page import OpenApiHandlers
@@ -93,6 +95,7 @@ class PredictionServer:
         self.request_log = RequestLog(probe_paths(prefix), tracing)
         self.flusher = StdoutFlusher()
         self.load_error: BaseException | None = None
+        self._on_failure: Callable[[], object] | None = None
         self._shared = shared
         self.predictor = self._create_predictor()
         self.executor = self._create_executor()
@@ -155,7 +158,9 @@ class PredictionServer:
 
     def end_process_on_load_failure(self) -> None:
         """For an app under a server that is not ours: a failed load ends the process by SIGTERM."""
-        self.state.settled.add_done_callback(lambda _: self._end_process() if self.failed else None)
+        self._on_failure = self._end_process
+        if self.failed:
+            self._end_process()
 
     def _end_process(self) -> None:
         logger.error("%s", self.state.cause)
@@ -195,17 +200,28 @@ class PredictionServer:
             self._keep_failure(error)
             return True
 
-    def _fail_extension(self, error: Exception) -> None:
-        """Keep what an extension's middleware or lifespan raised, as a failure of the model's load."""
-        failure = ExtensionError(f"custom_fastapi.py failed: {type(error).__name__}: {error}")
-        failure.__cause__ = error
-        self._keep_failure(failure)
+    @contextmanager
+    def _extension_errors(self, what_failed: str) -> Iterator[None]:
+        """Keep an error of an extension's middleware or lifespan as a failure of the model's load."""
+        try:
+            with extension_errors(what_failed, self.settings.model.code_dir):
+                yield
+        except ExtensionError as error:
+            self._keep_failure(error)
 
     def _keep_failure(self, error: Exception) -> None:
         self.load_error = error
-        is_shown = self.settings.show_stacktrace and self.settings.with_error_server
-        logger.log(logging.ERROR if is_shown else logging.DEBUG, "The model failed to load.", exc_info=error)
-        self.state.set_failed(str(error) or type(error).__name__)
+        cause = str(error) or type(error).__name__
+        if self.settings.with_error_server:  # else the process ends with the cause
+            logger.error("Start failed: %s", cause, exc_info=error if self.settings.show_stacktrace else None)
+        else:
+            logger.debug("Start failed.", exc_info=error)
+        if isinstance(error, ExtensionError):
+            self.state.set_extension_failed()
+        else:
+            self.state.set_failed(cause)
+        if self.failed and self._on_failure:
+            self._on_failure()
 
     def _create_executor(self) -> ExecutorWithBackpressure:
         server = self.settings.server
@@ -269,7 +285,7 @@ class PredictionServer:
             ),
             request_timeout=server.request_timeout,
             load_extension=self._load_extension,
-            fail_extension=self._fail_extension,
+            extension_errors=self._extension_errors,
             url_prefix=self.settings.url_prefix,
             documentation=self._create_documentation(),
             batching=batching,

@@ -1,7 +1,7 @@
 """What an adapter needs to serve a model: the handlers, admission, the body rule and the state of the worker."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,11 @@ def no_extension(app: Any) -> bool:
     return False
 
 
+def no_extension_errors(what_failed: str) -> AbstractContextManager[None]:
+    """Return a context for a core without a model folder."""
+    return nullcontext()
+
+
 @dataclass(frozen=True)
 class ServingCore:
     """Handed to an adapter by ``PredictionServer``; the adapter decides nothing beyond translation."""
@@ -43,29 +48,24 @@ class ServingCore:
     request_timeout: float = 0.0
     """Seconds that one request may take before its client is told 504; 0 for no limit."""
     load_extension: Callable[[Any], bool] = no_extension
-    """Applies the model folder's extension to the app: after the routes, inside the outermost middleware. Whether there
-    is one."""
-    fail_extension: Callable[[Exception], object] | None = None
-    """Records an error of the extension's code as a failure of the model's load."""
+    """Applies the model folder's extension to the app; returns False if there is none. A failure sets
+    ``state.extension_failed``."""
+    extension_errors: Callable[[str], AbstractContextManager[None]] = no_extension_errors
+    """Makes an error of the extension's code, raised within, a failure of the model's load. Takes what failed."""
     documentation: OpenApiHandlers | None = None
     """None where it is switched off."""
     batching: "Batching | None" = None
     """None where it is switched off."""
 
-    @contextmanager
-    def extension_errors(self) -> Iterator[None]:
-        """Record what the extension's code raises within, in place of raising it."""
-        try:
-            yield
-        except Exception as error:  # an extension may raise anything
-            if self.fail_extension is None:
-                raise
-            self.fail_extension(error)
-
     @property
     def routes(self) -> tuple[Route, ...]:
-        """The part of the route table that is to be mounted."""
-        return tuple(route for route in ROUTES if self.documentation or not route.is_documentation)
+        """The part of the route table to mount."""
+        return tuple(route for route in ROUTES if self._is_mounted(route))
+
+    def _is_mounted(self, route: Route) -> bool:
+        if self.state.extension_failed:  # perhaps the authentication: only what says no more than that is served
+            return route.is_probe or route.requires_model
+        return self.documentation is not None or not route.is_documentation
 
     def submit(self, route: Route, call: ModelCall) -> Submission[ModelResponse]:
         """Hand a call to the executor, from an event loop: to run with others where that is wanted and possible."""

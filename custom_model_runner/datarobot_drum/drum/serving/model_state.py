@@ -9,6 +9,8 @@ from enum import Enum
 from datarobot_drum.drum.exceptions import ModelFailedToLoad, ModelNotReady
 from datarobot_drum.runtime_parameters import mask_secrets
 
+EXTENSION_FAILED = "The extension of this server failed; the cause is in its log."
+
 
 class Phase(Enum):
     LOADING = "loading"
@@ -23,6 +25,7 @@ class ModelState:
         self._lock = threading.Lock()
         self.phase = Phase.LOADING
         self.cause = ""
+        self.extension_failed = False
         self.settled: Future[None] = Future()
         """Done once the model is ready or has failed; await it through ``asyncio.wrap_future``."""
         # A waiter that is cancelled must not cancel it for all.
@@ -34,6 +37,16 @@ class ModelState:
     def set_failed(self, cause: str) -> None:
         """``cause`` is what clients of an error server read, so credentials are masked in it."""
         self._settle(Phase.FAILED, mask_secrets(cause))
+
+    def set_extension_failed(self) -> None:
+        """Fail in any phase, with a cause that tells clients nothing: what failed may be their authentication."""
+        with self._lock:
+            self.extension_failed = True
+            self.cause = EXTENSION_FAILED
+            was_loading = self.phase is Phase.LOADING
+            self.phase = Phase.FAILED
+        if was_loading:
+            self.settled.set_result(None)
 
     def _settle(self, phase: Phase, cause: str = "") -> None:
         with self._lock:

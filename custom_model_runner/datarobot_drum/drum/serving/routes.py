@@ -52,6 +52,11 @@ class Route:
         return self.execution is Execution.EXECUTOR
 
     @property
+    def requires_model(self) -> bool:
+        """Whether the handler refuses a request while there is no model."""
+        return self.execution in (Execution.EXECUTOR, Execution.ENGINE)
+
+    @property
     def span_name(self) -> str:
         """Of the span of a request: predictions share one name, whatever their kind."""
         is_prediction = self.handler.startswith("do_predict") or self.handler == "do_invocations"
@@ -150,6 +155,11 @@ def traced_subpath_routes(prefix: str) -> dict[str, tuple[str, str]]:
 def subpath_patterns(route: Route, prefix: str, parameter: str) -> Iterator[str]:
     """For a route with a subpath, what a framework's router matches; ``parameter`` stands for anything at all."""
     return (f"{prefix}{path}/{parameter}" for path in route.paths if route.has_subpath)
+
+
+def openai_handlers() -> frozenset[str]:
+    """Return the handlers whose errors carry the ``error`` object of OpenAI."""
+    return frozenset(route.handler for route in ROUTES if route.for_openai)
 
 
 def probe_paths(prefix: str) -> frozenset[str]:

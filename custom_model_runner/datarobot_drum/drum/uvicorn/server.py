@@ -51,7 +51,8 @@ class DrumServer(uvicorn.Server):
         """Whether the server stopped before every request in flight had finished."""
         self._request_limit = _request_limit(settings)
         self._beating: asyncio.Future[None] | None = None
-        prediction_server.state.settled.add_done_callback(self._on_model_finished)
+        if heartbeat:
+            prediction_server.state.settled.add_done_callback(lambda _: heartbeat.loaded())
 
     @property
     def _supervised(self) -> bool:
@@ -87,7 +88,8 @@ class DrumServer(uvicorn.Server):
         if self._request_limit and self.server_state.total_requests >= self._request_limit and self._stop_at is None:
             logger.info("Worker %d has served %d requests; it is replaced.", os.getpid(), self._request_limit)
             self._drain()
-        if self._stop_at is not None and time.monotonic() >= self._stop_at:
+        has_drained = self._stop_at is not None and time.monotonic() >= self._stop_at
+        if has_drained or self._prediction_server.failed:
             self.should_exit = True
         return await super().on_tick(counter)
 
@@ -151,12 +153,6 @@ class DrumServer(uvicorn.Server):
             ):
                 return
             await asyncio.sleep(0.01)
-
-    def _on_model_finished(self, _: object) -> None:
-        if self._heartbeat:
-            self._heartbeat.loaded()
-        if self._prediction_server.failed:
-            self.should_exit = True
 
 
 def _request_limit(settings: Settings) -> int:
