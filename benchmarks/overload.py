@@ -63,9 +63,9 @@ def measure(
         (model / "custom.py").write_text(MODEL)
         variables = {
             "DRUM_SERVER_TYPE": "fastapi",
-            "DRUM_FASTAPI_EXECUTOR_WORKERS": str(THREADS),
-            "DRUM_FASTAPI_EXECUTOR_QUEUE_DEPTH": str(QUEUE),
-            "DRUM_FASTAPI_EXECUTOR_QUEUE_TIMEOUT": "2",
+            "DRUM_EXECUTOR_WORKERS": str(THREADS),
+            "DRUM_EXECUTOR_QUEUE_DEPTH": str(QUEUE),
+            "DRUM_EXECUTOR_QUEUE_TIMEOUT": "2",
             "DRUM_LAME_DUCK_SECONDS": "0",
             **environment,
         }

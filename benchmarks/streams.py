@@ -150,7 +150,7 @@ def _server(folder: Path, code: str, target_type: str, environment: dict[str, st
     (model / "custom.py").write_text(code)
     variables = {
         "DRUM_SERVER_TYPE": "fastapi",
-        "DRUM_FASTAPI_MAX_UPLOAD_SIZE": "0",
+        "DRUM_MAX_UPLOAD_SIZE": "0",
         "DRUM_SPOOL_DIRECTORY": str(folder),
         "DRUM_LAME_DUCK_SECONDS": "0",
         **environment,

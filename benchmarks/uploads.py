@@ -30,9 +30,9 @@ def measure(uploads: int, megabytes: int, sent: Sent, environment: dict[str, str
         model = ObedientModel(Path(folder))
         variables = {
             "DRUM_SERVER_TYPE": "fastapi",
-            "DRUM_FASTAPI_EXECUTOR_WORKERS": "1",
-            "DRUM_FASTAPI_EXECUTOR_QUEUE_TIMEOUT": "3600",
-            "DRUM_FASTAPI_MAX_UPLOAD_SIZE": "0",
+            "DRUM_EXECUTOR_WORKERS": "1",
+            "DRUM_EXECUTOR_QUEUE_TIMEOUT": "3600",
+            "DRUM_MAX_UPLOAD_SIZE": "0",
             "DRUM_SPOOL_DIRECTORY": os.fspath(folder),
             "DRUM_LAME_DUCK_SECONDS": "0",
             **environment,

@@ -115,7 +115,7 @@ _DRUM = (
     *"--logging-level warning --max-workers {workers}".split(),
 )
 _DRUM_VARIABLES = {
-    "DRUM_FASTAPI_MAX_UPLOAD_SIZE": "0",
+    "DRUM_MAX_UPLOAD_SIZE": "0",
     "DRUM_FASTAPI_KEEPALIVE": KEEPALIVE,
     "DRUM_LAME_DUCK_SECONDS": "0",
 }

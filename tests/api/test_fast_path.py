@@ -64,7 +64,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     environment = {
         "DRUM_SERVER_TYPE": "fastapi",
         "DRUM_LAME_DUCK_SECONDS": "0",
-        "DRUM_FASTAPI_UPLOAD_TIMEOUT": "1",
+        "DRUM_UPLOAD_TIMEOUT": "1",
     }
     words = ("--code-dir", folder, "--target-type", "unstructured")
     with RunningServer(*words, log=folder / "log", environment=environment) as running:

@@ -38,7 +38,7 @@ def trio(folder: Path) -> Iterator[Trio]:
 def file_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
     folder = tmp_path_factory.mktemp("file")
     model = write_code(folder / "model", FILE)
-    environment = {"DRUM_FASTAPI_MAX_UPLOAD_SIZE": "0"}
+    environment = {"DRUM_MAX_UPLOAD_SIZE": "0"}
     with running_trio(folder, "--code-dir", model, "--target-type", "unstructured", environment=environment) as trio:
         yield trio
 

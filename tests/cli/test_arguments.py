@@ -199,18 +199,18 @@ def test_help_of_each_command_names_its_flags_and_variables(capsys: pytest.Captu
     with pytest.raises(SystemExit) as caught:
         parse_arguments([*command.split(), "--help"])
     text = capsys.readouterr().out
-    rows = [row for _, row in arguments_of(command)]
+    rows = arguments_of(command).values()
     assert caught.value.code == 0
-    assert not [row.flag for row in rows if row.flag not in text or f"[{row.environment}]" not in text]
+    assert not [row.flag for row in rows if row.flag not in text or f"[{row.name}]" not in text]
 
 
 def test_help_of_server_names_every_flag_variable_and_parameter(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse_arguments(["server", "--help"])
     text = capsys.readouterr().out
-    rows = [row for _, row in arguments_of("server")]
+    rows = arguments_of("server").values()
     assert not [row.flag for row in rows if row.flag not in text]
-    assert not [row.environment for row in rows if f"[{row.environment}]" not in text]
+    assert not [row.name for row in rows if f"[{row.name}]" not in text]
     assert not [name for name in SERVER_PARAMETER_NAMES if name not in text]
 
 

@@ -101,7 +101,7 @@ def test_a_second_signal_stops_at_once(server: RunningServer, tmp_path: Path) ->
 @pytest.mark.parametrize("setup", [GUNICORN, FASTAPI], ids=str)
 def test_a_request_that_never_ends_is_given_up_after_the_graceful_timeout(tmp_path: Path, setup: Setup) -> None:
     words = ("--code-dir", write_model(tmp_path), *REGRESSION)
-    environment = {**setup.environment, "DRUM_GUNICORN_GRACEFUL_TIMEOUT": "1"}
+    environment = {**setup.environment, "DRUM_GRACEFUL_TIMEOUT": "1"}
     with RunningServer(*words, log=tmp_path / "log", environment=environment) as server:
         with request_in_flight(server, tmp_path):
             server.send_signal(signal.SIGTERM)

@@ -82,7 +82,7 @@ def test_a_port_in_use_is_one_sentence_and_exit_code_1(model: Path, taken_port: 
 @pytest.mark.parametrize(
     ("name", "text", "named"),
     [
-        ("DRUM_FASTAPI_EXECUTOR_WORKERS", '{"type": "numeric", "payload": "many"}', "DRUM_FASTAPI_EXECUTOR_WORKERS"),
+        ("DRUM_EXECUTOR_WORKERS", '{"type": "numeric", "payload": "many"}', "DRUM_EXECUTOR_WORKERS"),
         ("THRESHOLD", "{not json", "THRESHOLD"),
     ],
 )
@@ -148,7 +148,6 @@ def test_the_help_names_the_commands() -> None:
 
 def test_the_help_of_the_server_names_every_flag_variable_and_parameter() -> None:
     process = drum("server", "--help")
-    rows = dict(arguments_of("server")).values()
-    names = {row.environment for row in rows if row.environment}.union(SERVER_PARAMETER_NAMES)
+    names = {row.name for row in arguments_of("server").values()}.union(SERVER_PARAMETER_NAMES)
     assert (process.returncode, process.stderr) == (0, "")
     assert not {name for name in names if name not in process.stdout}

@@ -26,7 +26,7 @@ def strict_trio(engine: RunningEngine, tmp_path_factory: pytest.TempPathFactory)
     """Below a prefix, with limits, for models of any kind, and with clients that the engine knows."""
     limits = {
         "URL_PREFIX": "/a/b",
-        "DRUM_FASTAPI_MAX_UPLOAD_SIZE": str(UPLOAD_LIMIT),
+        "DRUM_MAX_UPLOAD_SIZE": str(UPLOAD_LIMIT),
         "NIM_DIRECT_ACCESS_REQUEST_TIMEOUT": "0.5",
         "DRUM_ENGINE_FORWARD_AUTHORIZATION": "1",
         "DRUM_ENGINE_HOST": "localhost",
@@ -82,7 +82,7 @@ def test_a_length_that_is_none_is_a_bad_request(strict_trio: Trio, length: str) 
 
 def test_direct_access_takes_no_prediction_thread(engine: RunningEngine, tmp_path: Path) -> None:
     """Calls that wait for the engine leave the only thread, and its empty queue, to predictions."""
-    environment = {"DRUM_FASTAPI_EXECUTOR_WORKERS": "1", "DRUM_FASTAPI_EXECUTOR_QUEUE_DEPTH": "0"}
+    environment = {"DRUM_EXECUTOR_WORKERS": "1", "DRUM_EXECUTOR_QUEUE_DEPTH": "0"}
     with engine_trio(tmp_path, engine.port, environment=environment) as trio, ExitStack() as waiting:
         server = trio["fastapi"]
         for _ in range(8):

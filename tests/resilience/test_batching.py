@@ -87,7 +87,7 @@ def over(model: Model, **variables: str) -> RunningServer:
 @pytest.fixture(scope="module")
 def server(model: Model) -> Iterator[RunningServer]:
     """Two slots, batches as the constant in ``custom.py`` asks for, and a model that was found fit for them."""
-    with over(model, DRUM_FASTAPI_EXECUTOR_WORKERS="2") as server:
+    with over(model, DRUM_EXECUTOR_WORKERS="2") as server:
         ask_while_held(server, model, [1, 2, 3])
         yield server
 

@@ -1,15 +1,17 @@
 """The command line as plain values. It decides nothing and imports nothing heavy."""
 
 import argparse
-from collections.abc import Callable, Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from datarobot_drum.drum.commands.registry import COMMANDS, Command
 from datarobot_drum.drum.exceptions import UsageError
 from datarobot_drum.drum.settings.arguments import Arguments, arguments_of
 from datarobot_drum.drum.settings.build import add_environment
-from datarobot_drum.drum.settings.declaration import SERVER, Argument, ArgumentKind
-from datarobot_drum.drum.settings.server_parameters import help_text
+from datarobot_drum.drum.settings.declaration import SERVER, Argument, Parameter, settings_of
+from datarobot_drum.drum.settings.server_parameters import ServerParameters
+from datarobot_drum.drum.settings.value_parsers import Kind
 from datarobot_drum.version import __version__
 
 __all__ = ["Arguments", "parse_arguments"]
@@ -23,6 +25,9 @@ _PARAMETERS = (
     "server parameters, read from the variable MLOPS_RUNTIME_PARAM_<NAME>, else from --runtime-params-file,\n"
     "else from the variable <NAME>:"
 )
+
+
+_HELP_WIDTH = 78
 
 
 class _Parser(argparse.ArgumentParser):
@@ -67,7 +72,7 @@ def _subcommands(parents: dict[str, Any], group: str) -> Any:
 
 
 def _add_command(commands: Any, name: str, command: Command) -> None:
-    epilog = f"{_PRECEDENCE}\n\n{_PARAMETERS}\n{help_text()}" if command.name == SERVER else _PRECEDENCE
+    epilog = f"{_PRECEDENCE}\n\n{_PARAMETERS}\n{parameters_help()}" if command.name == SERVER else _PRECEDENCE
     parser = commands.add_parser(
         name,
         help=command.summary,
@@ -77,32 +82,46 @@ def _add_command(commands: Any, name: str, command: Command) -> None:
         allow_abbrev=False,
     )
     parser.set_defaults(command=command.name)
-    for field, row in arguments_of(command.name):
-        _add(parser, field, row)
+    for field, declared in arguments_of(command.name).items():
+        _add_argument(parser, field, declared)
 
 
-def _add(parser: argparse.ArgumentParser, name: str, row: Argument) -> None:
-    names = [row.flag] if row.short is None else [row.flag, row.short]
-    options: dict[str, Any] = {"dest": name, "default": None, "help": f"{row.help} [{row.environment}]"}
-    if row.kind is ArgumentKind.SWITCH:
+def parameters_help(owner: type = ServerParameters) -> str:
+    """Return the description of all parameters of a dataclass as plain text."""
+    return "\n".join(line for declared in settings_of(owner).values() for line in _parameter_help(declared))
+
+
+def _parameter_help(declared: Parameter) -> Iterator[str]:
+    facts = [f"{declared.range_text}; default {declared.default_text}"]
+    facts += [f"{declared.servers[0]} only"] if len(declared.servers) == 1 else []
+    facts += [f"also: {', '.join(declared.aliases)}"] if declared.aliases else []
+    text = f"{declared.help} ({'; '.join(facts)})"
+    yield f"  {declared.name}"
+    yield textwrap.fill(text, _HELP_WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+
+
+def _add_argument(parser: argparse.ArgumentParser, field: str, declared: Argument) -> None:
+    flags = [declared.flag] if declared.short is None else [declared.flag, declared.short]
+    options: dict[str, Any] = {"dest": field, "default": None, "help": f"{declared.help} [{declared.name}]"}
+    if declared.kind is Kind.BOOLEAN:
         options["action"] = "store_true"
-    elif row.kind is ArgumentKind.INTEGERS:
-        options |= {"type": _converter(row), "nargs": "+", "action": _Integers, "metavar": row.metavar}
-    elif row.kind is ArgumentKind.LABELS:
-        options |= {"nargs": "+", "action": _Labels, "metavar": row.metavar}
+    elif declared.kind is Kind.LABELS:
+        options |= {"nargs": "+", "action": _Labels, "metavar": declared.metavar}
+    elif declared.kind is Kind.INTEGERS:
+        options |= {"type": _parser_of(declared), "nargs": "+", "action": _Integers, "metavar": declared.metavar}
     else:
-        options |= {"type": _converter(row), "metavar": row.metavar}
-    parser.add_argument(*names, **options)
+        options |= {"type": _parser_of(declared), "metavar": declared.metavar}
+    parser.add_argument(*flags, **options)
 
 
-def _converter(row: Argument) -> Callable[[str], Any]:
-    def convert(text: str) -> Any:
+def _parser_of(declared: Argument) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
         try:
-            return row.convert(text)
+            return declared.parse(text)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 
-    return convert
+    return parse
 
 
 class _Labels(argparse.Action):

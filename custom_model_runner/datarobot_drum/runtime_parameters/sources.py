@@ -1,7 +1,8 @@
 """Where parameter values come from: prefixed variables, the YAML file, plain variables."""
 
 import json
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from datarobot_drum.drum.exceptions import RuntimeParameterError
 from datarobot_drum.runtime_parameters.definitions import ParameterType, check_type, parameter_error
 from datarobot_drum.runtime_parameters.masking import register_credentials_in
+
+logger = logging.getLogger(__name__)
 
 PREFIX = "MLOPS_RUNTIME_PARAM_"
 
@@ -29,18 +32,24 @@ class ParameterSources:
     file: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
-    def find_server_value(self, name: str) -> Any:
-        """A server parameter: prefixed variable, file, plain variable, the model's default; None without any.
+    def find_server_value(self, names: Sequence[str]) -> tuple[str, Any] | None:
+        """Return a server parameter's value and the name that gave it; None if none of the names has a value.
 
-        An empty value counts as none: containers pass variables on whether they are set or not.
+        The first name with a value wins; a warning names the others. A model's own default counts only without any.
+        """
+        given = [(name, value) for name in names if (value := self._given(name)) is not None]
+        for ignored, _ in given[1:]:
+            logger.warning("%s is ignored: %s, its new name, is set, too.", ignored, given[0][0])
+        defaults = [(name, value) for name in names if (value := self.defaults.get(name)) not in (None, "")]
+        return next(iter([*given, *defaults]), None)
+
+    def _given(self, name: str) -> Any:
+        """Return the value of the prefixed variable, else of the file, else of the plain variable.
+
+        An empty value counts as none: container platforms pass on variables that are not set as empty ones.
         """
         prefixed = read_prefixed(self.environ, name)
-        candidates = (
-            None if prefixed is None else prefixed.payload,
-            self.file.get(name),
-            self.environ.get(name),
-            self.defaults.get(name),
-        )
+        candidates = (None if prefixed is None else prefixed.payload, self.file.get(name), self.environ.get(name))
         return next((value for value in candidates if value not in (None, "")), None)
 
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from datarobot_drum.drum.commands.registry import COMMANDS
 from datarobot_drum.drum.settings.arguments import arguments_of
-from datarobot_drum.drum.settings.declaration import COMMAND_NAMES, SERVER, Argument
-from datarobot_drum.drum.settings.server_parameters import markdown_table as parameters_table
+from datarobot_drum.drum.settings.declaration import COMMAND_NAMES, SERVER, Argument, Parameter, settings_of
+from datarobot_drum.drum.settings.server_parameters import ServerParameters
 
 
 def arguments_table(command: str = SERVER) -> str:
     """The flags of a subcommand as a Markdown table; those that the table of the server explains are named below it."""
-    shared = dict(arguments_of(SERVER)) if command != SERVER else {}
-    rows = [_row(argument) for name, argument in arguments_of(command) if name not in shared]
-    as_there = [f"`{argument.flag}`" for name, argument in arguments_of(command) if name in shared]
+    shared = arguments_of(SERVER) if command != SERVER else {}
+    rows = [_row(argument) for name, argument in arguments_of(command).items() if name not in shared]
+    as_there = [f"`{argument.flag}`" for name, argument in arguments_of(command).items() if name in shared]
     if as_there:
         rows.append(f"| {', '.join(as_there)} | | As for `drum server`. |")
     return "\n".join(["| flag | variable | effect |", "| --- | --- | --- |", *rows])
@@ -29,9 +29,28 @@ def commands_table() -> str:
     return "\n".join(["| command | what it does |", "| --- | --- |", *rows])
 
 
+def parameters_table(owner: type = ServerParameters) -> str:
+    """Return the parameters of a dataclass as a Markdown table."""
+    header = ["| parameter | kind | default | values | servers | effect |", "| --- | --- | --- | --- | --- | --- |"]
+    return "\n".join([*header, *map(_parameter_row, settings_of(owner).values())])
+
+
+def _parameter_row(parameter: Parameter) -> str:
+    aliases = f" (also: {', '.join(f'`{name}`' for name in parameter.aliases)})" if parameter.aliases else ""
+    cells = (
+        f"`{parameter.name}`{aliases}",
+        parameter.kind.value,
+        parameter.default_text,
+        parameter.range_text,
+        ", ".join(parameter.servers),
+        parameter.help,
+    )
+    return f"| {' | '.join(cells)} |"
+
+
 def _row(argument: Argument) -> str:
     names = ", ".join(f"`{name}`" for name in (argument.flag, argument.short) if name)
-    return f"| {names} | `{argument.environment}` | {argument.help} |"
+    return f"| {names} | `{argument.name}` | {argument.help} |"
 
 
 def _marker(command: str) -> str:

@@ -69,7 +69,7 @@ def _with_standard_headers(send: Send, exchange: RequestLogEntry, worker_ctx: Wo
 
 def shutdown_error() -> DeadlineExceeded:
     """What a request answers that the graceful timeout has ended."""
-    return DeadlineExceeded("The server stops and waits no longer (DRUM_GUNICORN_GRACEFUL_TIMEOUT).")
+    return DeadlineExceeded("The server stops and waits no longer (DRUM_GRACEFUL_TIMEOUT).")
 
 
 class StdoutFlusherMiddleware:

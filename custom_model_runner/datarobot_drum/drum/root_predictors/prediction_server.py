@@ -239,7 +239,7 @@ class PredictionServer:
         if rows < 2 or not predictor.joins_samples:
             return None
         if server.executor_queue_timeout <= 0:
-            logger.warning("No micro-batching: DRUM_FASTAPI_EXECUTOR_QUEUE_TIMEOUT=0 lets no request wait for a batch.")
+            logger.warning("No micro-batching: DRUM_EXECUTOR_QUEUE_TIMEOUT=0 lets no request wait for a batch.")
             return None
         logger.info("Micro-batching: up to %d rows at once.", rows)
         return rows, wait / 1000

@@ -7,28 +7,27 @@ defaults) is decided where the settings are built.
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from datarobot_drum.drum.exceptions import UsageError
 from datarobot_drum.drum.settings.declaration import (
     COMMAND_NAMES,
     FIT,
-    METADATA_KEY,
     NEW_MODEL,
     PERF_TEST,
     SCORE,
     SERVER,
     VALIDATION,
     Argument,
-    ArgumentKind,
     argument,
+    settings_of,
 )
 from datarobot_drum.drum.settings.server_parameters import LOGGING_LEVELS, WORKER_LIMITS
 from datarobot_drum.drum.settings.target_types import TargetType
+from datarobot_drum.drum.settings.value_parsers import Kind
 
 _TARGET_TYPES = tuple(target_type.value for target_type in TargetType)
-_LIST_KINDS = (ArgumentKind.LABELS, ArgumentKind.INTEGERS)
 _LABEL_SOURCES = ("class_labels", "class_labels_file")
 
 _MODEL_COMMANDS = (SERVER, SCORE, VALIDATION, PERF_TEST, FIT)
@@ -49,7 +48,7 @@ class Arguments:
     target_type: str | None = argument(
         "--target-type",
         f"Kind of model: {', '.join(_TARGET_TYPES)}; else targetType of model-metadata.yaml.",
-        kind=ArgumentKind.CHOICE,
+        kind=Kind.CHOICE,
         choices=_TARGET_TYPES,
         metavar="TYPE",
         commands=COMMAND_NAMES,
@@ -72,7 +71,7 @@ class Arguments:
     class_labels: tuple[str, ...] | None = argument(
         "--class-labels",
         "Labels of a multiclass or multilabel model, separated by blanks.",
-        kind=ArgumentKind.LABELS,
+        kind=Kind.LABELS,
         metavar="LABEL",
         commands=_MODEL_COMMANDS,
     )
@@ -82,11 +81,11 @@ class Arguments:
     language: str | None = argument(
         "--language",
         "Language of the model's code; found out by default.",
-        kind=ArgumentKind.CHOICE,
+        kind=Kind.CHOICE,
         choices=("python", "r", "java"),
         metavar="LANGUAGE",
         commands=COMMAND_NAMES,
-        foreign_values=True,  # LANGUAGE also names the locale of the user's messages.
+        shared_variable=True,  # LANGUAGE also names the locale of the user's messages.
     )
     runtime_params_file: str | None = argument(
         "--runtime-params-file",
@@ -115,13 +114,13 @@ class Arguments:
     verbose: bool = argument(
         "--verbose",
         "More output: the level debug unless --logging-level says otherwise.",
-        kind=ArgumentKind.SWITCH,
+        kind=Kind.BOOLEAN,
         commands=COMMAND_NAMES,
     )
     logging_level: str | None = argument(
         "--logging-level",
         f"How much is logged: {', '.join(LOGGING_LEVELS)}; default info for drum server, warning for the others.",
-        kind=ArgumentKind.CHOICE,
+        kind=Kind.CHOICE,
         choices=LOGGING_LEVELS,
         metavar="LEVEL",
         commands=(SERVER, SCORE),
@@ -129,53 +128,53 @@ class Arguments:
     server: str | None = argument(
         "--server",
         "Server that the model is made for: flask (the default), gunicorn or fastapi.",
-        kind=ArgumentKind.CHOICE,
+        kind=Kind.CHOICE,
         choices=("flask", "gunicorn", "fastapi", "werkzeug", "uvicorn"),
         metavar="SERVER",
-        variable="DRUM_SERVER_TYPE",
+        name="DRUM_SERVER_TYPE",
         commands=(NEW_MODEL,),
-        foreign_values=True,  # An unknown type is a warning elsewhere.
+        shared_variable=True,  # An unknown type is a warning elsewhere.
     )
-    show_perf: bool = argument("--show-perf", "Log how long each prediction takes.", kind=ArgumentKind.SWITCH)
+    show_perf: bool = argument("--show-perf", "Log how long each prediction takes.", kind=Kind.BOOLEAN)
     show_stacktrace: bool = argument(
         "--show-stacktrace",
         "Show the traceback of an error that ends the command.",
-        kind=ArgumentKind.SWITCH,
+        kind=Kind.BOOLEAN,
         commands=COMMAND_NAMES,
     )
     with_error_server: bool = argument(
         "--with-error-server",
         "When the model fails to load, stay up and answer 513 with the cause.",
-        kind=ArgumentKind.SWITCH,
+        kind=Kind.BOOLEAN,
     )
     gpu_predictor: str | None = argument(
         "--gpu-predictor",
         "Ask the model through an inference engine: nim or vllm; needs --sidecar.",
-        kind=ArgumentKind.CHOICE,
+        kind=Kind.CHOICE,
         choices=("nim", "vllm"),
         metavar="ENGINE",
     )
     sidecar: bool = argument(
         "--sidecar",
         "The engine of --gpu-predictor runs in a container of its own; where, DRUM_ENGINE_HOST and _PORT say.",
-        kind=ArgumentKind.SWITCH,
+        kind=Kind.BOOLEAN,
     )
     max_workers: int | None = argument(
         "--max-workers",
         "Server processes, {} to {}.".format(*WORKER_LIMITS),
-        kind=ArgumentKind.INTEGER,
+        kind=Kind.INTEGER,
         metavar="N",
         commands=(SERVER, PERF_TEST),
     )
-    production: bool = argument("--production", "Deprecated: give --max-workers instead.", kind=ArgumentKind.SWITCH)
+    production: bool = argument("--production", "Deprecated: give --max-workers instead.", kind=Kind.BOOLEAN)
     monitor_embedded: bool = argument(
         "--monitor-embedded",
         "Let unstructured model code report by itself.",
-        kind=ArgumentKind.SWITCH,
-        variable="MLOPS_REPORTING_FROM_UNSTRUCTURED_MODELS",
+        kind=Kind.BOOLEAN,
+        name="MLOPS_REPORTING_FROM_UNSTRUCTURED_MODELS",
     )
     webserver: str | None = argument(
-        "--webserver", "Platform address for reports.", variable="EXTERNAL_WEB_SERVER_URL", metavar="URL"
+        "--webserver", "Platform address for reports.", name="EXTERNAL_WEB_SERVER_URL", metavar="URL"
     )
     api_token: str | None = argument("--api-token", "Platform token.", secret=True, metavar="TOKEN")
     deployment_id: str | None = argument("--deployment-id", "Deployment id for reports.", metavar="ID")
@@ -208,7 +207,7 @@ class Arguments:
     skip_predict: bool = argument(
         "--skip-predict",
         "Do not check the trained model by serving it.",
-        kind=ArgumentKind.SWITCH,
+        kind=Kind.BOOLEAN,
         commands=(FIT,),
     )
     content_type: str | None = argument(
@@ -232,28 +231,28 @@ class Arguments:
     batch_sizes: tuple[int, ...] | None = argument(
         "--batch-sizes",
         "Rows of a request, one or more numbers separated by blanks or commas.",
-        kind=ArgumentKind.INTEGERS,
+        kind=Kind.INTEGERS,
         metavar="N",
         commands=(PERF_TEST,),
     )
     concurrency: tuple[int, ...] | None = argument(
         "--concurrency",
         "Requests at once, one or more numbers separated by blanks or commas.",
-        kind=ArgumentKind.INTEGERS,
+        kind=Kind.INTEGERS,
         metavar="N",
         commands=(PERF_TEST,),
     )
     duration: int | None = argument(
         "--duration",
         "Seconds that each pair of size and concurrency is measured.",
-        kind=ArgumentKind.INTEGER,
+        kind=Kind.INTEGER,
         metavar="SECONDS",
         commands=(PERF_TEST,),
     )
     timeout: int | None = argument(
         "--timeout",
         "Seconds after which the whole test is given up.",
-        kind=ArgumentKind.INTEGER,
+        kind=Kind.INTEGER,
         metavar="SECONDS",
         commands=(PERF_TEST,),
     )
@@ -271,47 +270,44 @@ class Arguments:
         """
         try:
             values = json.loads(text)
-            given = [name for name in _list_names() if values.get(name) is not None]
-            return cls(**{**values, **{name: tuple(values[name]) for name in given}})
+            lists = [
+                name for name, declared in _ARGUMENTS.items() if declared.kind.is_list and values.get(name) is not None
+            ]
+            return cls(**values | {name: tuple(values[name]) for name in lists})
         except (ValueError, TypeError, AttributeError):
             raise UsageError("DRUM_ARGUMENTS does not hold the arguments of drum.") from None
 
 
-def _list_names() -> list[str]:
-    rows = {field.name: field.metadata.get(METADATA_KEY) for field in dataclasses.fields(Arguments)}
-    return [name for name, row in rows.items() if row is not None and row.kind in _LIST_KINDS]
+def arguments_of(command: str) -> dict[str, Argument]:
+    """Return the arguments that a subcommand takes, by field name."""
+    return {name: declared for name, declared in _ARGUMENTS.items() if command in declared.commands}
 
 
-def arguments_of(command: str) -> Iterator[tuple[str, Argument]]:
-    """The rows of one subcommand, by field name."""
-    for field in dataclasses.fields(Arguments):
-        row = field.metadata.get(METADATA_KEY)
-        if row is not None and command in row.commands:
-            yield field.name, row
+_ARGUMENTS: dict[str, Argument] = settings_of(Arguments)
 
 
-def variables() -> frozenset[str]:
-    """The names of all variables that stand for an argument of any subcommand."""
-    return frozenset(row.environment for command in COMMAND_NAMES for _, row in arguments_of(command))
+def variable_names() -> frozenset[str]:
+    """Return the names of all environment variables that stand for an argument of any subcommand."""
+    return frozenset(declared.name for declared in _ARGUMENTS.values())
 
 
 def to_argv(command: str, arguments: Arguments) -> list[str]:
     """The words after ``drum COMMAND`` that give the arguments which that command takes."""
     words: list[str] = []
-    for name, row in arguments_of(command):
+    for name, declared in arguments_of(command).items():
         value = getattr(arguments, name)
         if value is None or value is False:
             continue
-        if row.kind is ArgumentKind.SWITCH:
-            words.append(row.flag)
-        elif row.kind in _LIST_KINDS:
-            words += [row.flag, *map(str, value)]
+        if declared.kind is Kind.BOOLEAN:
+            words.append(declared.flag)
+        elif declared.kind.is_list:
+            words += [declared.flag, *map(str, value)]
         else:
-            words.append(f"{row.flag}={value}")  # a value may begin with a dash
+            words.append(f"{declared.flag}={value}")  # a value may begin with a dash
     return words
 
 
-def merge(command: str, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Arguments:
+def merge_environment(command: str, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Arguments:
     """Flags, else variables. Variables that the subcommand does not know, and empty ones, are ignored.
 
     Raises:
@@ -322,20 +318,20 @@ def merge(command: str, flags: Mapping[str, Any], environ: Mapping[str, str]) ->
         # One way of giving labels on the command line replaces both variables.
         given = dict.fromkeys(_LABEL_SOURCES) | given
     values = {}
-    for name, row in arguments_of(command):
-        value = given[name] if name in given else _from_variable(row, environ)
+    for name, declared in arguments_of(command).items():
+        value = given[name] if name in given else _from_variable(declared, environ)
         if value is not None:
             values[name] = value
     return Arguments(command=command, **values)
 
 
-def _from_variable(row: Argument, environ: Mapping[str, str]) -> Any:
-    text = environ.get(row.environment, "")
+def _from_variable(declared: Argument, environ: Mapping[str, str]) -> Any:
+    text = environ.get(declared.name, "")
     if not text.strip():
         return None
     try:
-        return row.convert(text)
+        return declared.parse(text)
     except ValueError as error:
-        if row.foreign_values:
+        if declared.shared_variable:
             return None
-        raise UsageError(f"The variable {row.environment} {error}.") from None
+        raise UsageError(f"The variable {declared.name} {error}.") from None

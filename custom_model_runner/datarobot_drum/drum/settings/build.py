@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from datarobot_drum.drum.exceptions import RuntimeParameterError, StartupError, UsageError
-from datarobot_drum.drum.settings import arguments as argument_table
 from datarobot_drum.drum.settings.address import normalize_prefix, parse_address
-from datarobot_drum.drum.settings.arguments import Arguments
+from datarobot_drum.drum.settings.arguments import Arguments, merge_environment
 from datarobot_drum.drum.settings.class_labels import find_class_labels
 from datarobot_drum.drum.settings.cpu_threads import ThreadPlan, plan_cores
+from datarobot_drum.drum.settings.declaration import Parameter, clamp, resolve
 from datarobot_drum.drum.settings.deployment_config import DeploymentConfig, read_deployment_config
 from datarobot_drum.drum.settings.engine import EngineSettings, find_engine, is_host
 from datarobot_drum.drum.settings.model_metadata import FILE_NAME, ModelMetadata, read_model_metadata
@@ -31,7 +31,7 @@ from datarobot_drum.drum.settings.server_parameters import (
 )
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.settings.tracing import TracingSettings, read_tracing
-from datarobot_drum.runtime_parameters.declaration import Declaration, Kind, clamp, read_value, resolve
+from datarobot_drum.drum.settings.value_parsers import Kind
 from datarobot_drum.runtime_parameters.definitions import Definition, parameter_error, parse_definitions
 from datarobot_drum.runtime_parameters.masking import register_secret
 from datarobot_drum.runtime_parameters.sources import PREFIX, ParameterSources, read_parameter_file
@@ -43,8 +43,8 @@ logger = logging.getLogger(__name__)
 ARGUMENTS_VARIABLE = "DRUM_ARGUMENTS"
 DEFAULT_LOGGING_LEVEL = "info"
 
-_UVICORN_WORKERS = Declaration(
-    "UVICORN_WORKERS", Kind.INTEGER, "Processes of an external launch.", limits=WORKER_LIMITS
+_UVICORN_WORKERS = Parameter(
+    name="UVICORN_WORKERS", kind=Kind.INTEGER, help="Processes of an external launch.", limits=WORKER_LIMITS
 )
 _HAND_STARTED_ADDRESS = "127.0.0.1:8080"
 _PATH_ARGUMENTS = (
@@ -109,7 +109,7 @@ class Settings:
 
 def add_environment(command: str, flags: Mapping[str, Any]) -> Arguments:
     """The arguments of a command line, with the variables of this process for what it does not give."""
-    return argument_table.merge(command, flags, os.environ)
+    return merge_environment(command, flags, os.environ)
 
 
 def settings_from_environment(server_type: str | None = None) -> Settings:
@@ -365,7 +365,7 @@ def _workers(arguments: Arguments, given: Mapping[str, Any], errors: list[Runtim
 def _uvicorn_workers(errors: list[RuntimeParameterError]) -> int:
     text = os.environ.get(_UVICORN_WORKERS.name, "")
     try:
-        return int(read_value(_UVICORN_WORKERS, text)) if text.strip() else 1
+        return int(_UVICORN_WORKERS.parse(text)) if text.strip() else 1
     except RuntimeParameterError as error:
         errors.append(error)
         return 1

@@ -4,13 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from datarobot_drum.runtime_parameters.declaration import (
-    Kind,
-    declarations_of,
-    help_text_of,
-    markdown_table_of,
-    parameter,
-)
+from datarobot_drum.drum.settings.declaration import Parameter, parameter, settings_of
+from datarobot_drum.drum.settings.value_parsers import Kind
 
 WORKER_LIMITS = (1, 40)
 LOGGING_LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -56,7 +51,7 @@ class ServerParameters:
         "Which server answers.",
         default="flask",
         choices=("flask", "gunicorn", "fastapi"),
-        aliases={"werkzeug": "flask", "uvicorn": "fastapi"},
+        choice_aliases={"werkzeug": "flask", "uvicorn": "fastapi"},
     )
     custom_model_workers: int = parameter(
         "CUSTOM_MODEL_WORKERS",
@@ -160,11 +155,12 @@ class ServerParameters:
         default=False,
     )
     graceful_timeout: float = parameter(
-        "DRUM_GUNICORN_GRACEFUL_TIMEOUT",
+        "DRUM_GRACEFUL_TIMEOUT",
         Kind.SECONDS,
         "Time that requests in flight get to finish after a stop signal.",
         default=299.0,
         limits=(1, 3600),
+        aliases=("DRUM_GUNICORN_GRACEFUL_TIMEOUT",),
     )
     lame_duck: float = parameter(
         "DRUM_LAME_DUCK_SECONDS",
@@ -183,18 +179,20 @@ class ServerParameters:
         limits=(0, 86_400),
     )
     upload_timeout: float = parameter(
-        "DRUM_FASTAPI_UPLOAD_TIMEOUT",
+        "DRUM_UPLOAD_TIMEOUT",
         Kind.SECONDS,
         "Time a request body may take to arrive, and 1 s more for every 500 bytes that came, then 408; 0 = no limit.",
         computed="30 (flask: no limit)",
         limits=(0, 3600),
         servers=("flask", "fastapi"),
+        aliases=("DRUM_FASTAPI_UPLOAD_TIMEOUT",),
     )
     memory_budget: int = parameter(
-        "DRUM_FASTAPI_MEMORY_BUDGET",
+        "DRUM_MEMORY_BUDGET",
         Kind.SIZE,
         "Memory that request bodies cost one process; what is beyond three eighths of it goes to disk, however small.",
         default="40MB",
+        aliases=("DRUM_FASTAPI_MEMORY_BUDGET",),
     )
     spool_directory: str = parameter(
         "DRUM_SPOOL_DIRECTORY",
@@ -203,18 +201,20 @@ class ServerParameters:
         default="",
     )
     max_upload_size: int = parameter(
-        "DRUM_FASTAPI_MAX_UPLOAD_SIZE",
+        "DRUM_MAX_UPLOAD_SIZE",
         Kind.SIZE,
         "Largest request body; a larger one is answered 413.",
         computed="100MB (flask, gunicorn: no limit)",
+        aliases=("DRUM_FASTAPI_MAX_UPLOAD_SIZE",),
     )
     executor_workers: int = parameter(
-        "DRUM_FASTAPI_EXECUTOR_WORKERS",
+        "DRUM_EXECUTOR_WORKERS",
         Kind.INTEGER,
         "Prediction threads of each process.",
         computed="max(4, 2 x processes)",
         limits=(1, 256),
         servers=_FASTAPI,
+        aliases=("DRUM_FASTAPI_EXECUTOR_WORKERS",),
     )
     numeric_threads: int = parameter(
         "DRUM_NUMERIC_THREADS",
@@ -225,19 +225,21 @@ class ServerParameters:
         servers=_FASTAPI,
     )
     executor_queue_depth: int = parameter(
-        "DRUM_FASTAPI_EXECUTOR_QUEUE_DEPTH",
+        "DRUM_EXECUTOR_QUEUE_DEPTH",
         Kind.INTEGER,
         "Predictions of each process that are admitted and wait for a thread.",
         computed="10 x executor workers",
         limits=(0, 100_000),
         servers=_FASTAPI,
+        aliases=("DRUM_FASTAPI_EXECUTOR_QUEUE_DEPTH",),
     )
     executor_queue_timeout: float = parameter(
-        "DRUM_FASTAPI_EXECUTOR_QUEUE_TIMEOUT",
+        "DRUM_EXECUTOR_QUEUE_TIMEOUT",
         Kind.SECONDS,
         "Longest wait for a free thread or for the model to load, then 503; 0 refuses at once.",
         computed="30 (flask, gunicorn: 3600)",
         limits=(0, 3600),
+        aliases=("DRUM_FASTAPI_EXECUTOR_QUEUE_TIMEOUT",),
     )
     max_batch_size: int | None = parameter(
         "DRUM_FASTAPI_MAX_BATCH_SIZE",
@@ -383,13 +385,14 @@ class ServerParameters:
     )
 
 
-SERVER_PARAMETERS = declarations_of(ServerParameters)
-SERVER_PARAMETER_NAMES = frozenset(declaration.name for declaration in SERVER_PARAMETERS.values())
+SERVER_PARAMETERS: dict[str, Parameter] = settings_of(ServerParameters)
+SERVER_PARAMETER_NAMES = frozenset(name for declared in SERVER_PARAMETERS.values() for name in declared.names)
+"""The names of all server parameters, and their aliases."""
 
 
 def complete(given: Mapping[str, Any], *, workers: int, logging_level: str) -> ServerParameters:
     """Fill in the defaults, those too that depend on the number of processes and the log level."""
-    values = {name: declaration.default_value for name, declaration in SERVER_PARAMETERS.items()}
+    values = {name: declared.default_value for name, declared in SERVER_PARAMETERS.items()}
     values |= {name: value for name, value in given.items() if value is not None}
     values["custom_model_workers"] = workers
     if values["gunicorn_timeout"] is None:
@@ -411,13 +414,3 @@ def _gunicorn_timeout(request_timeout: float | None) -> int:
     if request_timeout is None:
         return _GUNICORN_TIMEOUT
     return int(request_timeout) + _GUNICORN_MARGIN if request_timeout else 0
-
-
-def markdown_table() -> str:
-    """The server parameters as the README shows them."""
-    return markdown_table_of(ServerParameters)
-
-
-def help_text() -> str:
-    """The server parameters as ``drum server --help`` shows them."""
-    return help_text_of(ServerParameters)
