@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
-from datarobot_drum.drum.settings.build import add_environment, build_settings
+from datarobot_drum.drum.settings.build import build_settings, complete_arguments
 from tests.root_predictors.in_process import ask
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
@@ -61,7 +61,7 @@ def start(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         variables = {"CODE_DIR": str(tmp_path), "TARGET_TYPE": target_type, "TARGET_NAME": "answer", "ADDRESS": ":8080"}
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        servers.append(PredictionServer(build_settings(add_environment("server", {}), request.param)))
+        servers.append(PredictionServer(build_settings(complete_arguments("server", {}), request.param)))
         servers[-1].materialize()
         servers[-1].state.wait(30)
         return servers[-1]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from datarobot_drum.drum.settings.cpu_threads import THREAD_VARIABLES, plan_cores, usable_cores
+from datarobot_drum.drum.settings.cpu_threads import THREAD_VARIABLES, available_cpus, plan_threads
 from tests.cli.commands import write_model
 from tests.processes import RunningServer
 
@@ -35,20 +35,20 @@ def test_the_tightest_limit_decides(tmp_path: Path, files: dict[str, str], cores
     for name, text in files.items():
         write(tmp_path / name, text)
     write(tmp_path / "membership", "0::/outer/inner\n" if "outer/cpu.max" in files else "0::/\n")
-    assert usable_cores(tmp_path, tmp_path / "membership") == cores
+    assert available_cpus(tmp_path, tmp_path / "membership") == cores
 
 
 @pytest.mark.parametrize(
     ("cores", "workers", "asked", "threads"), [(8, 2, 0, 4), (2, 4, 0, 1), (0.5, 1, 0, 1), (7.5, 2, 0, 3), (8, 2, 5, 5)]
 )
 def test_workers_share_the_cores(cores: float, workers: int, asked: int, threads: int) -> None:
-    plan = plan_cores({}, workers, asked, cores)
+    plan = plan_threads({}, workers, asked, cores)
     assert plan.numeric_threads == threads
     assert plan.variables == dict.fromkeys(THREAD_VARIABLES, str(threads))
 
 
 def test_what_is_set_already_stays() -> None:
-    variables = plan_cores({"OMP_NUM_THREADS": "7"}, 1, 3).variables
+    variables = plan_threads({"OMP_NUM_THREADS": "7"}, 1, 3).variables
     assert "OMP_NUM_THREADS" not in variables
     assert set(variables.values()) == {"7"}  # BLAS takes it for its own, too
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from datarobot_drum.drum.commands.registry import COMMANDS, Command
 from datarobot_drum.drum.exceptions import UsageError
 from datarobot_drum.drum.settings.arguments import Arguments, arguments_of
-from datarobot_drum.drum.settings.build import add_environment
+from datarobot_drum.drum.settings.build import complete_arguments
 from datarobot_drum.drum.settings.declaration import SERVER, Argument, Parameter, settings_of
 from datarobot_drum.drum.settings.server_parameters import ServerParameters
 from datarobot_drum.drum.settings.value_parsers import Kind
@@ -46,7 +46,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> Arguments:
     flags = vars(parser.parse_args(argv))
     command = flags.pop("command")
     try:
-        return add_environment(command, flags)
+        return complete_arguments(command, flags)
     except UsageError as error:
         parser.error(str(error))
 

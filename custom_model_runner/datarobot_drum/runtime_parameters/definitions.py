@@ -79,15 +79,15 @@ class Definition:
             raise parameter_error(self.name, f"has the credentialType {given!r}, defined is {self.credential_type!r}")
 
 
-def parameter_error(name: str, complaint: str) -> RuntimeParameterError:
+def parameter_error(name: str, problem: str) -> RuntimeParameterError:
     """The one form of this room's errors: the parameter's name, and what is wrong with it."""
-    return RuntimeParameterError(mask_secrets(f"Runtime parameter {name} {complaint}."))
+    return RuntimeParameterError(mask_secrets(f"Runtime parameter {name} {problem}."))
 
 
 def check_type(name: str, type_: ParameterType, value: Any) -> Any:
     """The value, when it is one of the type; text is never taken for a number or a boolean."""
     if not _CHECKS[type_](value):
-        raise parameter_error(name, f"must be {type_.expectation}, not {_described(value)}")
+        raise parameter_error(name, f"must be {type_.expectation}, not {_describe(value)}")
     return value
 
 
@@ -118,7 +118,7 @@ _CHECKS = {
 }
 
 
-def _described(value: Any) -> str:
+def _describe(value: Any) -> str:
     if isinstance(value, bool):
         return "true or false"
     if isinstance(value, str):

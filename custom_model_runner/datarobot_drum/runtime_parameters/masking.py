@@ -10,14 +10,14 @@ from typing import Any
 from urllib.parse import quote
 
 MASK = "****"
-SHORTEST_SECRET = 3
+MIN_SECRET_LENGTH = 3
 """Shorter values are left alone: masking every "1" would make a log unreadable and protect nothing."""
 
 DESCRIPTORS = frozenset({"credentialType", "credentialId", "id", "name", "user", "username", "description"})
 """Fields of a credential that describe it; masking a user called "root" would also mask every path."""
 
 
-class _Spellings(frozenset[str]):
+class _EncodedSecrets(frozenset[str]):
     """All texts to mask, and one pattern that finds them, the longest first."""
 
     @cached_property
@@ -30,14 +30,14 @@ class SecretRegistry:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known = _Spellings()
+        self._known = _EncodedSecrets()
 
     def add(self, secret: str) -> None:
-        if len(secret) < SHORTEST_SECRET:
+        if len(secret) < MIN_SECRET_LENGTH:
             return
         with self._lock:
             if secret not in self._known:
-                self._known = _Spellings(self._known.union(_spellings(secret)))
+                self._known = _EncodedSecrets(self._known.union(_encodings(secret)))
 
     def mask(self, text: str) -> str:
         known = self._known
@@ -116,7 +116,7 @@ def _message(record: logging.LogRecord) -> str:
         return str(record.msg)
 
 
-def _spellings(secret: str) -> Iterator[str]:
+def _encodings(secret: str) -> Iterator[str]:
     """How a secret may look in a text: as it is, in JSON, in a Python repr, in a URL."""
     yield secret
     yield json.dumps(secret)[1:-1]

@@ -14,7 +14,7 @@ from datarobot_drum.drum.exceptions import StartupError, UsageError
 from datarobot_drum.runtime_parameters.masking import register_credentials_in, register_secret
 
 _ENVELOPE = {"type", "payload"}
-_SHORTEST_LINE = 8
+_MIN_LINE_LENGTH = 8
 
 
 def read_user_secrets(mount_path: str | None, prefix: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def _read(file: Path) -> str:
 def _decode(name: str, text: str) -> Any:
     register_secret(text)
     for line in text.splitlines():  # of a key, for instance: a message may show one of them
-        if len(line) >= _SHORTEST_LINE:
+        if len(line) >= _MIN_LINE_LENGTH:
             register_secret(line)
     if not text.lstrip().startswith("{"):
         return text

@@ -47,7 +47,7 @@ def read_texts(path: Path, error: type[StartupError]) -> dict[str, Any]:
 def _read(path: Path, loader: Any, error: type[StartupError]) -> dict[str, Any]:
     with _translated(path, error):
         content = path.read_bytes()
-        _refuse_duplicates(path, yaml.compose(content, Loader=loader), error)
+        _reject_duplicates(path, yaml.compose(content, Loader=loader), error)
         document = yaml.load(content, Loader=loader)
         if document is None or document == "":
             return {}
@@ -77,7 +77,7 @@ def _place(exception: yaml.YAMLError) -> str:
     return "" if mark is None else f" (line {mark.line + 1}, column {mark.column + 1})"
 
 
-def _refuse_duplicates(path: Path, root: yaml.Node | None, error: type[StartupError]) -> None:
+def _reject_duplicates(path: Path, root: yaml.Node | None, error: type[StartupError]) -> None:
     if not isinstance(root, yaml.MappingNode):
         return
     seen = set()

@@ -30,18 +30,18 @@ def serve(arguments: Arguments) -> int:
     check_address(settings.host, settings.port)
     raise_fd_limit()
     logger.info("%s", start_line(settings))
-    if settings.cores is not None:
-        logger.info("%s", core_line(settings, settings.cores))
+    if settings.thread_plan is not None:
+        logger.info("%s", thread_plan_line(settings, settings.thread_plan))
     export_environment(settings)
     run: Callable[[Settings], int] = import_from_string(SERVERS[settings.server.server_type])
     return run(settings)
 
 
-def core_line(settings: Settings, plan: ThreadPlan) -> str:
+def thread_plan_line(settings: Settings, plan: ThreadPlan) -> str:
     """How the cores are shared, in one line."""
     kept = "" if len(plan.variables) == len(THREAD_VARIABLES) else ", as far as their variables are not set"
     return (
-        f"{plan.cores:g} cores: {settings.workers} x {settings.server.executor_workers} prediction threads, "
+        f"{plan.cpus:g} cores: {settings.workers} x {settings.server.executor_workers} prediction threads, "
         f"{plan.numeric_threads} for BLAS and OpenMP in each process{kept}."
     )
 

@@ -6,7 +6,7 @@ from datarobot_drum.drum.exceptions import UsageError
 
 ALL_INTERFACES = "0.0.0.0"
 _ADDRESS = re.compile(r"(?:(?:\[(?P<ipv6>[0-9A-Fa-f:.%\w-]+)\]|(?P<host>[^\s:/\[\]]*)):)?(?P<port>[0-9]{1,5})")
-_HIGHEST_PORT = 65_535
+_MAX_PORT = 65_535
 _PREFIX_SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+")
 
 
@@ -20,10 +20,8 @@ def parse_address(address: str) -> tuple[str, int]:
         UsageError: it has none of these forms.
     """
     match = _ADDRESS.fullmatch(address.strip())
-    if match is None or int(match["port"]) > _HIGHEST_PORT:
-        raise UsageError(
-            f"The address {address!r} is none of host:port, :port, [ipv6]:port, port (0 to {_HIGHEST_PORT})."
-        )
+    if match is None or int(match["port"]) > _MAX_PORT:
+        raise UsageError(f"The address {address!r} is none of host:port, :port, [ipv6]:port, port (0 to {_MAX_PORT}).")
     return match["ipv6"] or match["host"] or ALL_INTERFACES, int(match["port"])
 
 

@@ -17,7 +17,7 @@ from datarobot_drum.drum.exceptions import RuntimeParameterError, StartupError, 
 from datarobot_drum.drum.settings.address import normalize_prefix, parse_address
 from datarobot_drum.drum.settings.arguments import Arguments, merge_environment
 from datarobot_drum.drum.settings.class_labels import find_class_labels
-from datarobot_drum.drum.settings.cpu_threads import ThreadPlan, plan_cores
+from datarobot_drum.drum.settings.cpu_threads import ThreadPlan, plan_threads
 from datarobot_drum.drum.settings.declaration import Parameter, clamp, resolve
 from datarobot_drum.drum.settings.deployment_config import DeploymentConfig, read_deployment_config
 from datarobot_drum.drum.settings.engine import EngineSettings, find_engine, is_host
@@ -27,7 +27,7 @@ from datarobot_drum.drum.settings.server_parameters import (
     SERVER_PARAMETERS,
     WORKER_LIMITS,
     ServerParameters,
-    complete,
+    fill_defaults,
 )
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.settings.tracing import TracingSettings, read_tracing
@@ -46,7 +46,7 @@ DEFAULT_LOGGING_LEVEL = "info"
 _UVICORN_WORKERS = Parameter(
     name="UVICORN_WORKERS", kind=Kind.INTEGER, help="Processes of an external launch.", limits=WORKER_LIMITS
 )
-_HAND_STARTED_ADDRESS = "127.0.0.1:8080"
+_EXTERNAL_LAUNCH_ADDRESS = "127.0.0.1:8080"
 _PATH_ARGUMENTS = (
     "code_dir",
     "class_labels_file",
@@ -103,11 +103,11 @@ class Settings:
     arguments: Mapping[str, Any] = dataclasses.field(repr=False)
     parameter_error: RuntimeParameterError | None = None
     tracing: TracingSettings = dataclasses.field(default_factory=TracingSettings)
-    cores: ThreadPlan | None = None
+    thread_plan: ThreadPlan | None = None
     """Of the FastAPI server; the older ones leave the threads of numeric libraries to their users."""
 
 
-def add_environment(command: str, flags: Mapping[str, Any]) -> Arguments:
+def complete_arguments(command: str, flags: Mapping[str, Any]) -> Arguments:
     """The arguments of a command line, with the variables of this process for what it does not give."""
     return merge_environment(command, flags, os.environ)
 
@@ -118,9 +118,9 @@ def settings_from_environment(server_type: str | None = None) -> Settings:
     ``server_type`` is what the caller knows to be running, whatever ``DRUM_SERVER_TYPE`` says.
     """
     text = os.environ.get(ARGUMENTS_VARIABLE)
-    arguments = Arguments.from_json(text) if text else add_environment("server", {})
+    arguments = Arguments.from_json(text) if text else complete_arguments("server", {})
     if not arguments.address:
-        arguments = dataclasses.replace(arguments, address=_HAND_STARTED_ADDRESS)
+        arguments = dataclasses.replace(arguments, address=_EXTERNAL_LAUNCH_ADDRESS)
     return build_settings(arguments, server_type)
 
 
@@ -132,8 +132,8 @@ def export_arguments(settings: Settings) -> dict[str, str]:
 def export_environment(settings: Settings) -> None:
     """Set the variables that worker processes read, and numeric libraries when something loads them."""
     os.environ.update(export_arguments(settings))
-    if settings.cores is not None:
-        os.environ.update(settings.cores.variables)
+    if settings.thread_plan is not None:
+        os.environ.update(settings.thread_plan.variables)
 
 
 def environment_with(values: Mapping[str, str]) -> dict[str, str]:
@@ -148,8 +148,8 @@ def has_malloc_settings() -> bool:
 
 def environment_without_sharing(settings: Settings) -> dict[str, str]:
     """The variables of this process for the same start without ``DRUM_SHARE_MODEL``, wherever that was set."""
-    handed_down = settings.cores.variables if settings.cores is not None else {}
-    own = {name: value for name, value in os.environ.items() if name not in handed_down}
+    exported = settings.thread_plan.variables if settings.thread_plan is not None else {}
+    own = {name: value for name, value in os.environ.items() if name not in exported}
     return {**own, f"{PREFIX}DRUM_SHARE_MODEL": json.dumps({"type": "boolean", "payload": False})}
 
 
@@ -219,14 +219,14 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
         arguments=dataclasses.asdict(arguments),
         parameter_error=parameters.error,
         tracing=read_tracing(os.environ),
-        cores=_cores(parameters.server),
+        thread_plan=_thread_plan(parameters.server),
     )
 
 
-def _cores(server: ServerParameters) -> ThreadPlan | None:
+def _thread_plan(server: ServerParameters) -> ThreadPlan | None:
     if server.server_type != "fastapi":
         return None
-    return plan_cores(os.environ, server.custom_model_workers, server.numeric_threads)
+    return plan_threads(os.environ, server.custom_model_workers, server.numeric_threads)
 
 
 def _required(value: str | None, flag: str) -> str:
@@ -313,7 +313,7 @@ def _read_parameters(arguments: Arguments, metadata: ModelMetadata, server_type:
     errors.extend(given.errors)
     values = {**given.values, "server_type": server_type} if server_type else given.values
     workers = _workers(arguments, values, errors)
-    server = complete(values, workers=workers, logging_level=_logging_level(arguments))
+    server = fill_defaults(values, workers=workers, logging_level=_logging_level(arguments))
     if server.spool_directory and not os.access(server.spool_directory, os.W_OK | os.X_OK):
         errors.append(parameter_error("DRUM_SPOOL_DIRECTORY", "must be a folder that can be written to"))
     if not is_host(server.engine_host):

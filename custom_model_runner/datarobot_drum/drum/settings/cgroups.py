@@ -10,14 +10,14 @@ MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 @dataclass(frozen=True)
-class GroupFolder:
+class CgroupFolder:
     """A folder that may account for this process; its files have other names in each version."""
 
     path: Path
     version: int
 
 
-def group_folders(controller: str, mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> Iterator[GroupFolder]:
+def cgroup_folders(controller: str, mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> Iterator[CgroupFolder]:
     """Where the kernel may account ``controller`` (``memory``, ``cpu``) for this process, innermost group first.
 
     A container usually sees its own group as the root; on a host, and in a container that shares the host's view, the
@@ -31,8 +31,8 @@ def group_folders(controller: str, mount: Path = MOUNT, membership: Path = MEMBE
     for name, root, version in ((controller, mount / controller, 1), ("", mount, 2)):
         inner = Path(paths.get(name, "/").lstrip("/"))
         if ".." not in inner.parts:  # a group outside of what this process sees
-            yield from (GroupFolder(root / group, version) for group in (inner, *inner.parents) if group != Path())
-        yield GroupFolder(root, version)
+            yield from (CgroupFolder(root / group, version) for group in (inner, *inner.parents) if group != Path())
+        yield CgroupFolder(root, version)
 
 
 def _paths(membership: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from datarobot_drum.drum.settings.cgroups import MEMBERSHIP, MOUNT, GroupFolder, group_folders
+from datarobot_drum.drum.settings.cgroups import MEMBERSHIP, MOUNT, CgroupFolder, cgroup_folders
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -31,36 +31,36 @@ class ThreadPlan:
     ``variables`` are to be set for that; those that were set already are not among them.
     """
 
-    cores: float
+    cpus: float
     numeric_threads: int
     variables: Mapping[str, str]
 
 
-def plan_cores(
-    environ: Mapping[str, str], workers: int, numeric_threads: int = 0, cores: float | None = None
+def plan_threads(
+    environ: Mapping[str, str], workers: int, numeric_threads: int = 0, cpus: float | None = None
 ) -> ThreadPlan:
     """Share the cores among the workers.
 
     Args:
         environ: where a variable that is set was meant so.
         numeric_threads: of each worker, if it is not to be found out.
-        cores: that may be used, if it is not to be found out.
+        cpus: that may be used, if it is not to be found out.
     """
-    usable = cores or usable_cores()
-    threads = numeric_threads or max(1, math.floor(usable / workers))
+    available = cpus or available_cpus()
+    threads = numeric_threads or max(1, math.floor(available / workers))
     # Without a variable of their own the others follow OpenMP's, and whoever has set that one relies on it.
     wanted = environ.get("OMP_NUM_THREADS") or str(threads)
-    return ThreadPlan(usable, threads, {name: wanted for name in THREAD_VARIABLES if not environ.get(name)})
+    return ThreadPlan(available, threads, {name: wanted for name in THREAD_VARIABLES if not environ.get(name)})
 
 
-def usable_cores(mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> float:
+def available_cpus(mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> float:
     """The cores of the machine that this process may run on, or the share of them that its control group allows."""
     own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quotas = (_quota(folder) for folder in group_folders("cpu", mount, membership))
+    quotas = (_quota(folder) for folder in cgroup_folders("cpu", mount, membership))
     return min([float(own), *(quota for quota in quotas if quota is not None)])
 
 
-def _quota(folder: GroupFolder) -> float | None:
+def _quota(folder: CgroupFolder) -> float | None:
     """Cores by the processor time of a period; None without a limit."""
     with suppress(OSError, ValueError):  # not there, or "max"
         if folder.version == 2:

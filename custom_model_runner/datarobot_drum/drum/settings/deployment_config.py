@@ -40,7 +40,7 @@ def read_deployment_config(path: Path, target_type: TargetType, class_labels: tu
     """
     document = _Document(path, _read(path))
     declared = document.text("targetType")
-    if declared is not None and _plain(declared) != target_type.value:
+    if declared is not None and _normalized(declared) != target_type.value:
         raise UsageError(f"{FLAG} {path} is of a {declared} model, but this model is of type {target_type.value}.")
     labels = document.labels("classNames")
     if labels is not None and class_labels and set(labels) != set(class_labels):
@@ -76,7 +76,7 @@ class _Document:
     def text(self, name: str) -> str | None:
         value = self._find(name)
         if value is not None and not isinstance(value, str):
-            raise self._wrong(name, "text")
+            raise self._error(name, "text")
         return value or None
 
     def labels(self, name: str) -> list[str] | None:
@@ -84,7 +84,7 @@ class _Document:
         if value is None:
             return None
         if not isinstance(value, list) or not all(isinstance(item, str | int | float) for item in value):
-            raise self._wrong(name, "a list of labels")
+            raise self._error(name, "a list of labels")
         return [str(int(item)) if isinstance(item, float) and item.is_integer() else str(item) for item in value]
 
     def threshold(self, name: str) -> float:
@@ -92,7 +92,7 @@ class _Document:
         if value is None:
             return DEFAULT_THRESHOLD
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise self._wrong(name, "a number from 0 to 1")
+            raise self._error(name, "a number from 0 to 1")
         return float(value)
 
     def _find(self, name: str) -> Any:
@@ -105,10 +105,10 @@ class _Document:
         section = self.values.get(name)
         return section if isinstance(section, Mapping) else {}
 
-    def _wrong(self, name: str, wanted: str) -> UsageError:
+    def _error(self, name: str, wanted: str) -> UsageError:
         return UsageError(f"{name} in {FLAG} {self.path} must be {wanted}.")
 
 
-def _plain(target_type: str) -> str:
+def _normalized(target_type: str) -> str:
     """``Text Generation`` and ``TextGeneration`` are ``textgeneration``."""
     return "".join(letter for letter in target_type.lower() if letter.isalnum())

@@ -13,12 +13,12 @@ LOGGING_LEVELS = ("debug", "info", "warning", "error", "critical")
 _FASTAPI = ("fastapi",)
 _GUNICORN = ("gunicorn",)
 _WORKERS_PER_PROCESS = 2
-_FEWEST_EXECUTOR_WORKERS = 4
+_MIN_EXECUTOR_WORKERS = 4
 _QUEUE_PER_WORKER = 10
 _GUNICORN_TIMEOUT = 600
 _GUNICORN_MARGIN = 30
 _MEGABYTE = 1024 * 1024
-_LIMITS = {
+_DEFAULT_LIMITS = {
     "fastapi": {
         "max_upload_size": 100 * _MEGABYTE,
         "executor_queue_timeout": 30.0,
@@ -390,18 +390,18 @@ SERVER_PARAMETER_NAMES = frozenset(name for declared in SERVER_PARAMETERS.values
 """The names of all server parameters, and their aliases."""
 
 
-def complete(given: Mapping[str, Any], *, workers: int, logging_level: str) -> ServerParameters:
+def fill_defaults(given: Mapping[str, Any], *, workers: int, logging_level: str) -> ServerParameters:
     """Fill in the defaults, those too that depend on the number of processes and the log level."""
     values = {name: declared.default_value for name, declared in SERVER_PARAMETERS.items()}
     values |= {name: value for name, value in given.items() if value is not None}
     values["custom_model_workers"] = workers
     if values["gunicorn_timeout"] is None:
         values["gunicorn_timeout"] = _gunicorn_timeout(values["request_timeout"])
-    limits = _LIMITS[values["server_type"]]
+    limits = _DEFAULT_LIMITS[values["server_type"]]
     values |= {name: limit for name, limit in limits.items() if values[name] is None}
     values["numeric_threads"] = values["numeric_threads"] or 0
     if values["executor_workers"] is None:
-        values["executor_workers"] = max(_FEWEST_EXECUTOR_WORKERS, _WORKERS_PER_PROCESS * workers)
+        values["executor_workers"] = max(_MIN_EXECUTOR_WORKERS, _WORKERS_PER_PROCESS * workers)
     if values["executor_queue_depth"] is None:
         values["executor_queue_depth"] = _QUEUE_PER_WORKER * values["executor_workers"]
     if values["gunicorn_log_level"] is None:
