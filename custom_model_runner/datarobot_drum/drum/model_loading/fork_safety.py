@@ -16,17 +16,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-SETTLE_SECONDS = 0.5
+THREAD_EXIT_SECONDS = 0.5
 """How long threads that are about to end get for it."""
 
-_TRIAL_SECONDS = 5.0
+_FORK_SECONDS = 5.0
 _PAUSE_SECONDS = 0.01
 _TASKS = Path("/proc/self/task")
 _DESCRIPTORS = Path("/proc/self/fd")
 _MAPS = Path("/proc/self/maps")
-_FORKABLE = frozenset({"jemalloc_bg_thd"})
+_FORK_SAFE_THREADS = frozenset({"jemalloc_bg_thd"})
 """Threads by name that a forked process starts anew itself: that of the allocator of pyarrow."""
-_HARMLESS = frozenset({"/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"})
+_FORK_SAFE_FILES = frozenset({"/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"})
 _OPENMP = ("libgomp", "libomp", "libiomp")
 
 
@@ -42,7 +42,7 @@ class ProcessSnapshot:
         return cls(frozenset(_descriptors()), frozenset(_children()))
 
 
-def can_tell() -> bool:
+def can_inspect_threads() -> bool:
     """Whether this system tells what a process holds: Linux does."""
     return _TASKS.is_dir()
 
@@ -53,13 +53,13 @@ def fork_blockers(before: ProcessSnapshot) -> list[str]:
     May fork once itself: libraries that know how to be forked, such as OpenBLAS, end their threads before it.
     """
     if _other_threads():
-        _wait_for_end_of_threads()
+        _wait_for_thread_exit()
         if not _python_threads():
             _fork_once()
-    return [*_describe_threads(), *_cuda(), *_open_since(before), *_children_since(before)]
+    return [*_describe_threads(), *_cuda(), *_new_descriptors(before), *_new_children(before)]
 
 
-def end_children_since(before: ProcessSnapshot) -> None:
+def kill_new_children(before: ProcessSnapshot) -> None:
     """Kill the child processes that have come since then."""
     for child in _children() - before.children:
         with suppress(OSError):
@@ -78,11 +78,11 @@ def _other_threads() -> dict[int, str]:
         with suppress(OSError):  # it has just ended
             names[int(task.name)] = (task / "comm").read_text(encoding="utf-8", errors="replace").strip()
     names.pop(threading.get_native_id(), None)
-    return {number: name for number, name in names.items() if name not in _FORKABLE}
+    return {number: name for number, name in names.items() if name not in _FORK_SAFE_THREADS}
 
 
-def _wait_for_end_of_threads() -> None:
-    deadline = time.monotonic() + SETTLE_SECONDS
+def _wait_for_thread_exit() -> None:
+    deadline = time.monotonic() + THREAD_EXIT_SECONDS
     while _other_threads() and time.monotonic() < deadline:
         time.sleep(_PAUSE_SECONDS)
 
@@ -94,7 +94,7 @@ def _fork_once() -> None:
         child = os.fork()
     if child == 0:
         os._exit(os.EX_OK)
-    deadline = time.monotonic() + _TRIAL_SECONDS
+    deadline = time.monotonic() + _FORK_SECONDS
     while os.waitpid(child, os.WNOHANG) == (0, 0):
         if time.monotonic() > deadline:
             os.kill(child, signal.SIGKILL)
@@ -130,9 +130,9 @@ def _cuda() -> Iterator[str]:
         yield "CUDA, which torch has initialised"
 
 
-def _open_since(before: ProcessSnapshot) -> Iterator[str]:
+def _new_descriptors(before: ProcessSnapshot) -> Iterator[str]:
     for descriptor, target in sorted(_descriptors().items()):
-        if descriptor not in before.descriptors and target not in _HARMLESS and not _is_appended_to(descriptor):
+        if descriptor not in before.descriptors and target not in _FORK_SAFE_FILES and not _is_appended_to(descriptor):
             yield _name(descriptor, target)
 
 
@@ -165,7 +165,7 @@ def _name(descriptor: int, target: str) -> str:
     return "a socket"
 
 
-def _children_since(before: ProcessSnapshot) -> Iterator[str]:
+def _new_children(before: ProcessSnapshot) -> Iterator[str]:
     children = _children() - before.children
     if children:
         yield _count(len(children), "child process", map(str, children), plural="child processes")

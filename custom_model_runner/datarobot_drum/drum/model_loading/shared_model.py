@@ -44,7 +44,7 @@ def inherited_model() -> SharedModel | None:
     return _inherited
 
 
-def load_to_share(settings: Settings, restart: Restart) -> bool:
+def load_shared_model(settings: Settings, restart: Restart) -> bool:
     """Load the model in the process that is to fork the workers, which find it by ``inherited_model``.
 
     If it turns out that this process must not be forked any more, it says why and does not return.
@@ -57,25 +57,25 @@ def load_to_share(settings: Settings, restart: Restart) -> bool:
     """
     from datarobot_drum.drum.model_loading.fork_safety import (
         ProcessSnapshot,
-        can_tell,
-        end_children_since,
+        can_inspect_threads,
         fork_blockers,
+        kill_new_children,
     )
 
     global _inherited
     if settings.model.engine is not None or settings.parameter_error is not None:
         logger.info("There is no model to share between the workers (DRUM_SHARE_MODEL).")
         return False
-    if not can_tell():
+    if not can_inspect_threads():
         logger.warning(
             "The model is not shared (DRUM_SHARE_MODEL): this system does not tell the threads of a process."
         )
         return False
     environment, folder, before = environment_without_sharing(settings), os.getcwd(), ProcessSnapshot.now()
-    with _showing_output_at_once():
+    with _line_buffered_output():
         model = _load(settings)
     if model.error is not None and not settings.with_error_server:
-        raise as_startup_error(model.error)
+        raise to_startup_error(model.error)
     gc.collect()
     found = fork_blockers(before)
     if found:
@@ -84,7 +84,7 @@ def load_to_share(settings: Settings, restart: Restart) -> bool:
             "processes cannot share: %s. The server begins anew, and each worker loads its own copy.",
             "; ".join(found),
         )
-        end_children_since(before)
+        kill_new_children(before)
         flush_output()
         os.chdir(folder)
         restart(environment)
@@ -112,7 +112,7 @@ def load_predictor(predictor: BasePredictor, settings: Settings) -> None:
     logger.info("Model loaded in %.2f s.", time.monotonic() - begin)
 
 
-def as_startup_error(error: BaseException) -> StartupError:
+def to_startup_error(error: BaseException) -> StartupError:
     """The error of a failed load as the sentence that a start ends with."""
     if isinstance(error, StartupError):
         return error
@@ -134,7 +134,7 @@ def _load(settings: Settings) -> SharedModel:
 
 
 @contextmanager
-def _showing_output_at_once() -> Iterator[None]:
+def _line_buffered_output() -> Iterator[None]:
     """What model code prints is not held back, and above all not copied into each worker."""
     stream: Any = sys.stdout
     reconfigure = getattr(stream, "reconfigure", None)

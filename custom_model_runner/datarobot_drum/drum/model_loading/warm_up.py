@@ -42,7 +42,7 @@ def warm_up(predictor: BasePredictor, model: ModelSettings, file_name: str = "")
         return
     begin = time.monotonic()
     with load_errors(f"The warm-up with {sample.name} failed", model.code_dir), sample.open("rb") as file:
-        _ask(predictor, model.target_type, file, sample)
+        _predict_sample(predictor, model.target_type, file, sample)
     logger.info("Warmed up with %s in %.2f s.", sample.name, time.monotonic() - begin)
 
 
@@ -63,25 +63,25 @@ def find_sample(code_dir: Path, file_name: str = "") -> Path | None:
     return found[0] if found else None
 
 
-def _ask(predictor: BasePredictor, target_type: TargetType, file: IO[bytes], sample: Path) -> None:
+def _predict_sample(predictor: BasePredictor, target_type: TargetType, file: IO[bytes], sample: Path) -> None:
     if target_type is TargetType.UNSTRUCTURED:
         mimetype = mimetypes.guess_type(sample.name)[0] or ""
-        _draw(predictor.predict_unstructured(UnstructuredInput(file, mimetype)).content)
+        _exhaust(predictor.predict_unstructured(UnstructuredInput(file, mimetype)).content)
         return
     if sample.suffix.lower() == ".json" and predictor.can_chat:
-        _draw(predictor.chat(orjson.loads(file.read()), {}))
+        _exhaust(predictor.chat(orjson.loads(file.read()), {}))
         return
     is_mtx = sample.suffix.lower() == ".mtx"
     payload = StructuredPayload(file, PayloadFormat.MTX if is_mtx else PayloadFormat.CSV)
     if target_type is TargetType.TRANSFORM:
         predictor.transform(payload, None)
     elif predictor.only_streams:
-        _draw(predictor.predict_stream(payload))
+        _exhaust(predictor.predict_stream(payload))
     else:
         predictor.predict(predictor.read_input(payload))
 
 
-def _draw(answer: Any) -> None:
+def _exhaust(result: Any) -> None:
     """Work through an answer that is made while it is sent."""
-    if isinstance(answer, Iterator):
-        deque(answer, maxlen=0)
+    if isinstance(result, Iterator):
+        deque(result, maxlen=0)

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
-PREDICTION_THREADS = "drum-predict"
+PREDICTION_THREAD_PREFIX = "drum-predict"
 """What the names of the prediction threads begin with."""
 
 LOADER_THREAD = "drum-model-loader"
@@ -18,7 +18,7 @@ LOADER_THREAD = "drum-model-loader"
 JOIN_SECONDS = 0.5
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_SIGNALLED = 128
+_SIGNAL_EXIT_BASE = 128
 """A process that a signal stopped before it was done ends with this plus the signal's number, as shells count."""
 
 _cleanups: list[Callable[[], object]] = []
@@ -26,12 +26,12 @@ _cleanups: list[Callable[[], object]] = []
 
 def exit_process(code: int) -> NoReturn:
     """Exit with ``code``. Python would wait for every prediction thread, and one that hangs would keep the process."""
-    model_threads = (PREDICTION_THREADS, LOADER_THREAD)
+    model_threads = (PREDICTION_THREAD_PREFIX, LOADER_THREAD)
     busy = [thread for thread in threading.enumerate() if thread.name.startswith(model_threads)]
     for thread in busy:
         thread.join(JOIN_SECONDS)
     if any(thread.is_alive() for thread in busy):
-        _leave_now(code)
+        _exit_now(code)
     sys.exit(code)
 
 
@@ -89,17 +89,17 @@ def exiting_on_signals() -> Iterator[None]:
 
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
-    _leave_now(os.EX_OK)
+    _exit_now(os.EX_OK)
 
 
 def _on_interrupt(number: int, frame: FrameType | None) -> None:
     for remove in reversed(_cleanups):
         with suppress(Exception):  # one that fails must not keep the rest
             remove()
-    _leave_now(_SIGNALLED + number)
+    _exit_now(_SIGNAL_EXIT_BASE + number)
 
 
-def _leave_now(code: int) -> NoReturn:
+def _exit_now(code: int) -> NoReturn:
     with suppress(Exception):  # a signal may have come in the middle of a write
         sys.stdout.flush()
         sys.stderr.flush()

@@ -29,7 +29,7 @@ class StdoutFlusher:
         self._wanted = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-        self.chores: list[Callable[[], object]] = []
+        self.periodic_tasks: list[Callable[[], object]] = []
         """What else is to be done once a second, at most, and takes no longer than a flush."""
 
     def start(self, worker_ctx: WorkerCtx) -> None:
@@ -64,8 +64,8 @@ class StdoutFlusher:
                 self._stopped.wait(REQUEST_SECONDS)
                 self._wanted.clear()
             flush_output()
-            for chore in self.chores:
-                chore()
+            for task in self.periodic_tasks:
+                task()
         flush_output()
 
 

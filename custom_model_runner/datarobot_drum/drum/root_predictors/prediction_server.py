@@ -11,8 +11,8 @@ from datarobot_drum.drum.exceptions import DrumError, ExtensionError, StartupErr
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
-from datarobot_drum.drum.model_loading.shared_model import SharedModel, as_startup_error, load_predictor
-from datarobot_drum.drum.process.signals import LOADER_THREAD, PREDICTION_THREADS
+from datarobot_drum.drum.model_loading.shared_model import SharedModel, load_predictor, to_startup_error
+from datarobot_drum.drum.process.signals import LOADER_THREAD, PREDICTION_THREAD_PREFIX
 from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
 from datarobot_drum.drum.server import get_asgi_app, get_fastapi_app, get_flask_app
@@ -31,7 +31,7 @@ from datarobot_drum.drum.serving.routes import probe_paths, traced_routes, trace
 from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.settings.server_parameters import ServerParameters
 from datarobot_drum.drum.tracing.provider import start_exporting
-from datarobot_drum.drum.tracing.spans import Tracing, look_for_provider
+from datarobot_drum.drum.tracing.spans import Tracing, detect_provider
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -127,7 +127,7 @@ class PredictionServer:
         return []
 
     def _start_tracing(self) -> None:
-        self.state.settled.add_done_callback(lambda _: look_for_provider())
+        self.state.settled.add_done_callback(lambda _: detect_provider())
         provider = start_exporting(self.settings.tracing)
         if provider is not None:
             self.worker_ctx.defer_cleanup(provider.shutdown, order=-100, desc="send the last spans")
@@ -159,7 +159,7 @@ class PredictionServer:
     def raise_load_failure(self) -> None:
         """Raise the StartupError of a model that failed to load; nothing on an error server."""
         if self.load_error is not None and self.failed:
-            raise as_startup_error(self.load_error)
+            raise to_startup_error(self.load_error)
 
     def end_process_on_load_failure(self) -> None:
         """For an app under a server that is not ours: a failed load ends the process by SIGTERM."""
@@ -221,7 +221,7 @@ class PredictionServer:
         workers = server.executor_workers if self.uses_fastapi else _sync_concurrency(server)
         limit = self.predictor.concurrency_limit if self.predictor is not None else None
         workers = workers if limit is None else min(workers, limit)
-        limits = (server.executor_queue_depth, server.executor_queue_timeout, PREDICTION_THREADS)
+        limits = (server.executor_queue_depth, server.executor_queue_timeout, PREDICTION_THREAD_PREFIX)
         batches = self._batch_limits()
         if batches is None:
             return ExecutorWithBackpressure(workers, *limits)
@@ -263,7 +263,7 @@ class PredictionServer:
         if self.predictor is not None:
             ctx.add_closeable(self.predictor, order=50)
         budget = MemoryBudget.of(server.memory_budget)
-        self.flusher.chores.append(heap_trimmer(budget))
+        self.flusher.periodic_tasks.append(heap_trimmer(budget))
         return ServingCore(
             handlers=handlers,
             executor=self.executor,

@@ -34,14 +34,14 @@ def provider_exists() -> bool:
     return api is not None and not isinstance(api.get_tracer_provider(), api.ProxyTracerProvider)
 
 
-def look_for_provider() -> None:
+def detect_provider() -> None:
     """Find out whether spans are to be made from now on; to be asked once the model, which may want it, is loaded."""
     global _is_on
     _is_on = provider_exists()
 
 
 def spans_are_made() -> bool:
-    """As found out by ``look_for_provider``."""
+    """As found out by ``detect_provider``."""
     return _is_on
 
 
@@ -117,7 +117,7 @@ class Tracing:
             return None
         from opentelemetry import context, propagate, trace
 
-        name, route = self._routes.get(path) or self._below(path) or (method, None)
+        name, route = self._routes.get(path) or self._find_subpath_route(path) or (method, None)
         attributes: dict[str, Any] = {
             "http.request.method": method,
             "url.path": path,
@@ -134,7 +134,7 @@ class Tracing:
         )
         return RequestSpan(span, context.attach(trace.set_span_in_context(span)))
 
-    def _below(self, path: str) -> tuple[str, str] | None:
+    def _find_subpath_route(self, path: str) -> tuple[str, str] | None:
         """The route that takes whatever lies below its path; those are few, and asked last."""
         return next((found for base, found in self._subpath_routes.items() if path.startswith(base)), None)
 
@@ -145,7 +145,7 @@ def trace_fields() -> dict[str, str]:
         return {}
     from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 
-    found = get_current_span().get_span_context()
-    if not found.is_valid:
+    context = get_current_span().get_span_context()
+    if not context.is_valid:
         return {}
-    return {"trace_id": format_trace_id(found.trace_id), "span_id": format_span_id(found.span_id)}
+    return {"trace_id": format_trace_id(context.trace_id), "span_id": format_span_id(context.span_id)}
