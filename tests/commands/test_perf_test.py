@@ -16,7 +16,7 @@ import pytest
 from datarobot_drum.drum.cli import parse_arguments
 from datarobot_drum.drum.commands.perf_test.command import measure
 from datarobot_drum.drum.commands.perf_test.knee import find_knee, knees_by_rows
-from datarobot_drum.drum.commands.perf_test.load import Cell, Measurement, Target, measure_cell
+from datarobot_drum.drum.commands.perf_test.load import Endpoint, LoadLevel, Measurement, measure_level
 from datarobot_drum.drum.commands.perf_test.table import COLUMNS
 from datarobot_drum.drum.commands.samples import Body
 from datarobot_drum.drum.exceptions import UsageError
@@ -149,8 +149,8 @@ def test_ctrl_c_takes_the_server_along(tmp_path: Path) -> None:
 
 def test_nobody_waits_for_an_answer_beyond_the_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        target = Target(silent.getsockname()[1], "/", Body(b"x\n1\n", "text/csv"))
-        measurement = measure_cell(Cell(1, 3), target, 60.0, time.monotonic() + 0.2, lambda: 5)
+        endpoint = Endpoint(silent.getsockname()[1], "/", Body(b"x\n1\n", "text/csv"))
+        measurement = measure_level(LoadLevel(1, 3), endpoint, 60.0, time.monotonic() + 0.2, lambda: 5)
     assert measurement.failures == {"no answer: TimeoutError timed out": 3}
     assert (measurement.latencies, measurement.requests, measurement.memory) == ((), 3, 5)
 
@@ -186,7 +186,7 @@ def test_what_cannot_be_measured_is_a_usage_error(tmp_path: Path, words: list[st
 
 
 def _measured(clients: int, latency: float, answers: int, rows: int = 1) -> Measurement:
-    return Measurement(Cell(rows, clients), (latency,) * answers, 1.0, 0)
+    return Measurement(LoadLevel(rows, clients), (latency,) * answers, 1.0, 0)
 
 
 def test_the_knee_is_where_throughput_over_latency_is_greatest() -> None:
@@ -198,10 +198,10 @@ def test_the_knee_is_where_throughput_over_latency_is_greatest() -> None:
 
 
 def test_one_measurement_or_failed_ones_have_no_knee() -> None:
-    failed = Measurement(Cell(1, 4), (0.001,), 1.0, 0, Counter({"status 500: no": 1}))
+    failed = Measurement(LoadLevel(1, 4), (0.001,), 1.0, 0, Counter({"status 500: no": 1}))
     assert find_knee([_measured(1, 0.01, 100), failed]) is None
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.0, 1.0), (0.5, 2.0), (0.75, 3.0), (0.95, 4.0), (1.0, 4.0)])
 def test_percentiles_are_by_nearest_rank(share: float, value: float) -> None:
-    assert Measurement(Cell(1, 1), (4.0, 1.0, 3.0, 2.0), 1.0, 0).percentile(share) == value
+    assert Measurement(LoadLevel(1, 1), (4.0, 1.0, 3.0, 2.0), 1.0, 0).percentile(share) == value

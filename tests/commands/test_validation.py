@@ -59,8 +59,8 @@ def _validate(model: Path, samples: Path, target_type: str = "regression", **mor
     return validate(Arguments(command="validation", **given))
 
 
-def _verdicts(text: str) -> dict[str, str]:
-    """Verdicts by check, from the table."""
+def _statuses(text: str) -> dict[str, str]:
+    """Status by check, from the table."""
     rows = (re.split(r"\s{2,}", line, maxsplit=2) for line in text.splitlines() if "  " in line)
     return {row[0]: row[1] for row in rows if row[0] != "check"}
 
@@ -70,7 +70,7 @@ def test_a_sound_model_passes_every_check(
 ) -> None:
     assert _validate(write_model(tmp_path, SOUND), samples) == 0
     text = capfdbinary.readouterr().out.decode()
-    assert _verdicts(text) == dict.fromkeys(["model loads", "output format", *CHECKS, *FEATURES], "PASSED")
+    assert _statuses(text) == dict.fromkeys(["model loads", "output format", *CHECKS, *FEATURES], "PASSED")
     assert text.endswith("7 checks: 7 passed.\n")
 
 
@@ -83,8 +83,8 @@ def test_each_check_finds_its_failure(
     assert _validate(write_model(tmp_path, code), samples, report=str(report)) == 1
     text = capfdbinary.readouterr().out.decode()
     line = next(line for line in text.splitlines() if line.startswith(check))
-    assert _verdicts(text)[check] == "FAILED" and detail in line
-    assert 'class="verdict FAILED"' in report.read_text(encoding="utf-8")
+    assert _statuses(text)[check] == "FAILED" and detail in line
+    assert 'class="status FAILED"' in report.read_text(encoding="utf-8")
 
 
 def test_the_page_shows_the_rows_that_fail(tmp_path: Path, samples: Path) -> None:
@@ -125,9 +125,9 @@ def test_models_of_other_kinds_are_checked(
 ) -> None:
     labels = {"positive_class_label": "yes", "negative_class_label": "no"} if target_type == "binary" else {}
     _validate(write_model(tmp_path, code), samples, target_type, **labels)
-    verdicts = _verdicts(capfdbinary.readouterr().out.decode())
-    assert verdicts["output format"] == verdicts["determinism"] == "PASSED"
-    assert "SKIPPED" not in verdicts.values()
+    statuses = _statuses(capfdbinary.readouterr().out.decode())
+    assert statuses["output format"] == statuses["determinism"] == "PASSED"
+    assert "SKIPPED" not in statuses.values()
 
 
 def test_generated_text_need_not_be_the_same_twice(
@@ -137,16 +137,16 @@ def test_generated_text_need_not_be_the_same_twice(
     code = HEAD + "def score(data, model, **kwargs):\n    calls.append(1)\n"
     code += "    return pd.DataFrame({'text': [f'call {len(calls)}'] * len(data)})\n"
     assert _validate(write_model(tmp_path, code), samples, "textgeneration") == 0
-    verdicts = _verdicts(capfdbinary.readouterr().out.decode())
-    assert {check for check, verdict in verdicts.items() if verdict == "SKIPPED"} == set(CHECKS)
+    statuses = _statuses(capfdbinary.readouterr().out.decode())
+    assert {check for check, status in statuses.items() if status == "SKIPPED"} == set(CHECKS)
 
 
 def test_a_matrix_has_no_cells_to_leave_empty(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     path = tmp_path / "in.mtx"
     path.write_text("%%MatrixMarket matrix coordinate real general\n3 2 2\n1 1 5\n3 2 7\n", encoding="utf-8")
     assert _validate(write_model(tmp_path, SCORE % "data.sum(axis=1).to_numpy()"), path) == 0
-    verdicts = _verdicts(capfdbinary.readouterr().out.decode())
-    assert [check for check, verdict in verdicts.items() if verdict == "SKIPPED"] == ["missing values"]
+    statuses = _statuses(capfdbinary.readouterr().out.decode())
+    assert [check for check, status in statuses.items() if status == "SKIPPED"] == ["missing values"]
 
 
 def test_input_that_nobody_can_read_is_no_failure_of_the_model(tmp_path: Path, samples: Path) -> None:

@@ -29,7 +29,7 @@ def loaded_model(model: ModelSettings) -> Iterator[BasePredictor]:
         predictor.close()
 
 
-def answer_rows(predictor: BasePredictor, samples: Any) -> Predictions:
+def predict_rows(predictor: BasePredictor, samples: Any) -> Predictions:
     """What the model makes of rows that ``read_input`` gave: predictions, or the transformed rows in their form.
 
     Raises:

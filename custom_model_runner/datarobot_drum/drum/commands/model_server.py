@@ -37,7 +37,7 @@ _VARIABLES = {"MLOPS_RUNTIME_PARAM_DRUM_LAME_DUCK_SECONDS": '{"type": "numeric",
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What a request was answered."""
 
     status: int
@@ -63,7 +63,7 @@ class ModelServer:
         """Where rows of samples go, whatever the kind of model."""
         return f"{self.settings.url_prefix}/invocations"
 
-    def post(self, body: Body, timeout: float) -> Answer:
+    def post(self, body: Body, timeout: float) -> Response:
         """The answer to samples.
 
         Raises:
@@ -72,10 +72,10 @@ class ModelServer:
         connection = http.client.HTTPConnection(HOST, self.settings.port, timeout=timeout)
         try:
             connection.request("POST", self.predict_path, body.content, {"Content-Type": body.content_type})
-            answer = connection.getresponse()
-            return Answer(answer.status, answer.read())
+            response = connection.getresponse()
+            return Response(response.status, response.read())
         except (OSError, http.client.HTTPException) as error:
-            raise CommandError(f"The server gave no answer: {type(error).__name__} {error}".rstrip() + ".") from error
+            raise CommandError(f"The server gave no response: {type(error).__name__} {error}".rstrip() + ".") from error
         finally:
             connection.close()
 
@@ -119,7 +119,7 @@ def running_server(arguments: Arguments, timeout: float) -> Iterator[ModelServer
                 server = ModelServer(settings, process)
                 if not _becomes_ready(server, timeout):
                     log.seek(0)
-                    raise StartupError(_why_it_ended(log.read().decode("utf-8", "replace")))
+                    raise StartupError(_startup_error(log.read().decode("utf-8", "replace")))
                 yield server
             finally:
                 _stop(process)
@@ -143,34 +143,36 @@ def _becomes_ready(server: ModelServer, timeout: float) -> bool:
     """
     deadline = time.monotonic() + timeout
     while server.is_running():
-        answer = _probe(server.settings)
-        if answer is not None and answer.status == http.HTTPStatus.OK:
+        response = _probe(server.settings)
+        if response is not None and response.status == http.HTTPStatus.OK:
             return True
-        if answer is not None and answer.status == MODEL_FAILED:
-            raise StartupError(answer.message.removeprefix("ERROR: "))
+        if response is not None and response.status == MODEL_FAILED:
+            raise StartupError(response.message.removeprefix("ERROR: "))
         if time.monotonic() > deadline:
             raise CommandError(f"The server was not ready within {timeout:.0f} s.")
         time.sleep(_PAUSE_SECONDS)
     return False
 
 
-def _probe(settings: Settings) -> Answer | None:
+def _probe(settings: Settings) -> Response | None:
     connection = http.client.HTTPConnection(HOST, settings.port, timeout=_PROBE_SECONDS)
     try:
         connection.request("GET", f"{settings.url_prefix}/")
-        answer = connection.getresponse()
-        return Answer(answer.status, answer.read())
+        response = connection.getresponse()
+        return Response(response.status, response.read())
     except (OSError, http.client.HTTPException):
         return None
     finally:
         connection.close()
 
 
-def _why_it_ended(log: str) -> str:
+def _startup_error(log: str) -> str:
     """The server's own sentence, else the end of its log."""
     prefix = "drum: error: "
-    told = [line.removeprefix(prefix) for line in log.splitlines() if line.startswith(prefix)]
-    return mask_secrets(told[-1] if told else f"The server ended at its start: {log[-_LOG_CHARACTERS:].strip()}")
+    messages = [line.removeprefix(prefix) for line in log.splitlines() if line.startswith(prefix)]
+    return mask_secrets(
+        messages[-1] if messages else f"The server ended at its start: {log[-_LOG_CHARACTERS:].strip()}"
+    )
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

@@ -34,11 +34,11 @@ def read_samples(path: Path, rows: int | None = None) -> pd.DataFrame:
         kind = find_format(opened.file, path)
         if kind is FileFormat.MTX or (kind is FileFormat.CSV and rows is None):
             return read_table(StructuredPayload(opened.file, PayloadFormat(kind.value))).iloc[:rows]
-        table = open_table(opened.file, kind, "utf-8", _say_nothing, rows or BLOCK_ROWS)
+        table = open_table(opened.file, kind, "utf-8", _ignore_progress, rows or BLOCK_ROWS)
         return pd.concat(table.blocks()) if rows is None else next(table.blocks())
 
 
-def _say_nothing(what: str, share: float) -> None:
+def _ignore_progress(step: str, fraction: float) -> None:
     """Reading is quick beside what a command does with the rows."""
 
 

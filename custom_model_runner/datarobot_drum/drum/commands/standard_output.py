@@ -10,7 +10,7 @@ _STDOUT, _STDERR = 1, 2
 
 
 @contextmanager
-def own_standard_output() -> Iterator[BinaryIO]:
+def reserve_stdout() -> Iterator[BinaryIO]:
     """The standard output of the process, which nobody else writes to within, not even code written in C."""
     sys.stdout.flush()
     own: BinaryIO = os.fdopen(os.dup(_STDOUT), "wb")

@@ -25,10 +25,10 @@ def masked_output() -> Iterator[None]:
 def _masked(descriptor: int) -> Iterator[None]:
     _flush()
     original = os.dup(descriptor)
-    outlet, inlet = os.pipe()
-    os.dup2(inlet, descriptor)
-    os.close(inlet)
-    pump = threading.Thread(target=_pump, args=(outlet, original), daemon=True)
+    read_end, write_end = os.pipe()
+    os.dup2(write_end, descriptor)
+    os.close(write_end)
+    pump = threading.Thread(target=_pump, args=(read_end, original), daemon=True)
     pump.start()
     try:
         yield
@@ -44,18 +44,18 @@ def _flush() -> None:
             stream.flush()
 
 
-def _pump(outlet: int, original: int) -> None:
-    """Whole lines from ``outlet`` to ``original`` until nobody can write any more; both are closed then."""
+def _pump(read_end: int, original: int) -> None:
+    """Whole lines from ``read_end`` to ``original`` until nobody can write any more; both are closed then."""
     rest = b""
     try:
-        while chunk := os.read(outlet, _CHUNK):
+        while chunk := os.read(read_end, _CHUNK):
             rest += chunk
             end = max(rest.rfind(mark) for mark in _ENDS) + 1
             _write(original, rest[:end])
             rest = rest[end:]
         _write(original, rest)
     finally:
-        os.close(outlet)
+        os.close(read_end)
         os.close(original)
 
 

@@ -55,25 +55,25 @@ def atomic_output_folder(folder: Path) -> Iterator[Path]:
             shutil.rmtree(staging, ignore_errors=True)
 
 
-def add_code(code_dir: Path, folder: Path, *, without: frozenset[Path], with_artifacts: bool) -> None:
+def add_code(code_dir: Path, folder: Path, *, exclude: frozenset[Path], with_artifacts: bool) -> None:
     """Copy the code dir, but for hidden files, what ``fit`` has written under the same name, and ``without``.
 
     Older artifacts stay behind unless a ``load_model`` hook may want them: two of them are one too many.
     """
-    unwanted = without if with_artifacts else without.union(list_artifacts(code_dir))
+    excluded = exclude if with_artifacts else exclude.union(list_artifacts(code_dir))
     for entry in sorted(code_dir.iterdir()):
         target = folder / entry.name
-        if entry in unwanted or target.exists() or entry.name.startswith(_SKIPPED):
+        if entry in excluded or target.exists() or entry.name.startswith(_SKIPPED):
             continue
         if entry.is_dir():
-            shutil.copytree(entry, target, ignore=_ignore(without | {folder}))
+            shutil.copytree(entry, target, ignore=_ignore(exclude | {folder}))
         else:
             shutil.copy2(entry, target)
 
 
-def _ignore(without: frozenset[Path]) -> Any:
+def _ignore(exclude: frozenset[Path]) -> Any:
     def ignored(folder: str, names: list[str]) -> list[str]:
-        return [name for name in names if name.startswith(_SKIPPED) or Path(folder, name) in without]
+        return [name for name in names if name.startswith(_SKIPPED) or Path(folder, name) in exclude]
 
     return ignored
 

@@ -45,10 +45,10 @@ def find_difference(arguments: Arguments, features: pd.DataFrame) -> str | None:
 
 def _predict_served(arguments: Arguments, body: Body) -> bytes:
     with running_server(arguments, TIMEOUT_SECONDS) as server:
-        answer = server.post(body, TIMEOUT_SECONDS)
-    if answer.status != HTTPStatus.OK:
-        raise CommandError(f"The trained model is served, but answers {answer.status}: {answer.message}")
-    return answer.body
+        response = server.post(body, TIMEOUT_SECONDS)
+    if response.status != HTTPStatus.OK:
+        raise CommandError(f"The trained model is served, but answers {response.status}: {response.message}")
+    return response.body
 
 
 def _predict_here(arguments: Arguments, sample: pd.DataFrame, body: Body) -> list[Any]:

@@ -19,7 +19,7 @@ Target = Any
 """A Series, or for multilabel a DataFrame of one column a label."""
 
 _SUPERVISED = frozenset({TargetType.REGRESSION, TargetType.BINARY, TargetType.MULTICLASS, TargetType.MULTILABEL})
-_PAIR = 2
+_BINARY_CLASSES = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +43,12 @@ def read_training_data(arguments: Arguments, target_type: TargetType) -> Trainin
     features = read_samples(input_path(arguments))
     target: Target | None = None
     if arguments.target:
-        features, target = _take(features, arguments.target, "--target")
+        features, target = _pop_column(features, arguments.target, "--target")
     elif arguments.target_csv:
         target = _read_target(arguments.target_csv, len(features), target_type)
     weights = None
     if arguments.row_weights:
-        features, weights = _take(features, arguments.row_weights, "--row-weights")
+        features, weights = _pop_column(features, arguments.row_weights, "--row-weights")
     if not len(features.columns):
         raise CommandError("The input has no columns left to learn from.")
     if target is not None:
@@ -67,7 +67,7 @@ def _check_arguments(arguments: Arguments, target_type: TargetType) -> None:
         raise UsageError(f"A {target_type.value} model is trained on a target: give --target or --target-csv.")
 
 
-def _take(table: pd.DataFrame, name: str, flag: str) -> tuple[pd.DataFrame, pd.Series]:
+def _pop_column(table: pd.DataFrame, name: str, flag: str) -> tuple[pd.DataFrame, pd.Series]:
     if name not in table.columns:
         raise CommandError(f"{flag}: the input has no column {name!r}; its columns are {list_labels(table.columns)}.")
     return table.drop(columns=name), table[name]
@@ -97,7 +97,7 @@ def _check_target(target: Target, target_type: TargetType) -> None:
         raise CommandError(f"The target of a regression model must be numbers, not {target.iloc[0]!r:.60}.")
 
 
-def with_labels(
+def add_class_labels(
     arguments: Arguments, metadata: ModelMetadata, target_type: TargetType, target: Target | None
 ) -> Arguments:
     """The arguments with the class labels of the target where neither they nor model-metadata.yaml name any.
@@ -121,7 +121,7 @@ def with_labels(
 
 
 def _complete_pair(found: list[str], negative: str | None, positive: str | None) -> tuple[str, str]:
-    if len(found) != _PAIR:
+    if len(found) != _BINARY_CLASSES:
         raise CommandError(f"The target of a binary model has two classes; this one has {list_labels(found)}.")
     matches = match_labels([label for label in (negative, positive) if label], found)
     if negative and negative in matches:
@@ -150,7 +150,7 @@ def _classes(target: pd.Series) -> list[Any]:
         return sorted(values, key=as_label)
 
 
-def as_declared(target: Target | None, labels: Sequence[str]) -> Target | None:
+def to_declared_labels(target: Target | None, labels: Sequence[str]) -> Target | None:
     """The target in the words of the labels, so that a hook may compare the two: text, as labels always are.
 
     The columns of a multilabel target come in the order of the labels.
@@ -163,13 +163,13 @@ def as_declared(target: Target | None, labels: Sequence[str]) -> Target | None:
     is_table = isinstance(target, pd.DataFrame)
     found = list(target.columns) if is_table else _classes(target)
     matches = match_labels(labels, found)
-    strange = [value for place, value in enumerate(found) if place not in matches.values()]
-    if strange:
-        raise CommandError(f"The target has {list_labels(strange)}, but the class labels are {list_labels(labels)}.")
+    unknown = [value for position, value in enumerate(found) if position not in matches.values()]
+    if unknown:
+        raise CommandError(f"The target has {list_labels(unknown)}, but the class labels are {list_labels(labels)}.")
     if is_table:
         absent = [label for label in labels if label not in matches]
         if absent:
             raise CommandError(f"The target has no column for the class label {list_labels(absent)}.")
         table = target.iloc[:, [matches[label] for label in labels]]
         return table.set_axis(list(labels), axis=1)
-    return target.map({found[place]: label for label, place in matches.items()})
+    return target.map({found[position]: label for label, position in matches.items()})

@@ -9,7 +9,7 @@ from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.target_types import TargetType
 
 _TEMPLATES = Path(__file__).with_name("templates")
-_EVERY_MODEL = "all"
+_COMMON_LAYER = "all"
 _LAYERS = {
     TargetType.REGRESSION: ("rows", "numbers"),
     TargetType.BINARY: ("rows", "numbers"),
@@ -60,17 +60,17 @@ def _server_type(arguments: Arguments) -> str:
 
 def render(target_type: TargetType, server_type: str, name: str) -> dict[Path, str]:
     """The text of every file by its path in the folder; of two layers that have it, the later one's."""
-    folders = [_TEMPLATES / layer for layer in (_EVERY_MODEL, *_LAYERS[target_type], target_type.value)]
+    folders = [_TEMPLATES / layer for layer in (_COMMON_LAYER, *_LAYERS[target_type], target_type.value)]
     found = {file.relative_to(folder): file for folder in folders for file in folder.rglob("*") if _is_template(file)}
-    words = _words(target_type, server_type, name)
-    return {path: Template(found[path].read_text(encoding="utf-8")).substitute(words) for path in sorted(found)}
+    values = _template_values(target_type, server_type, name)
+    return {path: Template(found[path].read_text(encoding="utf-8")).substitute(values) for path in sorted(found)}
 
 
 def _is_template(file: Path) -> bool:
     return file.is_file() and _SKIPPED not in file.parts
 
 
-def _words(target_type: TargetType, server_type: str, name: str) -> dict[str, str]:
+def _template_values(target_type: TargetType, server_type: str, name: str) -> dict[str, str]:
     """What is filled in."""
     is_text = target_type is TargetType.UNSTRUCTURED
     routes = {TargetType.UNSTRUCTURED: "/predictUnstructured/", TargetType.TRANSFORM: "/transform/"}

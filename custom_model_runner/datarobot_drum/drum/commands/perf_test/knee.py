@@ -25,6 +25,6 @@ def find_knee(measurements: Iterable[Measurement]) -> Measurement | None:
 
 def knees_by_rows(measurements: Sequence[Measurement]) -> dict[int, Measurement]:
     """The knee of each size of request over the number of clients, where there is one."""
-    sizes = dict.fromkeys(measurement.cell.rows for measurement in measurements)
-    found = {rows: find_knee(one for one in measurements if one.cell.rows == rows) for rows in sizes}
+    sizes = dict.fromkeys(measurement.level.rows for measurement in measurements)
+    found = {rows: find_knee(one for one in measurements if one.level.rows == rows) for rows in sizes}
     return {rows: knee for rows, knee in found.items() if knee is not None}

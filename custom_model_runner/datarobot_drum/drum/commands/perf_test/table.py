@@ -15,8 +15,8 @@ def milliseconds(seconds: float) -> str:
 
 
 COLUMNS: tuple[Column, ...] = (
-    ("rows", lambda m: str(m.cell.rows)),
-    ("clients", lambda m: str(m.cell.clients)),
+    ("rows", lambda m: str(m.level.rows)),
+    ("clients", lambda m: str(m.level.clients)),
     ("requests", lambda m: str(m.requests)),
     ("requests/s", lambda m: f"{m.requests_per_second:.1f}"),
     ("rows/s", lambda m: f"{m.rows_per_second:.0f}"),

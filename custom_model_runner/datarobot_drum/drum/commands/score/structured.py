@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from datarobot_drum.drum.commands.input_file import InputFile
-from datarobot_drum.drum.commands.loaded_model import answer_rows
+from datarobot_drum.drum.commands.loaded_model import predict_rows
 from datarobot_drum.drum.commands.progress import OnProgress
 from datarobot_drum.drum.exceptions import CommandError, PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
@@ -34,10 +34,10 @@ def score_rows(
     done = 0
     columns: list[str] = []
     for samples in _samples(predictor, source, kind, charset, on_progress):
-        with _told_by_rows(done, samples):
+        with _name_block_in_errors(done, samples):
             if not is_checked:
                 predictor.check_samples(samples)
-            predictions = answer_rows(predictor, samples)
+            predictions = predict_rows(predictor, samples)
         columns = columns or _columns(predictions)
         _require_same_columns(columns, _columns(predictions), done)
         done += len(predictions.values)
@@ -56,11 +56,11 @@ def _samples(
         yield predictor.read_input(StructuredPayload(source.file, PayloadFormat.CSV, charset))
     elif kind is FileFormat.MTX:
         samples = predictor.read_input(_payload(source, kind, charset))
-        rows = samples.shape[0]
-        for begin in range(0, rows, BLOCK_ROWS):
-            piece = slice(begin, begin + BLOCK_ROWS)
-            yield samples.iloc[piece] if hasattr(samples, "iloc") else samples[piece]
-            on_progress("scoring", min(1.0, (begin + BLOCK_ROWS) / rows))
+        count = samples.shape[0]
+        for start in range(0, count, BLOCK_ROWS):
+            rows = slice(start, start + BLOCK_ROWS)
+            yield samples.iloc[rows] if hasattr(samples, "iloc") else samples[rows]
+            on_progress("scoring", min(1.0, (start + BLOCK_ROWS) / count))
     else:
         yield from open_table(source.file, kind, charset, on_progress).blocks()
 
@@ -72,7 +72,7 @@ def _payload(source: InputFile, kind: FileFormat, charset: str) -> StructuredPay
 
 
 @contextmanager
-def _told_by_rows(done: int, samples: Any) -> Iterator[None]:
+def _name_block_in_errors(done: int, samples: Any) -> Iterator[None]:
     """After the first block the model counts rows from the block's first; say where that is."""
     try:
         yield

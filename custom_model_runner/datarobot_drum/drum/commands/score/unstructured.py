@@ -17,8 +17,8 @@ def score_body(
     Raises:
         RequestError: the model refuses the body, or fails over it.
     """
-    asked = UnstructuredInput(source.file, media_type.essence, media_type.charset, query)
-    content = predictor.predict_unstructured(asked).content
+    request = UnstructuredInput(source.file, media_type.essence, media_type.charset, query)
+    content = predictor.predict_unstructured(request).content
     if isinstance(content, bytes):
         yield content
         return

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from datarobot_drum.drum.commands.input_file import InputFile
-from datarobot_drum.drum.commands.loaded_model import answer_rows
+from datarobot_drum.drum.commands.loaded_model import predict_rows
 from datarobot_drum.drum.commands.progress import OnProgress
 from datarobot_drum.drum.exceptions import CommandError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
@@ -45,11 +45,11 @@ class ModelUnderTest:
         shape = getattr(self.samples, "shape", None)
         return int(shape[0]) if shape and len(shape) == 2 else None
 
-    def take(self, places: Sequence[int]) -> Any:
+    def take(self, positions: Sequence[int]) -> Any:
         """Some of the rows, as a request with these alone would have them."""
         if isinstance(self.samples, pd.DataFrame):
-            return self.samples.iloc[list(places)].reset_index(drop=True)
-        return self.samples[list(places)]
+            return self.samples.iloc[list(positions)].reset_index(drop=True)
+        return self.samples[list(positions)]
 
     def predict(self, samples: Any) -> Predictions:
         """The predictions of rows, whichever hook makes them.
@@ -58,7 +58,7 @@ class ModelUnderTest:
             RequestError: the model refuses them or fails.
         """
         if not self.predictor.only_streams:
-            return answer_rows(self.predictor, samples)
+            return predict_rows(self.predictor, samples)
         text = io.BytesIO(samples.to_csv(index=False).encode())
         return _join(list(self.predictor.predict_stream(StructuredPayload(text, PayloadFormat.CSV))))
 

@@ -33,24 +33,24 @@ class CheckResult:
     """
 
     check: str
-    verdict: Status
+    status: Status
     detail: str = ""
-    subject: str = ""
-    evidence: SampleRows | None = None
+    feature: str = ""
+    sample_rows: SampleRows | None = None
     exit_code: int = FAILURE
 
     @property
     def title(self) -> str:
-        return f"{self.check}: {self.subject}" if self.subject else self.check
+        return f"{self.check}: {self.feature}" if self.feature else self.check
 
 
-def exit_code_of(outcomes: Sequence[CheckResult]) -> int:
+def exit_code_of(results: Sequence[CheckResult]) -> int:
     """That of the gravest failure: a schema that does not hold (3) says more than another failure (1)."""
-    return max((outcome.exit_code for outcome in outcomes if outcome.verdict is Status.FAILED), default=SUCCESS)
+    return max((result.exit_code for result in results if result.status is Status.FAILED), default=SUCCESS)
 
 
-def summary(outcomes: Sequence[CheckResult]) -> str:
+def summary(results: Sequence[CheckResult]) -> str:
     """How many there are of each verdict."""
-    counts = Counter(outcome.verdict for outcome in outcomes)
-    words = [f"{counts[verdict]} {verdict.value.lower()}" for verdict in Status if counts[verdict]]
-    return f"{len(outcomes)} check{'' if len(outcomes) == 1 else 's'}: {', '.join(words)}."
+    counts = Counter(result.status for result in results)
+    words = [f"{counts[status]} {status.value.lower()}" for status in Status if counts[status]]
+    return f"{len(results)} check{'' if len(results) == 1 else 's'}: {', '.join(words)}."

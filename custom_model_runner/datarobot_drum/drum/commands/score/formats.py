@@ -15,7 +15,7 @@ from datarobot_drum.drum.tabular.table_files import arrow_extra
 
 Write = Callable[[Iterator[StreamChunk], TargetType, Path], None]
 
-_ARROW_FORMS = {
+_ARROW_FORMATS = {
     ".parquet": "Parquet",
     ".pq": "Parquet",
     ".arrow": "Arrow",
@@ -26,8 +26,8 @@ _CSV_EXTENSIONS = (".csv", ".txt", "")
 
 def write_csv(chunks: Iterator[StreamChunk], target_type: TargetType, file: BinaryIO) -> None:
     """As ``/predictionsStream/`` sends csv: a header line, then a line a row; what is missing is an empty cell."""
-    for piece in csv_lines(chunks, target_type):
-        file.write(piece)
+    for chunk in csv_lines(chunks, target_type):
+        file.write(chunk)
 
 
 def write_csv_file(chunks: Iterator[StreamChunk], target_type: TargetType, path: Path) -> None:
@@ -35,7 +35,7 @@ def write_csv_file(chunks: Iterator[StreamChunk], target_type: TargetType, path:
         write_csv(chunks, target_type, file)
 
 
-def find_form(path: Path) -> Write:
+def find_writer(path: Path) -> Write:
     """What writes a file of that name.
 
     Raises:
@@ -45,10 +45,10 @@ def find_form(path: Path) -> Write:
     extension = path.suffix.lower()
     if extension in _CSV_EXTENSIONS:
         return write_csv_file
-    if extension not in _ARROW_FORMS:
-        known = ", ".join((".csv", *_ARROW_FORMS))
+    if extension not in _ARROW_FORMATS:
+        known = ", ".join((".csv", *_ARROW_FORMATS))
         raise UsageError(f"--output {path.name}: the extension must be one of {known}.")
-    name = _ARROW_FORMS[extension]
+    name = _ARROW_FORMATS[extension]
     with arrow_extra(name):
         write: Write = import_from_string(f"datarobot_drum.drum.commands.score.arrow_output:write_{name.lower()}")
     return write
