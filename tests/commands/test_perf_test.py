@@ -151,7 +151,7 @@ def test_nobody_waits_for_an_answer_beyond_the_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = Endpoint(silent.getsockname()[1], "/", Body(b"x\n1\n", "text/csv"))
         measurement = measure_level(LoadLevel(1, 3), endpoint, 60.0, time.monotonic() + 0.2, lambda: 5)
-    assert measurement.failures == {"no answer: TimeoutError timed out": 3}
+    assert measurement.failures == {"no response: TimeoutError timed out": 3}
     assert (measurement.latencies, measurement.requests, measurement.memory) == ((), 3, 5)
 
 

@@ -162,7 +162,7 @@ def test_server_parameters_need_no_definition(caplog: pytest.LogCaptureFixture) 
 
 def test_a_misspelled_server_parameter_is_told(caplog: pytest.LogCaptureFixture) -> None:
     _collect([], file={"DRUM_SERVER_TIPE": "fastapi"})
-    assert "DRUM_SERVER_TIPE in the parameters file is no parameter of this server" in caplog.text
+    assert "DRUM_SERVER_TIPE in the parameters file is ignored: this server has no such parameter" in caplog.text
 
 
 def test_a_variable_of_another_type_than_defined_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""The command line as plain values. It decides nothing and imports nothing heavy."""
+"""The command-line parser: arguments as plain values. Imports nothing heavy."""
 
 import argparse
 import textwrap
@@ -18,8 +18,8 @@ __all__ = ["Arguments", "parse_arguments"]
 
 _DESCRIPTION = "Serve a folder of model code over HTTP, score files with it, and check it."
 _PRECEDENCE = (
-    "Every argument may come from the variable named beside it; the flag wins. Switches are on when their\n"
-    "variable is set, except to an empty text, 0, false, no or off."
+    "Every argument can also be set by the environment variable in brackets; the flag wins. Switches are on if\n"
+    "their variable is set, unless it is empty, 0, false, no or off."
 )
 _PARAMETERS = (
     "server parameters, read from the variable MLOPS_RUNTIME_PARAM_<NAME>, else from --runtime-params-file,\n"
@@ -31,16 +31,16 @@ _HELP_WIDTH = 78
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence instead of printing every flag first."""
+    """Reports errors in one sentence, without the usage text."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(UsageError.exit_code, f"{self.prog}: error: {message}\n")
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> Arguments:
-    """Read the command line (None: of this process) and the variables that stand for its arguments.
+    """Parse the command line (None: that of this process), completed from environment variables.
 
-    Exits with 2 and one sentence on standard error when either is wrong.
+    Exits with 2 and one sentence on standard error if either is wrong.
     """
     parser = _parser()
     flags = vars(parser.parse_args(argv))
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _subcommands(parents: dict[str, Any], group: str) -> Any:
-    """Where a command is added: beside the others, or below the first word of its name."""
+    """Return the subparsers for a command: the top-level ones, or those of its group."""
     if group not in parents:
         words = [command.name.partition(" ")[2] for command in COMMANDS if command.name.startswith(f"{group} ")]
         about = f"make a new {' or '.join(words)}" if group == "new" else None
@@ -125,7 +125,7 @@ def _parser_of(declared: Argument) -> Callable[[str], Any]:
 
 
 class _Labels(argparse.Action):
-    """Each word is a label, so a quoted one may hold blanks; one word alone is split at its blanks."""
+    """Takes each word as a label, so a quoted label may contain blanks; a single word is split at its blanks."""
 
     def __call__(
         self,
@@ -139,7 +139,7 @@ class _Labels(argparse.Action):
 
 
 class _Integers(argparse.Action):
-    """The numbers of all words, each of which may hold several."""
+    """Joins the numbers of all words, each of which may contain several."""
 
     def __call__(
         self,

@@ -1,4 +1,4 @@
-"""Where parameter values come from: prefixed variables, the YAML file, plain variables."""
+"""The sources of parameter values: prefixed variables, the YAML file, plain variables."""
 
 import json
 import logging
@@ -26,7 +26,7 @@ class PrefixedValue:
 
 @dataclass(frozen=True)
 class ParameterSources:
-    """The channels of one start. ``defaults`` are those of the model's own definitions."""
+    """The sources of one process. ``defaults`` are those of the model's own definitions."""
 
     environ: Mapping[str, str]
     file: Mapping[str, Any] = field(default_factory=dict)
@@ -54,15 +54,15 @@ class ParameterSources:
 
 
 def prefixed_names(environ: Mapping[str, str]) -> Iterator[str]:
-    """The names of all parameters that have a prefixed variable."""
+    """Return the names of all parameters that have a prefixed variable."""
     return (variable[len(PREFIX) :] for variable in environ if variable.startswith(PREFIX))
 
 
 def read_prefixed(environ: Mapping[str, str], name: str) -> PrefixedValue | None:
-    """Decode one prefixed variable; None when it is absent or blank.
+    """Decode a prefixed variable; None if it is absent or blank.
 
     Raises:
-        RuntimeParameterError: no JSON object with ``type`` and ``payload``, or these two do not fit.
+        RuntimeParameterError: it is not a JSON object with ``type`` and ``payload``, or they do not match.
     """
     text = environ.get(PREFIX + name, "")
     if not text.strip():
@@ -78,7 +78,7 @@ def _decode(name: str, text: str) -> Mapping[str, Any]:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        # Without a cause: the decoder's error carries the whole text, secrets included.
+        # Without a cause: the decoder's error contains the whole text, secrets included.
         raise parameter_error(name, f"has malformed JSON in {PREFIX}{name}") from None
     if not isinstance(document, dict):
         raise parameter_error(name, f"needs a JSON object with type and payload in {PREFIX}{name}")
@@ -96,7 +96,7 @@ def _typed(name: str, document: Mapping[str, Any]) -> PrefixedValue:
 
 
 def read_parameter_file(path: Path) -> dict[str, Any]:
-    """The values of a ``--runtime-params-file``, by name; every credential in it is masked from now on."""
+    """Return the values of a ``--runtime-params-file`` by name, and register its credentials for masking."""
     from datarobot_drum.runtime_parameters.yaml_documents import read_values
 
     values = read_values(path, RuntimeParameterError)

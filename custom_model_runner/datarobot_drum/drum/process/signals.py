@@ -1,4 +1,4 @@
-"""The end of a process: before it serves, and also when a prediction in it has none."""
+"""Exit on signals before serving starts, and despite a stuck prediction thread."""
 
 import os
 import signal
@@ -10,22 +10,22 @@ from types import FrameType
 from typing import NoReturn
 
 PREDICTION_THREAD_PREFIX = "drum-predict"
-"""What the names of the prediction threads begin with."""
+"""Prefix of the names of prediction threads."""
 
 LOADER_THREAD = "drum-model-loader"
-"""The thread that loads a model while its server answers probes already."""
+"""Name of the thread that loads the model while its server already responds to probes."""
 
 JOIN_SECONDS = 0.5
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _SIGNAL_EXIT_BASE = 128
-"""A process that a signal stopped before it was done ends with this plus the signal's number, as shells count."""
+"""Exit code of a command that a signal stopped: this plus the signal's number, as in shells."""
 
 _cleanups: list[Callable[[], object]] = []
 
 
 def exit_process(code: int) -> NoReturn:
-    """Exit with ``code``. Python would wait for every prediction thread, and one that hangs would keep the process."""
+    """Exit with ``code``. Do not wait for stuck prediction threads, as Python's own exit does."""
     model_threads = (PREDICTION_THREAD_PREFIX, LOADER_THREAD)
     busy = [thread for thread in threading.enumerate() if thread.name.startswith(model_threads)]
     for thread in busy:
@@ -36,18 +36,18 @@ def exit_process(code: int) -> NoReturn:
 
 
 def exit_on_signals() -> None:
-    """Until a server listens to signals itself, SIGTERM and SIGINT end the process at once, as a clean stop.
+    """Exit with 0 on SIGTERM and SIGINT, until a server installs its own handlers.
 
-    Not by an exception, which model code that is being loaded could catch.
+    The exit is not an exception, which model code could catch while it is loaded.
     """
     for number in _SIGNALS:
         signal.signal(number, _on_signal)
 
 
 def abort_on_signals() -> None:
-    """From now on SIGTERM and SIGINT end the process at once, as a command that is not done: 143 and 130.
+    """Exit on SIGTERM and SIGINT with 143 and 130: the command has not finished.
 
-    Not by an exception, which model code could catch. What must not be left behind is removed first.
+    The exit is not an exception, which model code could catch. Registered cleanups run first.
     """
     for number in _SIGNALS:
         signal.signal(number, _on_interrupt)
@@ -55,7 +55,7 @@ def abort_on_signals() -> None:
 
 @contextmanager
 def blocked_signals(*signals: signal.Signals) -> Iterator[None]:
-    """A process that is started meanwhile never gets them: what stops a server's whole group is for the server."""
+    """Block signals in processes that are started meanwhile: a signal to the process group is for the server."""
     former = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
@@ -65,7 +65,7 @@ def blocked_signals(*signals: signal.Signals) -> Iterator[None]:
 
 @contextmanager
 def cleanup_on_signals(remove: Callable[[], object]) -> Iterator[None]:
-    """Within, a signal that ends the process calls ``remove`` first, the latest one before the others."""
+    """Call ``remove`` if a signal ends the process within the block; the latest cleanup runs first."""
     _cleanups.append(remove)
     try:
         yield
@@ -75,7 +75,7 @@ def cleanup_on_signals(remove: Callable[[], object]) -> Iterator[None]:
 
 @contextmanager
 def exiting_on_signals() -> Iterator[None]:
-    """The same while a model loads inside a server that has listened to signals before; not outside the main thread."""
+    """Exit on signals while a server that has its own handlers loads a model; no effect outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -94,13 +94,13 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
 
 def _on_interrupt(number: int, frame: FrameType | None) -> None:
     for remove in reversed(_cleanups):
-        with suppress(Exception):  # one that fails must not keep the rest
+        with suppress(Exception):  # a failing cleanup must not stop the others
             remove()
     _exit_now(_SIGNAL_EXIT_BASE + number)
 
 
 def _exit_now(code: int) -> NoReturn:
-    with suppress(Exception):  # a signal may have come in the middle of a write
+    with suppress(Exception):  # the signal may have interrupted a write
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)

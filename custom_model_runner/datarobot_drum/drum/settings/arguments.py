@@ -1,8 +1,7 @@
-"""The arguments of ``drum``, each declared once: flag, variable, kind and help.
+"""The command-line arguments of ``drum``, each declared once: flag, variable, kind and help.
 
-A value comes from the flag, else from the variable, which is the flag's name in upper case with underscores
-unless a document names another. What comes after these two (runtime parameters, model-metadata.yaml,
-defaults) is decided where the settings are built.
+A value comes from the flag, else from the variable. Its name is that of the flag in upper case with underscores,
+unless declared. Runtime parameters, model-metadata.yaml and defaults are merged later, in `build`.
 """
 
 import dataclasses
@@ -35,7 +34,7 @@ _MODEL_COMMANDS = (SERVER, SCORE, VALIDATION, PERF_TEST, FIT)
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """The command line with its environment equivalents, as plain values; None is not given."""
+    """The command line merged with its environment variables, as plain values; None is not given."""
 
     command: str = SERVER
     code_dir: str | None = argument(
@@ -54,7 +53,7 @@ class Arguments:
         commands=COMMAND_NAMES,
     )
     address: str | None = argument(
-        "--address", "Where to listen: host:port, :port, a bare port, or [ipv6]:port.", metavar="HOST:PORT"
+        "--address", "Address to listen on: host:port, :port, a bare port, or [ipv6]:port.", metavar="HOST:PORT"
     )
     positive_class_label: str | None = argument(
         "--positive-class-label",
@@ -76,11 +75,11 @@ class Arguments:
         commands=_MODEL_COMMANDS,
     )
     class_labels_file: str | None = argument(
-        "--class-labels-file", "The same from a file, one label a line.", metavar="FILE", commands=_MODEL_COMMANDS
+        "--class-labels-file", "File with the class labels, one per line.", metavar="FILE", commands=_MODEL_COMMANDS
     )
     language: str | None = argument(
         "--language",
-        "Language of the model's code; found out by default.",
+        "Language of the model's code; detected by default.",
         kind=Kind.CHOICE,
         choices=("python", "r", "java"),
         metavar="LANGUAGE",
@@ -95,31 +94,31 @@ class Arguments:
     )
     user_secrets_mount_path: str | None = argument(
         "--user-secrets-mount-path",
-        "Folder with the user's secrets for the hooks, one in each file.",
+        "Folder with the user's secrets for the hooks, one per file.",
         metavar="FOLDER",
         commands=_MODEL_COMMANDS,
     )
     user_secrets_prefix: str | None = argument(
         "--user-secrets-prefix",
-        "Beginning of the names of variables that hold secrets, each text or a JSON object.",
+        "Prefix of the environment variables that hold secrets, each text or a JSON object.",
         metavar="PREFIX",
         commands=_MODEL_COMMANDS,
     )
     deployment_config: str | None = argument(
         "--deployment-config",
-        "JSON document of a deployment: structured predictions are answered in the format of DataRobot's prediction "
+        "JSON document of a deployment: structured predictions are returned in the format of DataRobot's prediction "
         "server.",
         metavar="FILE",
     )
     verbose: bool = argument(
         "--verbose",
-        "More output: the level debug unless --logging-level says otherwise.",
+        "Set the log level to debug, unless --logging-level is given.",
         kind=Kind.BOOLEAN,
         commands=COMMAND_NAMES,
     )
     logging_level: str | None = argument(
         "--logging-level",
-        f"How much is logged: {', '.join(LOGGING_LEVELS)}; default info for drum server, warning for the others.",
+        f"Log level: {', '.join(LOGGING_LEVELS)}; default info for drum server, warning for the others.",
         kind=Kind.CHOICE,
         choices=LOGGING_LEVELS,
         metavar="LEVEL",
@@ -127,7 +126,7 @@ class Arguments:
     )
     server: str | None = argument(
         "--server",
-        "Server that the model is made for: flask (the default), gunicorn or fastapi.",
+        "Server type of the new model: flask (the default), gunicorn or fastapi.",
         kind=Kind.CHOICE,
         choices=("flask", "gunicorn", "fastapi", "werkzeug", "uvicorn"),
         metavar="SERVER",
@@ -144,19 +143,19 @@ class Arguments:
     )
     with_error_server: bool = argument(
         "--with-error-server",
-        "When the model fails to load, stay up and answer 513 with the cause.",
+        "When the model fails to load, keep running and respond 513 with the cause.",
         kind=Kind.BOOLEAN,
     )
     gpu_predictor: str | None = argument(
         "--gpu-predictor",
-        "Ask the model through an inference engine: nim or vllm; needs --sidecar.",
+        "Call the model through an inference engine: nim or vllm; requires --sidecar.",
         kind=Kind.CHOICE,
         choices=("nim", "vllm"),
         metavar="ENGINE",
     )
     sidecar: bool = argument(
         "--sidecar",
-        "The engine of --gpu-predictor runs in a container of its own; where, DRUM_ENGINE_HOST and _PORT say.",
+        "The engine of --gpu-predictor runs in its own container, at DRUM_ENGINE_HOST and DRUM_ENGINE_PORT.",
         kind=Kind.BOOLEAN,
     )
     max_workers: int | None = argument(
@@ -169,7 +168,7 @@ class Arguments:
     production: bool = argument("--production", "Deprecated: give --max-workers instead.", kind=Kind.BOOLEAN)
     monitor_embedded: bool = argument(
         "--monitor-embedded",
-        "Let unstructured model code report by itself.",
+        "Let unstructured model code report its own statistics.",
         kind=Kind.BOOLEAN,
         name="MLOPS_REPORTING_FROM_UNSTRUCTURED_MODELS",
     )
@@ -187,26 +186,24 @@ class Arguments:
     )
     output: str | None = argument(
         "--output",
-        "Where the result goes. drum score: a file, its form by its extension (.csv, .parquet, .arrow, .feather), "
+        "Destination of the result. drum score: a file, its format by extension (.csv, .parquet, .arrow, .feather), "
         "else csv on standard output; drum fit: a folder.",
         metavar="PATH",
         commands=(SCORE, FIT),
     )
-    target: str | None = argument(
-        "--target", "Column of the input that is to be predicted.", metavar="COLUMN", commands=(FIT,)
-    )
+    target: str | None = argument("--target", "Column of the input to predict.", metavar="COLUMN", commands=(FIT,))
     target_csv: str | None = argument(
         "--target-csv",
-        "The same from a csv of as many rows: one column, or for multilabel one of 0 and 1 a label.",
+        "csv with the target of each row: one column, or for multilabel one column of 0 and 1 per label.",
         metavar="FILE",
         commands=(FIT,),
     )
     row_weights: str | None = argument(
-        "--row-weights", "Column of the input that weighs its rows.", metavar="COLUMN", commands=(FIT,)
+        "--row-weights", "Column of the input with row weights.", metavar="COLUMN", commands=(FIT,)
     )
     skip_predict: bool = argument(
         "--skip-predict",
-        "Do not check the trained model by serving it.",
+        "Do not serve the trained model to check it.",
         kind=Kind.BOOLEAN,
         commands=(FIT,),
     )
@@ -224,49 +221,49 @@ class Arguments:
     )
     report: str | None = argument(
         "--report",
-        "Write the result to this file, too, as one self-contained HTML page.",
+        "Also write the result to this file, as one self-contained HTML page.",
         metavar="FILE",
         commands=(VALIDATION, PERF_TEST),
     )
     batch_sizes: tuple[int, ...] | None = argument(
         "--batch-sizes",
-        "Rows of a request, one or more numbers separated by blanks or commas.",
+        "Rows per request, one or more numbers separated by blanks or commas.",
         kind=Kind.INTEGERS,
         metavar="N",
         commands=(PERF_TEST,),
     )
     concurrency: tuple[int, ...] | None = argument(
         "--concurrency",
-        "Requests at once, one or more numbers separated by blanks or commas.",
+        "Concurrent requests, one or more numbers separated by blanks or commas.",
         kind=Kind.INTEGERS,
         metavar="N",
         commands=(PERF_TEST,),
     )
     duration: int | None = argument(
         "--duration",
-        "Seconds that each pair of size and concurrency is measured.",
+        "Duration of each measurement in seconds.",
         kind=Kind.INTEGER,
         metavar="SECONDS",
         commands=(PERF_TEST,),
     )
     timeout: int | None = argument(
         "--timeout",
-        "Seconds after which the whole test is given up.",
+        "Timeout of the whole test in seconds.",
         kind=Kind.INTEGER,
         metavar="SECONDS",
         commands=(PERF_TEST,),
     )
 
     def to_json(self) -> str:
-        """For a worker process, which reads it back with `from_json`."""
+        """Return the arguments as JSON for a worker process, which calls `from_json`."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> "Arguments":
-        """Read back what `to_json` wrote.
+        """Parse the output of `to_json`.
 
         Raises:
-            UsageError: it is something else.
+            UsageError: ``text`` is something else.
         """
         try:
             values = json.loads(text)
@@ -292,7 +289,7 @@ def variable_names() -> frozenset[str]:
 
 
 def to_argv(command: str, arguments: Arguments) -> list[str]:
-    """The words after ``drum COMMAND`` that give the arguments which that command takes."""
+    """Return the words after ``drum COMMAND`` that set the arguments which the command takes."""
     words: list[str] = []
     for name, declared in arguments_of(command).items():
         value = getattr(arguments, name)
@@ -308,10 +305,12 @@ def to_argv(command: str, arguments: Arguments) -> list[str]:
 
 
 def merge_environment(command: str, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Arguments:
-    """Flags, else variables. Variables that the subcommand does not know, and empty ones, are ignored.
+    """Return the flags, completed from environment variables.
+
+    Variables that the subcommand does not take, and empty ones, are ignored.
 
     Raises:
-        UsageError: a variable holds a value that its argument does not take.
+        UsageError: a variable has a value that is not valid for its argument.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     if any(name in given for name in _LABEL_SOURCES):

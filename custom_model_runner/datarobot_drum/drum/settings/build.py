@@ -1,7 +1,6 @@
-"""What a server is started with, as frozen plain values, built once from arguments and environment.
+"""Settings of a start as frozen values, built once from arguments and environment.
 
-For each value the first of these that has it decides: flag, variable, runtime parameter,
-model-metadata.yaml, default.
+The first source with a value wins: flag, variable, runtime parameter, model-metadata.yaml, default.
 """
 
 import dataclasses
@@ -58,10 +57,10 @@ _PATH_ARGUMENTS = (
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """The model: where it is, what it predicts, and the engine it is asked through, if any.
+    """The model: code dir, target, labels, and its inference engine, if any.
 
-    Binary labels are (negative, positive). ``deployment`` asks for answers in the
-    format of DataRobot's prediction server.
+    Binary labels are (negative, positive). ``deployment`` selects responses in the format of DataRobot's
+    prediction server.
     """
 
     code_dir: Path
@@ -75,17 +74,17 @@ class ModelSettings:
     deployment: DeploymentConfig | None = None
     engine: EngineSettings | None = None
     user_secrets: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
-    """By name, for hooks that ask for them."""
+    """By name, for hooks that take them."""
     strict_type_schema: bool = True
-    """Whether data that break ``typeSchema`` are refused; otherwise a warning is logged."""
+    """True rejects data that violate ``typeSchema``; False logs a warning."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything a start needs.
+    """All settings of a server.
 
-    ``parameter_error`` is set only with the error server: the start goes on without the parameters, and
-    loading the model must fail with this error. ``arguments`` are those that a worker process is given.
+    ``parameter_error`` is set only with the error server: the server starts without the parameters, and loading
+    the model must fail with this error. ``arguments`` are passed to worker processes.
     """
 
     model: ModelSettings
@@ -104,18 +103,18 @@ class Settings:
     parameter_error: RuntimeParameterError | None = None
     tracing: TracingSettings = dataclasses.field(default_factory=TracingSettings)
     thread_plan: ThreadPlan | None = None
-    """Of the FastAPI server; the older ones leave the threads of numeric libraries to their users."""
+    """Set for the FastAPI server only; the other servers leave numeric libraries at their defaults."""
 
 
 def complete_arguments(command: str, flags: Mapping[str, Any]) -> Arguments:
-    """The arguments of a command line, with the variables of this process for what it does not give."""
+    """Return the arguments of a command line, completed from the environment variables of this process."""
     return merge_environment(command, flags, os.environ)
 
 
 def settings_from_environment(server_type: str | None = None) -> Settings:
-    """The settings of a worker process, or of an app that another server's command line starts.
+    """Build the settings of a worker process, or of an app that an external command line starts.
 
-    ``server_type`` is what the caller knows to be running, whatever ``DRUM_SERVER_TYPE`` says.
+    ``server_type`` overrides ``DRUM_SERVER_TYPE``: the caller knows which server runs.
     """
     text = os.environ.get(ARGUMENTS_VARIABLE)
     arguments = Arguments.from_json(text) if text else complete_arguments("server", {})
@@ -125,36 +124,36 @@ def settings_from_environment(server_type: str | None = None) -> Settings:
 
 
 def export_arguments(settings: Settings) -> dict[str, str]:
-    """The variables that a worker process needs for the same settings."""
+    """Return the environment variables that give a worker process the same settings."""
     return {ARGUMENTS_VARIABLE: Arguments(**settings.arguments).to_json()}
 
 
 def export_environment(settings: Settings) -> None:
-    """Set the variables that worker processes read, and numeric libraries when something loads them."""
+    """Set the environment variables that worker processes and numeric libraries read."""
     os.environ.update(export_arguments(settings))
     if settings.thread_plan is not None:
         os.environ.update(settings.thread_plan.variables)
 
 
 def environment_with(values: Mapping[str, str]) -> dict[str, str]:
-    """The variables of this process and ``values``, for a server that a command starts."""
+    """Return the environment of this process with ``values`` added, for a server that a command starts."""
     return {**os.environ, **values}
 
 
 def has_malloc_settings() -> bool:
-    """Whether the operator has set up glibc's malloc."""
+    """Return True if the operator has configured glibc's malloc."""
     return "GLIBC_TUNABLES" in os.environ or any(name.startswith("MALLOC_") for name in os.environ)
 
 
 def environment_without_sharing(settings: Settings) -> dict[str, str]:
-    """The variables of this process for the same start without ``DRUM_SHARE_MODEL``, wherever that was set."""
+    """Return the environment for the same start without ``DRUM_SHARE_MODEL``, whatever source has set it."""
     exported = settings.thread_plan.variables if settings.thread_plan is not None else {}
     own = {name: value for name, value in os.environ.items() if name not in exported}
     return {**own, f"{PREFIX}DRUM_SHARE_MODEL": json.dumps({"type": "boolean", "payload": False})}
 
 
 def build_model_settings(arguments: Arguments) -> ModelSettings:
-    """The model alone, for a command that serves nothing: no address, no server parameters.
+    """Build the settings of the model alone, for a command without a server.
 
     Raises:
         UsageError: an argument is missing or wrong.
@@ -174,7 +173,7 @@ def build_model_settings(arguments: Arguments) -> ModelSettings:
 
 
 def training_target(arguments: Arguments) -> tuple[TargetType, ModelMetadata]:
-    """What a model is to be trained for, and what its metadata say, before its labels are known.
+    """Return the target type and the metadata of a model to train, before its labels are known.
 
     Raises:
         UsageError, StartupError: as `build_model_settings`.
@@ -188,7 +187,7 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
 
     Raises:
         UsageError: an argument is missing or wrong.
-        RuntimeParameterError: a parameter is wrong, and there is no error server to tell so.
+        RuntimeParameterError: a parameter is wrong, and there is no error server to report it.
         StartupError: model-metadata.yaml is unreadable.
     """
     register_secret(arguments.api_token)
@@ -237,7 +236,7 @@ def _required(value: str | None, flag: str) -> str:
 
 
 def _with_absolute_paths(arguments: Arguments) -> Arguments:
-    """Relative paths belong to the caller's working folder, whatever folder a worker starts in."""
+    """Resolve relative paths in the caller's working folder: a worker may start in another one."""
     paths = {name: getattr(arguments, name) for name in _PATH_ARGUMENTS}
     absolute = {name: os.path.abspath(path) for name, path in paths.items() if path}
     return dataclasses.replace(arguments, **absolute)
@@ -305,7 +304,7 @@ class _Parameters:
 
 
 def _read_parameters(arguments: Arguments, metadata: ModelMetadata, server_type: str | None) -> _Parameters:
-    """Read all parameters and install the model's; the first error is kept, not raised."""
+    """Read all parameters and install those of the model; keep the first error instead of raising it."""
     errors: list[RuntimeParameterError] = []
     definitions, file_values = _read_files(arguments, metadata, errors)
     sources = _sources(definitions, file_values)
@@ -345,7 +344,7 @@ def _read_files(
 
 
 def _workers(arguments: Arguments, given: Mapping[str, Any], errors: list[RuntimeParameterError]) -> int:
-    """``--max-workers``, else ``CUSTOM_MODEL_WORKERS``, else (fastapi only) ``UVICORN_WORKERS``, else 1."""
+    """Return ``--max-workers``, else ``CUSTOM_MODEL_WORKERS``, else (fastapi only) ``UVICORN_WORKERS``, else 1."""
     parameter = given.get("custom_model_workers")
     server_type = given.get("server_type", SERVER_PARAMETERS["server_type"].default)
     if arguments.max_workers is not None:

@@ -1,4 +1,4 @@
-"""The class labels of a model: from arguments, else from model-metadata.yaml. Labels are text, always."""
+"""The class labels of a model, from arguments, else from model-metadata.yaml. Labels are always text."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _MIN_CLASSES = 2
 
 @dataclass(frozen=True)
 class ClassLabels:
-    """The labels in the order of the answers; binary models have the negative one first."""
+    """The labels in the order of the output columns; binary models have the negative one first."""
 
     all: tuple[str, ...] = ()
     positive: str | None = None
@@ -23,7 +23,7 @@ class ClassLabels:
 
 
 def find_class_labels(target_type: TargetType, arguments: Arguments, metadata: ModelMetadata) -> ClassLabels:
-    """The labels that the kind of model needs; what it does not need is ignored.
+    """Return the labels that the target type requires; others are ignored.
 
     Raises:
         UsageError: labels are missing, duplicated, or given in two ways.
@@ -64,7 +64,7 @@ def _listed(arguments: Arguments) -> tuple[str, ...]:
 
 
 def _read_file(path: Path) -> tuple[str, ...]:
-    """One label a line; blanks around it and empty lines do not count."""
+    """Return one label per line, stripped; empty lines are skipped."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:

@@ -1,8 +1,8 @@
-"""How many cores this process may use, and how numeric libraries share them among the workers.
+"""The CPUs of this process, and the threads that numeric libraries may start in each worker.
 
-BLAS and OpenMP start a thread a core of the machine, whatever a container's limit is, and every worker does so again:
-more threads than cores make everything slower, by far. They read their variables when they are loaded, so the plan
-has to stand before that.
+BLAS and OpenMP start a thread per core of the machine, in every worker, whatever a container's limit is. More threads
+than cores make all of them slower. The libraries read their environment variables at import, so the plan must be
+exported before.
 """
 
 import math
@@ -26,9 +26,9 @@ THREAD_VARIABLES = (
 
 @dataclass(frozen=True)
 class ThreadPlan:
-    """``cores`` that may be used, and ``numeric_threads`` that BLAS, OpenMP and their like get in each worker.
+    """The available ``cpus``, and the ``numeric_threads`` of BLAS and OpenMP in each worker.
 
-    ``variables`` are to be set for that; those that were set already are not among them.
+    ``variables`` must be set for that; those already set are not included.
     """
 
     cpus: float
@@ -39,30 +39,30 @@ class ThreadPlan:
 def plan_threads(
     environ: Mapping[str, str], workers: int, numeric_threads: int = 0, cpus: float | None = None
 ) -> ThreadPlan:
-    """Share the cores among the workers.
+    """Divide the CPUs among the workers.
 
     Args:
-        environ: where a variable that is set was meant so.
-        numeric_threads: of each worker, if it is not to be found out.
-        cpus: that may be used, if it is not to be found out.
+        environ: variables that are already set are kept.
+        numeric_threads: of each worker; 0 computes them.
+        cpus: available CPUs; None detects them.
     """
     available = cpus or available_cpus()
     threads = numeric_threads or max(1, math.floor(available / workers))
-    # Without a variable of their own the others follow OpenMP's, and whoever has set that one relies on it.
+    # OMP_NUM_THREADS also applies to the libraries that have a variable of their own.
     wanted = environ.get("OMP_NUM_THREADS") or str(threads)
     return ThreadPlan(available, threads, {name: wanted for name in THREAD_VARIABLES if not environ.get(name)})
 
 
 def available_cpus(mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> float:
-    """The cores of the machine that this process may run on, or the share of them that its control group allows."""
+    """Return the CPUs that this process may use, limited by its affinity and its control group."""
     own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quotas = (_quota(folder) for folder in cgroup_folders("cpu", mount, membership))
     return min([float(own), *(quota for quota in quotas if quota is not None)])
 
 
 def _quota(folder: CgroupFolder) -> float | None:
-    """Cores by the processor time of a period; None without a limit."""
-    with suppress(OSError, ValueError):  # not there, or "max"
+    """Return CPU time divided by period; None without a limit."""
+    with suppress(OSError, ValueError):  # missing, or "max"
         if folder.version == 2:
             quota, period = map(int, (folder.path / "cpu.max").read_text().split())
         else:

@@ -1,8 +1,9 @@
-"""The document of ``--deployment-config``: how a deployment on the platform describes its model.
+"""The document of ``--deployment-config``, which describes a deployment of the model.
 
-Read are the JSON that the platform's public API answers for a deployment (``model.targetName``, ``model.targetType``,
-``approvalStatus``), for a model package (``target.name``, ``target.type``, ``target.classNames``,
-``target.predictionThreshold``), and the same names at the top level. Everything else in it is ignored.
+Accepted are the JSON responses of the platform's public API for a deployment (``model.targetName``,
+``model.targetType``, ``approvalStatus``) and for a model package (``target.name``, ``target.type``,
+``target.classNames``, ``target.predictionThreshold``), and the same names at the top level. Everything else is
+ignored.
 """
 
 import json
@@ -22,9 +23,10 @@ _NAMES_IN_TARGET = {"targetName": "name", "targetType": "type"}
 
 @dataclass(frozen=True)
 class DeploymentConfig:
-    """What of the document shows in answers.
+    """The values of the document that appear in responses.
 
-    ``threshold`` is the least probability, 0 to 1, at which a label applies. ``approval_status`` is passed on as it is.
+    ``threshold`` is the minimum probability, 0 to 1, at which a label applies. ``approval_status`` is passed
+    through.
     """
 
     target_name: str | None = None
@@ -33,10 +35,10 @@ class DeploymentConfig:
 
 
 def read_deployment_config(path: Path, target_type: TargetType, class_labels: tuple[str, ...]) -> DeploymentConfig:
-    """Read the document and make sure that it speaks of this model.
+    """Read the document and check that it describes this model.
 
     Raises:
-        UsageError: the file cannot be read, or it is of another model.
+        UsageError: the file cannot be read, or describes another model.
     """
     document = _Document(path, _read(path))
     declared = document.text("targetType")
@@ -68,7 +70,7 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class _Document:
-    """The values of a document by their names, wherever they stand; null counts as absent."""
+    """Access to values by name, in any of the sections; null counts as absent."""
 
     path: Path
     values: Mapping[str, Any]
@@ -110,5 +112,5 @@ class _Document:
 
 
 def _normalized(target_type: str) -> str:
-    """``Text Generation`` and ``TextGeneration`` are ``textgeneration``."""
+    """Return ``textgeneration`` for ``Text Generation`` and ``TextGeneration``."""
     return "".join(letter for letter in target_type.lower() if letter.isalnum())
