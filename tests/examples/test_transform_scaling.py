@@ -39,8 +39,8 @@ def follow_readme(trio: Trio) -> Answer:
     """Send what the curl of the README sends."""
     lines = (EXAMPLE / "README.md").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 5
-    (asked,) = (line for line in lines if line.startswith("Ask it: "))
-    words = shlex.split(asked.removeprefix("Ask it: ").strip("`"))
+    (asked,) = (line for line in lines if line.startswith("Call it: "))
+    words = shlex.split(asked.removeprefix("Call it: ").strip("`"))
     assert words[:4] == ["curl", "-X", "POST", "-F"]
     name, _, file = words[4].partition("=@")
     path = words[5].removeprefix("http://127.0.0.1:8080")

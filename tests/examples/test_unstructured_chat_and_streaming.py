@@ -42,8 +42,8 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
 def follow_readme(server: RunningServer, name: str) -> httpx.Response:
     """Send what the curl of the README sends."""
     lines = (EXAMPLES / name / "README.md").read_text(encoding="utf-8").splitlines()
-    (asked,) = (line for line in lines if line.startswith("Ask it: "))
-    words = shlex.split(asked.removeprefix("Ask it: ").strip("`"))
+    (asked,) = (line for line in lines if line.startswith("Call it: "))
+    words = shlex.split(asked.removeprefix("Call it: ").strip("`"))
     assert words[0] == "curl" and words[words.index("-X") + 1] == "POST"
     header, _, value = words[words.index("-H") + 1].partition(": ")
     body = (ROOT / words[words.index("--data-binary") + 1].removeprefix("@")).read_bytes()

@@ -1,4 +1,4 @@
-"""A progress bar on standard error, where somebody looks at it."""
+"""A progress bar on standard error, if that is a terminal."""
 
 import os
 import sys
@@ -11,13 +11,13 @@ from datarobot_drum.drum.imports import import_from_string
 OnProgress = Callable[[str, float], None]
 
 _DEFAULT_SIZE = (80, 24)
-"""Of a terminal that does not know its own, as in a container: tqdm would show nothing."""
+"""For a terminal of unknown size, as in a container: tqdm would show nothing."""
 
 _BAR_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
 
 
 class _Bar:
-    """One bar a step: a new name ends the bar of the last one."""
+    """One bar per step: a new name closes the previous bar."""
 
     def __init__(self) -> None:
         self._tqdm: Any = import_from_string("tqdm:tqdm")
@@ -42,7 +42,7 @@ class _Bar:
 
 @contextmanager
 def progress_bar() -> Iterator[OnProgress]:
-    """What to call with the name of a step and the share of it that is done; does nothing without a terminal."""
+    """Yield a callback that takes the name of a step and its fraction done; no effect without a terminal."""
     if not sys.stderr.isatty():
         yield lambda step, fraction: None
         return

@@ -1,6 +1,6 @@
-"""The tables of the README, made from the declarations they describe.
+"""Generator of the README's tables from the declarations.
 
-``python -m datarobot_drum.drum.commands.reference README.md`` writes them between their markers.
+``python -m datarobot_drum.drum.commands.reference README.md`` updates the tables between their markers.
 """
 
 import re
@@ -14,17 +14,17 @@ from datarobot_drum.drum.settings.server_parameters import ServerParameters
 
 
 def arguments_table(command: str = SERVER) -> str:
-    """The flags of a subcommand as a Markdown table; those that the table of the server explains are named below it."""
+    """Return the flags of a subcommand as a Markdown table; flags shared with the server are only named."""
     shared = arguments_of(SERVER) if command != SERVER else {}
     rows = [_row(argument) for name, argument in arguments_of(command).items() if name not in shared]
-    as_there = [f"`{argument.flag}`" for name, argument in arguments_of(command).items() if name in shared]
-    if as_there:
-        rows.append(f"| {', '.join(as_there)} | | As for `drum server`. |")
+    inherited = [f"`{argument.flag}`" for name, argument in arguments_of(command).items() if name in shared]
+    if inherited:
+        rows.append(f"| {', '.join(inherited)} | | As for `drum server`. |")
     return "\n".join(["| flag | variable | effect |", "| --- | --- | --- |", *rows])
 
 
 def commands_table() -> str:
-    """The subcommands as a Markdown table."""
+    """Return the subcommands as a Markdown table."""
     rows = [f"| `drum {command.name}` | {command.description} |" for command in COMMANDS]
     return "\n".join(["| command | what it does |", "| --- | --- |", *rows])
 
@@ -58,13 +58,13 @@ def _marker(command: str) -> str:
 
 
 def refresh(text: str) -> str:
-    """``text`` with every generated table between its markers made anew."""
+    """Return ``text`` with every table between its markers regenerated."""
     tables = {_marker(command): arguments_table(command) for command in COMMAND_NAMES}
     tables |= {"commands": commands_table(), "server-parameters": parameters_table()}
     for name, table in tables.items():
-        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-        block = f"{begin}\n{table.strip()}\n{end}"
-        text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", block.replace("\\", r"\\"), text, flags=re.DOTALL)
+        start, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+        block = f"{start}\n{table.strip()}\n{end}"
+        text = re.sub(f"{re.escape(start)}.*?{re.escape(end)}", block.replace("\\", r"\\"), text, flags=re.DOTALL)
     return text
 
 

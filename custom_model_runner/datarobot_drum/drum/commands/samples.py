@@ -1,4 +1,4 @@
-"""The rows of an input file as a table, and tables as the bodies of requests."""
+"""The rows of an input file as a table, and tables as request bodies."""
 
 import io
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ from datarobot_drum.drum.tabular.table_files import BLOCK_ROWS, FileFormat, find
 
 @dataclass(frozen=True)
 class Body:
-    """Samples as a request carries them."""
+    """Samples as the body of a request."""
 
     content: bytes
     content_type: str
 
 
 def read_samples(path: Path, rows: int | None = None) -> pd.DataFrame:
-    """The table in the file, or up to ``rows`` of its first rows; those of a Matrix Market file are of sparse type.
+    """Return the table in the file, or its first ``rows`` rows; a Matrix Market file gives sparse columns.
 
     Raises:
         UsageError: the file cannot be opened.
-        UnprocessableInput: it holds no table.
-        CommandError: a package that reads it is missing.
+        UnprocessableInput: the file contains no table.
+        CommandError: a package for its format is missing.
     """
     with opened_input(path) as opened:
         kind = find_format(opened.file, path)
@@ -39,11 +39,11 @@ def read_samples(path: Path, rows: int | None = None) -> pd.DataFrame:
 
 
 def _ignore_progress(step: str, fraction: float) -> None:
-    """Reading is quick beside what a command does with the rows."""
+    """Discard the progress: reading takes little of the command's time."""
 
 
 def to_body(table: pd.DataFrame) -> Body:
-    """The rows as csv, those of a table of sparse columns as a Matrix Market file."""
+    """Encode the rows as csv, those of a table with sparse columns as Matrix Market."""
     if is_sparse(table):
         write: Any = import_from_string("scipy.io:mmwrite")
         file = io.BytesIO()

@@ -1,4 +1,4 @@
-"""``drum server``: settings, address, then the server that they name."""
+"""``drum server``: builds the settings and runs the server of the configured type."""
 
 import logging
 from collections.abc import Callable
@@ -20,10 +20,10 @@ SERVERS = {
 
 
 def serve(arguments: Arguments) -> int:
-    """Start the chosen server and return the exit code once it has stopped.
+    """Run the server and return its exit code.
 
     Raises:
-        StartupError: it could not start.
+        StartupError: the server could not start.
     """
     settings = build_settings(arguments)
     configure_logging(settings.logging_level, settings.server.log_format)
@@ -38,16 +38,16 @@ def serve(arguments: Arguments) -> int:
 
 
 def thread_plan_line(settings: Settings, plan: ThreadPlan) -> str:
-    """How the cores are shared, in one line."""
-    kept = "" if len(plan.variables) == len(THREAD_VARIABLES) else ", as far as their variables are not set"
+    """Return the log line about CPUs and threads."""
+    exception = "" if len(plan.variables) == len(THREAD_VARIABLES) else ", except where a variable is set"
     return (
         f"{plan.cpus:g} cores: {settings.workers} x {settings.server.executor_workers} prediction threads, "
-        f"{plan.numeric_threads} for BLAS and OpenMP in each process{kept}."
+        f"{plan.numeric_threads} for BLAS and OpenMP in each process{exception}."
     )
 
 
 def start_line(settings: Settings) -> str:
-    """What is about to be served, in one line."""
+    """Return the log line about the model, the server type and the address."""
     model = settings.model
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     processes = "1 worker" if settings.workers == 1 else f"{settings.workers} workers"

@@ -23,10 +23,10 @@ SUCCESS = 0
 
 
 def fit(arguments: Arguments) -> int:
-    """Train, save, check.
+    """Train the model, save it and check it.
 
-    Predictions that differ when served are a warning. A model that cannot be served at all is an error, though the
-    folder stays for whoever looks into it.
+    Served predictions that differ are a warning. A model that cannot be served is an error, but its folder is kept
+    for inspection.
 
     Raises:
         UsageError: an argument is missing or wrong.
@@ -55,7 +55,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _check(arguments: Arguments, data: TrainingData, output: Path) -> None:
-    """Serve the folder as it is, with no other argument than the model's parameters."""
+    """Serve the folder with no other arguments than the model's parameters."""
     served = Arguments(
         code_dir=str(output), language=arguments.language, runtime_params_file=arguments.runtime_params_file
     )

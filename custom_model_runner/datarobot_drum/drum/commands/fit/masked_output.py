@@ -1,4 +1,4 @@
-"""Credentials kept out of what a model prints while it is trained: its own lines, its libraries' and its children's."""
+"""Masking of credentials in everything that is printed during training, including by libraries and child processes."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ _ENDS = (b"\n", b"\r")
 
 @contextmanager
 def masked_output() -> Iterator[None]:
-    """Within, standard output and standard error pass through a pipe, line by line, that masks credentials."""
+    """Pass standard output and standard error through a pipe that masks credentials line by line."""
     with _masked(_STDOUT), _masked(_STDERR):
         yield
 
@@ -35,17 +35,17 @@ def _masked(descriptor: int) -> Iterator[None]:
     finally:
         _flush()
         os.dup2(original, descriptor)
-        pump.join(_JOIN_SECONDS)  # A child that lives on holds the pipe open, and goes on being masked.
+        pump.join(_JOIN_SECONDS)  # A child process may keep the pipe open and stays masked.
 
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # closed by the model, or by who reads us
+        with suppress(OSError, ValueError):  # closed by the model or by the reader
             stream.flush()
 
 
 def _pump(read_end: int, original: int) -> None:
-    """Whole lines from ``read_end`` to ``original`` until nobody can write any more; both are closed then."""
+    """Copy whole lines from ``read_end`` to ``original`` until all writers have closed the pipe; close both."""
     rest = b""
     try:
         while chunk := os.read(read_end, _CHUNK):
@@ -62,6 +62,6 @@ def _pump(read_end: int, original: int) -> None:
 def _write(descriptor: int, data: bytes) -> None:
     text = mask_secrets(data.decode("utf-8", "surrogateescape"))
     left = text.encode("utf-8", "surrogateescape")
-    with suppress(OSError):  # who read it is gone; training goes on
+    with suppress(OSError):  # the reader has closed it; training continues
         while left:
             left = left[os.write(descriptor, left) :]

@@ -1,4 +1,4 @@
-"""What a model is trained on: features, target, weights, and the labels of the classes."""
+"""Training data: features, target, weights, and class labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from datarobot_drum.drum.settings.model_metadata import ModelMetadata
 from datarobot_drum.drum.settings.target_types import TargetType
 
 Target = Any
-"""A Series, or for multilabel a DataFrame of one column a label."""
+"""A Series, or for multilabel a DataFrame with a column per label."""
 
 _SUPERVISED = frozenset({TargetType.REGRESSION, TargetType.BINARY, TargetType.MULTICLASS, TargetType.MULTILABEL})
 _BINARY_CLASSES = 2
@@ -24,7 +24,7 @@ _BINARY_CLASSES = 2
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Rows to train on. ``target`` is None where there is none, as for anomalies."""
+    """Rows to train on. ``target`` is None without one, as for anomaly models."""
 
     features: pd.DataFrame
     target: Target | None
@@ -32,12 +32,12 @@ class TrainingData:
 
 
 def read_training_data(arguments: Arguments, target_type: TargetType) -> TrainingData:
-    """Read the input, and take target and weights out of it.
+    """Read the input and separate target and weights from the features.
 
     Raises:
-        UsageError: a file or a needed argument is missing.
+        UsageError: a file or a required argument is missing.
         UnprocessableInput, CommandError: a file cannot be read, or lacks a column.
-        CommandError: the target is not what the kind of model is trained on.
+        CommandError: the target does not fit the target type.
     """
     _check_arguments(arguments, target_type)
     features = read_samples(input_path(arguments))
@@ -100,13 +100,12 @@ def _check_target(target: Target, target_type: TargetType) -> None:
 def add_class_labels(
     arguments: Arguments, metadata: ModelMetadata, target_type: TargetType, target: Target | None
 ) -> Arguments:
-    """The arguments with the class labels of the target where neither they nor model-metadata.yaml name any.
+    """Return the arguments with the target's class labels if neither they nor model-metadata.yaml have any.
 
-    Classes are taken in ascending order, as scikit-learn has them: the second of two is the positive one, unless one
-    of the two is named.
+    Classes are in ascending order, as in scikit-learn: the second of two is the positive one, unless one is given.
 
     Raises:
-        CommandError: a binary target has not two classes.
+        CommandError: a binary target does not have two classes.
     """
     if target is None or not target_type.has_class_labels:
         return arguments
@@ -140,23 +139,23 @@ def _labels(target: Target) -> list[str]:
 
 
 def _classes(target: pd.Series) -> list[Any]:
-    """The values that occur, ascending; whole numbers that are stored as floats read as whole."""
+    """Return the distinct values in ascending order; whole numbers stored as floats become int."""
     values = list(target.unique())
     if pd.api.types.is_float_dtype(target.dtype) and all(float(value).is_integer() for value in values):
         values = [int(value) for value in values]
     try:
         return sorted(values)
-    except TypeError:  # of several kinds
+    except TypeError:  # mixed types
         return sorted(values, key=as_label)
 
 
 def to_declared_labels(target: Target | None, labels: Sequence[str]) -> Target | None:
-    """The target in the words of the labels, so that a hook may compare the two: text, as labels always are.
+    """Return the target with the declared class labels as values: text, so that a hook may compare them.
 
-    The columns of a multilabel target come in the order of the labels.
+    The columns of a multilabel target are ordered as the labels.
 
     Raises:
-        CommandError: the target has a class that is no label, or lacks a label's column.
+        CommandError: the target has a class that is not a label, or lacks a label's column.
     """
     if target is None or not labels:
         return target

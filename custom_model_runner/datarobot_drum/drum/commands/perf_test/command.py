@@ -1,4 +1,4 @@
-"""``drum perf-test``: the sweep, from arguments to the exit code."""
+"""``drum perf-test``: the sweep over request sizes and concurrency, from arguments to the exit code."""
 
 import sys
 import time
@@ -33,7 +33,7 @@ SUCCESS, FAILURE = 0, 1
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured, sizes outermost, and for how long."""
+    """The load levels to measure, sizes outermost, and the durations."""
 
     batch_sizes: tuple[int, ...]
     concurrency: tuple[int, ...]
@@ -46,14 +46,15 @@ class Plan:
 
 
 def measure(arguments: Arguments) -> int:
-    """Start a server, ask it, write the table to standard output and the report to its file.
+    """Start a server, measure it, print the table and write the report.
 
-    Returns 1 when a request failed or time ran out before every cell was measured.
+    Returns:
+        1 if a request failed or the timeout passed before every level was measured, else 0.
 
     Raises:
         UsageError: an argument is missing or wrong, or the model is unstructured.
-        StartupError: the server does not start, or does not respond.
-        UnprocessableInput: the input holds no table.
+        StartupError: the server does not start or does not respond.
+        UnprocessableInput: the input contains no table.
     """
     plan = make_plan(arguments)
     path = input_path(arguments)
@@ -73,7 +74,7 @@ def measure(arguments: Arguments) -> int:
 
 
 def make_plan(arguments: Arguments) -> Plan:
-    """The arguments, or what stands for those that are missing.
+    """Return the plan of the arguments, completed with defaults.
 
     Raises:
         UsageError: a number is not positive.
@@ -101,10 +102,10 @@ def _ascending(numbers: Sequence[int]) -> tuple[int, ...]:
 
 
 def _sweep(plan: Plan, server: ModelServer, samples: pd.DataFrame, deadline: float) -> Iterator[Measurement]:
-    """Each level in turn, until time is up or the server is gone.
+    """Measure each level in turn, until the deadline.
 
     Raises:
-        CommandError: the server refuses what it is asked, or has ended.
+        CommandError: the server rejects the requests, or has exited.
     """
     bodies: dict[int, Body] = {}
     with progress_bar() as on_progress:
@@ -118,19 +119,19 @@ def _sweep(plan: Plan, server: ModelServer, samples: pd.DataFrame, deadline: flo
             endpoint = Endpoint(server.settings.port, server.predict_path, bodies[level.rows])
             yield measure_level(level, endpoint, plan.duration, deadline, server.resident_bytes)
             if not server.is_running():
-                raise CommandError(f"The server ended while it was asked: exit code {server.process.returncode}.")
+                raise CommandError(f"The server exited during the measurement: exit code {server.process.returncode}.")
 
 
 def _repeated(samples: pd.DataFrame, rows: int) -> Body:
-    """A body of so many rows: the first ones, and from the beginning again when there are not enough."""
+    """Return a body of ``rows`` rows: the samples, repeated as needed."""
     return to_body(samples.iloc[[place % len(samples) for place in range(rows)]])
 
 
 def _warm_up(server: ModelServer, body: Body, deadline: float) -> None:
-    """The first request of a size is not measured: it pays for what later ones find done."""
+    """Send the first request of a size, which is slower, without measuring it."""
     response = server.post(body, max(deadline - time.monotonic(), 1.0))
     if response.status != HTTPStatus.OK:
-        raise CommandError(f"The server answers {response.status}: {response.message}")
+        raise CommandError(f"The server responds {response.status}: {response.message}")
 
 
 def _print_knee(measurements: Sequence[Measurement]) -> None:
@@ -143,7 +144,7 @@ def _print_knee(measurements: Sequence[Measurement]) -> None:
 
 
 def _exit_code(plan: Plan, measurements: Sequence[Measurement]) -> int:
-    """Say on standard error what went wrong."""
+    """Report failures on standard error and return the exit code."""
     failures = sum((measurement.failures for measurement in measurements), Counter[str]())
     if failures:
         message, count = failures.most_common(1)[0]

@@ -1,4 +1,4 @@
-"""Clients that ask a server as fast as it answers, each in a thread with one connection, and what they saw."""
+"""Closed-loop load: clients that send requests back to back, each in a thread with one connection."""
 
 import http.client
 import math
@@ -13,12 +13,12 @@ from datarobot_drum.drum.commands.model_server import HOST, Response
 from datarobot_drum.drum.commands.samples import Body
 
 _MIN_TIMEOUT = 0.1
-_MEMORY_PAUSE = 0.2
+_MEMORY_INTERVAL = 0.2
 
 
 @dataclass(frozen=True)
 class LoadLevel:
-    """One measurement to make: ``clients`` that ask for ``rows`` rows at a time."""
+    """A measurement to make: ``clients`` concurrent clients that send ``rows`` rows per request."""
 
     rows: int
     clients: int
@@ -26,7 +26,7 @@ class LoadLevel:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where the requests of a measurement go."""
+    """The target of the requests of a measurement."""
 
     port: int
     path: str
@@ -35,7 +35,9 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a cell gave. Latencies are those of answers with status 200, in seconds; ``memory`` is in bytes."""
+    """The result of a load level. Latencies are those of responses with status 200, in seconds; ``memory`` is in
+    bytes.
+    """
 
     level: LoadLevel
     latencies: tuple[float, ...]
@@ -64,14 +66,16 @@ class Measurement:
         return fmean(self.latencies) if self.latencies else math.nan
 
     def percentile(self, share: float) -> float:
-        """The latency that ``share`` (0 to 1) of the answers did not exceed, by nearest rank; NaN without any."""
+        """Return the latency that ``share`` (0 to 1) of the responses did not exceed, by nearest rank; NaN
+        without any.
+        """
         if not self.latencies:
             return math.nan
         return sorted(self.latencies)[max(math.ceil(share * len(self.latencies)), 1) - 1]
 
 
 class _Client:
-    """One connection and the answers it got."""
+    """One connection and the results of its requests."""
 
     def __init__(self, endpoint: Endpoint, deadline: float) -> None:
         self._endpoint = endpoint
@@ -82,7 +86,7 @@ class _Client:
         self.failures: Counter[str] = Counter()
 
     def send_until(self, end: float) -> None:
-        """Ask at least once, and again until ``end`` on the clock of ``time.monotonic``."""
+        """Send at least one request, and further ones until ``end`` on the clock of ``time.monotonic``."""
         try:
             self._send_measured()
             while time.monotonic() < min(end, self._deadline):
@@ -91,7 +95,7 @@ class _Client:
             self._connection.close()
 
     def _send_measured(self) -> None:
-        begin = time.perf_counter()
+        start = time.perf_counter()
         try:
             response = self._send_or_reconnect()
         except (OSError, http.client.HTTPException) as error:
@@ -99,16 +103,16 @@ class _Client:
             self.failures[f"no response: {type(error).__name__} {error}".rstrip()] += 1
             return
         if response.status == http.HTTPStatus.OK:
-            self.latencies.append(time.perf_counter() - begin)
+            self.latencies.append(time.perf_counter() - start)
         else:
             self.failures[f"status {response.status}: {response.message}"] += 1
 
     def _send_or_reconnect(self) -> Response:
-        is_fresh = self._connection.sock is None
+        is_new = self._connection.sock is None
         try:
             return self._send()
         except ConnectionError:
-            if is_fresh:
+            if is_new:
                 raise
         self._connection.close()  # The server may close an idle connection just before it is used again.
         return self._send()
@@ -126,18 +130,18 @@ class _Client:
 def measure_level(
     level: LoadLevel, endpoint: Endpoint, duration: float, deadline: float, memory: Callable[[], int]
 ) -> Measurement:
-    """Ask for ``duration`` seconds; nobody waits for an answer beyond ``deadline``, on ``time.monotonic``."""
+    """Send requests for ``duration`` seconds; no client waits beyond ``deadline``, on ``time.monotonic``."""
     clients = [_Client(endpoint, deadline) for _ in range(level.clients)]
-    begin = time.monotonic()
-    threads = [threading.Thread(target=client.send_until, args=(begin + duration,), daemon=True) for client in clients]
+    start = time.monotonic()
+    threads = [threading.Thread(target=client.send_until, args=(start + duration,), daemon=True) for client in clients]
     for thread in threads:
         thread.start()
-    highest = memory()
+    peak = memory()
     for thread in threads:
         while thread.is_alive():
-            thread.join(_MEMORY_PAUSE)
-            highest = max(highest, memory())
-    seconds = time.monotonic() - begin
+            thread.join(_MEMORY_INTERVAL)
+            peak = max(peak, memory())
+    seconds = time.monotonic() - start
     failures = sum((client.failures for client in clients), Counter[str]())
     latencies = tuple(latency for client in clients for latency in client.latencies)
-    return Measurement(level, latencies, seconds, highest, failures)
+    return Measurement(level, latencies, seconds, peak, failures)

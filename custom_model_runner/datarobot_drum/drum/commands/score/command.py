@@ -1,4 +1,4 @@
-"""``drum score``: the model, what is predicted with it, and where that goes."""
+"""``drum score``: from arguments to a file of predictions."""
 
 import logging
 import time
@@ -18,7 +18,7 @@ from datarobot_drum.drum.settings.target_types import TargetType
 logger = logging.getLogger("drum")
 
 EXIT_BROKEN_PIPE = 141
-"""128 + SIGPIPE: whoever read standard output has seen enough."""
+"""128 + SIGPIPE: the reader of standard output has closed it."""
 
 
 def score(arguments: Arguments) -> int:
@@ -26,13 +26,13 @@ def score(arguments: Arguments) -> int:
 
     Raises:
         UsageError: an argument is missing or wrong.
-        StartupError, RequestError: the model cannot be loaded, the input not be read, a prediction failed.
+        StartupError, RequestError: the model cannot be loaded, the input cannot be read, or a prediction failed.
     """
     model = build_model_settings(arguments)
     path = input_path(arguments)
     is_unstructured = model.target_type is TargetType.UNSTRUCTURED
     output = choose_output(arguments.output, any_content=is_unstructured)
-    begin = time.monotonic()
+    start = time.monotonic()
     try:
         with output, opened_input(path) as source, progress_bar() as on_progress, loaded_model(model) as predictor:
             media_type = MediaType.parse(arguments.content_type)
@@ -47,7 +47,7 @@ def score(arguments: Arguments) -> int:
         return EXIT_BROKEN_PIPE
     except OSError as error:
         raise CommandError(f"Reading the input or writing the output failed: {error.strerror or error}.") from error
-    _log_done(output, time.monotonic() - begin)
+    _log_done(output, time.monotonic() - start)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The forms of a file of predictions, by its extension."""
+"""The formats of a file of predictions, by extension."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CSV_EXTENSIONS = (".csv", ".txt", "")
 
 
 def write_csv(chunks: Iterator[StreamChunk], target_type: TargetType, file: BinaryIO) -> None:
-    """As ``/predictionsStream/`` sends csv: a header line, then a line a row; what is missing is an empty cell."""
+    """Write csv as ``/predictionsStream/`` sends it: a header line, then a line per row; missing values are empty."""
     for chunk in csv_lines(chunks, target_type):
         file.write(chunk)
 
@@ -36,11 +36,11 @@ def write_csv_file(chunks: Iterator[StreamChunk], target_type: TargetType, path:
 
 
 def find_writer(path: Path) -> Write:
-    """What writes a file of that name.
+    """Return the function that writes a file of that name.
 
     Raises:
-        UsageError: its extension is that of no known form.
-        CommandError: the form needs a package that is not installed.
+        UsageError: the extension is unknown.
+        CommandError: the format needs a package that is not installed.
     """
     extension = path.suffix.lower()
     if extension in _CSV_EXTENSIONS:

@@ -1,4 +1,4 @@
-"""Where predictions go: standard output, or a file that appears under its name when it is complete."""
+"""The destination of predictions: standard output, or a file that appears when it is complete."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from datarobot_drum.drum.settings.target_types import TargetType
 
 
 class OutputTarget(ABC):
-    """A context manager: what is written within is kept if `finish` is called."""
+    """A context manager that keeps what was written if `finish` is called."""
 
     name: str
 
@@ -32,19 +32,19 @@ class OutputTarget(ABC):
 
     @abstractmethod
     def write(self, chunks: Iterator[StreamChunk], target_type: TargetType) -> None:
-        """Predictions, in the form of the destination."""
+        """Write predictions in the format of the destination."""
 
     @abstractmethod
     def write_bytes(self, chunks: Iterator[bytes]) -> None:
-        """Bytes as they are."""
+        """Write chunks of bytes unchanged."""
 
     @abstractmethod
     def finish(self) -> None:
-        """Everything is written."""
+        """Complete the output."""
 
 
 class StandardOutput(OutputTarget):
-    """For the predictions alone: what model code prints meanwhile goes to standard error."""
+    """Standard output for the predictions alone; output of model code goes to standard error."""
 
     name = "standard output"
 
@@ -71,7 +71,7 @@ class StandardOutput(OutputTarget):
 
 
 class OutputFile(OutputTarget):
-    """Made in a folder of its own beside the file, and moved in the end: who looks sees all of it or nothing."""
+    """A file that is written in a temporary folder beside it and moved at the end, so it is never incomplete."""
 
     def __init__(self, path: Path, *, any_content: bool) -> None:
         self.name = str(path)
@@ -101,12 +101,12 @@ class OutputFile(OutputTarget):
 
     def finish(self) -> None:
         with self._part.open("rb") as file:
-            os.fsync(file.fileno())  # on the disk before it has its name: a failing machine leaves no empty file
+            os.fsync(file.fileno())  # before the rename: a crash must not leave an empty file
         self._part.replace(self._path)
 
 
 class OutputDevice(StandardOutput):
-    """A pipe or a device that exists already: written as it comes, as there is nothing to move."""
+    """An existing pipe or device, written to directly."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -119,10 +119,10 @@ class OutputDevice(StandardOutput):
 
 
 def choose_output(output: str | None, *, any_content: bool) -> OutputTarget:
-    """What ``--output`` means; without it, standard output. ``any_content`` allows every extension.
+    """Return the destination of ``--output``; without it, standard output. ``any_content`` allows every extension.
 
     Raises:
-        UsageError: it is a folder, stands in none, or has an extension of no known form.
+        UsageError: the path is a folder, its folder does not exist, or its extension is unknown.
     """
     if not output:
         return StandardOutput()

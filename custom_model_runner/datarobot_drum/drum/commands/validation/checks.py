@@ -1,4 +1,4 @@
-"""The checks of a structured model. Each yields its results; none raises over what the model does."""
+"""The checks of a structured model. Each yields results; none raises for errors of the model."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ SINGLE_ROWS = 25
 LOCATED_ROWS = 50
 
 SAME, CLOSE = 1e-9, 1e-5
-"""Relative differences: of two calls with the same rows, and of calls with others beside them, where a model of 32-bit
-numbers adds up in another order."""
+"""Relative tolerances: of repeated calls with the same rows, and of calls with other rows in the batch, where 32-bit
+models may sum in another order.
+"""
 
 _FREE_TEXT = (TargetType.TEXT_GENERATION, TargetType.AGENTIC_WORKFLOW)
 _OUTPUT, _DETERMINISM, _SINGLE, _ORDER, _MISSING = (
@@ -38,14 +39,14 @@ _OUTPUT, _DETERMINISM, _SINGLE, _ORDER, _MISSING = (
 
 @dataclass(frozen=True)
 class Check:
-    """A name for the table, and what checks it, given the predictions of all samples."""
+    """A check: its name in the table, and a function that takes the predictions of all samples."""
 
     name: str
     run: Callable[[ModelUnderTest, Predictions, OnProgress], Iterator[CheckResult]]
 
 
 def check_structured(model: ModelUnderTest, on_progress: OnProgress) -> Iterator[CheckResult]:
-    """All checks; where the model cannot predict the samples at all, the others are skipped."""
+    """Run all checks; skip them if the model cannot predict the samples."""
     try:
         predictions = model.predict(model.samples)
         predictions_response(predictions, model.settings.target_type)
@@ -59,7 +60,7 @@ def check_structured(model: ModelUnderTest, on_progress: OnProgress) -> Iterator
 
 
 def _output_failure(model: ModelUnderTest, error: RequestError) -> CheckResult:
-    """What is wrong, with the rows that fail alone too, if some do."""
+    """Return the failed result, with the rows that also fail alone, if any."""
     failing = [
         position for position in range(min(model.rows or 0, LOCATED_ROWS)) if _fails(model, model.take([position]))
     ]
@@ -107,7 +108,7 @@ def _check_single_rows(
     alone: list[np.ndarray] = []
     try:
         for position in range(min(model.rows or 0, SINGLE_ROWS)):
-            alone.append(model.predict(model.take([position])).values)  # noqa: PERF401  # those before an error count
+            alone.append(model.predict(model.take([position])).values)  # noqa: PERF401  # an error keeps the previous ones
     except RequestError as error:
         sample_rows = input_rows(model.samples, [len(alone)], "The row that fails alone")
         yield CheckResult(
@@ -162,7 +163,7 @@ def _check_missing(model: ModelUnderTest, frame: pd.DataFrame, position: int, na
 
 
 def _without(frame: pd.DataFrame, position: int, rows: range) -> pd.DataFrame:
-    """The column empty in some rows, of the type that a csv with these gaps gives: a wholly empty one is numeric."""
+    """Empty a column in some rows, with the type that a csv with these gaps has: a wholly empty one is numeric."""
     column = frame.iloc[:, position]
     is_all = len(rows) == len(frame) and not isinstance(column.dtype, pd.CategoricalDtype)
     gaps = pd.Series(np.nan, index=frame.index) if is_all else column.where(frame.index >= len(rows))

@@ -1,4 +1,4 @@
-"""``drum validation``: load the model, check it, tell what came of it."""
+"""``drum validation``: loads the model, checks it and reports the results."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -23,11 +23,11 @@ _LOAD, _READ = "model loads", "input is read"
 
 
 def validate(arguments: Arguments) -> int:
-    """Check the model on ``--input``; 0 if it keeps its contract, 1 if not.
+    """Check the model on ``--input`` and return the exit code: 0 if all checks pass.
 
     Raises:
         UsageError: an argument is missing or wrong.
-        StartupError, RequestError: the input cannot be read, or the report not be written.
+        StartupError, RequestError: the input cannot be read, or the report cannot be written.
     """
     model = build_model_settings(arguments)
     path = input_path(arguments)
@@ -54,7 +54,7 @@ def _check_model(model: ModelSettings, source: InputFile, on_progress: OnProgres
             return
         try:
             samples = read_samples(predictor, source, on_progress)
-        except PredictionError as error:  # of the model's own hook; input that nobody can read is told otherwise
+        except PredictionError as error:  # of the model's hook; unreadable input raises
             yield CheckResult(_READ, Status.FAILED, error.message)
             return
         yield from check_structured(ModelUnderTest(predictor, model, samples), on_progress)

@@ -1,4 +1,4 @@
-"""The results as one HTML page that needs nothing else: no script, no network, whatever the data holds."""
+"""The results as one self-contained HTML page: no script, no network."""
 
 from collections.abc import Sequence
 from html import escape
@@ -51,7 +51,7 @@ _PAGE = """<!DOCTYPE html>
 
 
 def page(model: ModelSettings, input_name: str, results: Sequence[CheckResult]) -> str:
-    """The whole page; credentials are masked as everywhere."""
+    """Return the page; credentials are masked."""
     has_failed = any(result.status is Status.FAILED for result in results)
     about = f"{model.target_type.value} model in {model.code_dir}, input {input_name}, datarobot_drum {__version__}"
     return _PAGE.format(

@@ -1,4 +1,4 @@
-"""What the checks of a model come to."""
+"""The results of the checks of a model."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ SUCCESS, FAILURE = 0, 1
 
 
 class Status(str, Enum):
-    """The words of the table."""
+    """The status of a check, as printed in the table."""
 
     PASSED = "PASSED"
     FAILED = "FAILED"
@@ -18,7 +18,7 @@ class Status(str, Enum):
 
 @dataclass(frozen=True)
 class SampleRows:
-    """The rows that show a failure, as text: what they are, names of the columns, and their cells."""
+    """The rows that show a failure as text: a caption, the column names and the cells."""
 
     caption: str
     columns: tuple[str, ...]
@@ -27,7 +27,7 @@ class SampleRows:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What one check found, of one feature if it has a ``subject``.
+    """The result of a check, of one feature if ``feature`` is set.
 
     ``exit_code`` is that of the command if the check failed.
     """
@@ -45,12 +45,12 @@ class CheckResult:
 
 
 def exit_code_of(results: Sequence[CheckResult]) -> int:
-    """That of the gravest failure: a schema that does not hold (3) says more than another failure (1)."""
+    """Return the exit code of the most severe failure: a schema violation (3) before others (1)."""
     return max((result.exit_code for result in results if result.status is Status.FAILED), default=SUCCESS)
 
 
 def summary(results: Sequence[CheckResult]) -> str:
-    """How many there are of each verdict."""
+    """Return the number of results by status."""
     counts = Counter(result.status for result in results)
     words = [f"{counts[status]} {status.value.lower()}" for status in Status if counts[status]]
     return f"{len(results)} check{'' if len(results) == 1 else 's'}: {', '.join(words)}."

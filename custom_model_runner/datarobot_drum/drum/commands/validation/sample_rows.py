@@ -1,4 +1,4 @@
-"""The rows behind a failure, as text that a terminal and a page can show."""
+"""The rows behind a failure, as text for the terminal and the report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHOWN_CHARACTERS = 120
 
 
 def input_rows(samples: Any, positions: Sequence[int], caption: str) -> SampleRows | None:
-    """Rows of a table as the model got them; None if the samples are no table."""
+    """Return rows of a table as the model got them; None if the samples are not a table."""
     if not isinstance(samples, pd.DataFrame):
         return None
     shown = list(positions)[:SHOWN_ROWS]
@@ -28,7 +28,7 @@ def input_rows(samples: Any, positions: Sequence[int], caption: str) -> SampleRo
 def differing_rows(
     samples: Any, first: Predictions, second: Predictions, positions: Sequence[int], names: tuple[str, str]
 ) -> SampleRows:
-    """For each row the output that differs most, both its values, and the features where the samples are a table."""
+    """Return for each row the output that differs most, both values, and the features if there is a table."""
     rows = []
     for position in list(positions)[:SHOWN_ROWS]:
         output = _worst_output(first.values[position], second.values[position])

@@ -9,7 +9,7 @@ _HEADER = ("check", "result", "details")
 
 
 def table(results: Sequence[CheckResult]) -> str:
-    """A line a result, in columns, and how many there are of each."""
+    """Return a line per result, in columns, and the number of results by status."""
     lines = [_HEADER, *((result.title, result.status.value, _line(result.detail)) for result in results)]
     widths = [max(len(line[position]) for line in lines) for position in range(2)]
     text = [f"{line[0]:{widths[0]}}  {line[1]:{widths[1]}}  {line[2]}".rstrip() for line in lines]
