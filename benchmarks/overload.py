@@ -1,6 +1,6 @@
-"""Goodput, refusals, probes and memory of a FastAPI server that is asked for far more than it can do.
+"""Goodput, rejections, probes and memory of an overloaded FastAPI server.
 
-``python -m benchmarks.overload``: 4 threads, a queue of 40, a model that takes 200 ms (ideal: 20 predictions a
+``python -m benchmarks.overload``: 4 threads, a queue of 40, a model that takes 200 ms (ideal: 20 predictions per
 second) and 500 clients. See README.md beside this file.
 """
 
@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
-from benchmarks.crowds import Plan, aside, ask_for, probe_for
+from benchmarks.load_generator import Plan, generate_load, in_process, run_probes
 from tests.processes import RunningServer
 from tests.resilience.footprint import MIB, resident
 
@@ -28,7 +28,7 @@ import time
 
 import pandas as pd
 
-GRIP = ctypes.PyDLL(None)  # unlike CDLL, it does not let go of the interpreter
+LIBC = ctypes.PyDLL(None)  # unlike CDLL, it holds the GIL
 
 
 def load_model(code_dir):
@@ -39,10 +39,10 @@ def work(kind, end):
     if kind == 0:  # waits, as for another service
         time.sleep(max(0.0, end - time.perf_counter()))
     while time.perf_counter() < end:
-        if kind == 1:  # computes in Python, so wants the interpreter all the time
+        if kind == 1:  # computes in Python, so needs the GIL all the time
             sum(range(500))
-        if kind == 2:  # computes in an extension that holds the interpreter for 5 ms at a time
-            GRIP.usleep(5000)
+        if kind == 2:  # computes in an extension that holds the GIL for 5 ms at a time
+            LIBC.usleep(5000)
             time.sleep(0)
 
 
@@ -56,7 +56,7 @@ KINDS = {"sleeping": 0, "python": 1, "extension": 2}
 def measure(
     kind: str, plan: Plan, environment: dict[str, str], where: AbstractContextManager[None] | None = None
 ) -> dict[str, Any]:
-    """One run against a fresh server, which is started within ``where``."""
+    """Measure a new server, which is started within the context ``where``."""
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model"
         model.mkdir()
@@ -78,17 +78,17 @@ def measure(
 
 async def _measure(server: RunningServer, kind: str, plan: Plan) -> dict[str, Any]:
     columns = {"kind": float(KINDS[kind])}
-    asking = asyncio.ensure_future(aside(ask_for, server.port, plan, columns))
-    probing = asyncio.ensure_future(aside(probe_for, server.port, plan, PROBES))
+    loading = asyncio.ensure_future(in_process(generate_load, server.port, plan, columns))
+    probing = asyncio.ensure_future(in_process(run_probes, server.port, plan, PROBES))
     await asyncio.sleep(plan.warm)
     memory = [resident(server.process.pid)]
-    answers, probes = await asking, await probing
+    responses, probes = await loading, await probing
     memory.append(resident(server.process.pid))
     return {
         "model": kind,
         **dataclasses.asdict(plan),
-        "goodput_percent": round(100 * answers["200"] / (IDEAL * plan.seconds), 1),
-        "answers": dict(answers),
+        "goodput_percent": round(100 * responses["200"] / (IDEAL * plan.seconds), 1),
+        "responses": dict(responses),
         "probes_ms": {
             path: {
                 "p50": round(1000 * times.percentile(0.5), 1),
@@ -107,22 +107,22 @@ def main() -> None:
     parser.add_argument("models", nargs="*", default=list(KINDS), help=f"of {', '.join(KINDS)}")
     parser.add_argument("--clients", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--rude", action="store_true", help="clients that are refused ask again at once")
-    parser.add_argument("--json", type=Path, default=Path("overload.json"), help="where the figures go")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a variable of the server")
+    parser.add_argument("--ignore-retry-after", action="store_true", help="clients retry rejected requests at once")
+    parser.add_argument("--json", type=Path, default=Path("overload.json"), help="output file")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="variable of the server")
     arguments = parser.parse_args()
-    plan = Plan(arguments.clients, arguments.seconds, rude=arguments.rude)
+    plan = Plan(arguments.clients, arguments.seconds, ignores_retry_after=arguments.ignore_retry_after)
     environment = dict(assignment.split("=", 1) for assignment in arguments.set)
     times = "p50/p99/max ms"
-    print(f"{'model':10} {'goodput':>8} {'livez ' + times:>24} {'readyz ' + times:>24} {'RSS MiB':>14}  answers")
+    print(f"{'model':10} {'goodput':>8} {'livez ' + times:>24} {'readyz ' + times:>24} {'RSS MiB':>14}  responses")
     results = []
     for kind in arguments.models:
         result = measure(kind, plan, environment)
         results.append(result)
         probes = ["/".join(str(probe[key]) for key in ("p50", "p99", "max")) for probe in result["probes_ms"].values()]
         memory = " -> ".join(map(str, result["rss_mib"]))
-        goodput, answers = result["goodput_percent"], result["answers"]
-        print(f"{kind:10} {goodput:>7}% {probes[0]:>24} {probes[1]:>24} {memory:>14}  {answers}", flush=True)
+        goodput, responses = result["goodput_percent"], result["responses"]
+        print(f"{kind:10} {goodput:>7}% {probes[0]:>24} {probes[1]:>24} {memory:>14}  {responses}", flush=True)
     arguments.json.write_text(json.dumps(results, indent=2) + "\n")
 
 

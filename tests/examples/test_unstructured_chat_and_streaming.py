@@ -59,10 +59,10 @@ def promised(name: str) -> list[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_readme_has_five_lines_and_names_its_example(name: str) -> None:
-    title, hooks, serving, asking, answer = (EXAMPLES / name / "README.md").read_text(encoding="utf-8").splitlines()
-    assert title.startswith("# ") and hooks.startswith("`custom.py`") and answer.startswith("The answer")
+    title, hooks, serving, request, response = (EXAMPLES / name / "README.md").read_text(encoding="utf-8").splitlines()
+    assert title.startswith("# ") and hooks.startswith("`custom.py`") and response.startswith("The response")
     assert serving == f"Serve it: `make serve MODEL=examples/{name}`"
-    assert f"@examples/{name}/sample." in asking
+    assert f"@examples/{name}/sample." in request
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -116,7 +116,7 @@ def test_an_openai_client_may_chat(serve: Serve) -> None:
         )
         assert completion.choices[0].message.content == "You said: Hello"
         assert completion.usage is not None and completion.usage.total_tokens == 6
-        with pytest.raises(openai.BadRequestError, match="no text of a user"):
+        with pytest.raises(openai.BadRequestError, match="no user text"):
             client.chat.completions.create(model=model.id, messages=[])
 
 
