@@ -1,4 +1,4 @@
-"""Every example does what its five lines say: served on each server, asked with the curl that stands there."""
+"""The README of each example: its curl command gets the described response on every server."""
 
 import json
 import re
@@ -73,12 +73,12 @@ def trio(name: str, lines: list[str], artifacts: Path, tmp_path_factory: pytest.
         yield trio
 
 
-def test_the_readme_has_five_lines_that_name_the_example(name: str, lines: list[str]) -> None:
+def test_readme_has_five_lines_and_names_the_example(name: str, lines: list[str]) -> None:
     assert len(lines) == 5 and lines[0].startswith("# ")
     assert f"make serve MODEL=examples/{name}`" in lines[2] and lines[3].startswith("Call it: `curl ")
 
 
-def test_the_curl_of_the_readme_gets_what_it_promises(name: str, lines: list[str], trio: Trio) -> None:
+def test_readme_curl_gets_the_described_response(name: str, lines: list[str], trio: Trio) -> None:
     words = shlex.split(lines[3].removeprefix("Call it: ").strip("`"))
     for server in trio.values():
         command = [word.replace("http://127.0.0.1:8080", server.url) for word in words]
