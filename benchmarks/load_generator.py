@@ -85,10 +85,6 @@ class Probes:
     times: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
 
-    def percentile(self, share: float) -> float:
-        ordered = sorted(self.times)
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
 
 def run_probes(port: int, plan: Plan, paths: list[str]) -> dict[str, Probes]:
     """Request each path ten times a second over a new connection each time, as Kubernetes does."""

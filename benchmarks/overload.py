@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
+from benchmarks.compare.figures import percentile
 from benchmarks.load_generator import Plan, generate_load, in_process, run_probes
 from tests.processes import RunningServer
 from tests.resilience.footprint import MIB, resident
@@ -91,12 +92,12 @@ async def _measure(server: RunningServer, kind: str, plan: Plan) -> dict[str, An
         "responses": dict(responses),
         "probes_ms": {
             path: {
-                "p50": round(1000 * times.percentile(0.5), 1),
-                "p99": round(1000 * times.percentile(0.99), 1),
-                "max": round(1000 * max(times.times), 1),
-                "statuses": {str(status): count for status, count in times.statuses.items()},
+                "p50": round(1000 * percentile(probe.times, 0.5), 1),
+                "p99": round(1000 * percentile(probe.times, 0.99), 1),
+                "max": round(1000 * max(probe.times), 1),
+                "statuses": {str(status): count for status, count in probe.statuses.items()},
             }
-            for path, times in probes.items()
+            for path, probe in probes.items()
         },
         "rss_mib": [round(size / MIB, 1) for size in memory],
     }

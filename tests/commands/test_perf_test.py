@@ -183,8 +183,8 @@ def test_unmeasurable_arguments_raise_usage_error(tmp_path: Path, words: list[st
     assert str(caught.value).endswith(message)
 
 
-def _measured(clients: int, latency: float, answers: int, rows: int = 1) -> Measurement:
-    return Measurement(LoadLevel(rows, clients), (latency,) * answers, 1.0, 0)
+def _measured(clients: int, latency: float, requests: int, rows: int = 1) -> Measurement:
+    return Measurement(LoadLevel(rows, clients), (latency,) * requests, 1.0, 0)
 
 
 def test_knee_has_the_greatest_throughput_over_latency() -> None:

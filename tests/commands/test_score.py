@@ -116,7 +116,7 @@ def test_extra_output_has_types_that_fit_all_blocks(tmp_path: Path, table: Path,
 
 
 @pytest.mark.parametrize(
-    ("query", "content_type", "answer"),
+    ("query", "content_type", "expected"),
     [
         ("a=1&b=2", None, "str \xe4 text/plain ['a', 'b']".encode("latin-1")),
         ("", "application/octet-stream", b"bytes b'\\xc3\\xa4' application/octet-stream []"),
@@ -126,13 +126,13 @@ def test_extra_output_has_types_that_fit_all_blocks(tmp_path: Path, table: Path,
     ids=["text", "bytes in", "bytes out", "stream"],
 )
 def test_unstructured_model_gets_the_whole_file(
-    tmp_path: Path, query: str, content_type: str | None, answer: bytes
+    tmp_path: Path, query: str, content_type: str | None, expected: bytes
 ) -> None:
-    path, output = tmp_path / "body.bin", tmp_path / "answer.xyz"
+    path, output = tmp_path / "body.bin", tmp_path / "output.xyz"
     path.write_bytes("ä".encode())
     model = write_model(tmp_path, UNSTRUCTURED)
     assert _score(model, path, output, "unstructured", query=query, content_type=content_type) == 0
-    assert output.read_bytes() == answer
+    assert output.read_bytes() == expected
 
 
 def test_content_type_sets_the_charset(tmp_path: Path) -> None:
