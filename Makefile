@@ -1,10 +1,10 @@
 # Everything a developer, CI and a first visitor do here: `make help` lists it.
 
-# Where the environment lives, and which Python makes it (the first one found that is new enough, unless named).
+# The virtual environment, and the Python that creates it (by default the first one found that is new enough).
 VENV ?= .venv
 PYTHON ?=
 
-# make test: some tests wait and some compute, so a few at a time; numeric libraries shall not count on more than a core.
+# make test: tests run in parallel, so numeric libraries get one core each.
 JOBS ?= 3
 ONE_CORE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PYTEST = -m pytest --numprocesses $(JOBS) --dist loadgroup
@@ -25,10 +25,10 @@ BENCH ?=
 
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
-# An address to listen on is not always one to call.
+# The listen address is not always one that clients can connect to.
 URL = http://$(patsubst 0.0.0.0:%,127.0.0.1:%,$(patsubst :%,127.0.0.1:%,$(ADDRESS)))
-# What to ask a model: the curl of its README, else its sample as a table.
-README_CURL = $(shell sed -n 's|^Ask it: `\(.*\)`$$|\1|p' "$(MODEL:/=)/README.md" 2>/dev/null)
+# The request to a model: the curl of its README, else its sample as a table.
+README_CURL = $(shell sed -n 's|^Call it: `\(.*\)`$$|\1|p' "$(MODEL:/=)/README.md" 2>/dev/null)
 SAMPLE = $(wildcard $(MODEL:/=)/sample.csv)
 SAMPLE_CURL = $(if $(SAMPLE),curl -X POST -H 'Content-Type: text/csv' --data-binary @$(SAMPLE) $(URL)/predict/)
 CURL = $(or $(subst http://127.0.0.1:8080,$(URL),$(README_CURL)),$(SAMPLE_CURL))
@@ -46,7 +46,7 @@ help: ## List the targets
 
 install: $(INSTALLED) ## Make the environment and install the project into it
 
-# Only what is an environment already is ever removed, whatever folder VENV names.
+# Remove VENV only if it is a virtual environment.
 REMOVE_ENVIRONMENT = if [ -f "$(VENV)/pyvenv.cfg" ]; then rm -rf "$(VENV)"; fi
 
 $(RUN):
@@ -64,7 +64,7 @@ $(RUN):
 	echo "Name one: make PYTHON=/path/to/python3 ..." >&2; \
 	exit 1
 
-# Nothing is asked of the package index until one of these files changes.
+# pip runs only if one of these files has changed.
 $(INSTALLED): setup.py requirements.txt pyproject.toml | $(RUN)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	@touch "$@"
@@ -74,7 +74,7 @@ artifacts: $(INSTALLED) ## Train the example models that are not up to date
 
 serve: artifacts ## Serve the model in MODEL until Ctrl-C
 	@if [ -n "$(CURL)" ]; then \
-	    echo "Once the server is ready, ask it from another terminal:"; \
+	    echo "Once the server is ready, call it from another terminal:"; \
 	    echo; \
 	    echo "  $(CURL)"; \
 	    echo; \

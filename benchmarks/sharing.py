@@ -1,4 +1,4 @@
-"""What each further worker takes of the memory, with a model of its own and with a shared one.
+"""Memory that each further worker takes, with and without a shared model.
 
 ``python -m benchmarks.sharing``: an example model behind 1, 2 and 4 workers. See README.md beside this file.
 """
@@ -27,9 +27,9 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Figures:
-    """MiB of a whole server, what its processes share counted once: when all are idle, and after the requests.
+    """Memory of a whole server in MiB, shared pages counted once: when idle, and after the requests.
 
-    ``own`` is what each worker then shares with nobody.
+    ``own`` is the private memory of a worker after the requests.
     """
 
     server: str
@@ -41,7 +41,7 @@ class Figures:
 
 
 def measure(server: str, shared: bool, workers: int, code_dir: Path, requests: int) -> Figures:
-    """Start the server, let it settle, ask it, let it settle again."""
+    """Start the server, wait until its memory is stable, send requests, and wait again."""
     environment = {
         "DRUM_SERVER_TYPE": server,
         "DRUM_SHARE_MODEL": str(int(shared)),
@@ -53,21 +53,21 @@ def measure(server: str, shared: bool, workers: int, code_dir: Path, requests: i
         tempfile.TemporaryDirectory() as folder,
         RunningServer(*words, log=Path(folder) / "log", environment=environment) as running,
     ):
-        idle = settled(running)
-        ask(running, (code_dir / "sample.csv").read_bytes(), requests)
-        after = settled(running)
+        idle = stable_memory(running)
+        send_requests(running, (code_dir / "sample.csv").read_bytes(), requests)
+        after = stable_memory(running)
         own = sorted(process.memory_full_info().uss / MIB for process in processes(running))
         return Figures(server, shared, workers, idle, after, own[len(own) // 2])
 
 
 def processes(running: RunningServer) -> list[psutil.Process]:
-    """All of a server's."""
+    """Return all processes of the server."""
     parent = psutil.Process(running.process.pid)
     return [parent, *parent.children(recursive=True)]
 
 
-def settled(running: RunningServer) -> float:
-    """MiB of all processes once what is theirs alone no longer grows, for all workers have loaded what they need."""
+def stable_memory(running: RunningServer) -> float:
+    """Return the MiB of all processes once their private memory no longer grows."""
     before, now = 0.0, 1.0
     while abs(now - before) > 0.5:
         time.sleep(2.0)
@@ -75,8 +75,8 @@ def settled(running: RunningServer) -> float:
     return float(sum(process.memory_full_info().pss for process in processes(running))) / MIB
 
 
-def ask(running: RunningServer, body: bytes, requests: int) -> None:
-    """Each request on a connection of its own, so that all workers get their share."""
+def send_requests(running: RunningServer, body: bytes, requests: int) -> None:
+    """Send each request on a new connection, so that all workers get some."""
 
     def post(_: int) -> None:
         headers = {"Content-Type": "text/csv", "Connection": "close"}
@@ -86,20 +86,20 @@ def ask(running: RunningServer, body: bytes, requests: int) -> None:
         list(threads.map(post, range(requests)))
 
 
-def further(figures: list[Figures], moment: str) -> float:
-    """MiB that each worker beyond the second takes: by then there is a supervisor in any case."""
+def memory_per_worker(figures: list[Figures], moment: str) -> float:
+    """Return the MiB that each worker beyond the second takes; with two there is a supervisor already."""
     totals = {one.workers: float(getattr(one, moment)) for one in figures}
     return (totals[WORKERS[2]] - totals[WORKERS[1]]) / (WORKERS[2] - WORKERS[1])
 
 
-def lines(figures: list[Figures]) -> Iterator[str]:
-    """The table: one line a server, with and without sharing."""
+def table_lines(figures: list[Figures]) -> Iterator[str]:
+    """Yield the lines of the table: one per server, with and without sharing."""
     yield "| server | shared | idle, 1 / 2 / 4 workers | after the requests | each further: idle, after | own |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for key in dict.fromkeys((one.server, one.shared) for one in figures):
         group = [one for one in figures if (one.server, one.shared) == key]
         idle, after = (" / ".join(f"{getattr(one, moment):.0f}" for one in group) for moment in ("idle", "after"))
-        each = f"{further(group, 'idle'):.0f}, {further(group, 'after'):.0f}"
+        each = f"{memory_per_worker(group, 'idle'):.0f}, {memory_per_worker(group, 'after'):.0f}"
         last = group[-1]
         shared = "yes" if last.shared else "no"
         yield f"| {last.server} | {shared} | {idle} | {after} | {each} | {last.own:.0f} |"
@@ -116,7 +116,7 @@ def main() -> None:
     for server, shared, workers in product(("gunicorn", "fastapi"), (False, True), WORKERS):
         figures.append(measure(server, shared, workers, code_dir, given.requests))
         print(figures[-1], file=sys.stderr)
-    print("\n".join(lines(figures)))
+    print("\n".join(table_lines(figures)))
     if given.output:
         given.output.write_text(json.dumps([asdict(one) for one in figures], indent=1))
 

@@ -1,4 +1,4 @@
-"""Memory and order of a large table that is predicted while it is sent back, and of a large body that a hook reads.
+"""Memory and order of a large table that is predicted while it is streamed, and of a large body that a hook reads.
 
 ``python -m benchmarks.streams``: a csv of 1 GB through ``/predictionsStream/`` as JSON lines, and a body of 2 GB to an
 unstructured model that takes it as a file. See README.md beside this file.
@@ -21,7 +21,7 @@ from tests.processes import RunningServer
 from tests.resilience.resource_usage import MIB, resident_memory
 
 BLOCK_ROWS = 10_000
-PIECE = 1024 * 1024
+MIB_BYTES = 1024 * 1024
 
 TABLE_MODEL = """
 from pathlib import Path
@@ -51,15 +51,15 @@ def load_model(code_dir):
 
 def score_unstructured(model, data, *, file, **kwargs):
     digest, size = hashlib.sha256(), 0
-    while piece := file.read(1 << 20):
-        digest.update(piece)
-        size += len(piece)
+    while block := file.read(1 << 20):
+        digest.update(block)
+        size += len(block)
     return f"{size} {digest.hexdigest()}"
 """
 
 
-def table_pieces(rows: int) -> Iterator[tuple[bytes, np.ndarray]]:
-    """A csv in blocks, with the predictions that each block must get."""
+def table_blocks(rows: int) -> Iterator[tuple[bytes, np.ndarray]]:
+    """Yield a csv in blocks, with the expected predictions of each block."""
     random = np.random.default_rng(0)
     yield b"a,b,text\n", np.empty(0)
     for begin in range(0, rows, BLOCK_ROWS):
@@ -70,13 +70,13 @@ def table_pieces(rows: int) -> Iterator[tuple[bytes, np.ndarray]]:
 
 
 def measure_table(megabytes: int, environment: dict[str, str]) -> dict[str, Any]:
-    """Send a table, compare every line that comes back, and watch the server from the first to the last of them."""
+    """Send a table, compare every line of the response, and sample the server's memory meanwhile."""
     rows = megabytes * MIB // 68
     with (
         tempfile.TemporaryDirectory() as folder,
         _server(Path(folder), TABLE_MODEL, "regression", environment) as server,
     ):
-        begin = time.monotonic()
+        start_time = time.monotonic()
         sent = 0
         expected = []
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=600)
@@ -84,21 +84,21 @@ def measure_table(megabytes: int, environment: dict[str, str]) -> dict[str, Any]
         connection.putheader("Transfer-Encoding", "chunked")
         connection.putheader("Accept", "application/x-ndjson")
         connection.endheaders()
-        for piece, predictions in table_pieces(rows):
-            connection.send(b"%x\r\n%b\r\n" % (len(piece), piece))
-            sent += len(piece)
+        for block, predictions in table_blocks(rows):
+            connection.send(b"%x\r\n%b\r\n" % (len(block), block))
+            sent += len(block)
             expected.append(predictions)
         connection.send(b"0\r\n\r\n")
-        received = time.monotonic() - begin
-        answer = connection.getresponse()
-        first = answer.readline()
+        received = time.monotonic() - start_time
+        response = connection.getresponse()
+        first = response.readline()
         blocks_at_first = (Path(folder) / "blocks").stat().st_size
-        start = most = resident_memory(server.process.pid)
+        start = peak = resident_memory(server.process.pid)
         lines = [orjson.loads(first)["prediction"]]
-        for number, line in enumerate(answer):
+        for number, line in enumerate(response):
             lines.append(orjson.loads(line)["prediction"])
             if number % 50_000 == 0:
-                most = max(most, resident_memory(server.process.pid))
+                peak = max(peak, resident_memory(server.process.pid))
         blocks = (Path(folder) / "blocks").stat().st_size
     return {
         "case": "table",
@@ -107,9 +107,9 @@ def measure_table(megabytes: int, environment: dict[str, str]) -> dict[str, Any]
         "equal": bool(np.array_equal(np.array(lines), np.concatenate(expected))),
         "blocks_predicted_when_the_first_line_came": blocks_at_first,
         "blocks": blocks,
-        "rss_growth_mib": round((most - start) / MIB, 1),
+        "rss_growth_mib": round((peak - start) / MIB, 1),
         "seconds_until_received": round(received, 1),
-        "seconds": round(time.monotonic() - begin, 1),
+        "seconds": round(time.monotonic() - start_time, 1),
     }
 
 
@@ -119,28 +119,28 @@ def measure_file(megabytes: int, environment: dict[str, str]) -> dict[str, Any]:
         tempfile.TemporaryDirectory() as folder,
         _server(Path(folder), FILE_MODEL, "unstructured", environment) as server,
     ):
-        begin = time.monotonic()
-        piece = np.random.default_rng(0).bytes(PIECE)
+        start_time = time.monotonic()
+        block = np.random.default_rng(0).bytes(MIB_BYTES)
         digest = hashlib.sha256()
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=600)
         connection.putrequest("POST", "/predictUnstructured/")
         connection.putheader("Content-Type", "application/octet-stream")
-        connection.putheader("Content-Length", str(megabytes * PIECE))
+        connection.putheader("Content-Length", str(megabytes * MIB_BYTES))
         connection.endheaders()
-        start = most = resident_memory(server.process.pid)
+        start = peak = resident_memory(server.process.pid)
         for number in range(megabytes):
-            connection.send(piece)
-            digest.update(piece)
+            connection.send(block)
+            digest.update(block)
             if number % 50 == 0:
-                most = max(most, resident_memory(server.process.pid))
-        answer = connection.getresponse().read().decode()
-        most = max(most, resident_memory(server.process.pid))
+                peak = max(peak, resident_memory(server.process.pid))
+        response = connection.getresponse().read().decode()
+        peak = max(peak, resident_memory(server.process.pid))
     return {
         "case": "file",
         "megabytes": megabytes,
-        "equal": answer == f"{megabytes * PIECE} {digest.hexdigest()}",
-        "rss_growth_mib": round((most - start) / MIB, 1),
-        "seconds": round(time.monotonic() - begin, 1),
+        "equal": response == f"{megabytes * MIB_BYTES} {digest.hexdigest()}",
+        "rss_growth_mib": round((peak - start) / MIB, 1),
+        "seconds": round(time.monotonic() - start_time, 1),
     }
 
 
@@ -150,7 +150,7 @@ def _server(folder: Path, code: str, target_type: str, environment: dict[str, st
     (model / "custom.py").write_text(code)
     variables = {
         "DRUM_SERVER_TYPE": "fastapi",
-        "DRUM_FASTAPI_MAX_UPLOAD_SIZE": "0",
+        "DRUM_MAX_UPLOAD_SIZE": "0",
         "DRUM_SPOOL_DIRECTORY": str(folder),
         "DRUM_LAME_DUCK_SECONDS": "0",
         **environment,
@@ -163,8 +163,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=int, default=1024, help="MiB of csv, 0 for none")
     parser.add_argument("--file", type=int, default=2048, help="MiB of the body for the unstructured model, 0 for none")
-    parser.add_argument("--json", type=Path, default=Path("streams.json"), help="where the figures go")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a variable of the server")
+    parser.add_argument("--json", type=Path, default=Path("streams.json"), help="output file")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="variable of the server")
     arguments = parser.parse_args()
     environment = dict(assignment.split("=", 1) for assignment in arguments.set)
     results = []

@@ -1,4 +1,4 @@
-"""Memory of a FastAPI server that receives large bodies, and many, while its only prediction thread is busy.
+"""Memory of a FastAPI server that receives many large bodies while its only prediction thread is busy.
 
 ``python -m benchmarks.uploads``: 8 bodies of 200 MB at once, chunked, as a chunked form and with their length; then 200
 of 9 MB. See README.md beside this file.
@@ -25,14 +25,14 @@ CURVE_POINTS = 20
 
 
 def measure(uploads: int, megabytes: int, sent: Sent, environment: dict[str, str]) -> dict[str, Any]:
-    """One run against a fresh server; memory in MiB beyond what it took before."""
+    """Measure a new server; memory is in MiB above its initial size."""
     with tempfile.TemporaryDirectory() as folder:
         model = ControlledModel(Path(folder))
         variables = {
             "DRUM_SERVER_TYPE": "fastapi",
-            "DRUM_FASTAPI_EXECUTOR_WORKERS": "1",
-            "DRUM_FASTAPI_EXECUTOR_QUEUE_TIMEOUT": "3600",
-            "DRUM_FASTAPI_MAX_UPLOAD_SIZE": "0",
+            "DRUM_EXECUTOR_WORKERS": "1",
+            "DRUM_EXECUTOR_QUEUE_TIMEOUT": "3600",
+            "DRUM_MAX_UPLOAD_SIZE": "0",
             "DRUM_SPOOL_DIRECTORY": os.fspath(folder),
             "DRUM_LAME_DUCK_SECONDS": "0",
             **environment,
@@ -50,13 +50,13 @@ async def _measure(
     model.hold()
     held = asyncio.ensure_future(request_once(server.port, post(rows(0))))
     await asyncio.to_thread(wait_for, server, running=1)
-    begin = time.monotonic()
+    start = time.monotonic()
     async with MemoryGrowth(server.process.pid) as growth:
         sending = [asyncio.ensure_future(upload(server.port, x, size, sent)) for x in range(uploads)]
         await asyncio.to_thread(wait_for, server, running=1, waiting=uploads)
-    received = time.monotonic() - begin
-    parked = resident_memory(server.process.pid) - growth.start
-    for task in sending:  # their work never runs: what a model does with a body is its own affair
+    received = time.monotonic() - start
+    queued = resident_memory(server.process.pid) - growth.start
+    for task in sending:  # before the model runs: its memory is not measured
         task.cancel()
     await asyncio.to_thread(wait_for, server, running=1, waiting=0)
     model.release()
@@ -65,24 +65,24 @@ async def _measure(
     return {
         "seconds": round(received, 1),
         "most": round(growth.max_bytes / MIB, 1),
-        "all_waiting": round(parked / MIB, 1),
-        "all_gone": round((resident_memory(server.process.pid) - growth.start) / MIB, 1),
+        "all_waiting": round(queued / MIB, 1),
+        "all_cancelled": round((resident_memory(server.process.pid) - growth.start) / MIB, 1),
         "curve": [round((sample - growth.start) / MIB, 1) for sample in growth.samples[::step]],
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, default=Path("uploads.json"), help="where the figures go")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a variable of the server")
+    parser.add_argument("--json", type=Path, default=Path("uploads.json"), help="output file")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="variable of the server")
     arguments = parser.parse_args()
     environment = dict(assignment.split("=", 1) for assignment in arguments.set)
-    print(f"{'bodies':>16} {'sent':16} {'received in':>12}   RSS growth in MiB: at most / all waiting / all gone")
+    print(f"{'bodies':>16} {'sent':16} {'received in':>12}   RSS growth in MiB: at most / all waiting / all cancelled")
     results = []
     for uploads, megabytes, sent in CASES:
         result = measure(uploads, megabytes, sent, environment)
         results.append(result)
-        growth = f"{result['most']} / {result['all_waiting']} / {result['all_gone']}"
+        growth = f"{result['most']} / {result['all_waiting']} / {result['all_cancelled']}"
         print(f"{uploads:>5} x {megabytes:>5} MB {sent.value:16} {result['seconds']:>10} s   {growth}", flush=True)
     arguments.json.write_text(json.dumps(results, indent=2) + "\n")
 

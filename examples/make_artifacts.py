@@ -1,7 +1,7 @@
-"""Trains the example models on data that scikit-learn ships and writes one ``model.pkl`` into each example.
+"""Trains the example models on data of scikit-learn and writes one ``model.pkl`` into each example.
 
-Pickles belong to the library versions that wrote them, so they are made at set-up and never committed.
-What these versions and this code have made already is left alone.
+Pickles depend on the library versions that wrote them, so they are made at set-up and never committed. Artifacts that
+are up to date are kept.
 
     python examples/make_artifacts.py [--output FOLDER]
 """
@@ -25,11 +25,11 @@ STAMP = ".artifacts.json"
 LIBRARIES = ("scikit-learn", "numpy", "pandas", "scipy")
 RANDOM_STATE = 0
 
-# scikit-learn takes a second to import: the trainers do it, so that finding everything up to date is quick.
+# scikit-learn takes a second to import, so only the trainers import it.
 
 
 def train_regression_diabetes() -> Any:
-    """Trees on the raw measurements; a missing one is replaced by the median."""
+    """Train trees on the raw measurements; missing values are replaced by the median."""
     from sklearn.datasets import load_diabetes
     from sklearn.ensemble import GradientBoostingRegressor
     from sklearn.impute import SimpleImputer
@@ -41,7 +41,7 @@ def train_regression_diabetes() -> Any:
 
 
 def train_multiclass_wine() -> Any:
-    """A linear model whose classes are texts, ``class_0`` to ``class_2``."""
+    """Train a linear model whose classes are texts, ``class_0`` to ``class_2``."""
     from sklearn.datasets import load_wine
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -53,7 +53,7 @@ def train_multiclass_wine() -> Any:
 
 
 def train_binary_breast_cancer() -> Any:
-    """A linear model on what the example's own ``transform`` hook makes of the measurements."""
+    """Train a linear model on the output of the example's own ``transform`` hook."""
     from sklearn.datasets import load_breast_cancer
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
@@ -69,7 +69,7 @@ def train_binary_breast_cancer() -> Any:
 
 
 def train_transform_scaling() -> Any:
-    """A transformer: measurements filled and scaled, the sex as two columns of zeros and ones."""
+    """Fit a transformer: fills and scales measurements, encodes the sex as two columns."""
     from sklearn.compose import make_column_transformer
     from sklearn.datasets import load_diabetes
     from sklearn.impute import SimpleImputer
@@ -94,7 +94,7 @@ TRAINERS: Mapping[str, Callable[[], Any]] = {
 
 
 def _fingerprint() -> str:
-    """Changes with anything that an artifact depends on: the versions, this file, the hooks."""
+    """Return a hash of all inputs of an artifact: the library versions, this file, the hooks."""
     digest = hashlib.sha256(platform.python_version().encode())
     for library in LIBRARIES:
         digest.update(f" {library} {version(library)}".encode())
@@ -112,7 +112,7 @@ def _read_stamp(folder: Path) -> dict[str, str]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Never a half-written file under the final name, even with two runs at a time."""
+    """Write the file atomically, even with two runs at a time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
     temporary.write_bytes(content)
@@ -120,7 +120,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def make_artifacts(folder: Path) -> list[Path]:
-    """The artifacts that had to be made, below ``folder``."""
+    """Make the artifacts below ``folder`` that are not up to date, and return them."""
     fingerprint = _fingerprint()
     stamp = _read_stamp(folder)
     made = []

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from datarobot_drum.drum.settings.arguments import variables
+from datarobot_drum.drum.settings.arguments import variable_names
 from datarobot_drum.runtime_parameters import masking
 from datarobot_drum.runtime_parameters.store import install
 
@@ -31,7 +31,11 @@ _LONG = (
     "artifact_predictors/test_served_models.py",
     "benchmarks",
     "cli/test_life_cycle.py",
-    "commands",
+    "commands/test_fit.py",
+    "commands/test_new_model.py",
+    "commands/test_perf_test.py",
+    "commands/test_score.py",
+    "commands/test_validation.py",
     "engine",
     "examples",
     "resilience",
@@ -82,7 +86,7 @@ def own_runtime_parameters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No variable of the machine that runs the tests is taken for an argument or a parameter."""
-    arguments = variables()
+    arguments = variable_names()
     for variable in list(os.environ):
         if variable in arguments or variable in _NAMES or variable.startswith(_PREFIXES):
             monkeypatch.delenv(variable)

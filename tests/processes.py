@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import psutil
 
-from datarobot_drum.drum.settings.arguments import variables
+from datarobot_drum.drum.settings.arguments import variable_names
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0
@@ -204,7 +204,7 @@ _ports = cycle(_own_ports())
 
 def clean_environment() -> dict[str, str]:
     """The machine's environment without any variable that an argument or a parameter would be read from."""
-    foreign = variables().union(_FOREIGN_NAMES)
+    foreign = variable_names().union(_FOREIGN_NAMES)
     return {
         name: value
         for name, value in os.environ.items()

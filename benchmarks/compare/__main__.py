@@ -1,4 +1,4 @@
-"""Our servers against bare apps and their peers: ``python -m benchmarks.compare``. See README.md one folder up."""
+"""Comparison of our servers with bare apps and peers: ``python -m benchmarks.compare``. See README.md one folder up."""
 
 import argparse
 import json
@@ -10,15 +10,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from benchmarks.compare.documents import Results, read_results, write_whole
-from benchmarks.compare.kinds import ALONE
+from benchmarks.compare.html_page import write_page
 from benchmarks.compare.machine import describe_machine
 from benchmarks.compare.markdown import write_left_out, write_tables, write_targets
-from benchmarks.compare.measuring import Pace
-from benchmarks.compare.page import write_page
+from benchmarks.compare.measurements import STANDALONE
+from benchmarks.compare.results import Results, read_results, write_atomically
 from benchmarks.compare.results_page import write_results_page
-from benchmarks.compare.run import Order, run, suiting
-from benchmarks.compare.running import Cores, on_cores
+from benchmarks.compare.rounds import RunPlan, matching_servers, run_rounds
+from benchmarks.compare.run import Pace
+from benchmarks.compare.server_process import Cores, on_cores
 from benchmarks.compare.servers import PEERS, SERVERS
 from benchmarks.compare.workloads import WORKLOADS
 from datarobot_drum.drum.process.sockets import raise_fd_limit
@@ -34,7 +34,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--peers", nargs="*", choices=PEERS, metavar="NAME", help=f"of {', '.join(PEERS)}; none: none")
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, metavar="NAME", help=f"of {', '.join(WORKLOADS)}")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"[{ROUNDS}]")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no round that would end later")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="start no round that would end later")
     parser.add_argument("--seconds", type=float, help=f"of each load [{FULL.seconds:g}; quick: {QUICK.seconds:g}]")
     parser.add_argument("--upload", type=int, default=FULL.upload_megabytes, metavar="MB", help="large upload [200]")
     parser.add_argument("--workers", type=int, default=1, help="processes of our servers and the bare apps [1]")
@@ -46,8 +46,8 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--results", type=Path, metavar="FILE", help="also write the results page, with its texts")
     parser.add_argument("--into", type=Path, metavar="JSON", help="add to an earlier run's figures, as further rounds")
-    parser.add_argument("--anew", action="store_true", help="with --into: in place of its figures of these workloads")
-    parser.add_argument("--from", dest="earlier", type=Path, metavar="JSON", help="measure nothing: an earlier run's")
+    parser.add_argument("--replace", action="store_true", help="with --into: replace the figures of these workloads")
+    parser.add_argument("--from", dest="earlier", type=Path, metavar="JSON", help="only report an earlier run")
     return parser.parse_args(words)
 
 
@@ -55,18 +55,18 @@ def _cores(text: str) -> tuple[int, ...]:
     return tuple(int(word) for word in text.split(","))
 
 
-def order_of(arguments: argparse.Namespace) -> Order:
-    """What the arguments ask for; raises SystemExit if no server has any of the workloads."""
+def make_plan(arguments: argparse.Namespace) -> RunPlan:
+    """Return the plan of the arguments; raises SystemExit if no server has any of the workloads."""
     pace = QUICK if arguments.quick else FULL
     names = arguments.workloads or [name for name, work in WORKLOADS.items() if work.quick or not arguments.quick]
     servers = [SERVERS[name] for name in arguments.servers or SERVERS]
     if arguments.peers is not None:
         servers = [server for server in servers if not server.is_peer or server.environment in arguments.peers]
-    chosen = suiting(servers, [WORKLOADS[name] for name in names])
-    if not chosen and not any(WORKLOADS[name].kind in ALONE for name in names):
+    chosen = matching_servers(servers, [WORKLOADS[name] for name in names])
+    if not chosen and not any(WORKLOADS[name].kind in STANDALONE for name in names):
         raise SystemExit("None of these servers has any of these workloads.")
-    usual = Cores.shared_out()
-    return Order(
+    usual = Cores.assigned()
+    return RunPlan(
         chosen,
         names,
         arguments.rounds,
@@ -77,30 +77,32 @@ def order_of(arguments: argparse.Namespace) -> Order:
     )
 
 
-def begin(arguments: argparse.Namespace, order: Order) -> Results:
-    """What the run adds to; raises SystemExit for figures of another machine."""
-    here = describe_machine()
+def open_results(arguments: argparse.Namespace, plan: RunPlan) -> Results:
+    """Return the results that the run adds to; raises SystemExit if they are from another machine."""
+    machine = describe_machine()
     if arguments.into is None:
-        return Results(here)
+        return Results(machine)
     results = read_results(arguments.into)
-    if results.machine != here:
-        raise SystemExit(f"The figures of {arguments.into} are another machine's: {results.machine}, this is {here}.")
-    if arguments.anew:
-        results.forget(order.workloads, arguments.servers)
+    if results.machine != machine:
+        raise SystemExit(
+            f"The figures of {arguments.into} are from another machine: {results.machine}, this is {machine}."
+        )
+    if arguments.replace:
+        results.drop(plan.workloads, arguments.servers)
     return results
 
 
-def measure(order: Order, results: Results, path: Path) -> None:
-    """A run from the load's cores, so that nothing of ours but the servers themselves is on theirs."""
+def measure(plan: RunPlan, results: Results, path: Path) -> None:
+    """Run from the load's cores, so that only the servers use theirs."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    print(f"About {order.rounds * order.seconds / 60:.0f} minutes; every figure goes into {path} at once.", flush=True)
+    print(f"About {plan.rounds * plan.seconds / 60:.0f} minutes; every figure goes into {path} at once.", flush=True)
     raise_fd_limit()
-    with on_cores(order.cores.load):
-        run(order, results, lambda: results.save(path))
+    with on_cores(plan.cores.load):
+        run_rounds(plan, results, lambda: results.save(path))
 
 
 def write(document: dict[str, Any], folder: Path, results: Path | None) -> None:
-    """The JSON, the tables and the page into ``folder``, each complete or not at all."""
+    """Write the JSON, the tables and the page into ``folder``, each atomically."""
     folder.mkdir(parents=True, exist_ok=True)
     tables = write_tables(document)
     left_out = f"\nLeft out:\n\n{write_left_out(document)}\n" if document["left_out"] else ""
@@ -112,26 +114,26 @@ def write(document: dict[str, Any], folder: Path, results: Path | None) -> None:
     if results is not None:
         texts[results] = write_results_page(document)
     for path, text in texts.items():
-        write_whole(path, text)
+        write_atomically(path, text)
     print(f"\n{texts[folder / 'results.md']}\nWritten: {', '.join(map(str, texts))}")
 
 
-def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    """As after Ctrl-C: what was started is ended on the way out."""
+def _exit(number: int, frame: FrameType | None) -> NoReturn:
+    """Exit as after Ctrl-C, so that started processes are stopped."""
     raise SystemExit(128 + number)
 
 
 def main() -> None:
     arguments = parse()
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, _exit)
     if arguments.earlier is not None:
         write(asdict(read_results(arguments.earlier)), arguments.output, arguments.results)
     else:
-        order = order_of(arguments)
-        results = begin(arguments, order)
+        plan = make_plan(arguments)
+        results = open_results(arguments, plan)
         try:
-            measure(order, results, arguments.output / "results.json")
-        finally:  # also of a run that was ended before its time
+            measure(plan, results, arguments.output / "results.json")
+        finally:  # also if the run was interrupted
             if results.measurements:
                 write(asdict(results), arguments.output, arguments.results)
 

@@ -1,4 +1,4 @@
-"""One table of numbers as each server wants to be asked for it, and its probabilities out of each answer."""
+"""One table of numbers in the request format of each server, and the probabilities in each response format."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -9,13 +9,13 @@ Rows = Sequence[Sequence[float]]
 
 
 @dataclass(frozen=True)
-class Dialect:
-    """How a server is asked and how it answers.
+class WireFormat:
+    """The request and response format of a server.
 
     Attributes:
         content_type: of the request.
-        write: the names and the rows as a body.
-        read: the probability of the second class, ``malignant``, for each row of an answer.
+        write: encodes the names and the rows as a body.
+        read: returns the probability of the second class, ``malignant``, for each row of a response.
     """
 
     content_type: str
@@ -46,11 +46,11 @@ def _second(pairs: Any) -> list[float]:
     return [float(pair[1]) for pair in pairs]
 
 
-DRUM = Dialect("text/csv", write_csv, lambda answer: [row["malignant"] for row in answer["predictions"]])
-TABLE = Dialect("text/csv", write_csv, lambda answer: [row["malignant"] for row in answer])
-PLAIN_ROWS = Dialect("application/json", _write_rows, _second)
-NAMED_ROWS = Dialect("application/json", _write_rows, lambda answer: _second(answer["predictions"]))
-MLFLOW = Dialect("application/json", _write_split, lambda answer: _second(answer["predictions"]))
-OPEN_INFERENCE = Dialect(
-    "application/json", _write_open_inference, lambda answer: [float(x) for x in answer["outputs"][0]["data"][1::2]]
+DRUM = WireFormat("text/csv", write_csv, lambda response: [row["malignant"] for row in response["predictions"]])
+TABLE = WireFormat("text/csv", write_csv, lambda response: [row["malignant"] for row in response])
+PLAIN_ROWS = WireFormat("application/json", _write_rows, _second)
+NAMED_ROWS = WireFormat("application/json", _write_rows, lambda response: _second(response["predictions"]))
+MLFLOW = WireFormat("application/json", _write_split, lambda response: _second(response["predictions"]))
+OPEN_INFERENCE = WireFormat(
+    "application/json", _write_open_inference, lambda response: [float(x) for x in response["outputs"][0]["data"][1::2]]
 )

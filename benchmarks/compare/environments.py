@@ -1,4 +1,4 @@
-"""Environments: the one that runs this, and one of its own for each peer, made when it is first wanted."""
+"""The environments: the current one, and a virtual environment per peer, created on first use."""
 
 import json
 import subprocess
@@ -16,8 +16,8 @@ MODEL = Path(__file__).with_name("model.py")
 INSTALLED = ".installed"
 
 
-class Missing(Exception):
-    """A server that cannot take part, and why."""
+class MeasurementError(Exception):
+    """A server that cannot be measured, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -32,23 +32,23 @@ class Environment:
         return [self.fill(word, **further) for word in words]
 
     def fill(self, text: str, **further: object) -> str:
-        """``text`` with the names in braces replaced."""
+        """Replace the names in braces in ``text``."""
         return text.format(python=self.python, bin=self.python.parent, apps=APPS, files=self.files, **further)
 
     def document(self, name: str) -> Any:
-        """What ``model.py`` has written as ``name``."""
+        """Return the document that ``model.py`` has written as ``name``."""
         return json.loads((self.files / f"{name}.json").read_text())
 
 
 def open_environment(name: str, below: Path, files: Path) -> Environment:
-    """The environment ``name`` with the model trained in it.
+    """Return the environment ``name`` with the model trained in it.
 
     Args:
-        below: folder of the peers' environments; one that is not there yet is made.
-        files: folder for what is made in this run.
+        below: folder of the peers' environments; missing ones are created.
+        files: folder for the files of this run.
 
     Raises:
-        Missing: it cannot be made, or the model cannot be trained in it.
+        MeasurementError: it cannot be created, or the model cannot be trained in it.
     """
     python = Path(sys.executable) if name == OURS else _python_of(PEERS[name], below)
     environment = Environment(name, python, files / name)
@@ -60,7 +60,7 @@ def open_environment(name: str, below: Path, files: Path) -> Environment:
 
 
 def prepare(server: Server, environment: Environment) -> None:
-    """Write what the server needs besides the model; raises Missing if that fails."""
+    """Write the files that the server needs besides the model; raises MeasurementError if that fails."""
     if server.prepare is not None:
         server.prepare(environment.files)
     if server.prepare_command:
@@ -68,7 +68,7 @@ def prepare(server: Server, environment: Environment) -> None:
 
 
 def _compile_package() -> None:
-    """What pip does with the packages of the others when it installs them."""
+    """Compile our package, as pip does for the peers' packages."""
     package = find_spec("datarobot_drum")
     for folder in (package and package.submodule_search_locations) or ():
         _run([sys.executable, "-m", "compileall", "-q", folder])
@@ -78,7 +78,7 @@ def _python_of(peer: Peer, below: Path) -> Path:
     folder = (below / peer.name).absolute()
     python = folder / "bin" / "python"
     mark = folder / INSTALLED
-    # One that somebody else has made is taken as it is.
+    # An environment that this script did not create is used as it is.
     if python.exists() and (mark.exists() or not (folder / ".begun").exists()):
         return python
     print(f"Making the environment of {peer.name}: {folder}", flush=True)
@@ -93,7 +93,7 @@ def _run(words: list[str]) -> None:
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     except OSError as error:
-        raise Missing(str(error)) from error
+        raise MeasurementError(str(error)) from error
     if done.returncode:
         last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no output"]
-        raise Missing(f"`{' '.join(words[1:4])}` ended with {done.returncode}: {last[0]}")
+        raise MeasurementError(f"`{' '.join(words[1:4])}` ended with {done.returncode}: {last[0]}")

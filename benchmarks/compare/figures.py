@@ -1,4 +1,4 @@
-"""Figures of several rounds as one: medians, percentiles, and ratios that are taken within a round."""
+"""Statistics over rounds: medians, percentiles, and ratios within a round."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Summary:
-    """A figure over all rounds: its median, and the least and the most that a round had."""
+    """A figure over all rounds: its median, minimum and maximum."""
 
     median: float
-    least: float
-    most: float
+    minimum: float
+    maximum: float
 
     def __str__(self) -> str:
-        return f"{self.median:.2f} ({self.least:.2f} to {self.most:.2f})"
+        return f"{self.median:.2f} ({self.minimum:.2f} to {self.maximum:.2f})"
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value that ``share`` of the values do not exceed (nearest rank); raises ValueError without any value."""
+    """Return the value that ``share`` of the values do not exceed (nearest rank); raises ValueError without values."""
     if not values:
         raise ValueError("No values, no percentile.")
     rank = -(-len(values) * share // 1)
@@ -26,12 +26,12 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def summarize(values: Sequence[float]) -> Summary:
-    """Raises ValueError without any value."""
+    """Summarize the values; raises ValueError without values."""
     if not values:
         raise ValueError("No values, nothing to summarize.")
     return Summary(median(values), min(values), max(values))
 
 
 def ratios(ours: Mapping[int, float], baseline: Mapping[int, float]) -> list[float]:
-    """Round by round, ``ours`` over ``baseline``: what slows down a whole round leaves them as they are."""
+    """Divide ``ours`` by ``baseline`` round by round: a slow round does not change the ratios."""
     return [ours[number] / baseline[number] for number in sorted(ours) if baseline.get(number)]

@@ -1,4 +1,4 @@
-"""Where and when a run was made."""
+"""Description of the machine and the moment of a run."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ import psutil
 
 
 def describe_machine() -> dict[str, Any]:
-    """Processor, cores, memory, kernel and Python; nothing that names the machine."""
+    """Return processor, cores, memory, kernel and Python; no host name."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -21,7 +21,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def describe_moment() -> dict[str, Any]:
-    """Date, and how busy the machine was with other things."""
+    """Return the date and the load average."""
     date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     return {"date": date, "load_before": round(os.getloadavg()[0], 2)}
 

@@ -3,17 +3,17 @@
 from collections.abc import Iterator, Sequence
 
 from benchmarks.compare.tables import Cell, Document, Line, Table, tables_of
-from benchmarks.compare.targets import Verdict, judge
+from benchmarks.compare.targets import TargetResult, evaluate
 from benchmarks.compare.workloads import WORKLOADS
 
 
 def write_tables(document: Document, level: str = "##") -> str:
-    """All tables, each below a heading."""
+    """Return all tables, each below a heading."""
     return "\n".join(line for table in tables_of(document) for line in (*_table(table, level), ""))
 
 
 def headings(table: Table) -> list[str]:
-    """A column for each metric, and one for the ratio of those that are compared."""
+    """Return a column per metric, and one per ratio."""
     found = ["import" if table.workload.kind == "imports" else "server"]
     for metric in table.workload.metrics:
         found.append(metric.title)
@@ -23,7 +23,7 @@ def headings(table: Table) -> list[str]:
 
 
 def texts(line: Line) -> list[str]:
-    """The line's cells, under the same headings."""
+    """Return the cells of a line, in the order of the headings."""
     found = [line.server]
     for cell in line.cells.values():
         found.append(cell.text)
@@ -33,12 +33,12 @@ def texts(line: Line) -> list[str]:
 
 
 def ratio_text(cell: Cell) -> str:
-    """The median ratio and, in brackets, the least and the most that a round had; ``-`` without a baseline."""
+    """Return the median ratio with minimum and maximum in brackets; ``-`` without a baseline."""
     return "-" if cell.ratio is None else str(cell.ratio)
 
 
 def write_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """The lines of a table: the first column to the left, all others to the right."""
+    """Yield the lines of a table: the first column left-aligned, all others right-aligned."""
     yield f"| {' | '.join(head)} |"
     yield f"| --- |{' ---: |' * (len(head) - 1)}"
     for row in rows:
@@ -55,20 +55,20 @@ TARGET_HEAD = ("what", "of", "target", "measured", "met")
 
 
 def write_targets(document: Document) -> str:
-    """A table of all targets, met or not as the figures have it."""
-    return "\n".join(write_table(TARGET_HEAD, rows_of_targets(judge(document))))
+    """Return a table of all targets."""
+    return "\n".join(write_table(TARGET_HEAD, rows_of_targets(evaluate(document))))
 
 
-def rows_of_targets(verdicts: Sequence[Verdict]) -> list[list[str]]:
+def rows_of_targets(target_results: Sequence[TargetResult]) -> list[list[str]]:
     return [
         [
-            f"{verdict.target.metric.title}: {WORKLOADS[verdict.target.workload].title}",
-            verdict.target.server,
-            verdict.target.text,
-            verdict.text,
-            "not measured" if verdict.is_met is None else "yes" if verdict.is_met else "**no**",
+            f"{result.target.metric.title}: {WORKLOADS[result.target.workload].title}",
+            result.target.server,
+            result.target.text,
+            result.text,
+            "not measured" if result.is_met is None else "yes" if result.is_met else "**no**",
         ]
-        for verdict in verdicts
+        for result in target_results
     ]
 
 
@@ -76,7 +76,7 @@ RUN_HEAD = ("run", "rounds", "seconds a load (warm-up)", "cores: server; load", 
 
 
 def rows_of_runs(document: Document) -> Iterator[list[str]]:
-    """When and how the figures were taken; more than one run if some were added later."""
+    """Yield the date and settings of each run."""
     rounds = sorted({measurement["round"] for measurement in document["measurements"]})
     ends = [run["first_round"] for run in document["runs"][1:]] + [max(rounds, default=0) + 1]
     for run, end in zip(document["runs"], ends, strict=True):
@@ -85,23 +85,23 @@ def rows_of_runs(document: Document) -> Iterator[list[str]]:
             run["date"],
             str(len(own)),
             f"{run['pace']['seconds']:g} ({run['pace']['warm']:g})",
-            "; ".join(", ".join(map(str, run["cores"][whose])) or "any" for whose in ("server", "load")),
+            "; ".join(", ".join(map(str, run["cores"][owner])) or "any" for owner in ("server", "load")),
             f"{run['load_before']:.2f}",
             ", ".join(run["workloads"]),
         ]
 
 
 def write_left_out(document: Document) -> str:
-    """A list of the servers that have no figures, or not all, and why; empty if there are none."""
+    """Return a list of the servers without figures, with reasons; empty if there are none."""
     return "\n".join(f"- `{name}`: {reason}" for name, reason in document["left_out"].items())
 
 
 def write_versions(document: Document) -> str:
-    """The packages of each environment that the comparison is about."""
-    telling = "python scikit-learn pandas numpy starlette fastapi uvicorn gunicorn flask uvloop".split()
+    """Return the versions of the relevant packages of each environment."""
+    shared = "python scikit-learn pandas numpy starlette fastapi uvicorn gunicorn flask uvloop".split()
     rows = []
     for name, versions in document["versions"].items():
         own = [package for package in ("litserve", "bentoml", "mlserver", "ray", "mlflow") if package in versions]
-        shown = [f"{package} {versions[package]}" for package in (*own, *telling) if package in versions]
+        shown = [f"{package} {versions[package]}" for package in (*own, *shared) if package in versions]
         rows.append([name, ", ".join(shown)])
     return "\n".join(write_table(["environment", "versions"], rows))

@@ -1,15 +1,15 @@
-"""The models of the comparison, trained anew in each environment, whose library versions they then belong to.
+"""The models of the comparison, trained in each environment, with its library versions.
 
 ``python model.py FOLDER`` writes there, ``MODEL`` being ``pipeline`` (StandardScaler and LogisticRegression) or
 ``forest`` (200 trees):
 
 - ``MODEL/frame/model.pkl``: fitted on a table with names;
 - ``MODEL/array/model.joblib``: the same, fitted on an array, for servers that predict from arrays;
-- ``MODEL/expected.json``: the probability of the second class for each row, as the estimator itself tells it;
+- ``MODEL/expected.json``: the estimator's own probability of the second class for each row;
 - ``names.json`` and ``rows.json``: the columns and the rows of the data;
-- ``versions.json``: what made all that.
+- ``versions.json``: the package versions.
 
-Run by the Python of that environment: nothing of this project is imported.
+It runs in that environment and imports nothing of this project.
 """
 
 import json
@@ -35,18 +35,18 @@ MODELS = {
 
 
 def versions() -> dict[str, str]:
-    """Python and every package of this environment."""
+    """Return the versions of Python and every package of this environment."""
     packages = {found.metadata["Name"].lower(): found.version for found in distributions()}
     return {"python": platform.python_version(), **dict(sorted(packages.items()))}
 
 
 def write_model(folder: Path, make: Callable[[], Any], samples: Any, labels: Any) -> None:
     by_name = make().fit(samples, labels)
-    by_place = make().fit(samples.to_numpy(), labels)
+    by_position = make().fit(samples.to_numpy(), labels)
     for name in ("frame", "array"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "frame" / "model.pkl").write_bytes(pickle.dumps(by_name))
-    joblib.dump(by_place, folder / "array" / "model.joblib")
+    joblib.dump(by_position, folder / "array" / "model.joblib")
     (folder / "expected.json").write_text(json.dumps(by_name.predict_proba(samples)[:, 1].tolist()))
 
 

@@ -1,4 +1,4 @@
-"""Bars and whiskers as SVG: one bar a server, a line from the least to the most that a round had."""
+"""Bar charts as SVG: a bar per server, and a line from the minimum to the maximum of the rounds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ WIDTH, NAME_WIDTH, TEXT_WIDTH, BAR, GAP = 720, 170, 150, 18, 8
 
 @dataclass(frozen=True)
 class Bar:
-    """Its name, figure and text, and the class of its colour."""
+    """A bar: its name, figure, text and colour class."""
 
     name: str
     figure: Summary
@@ -23,7 +23,7 @@ class Bar:
 
 
 def draw(table: Table, metric: Metric) -> str:
-    """The metric of all lines; the ratio stands behind the figure."""
+    """Draw the metric of all lines, with the ratio after the figure."""
     bars = []
     for line in table.lines:
         cell = line.cells[metric.key]
@@ -41,8 +41,8 @@ def _kind(name: str) -> str:
 
 def _svg(bars: Sequence[Bar], label: str) -> str:
     height = len(bars) * (BAR + GAP) + GAP
-    most = max(bar.figure.most for bar in bars) or 1.0
-    scale = (WIDTH - NAME_WIDTH - TEXT_WIDTH) / most
+    maximum = max(bar.figure.maximum for bar in bars) or 1.0
+    scale = (WIDTH - NAME_WIDTH - TEXT_WIDTH) / maximum
     shapes = "".join(_bar(bar, GAP + number * (BAR + GAP), scale) for number, bar in enumerate(bars))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img"'
@@ -53,10 +53,10 @@ def _svg(bars: Sequence[Bar], label: str) -> str:
 def _bar(bar: Bar, top: int, scale: float) -> str:
     middle = top + BAR / 2
     length = bar.figure.median * scale
-    least, most = (NAME_WIDTH + value * scale for value in (bar.figure.least, bar.figure.most))
+    minimum, maximum = (NAME_WIDTH + value * scale for value in (bar.figure.minimum, bar.figure.maximum))
     return (
         f'<text x="{NAME_WIDTH - 8}" y="{middle}" class="name">{escape(bar.name)}</text>'
         f'<rect x="{NAME_WIDTH}" y="{top}" width="{length:.1f}" height="{BAR}" class="{bar.kind}"/>'
-        f'<path d="M{least:.1f} {middle}H{most:.1f}" class="spread"/>'
-        f'<text x="{most + 8:.1f}" y="{middle}" class="figure">{escape(bar.text)}</text>'
+        f'<path d="M{minimum:.1f} {middle}H{maximum:.1f}" class="spread"/>'
+        f'<text x="{maximum + 8:.1f}" y="{middle}" class="figure">{escape(bar.text)}</text>'
     )

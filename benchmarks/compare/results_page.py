@@ -1,4 +1,4 @@
-"""The results page: the texts of ``texts/`` with the figures of one run filled in.
+"""The results page: the texts of ``texts/`` with the figures of a run filled in.
 
 A text names a figure in double braces: ``{{ratio WORKLOAD SERVER METRIC}}``, ``{{figure WORKLOAD SERVER METRIC}}``,
 ``{{best WORKLOAD METRIC}}`` for the best server that is not ours, or one of the names of ``_facts``.
@@ -26,7 +26,7 @@ NOT_MEASURED = "(not measured)"
 
 
 def write_results_page(document: Document) -> str:
-    """The page; what the run has not measured is called so. Raises LookupError for a name that means nothing."""
+    """Return the page; missing figures are marked. Raises LookupError for an unknown name."""
     tables = {table.workload.name: table for table in tables_of(document)}
     facts = _facts(document, list(tables.values()))
 
@@ -53,12 +53,12 @@ def _facts(document: Document, tables: Sequence[Table]) -> dict[str, str]:
         "tables": write_tables(document, "###"),
         "stages": _stages(document),
         "losses": _losses(tables),
-        "left-out": write_left_out(document) or "Nobody.",
+        "left-out": write_left_out(document) or "None.",
     }
 
 
 def _most_load(document: Document) -> str:
-    """Where the load itself took the most of its core."""
+    """Return where the load itself took most of its core."""
     found = [
         (measurement["values"]["load_percent"], measurement["server"], measurement["workload"])
         for measurement in document["measurements"]
@@ -90,7 +90,7 @@ def _named(line: Line, key: str) -> str:
 
 
 def read_reasons() -> dict[str, str]:
-    """Why a workload may be lost, by its name: the sections of ``texts/reasons.md``."""
+    """Return the sections of ``texts/reasons.md``, which explain losses, by workload."""
     sections = re.split(r"^# (\S+)$", (TEXTS / "reasons.md").read_text(), flags=re.MULTILINE)[1:]
     return {name: text.strip() for name, text in zip(sections[::2], sections[1::2], strict=True)}
 

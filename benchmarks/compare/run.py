@@ -1,190 +1,154 @@
-"""The run: rounds in which every server is visited in turn, so that what disturbs the machine disturbs them all."""
+"""A run of one server: it is started, checked, measured with its workloads and stopped."""
 
-import math
-import tempfile
-import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from benchmarks.compare.documents import Results
-from benchmarks.compare.environments import Environment, Missing, open_environment, prepare
-from benchmarks.compare.kinds import ALONE, measure_visit
-from benchmarks.compare.machine import describe_moment
-from benchmarks.compare.measuring import Pace, Values, Visit
-from benchmarks.compare.progress import Progress, seconds_of, seconds_of_visit
-from benchmarks.compare.running import Cores
-from benchmarks.compare.servers import PANDAS, SERVERS, Server
-from benchmarks.compare.stages import measure_stages
-from benchmarks.compare.workloads import WORKLOADS, Workload
+from benchmarks.compare.bodies import WireFormat
+from benchmarks.compare.environments import Environment, MeasurementError
+from benchmarks.compare.load import LoadResult, Plan
+from benchmarks.compare.server_process import Cores, Request, ServerProcess, post
+from benchmarks.compare.servers import BATCH, Server
+from benchmarks.compare.workloads import NO_OP_BYTES, Workload
 
-ATTEMPTS = 2
-"""Failures after which a server, or one of its workloads, is left out of the rounds to come: once may be bad luck."""
+ROOT = Path(__file__).parents[2]
+TOLERANCE = 1e-9
+CHECKED_ROWS = 100
+Values = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Order:
-    """What to measure: names of servers and workloads, rounds, pace, and where the peers' environments are.
+class Pace:
+    """Durations and sizes: seconds of warm-up and of a measured load, MB of the large upload.
 
-    ``minutes`` may end it before all rounds, but not before the first is over.
+    ``workers`` is the number of processes of each server that supports it; the others have one.
     """
 
-    servers: Sequence[str]
-    workloads: Sequence[str]
-    rounds: int
-    pace: Pace
-    cores: Cores
-    environments: Path
-    minutes: float = math.inf
-
-    def wanted(self, server: str) -> list[Workload]:
-        """The workloads that are measured on this server."""
-        return [work for work in map(WORKLOADS.__getitem__, self.workloads) if work.suits(SERVERS[server])]
-
-    @property
-    def alone(self) -> list[Workload]:
-        """The workloads that need none of the servers."""
-        return [work for work in map(WORKLOADS.__getitem__, self.workloads) if work.kind in ALONE]
-
-    @property
-    def seconds(self) -> float:
-        """About how long a round takes."""
-        visits = sum(seconds_of_visit(self.wanted(name), self.pace) for name in self.servers)
-        return visits + sum(seconds_of(workload, self.pace) for workload in self.alone)
+    warm: float
+    seconds: float
+    upload_megabytes: int
+    workers: int = 1
 
 
-def run(order: Order, results: Results, save: Callable[[], None]) -> None:
-    """All rounds; who cannot take part is told about, and after a second time left out of the rest.
+class Run:
+    """A server in its environment, to be measured.
 
     Args:
-        results: grows with each figure.
-        save: called whenever something has been added, so that whoever ends the run loses next to nothing.
+        folder: for logs, and for the bodies of the environment.
     """
-    with tempfile.TemporaryDirectory(prefix="compare") as folder:
-        results.begin(_describe(order, results.last_round + 1))
-        environments = _open_environments(order, Path(folder), results)
-        if PANDAS in environments:
-            results.stages = measure_stages(environments[PANDAS], order.cores.server)
-        rounds = _Rounds(order, environments, Path(folder) / "bodies", results, save)
-        begin = time.monotonic()
-        for done in range(order.rounds):
-            passed = (time.monotonic() - begin) / 60
-            if done and passed + passed / done > order.minutes:
-                print(f"No further round: it would not end within {order.minutes:g} minutes.", flush=True)
-                return
-            rounds.measure_one()
+
+    def __init__(self, server: Server, environment: Environment, cores: Cores, pace: Pace, folder: Path) -> None:
+        self.server, self.cores, self.pace = server, cores, pace
+        self._environment = environment
+        self._folder = folder / server.name
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._content_type = server.wire_format.content_type if server.wire_format else "application/octet-stream"
+
+    def running(self, workers: int | None = None, cores: Sequence[int] | None = None) -> ServerProcess:
+        """Return the server process, a context manager; by default with the pace's workers on the server's cores."""
+        workers, cores = workers or self.pace.workers, cores or self.cores.server
+        log = self._folder / "log.txt"
+        return ServerProcess(self.server, self._environment, self._request(1), cores=cores, log=log, workers=workers)
+
+    def check(self, process: ServerProcess) -> None:
+        """Raise MeasurementError unless the predictions are the estimator's."""
+        if self.server.batches:
+            self._check_together(process)
+            return
+        response = self._send(process, self._request(CHECKED_ROWS))
+        if self.server.wire_format is not None:
+            check_predictions(self.server.wire_format, response, self._expected()[:CHECKED_ROWS])
+        elif response != self._request(CHECKED_ROWS).body:
+            raise MeasurementError("it does not echo the body")
+
+    def plan(self, process: ServerProcess, body: Path) -> Plan:
+        return Plan(process.port, self.server.path, self._content_type, str(body), cores=self.cores.load)
+
+    def plan_of(self, process: ServerProcess, workload: Workload, rows: int | None = None) -> Plan:
+        """Return the load of a workload at the run's pace."""
+        plan = self.plan(process, self.body(workload.rows if rows is None else rows))
+        warm, seconds = (length * workload.duration_factor for length in (self.pace.warm, self.pace.seconds))
+        return Plan(**{**asdict(plan), "clients": workload.clients, "warm": warm, "seconds": seconds})
+
+    def body(self, rows: int) -> Path:
+        """Return a file with ``rows`` rows of the data, repeated as needed, in the server's format."""
+        if self.server.wire_format is None:
+            return self._write("bytes", b"0123456789abcdef" * (NO_OP_BYTES // 16))
+        path = self._folder / f"{rows}.body"
+        if path.exists():
+            return path
+        data = self._environment.document("rows")
+        return self._write(str(rows), self._table(self.server.wire_format, [data[n % len(data)] for n in range(rows)]))
+
+    def large_body(self) -> Path:
+        assert self.server.wire_format is not None
+        path = self._folder / "large.body"
+        if path.exists():
+            return path
+        names, _, rows = self._table(self.server.wire_format, self._environment.document("rows")).partition(b"\n")
+        return self._write("large", names + b"\n" + rows * (self.pace.upload_megabytes * 1_000_000 // len(rows)))
+
+    def _check_together(self, process: ServerProcess) -> None:
+        """Send different rows at the same time, one per request: batched or not, each must get its own prediction."""
+        wire_format = self.server.wire_format
+        assert wire_format is not None
+        data, expected = self._environment.document("rows")[:BATCH], self._expected()
+        requests = [Request(self.server.path, self._content_type, self._table(wire_format, [row])) for row in data]
+        with ThreadPoolExecutor(len(requests)) as threads:
+            responses = threads.map(lambda request: self._send(process, request), requests)
+            for response, one in zip(responses, expected, strict=False):
+                check_predictions(wire_format, response, [one])
+
+    def _send(self, process: ServerProcess, request: Request) -> bytes:
+        status, response = post(process.port, request)
+        if status != 200:
+            raise MeasurementError(f"the check gets {status}: {_shown(response)}")
+        return response
+
+    def _request(self, rows: int) -> Request:
+        return Request(self.server.path, self._content_type, self.body(rows).read_bytes())
+
+    def _expected(self) -> list[float]:
+        expected: list[float] = self._environment.document(f"{self.server.model}/expected")
+        return expected
+
+    def _table(self, wire_format: WireFormat, rows: Sequence[Sequence[float]]) -> bytes:
+        return wire_format.write(self._environment.document("names"), rows)
+
+    def _write(self, name: str, body: bytes) -> Path:
+        path = self._folder / f"{name}.body"
+        path.write_bytes(body)
+        return path
 
 
-def _describe(order: Order, first: int) -> dict[str, Any]:
-    described = asdict(order)
-    del described["environments"], described["rounds"], described["minutes"]
-    return {**describe_moment(), **described, "first_round": first}
-
-
-def _open_environments(order: Order, folder: Path, results: Results) -> dict[str, Environment]:
-    """By the server's name, for those that can take part."""
-    opened: dict[str, Environment | Missing] = {}
-    ready = {}
-    for name in order.servers:
-        server = SERVERS[name]
-        try:
-            if server.environment not in opened:
-                opened[server.environment] = _try_to_open(server.environment, order.environments, folder)
-            environment = opened[server.environment]
-            if isinstance(environment, Missing):
-                raise environment
-            prepare(server, environment)
-        except Missing as missing:
-            _leave_out(results, name, missing)
-            continue
-        ready[name] = environment
-        results.versions[server.environment] = environment.document("versions")
-    return ready
-
-
-def _try_to_open(name: str, below: Path, folder: Path) -> Environment | Missing:
+def check_predictions(wire_format: WireFormat, response: bytes, expected: Sequence[float]) -> None:
+    """Raise MeasurementError unless each row's prediction is the estimator's."""
     try:
-        return open_environment(name, below, folder)
-    except Missing as missing:
-        return missing
+        predicted = wire_format.read(json.loads(response))
+    except (ValueError, LookupError, TypeError) as error:
+        raise MeasurementError(f"its response cannot be read ({error!r}): {_shown(response)}") from error
+    if len(predicted) != len(expected):
+        raise MeasurementError(f"{len(predicted)} predictions for {len(expected)} rows")
+    for number, (one, other) in enumerate(zip(predicted, expected, strict=True)):
+        if not abs(one - other) <= TOLERANCE:  # also where either is not a number
+            raise MeasurementError(f"it predicts {one!r} for row {number}, the estimator {other!r}")
 
 
-class _Rounds:
-    """The rounds of one run, and who or what is out of the next."""
-
-    def __init__(
-        self,
-        order: Order,
-        environments: dict[str, Environment],
-        bodies: Path,
-        results: Results,
-        save: Callable[[], None],
-    ) -> None:
-        self._order, self._environments, self._bodies = order, environments, bodies
-        self._results, self._save = results, save
-        self._progress = Progress(order.rounds * order.seconds)
-        self._first, self._number = results.last_round + 1, results.last_round
-        self._failures: Counter[str] = Counter()
-
-    def measure_one(self) -> None:
-        self._number += 1
-        print(f"Round {self._number - self._first + 1} of {self._order.rounds}", flush=True)
-        for workload in self._order.alone:
-            self._measure_alone(workload)
-            self._tell(seconds_of(workload, self._order.pace))
-        for name in self._order.servers:
-            if name in self._environments and self._has_hope(name):
-                self._visit(name)
-            self._tell(seconds_of_visit(self._order.wanted(name), self._order.pace))
-
-    def _measure_alone(self, workload: Workload) -> None:
-        try:
-            for line, values in ALONE[workload.kind](self._order.cores, self._order.pace):
-                self._add(line, workload.name, values)
-        except Missing as missing:
-            self._fail(workload.name, missing)
-
-    def _visit(self, name: str) -> None:
-        workloads = [work for work in self._order.wanted(name) if self._has_hope(f"{name}: {work.name}")]
-        order = self._order
-        visit = Visit(SERVERS[name], self._environments[name], order.cores, order.pace, self._bodies)
-        try:
-            for workload, values in measure_visit(visit, workloads):
-                self._take(name, workload, values)
-        except Missing as missing:
-            self._fail(name, missing)
-
-    def _take(self, name: str, workload: str, values: Values | Missing) -> None:
-        if isinstance(values, Missing):
-            self._fail(f"{name}: {workload}", values)
-        else:
-            self._add(name, workload, values)
-
-    def _has_hope(self, name: str) -> bool:
-        return self._failures[name] < ATTEMPTS
-
-    def _fail(self, name: str, missing: Missing) -> None:
-        self._failures[name] += 1
-        _leave_out(self._results, name, missing)
-
-    def _add(self, name: str, workload: str, values: Values) -> None:
-        first = WORKLOADS[workload].metrics[0]
-        figure = f"{values[first.key]:>10.{max(first.digits, 1)}f} {first.title}"
-        print(f"  {name:28} {workload:12} {figure}", flush=True)
-        self._results.add(self._number, name, workload, values)
-
-    def _tell(self, seconds: float) -> None:
-        self._save()
-        print(f"  {self._progress.note(seconds)}", flush=True)
+def _shown(response: bytes) -> str:
+    return response[:200].decode(errors="replace")
 
 
-def _leave_out(results: Results, name: str, missing: Missing) -> None:
-    results.left_out[name] = str(missing)
-    print(f"  {name:28} is left out: {missing}", flush=True)
-
-
-def suiting(servers: Sequence[Server], workloads: Sequence[Workload]) -> list[str]:
-    """The names of the servers that any of the workloads is measured on."""
-    return [server.name for server in servers if any(workload.suits(server) for workload in workloads)]
+def run_load(plan: Plan) -> LoadResult:
+    """Run the load in its own process; raises MeasurementError if the server failed under it."""
+    words = [sys.executable, "-m", "benchmarks.compare.load"]
+    done = subprocess.run(words, input=json.dumps(asdict(plan)), capture_output=True, text=True, cwd=ROOT, check=False)
+    if done.returncode:
+        raise MeasurementError(f"the load ended with {done.returncode}: {done.stderr.strip().splitlines()[-1:]}")
+    result = LoadResult(**json.loads(done.stdout))
+    if result.failure:
+        raise MeasurementError(result.failure)
+    return result

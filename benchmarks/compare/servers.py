@@ -1,8 +1,8 @@
-"""The servers of the comparison, as a table: what is started, how it is asked, what it is held against.
+"""The servers of the comparison: their commands, request formats and baselines.
 
-In the words of a command and the values of its environment these are replaced: ``{python}`` the server's interpreter,
-``{bin}`` the folder of that, ``{port}``, ``{port2}`` and ``{port3}``, ``{apps}`` the folder of the app files,
-``{files}`` the folder that ``model.py`` has filled for the environment, ``{workers}`` the number of processes.
+In commands and environment values these are replaced: ``{python}`` the server's interpreter, ``{bin}`` its folder,
+``{port}``, ``{port2}`` and ``{port3}``, ``{apps}`` the folder of the app files, ``{files}`` the folder that
+``model.py`` has filled for the environment, ``{workers}`` the number of processes.
 """
 
 import json
@@ -12,52 +12,53 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.compare import bodies
-from benchmarks.compare.bodies import Dialect
+from benchmarks.compare.bodies import WireFormat
 
 OURS = "drum"
-"""The environment that runs this: its servers are the project's own, and the bare apps."""
+"""The environment of this project: its servers and the bare apps."""
 
-PANDAS, ECHO, ALONE = "pandas", "echo", "drum-fastapi-forest"
-"""What others are divided by; ``ALONE`` predicts the forest one request at a time."""
+PANDAS, ECHO, FOREST_BASELINE = "pandas", "echo", "drum-fastapi-forest"
+"""The baselines; ``FOREST_BASELINE`` predicts the forest without batching."""
 
 PIPELINE, FOREST = "pipeline", "forest"
 """The models, as ``model.py`` names their folders."""
 
 BATCH = 64
-"""Rows of a batch at most, of every server that batches: as many as there are clients."""
+"""Maximum rows of a batch, for every server that batches: the number of clients."""
 
 KEEPALIVE = "600"
-"""Seconds, so that thousands of idle connections are there when they are measured, however long they took to open."""
+"""Seconds: thousands of idle connections must stay open, however long they took to open."""
 
 BATCH_WAIT_SECONDS, LONGER_WAIT_SECONDS = 0.01, 0.1
-"""How long peers wait for a batch to fill, where they want to be told: both are within what their documentations show.
-Each has the one that served it better when both were tried; the longer is for MLServer with a process of its own."""
+"""The batch wait of peers that require one, both within their documentation's examples. Each uses the better one of
+the two; the longer is for MLServer with its own process.
+"""
 
 _SHARE = "DRUM_SHARE_MODEL"
 
 
 @dataclass(frozen=True)
 class Server:
-    """One line of the table.
+    """A server of the comparison.
 
     Attributes:
         environment: name of the virtual environment that runs it.
-        dialect: None for a server without a model, which is sent and answers the same bytes.
-        model: which of the models it serves; None for none.
-        variables: on top of the machine's environment.
-        prepare: what writes further files into ``{files}`` before the first start.
+        wire_format: None for a server without a model, which echoes bytes.
+        model: the model that it serves; None for none.
+        variables: additional environment variables.
+        prepare: writes further files into ``{files}`` before the first start.
         prepare_command: the same as a command.
         baseline: the server that its figures are divided by.
-        batches: whether it joins requests, of one row each.
+        batches: whether it batches requests, of one row each.
         uploads: whether the large upload is measured.
-        grows: whether it is measured with several workers.
-        keeps_many: whether it is measured with thousands of idle connections.
+        scales: whether it is measured with several workers.
+        many_connections: whether it is measured with thousands of idle connections.
     """
 
     name: str
     command: Sequence[str]
     path: str
-    dialect: Dialect | None
+    wire_format: WireFormat | None
     model: str | None = PIPELINE
     environment: str = OURS
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -66,8 +67,8 @@ class Server:
     baseline: str = PANDAS
     batches: bool = False
     uploads: bool = False
-    grows: bool = False
-    keeps_many: bool = False
+    scales: bool = False
+    many_connections: bool = False
 
     @property
     def is_peer(self) -> bool:
@@ -79,13 +80,13 @@ class Server:
 
     @property
     def shares_model(self) -> bool:
-        """Whether its workers share one loaded model, which shows in their memory alone."""
+        """True if its workers share one loaded model, which only affects their memory."""
         return _SHARE in self.variables
 
 
 @dataclass(frozen=True)
 class Peer:
-    """An environment of its own: its name, and what pip installs into it."""
+    """A virtual environment: its name and pip requirements."""
 
     name: str
     requirements: Sequence[str]
@@ -97,7 +98,7 @@ PEERS = {
     for peer in (
         Peer("litserve", ("litserve", *COMMON)),
         Peer("bentoml", ("bentoml", *COMMON)),
-        # With later ones its worker processes find no event loop (MLServer 1.7).
+        # With later versions its worker processes have no event loop (MLServer 1.7).
         Peer("mlserver", ("mlserver", "mlserver-sklearn", "uvloop<0.22", *COMMON)),
         Peer("rayserve", ("ray[serve]", *COMMON)),
         Peer("mlflow", ("mlflow", *COMMON)),
@@ -115,7 +116,7 @@ _DRUM = (
     *"--logging-level warning --max-workers {workers}".split(),
 )
 _DRUM_VARIABLES = {
-    "DRUM_FASTAPI_MAX_UPLOAD_SIZE": "0",
+    "DRUM_MAX_UPLOAD_SIZE": "0",
     "DRUM_FASTAPI_KEEPALIVE": KEEPALIVE,
     "DRUM_LAME_DUCK_SECONDS": "0",
 }
@@ -133,16 +134,16 @@ def _drum(name: str, kind: str, model: str = PIPELINE, batch: int = 0) -> Server
         baseline=_BASELINES[model],
         batches=batch > 0,
         uploads=model == PIPELINE,
-        grows=kind != "flask" and not batch,
-        keeps_many=kind == "fastapi" and model == PIPELINE,
+        scales=kind != "flask" and not batch,
+        many_connections=kind == "fastapi" and model == PIPELINE,
     )
 
 
-_BASELINES = {PIPELINE: PANDAS, FOREST: ALONE}
+_BASELINES = {PIPELINE: PANDAS, FOREST: FOREST_BASELINE}
 
 
 def _write_mlserver_settings(name: str, model: str, batching: Mapping[str, float], folder: Path) -> None:
-    """Its model settings: the runtime for scikit-learn, where the estimator lies, and how large batches are."""
+    """Write the model settings of MLServer: runtime, path of the estimator, and batch size."""
     settings = {
         "name": "model",
         "implementation": "mlserver_sklearn.SKLearnModel",
@@ -178,15 +179,15 @@ def _mlserver(name: str, processes: int, model: str = PIPELINE, batching: Mappin
 
 
 def _peers(suffix: str, model: str, service: str, batching: Mapping[str, str]) -> tuple[Server, ...]:
-    """LitServe, BentoML and Ray Serve, which take the model and how they batch from variables of their apps."""
+    """Return LitServe, BentoML and Ray Serve, whose apps read model and batching from variables."""
     variables = {"MODEL": f"{{files}}/{model}/array/model.joblib", **batching}
 
-    def line(name: str, words: str, path: str, dialect: Dialect, further: Mapping[str, str]) -> Server:
+    def line(name: str, words: str, path: str, wire_format: WireFormat, further: Mapping[str, str]) -> Server:
         return Server(
             f"{name}{suffix}",
             words.split(),
             path,
-            dialect,
+            wire_format,
             model,
             name,
             {**variables, **further},
@@ -229,8 +230,8 @@ SERVERS = {
             bodies.TABLE,
             variables={"MODEL": "{files}/pipeline/frame/model.pkl"},
             uploads=True,
-            grows=True,
-            keeps_many=True,
+            scales=True,
+            many_connections=True,
         ),
         _drum("drum-fastapi", "fastapi"),
         _drum("drum-gunicorn", "gunicorn"),
@@ -264,7 +265,7 @@ SERVERS = {
                 "{files}/mlflow",
             ),
         ),
-        _drum(ALONE, "fastapi", FOREST),
+        _drum(FOREST_BASELINE, "fastapi", FOREST),
         _drum("drum-fastapi-batched", "fastapi", FOREST, BATCH),
         *_peers(
             "-batched",

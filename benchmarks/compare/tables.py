@@ -1,12 +1,12 @@
-"""The figures of a run as tables: for each workload a line a server, each cell a figure over all rounds."""
+"""The figures of a run as tables: one per workload, a line per server, each cell a figure over all rounds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.compare.figures import Summary, ratios, summarize
-from benchmarks.compare.importing import BASELINE
-from benchmarks.compare.kinds import ALONE
+from benchmarks.compare.import_times import BASELINE
+from benchmarks.compare.measurements import STANDALONE
 from benchmarks.compare.servers import PANDAS, SERVERS
 from benchmarks.compare.workloads import WORKLOADS, Metric, Workload
 
@@ -16,7 +16,7 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure of one server over all rounds, and its ratio to the baseline's, round by round."""
+    """A figure of one server over all rounds, and its ratio to the baseline's."""
 
     metric: Metric
     figure: Summary
@@ -37,7 +37,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """A workload's lines, best first by its first metric, and what the ratios are to."""
+    """A workload's lines, best first by its first metric, and the baseline of the ratios."""
 
     workload: Workload
     baseline: str
@@ -48,7 +48,7 @@ class Table:
 
 
 def tables_of(document: Document) -> list[Table]:
-    """A table for each workload that any server has figures of."""
+    """Return a table for each workload with figures."""
     tables = []
     for workload in WORKLOADS.values():
         rounds = rounds_of(document, workload.name)
@@ -58,7 +58,7 @@ def tables_of(document: Document) -> list[Table]:
 
 
 Rounds = dict[str, dict[int, Mapping[str, float]]]
-"""By server and round: the values."""
+"""The values by server and round."""
 
 
 def rounds_of(document: Document, workload: str) -> Rounds:
@@ -70,7 +70,7 @@ def rounds_of(document: Document, workload: str) -> Rounds:
 
 
 def baseline_of(workload: Workload, servers: Sequence[str]) -> str:
-    """The server, or statement, that the workload's ratios are to."""
+    """Return the server, or statement, that the workload's figures are divided by."""
     if workload.kind == "imports":
         return BASELINE
     return next((SERVERS[name].baseline for name in servers if name in SERVERS), PANDAS)
@@ -82,8 +82,8 @@ def _table(workload: Workload, rounds: Rounds) -> Table:
     first = workload.metrics[-1 if workload.kind in ("memory", "curve") else 0]
 
     def rank(line: Line) -> float:
-        worth = line.cells[first.key].figure.median
-        return -worth if first.more_is_better else worth
+        median = line.cells[first.key].figure.median
+        return -median if first.more_is_better else median
 
     return Table(workload, baseline, sorted(lines, key=rank))
 
@@ -104,13 +104,12 @@ def _line(
 
 
 def losses(tables: Sequence[Table]) -> list[tuple[Table, Metric, Line, Line]]:
-    """Where one of our servers is not the best: the table, the metric, our best line and the best of the others.
-
-    The bare apps are among the others.
+    """Return where none of our servers is the best: table, metric, our best line and the best of the others, bare
+    apps included.
     """
     found = []
     for table in tables:
-        if table.workload.kind in ALONE:
+        if table.workload.kind in STANDALONE:
             continue
         for metric in (metric for metric in table.workload.metrics if metric.compared):
             ours = _best([line for line in table.lines if SERVERS[line.server].is_drum], metric)

@@ -1,4 +1,4 @@
-"""What is measured: the workloads and the figures that each yields."""
+"""The workloads and their metrics."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ class Metric:
     """A figure: its key in the results, its heading, its digits.
 
     Attributes:
-        compared: whether it is held against the baseline's.
+        compared: whether it is divided by the baseline's.
         drawn: whether it has a plot although it is not compared.
     """
 
@@ -63,10 +63,10 @@ CURVE_METRICS = (
 )
 OVERLOAD_METRICS = (
     Metric("goodput_percent", "goodput, % of peak", 1, more_is_better=True, drawn=True),
-    Metric("offered", "asked for, x capacity", 1),
+    Metric("offered", "offered load, x capacity", 1),
     Metric("livez_p99_ms", "/livez p99 ms", 1, drawn=True),
     Metric("readyz_p99_ms", "/readyz p99 ms", 1, drawn=True),
-    Metric("other_answers", "answers besides 200 and the documented 503", 0),
+    Metric("other_responses", "responses besides 200 and the documented 503", 0),
     Metric("growth_mib", "RSS growth MiB", 1),
 )
 IMPORT_METRICS = (Metric("seconds", "seconds", 3, compared=True), Metric("cpu_seconds", "CPU seconds", 3))
@@ -74,28 +74,28 @@ IMPORT_METRICS = (Metric("seconds", "seconds", 3, compared=True), Metric("cpu_se
 
 @dataclass(frozen=True)
 class Workload:
-    """Something that is measured.
+    """A workload to measure.
 
     Attributes:
-        kind: how, a key of ``kinds.py``.
-        suits: which servers it is measured on; none of them for a kind that has its own.
-        quick: whether it is among the few of a quick run.
-        rows, clients: of a load; no rows for the bytes that a server without a model gives back.
-        stretch: how many times as long as the usual its load is.
+        kind: a key of ``measurements.py``.
+        applies_to: returns whether it is measured on a server; never for a standalone kind.
+        quick: whether it is part of a quick run.
+        rows, clients: of a load; no rows for the bytes that a server without a model echoes.
+        duration_factor: multiplier of the usual duration of a load.
     """
 
     name: str
     title: str
     kind: str
     metrics: Sequence[Metric]
-    suits: Callable[[Server], bool]
+    applies_to: Callable[[Server], bool]
     quick: bool = True
     rows: int = 0
     clients: int = 1
-    stretch: float = 1.0
+    duration_factor: float = 1.0
 
 
-def _nobody(server: Server) -> bool:
+def _no_server(server: Server) -> bool:
     return False
 
 
@@ -111,8 +111,10 @@ def _has_forest(server: Server) -> bool:
     return server.model == FOREST
 
 
-def _load(name: str, title: str, rows: int, clients: int, *, quick: bool = True, stretch: float = 1.0) -> Workload:
-    return Workload(name, title, "load", LOAD_METRICS, _predicts, quick, rows, clients, stretch)
+def _load(
+    name: str, title: str, rows: int, clients: int, *, quick: bool = True, duration_factor: float = 1.0
+) -> Workload:
+    return Workload(name, title, "load", LOAD_METRICS, _predicts, quick, rows, clients, duration_factor)
 
 
 NO_OP_BYTES = 512
@@ -124,7 +126,7 @@ WORKLOADS = {
         _load("one-row-16", "One row, 16 clients", 1, 16),
         _load("one-row-64", "One row, 64 clients", 1, 64, quick=False),
         _load("rows-100", "100 rows, 8 clients", 100, 8),
-        _load("rows-10000", "10,000 rows, 2 clients", 10_000, 2, stretch=1.5),
+        _load("rows-10000", "10,000 rows, 2 clients", 10_000, 2, duration_factor=1.5),
         Workload(
             "rows-curve",
             "Processor time a row by rows a request",
@@ -136,7 +138,7 @@ WORKLOADS = {
         ),
         Workload(
             "no-op",
-            f"No-op: {NO_OP_BYTES} bytes given back, 16 clients",
+            f"No-op: {NO_OP_BYTES} bytes echoed, 16 clients",
             "load",
             LOAD_METRICS,
             lambda server: server.model is None,
@@ -151,26 +153,28 @@ WORKLOADS = {
             quick=False,
             rows=1,
             clients=64,
-            stretch=2.0,  # one by one, an answer takes seconds
+            duration_factor=2.0,  # without batches a response takes seconds
         ),
         Workload(
             "workers-2",
             "From 1 to 2 workers: the forest, one row, 16 clients",
             "scaling",
             SCALING_METRICS,
-            lambda server: server.model == FOREST and server.grows,
+            lambda server: server.model == FOREST and server.scales,
             quick=False,
             rows=1,
             clients=16,
-            stretch=2.0,
+            duration_factor=2.0,
         ),
-        Workload("overload", "Overload at four times the capacity", "overload", OVERLOAD_METRICS, _nobody, quick=False),
+        Workload(
+            "overload", "Overload at four times the capacity", "overload", OVERLOAD_METRICS, _no_server, quick=False
+        ),
         Workload(
             "idle",
             f"One row, 1 client beside 1 and {IDLE:,} idle connections",
             "idle",
             IDLE_METRICS,
-            lambda server: server.keeps_many,
+            lambda server: server.many_connections,
             quick=False,
             rows=1,
         ),
@@ -181,9 +185,9 @@ WORKLOADS = {
             "Memory with several workers",
             "memory",
             MEMORY_METRICS,
-            lambda server: server.model == PIPELINE and server.grows,
+            lambda server: server.model == PIPELINE and server.scales,
             quick=False,
         ),
-        Workload("imports", "Import time", "imports", IMPORT_METRICS, _nobody),
+        Workload("imports", "Import time", "imports", IMPORT_METRICS, _no_server),
     )
 }

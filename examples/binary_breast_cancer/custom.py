@@ -1,4 +1,4 @@
-"""Tells malignant from benign breast tumours, with a preprocessing of its own."""
+"""Classifies breast tumours as malignant or benign, with its own preprocessing."""
 
 import pickle
 from pathlib import Path
@@ -13,12 +13,12 @@ MEASURES = ("radius", "texture", "area", "smoothness", "concavity", "symmetry")
 
 
 def load_model(code_dir: str) -> Any:
-    """The pipeline that ``examples/make_artifacts.py`` trained."""
+    """Load the pipeline that ``examples/make_artifacts.py`` trained."""
     return pickle.loads((Path(code_dir) / "model.pkl").read_bytes())
 
 
 def transform(data: pd.DataFrame, model: Any) -> pd.DataFrame:
-    """The worst value of each measure on a log scale, and how far it is above the mean."""
+    """Return the worst value of each measure on a log scale, and its difference from the mean."""
     missing = [
         f"{kind} {measure}" for measure in MEASURES for kind in ("mean", "worst") if f"{kind} {measure}" not in data
     ]
@@ -32,6 +32,6 @@ def transform(data: pd.DataFrame, model: Any) -> pd.DataFrame:
 def score(
     data: pd.DataFrame, model: Any, positive_class_label: str, negative_class_label: str, **kwargs: Any
 ) -> pd.DataFrame:
-    """One probability a class label; the labels are those that the model was trained with."""
+    """Return one probability per class label; the labels are those of the training data."""
     probabilities = pd.DataFrame(model.predict_proba(data), columns=model.classes_)
     return probabilities[[negative_class_label, positive_class_label]]

@@ -1,4 +1,4 @@
-"""Chats without a language model: says what it was told, word by word when a stream is asked for."""
+"""Chats without a language model: repeats the last message, word by word in a stream."""
 
 import time
 import uuid
@@ -12,38 +12,43 @@ NAME = "echo"
 
 
 def load_model(code_dir: str) -> str:
-    """What every answer begins with."""
+    """Return the prefix of every reply."""
     return (Path(code_dir) / "greeting.txt").read_text(encoding="utf-8").strip()
 
 
 def get_supported_llm_models(model: str) -> list[str]:
-    """What the route ``/models`` lists."""
+    """Return the models that the route ``/models`` lists."""
     return [NAME]
 
 
 def chat(completion_create_params: dict[str, Any], model: str) -> dict[str, Any] | Iterator[dict[str, Any]]:
-    """A completion, or the chunks of one, as OpenAI's interface has them; objects of its library would do as well."""
+    """Return an OpenAI chat completion, or its chunks; objects of the openai package are also valid."""
     messages = completion_create_params["messages"]
-    said = next((message.get("content") for message in reversed(messages) if message.get("role") == "user"), None)
-    if not isinstance(said, str):
-        raise CustomHTTPError("There is no text of a user in the messages.", 400)
-    answer = f"{model} {said}"
-    return _chunks(answer) if completion_create_params.get("stream") else _completion(answer, messages)
+    text = next((message.get("content") for message in reversed(messages) if message.get("role") == "user"), None)
+    if not isinstance(text, str):
+        raise CustomHTTPError("There is no user text in the messages.", 400)
+    reply = f"{model} {text}"
+    return _chunks(reply) if completion_create_params.get("stream") else _completion(reply, messages)
 
 
-def _completion(answer: str, messages: list[Any]) -> dict[str, Any]:
-    asked, told = sum(len(str(message.get("content")).split()) for message in messages), len(answer.split())
+def _completion(reply: str, messages: list[Any]) -> dict[str, Any]:
+    prompt_tokens = sum(len(str(message.get("content")).split()) for message in messages)
+    completion_tokens = len(reply.split())
     return {
         **_head("chat.completion"),
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": asked, "completion_tokens": told, "total_tokens": asked + told},
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": reply}, "finish_reason": "stop"}],
+        "usage": {
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": completion_tokens,
+            "total_tokens": prompt_tokens + completion_tokens,
+        },
     }
 
 
-def _chunks(answer: str) -> Iterator[dict[str, Any]]:
+def _chunks(reply: str) -> Iterator[dict[str, Any]]:
     head = _head("chat.completion.chunk")
-    for place, word in enumerate(answer.split(" ")):
-        delta = {"role": "assistant", "content": word} if place == 0 else {"content": f" {word}"}
+    for position, word in enumerate(reply.split(" ")):
+        delta = {"role": "assistant", "content": word} if position == 0 else {"content": f" {word}"}
         yield {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
     yield {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
 

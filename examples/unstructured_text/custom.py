@@ -1,4 +1,4 @@
-"""Counts the words of any text, and the bytes of anything else."""
+"""Counts the words of a text, and the bytes of anything else."""
 
 import json
 from collections import Counter
@@ -11,14 +11,16 @@ WORDS_SHOWN = 3
 
 
 def load_model(code_dir: str) -> frozenset[str]:
-    """The words that do not count."""
+    """Load the words that are not counted."""
     return frozenset((Path(code_dir) / "stopwords.txt").read_text(encoding="utf-8").split())
 
 
 def score_unstructured(
     model: frozenset[str], data: str | bytes, query: dict[str, str], mimetype: str, **kwargs: Any
 ) -> tuple[str, dict[str, str]]:
-    """Text comes as str, anything else as bytes; the query parameter ``top`` says how many words to show."""
+    """Count the input: text is passed as str, anything else as bytes. The query parameter ``top`` sets the number
+    of words.
+    """
     if isinstance(data, bytes):
         found: dict[str, Any] = {"mimetype": mimetype, "bytes": len(data)}
     else:

@@ -35,7 +35,7 @@ def raw_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """A model that reads its input itself, below a URL prefix and with a limit for request bodies."""
     folder = tmp_path_factory.mktemp("raw")
     model = write_code(folder / "model", RAW)
-    environment = {"URL_PREFIX": PREFIX, "DRUM_FASTAPI_MAX_UPLOAD_SIZE": str(UPLOAD_LIMIT)}
+    environment = {"URL_PREFIX": PREFIX, "DRUM_MAX_UPLOAD_SIZE": str(UPLOAD_LIMIT)}
     with running_servers(
         folder, "--code-dir", model, "--target-type", "regression", environment=environment
     ) as servers:

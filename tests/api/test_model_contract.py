@@ -26,7 +26,7 @@ def contract_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
     environment = {
         "USER_SECRETS_MOUNT_PATH": str(write_secrets(folder / "secrets")),
         "MINE_document": f'{{"type": "credential", "payload": {{"token": "{TOKEN}"}}}}',
-        "DRUM_FASTAPI_EXECUTOR_WORKERS": str(AT_ONCE),
+        "DRUM_EXECUTOR_WORKERS": str(AT_ONCE),
         "DRUM_GUNICORN_WORKER_CLASS": "gthread",
         "DRUM_GUNICORN_THREADS": str(AT_ONCE),
     }

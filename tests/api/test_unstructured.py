@@ -38,7 +38,7 @@ def all_servers(folder: Path) -> Iterator[Servers]:
 def file_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     folder = tmp_path_factory.mktemp("file")
     model = write_code(folder / "model", FILE)
-    environment = {"DRUM_FASTAPI_MAX_UPLOAD_SIZE": "0"}
+    environment = {"DRUM_MAX_UPLOAD_SIZE": "0"}
     with running_servers(
         folder, "--code-dir", model, "--target-type", "unstructured", environment=environment
     ) as servers:

@@ -1,4 +1,4 @@
-"""Medians, percentiles and ratios say what they are called."""
+"""Medians, percentiles and ratios."""
 
 from statistics import median
 
@@ -14,12 +14,12 @@ times = st.lists(st.floats(1e-6, 1e3), min_size=1)
 @pytest.mark.parametrize(
     ("share", "expected"), [(0.0, 1), (0.01, 1), (0.5, 50), (0.501, 51), (0.99, 99), (0.991, 100), (1.0, 100)]
 )
-def test_percentiles_of_one_to_hundred(share: float, expected: int) -> None:
+def test_percentile_uses_nearest_rank(share: float, expected: int) -> None:
     assert percentile([float(number) for number in range(100, 0, -1)], share) == expected
 
 
 @given(times, st.floats(0.001, 1))
-def test_a_percentile_is_the_least_value_that_so_many_do_not_exceed(values: list[float], share: float) -> None:
+def test_percentile_is_the_smallest_value_that_covers_the_share(values: list[float], share: float) -> None:
     found = percentile(values, share)
     assert found in values
     assert sum(value <= found for value in values) >= share * len(values)
@@ -27,9 +27,9 @@ def test_a_percentile_is_the_least_value_that_so_many_do_not_exceed(values: list
 
 
 @given(times)
-def test_a_summary_holds_the_median_and_both_ends(values: list[float]) -> None:
+def test_summary_contains_median_minimum_and_maximum(values: list[float]) -> None:
     summary = summarize(values)
-    assert (summary.least, summary.median, summary.most) == (min(values), median(values), max(values))
+    assert (summary.minimum, summary.median, summary.maximum) == (min(values), median(values), max(values))
 
 
 def test_ratios_are_taken_within_a_round() -> None:
@@ -38,7 +38,7 @@ def test_ratios_are_taken_within_a_round() -> None:
 
 
 @pytest.mark.parametrize("compute", [lambda: percentile([], 0.5), lambda: summarize([])])
-def test_nothing_cannot_be_summarized(compute: object) -> None:
+def test_empty_values_raise_value_error(compute: object) -> None:
     assert callable(compute)
     with pytest.raises(ValueError, match="No values"):
         compute()

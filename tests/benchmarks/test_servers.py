@@ -1,4 +1,4 @@
-"""The table of servers: every app compiles, every dialect is understood, wrong predictions are found."""
+"""The table of servers: apps compile, wire formats are parsed, wrong predictions are rejected."""
 
 import json
 from pathlib import Path
@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from benchmarks.compare import bodies
-from benchmarks.compare.bodies import Dialect
-from benchmarks.compare.environments import APPS, Environment, Missing, prepare
-from benchmarks.compare.measuring import check_predictions
+from benchmarks.compare.bodies import WireFormat
+from benchmarks.compare.environments import APPS, Environment, MeasurementError, prepare
+from benchmarks.compare.run import check_predictions
 from benchmarks.compare.servers import OURS, PEERS, SERVERS, Server
 
 NAMES, ROWS = ["a", "b"], [[1.5, 2.0], [1e-9, 3.25]]
 PAIRS = [[0.9, 0.1], [0.75, 0.25]]
 NAMED = [{"benign": first, "malignant": second} for first, second in PAIRS]
 
-ANSWERS: list[tuple[str, Dialect, Any]] = [
+RESPONSES: list[tuple[str, WireFormat, Any]] = [
     ("drum", bodies.DRUM, {"predictions": NAMED}),
     ("table", bodies.TABLE, NAMED),
     ("rows", bodies.PLAIN_ROWS, PAIRS),
@@ -25,18 +25,18 @@ ANSWERS: list[tuple[str, Dialect, Any]] = [
     ("open inference", bodies.OPEN_INFERENCE, {"outputs": [{"data": [*PAIRS[0], *PAIRS[1]]}]}),
 ]
 
-every_dialect = pytest.mark.parametrize(
-    ("dialect", "answer"), [case[1:] for case in ANSWERS], ids=[case[0] for case in ANSWERS]
+every_wire_format = pytest.mark.parametrize(
+    ("wire_format", "response"), [case[1:] for case in RESPONSES], ids=[case[0] for case in RESPONSES]
 )
 
 
 @pytest.mark.parametrize("path", sorted(APPS.rglob("*.py")), ids=lambda path: str(path.relative_to(APPS)))
-def test_every_app_compiles(path: Path) -> None:
+def test_app_compiles(path: Path) -> None:
     compile(path.read_text(encoding="utf-8"), str(path), "exec")
 
 
 @pytest.mark.parametrize("server", SERVERS.values(), ids=list(SERVERS))
-def test_every_line_can_be_filled_in(server: Server, tmp_path: Path) -> None:
+def test_server_command_has_no_open_placeholders(server: Server, tmp_path: Path) -> None:
     assert server.environment == OURS or server.environment in PEERS
     environment = Environment(server.environment, tmp_path / "bin" / "python", tmp_path)
     filled = {"port": 1, "port2": 2, "port3": 3, "workers": 1}
@@ -50,40 +50,40 @@ def test_every_line_can_be_filled_in(server: Server, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "model", "batch"), [("mlserver", "pipeline", None), ("mlserver-batched", "forest", 64)]
 )
-def test_the_settings_of_mlserver_name_the_estimator(tmp_path: Path, name: str, model: str, batch: int | None) -> None:
+def test_mlserver_settings_name_the_estimator(tmp_path: Path, name: str, model: str, batch: int | None) -> None:
     prepare(SERVERS[name], Environment("mlserver", tmp_path / "python", tmp_path))
     settings = json.loads((tmp_path / name / "model-settings.json").read_text())
     assert settings["parameters"]["uri"] == str(tmp_path / model / "array" / "model.joblib")
     assert settings.get("max_batch_size") == batch
 
 
-def test_every_peer_that_can_batch_is_measured_with_batches() -> None:
+def test_every_batching_peer_is_measured_with_batches() -> None:
     batching = {server.environment for server in SERVERS.values() if server.batches}
     assert batching == {OURS, *PEERS} - {"mlflow"}
 
 
-@every_dialect
-def test_the_estimators_own_predictions_pass(dialect: Dialect, answer: Any) -> None:
-    check_predictions(dialect, json.dumps(answer).encode(), [0.1, 0.25])
+@every_wire_format
+def test_check_accepts_equal_predictions(wire_format: WireFormat, response: Any) -> None:
+    check_predictions(wire_format, json.dumps(response).encode(), [0.1, 0.25])
 
 
-@every_dialect
+@every_wire_format
 @pytest.mark.parametrize("expected", [[0.1, 0.26], [0.1], [0.25, 0.1], [0.1, float("nan")]])
-def test_other_predictions_do_not_pass(dialect: Dialect, answer: Any, expected: list[float]) -> None:
-    with pytest.raises(Missing):
-        check_predictions(dialect, json.dumps(answer).encode(), expected)
+def test_check_rejects_other_predictions(wire_format: WireFormat, response: Any, expected: list[float]) -> None:
+    with pytest.raises(MeasurementError):
+        check_predictions(wire_format, json.dumps(response).encode(), expected)
 
 
-@every_dialect
-def test_an_answer_of_another_form_does_not_pass(dialect: Dialect, answer: Any) -> None:
-    with pytest.raises(Missing, match="cannot be read"):
-        check_predictions(dialect, b'{"message": "no"}', [0.1, 0.25])
+@every_wire_format
+def test_check_rejects_other_formats(wire_format: WireFormat, response: Any) -> None:
+    with pytest.raises(MeasurementError, match="cannot be read"):
+        check_predictions(wire_format, b'{"message": "no"}', [0.1, 0.25])
 
 
-@every_dialect
-def test_bodies_hold_every_cell_to_the_last_bit(dialect: Dialect, answer: Any) -> None:
-    body = dialect.write(NAMES, ROWS)
-    if dialect.content_type == "text/csv":
+@every_wire_format
+def test_bodies_contain_exact_values(wire_format: WireFormat, response: Any) -> None:
+    body = wire_format.write(NAMES, ROWS)
+    if wire_format.content_type == "text/csv":
         assert body == b"a,b\n1.5,2.0\n1e-09,3.25\n"
         return
     document = json.loads(body)

@@ -1,4 +1,4 @@
-"""Commands for tests: ``drum`` run to its end, and models that do as a test says."""
+"""``drum`` as a subprocess, and models that tests control."""
 
 import subprocess
 import sys
@@ -33,14 +33,14 @@ SETUPS = (FLASK, GUNICORN, GUNICORN_2, FASTAPI, FASTAPI_2)
 
 
 def drum(*words: str | Path, environment: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
-    """Run ``drum`` until it ends by itself."""
+    """Run ``drum`` until it exits."""
     command = [sys.executable, "-m", "datarobot_drum", *map(str, words)]
     variables = {**clean_environment(), **(environment or {})}
     return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=TIMEOUT)
 
 
 GATED = '''
-"""Waits in `load_model` while a file beside the folder is called `hold-load`, and in `score` as the input says."""
+"""Waits in `load_model` while the file `hold-load` exists, and in `score` for the files in column `gate`."""
 
 import time
 from pathlib import Path
@@ -77,7 +77,7 @@ def score(data, model, class_labels, **kwargs):
 
 
 def write_model(folder: Path, code: str = GATED) -> Path:
-    """A model folder below ``folder`` that is a ``custom.py`` alone."""
+    """Write a model folder below ``folder`` with only a ``custom.py``."""
     model = folder / "model"
     model.mkdir()
     (model / "custom.py").write_text(code, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The command line and the variables that stand for it."""
+"""The command line and its environment variables."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ def _fails(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     return capsys.readouterr().err
 
 
-def test_nothing_given_is_nothing() -> None:
+def test_no_arguments_give_defaults() -> None:
     assert parse_arguments(["server"]) == Arguments()
 
 
@@ -62,7 +62,7 @@ def test_nothing_given_is_nothing() -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_each_flag_is_read(words: list[str], name: str, value: Any) -> None:
+def test_flag_sets_argument(words: list[str], name: str, value: Any) -> None:
     assert parse_arguments(["server", *words]) == Arguments(**{name: value})
 
 
@@ -85,7 +85,7 @@ def test_each_flag_is_read(words: list[str], name: str, value: Any) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_each_command_has_its_flags(words: list[str], name: str, value: Any) -> None:
+def test_command_takes_its_flags(words: list[str], name: str, value: Any) -> None:
     command, *flags = words
     assert parse_arguments([*command.split(), *flags]) == Arguments(command=command, **{name: value})
 
@@ -108,7 +108,7 @@ def test_each_command_has_its_flags(words: list[str], name: str, value: Any) -> 
         ("API_TOKEN", "t0ken", "api_token", "t0ken"),
     ],
 )
-def test_a_variable_stands_for_its_flag(
+def test_variable_sets_argument(
     monkeypatch: pytest.MonkeyPatch, variable: str, text: str, name: str, value: Any
 ) -> None:
     monkeypatch.setenv(variable, text)
@@ -116,30 +116,30 @@ def test_a_variable_stands_for_its_flag(
 
 
 @pytest.mark.parametrize("text", ["", "  ", "0", "false", "No", "OFF"])
-def test_a_switch_is_off_by_a_variable_that_says_so(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_variable_turns_switch_off(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("WITH_ERROR_SERVER", text)
     assert not parse_arguments(["server"]).with_error_server
 
 
-def test_the_flag_wins_over_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flag_overrides_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADDRESS", "other:1")
     monkeypatch.setenv("MAX_WORKERS", "not even a number")
     arguments = parse_arguments(["server", "--address", "host:80", "--max-workers", "2"])
     assert (arguments.address, arguments.max_workers) == ("host:80", 2)
 
 
-def test_labels_on_the_command_line_replace_both_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_label_flags_override_both_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLASS_LABELS_FILE", "labels.txt")
     arguments = parse_arguments(["server", "--class-labels", "a", "b"])
     assert (arguments.class_labels, arguments.class_labels_file) == (("a", "b"), None)
 
 
-def test_the_language_of_the_users_messages_is_not_that_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_locale_in_language_variable_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANGUAGE", "de_CH:de")
     assert parse_arguments(["server"]).language is None
 
 
-def test_variables_that_no_argument_knows_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TARGET", "x")
     monkeypatch.setenv("INPUT", "y")
     assert parse_arguments(["server"]) == Arguments()
@@ -164,7 +164,7 @@ def test_variables_that_no_argument_knows_are_ignored(monkeypatch: pytest.Monkey
         (["server", "--address"], "--address: expected one argument"),
     ],
 )
-def test_a_usage_error_is_one_sentence_and_exit_code_2(
+def test_usage_error_is_one_sentence_and_exit_code_2(
     capsys: pytest.CaptureFixture[str], argv: list[str], complaint: str
 ) -> None:
     message = _fails(capsys, *argv)
@@ -173,21 +173,21 @@ def test_a_usage_error_is_one_sentence_and_exit_code_2(
     assert message.count("\n") == 1
 
 
-def test_a_wrong_variable_is_a_usage_error_that_names_it(
+def test_invalid_variable_is_named_in_usage_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TARGET_TYPE", "clustering")
     assert "drum: error: The variable TARGET_TYPE must be one of binary" in _fails(capsys, "server")
 
 
-def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_flag_prints_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         parse_arguments(["--version"])
     assert caught.value.code == 0
     assert capsys.readouterr().out == f"drum {__version__}\n"
 
 
-def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         parse_arguments(["--help"])
     assert caught.value.code == 0
@@ -195,43 +195,43 @@ def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("command", [command.name for command in COMMANDS])
-def test_help_of_each_command_names_its_flags_and_variables(capsys: pytest.CaptureFixture[str], command: str) -> None:
+def test_command_help_lists_flags_and_variables(capsys: pytest.CaptureFixture[str], command: str) -> None:
     with pytest.raises(SystemExit) as caught:
         parse_arguments([*command.split(), "--help"])
     text = capsys.readouterr().out
-    rows = [row for _, row in arguments_of(command)]
+    rows = arguments_of(command).values()
     assert caught.value.code == 0
-    assert not [row.flag for row in rows if row.flag not in text or f"[{row.environment}]" not in text]
+    assert not [row.flag for row in rows if row.flag not in text or f"[{row.name}]" not in text]
 
 
-def test_help_of_server_names_every_flag_variable_and_parameter(capsys: pytest.CaptureFixture[str]) -> None:
+def test_server_help_lists_flags_variables_and_parameters(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse_arguments(["server", "--help"])
     text = capsys.readouterr().out
-    rows = [row for _, row in arguments_of("server")]
+    rows = arguments_of("server").values()
     assert not [row.flag for row in rows if row.flag not in text]
-    assert not [row.environment for row in rows if f"[{row.environment}]" not in text]
+    assert not [row.name for row in rows if f"[{row.name}]" not in text]
     assert not [name for name in SERVER_PARAMETER_NAMES if name not in text]
 
 
-def test_the_token_does_not_show_in_the_representation() -> None:
+def test_repr_hides_the_api_token() -> None:
     assert "t0ken" not in repr(parse_arguments(["server", "--api-token", "t0ken"]))
 
 
 @given(code_dir=_TEXTS, api_token=_TEXTS, class_labels=st.none() | st.lists(st.text()).map(tuple))
-def test_arguments_survive_the_way_to_a_worker(**values: Any) -> None:
+def test_arguments_survive_json_round_trip(**values: Any) -> None:
     arguments = Arguments(**values, verbose=True, max_workers=3)
     assert Arguments.from_json(arguments.to_json()) == arguments
 
 
 @pytest.mark.parametrize("text", ["", "x", "[]", "5", '{"unknown": 1}', '{"class_labels": 5}'])
-def test_other_text_is_no_arguments(text: str) -> None:
+def test_from_json_rejects_other_text(text: str) -> None:
     with pytest.raises(UsageError, match="DRUM_ARGUMENTS"):
         Arguments.from_json(text)
 
 
 @pytest.mark.process
-def test_the_command_line_loads_nothing_heavy() -> None:
+def test_command_line_imports_nothing_heavy() -> None:
     heavy = {"yaml", "pandas", "numpy", "sklearn", "fastapi", "flask", "uvicorn", "gunicorn", "asyncio"}
     code = f"import sys, datarobot_drum.drum.cli\nprint(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

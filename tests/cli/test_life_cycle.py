@@ -1,4 +1,4 @@
-"""From the start to the end of real servers: signals, drains, workers that die, settings that travel."""
+"""The life cycle of real servers: signals, draining, dying workers, settings of workers."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ two_workers = pytest.mark.parametrize("setup", [GUNICORN_2, FASTAPI_2], ids=str)
 
 @pytest.fixture
 def server(tmp_path: Path, setup: Setup) -> Iterator[RunningServer]:
-    """A ready server over a gated model; whatever is left of it in the end is killed."""
+    """A ready server over a gated model; its processes are killed at the end."""
     model = write_model(tmp_path)
     running = RunningServer("--code-dir", model, *REGRESSION, log=tmp_path / "log", environment=setup.environment)
     try:
@@ -35,7 +35,7 @@ def server(tmp_path: Path, setup: Setup) -> Iterator[RunningServer]:
 
 @pytest.fixture
 def loading_server(tmp_path: Path, setup: Setup) -> Iterator[RunningServer]:
-    """A server whose model has begun to load and does not end before ``hold-load`` is gone."""
+    """A server whose model loads until ``hold-load`` is removed."""
     model = write_model(tmp_path)
     (tmp_path / "hold-load").touch()
     words = ("--code-dir", model, *REGRESSION)
@@ -49,14 +49,14 @@ def loading_server(tmp_path: Path, setup: Setup) -> Iterator[RunningServer]:
 
 
 def _workers(server: RunningServer) -> set[int]:
-    """The worker processes by their id, without those that are dead and wait to be reaped."""
-    return {child.pid for child in psutil.Process(server.process.pid).children() if _works(child)}
+    """Return the ids of the worker processes, without zombies."""
+    return {child.pid for child in psutil.Process(server.process.pid).children() if _is_worker(child)}
 
 
-def _works(process: psutil.Process) -> bool:
+def _is_worker(process: psutil.Process) -> bool:
     try:
         return "resource_tracker" not in " ".join(process.cmdline())  # multiprocessing's own helper
-    except psutil.NoSuchProcess:  # a zombie, too
+    except psutil.NoSuchProcess:  # raised for zombies, too
         return False
 
 
@@ -68,44 +68,45 @@ def _works(process: psutil.Process) -> bool:
     + [(setup, signal.SIGINT, True) for setup in (GUNICORN_2, FASTAPI_2)],
     ids=lambda value: value.name if isinstance(value, signal.Signals) else {True: "group"}.get(value, str(value)),
 )
-def test_a_stop_lets_the_request_in_flight_finish_and_leaves_nothing_behind(
+def test_stop_signal_finishes_requests_in_flight_and_leaves_nothing(
     server: RunningServer, tmp_path: Path, number: signal.Signals, to_group: bool
 ) -> None:
     with request_in_flight(server, tmp_path) as request:
         server.send_signal(number, to_group=to_group)
         wait_draining(server)
-        assert not request.answer.done(), server.log()
+        assert not request.response.done(), server.log()
         request.release()
-        answer = request.answer.result(STOP_TIMEOUT)
-    assert (answer.status_code, answer.json()) == (200, {"predictions": [1.0]})
+        response = request.response.result(STOP_TIMEOUT)
+    assert (response.status_code, response.json()) == (200, {"predictions": [1.0]})
     assert server.wait() == 0, server.log()
     assert "Traceback" not in server.log()
 
 
-def _was_cut_off(answer: "Future[httpx.Response]") -> bool:
-    """Without an answer, or with one that says so."""
-    error = answer.exception(STOP_TIMEOUT)
-    return isinstance(error, httpx.TransportError) if error else answer.result().status_code >= 500
+def _was_aborted(response: "Future[httpx.Response]") -> bool:
+    """Return True if there is no response, or one with a server error."""
+    error = response.exception(STOP_TIMEOUT)
+    return isinstance(error, httpx.TransportError) if error else response.result().status_code >= 500
 
 
 @every_setup
-def test_a_second_signal_stops_at_once(server: RunningServer, tmp_path: Path) -> None:
+def test_second_signal_stops_at_once(server: RunningServer, tmp_path: Path) -> None:
     with request_in_flight(server, tmp_path) as request:
         server.send_signal(signal.SIGTERM)
         wait_draining(server)
         server.send_signal(signal.SIGTERM)
         assert server.wait() != 0, server.log()
-        assert _was_cut_off(request.answer)
+        assert _was_aborted(request.response)
 
 
 @pytest.mark.parametrize("setup", [GUNICORN, FASTAPI], ids=str)
-def test_a_request_that_never_ends_is_given_up_after_the_graceful_timeout(tmp_path: Path, setup: Setup) -> None:
+def test_stuck_request_is_aborted_after_graceful_timeout(tmp_path: Path, setup: Setup) -> None:
     words = ("--code-dir", write_model(tmp_path), *REGRESSION)
-    environment = {**setup.environment, "DRUM_GUNICORN_GRACEFUL_TIMEOUT": "1"}
+    environment = {**setup.environment, "DRUM_GRACEFUL_TIMEOUT": "1"}
     with RunningServer(*words, log=tmp_path / "log", environment=environment) as server:
-        with request_in_flight(server, tmp_path):
+        with request_in_flight(server, tmp_path) as request:
             server.send_signal(signal.SIGTERM)
             server.wait()
+            assert _was_aborted(request.response)
 
 
 @pytest.mark.parametrize(
@@ -114,21 +115,19 @@ def test_a_request_that_never_ends_is_given_up_after_the_graceful_timeout(tmp_pa
     + [(setup, signal.SIGINT) for setup in (FLASK, GUNICORN)],
     ids=lambda value: value.name if isinstance(value, signal.Signals) else str(value),
 )
-def test_a_stop_does_not_wait_for_a_model_that_still_loads(
-    loading_server: RunningServer, number: signal.Signals
-) -> None:
+def test_stop_signal_interrupts_model_loading(loading_server: RunningServer, number: signal.Signals) -> None:
     loading_server.send_signal(number)
     assert loading_server.wait() == 0, loading_server.log()
     assert "Traceback" not in loading_server.log()
 
 
 @two_workers
-def test_ctrl_c_while_the_workers_are_born_ends_them_all_without_a_word(tmp_path: Path, setup: Setup) -> None:
+def test_ctrl_c_during_worker_start_stops_all_silently(tmp_path: Path, setup: Setup) -> None:
     words = ("--code-dir", write_model(tmp_path), *REGRESSION)
     server = RunningServer(*words, log=tmp_path / "log", environment=setup.environment, ready=None).start()
     try:
-        born = ("Started worker", "Booting worker")
-        server.wait_until(lambda: any(word in server.log() for word in born), "first worker")
+        started = ("Started worker", "Booting worker")
+        server.wait_until(lambda: any(word in server.log() for word in started), "first worker")
         server.send_signal(signal.SIGINT, to_group=True)
         assert server.wait() == 0, server.log()
         assert "Traceback" not in server.log()
@@ -137,37 +136,37 @@ def test_ctrl_c_while_the_workers_are_born_ends_them_all_without_a_word(tmp_path
 
 
 @two_workers
-def test_a_worker_that_is_killed_is_replaced_while_the_server_goes_on(server: RunningServer) -> None:
+def test_killed_worker_is_replaced_while_the_server_runs(server: RunningServer) -> None:
     server.wait_until(lambda: len(_workers(server)) == 2, "second worker")
-    former = _workers(server)
-    os.kill(min(former), signal.SIGKILL)
-    server.wait_until(lambda: len(_workers(server)) == 2 and _workers(server) != former, "replacement")
+    previous = _workers(server)
+    os.kill(min(previous), signal.SIGKILL)
+    server.wait_until(lambda: len(_workers(server)) == 2 and _workers(server) != previous, "replacement")
     assert [predict(server).status_code for _ in range(20)] == [200] * 20
     server.stop()
 
 
 @pytest.mark.parametrize("setup", [GUNICORN, GUNICORN_2, FASTAPI_2], ids=str)
-def test_workers_end_by_themselves_when_their_parent_is_killed(server: RunningServer) -> None:
+def test_workers_exit_when_their_parent_is_killed(server: RunningServer) -> None:
     server.send_signal(signal.SIGKILL)
     assert server.wait() == -signal.SIGKILL
     assert not accepts(server)
 
 
 @pytest.mark.parametrize("setup", [GUNICORN], ids=str)
-def test_gunicorns_master_is_the_process_that_was_started(server: RunningServer) -> None:
+def test_gunicorn_master_is_the_started_process(server: RunningServer) -> None:
     assert "gunicorn" in psutil.Process(server.process.pid).cmdline()
     assert len(_workers(server)) == 1
     server.stop()
 
 
 @pytest.mark.parametrize("setup", [FASTAPI, FASTAPI_2], ids=str)
-def test_probes_answer_and_predictions_wait_while_the_model_loads(
+def test_probes_respond_and_predictions_wait_while_the_model_loads(
     loading_server: RunningServer, tmp_path: Path
 ) -> None:
     loading_server.wait_ready("/livez")
     with ThreadPoolExecutor(1) as thread:
         prediction = thread.submit(predict, loading_server)
-        # The answers of a few more round trips, so the prediction has arrived.
+        # After a few more round trips the prediction has arrived.
         statuses = {path: loading_server.status(path) for path in ("/livez", "/readyz", "/", "/ping/", "/health/")}
         assert statuses == {"/livez": 200, "/readyz": 503, "/": 503, "/ping/": 503, "/health/": 503}
         assert not prediction.done()
@@ -178,22 +177,22 @@ def test_probes_answer_and_predictions_wait_while_the_model_loads(
 
 
 @pytest.mark.parametrize("setup", [FLASK, GUNICORN_2, FASTAPI, FASTAPI_2], ids=str)
-def test_relative_paths_and_odd_labels_reach_every_worker(tmp_path: Path, setup: Setup) -> None:
+def test_relative_paths_and_unusual_labels_reach_every_worker(tmp_path: Path, setup: Setup) -> None:
     write_model(tmp_path, LABELS)
     labels = ["rot wein", "weiß", "日本 語", 'it\'s "x"']
     (tmp_path / "labels.txt").write_text("\n".join(labels) + "\n", encoding="utf-8")
     words = ("-cd", "model", "--target-type", "multiclass", "--class-labels-file", "labels.txt")
     log = tmp_path / "log"
     with RunningServer(*words, log=log, environment=setup.environment, folder=tmp_path) as server:
-        answers = [predict(server).json() for _ in range(8)]
-        assert answers == [{"predictions": [dict.fromkeys(labels, 0.25)]}] * 8
+        responses = [predict(server).json() for _ in range(8)]
+        assert responses == [{"predictions": [dict.fromkeys(labels, 0.25)]}] * 8
         (line,) = [line for line in server.log().splitlines() if "Serving " in line]
     workers = "1 worker" if setup.workers == 1 else f"{setup.workers} workers"
     assert f"{tmp_path / 'model'} (multiclass) with {setup.server_type}, {workers}, at {server.url}/" in line
 
 
 @pytest.mark.parametrize("setup", [FASTAPI], ids=str)
-def test_a_server_starts_again_on_the_port_that_it_has_just_left(server: RunningServer) -> None:
+def test_server_restarts_on_the_same_port(server: RunningServer) -> None:
     assert predict(server).status_code == 200
     server.send_signal(signal.SIGTERM)
     assert server.wait() == 0

@@ -1,4 +1,4 @@
-"""What ``drum`` says and how it ends when it cannot start, or is only asked about itself."""
+"""Error messages and exit codes of ``drum`` when it cannot start."""
 
 import socket
 from collections.abc import Iterator
@@ -8,8 +8,6 @@ from subprocess import CompletedProcess
 import pytest
 
 from datarobot_drum import __version__
-from datarobot_drum.drum.settings.arguments import arguments_of
-from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETER_NAMES
 from tests.cli.commands import FASTAPI, FASTAPI_2, FLASK, GUNICORN, Setup, drum, write_model
 from tests.processes import RunningServer, free_port
 
@@ -19,20 +17,20 @@ REGRESSION = ("--target-type", "regression")
 
 BROKEN = {
     "syntax": ("def score(data, model:\n", "custom.py"),
-    "import": ("import module_that_nobody_has\n", "module_that_nobody_has"),
+    "import": ("import module_that_does_not_exist\n", "module_that_does_not_exist"),
     "load": ("def load_model(code_dir):\n    raise ValueError('no such weights')\n", "no such weights"),
     "nothing": ("", "score"),
 }
 
 
-def _is_told_in_a_sentence(process: "CompletedProcess[str]", exit_code: int) -> str:
-    """The one line of standard error that is no log line."""
+def _error_sentence(process: "CompletedProcess[str]", exit_code: int) -> str:
+    """Return the only line of standard error that is not a log line."""
     assert process.returncode == exit_code, process.stderr
     assert "Traceback" not in process.stderr + process.stdout
     assert not process.stdout
-    said = [line for line in process.stderr.splitlines() if " error: " in line]
-    assert len(said) == 1 and said[0].startswith("drum"), process.stderr
-    return said[0]
+    message = [line for line in process.stderr.splitlines() if " error: " in line]
+    assert len(message) == 1 and message[0].startswith("drum"), process.stderr
+    return message[0]
 
 
 @pytest.fixture
@@ -66,50 +64,46 @@ def taken_port() -> Iterator[int]:
     ],
     ids=lambda text: text or "nothing",
 )
-def test_a_usage_error_is_one_sentence_and_exit_code_2(model: Path, words: str, named: str) -> None:
+def test_usage_error_is_one_sentence_and_exit_code_2(model: Path, words: str, named: str) -> None:
     process = drum(*words.format(model=model).split())
-    assert named in _is_told_in_a_sentence(process, exit_code=2)
+    assert named in _error_sentence(process, exit_code=2)
     assert len(process.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("setup", [FLASK, GUNICORN, FASTAPI, FASTAPI_2], ids=str)
-def test_a_port_in_use_is_one_sentence_and_exit_code_1(model: Path, taken_port: int, setup: Setup) -> None:
+def test_port_in_use_is_one_sentence_and_exit_code_1(model: Path, taken_port: int, setup: Setup) -> None:
     words = ("server", "-cd", model, *REGRESSION, "--address", f"127.0.0.1:{taken_port}")
-    said = _is_told_in_a_sentence(drum(*words, environment=setup.environment), exit_code=1)
-    assert f"127.0.0.1:{taken_port}" in said and "in use" in said
+    message = _error_sentence(drum(*words, environment=setup.environment), exit_code=1)
+    assert f"127.0.0.1:{taken_port}" in message and "in use" in message
 
 
 @pytest.mark.parametrize(
     ("name", "text", "named"),
     [
-        ("DRUM_FASTAPI_EXECUTOR_WORKERS", '{"type": "numeric", "payload": "many"}', "DRUM_FASTAPI_EXECUTOR_WORKERS"),
+        ("DRUM_EXECUTOR_WORKERS", '{"type": "numeric", "payload": "many"}', "DRUM_EXECUTOR_WORKERS"),
         ("THRESHOLD", "{not json", "THRESHOLD"),
     ],
 )
-def test_a_wrong_runtime_parameter_is_one_sentence_and_exit_code_1(
-    model: Path, name: str, text: str, named: str
-) -> None:
+def test_invalid_parameter_is_one_sentence_and_exit_code_1(model: Path, name: str, text: str, named: str) -> None:
     words = ("server", "-cd", model, *REGRESSION, "--address", f"127.0.0.1:{free_port()}")
     (model / "model-metadata.yaml").write_text(
         "runtimeParameterDefinitions:\n- {fieldName: THRESHOLD, type: numeric}\n", encoding="utf-8"
     )
     process = drum(*words, environment={f"MLOPS_RUNTIME_PARAM_{name}": text})
-    assert named in _is_told_in_a_sentence(process, exit_code=1)
+    assert named in _error_sentence(process, exit_code=1)
 
 
 @pytest.mark.parametrize(
     ("setup", "kind"), [(FLASK, kind) for kind in BROKEN] + [(FASTAPI, "import"), (FASTAPI, "load")], ids=str
 )
-def test_a_broken_model_is_one_sentence_and_exit_code_1(tmp_path: Path, setup: Setup, kind: str) -> None:
+def test_broken_model_is_one_sentence_and_exit_code_1(tmp_path: Path, setup: Setup, kind: str) -> None:
     code, cause = BROKEN[kind]
     words = ("server", "-cd", write_model(tmp_path, code), *REGRESSION, "--address", f"127.0.0.1:{free_port()}")
-    assert cause in _is_told_in_a_sentence(drum(*words, environment=setup.environment), exit_code=1)
+    assert cause in _error_sentence(drum(*words, environment=setup.environment), exit_code=1)
 
 
 @pytest.mark.parametrize(("setup", "exit_code"), [(FASTAPI_2, 1), (GUNICORN, 3)], ids=["fastapi-2-workers", "gunicorn"])
-def test_a_model_that_breaks_in_its_worker_ends_the_server_with_its_cause(
-    tmp_path: Path, setup: Setup, exit_code: int
-) -> None:
+def test_model_failure_in_worker_stops_the_server_with_its_cause(tmp_path: Path, setup: Setup, exit_code: int) -> None:
     code, cause = BROKEN["load"]
     words = ("server", "-cd", write_model(tmp_path, code), *REGRESSION, "--address", f"127.0.0.1:{free_port()}")
     process = drum(*words, environment=setup.environment)
@@ -118,7 +112,7 @@ def test_a_model_that_breaks_in_its_worker_ends_the_server_with_its_cause(
 
 
 @pytest.mark.parametrize("setup", [FLASK, GUNICORN, FASTAPI_2], ids=str)
-def test_the_traceback_of_a_failed_start_is_shown_when_asked_for(tmp_path: Path, setup: Setup) -> None:
+def test_show_stacktrace_prints_traceback_of_failed_start(tmp_path: Path, setup: Setup) -> None:
     code, cause = BROKEN["load"]
     words = ("server", "-cd", write_model(tmp_path, code), *REGRESSION, "--address", f"127.0.0.1:{free_port()}")
     process = drum(*words, "--show-stacktrace", environment=setup.environment)
@@ -126,29 +120,16 @@ def test_the_traceback_of_a_failed_start_is_shown_when_asked_for(tmp_path: Path,
 
 
 @pytest.mark.parametrize("setup", [FLASK, GUNICORN, FASTAPI_2], ids=str)
-def test_an_error_server_stays_up_and_tells_the_cause(tmp_path: Path, setup: Setup) -> None:
+def test_error_server_keeps_running_and_responds_with_the_cause(tmp_path: Path, setup: Setup) -> None:
     code, cause = BROKEN["load"]
     words = ("-cd", write_model(tmp_path, code), *REGRESSION, "--with-error-server")
     with RunningServer(*words, log=tmp_path / "log", environment=setup.environment, ready="/livez") as server:
         server.wait_until(lambda: server.status("/") == 513, "513 from /")
-        answer = server.client.post("/predict/", content=b"x\n1\n")
-        assert (answer.status_code, server.status("/readyz")) == (513, 503)
-        assert cause in answer.json()["message"]
+        response = server.client.post("/predict/", content=b"x\n1\n")
+        assert (response.status_code, server.status("/readyz")) == (513, 503)
+        assert cause in response.json()["message"]
 
 
-def test_the_version_is_told() -> None:
+def test_drum_version_prints_version() -> None:
     process = drum("--version")
     assert (process.returncode, process.stdout, process.stderr) == (0, f"drum {__version__}\n", "")
-
-
-def test_the_help_names_the_commands() -> None:
-    process = drum("--help")
-    assert (process.returncode, process.stderr) == (0, "") and "server" in process.stdout
-
-
-def test_the_help_of_the_server_names_every_flag_variable_and_parameter() -> None:
-    process = drum("server", "--help")
-    rows = dict(arguments_of("server")).values()
-    names = {row.environment for row in rows if row.environment}.union(SERVER_PARAMETER_NAMES)
-    assert (process.returncode, process.stderr) == (0, "")
-    assert not {name for name in names if name not in process.stdout}

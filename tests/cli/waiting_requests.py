@@ -1,4 +1,4 @@
-"""Requests that stay in flight until a test lets them go."""
+"""Requests that stay in flight until a test releases them."""
 
 import socket
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from tests.processes import PLAIN, RunningServer
 
 
 class WaitingRequest:
-    """A prediction that the model has begun and does not end before ``release``."""
+    """A prediction that runs until ``release``."""
 
-    def __init__(self, gate: Path, answer: "Future[httpx.Response]") -> None:
+    def __init__(self, gate: Path, response: "Future[httpx.Response]") -> None:
         self._gate = gate
-        self.answer = answer
+        self.response = response
 
     def release(self) -> None:
         self._gate.touch()
@@ -24,7 +24,7 @@ class WaitingRequest:
 
 @contextmanager
 def request_in_flight(server: RunningServer, folder: Path) -> Iterator[WaitingRequest]:
-    """Send a prediction to a gated model and wait until the model has it; it is let go at the latest on leaving."""
+    """Send a prediction to a gated model, wait until it runs, and release it at the end."""
     gate = folder / "gate"
     with ThreadPoolExecutor(1) as thread:
         request = WaitingRequest(gate, thread.submit(predict, server, f"gate\n{gate}\n"))
@@ -36,18 +36,18 @@ def request_in_flight(server: RunningServer, folder: Path) -> Iterator[WaitingRe
 
 
 def predict(server: RunningServer, rows: str = "x\n1\n") -> httpx.Response:
-    """A prediction over a connection of its own."""
+    """Send a prediction over a new connection."""
     return httpx.post(server.url + "/predict/", content=rows, timeout=60.0, **PLAIN)
 
 
 def wait_draining(server: RunningServer) -> None:
-    """Wait until the server has noticed a stop signal and says that it waits for what is in flight."""
-    said = ("requests in flight", "Handling signal: term")  # gunicorn says the latter
-    server.wait_until(lambda: any(words in server.log() for words in said), "drain")
+    """Wait until the server logs that it drains."""
+    messages = ("requests in flight", "Handling signal: term")  # the latter is gunicorn's
+    server.wait_until(lambda: any(words in server.log() for words in messages), "drain")
 
 
 def accepts(server: RunningServer) -> bool:
-    """Whether somebody listens on the server's port."""
+    """Return True if the server's port accepts connections."""
     try:
         socket.create_connection(("127.0.0.1", server.port), 10.0).close()
     except ConnectionError:

@@ -1,4 +1,4 @@
-"""A page opened in headless Chromium: how it looks, what its console says, what it asks the network for."""
+"""A page in headless Chromium: its screenshot, console messages and network requests."""
 
 import base64
 import json
@@ -30,8 +30,8 @@ _PROBLEMS = ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICal
 
 
 @dataclass
-class Visit:
-    """What happened while a page was open."""
+class PageResult:
+    """The events while a page was open."""
 
     screenshot: bytes = b""
     problems: list[dict[str, Any]] = field(default_factory=list)
@@ -40,10 +40,10 @@ class Visit:
 
 
 class _Browser:
-    """Speaks the DevTools protocol over two pipes: JSON texts that end with a zero byte."""
+    """A DevTools client over two pipes: JSON texts terminated by a zero byte."""
 
-    def __init__(self, inlet: int, outlet: int) -> None:
-        self._inlet, self._outlet = inlet, outlet
+    def __init__(self, write_end: int, read_end: int) -> None:
+        self._write_end, self._read_end = write_end, read_end
         self._received = b""
         self._last = 0
         self.events: list[dict[str, Any]] = []
@@ -52,14 +52,14 @@ class _Browser:
         self._last += 1
         message = {"id": self._last, "method": method, "params": parameters}
         message |= {"sessionId": session} if session else {}
-        os.write(self._inlet, json.dumps(message).encode() + b"\0")
+        os.write(self._write_end, json.dumps(message).encode() + b"\0")
         while True:
-            answer = self._receive()
-            if answer.get("id") == self._last:
-                assert "error" not in answer, answer
-                result: dict[str, Any] = answer["result"]
+            received = self._receive()
+            if received.get("id") == self._last:
+                assert "error" not in received, received
+                result: dict[str, Any] = received["result"]
                 return result
-            self.events.append(answer)
+            self.events.append(received)
 
     def wait_for(self, method: str) -> None:
         while not any(event.get("method") == method for event in self.events):
@@ -67,7 +67,7 @@ class _Browser:
 
     def _receive(self) -> dict[str, Any]:
         while b"\0" not in self._received:
-            chunk = os.read(self._outlet, 1 << 20)
+            chunk = os.read(self._read_end, 1 << 20)
             assert chunk, "the browser has ended"
             self._received += chunk
         text, _, self._received = self._received.partition(b"\0")
@@ -75,7 +75,7 @@ class _Browser:
         return message
 
 
-def visit(page: Path, profile: Path, script: str = "null") -> Visit:
+def visit(page: Path, profile: Path, script: str = "null") -> PageResult:
     """Open the page, wait until it is loaded, and evaluate ``script`` in it."""
     with _running(profile) as browser:
         target = browser.call("Target.createTarget", url="about:blank")["targetId"]
@@ -87,33 +87,31 @@ def visit(page: Path, profile: Path, script: str = "null") -> Visit:
         found = browser.call("Runtime.evaluate", session, expression=script, returnByValue=True)["result"].get("value")
         shot = browser.call("Page.captureScreenshot", session, format="png")["data"]
         events = browser.events
-    asked = [
-        event["params"]["request"]["url"] for event in events if event.get("method") == "Network.requestWillBeSent"
-    ]
+    urls = [event["params"]["request"]["url"] for event in events if event.get("method") == "Network.requestWillBeSent"]
     problems = [event for event in events if event.get("method") in _PROBLEMS]
-    return Visit(base64.b64decode(shot), problems, asked, found)
+    return PageResult(base64.b64decode(shot), problems, urls, found)
 
 
 @contextmanager
 def _running(profile: Path) -> Iterator[_Browser]:
-    """The browser reads commands from descriptor 3 and writes to 4."""
+    """Run the browser, which reads commands from descriptor 3 and writes to 4."""
     assert BROWSER is not None
-    commands, inlet = os.pipe()
-    outlet, answers = os.pipe()
+    commands, write_end = os.pipe()
+    read_end, output = os.pipe()
     words = [BROWSER, *_FLAGS, f"--user-data-dir={profile}"]
-    shell = f'exec "$@" 3<&{commands} 4>&{answers}'
+    shell = f'exec "$@" 3<&{commands} 4>&{output}'
     process = subprocess.Popen(
         ["bash", "-c", shell, "bash", *words],
-        pass_fds=(commands, answers),
+        pass_fds=(commands, output),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     os.close(commands)
-    os.close(answers)
+    os.close(output)
     try:
-        yield _Browser(inlet, outlet)
+        yield _Browser(write_end, read_end)
     finally:
         process.kill()
         process.wait()
-        os.close(inlet)
-        os.close(outlet)
+        os.close(write_end)
+        os.close(read_end)

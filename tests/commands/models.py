@@ -3,7 +3,7 @@
 from pathlib import Path
 
 TYPES = '''
-"""Answers the number of the row, and says what types it was given."""
+"""Predicts a third of the number; its extra output shows the column types."""
 
 import pandas as pd
 
@@ -36,8 +36,8 @@ import pandas as pd
 
 
 def score_stream(data, model, **kwargs):
-    for begin in range(0, len(data), 2):
-        yield data[["number"]].iloc[begin : begin + 2].rename(columns={"number": "Predictions"})
+    for start in range(0, len(data), 2):
+        yield data[["number"]].iloc[start : start + 2].rename(columns={"number": "Predictions"})
 
 
 def load_model(code_dir):
@@ -66,10 +66,10 @@ def load_model(code_dir):
 
 
 def score_unstructured(model, data, query, **kwargs):
-    if query.get("form") == "bytes":
+    if query.get("format") == "bytes":
         return bytes(range(256))
-    if query.get("form") == "stream":
-        return (piece for piece in ("one ", "two"))
+    if query.get("format") == "stream":
+        return (chunk for chunk in ("one ", "two"))
     return f"{type(data).__name__} {data} {kwargs['mimetype']} {sorted(query)}", {"charset": "latin-1"}
 """
 
@@ -105,7 +105,7 @@ def score(data, model, **kwargs):
 """
 
 WAITS = '''
-"""Says that it has begun to score the second block, and waits to be stopped."""
+"""Signals that it scores the second block, and waits for a signal."""
 
 import time
 from pathlib import Path
@@ -130,7 +130,7 @@ def score(data, model, **kwargs):
 
 
 def write_model(folder: Path, code: str) -> Path:
-    """A model folder below ``folder`` that is a ``custom.py`` alone."""
+    """Write a model folder below ``folder`` with only a ``custom.py``."""
     model = folder / "model"
     model.mkdir(exist_ok=True)
     (model / "custom.py").write_text(code, encoding="utf-8")

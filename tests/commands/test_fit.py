@@ -1,4 +1,4 @@
-"""``drum fit``: what the hook gets, what is saved, what is checked by serving it, and what is refused."""
+"""``drum fit``: hook arguments, saved folder, parity check and errors."""
 
 import json
 import sys
@@ -101,7 +101,7 @@ def _said(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.process
-def test_a_pipeline_is_trained_saved_and_served_with_the_labels_of_the_target(tmp_path: Path) -> None:
+def test_fit_trains_saves_and_serves_a_pipeline_with_target_labels(tmp_path: Path) -> None:
     model = write_model(tmp_path, PIPELINE)
     (model / "model-metadata.yaml").write_text(METADATA)
     (tmp_path / "parameters.yaml").write_text("KEY: {credentialType: api_token, apiToken: s3cret-value}")
@@ -129,7 +129,7 @@ def test_a_pipeline_is_trained_saved_and_served_with_the_labels_of_the_target(tm
 
 
 @pytest.mark.process
-def test_own_artifacts_and_helper_modules_are_served_and_a_difference_only_warns(tmp_path: Path, samples: Path) -> None:
+def test_fit_serves_own_artifacts_and_warns_of_differences(tmp_path: Path, samples: Path) -> None:
     model = write_model(tmp_path, MEAN.replace("SHIFT = 0", "SHIFT = os.getpid()"))
     (model / "settings.py").write_text("FACTOR = 2.0\n")
     words: list[str | Path] = ["--code-dir", model, "--target-type", "regression", "--input", samples, "--target", "a"]
@@ -140,7 +140,7 @@ def test_own_artifacts_and_helper_modules_are_served_and_a_difference_only_warns
 
 
 @pytest.mark.process
-def test_a_model_that_cannot_be_served_fails_with_its_cause_and_stays(tmp_path: Path, samples: Path) -> None:
+def test_unservable_model_is_reported_and_kept(tmp_path: Path, samples: Path) -> None:
     model = write_model(tmp_path, "def fit(X, y, output_dir):\n    return {'weights': [1, 2]}\n")
     words: list[str | Path] = ["--code-dir", model, "--target-type", "regression", "--input", samples, "--target", "a"]
     finished = drum("fit", *words, "--output", tmp_path / "out")
@@ -166,7 +166,7 @@ def test_a_model_that_cannot_be_served_fails_with_its_cause_and_stays(tmp_path: 
     ],
     ids=["found", "positive", "negative", "multiclass", "given", "regression", "anomaly"],
 )
-def test_the_hook_gets_the_target_in_the_words_of_the_labels(
+def test_fit_hook_gets_target_as_class_labels(
     tmp_path: Path, samples: Path, words: list[str], order: list[str] | None, target: list[Any] | None
 ) -> None:
     folder = _fit(tmp_path, RECORDING, samples, "--target-type", *words)
@@ -176,13 +176,13 @@ def test_the_hook_gets_the_target_in_the_words_of_the_labels(
     assert (settings.target_type.value, list(settings.class_labels) or None) == (words[0], order)
 
 
-def test_target_and_weights_are_no_features(tmp_path: Path, samples: Path) -> None:
+def test_target_and_weights_are_removed_from_features(tmp_path: Path, samples: Path) -> None:
     words = ["--target-type", "regression", "--target", "a", "--row-weights", "weight"]
     said = _said(_fit(tmp_path, RECORDING, samples, *words))
     assert (said["columns"], said["weights"]) == (["b", "kind", "flag"], [1, 2, 1, 2])
 
 
-def test_a_multilabel_target_is_a_table_in_the_order_of_the_labels(tmp_path: Path, samples: Path) -> None:
+def test_multilabel_target_is_a_table_in_label_order(tmp_path: Path, samples: Path) -> None:
     target = tmp_path / "target.csv"
     target.write_text("red,blue\n1,0\n0,0\n1,1\n0,1\n")
     words = ["--target-type", "multilabel", "--target-csv", str(target), "--class-labels", "blue", "red"]
@@ -191,7 +191,7 @@ def test_a_multilabel_target_is_a_table_in_the_order_of_the_labels(tmp_path: Pat
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".feather"])
-def test_arrow_files_are_read_too(tmp_path: Path, samples: Path, suffix: str) -> None:
+def test_fit_reads_arrow_files(tmp_path: Path, samples: Path, suffix: str) -> None:
     pytest.importorskip("pyarrow")
     frame, path = pd.read_csv(samples), tmp_path / f"samples{suffix}"
     frame.to_parquet(path) if suffix == ".parquet" else frame.to_feather(path)
@@ -199,7 +199,7 @@ def test_arrow_files_are_read_too(tmp_path: Path, samples: Path, suffix: str) ->
     assert said["columns"] == ["b", "kind", "flag", "weight"]
 
 
-def test_older_artifacts_hidden_files_and_the_input_are_left_behind(tmp_path: Path, samples: Path) -> None:
+def test_old_artifacts_hidden_files_and_input_are_not_copied(tmp_path: Path, samples: Path) -> None:
     model = write_model(tmp_path, RECORDING)
     for name in ("old.pkl", ".secret", "notes.txt", "package/part.py", "package/__pycache__/part.pyc"):
         (model / name).parent.mkdir(parents=True, exist_ok=True)
@@ -210,7 +210,7 @@ def test_older_artifacts_hidden_files_and_the_input_are_left_behind(tmp_path: Pa
     assert names == {"custom.py", "model-metadata.yaml", "notes.txt", "package/part.py", "said.json"}
 
 
-def test_metadata_that_say_it_all_stay_as_they_are(tmp_path: Path, samples: Path) -> None:
+def test_complete_metadata_are_not_rewritten(tmp_path: Path, samples: Path) -> None:
     model = write_model(tmp_path, RECORDING)
     text = "# kept\nname: x\ntype: inference\ntargetType: anomaly\n"
     (model / "model-metadata.yaml").write_text(text)
@@ -277,7 +277,7 @@ def test_metadata_that_say_it_all_stay_as_they_are(tmp_path: Path, samples: Path
         ),
     ],
 )
-def test_what_cannot_be_trained_is_told_in_a_sentence_and_leaves_nothing(
+def test_failed_training_is_reported_and_leaves_nothing(
     tmp_path: Path, samples: Path, code: str, words: list[str], message: str
 ) -> None:
     path = list(sys.path)
@@ -288,7 +288,7 @@ def test_what_cannot_be_trained_is_told_in_a_sentence_and_leaves_nothing(
     assert sys.path == path and "custom" not in sys.modules
 
 
-def test_a_folder_in_use_is_not_written_to(tmp_path: Path, samples: Path) -> None:
+def test_used_output_folder_is_rejected(tmp_path: Path, samples: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").touch()
     with pytest.raises(DrumError, match="out is there already: name a new or an empty folder"):

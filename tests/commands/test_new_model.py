@@ -1,4 +1,4 @@
-"""``drum new model``: what it writes runs, as its own tests say, and nothing is overwritten."""
+"""``drum new model``: the written model runs, its tests pass, and no file is overwritten."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def _make(folder: Path, *words: str) -> Path:
 
 
 @pytest.mark.parametrize("target_type", STRUCTURED)
-def test_a_model_of_each_kind_predicts_its_sample(tmp_path: Path, target_type: str) -> None:
+def test_new_model_of_each_target_type_predicts_its_sample(tmp_path: Path, target_type: str) -> None:
     folder = _make(tmp_path / 'my "first" model', "--target-type", target_type)
     model = build_model_settings(parse_arguments(["score", "--code-dir", str(folder)]))
     assert model.target_type.value == target_type
@@ -42,7 +42,7 @@ def test_a_model_of_each_kind_predicts_its_sample(tmp_path: Path, target_type: s
 
 
 @pytest.mark.process
-def test_the_tests_of_a_new_model_pass_on_the_server_it_is_made_for(tmp_path: Path) -> None:
+def test_tests_of_new_model_pass_on_its_server_type(tmp_path: Path) -> None:
     servers = {"transform": "flask", "unstructured": "gunicorn", "textgeneration": "fastapi"}
     for target_type, server in servers.items():
         _make(tmp_path / target_type, "--target-type", target_type, "--server", server)
@@ -69,7 +69,7 @@ def test_the_tests_of_a_new_model_pass_on_the_server_it_is_made_for(tmp_path: Pa
 
 
 @pytest.mark.process
-def test_the_command_tells_what_it_wrote_and_refuses_to_do_so_twice(tmp_path: Path) -> None:
+def test_new_model_lists_files_and_overwrites_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     first = drum("new", "model", "--code-dir", folder, environment={"DRUM_SERVER_TYPE": "uvicorn"})
     assert (first.returncode, first.stderr) == (0, "")
@@ -83,7 +83,7 @@ def test_the_command_tells_what_it_wrote_and_refuses_to_do_so_twice(tmp_path: Pa
 
 
 @pytest.mark.process
-def test_a_new_model_that_transforms_is_scored_and_valid(tmp_path: Path) -> None:
+def test_new_transform_model_passes_score_and_validation(tmp_path: Path) -> None:
     folder = _make(tmp_path / "model", "--target-type", "transform")
     scored = drum("score", "--code-dir", folder, "--input", folder / "sample.csv")
     assert (scored.returncode, scored.stderr) == (0, "")
@@ -92,7 +92,7 @@ def test_a_new_model_that_transforms_is_scored_and_valid(tmp_path: Path) -> None
     assert (checked.returncode, "FAILED" in checked.stdout) == (0, False)
 
 
-def test_one_file_in_the_way_keeps_all_from_being_written(tmp_path: Path) -> None:
+def test_new_model_writes_nothing_if_a_file_exists(tmp_path: Path) -> None:
     (tmp_path / "weights.json").write_text("{}")
     (tmp_path / "notes.txt").write_text("stays")
     with pytest.raises(CommandError, match=r"holds weights\.json already, and nothing is overwritten"):
@@ -102,20 +102,20 @@ def test_one_file_in_the_way_keeps_all_from_being_written(tmp_path: Path) -> Non
     assert json.loads((_make(tmp_path) / "weights.json").read_text())
 
 
-def test_there_are_templates_in_python_only(tmp_path: Path) -> None:
+def test_new_model_rejects_other_languages(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="a template for python only, not for r"):
         _make(tmp_path / "model", "--language", "r")
     assert not (tmp_path / "model").exists()
 
 
-def test_the_folder_is_asked_for() -> None:
+def test_new_model_requires_code_dir() -> None:
     with pytest.raises(UsageError, match="--code-dir is missing"):
         write_model(parse_arguments(["new", "model"]))
 
 
 @pytest.mark.parametrize("server", ["flask", "fastapi"])
 @pytest.mark.parametrize("target_type", [kind.value for kind in TargetType])
-def test_no_placeholder_is_left(tmp_path: Path, target_type: str, server: str) -> None:
+def test_templates_leave_no_placeholder(tmp_path: Path, target_type: str, server: str) -> None:
     folder = _make(tmp_path / "model", "--target-type", target_type, "--server", server)
     texts = {path.name: path.read_text() for path in folder.rglob("*") if path.is_file()}
     assert not [name for name, text in texts.items() if "$" in text]

@@ -1,4 +1,4 @@
-"""``drum perf-test`` with real servers: the table, the exit codes, what stays behind; and the knee."""
+"""``drum perf-test`` on real servers: table, report, exit codes, cleanup; and the knee."""
 
 import re
 import signal
@@ -16,7 +16,7 @@ import pytest
 from datarobot_drum.drum.cli import parse_arguments
 from datarobot_drum.drum.commands.perf_test.command import measure
 from datarobot_drum.drum.commands.perf_test.knee import find_knee, knees_by_rows
-from datarobot_drum.drum.commands.perf_test.load import Cell, Measurement, Target, measure_cell
+from datarobot_drum.drum.commands.perf_test.load import Endpoint, LoadLevel, Measurement, measure_level
 from datarobot_drum.drum.commands.perf_test.table import COLUMNS
 from datarobot_drum.drum.commands.samples import Body
 from datarobot_drum.drum.exceptions import UsageError
@@ -90,7 +90,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
 
 
 @pytest.mark.process
-def test_the_table_has_a_row_a_cell_in_ascending_order(measured: tuple[Any, Path]) -> None:
+def test_table_has_a_row_per_load_level_in_ascending_order(measured: tuple[Any, Path]) -> None:
     finished, folder = measured
     assert (finished.returncode, finished.stderr) == (0, "")
     rows = _rows(finished.stdout)
@@ -108,9 +108,7 @@ def test_the_table_has_a_row_a_cell_in_ascending_order(measured: tuple[Any, Path
 
 @pytest.mark.process
 @pytest.mark.skipif(chromium.BROWSER is None, reason=chromium.MISSING)
-def test_the_report_shows_four_charts_without_network_or_console_errors(
-    measured: tuple[Any, Path], tmp_path: Path
-) -> None:
+def test_report_shows_four_charts_without_network_or_console_errors(measured: tuple[Any, Path], tmp_path: Path) -> None:
     _, folder = measured
     report = folder / "report.html"
     blank = tmp_path / "blank.html"
@@ -125,7 +123,7 @@ def test_the_report_shows_four_charts_without_network_or_console_errors(
 
 
 @pytest.mark.process
-def test_failed_requests_are_counted_and_end_in_1(tmp_path: Path) -> None:
+def test_failed_requests_are_counted_and_exit_code_is_1(tmp_path: Path) -> None:
     finished = drum(*_words(tmp_path, FAILING, "--batch-sizes", "1", "--concurrency", "1"))
     (row,) = _rows(finished.stdout)
     assert finished.returncode == 1
@@ -134,7 +132,7 @@ def test_failed_requests_are_counted_and_end_in_1(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
-def test_ctrl_c_takes_the_server_along(tmp_path: Path) -> None:
+def test_ctrl_c_stops_the_server(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "datarobot_drum", *_words(tmp_path, SLEEPING, "--timeout", "60")]
     process = subprocess.Popen(words, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
@@ -147,16 +145,16 @@ def test_ctrl_c_takes_the_server_along(tmp_path: Path) -> None:
     assert not _processes_on(tmp_path)
 
 
-def test_nobody_waits_for_an_answer_beyond_the_deadline() -> None:
+def test_clients_stop_waiting_at_the_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        target = Target(silent.getsockname()[1], "/", Body(b"x\n1\n", "text/csv"))
-        measurement = measure_cell(Cell(1, 3), target, 60.0, time.monotonic() + 0.2, lambda: 5)
-    assert measurement.failures == {"no answer: TimeoutError timed out": 3}
+        endpoint = Endpoint(silent.getsockname()[1], "/", Body(b"x\n1\n", "text/csv"))
+        measurement = measure_level(LoadLevel(1, 3), endpoint, 60.0, time.monotonic() + 0.2, lambda: 5)
+    assert measurement.failures == {"no response: TimeoutError timed out": 3}
     assert (measurement.latencies, measurement.requests, measurement.memory) == ((), 3, 5)
 
 
 @pytest.mark.process
-def test_a_model_that_does_not_load_is_told_in_its_own_sentence(tmp_path: Path) -> None:
+def test_failed_model_load_is_reported_in_one_sentence(tmp_path: Path) -> None:
     finished = drum(*_words(tmp_path, "def load_model(code_dir):\n    raise ValueError('no such weights')\n"))
     assert finished.returncode == 1
     sentence = "The hook load_model failed: custom.py, line 2: ValueError: no such weights."
@@ -179,17 +177,17 @@ def test_a_model_that_does_not_load_is_told_in_its_own_sentence(tmp_path: Path) 
     ids=["size", "timeout", "unstructured", "report", "input"],
 )
 @pytest.mark.usefixtures("clean_environment")
-def test_what_cannot_be_measured_is_a_usage_error(tmp_path: Path, words: list[str], message: str) -> None:
+def test_unmeasurable_arguments_raise_usage_error(tmp_path: Path, words: list[str], message: str) -> None:
     with pytest.raises(UsageError) as caught:
         measure(parse_arguments(_words(tmp_path, MODEL, *words)))
     assert str(caught.value).endswith(message)
 
 
-def _measured(clients: int, latency: float, answers: int, rows: int = 1) -> Measurement:
-    return Measurement(Cell(rows, clients), (latency,) * answers, 1.0, 0)
+def _measured(clients: int, latency: float, requests: int, rows: int = 1) -> Measurement:
+    return Measurement(LoadLevel(rows, clients), (latency,) * requests, 1.0, 0)
 
 
-def test_the_knee_is_where_throughput_over_latency_is_greatest() -> None:
+def test_knee_has_the_greatest_throughput_over_latency() -> None:
     # Four workers of 10 ms a request: throughput grows to four clients, then latency does.
     curve = [_measured(1, 0.01, 100), _measured(2, 0.01, 200), _measured(4, 0.01, 400), _measured(8, 0.02, 400)]
     other = [_measured(1, 0.02, 50, rows=10), _measured(8, 0.16, 50, rows=10)]
@@ -197,11 +195,11 @@ def test_the_knee_is_where_throughput_over_latency_is_greatest() -> None:
     assert knees_by_rows([*curve, *other]) == {1: curve[2], 10: other[0]}
 
 
-def test_one_measurement_or_failed_ones_have_no_knee() -> None:
-    failed = Measurement(Cell(1, 4), (0.001,), 1.0, 0, Counter({"status 500: no": 1}))
+def test_knee_needs_two_measurements_without_failures() -> None:
+    failed = Measurement(LoadLevel(1, 4), (0.001,), 1.0, 0, Counter({"status 500: no": 1}))
     assert find_knee([_measured(1, 0.01, 100), failed]) is None
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.0, 1.0), (0.5, 2.0), (0.75, 3.0), (0.95, 4.0), (1.0, 4.0)])
-def test_percentiles_are_by_nearest_rank(share: float, value: float) -> None:
-    assert Measurement(Cell(1, 1), (4.0, 1.0, 3.0, 2.0), 1.0, 0).percentile(share) == value
+def test_percentile_uses_nearest_rank(share: float, value: float) -> None:
+    assert Measurement(LoadLevel(1, 1), (4.0, 1.0, 3.0, 2.0), 1.0, 0).percentile(share) == value

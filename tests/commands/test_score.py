@@ -1,4 +1,4 @@
-"""``drum score``: files in, files out, in blocks, and what it says when it cannot."""
+"""``drum score``: input and output formats, blocks and errors."""
 
 import os
 import pty
@@ -62,7 +62,7 @@ READERS: dict[str, Callable[[Any], pd.DataFrame]] = {
 
 @pytest.mark.parametrize("into", READERS)
 @pytest.mark.parametrize("source", WRITERS)
-def test_every_form_of_a_table_becomes_every_form_of_predictions(
+def test_score_converts_every_input_format_to_every_output_format(
     tmp_path: Path, table: Path, source: str, into: str
 ) -> None:
     whole = pd.read_csv(table, low_memory=False)
@@ -77,7 +77,7 @@ def test_every_form_of_a_table_becomes_every_form_of_predictions(
     assert scored["row"].max() < 10_000 and not _left_over(tmp_path)
 
 
-def test_a_matrix_market_file_is_scored_in_slices(tmp_path: Path) -> None:
+def test_matrix_market_file_is_scored_in_slices(tmp_path: Path) -> None:
     entries = "".join(f"{row} 1 {row}\n" for row in range(1, 12_001))
     path = tmp_path / "in.mtx"
     path.write_text(f"%%MatrixMarket matrix coordinate real general\n12000 2 12000\n{entries}", encoding="utf-8")
@@ -98,7 +98,7 @@ def test_class_labels_are_the_columns(tmp_path: Path, table: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [STREAM, RAW], ids=["score_stream", "read_input_data"])
-def test_models_that_read_or_stream_by_themselves_are_scored_too(tmp_path: Path, code: str) -> None:
+def test_models_with_raw_input_or_streams_are_scored(tmp_path: Path, code: str) -> None:
     path = tmp_path / "in.csv"
     path.write_bytes(b"number\n1\n2\n3\n")
     assert _score(write_model(tmp_path, code), path, tmp_path / "out.csv") == 0
@@ -107,7 +107,7 @@ def test_models_that_read_or_stream_by_themselves_are_scored_too(tmp_path: Path,
 
 
 @pytest.mark.parametrize("form", ["parquet", "arrow"])
-def test_extra_output_has_the_types_that_all_blocks_share(tmp_path: Path, table: Path, form: str) -> None:
+def test_extra_output_has_types_that_fit_all_blocks(tmp_path: Path, table: Path, form: str) -> None:
     output = tmp_path / f"out.{form}"
     assert _score(write_model(tmp_path, LATE_TYPES), table, output) == 0
     scored = READERS[f".{form}"](output)
@@ -116,26 +116,26 @@ def test_extra_output_has_the_types_that_all_blocks_share(tmp_path: Path, table:
 
 
 @pytest.mark.parametrize(
-    ("query", "content_type", "answer"),
+    ("query", "content_type", "expected"),
     [
         ("a=1&b=2", None, "str \xe4 text/plain ['a', 'b']".encode("latin-1")),
         ("", "application/octet-stream", b"bytes b'\\xc3\\xa4' application/octet-stream []"),
-        ("form=bytes", None, bytes(range(256))),
-        ("form=stream", None, b"one two"),
+        ("format=bytes", None, bytes(range(256))),
+        ("format=stream", None, b"one two"),
     ],
     ids=["text", "bytes in", "bytes out", "stream"],
 )
-def test_an_unstructured_model_gets_the_whole_file(
-    tmp_path: Path, query: str, content_type: str | None, answer: bytes
+def test_unstructured_model_gets_the_whole_file(
+    tmp_path: Path, query: str, content_type: str | None, expected: bytes
 ) -> None:
-    path, output = tmp_path / "body.bin", tmp_path / "answer.xyz"
+    path, output = tmp_path / "body.bin", tmp_path / "output.xyz"
     path.write_bytes("ä".encode())
     model = write_model(tmp_path, UNSTRUCTURED)
     assert _score(model, path, output, "unstructured", query=query, content_type=content_type) == 0
-    assert output.read_bytes() == answer
+    assert output.read_bytes() == expected
 
 
-def test_another_charset_is_named_by_the_content_type(tmp_path: Path) -> None:
+def test_content_type_sets_the_charset(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_bytes("number,ä\n1,ü\n".encode("latin-1"))
     model = write_model(tmp_path, TYPES)
@@ -155,14 +155,16 @@ def test_another_charset_is_named_by_the_content_type(tmp_path: Path) -> None:
         ({"target_type": None}, "--target-type is missing"),
     ],
 )
-def test_wrong_usage_is_told(tmp_path: Path, table: Path, changes: dict[str, str | None], complaint: str) -> None:
+def test_wrong_arguments_raise_usage_error(
+    tmp_path: Path, table: Path, changes: dict[str, str | None], complaint: str
+) -> None:
     given = {"code_dir": str(write_model(tmp_path, TYPES)), "input": str(table), "target_type": "regression"}
     given |= {name: value and value.format(folder=tmp_path) for name, value in changes.items()}  # type: ignore[misc]
     with pytest.raises(UsageError, match=complaint):
         score(Arguments(command="score", **given))  # type: ignore[arg-type]
 
 
-def test_a_failure_names_its_rows_and_leaves_nothing_behind(tmp_path: Path, table: Path) -> None:
+def test_failure_names_its_rows_and_leaves_no_file(tmp_path: Path, table: Path) -> None:
     output = tmp_path / "out.csv"
     output.write_text("of yesterday", encoding="utf-8")
     with pytest.raises(CommandError, match=r"In the block of rows 10001 to 20000: ValueError: too large"):
@@ -172,7 +174,7 @@ def test_a_failure_names_its_rows_and_leaves_nothing_behind(tmp_path: Path, tabl
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("form", [".csv", ".parquet"])
-def test_every_block_is_held_against_the_type_schema(tmp_path: Path, table: Path, form: str) -> None:
+def test_every_block_is_checked_against_the_type_schema(tmp_path: Path, table: Path, form: str) -> None:
     model = write_model(tmp_path, TYPES)
     (model / "model-metadata.yaml").write_text(
         "typeSchema: {input_requirements: [{field: data_types, condition: NOT_IN, value: TXT}, "
@@ -187,26 +189,26 @@ def test_every_block_is_held_against_the_type_schema(tmp_path: Path, table: Path
     )
 
 
-def test_a_full_disk_is_told(tmp_path: Path, table: Path) -> None:
+def test_full_disk_is_reported(tmp_path: Path, table: Path) -> None:
     with pytest.raises(CommandError, match="writing the output failed: No space left on device"):
         _score(write_model(tmp_path, TYPES), table, Path("/dev/full"))
 
 
-def test_a_chat_model_is_not_scored(tmp_path: Path, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chat_model_is_rejected(tmp_path: Path, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TARGET_NAME", "text")
     model = write_model(tmp_path, "def load_model(d): return 1\ndef chat(params, model): return {}\n")
     with pytest.raises(UnprocessableInput, match="no score hook"):
         _score(model, table, tmp_path / "out.csv", "textgeneration")
 
 
-def test_a_model_that_answers_wrongly_is_told(tmp_path: Path, table: Path) -> None:
+def test_wrong_output_is_reported(tmp_path: Path, table: Path) -> None:
     model = write_model(tmp_path, "def load_model(d): return 1\ndef score(data, model, **k): return None\n")
     with pytest.raises(PredictionError, match="it must return a pandas DataFrame"):
         _score(model, table, tmp_path / "out.csv")
 
 
 @pytest.mark.process
-def test_standard_output_holds_the_predictions_alone(tmp_path: Path, table: Path) -> None:
+def test_standard_output_contains_only_predictions(tmp_path: Path, table: Path) -> None:
     words = ("-cd", write_model(tmp_path, TYPES), "--target-type", "regression")
     process = drum("score", *words, "--input", table)
     lines = process.stdout.splitlines()
@@ -215,7 +217,7 @@ def test_standard_output_holds_the_predictions_alone(tmp_path: Path, table: Path
 
 
 @pytest.mark.process
-def test_a_pipe_is_read_and_a_reader_may_leave(tmp_path: Path, table: Path) -> None:
+def test_score_reads_pipes_and_survives_a_closed_reader(tmp_path: Path, table: Path) -> None:
     model = write_model(tmp_path, TYPES)
     command = f"cat {table} | {sys.executable} -m datarobot_drum score -cd {model} --target-type regression"
     command += " --input /dev/stdin | head -2"
@@ -233,7 +235,7 @@ def test_a_pipe_is_read_and_a_reader_may_leave(tmp_path: Path, table: Path) -> N
         ("--input {folder}/in.csv", 1, "The csv is empty"),
     ],
 )
-def test_an_error_is_one_sentence_and_an_exit_code(tmp_path: Path, words: str, exit_code: int, said: str) -> None:
+def test_error_is_one_sentence_and_an_exit_code(tmp_path: Path, words: str, exit_code: int, said: str) -> None:
     (tmp_path / "in.csv").touch()
     model = write_model(tmp_path, PAIR)
     process = drum("score", "-cd", model, "--target-type", "regression", *words.format(folder=tmp_path).split())
@@ -243,7 +245,7 @@ def test_an_error_is_one_sentence_and_an_exit_code(tmp_path: Path, words: str, e
 
 @pytest.mark.process
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
-def test_stopped_half_way_nothing_has_the_final_name(
+def test_interrupted_score_leaves_no_output_file(
     tmp_path: Path, table: Path, number: signal.Signals, exit_code: int
 ) -> None:
     model, output = write_model(tmp_path, WAITS), tmp_path / "out.csv"
@@ -262,7 +264,7 @@ def test_stopped_half_way_nothing_has_the_final_name(
 
 
 @pytest.mark.process
-def test_a_terminal_shows_a_progress_bar(tmp_path: Path, table: Path) -> None:
+def test_terminal_shows_a_progress_bar(tmp_path: Path, table: Path) -> None:
     words = ["-cd", write_model(tmp_path, PAIR), "--target-type", "binary", "--input", table]
     words += ["--positive-class-label", "a", "--negative-class-label", "b", "--output", tmp_path / "out.csv"]
     terminal, slave = pty.openpty()
@@ -278,7 +280,7 @@ def test_a_terminal_shows_a_progress_bar(tmp_path: Path, table: Path) -> None:
 
 @pytest.mark.process
 @pytest.mark.parametrize("place", ["--input", "--output"])
-def test_without_pyarrow_the_extra_is_named(tmp_path: Path, table: Path, place: str) -> None:
+def test_missing_pyarrow_names_the_extra(tmp_path: Path, table: Path, place: str) -> None:
     files = {"--input": str(table), "--output": str(tmp_path / "out.csv")}
     files[place] = str(tmp_path / "table.parquet")
     Path(files["--input"]).touch()
@@ -299,7 +301,7 @@ print(done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss //
 
 
 @pytest.mark.process
-def test_memory_stays_flat_whatever_the_size(tmp_path: Path) -> None:
+def test_memory_is_independent_of_input_size(tmp_path: Path) -> None:
     """Peak memory in MiB over a file of 4 and one of 43 MB: what the larger one would take as a table is far more."""
     model = write_model(tmp_path, PAIR)
     peaks = []

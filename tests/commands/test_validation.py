@@ -1,12 +1,6 @@
-"""``drum validation``: what each check finds, the table, the page and the exit code."""
+"""``drum validation``: the checks, the table, the report and the exit code."""
 
-import http.server
 import re
-import shutil
-import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,6 +12,7 @@ from datarobot_drum.drum.commands.validation.results import CheckResult, Status,
 from datarobot_drum.drum.exceptions import UnprocessableInput, UsageError
 from datarobot_drum.drum.settings.arguments import Arguments
 from tests.cli.commands import drum
+from tests.commands import chromium
 from tests.commands.models import PAIR, RAW, STREAM, UNSTRUCTURED, write_model
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
@@ -39,7 +34,7 @@ FAILING = {
         "Missing in all rows: TypeError",
     ),
     "output format": (SCORE % "1 / data['number'].map(lambda n: [][0] if n == 7 else 1)", "list index out of range"),
-    "model loads": ("import module_that_nobody_has\n", "custom.py, line 1: the module module_that_nobody_has"),
+    "model loads": ("import module_that_does_not_exist\n", "custom.py, line 1: the module module_that_does_not_exist"),
     "input is read": (
         "def read_input_data(input_binary_data):\n    raise ValueError('what is this?')\n" + SOUND,
         "what",
@@ -59,23 +54,23 @@ def _validate(model: Path, samples: Path, target_type: str = "regression", **mor
     return validate(Arguments(command="validation", **given))
 
 
-def _verdicts(text: str) -> dict[str, str]:
-    """Verdicts by check, from the table."""
+def _statuses(text: str) -> dict[str, str]:
+    """Parse the table into statuses by check."""
     rows = (re.split(r"\s{2,}", line, maxsplit=2) for line in text.splitlines() if "  " in line)
     return {row[0]: row[1] for row in rows if row[0] != "check"}
 
 
-def test_a_sound_model_passes_every_check(
+def test_valid_model_passes_every_check(
     tmp_path: Path, samples: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     assert _validate(write_model(tmp_path, SOUND), samples) == 0
     text = capfdbinary.readouterr().out.decode()
-    assert _verdicts(text) == dict.fromkeys(["model loads", "output format", *CHECKS, *FEATURES], "PASSED")
+    assert _statuses(text) == dict.fromkeys(["model loads", "output format", *CHECKS, *FEATURES], "PASSED")
     assert text.endswith("7 checks: 7 passed.\n")
 
 
 @pytest.mark.parametrize("check", FAILING)
-def test_each_check_finds_its_failure(
+def test_check_detects_its_failure(
     tmp_path: Path, samples: Path, capfdbinary: pytest.CaptureFixture[bytes], check: str
 ) -> None:
     code, detail = FAILING[check]
@@ -83,11 +78,11 @@ def test_each_check_finds_its_failure(
     assert _validate(write_model(tmp_path, code), samples, report=str(report)) == 1
     text = capfdbinary.readouterr().out.decode()
     line = next(line for line in text.splitlines() if line.startswith(check))
-    assert _verdicts(text)[check] == "FAILED" and detail in line
-    assert 'class="verdict FAILED"' in report.read_text(encoding="utf-8")
+    assert _statuses(text)[check] == "FAILED" and detail in line
+    assert 'class="status FAILED"' in report.read_text(encoding="utf-8")
 
 
-def test_the_page_shows_the_rows_that_fail(tmp_path: Path, samples: Path) -> None:
+def test_report_shows_failing_rows(tmp_path: Path, samples: Path) -> None:
     report = tmp_path / "report.html"
     _validate(write_model(tmp_path, FAILING["output format"][0]), samples, report=str(report))
     page = report.read_text(encoding="utf-8")
@@ -96,7 +91,7 @@ def test_the_page_shows_the_rows_that_fail(tmp_path: Path, samples: Path) -> Non
     assert "word &lt;b&gt;&amp;" in page and "<b>" not in page
 
 
-def test_the_page_shows_both_values_of_rows_that_differ(tmp_path: Path, samples: Path) -> None:
+def test_report_shows_both_values_of_differing_rows(tmp_path: Path, samples: Path) -> None:
     report = tmp_path / "report.html"
     _validate(write_model(tmp_path, FAILING["batch equals single rows"][0]), samples, report=str(report))
     page = report.read_text(encoding="utf-8")
@@ -104,7 +99,7 @@ def test_the_page_shows_both_values_of_rows_that_differ(tmp_path: Path, samples:
     assert "<tr><td>2</td><td>Predictions</td><td>11.0</td><td>2.0</td><td>1</td><td>w1</td></tr>" in page
 
 
-def test_predictions_that_are_missing_are_told_but_no_failure(
+def test_missing_predictions_are_reported_without_failure(
     tmp_path: Path, samples: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     assert _validate(write_model(tmp_path, SCORE % "data['number'].where(data['number'] != 3)"), samples) == 0
@@ -116,7 +111,7 @@ def test_predictions_that_are_missing_are_told_but_no_failure(
     [(STREAM, "regression"), (PAIR, "binary"), (RAW, "regression"), (UNSTRUCTURED, "unstructured")],
     ids=["score_stream", "binary", "read_input_data", "unstructured"],
 )
-def test_models_of_other_kinds_are_checked(
+def test_models_with_other_hooks_are_checked(
     tmp_path: Path,
     samples: Path,
     capfdbinary: pytest.CaptureFixture[bytes],
@@ -125,49 +120,49 @@ def test_models_of_other_kinds_are_checked(
 ) -> None:
     labels = {"positive_class_label": "yes", "negative_class_label": "no"} if target_type == "binary" else {}
     _validate(write_model(tmp_path, code), samples, target_type, **labels)
-    verdicts = _verdicts(capfdbinary.readouterr().out.decode())
-    assert verdicts["output format"] == verdicts["determinism"] == "PASSED"
-    assert "SKIPPED" not in verdicts.values()
+    statuses = _statuses(capfdbinary.readouterr().out.decode())
+    assert statuses["output format"] == statuses["determinism"] == "PASSED"
+    assert "SKIPPED" not in statuses.values()
 
 
-def test_generated_text_need_not_be_the_same_twice(
+def test_generated_text_skips_determinism_checks(
     tmp_path: Path, samples: Path, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TARGET_NAME", "text")
     code = HEAD + "def score(data, model, **kwargs):\n    calls.append(1)\n"
     code += "    return pd.DataFrame({'text': [f'call {len(calls)}'] * len(data)})\n"
     assert _validate(write_model(tmp_path, code), samples, "textgeneration") == 0
-    verdicts = _verdicts(capfdbinary.readouterr().out.decode())
-    assert {check for check, verdict in verdicts.items() if verdict == "SKIPPED"} == set(CHECKS)
+    statuses = _statuses(capfdbinary.readouterr().out.decode())
+    assert {check for check, status in statuses.items() if status == "SKIPPED"} == set(CHECKS)
 
 
-def test_a_matrix_has_no_cells_to_leave_empty(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_sparse_input_skips_missing_values_check(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     path = tmp_path / "in.mtx"
     path.write_text("%%MatrixMarket matrix coordinate real general\n3 2 2\n1 1 5\n3 2 7\n", encoding="utf-8")
     assert _validate(write_model(tmp_path, SCORE % "data.sum(axis=1).to_numpy()"), path) == 0
-    verdicts = _verdicts(capfdbinary.readouterr().out.decode())
-    assert [check for check, verdict in verdicts.items() if verdict == "SKIPPED"] == ["missing values"]
+    statuses = _statuses(capfdbinary.readouterr().out.decode())
+    assert [check for check, status in statuses.items() if status == "SKIPPED"] == ["missing values"]
 
 
-def test_input_that_nobody_can_read_is_no_failure_of_the_model(tmp_path: Path, samples: Path) -> None:
+def test_unreadable_input_raises_instead_of_failing_the_model(tmp_path: Path, samples: Path) -> None:
     samples.write_text("", encoding="utf-8")
     with pytest.raises(UnprocessableInput, match="The csv is empty"):
         _validate(write_model(tmp_path, SOUND), samples)
 
 
-def test_a_report_needs_a_folder(tmp_path: Path, samples: Path) -> None:
+def test_report_requires_an_existing_folder(tmp_path: Path, samples: Path) -> None:
     with pytest.raises(UsageError, match="must name a file in a folder that exists"):
         _validate(write_model(tmp_path, SOUND), samples, report=str(tmp_path / "nowhere" / "report.html"))
 
 
-def test_the_gravest_failure_gives_the_exit_code() -> None:
+def test_most_severe_failure_sets_the_exit_code() -> None:
     passed, failed = CheckResult("a", Status.PASSED, exit_code=3), CheckResult("b", Status.FAILED)
     schema = CheckResult("c", Status.FAILED, exit_code=3)
     assert [exit_code_of(found) for found in ([passed], [passed, failed], [failed, schema])] == [0, 1, 3]
 
 
 class _References(HTMLParser):
-    """Whatever a page could load or run."""
+    """Collects everything that a page could load or run."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -180,7 +175,7 @@ class _References(HTMLParser):
         self.found += [name for name, _ in attrs if name.startswith("on")]
 
 
-def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path, samples: Path) -> None:
+def test_report_is_self_contained(tmp_path: Path, samples: Path) -> None:
     report = tmp_path / "report.html"
     _validate(write_model(tmp_path, FAILING["row order"][0]), samples, report=str(report))
     page = report.read_text(encoding="utf-8")
@@ -188,40 +183,19 @@ def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path, samples: Path) ->
     assert "url(" not in page and "@import" not in page and "default-src 'none'" in page
 
 
-@contextmanager
-def _served(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """The folder over HTTP, and the paths that were asked for."""
-    asked: list[str] = []
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments, directory=str(folder))
-
-        def log_message(self, format: str, *arguments: Any) -> None:
-            asked.append(self.path)
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", asked
-        server.shutdown()
-
-
 @pytest.mark.process
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
-def test_a_browser_shows_the_page_without_asking_for_more(tmp_path: Path, samples: Path) -> None:
+@pytest.mark.skipif(chromium.BROWSER is None, reason=chromium.MISSING)
+def test_browser_shows_report_without_further_requests(tmp_path: Path, samples: Path) -> None:
     report = tmp_path / "report.html"
     _validate(write_model(tmp_path, FAILING["row order"][0]), samples, report=str(report))
-    with _served(tmp_path) as (url, asked):
-        options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'browser'}"]
-        options += ["--no-proxy-server", "--enable-logging=stderr", f"--screenshot={tmp_path / 'page.png'}"]
-        command = ["chromium", *options, f"{url}/report.html"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
-    assert (tmp_path / "page.png").stat().st_size > 10_000
-    assert asked == ["/report.html"] and "CONSOLE" not in done.stderr
+    seen = chromium.visit(report, tmp_path / "browser")
+    assert len(seen.screenshot) > 10_000
+    assert seen.problems == []
+    assert [url for url in seen.requests if not url.startswith("data:")] == [report.as_uri()]
 
 
 @pytest.mark.process
-def test_the_process_prints_the_table_and_ends_with_1_on_a_failure(tmp_path: Path, samples: Path) -> None:
+def test_validation_prints_table_and_exits_with_1_on_failure(tmp_path: Path, samples: Path) -> None:
     model = write_model(tmp_path, FAILING["row order"][0])
     process = drum("validation", "-cd", model, "--target-type", "regression", "--input", samples)
     assert (process.returncode, process.stderr) == (1, "noise\n")
@@ -229,7 +203,7 @@ def test_the_process_prints_the_table_and_ends_with_1_on_a_failure(tmp_path: Pat
 
 
 @pytest.mark.process
-def test_without_input_the_usage_is_wrong(tmp_path: Path) -> None:
+def test_missing_input_is_a_usage_error(tmp_path: Path) -> None:
     process = drum("validation", "-cd", write_model(tmp_path, SOUND), "--target-type", "regression")
     assert (process.returncode, process.stdout) == (2, "")
     assert process.stderr == "drum: error: --input is missing: give the flag or the variable INPUT.\n"

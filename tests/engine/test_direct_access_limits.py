@@ -26,7 +26,7 @@ def strict_servers(engine: RunningEngine, tmp_path_factory: pytest.TempPathFacto
     """All servers with a URL prefix, limits, and forwarded authorization."""
     limits = {
         "URL_PREFIX": "/a/b",
-        "DRUM_FASTAPI_MAX_UPLOAD_SIZE": str(UPLOAD_LIMIT),
+        "DRUM_MAX_UPLOAD_SIZE": str(UPLOAD_LIMIT),
         "NIM_DIRECT_ACCESS_REQUEST_TIMEOUT": "0.5",
         "DRUM_ENGINE_FORWARD_AUTHORIZATION": "1",
         "DRUM_ENGINE_HOST": "localhost",
@@ -82,7 +82,7 @@ def test_invalid_content_length_is_a_bad_request(strict_servers: Servers, length
 
 def test_direct_access_uses_no_prediction_thread(engine: RunningEngine, tmp_path: Path) -> None:
     """Calls that wait for the engine use neither the only prediction thread nor its queue."""
-    environment = {"DRUM_FASTAPI_EXECUTOR_WORKERS": "1", "DRUM_FASTAPI_EXECUTOR_QUEUE_DEPTH": "0"}
+    environment = {"DRUM_EXECUTOR_WORKERS": "1", "DRUM_EXECUTOR_QUEUE_DEPTH": "0"}
     with engine_servers(tmp_path, engine.port, environment=environment) as all_servers, ExitStack() as waiting:
         server = all_servers["fastapi"]
         for _ in range(8):

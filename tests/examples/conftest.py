@@ -1,4 +1,4 @@
-"""The example models, trained once for this folder's tests."""
+"""The artifacts of the examples, trained once for the tests in this folder."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ MakeArtifacts = Callable[[Path], list[str]]
 
 @pytest.fixture(scope="session")
 def make_artifacts() -> MakeArtifacts:
-    """Runs the script on a folder; returns the lines that it prints, one for each artifact it made."""
+    """Run the script on a folder; returns its output lines, one for each artifact made."""
 
     def run(folder: Path) -> list[str]:
         command = [sys.executable, str(SCRIPT), "--output", str(folder)]

@@ -1,4 +1,4 @@
-"""The example models: made by one script, the same every time, and fed by the samples beside them."""
+"""The artifacts of the examples: reproducible, and consistent with samples and metadata."""
 
 import pickle
 import shutil
@@ -39,11 +39,11 @@ def read_metadata(name: str) -> dict[str, Any]:
     return metadata
 
 
-def test_artifacts_that_are_up_to_date_are_left_alone(artifacts: Path, make_artifacts: MakeArtifacts) -> None:
+def test_current_artifacts_are_kept(artifacts: Path, make_artifacts: MakeArtifacts) -> None:
     assert make_artifacts(artifacts) == []
 
 
-def test_a_missing_artifact_is_made_again(artifacts: Path, make_artifacts: MakeArtifacts, tmp_path: Path) -> None:
+def test_missing_artifact_is_rebuilt(artifacts: Path, make_artifacts: MakeArtifacts, tmp_path: Path) -> None:
     shutil.copytree(artifacts, tmp_path, dirs_exist_ok=True)
     artifact = tmp_path / "multiclass_wine" / "model.pkl"
     artifact.unlink()
@@ -51,7 +51,7 @@ def test_a_missing_artifact_is_made_again(artifacts: Path, make_artifacts: MakeA
 
 
 @pytest.mark.parametrize("stamp", ["{", "[]", '{"multiclass_wine": "of other versions"}'])
-def test_artifacts_without_a_fitting_stamp_are_made_again(
+def test_artifacts_with_invalid_stamp_are_rebuilt(
     artifacts: Path, make_artifacts: MakeArtifacts, tmp_path: Path, stamp: str
 ) -> None:
     shutil.copytree(artifacts, tmp_path, dirs_exist_ok=True)
@@ -67,7 +67,7 @@ def second(make_artifacts: MakeArtifacts, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.mark.parametrize("name", ARTIFACT_EXAMPLES)
-def test_a_second_training_predicts_the_same_bits(artifacts: Path, second: Path, name: str) -> None:
+def test_second_training_predicts_equal_bits(artifacts: Path, second: Path, name: str) -> None:
     first, again = load_artifact(artifacts, name), load_artifact(second, name)
     predict = "predict_proba" if hasattr(first, "predict_proba") else "predict"
     table = DATA[name]().data
@@ -75,7 +75,7 @@ def test_a_second_training_predicts_the_same_bits(artifacts: Path, second: Path,
 
 
 @pytest.mark.parametrize("name", ALL_EXAMPLES)
-def test_a_sample_holds_rows_of_the_data_without_the_target(name: str) -> None:
+def test_sample_contains_rows_of_the_data_without_target(name: str) -> None:
     header, *rows = DATA[name]().data.to_csv(index=False).splitlines()
     sample_header, *sample_rows = (EXAMPLES / name / "sample.csv").read_text().splitlines()
     assert sample_header == header
@@ -84,24 +84,24 @@ def test_a_sample_holds_rows_of_the_data_without_the_target(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ARTIFACT_EXAMPLES)
-def test_an_artifact_predicts_its_sample(artifacts: Path, name: str) -> None:
+def test_artifact_predicts_its_sample(artifacts: Path, name: str) -> None:
     sample = read_sample(name)
     assert len(load_artifact(artifacts, name).predict(sample)) == len(sample)
 
 
-def test_the_declared_wine_classes_are_those_of_the_model(artifacts: Path) -> None:
+def test_declared_wine_classes_match_the_model(artifacts: Path) -> None:
     declared = read_metadata("multiclass_wine")["inferenceModel"]["classLabels"]
     assert declared == list(load_artifact(artifacts, "multiclass_wine").classes_)
 
 
-def test_the_declared_tumour_labels_are_those_of_the_model(artifacts: Path) -> None:
+def test_declared_tumour_labels_match_the_model(artifacts: Path) -> None:
     model = read_metadata("binary_breast_cancer")["inferenceModel"]
     declared = {model["positiveClassLabel"], model["negativeClassLabel"]}
     assert declared == set(load_artifact(artifacts, "binary_breast_cancer").classes_)
 
 
 @pytest.mark.parametrize(("name", "least"), [("multiclass_wine", 0.95), ("regression_diabetes", 0.5)])
-def test_a_model_has_learned_something(artifacts: Path, name: str, least: float) -> None:
+def test_model_score_exceeds_minimum(artifacts: Path, name: str, least: float) -> None:
     data = DATA[name]()
     target = data.target if name.startswith("regression") else data.target_names[data.target]
     assert load_artifact(artifacts, name).score(data.data, target) > least

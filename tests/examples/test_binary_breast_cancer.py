@@ -1,4 +1,4 @@
-"""The hooks of the example with code, called as a runner calls them."""
+"""The hooks of the example with code."""
 
 import runpy
 from collections.abc import Mapping
@@ -36,13 +36,13 @@ def predict(hooks: Mapping[str, Any], model: Any, data: pd.DataFrame) -> pd.Data
     return predictions
 
 
-def test_the_probabilities_carry_the_labels(hooks: Mapping[str, Any], model: Any, data: pd.DataFrame) -> None:
+def test_probabilities_are_named_after_labels(hooks: Mapping[str, Any], model: Any, data: pd.DataFrame) -> None:
     predictions = predict(hooks, model, data)
     assert list(predictions.columns) == ["benign", "malignant"]
     assert ((predictions.sum(axis=1) - 1).abs() < 1e-12).all()
 
 
-def test_most_tumours_are_told_apart(hooks: Mapping[str, Any], model: Any, data: pd.DataFrame) -> None:
+def test_model_classifies_most_tumours(hooks: Mapping[str, Any], model: Any, data: pd.DataFrame) -> None:
     malignant = load_breast_cancer().target == 0
     found = predict(hooks, model, data)["malignant"] > 0.5
     assert (found == malignant).mean() > 0.95
@@ -53,7 +53,7 @@ def test_missing_values_are_filled(hooks: Mapping[str, Any], model: Any, data: p
     assert predict(hooks, model, data).notna().all(axis=None)
 
 
-def test_a_missing_column_is_named(hooks: Mapping[str, Any], model: Any, data: pd.DataFrame) -> None:
+def test_missing_column_is_named(hooks: Mapping[str, Any], model: Any, data: pd.DataFrame) -> None:
     with pytest.raises(CustomHTTPError, match="worst area") as caught:
         predict(hooks, model, data.drop(columns="worst area"))
     assert caught.value.status_code == 422

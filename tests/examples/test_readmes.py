@@ -1,4 +1,4 @@
-"""Every example does what its five lines say: served on each server, asked with the curl that stands there."""
+"""The README of each example: its curl command gets the described response on every server."""
 
 import json
 import re
@@ -75,13 +75,13 @@ def all_servers(
         yield servers
 
 
-def test_the_readme_has_five_lines_that_name_the_example(name: str, lines: list[str]) -> None:
+def test_readme_has_five_lines_and_names_the_example(name: str, lines: list[str]) -> None:
     assert len(lines) == 5 and lines[0].startswith("# ")
-    assert f"make serve MODEL=examples/{name}`" in lines[2] and lines[3].startswith("Ask it: `curl ")
+    assert f"make serve MODEL=examples/{name}`" in lines[2] and lines[3].startswith("Call it: `curl ")
 
 
-def test_the_curl_of_the_readme_gets_what_it_promises(name: str, lines: list[str], all_servers: Servers) -> None:
-    words = shlex.split(lines[3].removeprefix("Ask it: ").strip("`"))
+def test_readme_curl_gets_the_described_response(name: str, lines: list[str], all_servers: Servers) -> None:
+    words = shlex.split(lines[3].removeprefix("Call it: ").strip("`"))
     for server in all_servers.values():
         command = [word.replace("http://127.0.0.1:8080", server.url) for word in words]
         command[1:1] = ["--silent", "--show-error", "--noproxy", "*", "--max-time", "60"]

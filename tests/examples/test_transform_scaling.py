@@ -1,4 +1,4 @@
-"""The transformer, followed as its README says: served on every server, and asked with its curl."""
+"""The transform example on every server: the request of its README."""
 
 import io
 import pickle
@@ -36,18 +36,18 @@ def all_servers(model: Path) -> Iterator[Servers]:
 
 
 def follow_readme(all_servers: Servers) -> Response:
-    """Send what the curl of the README sends."""
+    """Send the request of the README's curl command."""
     lines = (EXAMPLE / "README.md").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 5
-    (asked,) = (line for line in lines if line.startswith("Ask it: "))
-    words = shlex.split(asked.removeprefix("Ask it: ").strip("`"))
+    (request,) = (line for line in lines if line.startswith("Call it: "))
+    words = shlex.split(request.removeprefix("Call it: ").strip("`"))
     assert words[:4] == ["curl", "-X", "POST", "-F"]
     name, _, file = words[4].partition("=@")
     path = words[5].removeprefix("http://127.0.0.1:8080")
     return assert_same_response(all_servers, "POST", path, files={name: (Path(file).name, (ROOT / file).read_bytes())})
 
 
-def test_the_answer_is_what_the_readme_promises(all_servers: Servers, model: Path) -> None:
+def test_response_matches_the_readme(all_servers: Servers, model: Path) -> None:
     answer = follow_readme(all_servers)
     assert answer.status == 200
     form = parse_form(answer.body, dict(answer.headers)["content-type"])
@@ -62,14 +62,14 @@ def test_the_answer_is_what_the_readme_promises(all_servers: Servers, model: Pat
     )
 
 
-def test_a_target_passes_unchanged(all_servers: Servers) -> None:
+def test_target_is_returned_unchanged(all_servers: Servers) -> None:
     samples = (EXAMPLE / "sample.csv").read_bytes()
     target = b"progression\n" + b"75\n" * 8
     answer = assert_same_response(all_servers, "POST", "/transform/", files={"X": samples, "y": target})
     assert parse_form(answer.body, dict(answer.headers)["content-type"])["y.transformed"].content == target
 
 
-def test_a_missing_column_is_named(all_servers: Servers) -> None:
+def test_missing_column_is_named(all_servers: Servers) -> None:
     answer = assert_same_response(all_servers, "POST", "/transform/", content=b"age,sex\n59,2\n")
     assert answer.status == 422
     assert b"lack 8 of the 10 columns of the model: bmi, bp" in answer.body

@@ -1,4 +1,4 @@
-"""The examples that need no training, followed as their README says: served on FastAPI, and asked with their curl."""
+"""The examples without training, on FastAPI: the requests of their READMEs."""
 
 import json
 import shlex
@@ -40,10 +40,10 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
 
 
 def follow_readme(server: RunningServer, name: str) -> httpx.Response:
-    """Send what the curl of the README sends."""
+    """Send the request of the README's curl command."""
     lines = (EXAMPLES / name / "README.md").read_text(encoding="utf-8").splitlines()
-    (asked,) = (line for line in lines if line.startswith("Ask it: "))
-    words = shlex.split(asked.removeprefix("Ask it: ").strip("`"))
+    (request,) = (line for line in lines if line.startswith("Call it: "))
+    words = shlex.split(request.removeprefix("Call it: ").strip("`"))
     assert words[0] == "curl" and words[words.index("-X") + 1] == "POST"
     header, _, value = words[words.index("-H") + 1].partition(": ")
     body = (ROOT / words[words.index("--data-binary") + 1].removeprefix("@")).read_bytes()
@@ -52,21 +52,21 @@ def follow_readme(server: RunningServer, name: str) -> httpx.Response:
 
 
 def promised(name: str) -> list[str]:
-    """What the last line of the README sets in backquotes."""
+    """Return the text in backquotes of the README's last line."""
     last = (EXAMPLES / name / "README.md").read_text(encoding="utf-8").splitlines()[-1]
     return last.split("`")[1::2]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_readme_has_five_lines_and_names_its_example(name: str) -> None:
-    title, hooks, serving, asking, answer = (EXAMPLES / name / "README.md").read_text(encoding="utf-8").splitlines()
-    assert title.startswith("# ") and hooks.startswith("`custom.py`") and answer.startswith("The answer")
+def test_readme_has_five_lines_and_names_its_example(name: str) -> None:
+    title, hooks, serving, request, response = (EXAMPLES / name / "README.md").read_text(encoding="utf-8").splitlines()
+    assert title.startswith("# ") and hooks.startswith("`custom.py`") and response.startswith("The response")
     assert serving == f"Serve it: `make serve MODEL=examples/{name}`"
-    assert f"@examples/{name}/sample." in asking
+    assert f"@examples/{name}/sample." in request
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_info_tells_what_the_metadata_say(serve: Serve, name: str) -> None:
+def test_info_route_returns_the_metadata(serve: Serve, name: str) -> None:
     metadata = yaml.safe_load((EXAMPLES / name / "model-metadata.yaml").read_text())
     info = serve(name).client.get("/info/").json()
     assert (info["targetType"], info["modelMetadata"]) == (metadata["targetType"], metadata)
@@ -75,20 +75,20 @@ def test_info_tells_what_the_metadata_say(serve: Serve, name: str) -> None:
 # Word count
 
 
-def test_the_sample_text_is_counted(serve: Serve) -> None:
+def test_sample_text_is_counted(serve: Serve) -> None:
     response = follow_readme(serve("unstructured_text"), "unstructured_text")
     assert response.headers["Content-Type"] == "application/json;charset=utf-8"
     assert response.text == promised("unstructured_text")[0]
 
 
-def test_bytes_are_counted_otherwise(serve: Serve) -> None:
+def test_bytes_are_counted_separately(serve: Serve) -> None:
     response = serve("unstructured_text").client.post(
         "/predictUnstructured/", content=b"\x00\xff", headers={"Content-Type": "image/png"}
     )
     assert response.json() == {"mimetype": "image/png", "bytes": 2}
 
 
-def test_a_strange_number_of_words_is_refused(serve: Serve) -> None:
+def test_invalid_number_of_words_is_rejected(serve: Serve) -> None:
     response = serve("unstructured_text").client.post("/predictUnstructured/?top=many", content=b"a")
     assert (response.status_code, response.json()) == (422, {"message": "top must be a whole number, not 'many'."})
 
@@ -96,7 +96,7 @@ def test_a_strange_number_of_words_is_refused(serve: Serve) -> None:
 # Echo
 
 
-def test_the_sample_message_is_echoed_word_by_word(serve: Serve) -> None:
+def test_sample_message_is_streamed_word_by_word(serve: Serve) -> None:
     response = follow_readme(serve("chat_echo"), "chat_echo")
     *events, end = response.text.split("\n\n")[:-1]
     assert response.headers["Content-Type"].startswith("text/event-stream")
@@ -107,7 +107,7 @@ def test_the_sample_message_is_echoed_word_by_word(serve: Serve) -> None:
     assert "".join(words) == promised("chat_echo")[2]
 
 
-def test_an_openai_client_may_chat(serve: Serve) -> None:
+def test_openai_client_chats(serve: Serve) -> None:
     http_client = openai.DefaultHttpxClient(trust_env=False)
     with openai.OpenAI(base_url=serve("chat_echo").url, api_key="any", http_client=http_client) as client:
         (model,) = client.models.list()
@@ -116,14 +116,14 @@ def test_an_openai_client_may_chat(serve: Serve) -> None:
         )
         assert completion.choices[0].message.content == "You said: Hello"
         assert completion.usage is not None and completion.usage.total_tokens == 6
-        with pytest.raises(openai.BadRequestError, match="no text of a user"):
+        with pytest.raises(openai.BadRequestError, match="no user text"):
             client.chat.completions.create(model=model.id, messages=[])
 
 
 # Chain of words
 
 
-def test_the_sample_prompts_are_streamed(serve: Serve) -> None:
+def test_sample_prompts_are_streamed(serve: Serve) -> None:
     server = serve("streaming_text")
     response = follow_readme(server, "streaming_text")
     assert response.headers["X-Streaming"] == "true"
@@ -134,7 +134,7 @@ def test_the_sample_prompts_are_streamed(serve: Serve) -> None:
     assert whole.json() == {"predictions": [{"text": line} for line in lines]}
 
 
-def test_the_words_come_one_by_one(serve: Serve) -> None:
+def test_words_arrive_in_separate_chunks(serve: Serve) -> None:
     server = serve("streaming_text")
     with server.client.stream("POST", "/predictionsStream/", content=b"prompt\nthe wind\n") as response:
         pieces = list(response.iter_raw())
@@ -142,7 +142,7 @@ def test_the_words_come_one_by_one(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("media_type", ["text/event-stream", "application/x-ndjson"])
-def test_the_words_may_be_wrapped(serve: Serve, media_type: str) -> None:
+def test_accept_header_wraps_words(serve: Serve, media_type: str) -> None:
     response = serve("streaming_text").client.post(
         "/predictionsStream/", content=b"prompt\nany\n", headers={"Accept": media_type}
     )

@@ -1,4 +1,4 @@
-"""What the installed distribution says of itself."""
+"""The metadata of the installed distribution."""
 
 import re
 from importlib.metadata import distribution
@@ -12,7 +12,7 @@ REQUIREMENTS = INSTALLED.requires or []
 
 
 @pytest.mark.parametrize("requirement", REQUIREMENTS)
-def test_every_requirement_has_a_range_with_two_ends(requirement: str) -> None:
+def test_requirements_have_lower_and_upper_bounds(requirement: str) -> None:
     assert re.search(r">=\d", requirement)
     assert re.search(r"<\d", requirement)
 
@@ -23,20 +23,20 @@ FRAMEWORKS = {"scikit-learn", "xgboost", "lightgbm", "catboost", "onnx", "skops"
 @pytest.mark.parametrize(
     "name", ["scikit-learn", "scipy", "joblib", "gevent", "torch", "xgboost", "onnxruntime", "pyarrow"]
 )
-def test_the_core_does_without(name: str) -> None:
+def test_core_requirements_exclude_extras(name: str) -> None:
     core = [requirement for requirement in REQUIREMENTS if "extra ==" not in requirement]
     assert not [requirement for requirement in core if re.match(rf"{name}\b", requirement, re.IGNORECASE)]
 
 
-def test_the_extras_are_those_that_messages_name() -> None:
+def test_extras_match_the_error_messages() -> None:
     extras = {*FRAMEWORKS, "arrow", "gevent", "docs", "otel", "test", "dev"}
     assert set(INSTALLED.metadata.get_all("Provides-Extra", [])) == extras
 
 
-def test_the_version_is_that_of_the_package() -> None:
+def test_distribution_version_matches_the_package() -> None:
     assert INSTALLED.version == __version__
 
 
-def test_drum_is_a_command() -> None:
+def test_drum_is_an_entry_point() -> None:
     (command,) = INSTALLED.entry_points.select(group="console_scripts")
     assert (command.name, command.value) == ("drum", "datarobot_drum.drum.main:main")

@@ -1,4 +1,4 @@
-"""``make`` with a foreground job: who gets Ctrl-C, and which exit code is left."""
+"""``make`` with a foreground job: signals and exit codes."""
 
 import os
 import select
@@ -28,13 +28,13 @@ pytestmark = pytest.mark.process
 
 
 class Terminal:
-    """A command that has a terminal of its own."""
+    """A command with its own controlling terminal."""
 
     def __init__(self, command: list[str]) -> None:
         self._master, self._slave = os.openpty()
         # The first terminal that the leader of a new session opens becomes its controlling terminal.
         opener = ["sh", "-c", 'name=$1; shift; exec <>"$name" >&0 2>&0 "$@"', "sh", os.ttyname(self._slave)]
-        # A make that these tests may run under must not show in this one.
+        # The tests may run under make themselves.
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
         self.process = subprocess.Popen([*opener, *command], start_new_session=True, env=environment)
         self.output = ""
@@ -46,12 +46,12 @@ class Terminal:
         deadline = time.monotonic() + 20
         while text not in self.output:
             ready, _, _ = select.select([self._master], [], [], deadline - time.monotonic())
-            assert ready, f"{text!r} did not come: {self.output!r}"
+            assert ready, f"{text!r} did not appear: {self.output!r}"
             self.output += os.read(self._master, 4096).decode()
 
     def close(self) -> None:
         os.close(self._slave)
-        os.close(self._master)  # hangs up: what is still in the terminal's foreground ends
+        os.close(self._master)  # hangs up: foreground processes get SIGHUP
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
@@ -80,34 +80,34 @@ def test_ctrl_c_stops_the_command_and_make_succeeds(terminal: Terminal) -> None:
     assert "make" not in terminal.output
 
 
-def test_a_terminated_make_terminates_the_command(terminal: Terminal) -> None:
+def test_terminated_make_terminates_the_command(terminal: Terminal) -> None:
     terminal.process.terminate()
     terminal.wait_for("stopped by 15")
-    assert terminal.process.wait(timeout=20) == -15  # GNU make ends itself by the signal it got
+    assert terminal.process.wait(timeout=20) == -15  # GNU make re-raises the signal
 
 
-def test_a_terminated_command_lets_make_succeed(terminal: Terminal) -> None:
+def test_terminated_command_lets_make_succeed(terminal: Terminal) -> None:
     os.kill(int(terminal.output.split()[0]), 15)
     assert terminal.process.wait(timeout=20) == 0
 
 
-def test_the_exit_code_is_that_of_the_command() -> None:
+def test_exit_code_is_that_of_the_command() -> None:
     with closing(Terminal([sys.executable, str(FOREGROUND), "sh", "-c", "exit 3"])) as terminal:
         assert terminal.process.wait(timeout=20) == 3
 
 
-def test_a_command_killed_by_a_signal_counts_from_128() -> None:
+def test_killed_command_exits_with_128_plus_signal() -> None:
     with closing(Terminal([sys.executable, str(FOREGROUND), "sh", "-c", "kill -9 $$"])) as terminal:
         assert terminal.process.wait(timeout=20) == 137
 
 
-def test_without_a_terminal_the_command_takes_the_process_over() -> None:
+def test_command_replaces_the_process_without_a_terminal() -> None:
     command = [sys.executable, str(FOREGROUND), "sh", "-c", "echo $$; exit 4"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         output, _ = process.communicate(timeout=20)
     assert (int(output), process.returncode) == (process.pid, 4)
 
 
-def test_no_command_is_a_usage_error() -> None:
+def test_missing_command_is_a_usage_error() -> None:
     done = subprocess.run([sys.executable, FOREGROUND], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, "usage: foreground.py COMMAND [ARGUMENT ...]\n")

@@ -1,4 +1,4 @@
-"""What ``make`` would do, without installing anything."""
+"""The targets of the Makefile, without installing anything."""
 
 import os
 import re
@@ -22,7 +22,7 @@ MAKE_VARIABLES = {
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """A run from the root, free of the variables of the run that these tests may be part of."""
+    """Run make from the root, without the variables of a surrounding make."""
     environment = {name: value for name, value in os.environ.items() if name not in MAKE_VARIABLES | {"ADDRESS"}}
     return subprocess.run(["make", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
@@ -41,7 +41,7 @@ def test_help_lists_every_target() -> None:
     assert listed == set(declared[1].split())
 
 
-def test_an_old_python_is_refused_with_a_way_out(tmp_path: Path) -> None:
+def test_old_python_is_rejected_with_a_hint(tmp_path: Path) -> None:
     old = make_python(tmp_path, "exit 1")
     done = make("install", f"VENV={tmp_path}/venv", f"PYTHON={old}")
     assert done.returncode == 2
@@ -50,7 +50,7 @@ def test_an_old_python_is_refused_with_a_way_out(tmp_path: Path) -> None:
     assert not (tmp_path / "venv").exists()
 
 
-def test_a_python_without_venv_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+def test_python_without_venv_is_reported_and_leaves_nothing(tmp_path: Path) -> None:
     half = f'case "$1" in -m) mkdir -p {tmp_path}/venv; touch {tmp_path}/venv/pyvenv.cfg; exit 1;; esac'
     done = make("install", f"VENV={tmp_path}/venv", f"PYTHON={make_python(tmp_path, half)}")
     assert done.returncode == 2
@@ -58,7 +58,7 @@ def test_a_python_without_venv_is_named_and_leaves_nothing(tmp_path: Path) -> No
     assert not (tmp_path / "venv").exists()
 
 
-def test_a_folder_that_is_no_environment_is_never_removed(tmp_path: Path) -> None:
+def test_other_folder_is_never_removed(tmp_path: Path) -> None:
     (tmp_path / "precious").touch()
     make("install", f"VENV={tmp_path}", f"PYTHON={make_python(tmp_path, '[ $1 != -m ]')}")
     assert (tmp_path / "precious").exists()
@@ -84,20 +84,20 @@ def test_a_folder_that_is_no_environment_is_never_removed(tmp_path: Path) -> Non
     ],
     ids=["defaults", "model and port", "every interface", "port alone", "IPv6", "text", "chat", "stream"],
 )
-def test_serve_prints_a_curl_that_fits(tmp_path: Path, variables: list[str], curl: str) -> None:
+def test_serve_prints_curl_of_the_readme(tmp_path: Path, variables: list[str], curl: str) -> None:
     assert curl in make("-n", "serve", f"VENV={tmp_path}/venv", *variables).stdout
 
 
-def test_serve_prints_a_curl_for_a_sample_without_a_readme(tmp_path: Path) -> None:
+def test_serve_prints_curl_for_a_sample_without_readme(tmp_path: Path) -> None:
     (tmp_path / "sample.csv").touch()
     printed = make("-n", "serve", f"VENV={tmp_path}/venv", f"MODEL={tmp_path}").stdout
     assert f"--data-binary @{tmp_path}/sample.csv http://127.0.0.1:8080/predict/" in printed
 
 
-def test_serve_prints_no_curl_for_a_model_without_a_sample(tmp_path: Path) -> None:
+def test_serve_prints_no_curl_without_sample(tmp_path: Path) -> None:
     assert "curl -X" not in make("-n", "serve", f"VENV={tmp_path}/venv", f"MODEL={tmp_path}").stdout
 
 
-def test_serve_hands_the_server_type_over(tmp_path: Path) -> None:
+def test_serve_passes_the_server_type(tmp_path: Path) -> None:
     recipe = make("-n", "serve", f"VENV={tmp_path}/venv", "SERVER=gunicorn").stdout
     assert 'DRUM_SERVER_TYPE="gunicorn" exec' in recipe

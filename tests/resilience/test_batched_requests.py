@@ -87,7 +87,7 @@ def over(model: Model, **variables: str) -> RunningServer:
 @pytest.fixture(scope="module")
 def server(model: Model) -> Iterator[RunningServer]:
     """A server with two slots whose model is batched and has passed its trial."""
-    with over(model, DRUM_FASTAPI_EXECUTOR_WORKERS="2") as server:
+    with over(model, DRUM_EXECUTOR_WORKERS="2") as server:
         request_while_blocked(server, model, [1, 2, 3])
         yield server
 

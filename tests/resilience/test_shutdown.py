@@ -92,7 +92,7 @@ def test_fastapi_says_so_to_whoever_takes_longer_than_the_graceful_timeout(
         assert server.wait() == 1, server.log()
         response = held.result()
     assert response.status == 504
-    assert "DRUM_GUNICORN_GRACEFUL_TIMEOUT" in response.json()["message"]
+    assert "DRUM_GRACEFUL_TIMEOUT" in response.json()["message"]
     assert "served 0, refused 0, abandoned 1" in server.log()
     assert "Traceback" not in server.log()
 

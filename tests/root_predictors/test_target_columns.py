@@ -1,4 +1,4 @@
-"""Kinds of target whose answers are named after the target, and labels that come from the environment."""
+"""Target types whose output is named after the target, and labels from environment variables."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
-from datarobot_drum.drum.settings.build import add_environment, build_settings
+from datarobot_drum.drum.settings.build import build_settings, complete_arguments
 from tests.root_predictors.in_process import ask
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
@@ -53,7 +53,7 @@ Start = Callable[[str, str], PredictionServer]
 
 @pytest.fixture(params=["flask", "fastapi"])
 def start(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
-    """Starts servers whose settings come from variables alone."""
+    """Start servers whose settings come from variables alone."""
     servers: list[PredictionServer] = []
 
     def start_server(target_type: str, code: str) -> PredictionServer:
@@ -61,7 +61,7 @@ def start(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         variables = {"CODE_DIR": str(tmp_path), "TARGET_TYPE": target_type, "TARGET_NAME": "answer", "ADDRESS": ":8080"}
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        servers.append(PredictionServer(build_settings(add_environment("server", {}), request.param)))
+        servers.append(PredictionServer(build_settings(complete_arguments("server", {}), request.param)))
         servers[-1].materialize()
         servers[-1].state.wait(30)
         return servers[-1]
@@ -77,20 +77,20 @@ def predict(server: PredictionServer, body: bytes) -> bytes:
     return answer.content
 
 
-def test_geopoints_are_sent_as_they_are_returned(start: Start) -> None:
+def test_geopoints_are_returned_unchanged(start: Start) -> None:
     assert predict(start("geopoint", GEO), b"x,y\n1.5,2\n-3,4.25\n") == (
         b'{"predictions":[{"answer":[1.5,2.0]},{"answer":[-3.0,4.25]}],'
         b'"extraModelOutput":[{"precision":3.0},{"precision":-6.0}]}'
     )
 
 
-def test_a_vector_database_answers_passages_with_extra_output(start: Start) -> None:
+def test_vector_database_returns_passages_with_extra_output(start: Start) -> None:
     assert predict(start("vectordatabase", DATABASE), b"query\ncats\n") == (
         b'{"predictions":[{"answer":"passage about cats"}],"extraModelOutput":[{"citation":[1,2],"distance":0.25}]}'
     )
 
 
-def test_an_agent_predicts_and_chats(start: Start) -> None:
+def test_agentic_workflow_predicts_and_chats(start: Start) -> None:
     server = start("agenticworkflow", AGENT)
     assert predict(server, b"prompt\ngo\nnothing\n") == b'{"predictions":[{"answer":"GO"},{"answer":null}]}'
     messages = [{"role": "user", "content": "abc"}]
@@ -99,7 +99,7 @@ def test_an_agent_predicts_and_chats(start: Start) -> None:
 
 
 @pytest.mark.parametrize("kind", ["geopoint", "vectordatabase", "agenticworkflow"])
-def test_the_target_is_found_among_columns_by_its_name_alone(start: Start, kind: str) -> None:
+def test_target_column_is_selected_by_name(start: Start, kind: str) -> None:
     code = "import pandas as pd\ndef score(d, m): return pd.DataFrame({'a': ['x'], 'b': ['y']})\n"
     answer = ask(start(kind, code), "POST", "/predict/", content=b"x\n1\n")
     assert answer.status_code == 500
@@ -107,7 +107,7 @@ def test_the_target_is_found_among_columns_by_its_name_alone(start: Start, kind:
 
 
 @pytest.mark.parametrize("target_type", ["multiclass", "multilabel"])
-def test_labels_come_from_a_file_that_a_variable_names(
+def test_class_labels_file_variable_sets_labels(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target_type: str
 ) -> None:
     (tmp_path / "labels.txt").write_text("first class\r\n\n zweite \n3\n")
@@ -117,7 +117,7 @@ def test_labels_come_from_a_file_that_a_variable_names(
     )
 
 
-def test_binary_labels_come_from_variables(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_label_variables_set_binary_labels(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POSITIVE_CLASS_LABEL", "is good")
     monkeypatch.setenv("NEGATIVE_CLASS_LABEL", "0")
     code = "import pandas as pd\ndef score(d, m, positive_class_label):\n"

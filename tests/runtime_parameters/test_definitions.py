@@ -11,16 +11,16 @@ def _definition(type_: str, **details: Any) -> Definition:
     return definition
 
 
-def test_a_definition_needs_a_name_and_a_type_only() -> None:
+def test_definition_requires_only_name_and_type() -> None:
     assert _definition("numeric") == Definition("LIMIT", ParameterType.NUMERIC)
 
 
-def test_all_details_are_read() -> None:
+def test_definition_reads_all_fields() -> None:
     definition = _definition("numeric", defaultValue=2, minValue=1, maxValue=3.5, allowEmpty=False, description="x")
     assert definition == Definition("LIMIT", ParameterType.NUMERIC, 2, 1, 3.5, allow_empty=False)
 
 
-def test_no_definitions_are_none() -> None:
+def test_missing_definitions_give_an_empty_tuple() -> None:
     assert parse_definitions(None) == ()
 
 
@@ -40,7 +40,7 @@ def test_no_definitions_are_none() -> None:
         pytest.param({"type": "credential", "defaultValue": 5}, id="credential default is a number"),
     ],
 )
-def test_a_wrong_definition_is_named(entry: dict[str, Any]) -> None:
+def test_invalid_definition_raises_error_with_its_name(entry: dict[str, Any]) -> None:
     with pytest.raises(RuntimeParameterError, match=r"^Runtime parameter LIMIT .*\.$"):
         parse_definitions([{"fieldName": "LIMIT", **entry}])
 
@@ -52,17 +52,17 @@ def test_definitions_must_be_a_list(entries: Any) -> None:
 
 
 @pytest.mark.parametrize("entry", [None, "LIMIT", {"type": "string"}, {"fieldName": True}, {"fieldName": ""}])
-def test_an_entry_without_a_name_is_told_by_its_position(entry: Any) -> None:
+def test_entry_without_name_is_reported_by_position(entry: Any) -> None:
     with pytest.raises(RuntimeParameterError, match="Entry 2 of runtimeParameterDefinitions"):
         parse_definitions([{"fieldName": "LIMIT", "type": "string"}, entry])
 
 
-def test_a_name_defined_twice_is_refused() -> None:
+def test_duplicate_name_raises_error() -> None:
     with pytest.raises(RuntimeParameterError, match="LIMIT is defined twice"):
         parse_definitions([{"fieldName": "LIMIT", "type": "string"}, {"fieldName": "LIMIT", "type": "boolean"}])
 
 
-def test_names_that_differ_in_case_are_two() -> None:
+def test_names_that_differ_in_case_are_distinct() -> None:
     entries = [{"fieldName": "LIMIT", "type": "string"}, {"fieldName": "limit", "type": "string"}]
     assert [definition.name for definition in parse_definitions(entries)] == ["LIMIT", "limit"]
 
@@ -79,7 +79,7 @@ def test_names_that_differ_in_case_are_two() -> None:
         ("deployment", "65f0"),
     ],
 )
-def test_a_fitting_value_passes_unchanged(type_: str, value: Any) -> None:
+def test_matching_value_is_returned_unchanged(type_: str, value: Any) -> None:
     checked = _definition(type_).check(value)
     assert checked == value
     assert type(checked) is type(value)
@@ -100,28 +100,28 @@ def test_a_fitting_value_passes_unchanged(type_: str, value: Any) -> None:
         ("deployment", 65),
     ],
 )
-def test_a_value_of_another_type_is_refused_without_being_shown(type_: str, value: Any) -> None:
+def test_value_of_another_type_raises_error_without_the_value(type_: str, value: Any) -> None:
     with pytest.raises(RuntimeParameterError, match=r"^Runtime parameter LIMIT must be ") as caught:
         _definition(type_).check(value)
     assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("value", "word"), [(0.99, "below"), (11, "above")])
-def test_a_number_out_of_range_is_refused(value: float, word: str) -> None:
+def test_number_out_of_range_raises_error(value: float, word: str) -> None:
     with pytest.raises(RuntimeParameterError, match=f"LIMIT is {value}, {word} its"):
         _definition("numeric", minValue=1, maxValue=10).check(value)
 
 
 @pytest.mark.parametrize("value", [1, 10, 5.5], ids=["lowest", "highest", "between"])
-def test_the_limits_themselves_are_allowed(value: float) -> None:
+def test_limits_are_inclusive(value: float) -> None:
     assert _definition("numeric", minValue=1, maxValue=10).check(value) == value
 
 
-def test_a_credential_of_another_kind_is_refused() -> None:
+def test_credential_of_another_type_raises_error() -> None:
     definition = _definition("credential", credentialType="s3")
     with pytest.raises(RuntimeParameterError, match="has the credentialType 'gcp', defined is 's3'"):
         definition.check({"credentialType": "gcp"})
 
 
-def test_the_id_of_a_stored_credential_is_no_value() -> None:
+def test_id_of_stored_credential_is_not_a_default() -> None:
     assert _definition("credential", defaultValue="65f0aa").default is None

@@ -26,41 +26,41 @@ def test_every_value_of_a_credential_is_masked() -> None:
     assert mask_secrets("k3y-one, t0k-two and s3") == f"{MASK}, {MASK} and s3"
 
 
-def test_descriptions_of_a_credential_are_no_secrets() -> None:
+def test_descriptive_fields_are_not_masked() -> None:
     register_credentials_in({"credentialType": "basic", "name": "production", "user": "root", "password": "hunter2"})
     assert mask_secrets("/root/production uses hunter2") == f"/root/production uses {MASK}"
 
 
-def test_a_password_of_digits_is_masked() -> None:
+def test_numeric_password_is_masked() -> None:
     register_credentials_in({"credentialType": "basic", "password": 12345678})
     assert mask_secrets("it was 12345678") == f"it was {MASK}"
 
 
-def test_short_values_and_empty_ones_are_left_alone() -> None:
+def test_short_and_empty_values_are_not_masked() -> None:
     register_credentials_in({"credentialType": "basic", "password": "ab", "token": "", "other": None, "flag": True})
     assert mask_secrets("ab True None") == "ab True None"
 
 
-def test_a_longer_secret_wins_over_one_that_it_contains() -> None:
+def test_longer_secret_is_masked_first() -> None:
     register_secret("abc")
     register_secret("abcdef")
     assert mask_secrets("abcdef abc") == f"{MASK} {MASK}"
 
 
 @pytest.mark.parametrize("spell", [str, repr, json.dumps], ids=["plain", "repr", "json"])
-def test_a_secret_is_found_however_it_is_spelled(spell: type[str]) -> None:
+def test_secret_is_masked_in_every_encoding(spell: type[str]) -> None:
     secret = 'line one\nline "two" é'
     register_secret(secret)
     assert "line" not in mask_secrets(f"value: {spell(secret)}")
 
 
-def test_a_secret_in_a_url_is_masked() -> None:
+def test_secret_in_url_is_masked() -> None:
     register_secret("p@ss/word")
     assert mask_secrets("https://me:p%40ss%2Fword@host/") == f"https://me:{MASK}@host/"
 
 
 @given(st.text(min_size=3), st.text(), st.text())
-def test_no_secret_survives_masking(secret: str, before: str, after: str) -> None:
+def test_masking_removes_every_secret(secret: str, before: str, after: str) -> None:
     registry = SecretRegistry()
     registry.add(secret)
     masked = registry.mask(before + secret + after)
@@ -73,21 +73,21 @@ def test_nested_values_are_masked_and_others_kept() -> None:
     assert mask_secrets_in(value) == {"a": [f"x {MASK}", 1, None], "b": (MASK, {"c": 2.5}), "t": True}
 
 
-def test_a_log_record_is_masked_after_its_arguments_are_put_in() -> None:
+def test_log_record_is_masked_after_formatting() -> None:
     register_secret("t0ken")
     record = _record("calling with %s", {"key": "t0ken"})
     assert SecretFilter().filter(record)
     assert record.getMessage() == f"calling with {{'key': '{MASK}'}}"
 
 
-def test_a_record_without_secrets_is_left_as_it_is() -> None:
+def test_log_record_without_secrets_is_unchanged() -> None:
     register_secret("t0ken")
     record = _record("%d of %d", 1, 2)
     SecretFilter().filter(record)
     assert (record.msg, record.args) == ("%d of %d", (1, 2))
 
 
-def test_a_traceback_in_a_log_record_is_masked() -> None:
+def test_traceback_in_log_record_is_masked() -> None:
     register_secret("t0ken")
     try:
         raise ValueError("refused t0ken")
@@ -99,7 +99,7 @@ def test_a_traceback_in_a_log_record_is_masked() -> None:
     assert "t0ken" not in text
 
 
-def test_a_record_whose_arguments_do_not_fit_is_still_masked() -> None:
+def test_log_record_with_wrong_arguments_is_masked() -> None:
     register_secret("t0ken")
     record = _record("%d", "t0ken")
     SecretFilter().filter(record)

@@ -1,4 +1,4 @@
-"""`RuntimeParameters` from the environment, and the values that a start collects."""
+"""`RuntimeParameters` from the environment, and the values that a server collects."""
 
 import json
 from contextlib import suppress
@@ -45,7 +45,7 @@ def _collect(entries: list[dict[str, Any]], *, file: dict[str, Any] | None = Non
         ("deployment", "65f0"),
     ],
 )
-def test_a_prefixed_variable_is_read_when_nothing_is_installed(
+def test_get_reads_prefixed_variable_if_nothing_is_installed(
     monkeypatch: pytest.MonkeyPatch, type_: str, payload: Any
 ) -> None:
     monkeypatch.setenv(f"{PREFIX}NAME", _prefixed(type_, payload))
@@ -55,7 +55,7 @@ def test_a_prefixed_variable_is_read_when_nothing_is_installed(
 
 
 @pytest.mark.parametrize("value", [None, "", "  ", _prefixed("string", None)], ids=["absent", "empty", "blank", "null"])
-def test_a_parameter_without_value_is_none_or_the_fallback(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
+def test_get_returns_none_or_default_without_value(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
     if value is not None:
         monkeypatch.setenv(f"{PREFIX}NAME", value)
     assert not RuntimeParameters.has("NAME")
@@ -63,7 +63,7 @@ def test_a_parameter_without_value_is_none_or_the_fallback(monkeypatch: pytest.M
     assert RuntimeParameters.get("NAME", 7) == 7
 
 
-def test_plain_variables_are_no_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_get_ignores_plain_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAME", "text")
     assert RuntimeParameters.get("NAME") is None
 
@@ -73,14 +73,14 @@ def test_names_are_case_sensitive(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not RuntimeParameters.has("name")
 
 
-def test_installed_values_replace_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_installed_values_override_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{PREFIX}NAME", _prefixed("string", "variable"))
     install({"OTHER": 1})
     assert RuntimeParameters.get("NAME") is None
     assert RuntimeParameters.get("OTHER") == 1
 
 
-def test_model_code_cannot_change_a_parameter() -> None:
+def test_get_returns_a_copy() -> None:
     install({"NAME": {"credentialType": "s3", "keys": ["a"]}})
     RuntimeParameters.get("NAME")["keys"].append("b")
     assert RuntimeParameters.get("NAME")["keys"] == ["a"]
@@ -98,20 +98,20 @@ def test_model_code_cannot_change_a_parameter() -> None:
         '{"type": 5, "payload": 1}',
     ],
 )
-def test_a_malformed_variable_is_an_error_that_names_it_and_hides_its_text(text: str) -> None:
+def test_malformed_variable_raises_error_without_its_text(text: str) -> None:
     with pytest.raises(RuntimeParameterError, match=f"NAME .*{PREFIX}NAME") as caught:
         read_prefixed({f"{PREFIX}NAME": text}, "NAME")
     assert "s3cret" not in str(caught.value)
     assert caught.value.__cause__ is None
 
 
-def test_a_payload_of_another_type_is_an_error() -> None:
+def test_payload_of_another_type_raises_error() -> None:
     with pytest.raises(RuntimeParameterError, match="NAME must be a finite number, not text"):
         read_prefixed({f"{PREFIX}NAME": _prefixed("numeric", "5")}, "NAME")
 
 
 @given(st.text(), st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists))
-def test_any_text_is_a_value_or_a_parameter_error(text: str, document: Any) -> None:
+def test_get_returns_or_raises_parameter_error_for_any_text(text: str, document: Any) -> None:
     for variable in (
         text,
         "[" * 5000,
@@ -122,7 +122,7 @@ def test_any_text_is_a_value_or_a_parameter_error(text: str, document: Any) -> N
             read_prefixed({f"{PREFIX}NAME": variable}, "NAME")
 
 
-def test_a_credential_of_the_environment_is_masked() -> None:
+def test_credential_from_environment_is_masked() -> None:
     read_prefixed(
         {f"{PREFIX}NAME": _prefixed("credential", {"credentialType": "api_token", "apiToken": "t0ken-1"})},
         "NAME",
@@ -130,27 +130,27 @@ def test_a_credential_of_the_environment_is_masked() -> None:
     assert mask_secrets("t0ken-1") == "****"
 
 
-def test_a_credential_is_masked_even_when_it_is_refused() -> None:
+def test_rejected_credential_is_masked() -> None:
     with pytest.raises(RuntimeParameterError):
         _collect([{"fieldName": "NAME", "type": "numeric"}], NAME=_prefixed("credential", {"apiToken": "t0ken-1"}))
     assert mask_secrets("t0ken-1") == "****"
 
 
-def test_the_file_wins_over_the_variable_and_the_variable_over_the_default() -> None:
+def test_file_overrides_variable_and_variable_overrides_default() -> None:
     entries = [{"fieldName": name, "type": "string", "defaultValue": "default"} for name in ("A", "B", "C")]
     values = _collect(entries, file={"A": "file"}, A=_prefixed("string", "variable"), B=_prefixed("string", "variable"))
     assert values == {"A": "file", "B": "variable", "C": "default"}
 
 
-def test_a_null_in_the_file_is_no_value() -> None:
+def test_null_in_file_is_ignored() -> None:
     assert _collect([{"fieldName": "A", "type": "string", "defaultValue": "d"}], file={"A": None}) == {"A": "d"}
 
 
-def test_a_prefixed_variable_needs_no_definition() -> None:
+def test_prefixed_variable_needs_no_definition() -> None:
     assert _collect([], A=_prefixed("numeric", 3)) == {"A": 3}
 
 
-def test_a_file_entry_without_definition_is_refused() -> None:
+def test_file_entry_without_definition_raises_error() -> None:
     with pytest.raises(RuntimeParameterError, match="OTHER is in the parameters file but not in"):
         _collect([{"fieldName": "A", "type": "string"}], file={"OTHER": "x"})
 
@@ -160,18 +160,18 @@ def test_server_parameters_need_no_definition(caplog: pytest.LogCaptureFixture) 
     assert not caplog.records
 
 
-def test_a_misspelled_server_parameter_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_misspelled_server_parameter_logs_warning(caplog: pytest.LogCaptureFixture) -> None:
     _collect([], file={"DRUM_SERVER_TIPE": "fastapi"})
-    assert "DRUM_SERVER_TIPE in the parameters file is no parameter of this server" in caplog.text
+    assert "DRUM_SERVER_TIPE in the parameters file is ignored: this server has no such parameter" in caplog.text
 
 
-def test_a_variable_of_another_type_than_defined_is_refused() -> None:
+def test_variable_of_another_type_raises_error() -> None:
     with pytest.raises(RuntimeParameterError, match="A must be a finite number, not text"):
         _collect([{"fieldName": "A", "type": "numeric"}], A=_prefixed("string", "5"))
 
 
 @pytest.mark.parametrize("variable", ["", _prefixed("string", "")], ids=["absent", "empty"])
-def test_a_value_is_demanded_where_empty_is_not_allowed(variable: str) -> None:
+def test_empty_value_raises_error_if_not_allowed(variable: str) -> None:
     with pytest.raises(RuntimeParameterError, match="A needs a value"):
         _collect([{"fieldName": "A", "type": "string", "allowEmpty": False}], A=variable)
 
@@ -184,7 +184,7 @@ def test_zero_and_false_are_values() -> None:
     assert _collect(entries) == {"A": 0, "B": False}
 
 
-def test_a_parameter_file_is_read_and_its_credentials_masked(tmp_path: Path) -> None:
+def test_parameter_file_is_read_and_credentials_are_masked(tmp_path: Path) -> None:
     path = tmp_path / "values.yaml"
     path.write_text("TEXT: 2024-01-01\nNUMBER: 5\nFLAG: yes\nKEY:\n  credentialType: api_token\n  apiToken: t0ken-1\n")
     assert read_parameter_file(path) == {
@@ -196,7 +196,7 @@ def test_a_parameter_file_is_read_and_its_credentials_masked(tmp_path: Path) -> 
     assert mask_secrets("t0ken-1") == "****"
 
 
-def test_an_empty_parameter_file_has_no_values(tmp_path: Path) -> None:
+def test_empty_parameter_file_has_no_values(tmp_path: Path) -> None:
     path = tmp_path / "values.yaml"
     path.write_text("# nothing\n")
     assert read_parameter_file(path) == {}
@@ -217,7 +217,7 @@ def test_an_empty_parameter_file_has_no_values(tmp_path: Path) -> None:
         (b"A: s3cret\nA: 2", "gives A twice"),
     ],
 )
-def test_an_unreadable_parameter_file_is_told_without_its_content(
+def test_unreadable_parameter_file_raises_error_without_its_content(
     tmp_path: Path, content: bytes, complaint: str
 ) -> None:
     path = tmp_path / "values.yaml"
@@ -228,13 +228,15 @@ def test_an_unreadable_parameter_file_is_told_without_its_content(
     assert str(path) in str(caught.value)
 
 
-def test_a_missing_parameter_file_is_told(tmp_path: Path) -> None:
+def test_missing_parameter_file_raises_error(tmp_path: Path) -> None:
     with pytest.raises(RuntimeParameterError, match="cannot be read: No such file"):
         read_parameter_file(tmp_path / "absent.yaml")
 
 
 @given(st.binary())
-def test_any_file_is_a_mapping_or_a_parameter_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+def test_reading_any_file_returns_mapping_or_raises_parameter_error(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
     path = tmp_path_factory.mktemp("values") / "values.yaml"
     path.write_bytes(content)
     try:

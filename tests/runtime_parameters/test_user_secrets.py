@@ -1,4 +1,4 @@
-"""The user's secrets: where they are found, what they are, and that they are masked."""
+"""User secrets: sources, formats and masking."""
 
 import json
 from pathlib import Path
@@ -41,13 +41,13 @@ def test_each_file_is_a_secret(tmp_path: Path) -> None:
     }
 
 
-def test_hidden_files_are_left_out(tmp_path: Path) -> None:
+def test_hidden_files_are_skipped(tmp_path: Path) -> None:
     folder = mount(tmp_path, seen="1", **{".hidden": "2", "..data__seen": "3"})
     assert read(tmp_path, user_secrets_mount_path=folder) == {"seen": "1"}
 
 
 @pytest.mark.parametrize("prefix", ["MINE", "MINE_"])
-def test_variables_with_the_prefix_are_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str) -> None:
+def test_variables_with_prefix_are_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str) -> None:
     variables = {
         "MINE_A": "123",
         "MINE_b_c": json.dumps({"type": "credential", "payload": {"credentialType": "basic", "password": "p4ss"}}),
@@ -60,17 +60,17 @@ def test_variables_with_the_prefix_are_secrets(tmp_path: Path, monkeypatch: pyte
     assert secrets == {"A": "123", "b_c": {"credentialType": "basic", "password": "p4ss"}}
 
 
-def test_a_file_wins_over_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_overrides_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINE_same", "from the variable")
     folder = mount(tmp_path, same="from the file")
     assert read(tmp_path, user_secrets_mount_path=folder, user_secrets_prefix="MINE") == {"same": "from the file"}
 
 
-def test_there_are_none_by_default(tmp_path: Path) -> None:
+def test_no_secrets_by_default(tmp_path: Path) -> None:
     assert read(tmp_path) == {}
 
 
-def test_what_they_hold_is_masked(tmp_path: Path) -> None:
+def test_secrets_are_masked(tmp_path: Path) -> None:
     key = "-----BEGIN KEY-----\nMIIEvQIBADANBg\n-----END KEY-----"
     folder = mount(tmp_path, plain="abcdef", document='{"user": "somebody", "token": "t0k3n"}', key=key)
     read(tmp_path, user_secrets_mount_path=folder)
@@ -86,7 +86,7 @@ def test_what_they_hold_is_masked(tmp_path: Path) -> None:
         (b"\xff\xfe\xfd", "The user secret .*s is not UTF-8 text."),
     ],
 )
-def test_a_malformed_secret_stops_the_start_and_is_not_told(tmp_path: Path, content: bytes, reason: str) -> None:
+def test_malformed_secret_raises_error_without_its_text(tmp_path: Path, content: bytes, reason: str) -> None:
     folder = mount(tmp_path)
     (Path(folder) / "s").write_bytes(content)
     with pytest.raises(StartupError, match=reason) as failed:
@@ -95,6 +95,6 @@ def test_a_malformed_secret_stops_the_start_and_is_not_told(tmp_path: Path, cont
     assert failed.value.__cause__ is None
 
 
-def test_a_mount_path_that_is_no_folder_is_a_usage_error(tmp_path: Path) -> None:
+def test_mount_path_must_be_a_folder(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"--user-secrets-mount-path .*nowhere is not a folder\."):
         read(tmp_path, user_secrets_mount_path=str(tmp_path / "nowhere"))

@@ -172,7 +172,7 @@ def test_what_fails_without_a_description_is_named_by_its_function(
 ) -> None:
     ctx.defer_cleanup(fail)
     ctx.cleanup()
-    assert "the end of the worker: fail." in caplog.text
+    assert "Worker shutdown step failed: fail." in caplog.text
 
 
 def test_a_thread_that_does_not_stop_is_named_and_left(

@@ -52,7 +52,7 @@ ENVIRONMENT = {
     "DRUM_WATCHDOG_ATTEMPTS": "2",
     "DRUM_WATCHDOG_TIMEOUT": "1.5",
     "DRUM_LAME_DUCK_SECONDS": "0",
-    "DRUM_GUNICORN_GRACEFUL_TIMEOUT": "2",
+    "DRUM_GRACEFUL_TIMEOUT": "2",
 }
 AS_FIRST_PROCESS = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
 PATIENCE = 90.0

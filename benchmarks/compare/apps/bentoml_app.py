@@ -1,7 +1,7 @@
 """BentoML as in its own examples: a service of one worker whose API takes and returns an array.
 
 ``bentoml serve bentoml_app:Classifier``, or ``:BatchedClassifier`` with adaptive batching of up to ``BATCH`` requests;
-``MODEL`` names the estimator. How long a batch waits, BentoML finds out by itself.
+``MODEL`` is the path of the estimator. BentoML adapts the batch wait itself.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The least that a server can do: a bare Starlette app that answers with the body it was sent."""
+"""A minimal server: a bare Starlette app that echoes the body."""
 
 from starlette.applications import Starlette
 from starlette.requests import Request

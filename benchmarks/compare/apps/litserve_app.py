@@ -1,7 +1,7 @@
 """LitServe as in its own examples: one worker, one API server, the body decoded to an array.
 
-``python litserve_app.py PORT``; ``MODEL`` names the estimator. With ``BATCH`` requests of one row each are joined, up
-to so many that come within ``BATCH_WAIT_SECONDS``. Timeout and limit of the body are off, so that every workload runs.
+``python litserve_app.py PORT``; ``MODEL`` is the path of the estimator. With ``BATCH``, up to that many requests of one
+row each are batched within ``BATCH_WAIT_SECONDS``. Timeout and body limit are off, so that every workload runs.
 """
 
 import os
@@ -28,7 +28,7 @@ class Classifier(litserve.LitAPI):  # type: ignore[misc]
 
 
 class BatchedClassifier(Classifier):
-    """A request is a row: LitServe stacks rows to the array that is predicted, and takes its answer apart."""
+    """Predicts one row per request: LitServe stacks the rows and splits the predictions."""
 
     def decode_request(self, request: dict[str, Any], **kwargs: Any) -> Any:
         (row,) = request["data"]

@@ -1,6 +1,6 @@
-"""What one would write without a model server: Starlette, ``read_csv``, ``predict_proba``, ``to_json``.
+"""A typical app without a model server: Starlette, ``read_csv``, ``predict_proba``, ``to_json``.
 
-``MODEL`` names the pickled estimator. Parsing, predicting and encoding run in Starlette's thread pool.
+``MODEL`` is the path of the pickled estimator. Parsing, predicting and encoding run in Starlette's thread pool.
 """
 
 import io
@@ -18,14 +18,14 @@ from starlette.routing import Route
 MODEL = pickle.loads(Path(os.environ["MODEL"]).read_bytes())
 
 
-def answer(body: bytes) -> str:
+def predict_csv(body: bytes) -> str:
     samples = pd.read_csv(io.BytesIO(body))
     predictions = pd.DataFrame(MODEL.predict_proba(samples), columns=MODEL.classes_)
     return str(predictions.to_json(orient="records", double_precision=15))
 
 
 async def predict(request: Request) -> Response:
-    content = await run_in_threadpool(answer, await request.body())
+    content = await run_in_threadpool(predict_csv, await request.body())
     return Response(content, media_type="application/json")
 
 

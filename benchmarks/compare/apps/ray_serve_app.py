@@ -1,7 +1,7 @@
 """Ray Serve as in its own examples: one replica that reads the request's JSON.
 
-``python ray_serve_app.py PORT``; ``MODEL`` names the estimator. With ``BATCH`` requests of one row each are joined, up
-to so many that come within ``BATCH_WAIT_SECONDS``. The dashboard is off, as is Ray's report of its usage.
+``python ray_serve_app.py PORT``; ``MODEL`` is the path of the estimator. With ``BATCH``, up to that many requests of
+one row each are batched within ``BATCH_WAIT_SECONDS``. The dashboard and usage reports are off.
 """
 
 import os

@@ -1,23 +1,25 @@
-"""The command line as plain values. It decides nothing and imports nothing heavy."""
+"""The command-line parser: arguments as plain values. Imports nothing heavy."""
 
 import argparse
-from collections.abc import Callable, Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from datarobot_drum.drum.commands.registry import COMMANDS, Command
 from datarobot_drum.drum.exceptions import UsageError
 from datarobot_drum.drum.settings.arguments import Arguments, arguments_of
-from datarobot_drum.drum.settings.build import add_environment
-from datarobot_drum.drum.settings.declaration import SERVER, Argument, ArgumentKind
-from datarobot_drum.drum.settings.server_parameters import help_text
+from datarobot_drum.drum.settings.build import complete_arguments
+from datarobot_drum.drum.settings.declaration import SERVER, Argument, Parameter, settings_of
+from datarobot_drum.drum.settings.server_parameters import ServerParameters
+from datarobot_drum.drum.settings.value_parsers import Kind
 from datarobot_drum.version import __version__
 
 __all__ = ["Arguments", "parse_arguments"]
 
 _DESCRIPTION = "Serve a folder of model code over HTTP, score files with it, and check it."
 _PRECEDENCE = (
-    "Every argument may come from the variable named beside it; the flag wins. Switches are on when their\n"
-    "variable is set, except to an empty text, 0, false, no or off."
+    "Every argument can also be set by the environment variable in brackets; the flag wins. Switches are on if\n"
+    "their variable is set, unless it is empty, 0, false, no or off."
 )
 _PARAMETERS = (
     "server parameters, read from the variable MLOPS_RUNTIME_PARAM_<NAME>, else from --runtime-params-file,\n"
@@ -25,23 +27,26 @@ _PARAMETERS = (
 )
 
 
+_HELP_WIDTH = 78
+
+
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence instead of printing every flag first."""
+    """Reports errors in one sentence, without the usage text."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(UsageError.exit_code, f"{self.prog}: error: {message}\n")
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> Arguments:
-    """Read the command line (None: of this process) and the variables that stand for its arguments.
+    """Parse the command line (None: that of this process), completed from environment variables.
 
-    Exits with 2 and one sentence on standard error when either is wrong.
+    Exits with 2 and one sentence on standard error if either is wrong.
     """
     parser = _parser()
     flags = vars(parser.parse_args(argv))
     command = flags.pop("command")
     try:
-        return add_environment(command, flags)
+        return complete_arguments(command, flags)
     except UsageError as error:
         parser.error(str(error))
 
@@ -57,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _subcommands(parents: dict[str, Any], group: str) -> Any:
-    """Where a command is added: beside the others, or below the first word of its name."""
+    """Return the subparsers for a command: the top-level ones, or those of its group."""
     if group not in parents:
         words = [command.name.partition(" ")[2] for command in COMMANDS if command.name.startswith(f"{group} ")]
         about = f"make a new {' or '.join(words)}" if group == "new" else None
@@ -67,7 +72,7 @@ def _subcommands(parents: dict[str, Any], group: str) -> Any:
 
 
 def _add_command(commands: Any, name: str, command: Command) -> None:
-    epilog = f"{_PRECEDENCE}\n\n{_PARAMETERS}\n{help_text()}" if command.name == SERVER else _PRECEDENCE
+    epilog = f"{_PRECEDENCE}\n\n{_PARAMETERS}\n{parameters_help()}" if command.name == SERVER else _PRECEDENCE
     parser = commands.add_parser(
         name,
         help=command.summary,
@@ -77,36 +82,50 @@ def _add_command(commands: Any, name: str, command: Command) -> None:
         allow_abbrev=False,
     )
     parser.set_defaults(command=command.name)
-    for field, row in arguments_of(command.name):
-        _add(parser, field, row)
+    for field, declared in arguments_of(command.name).items():
+        _add_argument(parser, field, declared)
 
 
-def _add(parser: argparse.ArgumentParser, name: str, row: Argument) -> None:
-    names = [row.flag] if row.short is None else [row.flag, row.short]
-    options: dict[str, Any] = {"dest": name, "default": None, "help": f"{row.help} [{row.environment}]"}
-    if row.kind is ArgumentKind.SWITCH:
+def parameters_help(owner: type = ServerParameters) -> str:
+    """Return the description of all parameters of a dataclass as plain text."""
+    return "\n".join(line for declared in settings_of(owner).values() for line in _parameter_help(declared))
+
+
+def _parameter_help(declared: Parameter) -> Iterator[str]:
+    facts = [f"{declared.range_text}; default {declared.default_text}"]
+    facts += [f"{declared.servers[0]} only"] if len(declared.servers) == 1 else []
+    facts += [f"also: {', '.join(declared.aliases)}"] if declared.aliases else []
+    text = f"{declared.help} ({'; '.join(facts)})"
+    yield f"  {declared.name}"
+    yield textwrap.fill(text, _HELP_WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+
+
+def _add_argument(parser: argparse.ArgumentParser, field: str, declared: Argument) -> None:
+    flags = [declared.flag] if declared.short is None else [declared.flag, declared.short]
+    options: dict[str, Any] = {"dest": field, "default": None, "help": f"{declared.help} [{declared.name}]"}
+    if declared.kind is Kind.BOOLEAN:
         options["action"] = "store_true"
-    elif row.kind is ArgumentKind.INTEGERS:
-        options |= {"type": _converter(row), "nargs": "+", "action": _Integers, "metavar": row.metavar}
-    elif row.kind is ArgumentKind.LABELS:
-        options |= {"nargs": "+", "action": _Labels, "metavar": row.metavar}
+    elif declared.kind is Kind.LABELS:
+        options |= {"nargs": "+", "action": _Labels, "metavar": declared.metavar}
+    elif declared.kind is Kind.INTEGERS:
+        options |= {"type": _parser_of(declared), "nargs": "+", "action": _Integers, "metavar": declared.metavar}
     else:
-        options |= {"type": _converter(row), "metavar": row.metavar}
-    parser.add_argument(*names, **options)
+        options |= {"type": _parser_of(declared), "metavar": declared.metavar}
+    parser.add_argument(*flags, **options)
 
 
-def _converter(row: Argument) -> Callable[[str], Any]:
-    def convert(text: str) -> Any:
+def _parser_of(declared: Argument) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
         try:
-            return row.convert(text)
+            return declared.parse(text)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 
-    return convert
+    return parse
 
 
 class _Labels(argparse.Action):
-    """Each word is a label, so a quoted one may hold blanks; one word alone is split at its blanks."""
+    """Takes each word as a label, so a quoted label may contain blanks; a single word is split at its blanks."""
 
     def __call__(
         self,
@@ -120,7 +139,7 @@ class _Labels(argparse.Action):
 
 
 class _Integers(argparse.Action):
-    """The numbers of all words, each of which may hold several."""
+    """Joins the numbers of all words, each of which may contain several."""
 
     def __call__(
         self,

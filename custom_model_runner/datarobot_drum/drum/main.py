@@ -1,4 +1,4 @@
-"""The composition root of ``drum``: from arguments to the command they name. Only this module exits."""
+"""The entry point of ``drum``: parses arguments and runs the command. Only this module exits the process."""
 
 import sys
 import traceback
@@ -16,7 +16,7 @@ from datarobot_drum.runtime_parameters import mask_secrets
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run ``drum``; ends the process with the exit code of cli-and-parameters.md section 8."""
+    """Run ``drum`` and exit the process with the command's exit code."""
     arguments = parse_arguments(argv)
     command = find_command(arguments.command)
     if command.name == SERVER:
@@ -28,14 +28,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def run(command: Command, arguments: Arguments) -> int:
-    """The exit code of a command; what keeps it from its work is told on standard error."""
+    """Run a command and return its exit code; report errors on standard error."""
     try:
         function: Callable[[Arguments], int] = import_from_string(command.function)
         return function(arguments)
     except StartupError as error:
         report(error, with_traceback=arguments.show_stacktrace)
         return error.exit_code
-    except RequestError as error:  # a command may ask the model as a request does
+    except RequestError as error:  # commands call the model as requests do
         report(error, with_traceback=arguments.show_stacktrace)
         return error.exit_code
 
@@ -45,7 +45,7 @@ def _logging_level(arguments: Arguments, command: Command) -> str:
 
 
 def report(error: Exception, *, with_traceback: bool) -> None:
-    """Say on standard error why a command failed, in one sentence unless a traceback was asked for."""
+    """Write the error of a command to standard error, in one sentence, preceded by the traceback if requested."""
     if with_traceback:
         sys.stderr.write(mask_secrets("".join(traceback.format_exception(error))))
     sys.stderr.write(f"drum: error: {mask_secrets(str(error))}\n")

@@ -1,7 +1,7 @@
-"""``runtimeParameterDefinitions`` of model-metadata.yaml, and the check of a value against its type.
+"""``runtimeParameterDefinitions`` of model-metadata.yaml, and the type check of values.
 
-Messages name the parameter and what was expected. A value itself is only told where it is a number: any
-other may be a secret in the wrong place.
+Messages contain the parameter's name and the expected type. They contain the value only if it is a number: any other
+may be a misplaced secret.
 """
 
 import math
@@ -15,7 +15,7 @@ from datarobot_drum.runtime_parameters.masking import mask_secrets, register_cre
 
 
 class ParameterType(str, Enum):
-    """What a parameter holds; the values are those of ``type``."""
+    """The type of a parameter; the values are those of ``type``."""
 
     STRING = "string"
     BOOLEAN = "boolean"
@@ -39,7 +39,7 @@ _EXPECTATIONS = {
 
 @dataclass(frozen=True)
 class Definition:
-    """One entry of ``runtimeParameterDefinitions``, already checked."""
+    """An entry of ``runtimeParameterDefinitions``, already checked."""
 
     name: str
     type: ParameterType
@@ -50,7 +50,7 @@ class Definition:
     allow_empty: bool = True
 
     def check(self, value: Any) -> Any:
-        """The value as model code gets it.
+        """Return the value as model code receives it.
 
         Raises:
             RuntimeParameterError: it has the wrong type or lies outside ``minValue`` and ``maxValue``.
@@ -63,7 +63,7 @@ class Definition:
         return checked
 
     def require(self, value: Any) -> None:
-        """Refuse an empty value where ``allowEmpty`` is false."""
+        """Raise RuntimeParameterError for an empty value if ``allowEmpty`` is false."""
         if not self.allow_empty and value in (None, "", {}):
             raise parameter_error(self.name, "needs a value: its definition says allowEmpty: false")
 
@@ -79,15 +79,15 @@ class Definition:
             raise parameter_error(self.name, f"has the credentialType {given!r}, defined is {self.credential_type!r}")
 
 
-def parameter_error(name: str, complaint: str) -> RuntimeParameterError:
-    """The one form of this room's errors: the parameter's name, and what is wrong with it."""
-    return RuntimeParameterError(mask_secrets(f"Runtime parameter {name} {complaint}."))
+def parameter_error(name: str, problem: str) -> RuntimeParameterError:
+    """Return an error with the parameter's name and the problem. All errors of parameters have this format."""
+    return RuntimeParameterError(mask_secrets(f"Runtime parameter {name} {problem}."))
 
 
 def check_type(name: str, type_: ParameterType, value: Any) -> Any:
-    """The value, when it is one of the type; text is never taken for a number or a boolean."""
+    """Return the value if it has the type; text is never converted to a number or a boolean."""
     if not _CHECKS[type_](value):
-        raise parameter_error(name, f"must be {type_.expectation}, not {_described(value)}")
+        raise parameter_error(name, f"must be {type_.expectation}, not {_describe(value)}")
     return value
 
 
@@ -118,7 +118,7 @@ _CHECKS = {
 }
 
 
-def _described(value: Any) -> str:
+def _describe(value: Any) -> str:
     if isinstance(value, bool):
         return "true or false"
     if isinstance(value, str):
@@ -131,7 +131,7 @@ def _described(value: Any) -> str:
 
 
 def parse_definitions(entries: Any) -> tuple[Definition, ...]:
-    """The checked definitions of ``runtimeParameterDefinitions``.
+    """Return the checked definitions of ``runtimeParameterDefinitions``.
 
     Raises:
         RuntimeParameterError: an entry is malformed, or two have the same name.

@@ -1,4 +1,4 @@
-"""Credential values, remembered so that they never leave the process in a log line, an error or an answer."""
+"""Registry of credential values, which are masked in logs, errors and responses."""
 
 import json
 import logging
@@ -10,15 +10,15 @@ from typing import Any
 from urllib.parse import quote
 
 MASK = "****"
-SHORTEST_SECRET = 3
-"""Shorter values are left alone: masking every "1" would make a log unreadable and protect nothing."""
+MIN_SECRET_LENGTH = 3
+"""Shorter values are not masked: masking every "1" would make logs unreadable and protect nothing."""
 
 DESCRIPTORS = frozenset({"credentialType", "credentialId", "id", "name", "user", "username", "description"})
-"""Fields of a credential that describe it; masking a user called "root" would also mask every path."""
+"""Fields of a credential that are not secret; masking a user called "root" would also mask every path."""
 
 
-class _Spellings(frozenset[str]):
-    """All texts to mask, and one pattern that finds them, the longest first."""
+class _EncodedSecrets(frozenset[str]):
+    """All texts to mask, and a pattern that matches them, longest first."""
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -26,18 +26,18 @@ class _Spellings(frozenset[str]):
 
 
 class SecretRegistry:
-    """The known secrets. Threads may add and mask at any time."""
+    """The known secrets. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known = _Spellings()
+        self._known = _EncodedSecrets()
 
     def add(self, secret: str) -> None:
-        if len(secret) < SHORTEST_SECRET:
+        if len(secret) < MIN_SECRET_LENGTH:
             return
         with self._lock:
             if secret not in self._known:
-                self._known = _Spellings(self._known.union(_spellings(secret)))
+                self._known = _EncodedSecrets(self._known.union(_encodings(secret)))
 
     def mask(self, text: str) -> str:
         known = self._known
@@ -54,9 +54,9 @@ def register_secret(secret: str | None) -> None:
 
 
 def register_credentials_in(value: Any) -> None:
-    """Mask the values of a credential from now on, nested ones too, except the fields that only describe it.
+    """Mask the values of a credential from now on, nested ones included, except descriptive fields.
 
-    A mapping is taken for a credential whatever its definition says: only credentials are mappings.
+    A mapping is treated as a credential whatever its definition: only credentials are mappings.
     """
     if isinstance(value, Mapping):
         for text in _credential_texts(value):
@@ -69,7 +69,7 @@ def mask_secrets(text: str) -> str:
 
 
 def mask_secrets_in(value: Any) -> Any:
-    """The same value with every text in it masked, through nested mappings, lists and tuples."""
+    """Return the value with every text in it masked, through nested mappings, lists and tuples."""
     if isinstance(value, str):
         return mask_secrets(value)
     if isinstance(value, Mapping):
@@ -82,7 +82,7 @@ def mask_secrets_in(value: Any) -> Any:
 
 
 class SecretFilter(logging.Filter):
-    """Masks a record's message, traceback and stack. Add it to handlers: it lets every record pass."""
+    """Masks the message, traceback and stack of a log record. Add it to handlers: it rejects no record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = _message(record)
@@ -98,7 +98,7 @@ class SecretFilter(logging.Filter):
         return True
 
     def _mask_exception(self, record: logging.LogRecord) -> None:
-        # Only a traceback that holds a secret loses exc_info: a formatter could print it again from there.
+        # A formatter could print the secret again from exc_info.
         exc_info = record.exc_info
         assert exc_info is not None
         text = logging.Formatter().formatException(exc_info)
@@ -111,13 +111,13 @@ def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except (TypeError, ValueError, KeyError):
-        # Arguments that do not fit the format: raising here would reach whoever logs.
+        # Arguments that do not fit the format: an error here would reach the caller that logs.
         record.msg, record.args = f"{record.msg} {record.args!r}", ()
         return str(record.msg)
 
 
-def _spellings(secret: str) -> Iterator[str]:
-    """How a secret may look in a text: as it is, in JSON, in a Python repr, in a URL."""
+def _encodings(secret: str) -> Iterator[str]:
+    """Yield the secret as plain text, in JSON, in a Python repr and in a URL."""
     yield secret
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]

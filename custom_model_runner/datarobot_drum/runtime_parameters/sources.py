@@ -1,7 +1,8 @@
-"""Where parameter values come from: prefixed variables, the YAML file, plain variables."""
+"""The sources of parameter values: prefixed variables, the YAML file, plain variables."""
 
 import json
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from datarobot_drum.drum.exceptions import RuntimeParameterError
 from datarobot_drum.runtime_parameters.definitions import ParameterType, check_type, parameter_error
 from datarobot_drum.runtime_parameters.masking import register_credentials_in
+
+logger = logging.getLogger(__name__)
 
 PREFIX = "MLOPS_RUNTIME_PARAM_"
 
@@ -23,37 +26,43 @@ class PrefixedValue:
 
 @dataclass(frozen=True)
 class ParameterSources:
-    """The channels of one start. ``defaults`` are those of the model's own definitions."""
+    """The sources of one process. ``defaults`` are those of the model's own definitions."""
 
     environ: Mapping[str, str]
     file: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
-    def find_server_value(self, name: str) -> Any:
-        """A server parameter: prefixed variable, file, plain variable, the model's default; None without any.
+    def find_server_value(self, names: Sequence[str]) -> tuple[str, Any] | None:
+        """Return a server parameter's value and the name that gave it; None if none of the names has a value.
 
-        An empty value counts as none: containers pass variables on whether they are set or not.
+        The first name with a value wins; a warning names the others. A model's own default counts only without any.
+        """
+        given = [(name, value) for name in names if (value := self._given(name)) is not None]
+        for ignored, _ in given[1:]:
+            logger.warning("%s is ignored: %s, its new name, is set, too.", ignored, given[0][0])
+        defaults = [(name, value) for name in names if (value := self.defaults.get(name)) not in (None, "")]
+        return next(iter([*given, *defaults]), None)
+
+    def _given(self, name: str) -> Any:
+        """Return the value of the prefixed variable, else of the file, else of the plain variable.
+
+        An empty value counts as none: container platforms pass on variables that are not set as empty ones.
         """
         prefixed = read_prefixed(self.environ, name)
-        candidates = (
-            None if prefixed is None else prefixed.payload,
-            self.file.get(name),
-            self.environ.get(name),
-            self.defaults.get(name),
-        )
+        candidates = (None if prefixed is None else prefixed.payload, self.file.get(name), self.environ.get(name))
         return next((value for value in candidates if value not in (None, "")), None)
 
 
 def prefixed_names(environ: Mapping[str, str]) -> Iterator[str]:
-    """The names of all parameters that have a prefixed variable."""
+    """Return the names of all parameters that have a prefixed variable."""
     return (variable[len(PREFIX) :] for variable in environ if variable.startswith(PREFIX))
 
 
 def read_prefixed(environ: Mapping[str, str], name: str) -> PrefixedValue | None:
-    """Decode one prefixed variable; None when it is absent or blank.
+    """Decode a prefixed variable; None if it is absent or blank.
 
     Raises:
-        RuntimeParameterError: no JSON object with ``type`` and ``payload``, or these two do not fit.
+        RuntimeParameterError: it is not a JSON object with ``type`` and ``payload``, or they do not match.
     """
     text = environ.get(PREFIX + name, "")
     if not text.strip():
@@ -69,7 +78,7 @@ def _decode(name: str, text: str) -> Mapping[str, Any]:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        # Without a cause: the decoder's error carries the whole text, secrets included.
+        # Without a cause: the decoder's error contains the whole text, secrets included.
         raise parameter_error(name, f"has malformed JSON in {PREFIX}{name}") from None
     if not isinstance(document, dict):
         raise parameter_error(name, f"needs a JSON object with type and payload in {PREFIX}{name}")
@@ -87,7 +96,7 @@ def _typed(name: str, document: Mapping[str, Any]) -> PrefixedValue:
 
 
 def read_parameter_file(path: Path) -> dict[str, Any]:
-    """The values of a ``--runtime-params-file``, by name; every credential in it is masked from now on."""
+    """Return the values of a ``--runtime-params-file`` by name, and register its credentials for masking."""
     from datarobot_drum.runtime_parameters.yaml_documents import read_values
 
     values = read_values(path, RuntimeParameterError)

@@ -1,4 +1,4 @@
-"""The values of this process, and ``RuntimeParameters``, through which model code reads them."""
+"""The parameter values of this process, and ``RuntimeParameters``, which model code uses."""
 
 import logging
 import os
@@ -17,29 +17,30 @@ _installed: Mapping[str, Any] | None = None
 
 
 class RuntimeParameters:
-    """The parameters of the model that runs.
+    """The runtime parameters of the model.
 
-    A server installs them once at start, checked against the definitions in model-metadata.yaml. Elsewhere
-    (a notebook, a test) they are read from ``MLOPS_RUNTIME_PARAM_<NAME>`` when asked for.
+    A server installs them once at start, checked against the definitions in model-metadata.yaml. Elsewhere (a
+    notebook, a test) they are read from ``MLOPS_RUNTIME_PARAM_<NAME>`` on access.
     """
 
     @classmethod
     def get(cls, name: str, default: Any = None) -> Any:
-        """The parameter's value; ``default`` when it is undefined or has none.
+        """Return the parameter's value; ``default`` if it is undefined or has none.
 
-        Text for string and deployment, bool for boolean, int or float for numeric, dict for credential.
+        The type is str for string and deployment, bool for boolean, int or float for numeric, dict for
+        credential.
         """
         value = _find(name)
         return default if value is None else deepcopy(value)
 
     @classmethod
     def has(cls, name: str) -> bool:
-        """Whether the parameter has a value, its default included."""
+        """Return True if the parameter has a value or a default."""
         return _find(name) is not None
 
 
 def install(values: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """Make these the values of the process (None: read the environment again); returns the former ones."""
+    """Set the values of the process (None: read the environment on access) and return the previous ones."""
     global _installed
     former, _installed = _installed, values
     return former
@@ -55,12 +56,12 @@ def _find(name: str) -> Any:
 def collect_values(
     definitions: Sequence[Definition], sources: ParameterSources, server_names: Collection[str] = ()
 ) -> dict[str, Any]:
-    """All parameters with a value: from the file, else a prefixed variable, else the definition's default.
+    """Return all parameters with a value: from the file, else a prefixed variable, else the definition's default.
 
     Server parameters need no definition, and neither do prefixed variables: the platform sets them.
 
     Raises:
-        RuntimeParameterError: a value breaks its definition, or stands in the file without one.
+        RuntimeParameterError: a value violates its definition, or is in the file without one.
     """
     defined = {definition.name: definition for definition in definitions}
     prefixed = {name: read_prefixed(sources.environ, name) for name in prefixed_names(sources.environ)}
@@ -87,4 +88,4 @@ def _require_definition(name: str, defined: Collection[str], server_names: Colle
         raise parameter_error(
             name, "is in the parameters file but not in runtimeParameterDefinitions of model-metadata.yaml"
         )
-    logger.warning("%s in the parameters file is no parameter of this server.", name)
+    logger.warning("%s in the parameters file is ignored: this server has no such parameter.", name)

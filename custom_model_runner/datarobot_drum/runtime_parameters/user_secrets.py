@@ -1,7 +1,7 @@
-"""The user's secrets: from files below a mounted folder, and from variables whose names share a prefix.
+"""User secrets, from files in a mounted folder and from environment variables with a prefix.
 
-A secret is text, or a JSON object as a dict; the platform's ``{"type": "credential", "payload": {...}}`` is its
-payload. Whatever it holds is masked from then on.
+A secret is text, or a JSON object, which becomes a dict. The platform's ``{"type": "credential", "payload": {...}}``
+becomes its payload. Every secret is registered for masking.
 """
 
 import json
@@ -14,18 +14,18 @@ from datarobot_drum.drum.exceptions import StartupError, UsageError
 from datarobot_drum.runtime_parameters.masking import register_credentials_in, register_secret
 
 _ENVELOPE = {"type", "payload"}
-_SHORTEST_LINE = 8
+_MIN_LINE_LENGTH = 8
 
 
 def read_user_secrets(mount_path: str | None, prefix: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
-    """All secrets by name. A file wins over a variable of the same name.
+    """Return all secrets by name. A file wins over a variable of the same name.
 
-    A file's name is its path below the folder, with slashes; hidden files and folders are left out. A variable's name
-    is what follows the prefix and an underscore.
+    A file's name is its path below the folder, with slashes; hidden files and folders are skipped. A variable's
+    name is the part after the prefix and an underscore.
 
     Raises:
-        UsageError: the mount path is no folder.
-        StartupError: a secret cannot be read, or is malformed JSON; what it holds is never told.
+        UsageError: the mount path is not a folder.
+        StartupError: a secret cannot be read, or is malformed JSON; the message never contains it.
     """
     texts = {**_from_variables(prefix, environ), **_from_files(mount_path)}
     return {name: _decode(name, text) for name, text in texts.items()}
@@ -48,7 +48,7 @@ def _from_files(mount_path: str | None) -> dict[str, str]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Hidden ones are how Kubernetes keeps the files that the visible links point to."""
+    """Yield the visible files; Kubernetes keeps the targets of its links in hidden folders."""
     for parent, subfolders, names in os.walk(folder):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         yield from (Path(parent) / name for name in sorted(names) if not name.startswith("."))
@@ -65,15 +65,15 @@ def _read(file: Path) -> str:
 
 def _decode(name: str, text: str) -> Any:
     register_secret(text)
-    for line in text.splitlines():  # of a key, for instance: a message may show one of them
-        if len(line) >= _SHORTEST_LINE:
+    for line in text.splitlines():  # a message may show one line of a key
+        if len(line) >= _MIN_LINE_LENGTH:
             register_secret(line)
     if not text.lstrip().startswith("{"):
         return text
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        # Without a cause: the decoder's error carries the whole text.
+        # Without a cause: the decoder's error contains the whole text.
         raise StartupError(f"The user secret {name} begins like a JSON object but is malformed.") from None
     if set(document) == _ENVELOPE and isinstance(document["payload"], Mapping):
         document = document["payload"]

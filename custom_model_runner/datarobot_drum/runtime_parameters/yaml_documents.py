@@ -1,4 +1,4 @@
-"""YAML files as plain values. Imported only when there is a file to read: PyYAML costs start-up time."""
+"""YAML files as plain values. Import it only when there is a file to read: PyYAML costs start-up time."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ _UNWANTED = (f"{_TAG}timestamp", f"{_TAG}value")
 
 
 def _loader(name: str, wanted: Callable[[str], bool]) -> Any:
-    """A safe loader that gives a scalar one of the wanted tags, else leaves it text."""
+    """Return a safe loader that resolves scalars to the wanted tags and leaves all others text."""
     resolvers = {
         first: [(tag, pattern) for tag, pattern in pairs if wanted(tag)]
         for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
@@ -24,30 +24,30 @@ def _loader(name: str, wanted: Callable[[str], bool]) -> Any:
 
 
 _PlainLoader = _loader("_PlainLoader", lambda tag: tag not in _UNWANTED)
-"""Values that JSON knows."""
+"""Resolves scalars to the types of JSON."""
 
 _TextLoader = _loader("_TextLoader", lambda tag: tag == f"{_TAG}merge")
-"""Every scalar as it is written: ``yes``, ``010`` and ``1.50`` stay these texts."""
+"""Leaves every scalar as written: ``yes``, ``010`` and ``1.50`` stay text."""
 
 
 def read_values(path: Path, error: type[StartupError]) -> dict[str, Any]:
-    """The file's top-level mapping, as values that JSON knows; an empty file is an empty mapping.
+    """Return the top-level mapping of a file with JSON types; an empty file is an empty mapping.
 
     Raises:
-        StartupError: of the given kind, when the file is no readable YAML mapping.
+        StartupError: of the given type, if the file is not a readable YAML mapping.
     """
     return _read(path, _PlainLoader, error)
 
 
 def read_texts(path: Path, error: type[StartupError]) -> dict[str, Any]:
-    """The same with every scalar as the text that stands in the file."""
+    """Return the top-level mapping with every scalar as text; raises as `read_values`."""
     return _read(path, _TextLoader, error)
 
 
 def _read(path: Path, loader: Any, error: type[StartupError]) -> dict[str, Any]:
     with _translated(path, error):
         content = path.read_bytes()
-        _refuse_duplicates(path, yaml.compose(content, Loader=loader), error)
+        _reject_duplicates(path, yaml.compose(content, Loader=loader), error)
         document = yaml.load(content, Loader=loader)
         if document is None or document == "":
             return {}
@@ -58,7 +58,7 @@ def _read(path: Path, loader: Any, error: type[StartupError]) -> dict[str, Any]:
 
 @contextmanager
 def _translated(path: Path, error: type[StartupError]) -> Iterator[None]:
-    # Only the place of a mistake is told: the library's own words can quote a secret from the file.
+    # Only the position is reported: the library's message can quote a secret from the file.
     try:
         yield
     except OSError as exception:
@@ -68,7 +68,7 @@ def _translated(path: Path, error: type[StartupError]) -> Iterator[None]:
     except yaml.YAMLError as exception:
         raise error(f"{path} is not valid YAML{_place(exception)}.") from None
     except (ValueError, LookupError, AttributeError, TypeError):
-        # What the library's constructors raise for a value that does not fit its explicit tag.
+        # Raised by the library's constructors for a value that does not match its explicit tag.
         raise error(f"{path} holds a value that does not fit its YAML tag.") from None
 
 
@@ -77,7 +77,7 @@ def _place(exception: yaml.YAMLError) -> str:
     return "" if mark is None else f" (line {mark.line + 1}, column {mark.column + 1})"
 
 
-def _refuse_duplicates(path: Path, root: yaml.Node | None, error: type[StartupError]) -> None:
+def _reject_duplicates(path: Path, root: yaml.Node | None, error: type[StartupError]) -> None:
     if not isinstance(root, yaml.MappingNode):
         return
     seen = set()

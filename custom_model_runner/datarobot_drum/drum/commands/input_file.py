@@ -1,4 +1,4 @@
-"""The file that ``--input`` names."""
+"""The file of ``--input``."""
 
 import shutil
 import tempfile
@@ -14,17 +14,17 @@ from datarobot_drum.drum.settings.arguments import Arguments
 
 @dataclass(frozen=True)
 class InputFile:
-    """An open file that can rewind, and the name that it was given by."""
+    """An open, seekable file and its original path."""
 
     path: Path
     file: BinaryIO
 
 
 def input_path(arguments: Arguments) -> Path:
-    """Where the input is, wherever model code moves to.
+    """Return the absolute path of the input: model code may change the working folder.
 
     Raises:
-        UsageError: none was given, or it is no file.
+        UsageError: the flag is missing, or the path is not a file.
     """
     if not arguments.input:
         raise UsageError("--input is missing: give the flag or the variable INPUT.")
@@ -36,10 +36,10 @@ def input_path(arguments: Arguments) -> Path:
 
 @contextmanager
 def opened_input(path: Path) -> Iterator[InputFile]:
-    """The input, open. What cannot rewind, as a pipe, is copied to a temporary file first.
+    """Open the input. A file that cannot seek, such as a pipe, is copied to a temporary file first.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: the file cannot be read.
     """
     try:
         file: BinaryIO = path.open("rb")

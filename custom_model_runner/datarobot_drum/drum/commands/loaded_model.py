@@ -1,4 +1,4 @@
-"""A model in the process of a command, loaded and in the end closed."""
+"""A model that is loaded in the process of a command and closed at the end."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def loaded_model(model: ModelSettings) -> Iterator[BasePredictor]:
-    """The predictor of a model, as a server would have it.
+    """Load the model as a server does and yield its predictor.
 
     Raises:
-        ModelLoadError: it could not be found or loaded.
+        ModelLoadError: the model could not be found or loaded.
     """
     predictor = create_predictor(model)
     predictor.load()
@@ -29,11 +29,11 @@ def loaded_model(model: ModelSettings) -> Iterator[BasePredictor]:
         predictor.close()
 
 
-def answer_rows(predictor: BasePredictor, samples: Any) -> Predictions:
-    """What the model makes of rows that ``read_input`` gave: predictions, or the transformed rows in their form.
+def predict_rows(predictor: BasePredictor, samples: Any) -> Predictions:
+    """Return the predictions of rows from ``read_input``, or the transformed rows as predictions.
 
     Raises:
-        RequestError: the model refuses them or fails.
+        RequestError: the model rejects the rows or fails.
     """
     if predictor.transforms:
         return _as_rows(predictor.transform_samples(samples))
@@ -41,7 +41,7 @@ def answer_rows(predictor: BasePredictor, samples: Any) -> Predictions:
 
 
 def _as_rows(transformed: Transformed) -> Predictions:
-    """Floats as such, all else as the objects that the columns hold, so that whole numbers stay whole."""
+    """Return floats as an array, other types as objects, so that whole numbers stay whole."""
     if transformed.is_sparse:
         return Predictions(transformed.names, transformed.features.toarray())
     table = transformed.features

@@ -1,4 +1,4 @@
-"""A server process that a command starts, asks over HTTP and stops."""
+"""A server process that a command starts, sends requests to and stops."""
 
 import http.client
 import json
@@ -26,26 +26,26 @@ from datarobot_drum.runtime_parameters import mask_secrets
 
 HOST = "127.0.0.1"
 _PORTS = (20_000, 32_000)
-"""Below those that kernels give to clients: one of these could be taken before the server has bound it."""
+"""Below the ephemeral range: the kernel could give one of those to a client before the server binds it."""
 _ATTEMPTS = 100
 _PAUSE_SECONDS = 0.02
 _PROBE_SECONDS = 10.0
 _STOP_SECONDS = 3.0
 _LOG_CHARACTERS = 2000
 _VARIABLES = {"MLOPS_RUNTIME_PARAM_DRUM_LAME_DUCK_SECONDS": '{"type": "numeric", "payload": 0}'}
-"""Nobody balances load before this server, so its stop waits for nobody."""
+"""No load balancer routes to this server, so its stop need not wait for one."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a request was answered."""
+class Response:
+    """Status and body of a response."""
 
     status: int
     body: bytes
 
     @property
     def message(self) -> str:
-        """The text of an error answer, without credentials."""
+        """The text of an error response, with credentials masked."""
         with suppress(ValueError, TypeError, KeyError):
             return mask_secrets(str(json.loads(self.body)["message"]))
         return mask_secrets(self.body[:_LOG_CHARACTERS].decode("utf-8", "replace"))
@@ -60,22 +60,22 @@ class ModelServer:
 
     @property
     def predict_path(self) -> str:
-        """Where rows of samples go, whatever the kind of model."""
+        """The route that takes rows of samples for every target type."""
         return f"{self.settings.url_prefix}/invocations"
 
-    def post(self, body: Body, timeout: float) -> Answer:
-        """The answer to samples.
+    def post(self, body: Body, timeout: float) -> Response:
+        """Send samples and return the response.
 
         Raises:
-            CommandError: there is none within ``timeout`` seconds.
+            CommandError: there is no response within ``timeout`` seconds.
         """
         connection = http.client.HTTPConnection(HOST, self.settings.port, timeout=timeout)
         try:
             connection.request("POST", self.predict_path, body.content, {"Content-Type": body.content_type})
-            answer = connection.getresponse()
-            return Answer(answer.status, answer.read())
+            response = connection.getresponse()
+            return Response(response.status, response.read())
         except (OSError, http.client.HTTPException) as error:
-            raise CommandError(f"The server gave no answer: {type(error).__name__} {error}".rstrip() + ".") from error
+            raise CommandError(f"The server sent no response: {type(error).__name__} {error}".rstrip() + ".") from error
         finally:
             connection.close()
 
@@ -83,7 +83,7 @@ class ModelServer:
         return self.process.poll() is None
 
     def resident_bytes(self) -> int:
-        """Resident memory of all processes of the server; what they share counts once each."""
+        """Return the resident memory of all processes of the server; shared pages count in each."""
         total = 0
         with suppress(psutil.NoSuchProcess):
             root = psutil.Process(self.process.pid)
@@ -95,12 +95,13 @@ class ModelServer:
 
 @contextmanager
 def running_server(arguments: Arguments, timeout: float) -> Iterator[ModelServer]:
-    """``drum server`` with these arguments, ready within ``timeout`` seconds and stopped at the end.
+    """Start ``drum server`` with these arguments, wait until it is ready and stop it at the end.
 
-    It listens to this machine alone, in a process group of its own, which ends with this process if that is told to.
+    It listens on the loopback interface, in a process group of its own, which is killed if a signal ends this
+    process.
 
     Raises:
-        StartupError: it does not start; the message says why.
+        StartupError: the server does not start; the message contains the cause.
     """
     arguments = replace(arguments, command=SERVER, address=f"{HOST}:{_free_port()}", with_error_server=True)
     settings = build_settings(arguments)
@@ -119,7 +120,7 @@ def running_server(arguments: Arguments, timeout: float) -> Iterator[ModelServer
                 server = ModelServer(settings, process)
                 if not _becomes_ready(server, timeout):
                     log.seek(0)
-                    raise StartupError(_why_it_ended(log.read().decode("utf-8", "replace")))
+                    raise StartupError(_startup_error(log.read().decode("utf-8", "replace")))
                 yield server
             finally:
                 _stop(process)
@@ -135,42 +136,42 @@ def _free_port() -> int:
 
 
 def _becomes_ready(server: ModelServer, timeout: float) -> bool:
-    """False once the process has ended instead.
+    """Return True when the server is ready, False if its process has exited.
 
     Raises:
-        StartupError: its model failed to load.
-        CommandError: it took too long.
+        StartupError: the model failed to load.
+        CommandError: the timeout has passed.
     """
     deadline = time.monotonic() + timeout
     while server.is_running():
-        answer = _probe(server.settings)
-        if answer is not None and answer.status == http.HTTPStatus.OK:
+        response = _probe(server.settings)
+        if response is not None and response.status == http.HTTPStatus.OK:
             return True
-        if answer is not None and answer.status == MODEL_FAILED:
-            raise StartupError(answer.message.removeprefix("ERROR: "))
+        if response is not None and response.status == MODEL_FAILED:
+            raise StartupError(response.message.removeprefix("ERROR: "))
         if time.monotonic() > deadline:
             raise CommandError(f"The server was not ready within {timeout:.0f} s.")
         time.sleep(_PAUSE_SECONDS)
     return False
 
 
-def _probe(settings: Settings) -> Answer | None:
+def _probe(settings: Settings) -> Response | None:
     connection = http.client.HTTPConnection(HOST, settings.port, timeout=_PROBE_SECONDS)
     try:
         connection.request("GET", f"{settings.url_prefix}/")
-        answer = connection.getresponse()
-        return Answer(answer.status, answer.read())
+        response = connection.getresponse()
+        return Response(response.status, response.read())
     except (OSError, http.client.HTTPException):
         return None
     finally:
         connection.close()
 
 
-def _why_it_ended(log: str) -> str:
-    """The server's own sentence, else the end of its log."""
+def _startup_error(log: str) -> str:
+    """Return the server's own error message, else the end of its log."""
     prefix = "drum: error: "
-    told = [line.removeprefix(prefix) for line in log.splitlines() if line.startswith(prefix)]
-    return mask_secrets(told[-1] if told else f"The server ended at its start: {log[-_LOG_CHARACTERS:].strip()}")
+    messages = [line.removeprefix(prefix) for line in log.splitlines() if line.startswith(prefix)]
+    return mask_secrets(messages[-1] if messages else f"The server exited at startup: {log[-_LOG_CHARACTERS:].strip()}")
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
@@ -182,6 +183,6 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """End what is left of the process's group."""
+    """Kill the process group."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A progress bar on standard error, where somebody looks at it."""
+"""A progress bar on standard error, if that is a terminal."""
 
 import os
 import sys
@@ -10,27 +10,29 @@ from datarobot_drum.drum.imports import import_from_string
 
 OnProgress = Callable[[str, float], None]
 
-_USUAL_SIZE = (80, 24)
-"""Of a terminal that does not know its own, as in a container: tqdm would show nothing."""
+_DEFAULT_SIZE = (80, 24)
+"""For a terminal of unknown size, as in a container: tqdm would show nothing."""
 
-_FORM = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+_BAR_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
 
 
 class _Bar:
-    """One bar a step: a new name ends the bar of the last one."""
+    """One bar per step: a new name closes the previous bar."""
 
     def __init__(self) -> None:
         self._tqdm: Any = import_from_string("tqdm:tqdm")
         self._bar: Any = None
         size = os.get_terminal_size(sys.stderr.fileno())
-        usual = zip(("ncols", "nrows"), size, _USUAL_SIZE, strict=True)
+        usual = zip(("ncols", "nrows"), size, _DEFAULT_SIZE, strict=True)
         self._size = {name: length or default for name, length, default in usual}
 
-    def __call__(self, what: str, share: float) -> None:
-        if self._bar is None or self._bar.desc != what:
+    def __call__(self, step: str, fraction: float) -> None:
+        if self._bar is None or self._bar.desc != step:
             self.close()
-            self._bar = self._tqdm(desc=what, total=1.0, bar_format=_FORM, file=sys.stderr, leave=False, **self._size)
-        self._bar.update(share - self._bar.n)
+            self._bar = self._tqdm(
+                desc=step, total=1.0, bar_format=_BAR_FORMAT, file=sys.stderr, leave=False, **self._size
+            )
+        self._bar.update(fraction - self._bar.n)
 
     def close(self) -> None:
         if self._bar is not None:
@@ -40,9 +42,9 @@ class _Bar:
 
 @contextmanager
 def progress_bar() -> Iterator[OnProgress]:
-    """What to call with the name of a step and the share of it that is done; does nothing without a terminal."""
+    """Yield a callback that takes the name of a step and its fraction done; no effect without a terminal."""
     if not sys.stderr.isatty():
-        yield lambda what, share: None
+        yield lambda step, fraction: None
         return
     bar = _Bar()
     try:

@@ -1,6 +1,6 @@
-"""The tables of the README, made from the declarations they describe.
+"""Generator of the README's tables from the declarations.
 
-``python -m datarobot_drum.drum.commands.reference README.md`` writes them between their markers.
+``python -m datarobot_drum.drum.commands.reference README.md`` updates the tables between their markers.
 """
 
 import re
@@ -9,29 +9,48 @@ from pathlib import Path
 
 from datarobot_drum.drum.commands.registry import COMMANDS
 from datarobot_drum.drum.settings.arguments import arguments_of
-from datarobot_drum.drum.settings.declaration import COMMAND_NAMES, SERVER, Argument
-from datarobot_drum.drum.settings.server_parameters import markdown_table as parameters_table
+from datarobot_drum.drum.settings.declaration import COMMAND_NAMES, SERVER, Argument, Parameter, settings_of
+from datarobot_drum.drum.settings.server_parameters import ServerParameters
 
 
 def arguments_table(command: str = SERVER) -> str:
-    """The flags of a subcommand as a Markdown table; those that the table of the server explains are named below it."""
-    shared = dict(arguments_of(SERVER)) if command != SERVER else {}
-    rows = [_row(argument) for name, argument in arguments_of(command) if name not in shared]
-    as_there = [f"`{argument.flag}`" for name, argument in arguments_of(command) if name in shared]
-    if as_there:
-        rows.append(f"| {', '.join(as_there)} | | As for `drum server`. |")
+    """Return the flags of a subcommand as a Markdown table; flags shared with the server are only named."""
+    shared = arguments_of(SERVER) if command != SERVER else {}
+    rows = [_row(argument) for name, argument in arguments_of(command).items() if name not in shared]
+    inherited = [f"`{argument.flag}`" for name, argument in arguments_of(command).items() if name in shared]
+    if inherited:
+        rows.append(f"| {', '.join(inherited)} | | As for `drum server`. |")
     return "\n".join(["| flag | variable | effect |", "| --- | --- | --- |", *rows])
 
 
 def commands_table() -> str:
-    """The subcommands as a Markdown table."""
+    """Return the subcommands as a Markdown table."""
     rows = [f"| `drum {command.name}` | {command.description} |" for command in COMMANDS]
     return "\n".join(["| command | what it does |", "| --- | --- |", *rows])
 
 
+def parameters_table(owner: type = ServerParameters) -> str:
+    """Return the parameters of a dataclass as a Markdown table."""
+    header = ["| parameter | kind | default | values | servers | effect |", "| --- | --- | --- | --- | --- | --- |"]
+    return "\n".join([*header, *map(_parameter_row, settings_of(owner).values())])
+
+
+def _parameter_row(parameter: Parameter) -> str:
+    aliases = f" (also: {', '.join(f'`{name}`' for name in parameter.aliases)})" if parameter.aliases else ""
+    cells = (
+        f"`{parameter.name}`{aliases}",
+        parameter.kind.value,
+        parameter.default_text,
+        parameter.range_text,
+        ", ".join(parameter.servers),
+        parameter.help,
+    )
+    return f"| {' | '.join(cells)} |"
+
+
 def _row(argument: Argument) -> str:
     names = ", ".join(f"`{name}`" for name in (argument.flag, argument.short) if name)
-    return f"| {names} | `{argument.environment}` | {argument.help} |"
+    return f"| {names} | `{argument.name}` | {argument.help} |"
 
 
 def _marker(command: str) -> str:
@@ -39,13 +58,13 @@ def _marker(command: str) -> str:
 
 
 def refresh(text: str) -> str:
-    """``text`` with every generated table between its markers made anew."""
+    """Return ``text`` with every table between its markers regenerated."""
     tables = {_marker(command): arguments_table(command) for command in COMMAND_NAMES}
     tables |= {"commands": commands_table(), "server-parameters": parameters_table()}
     for name, table in tables.items():
-        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-        block = f"{begin}\n{table.strip()}\n{end}"
-        text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", block.replace("\\", r"\\"), text, flags=re.DOTALL)
+        start, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+        block = f"{start}\n{table.strip()}\n{end}"
+        text = re.sub(f"{re.escape(start)}.*?{re.escape(end)}", block.replace("\\", r"\\"), text, flags=re.DOTALL)
     return text
 
 

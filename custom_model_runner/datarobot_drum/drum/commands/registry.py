@@ -1,4 +1,4 @@
-"""The subcommands, each declared once; nothing of them is imported here."""
+"""The subcommands, each declared once; importing this module imports none of them."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from datarobot_drum.drum.settings.declaration import FIT, NEW_MODEL, PERF_TEST, 
 
 @dataclass(frozen=True)
 class Command:
-    """A subcommand. ``function`` is the import string of what runs it, ``logging_level`` what it logs by default."""
+    """A subcommand. ``function`` is an import string, ``logging_level`` the default log level."""
 
     name: str
     summary: str
@@ -58,9 +58,9 @@ COMMANDS = (
 
 
 def find_command(name: str) -> Command:
-    """The command of that name.
+    """Return the command of that name.
 
     Raises:
-        KeyError: there is none.
+        KeyError: there is no such command.
     """
     return {command.name: command for command in COMMANDS}[name]

@@ -1,4 +1,4 @@
-"""The file that ``--report`` names."""
+"""The file of ``--report``."""
 
 import os
 from pathlib import Path
@@ -8,10 +8,10 @@ from datarobot_drum.drum.settings.arguments import Arguments
 
 
 def report_path(arguments: Arguments) -> Path | None:
-    """Where the report goes, told before anything is done for it; None without one.
+    """Return the path of the report, checked before the work starts; None without one.
 
     Raises:
-        UsageError: it is a folder, or stands in none.
+        UsageError: the path is a folder, or its folder does not exist.
     """
     if not arguments.report:
         return None
@@ -22,7 +22,7 @@ def report_path(arguments: Arguments) -> Path | None:
 
 
 def write_report(path: Path, page: str) -> None:
-    """Write the page; nobody ever sees a half of it.
+    """Write the page atomically.
 
     Raises:
         CommandError: the file cannot be written.

@@ -1,4 +1,4 @@
-"""The rows of an input file as a table, and tables as the bodies of requests."""
+"""The rows of an input file as a table, and tables as request bodies."""
 
 import io
 from dataclasses import dataclass
@@ -16,34 +16,34 @@ from datarobot_drum.drum.tabular.table_files import BLOCK_ROWS, FileFormat, dete
 
 @dataclass(frozen=True)
 class Body:
-    """Samples as a request carries them."""
+    """Samples as the body of a request."""
 
     content: bytes
     content_type: str
 
 
 def read_samples(path: Path, rows: int | None = None) -> pd.DataFrame:
-    """The table in the file, or up to ``rows`` of its first rows; those of a Matrix Market file are of sparse type.
+    """Return the table in the file, or its first ``rows`` rows; a Matrix Market file gives sparse columns.
 
     Raises:
         UsageError: the file cannot be opened.
-        UnprocessableInput: it holds no table.
-        CommandError: a package that reads it is missing.
+        UnprocessableInput: the file contains no table.
+        CommandError: a package for its format is missing.
     """
     with opened_input(path) as opened:
         kind = detect_format(opened.file, path)
         if kind is FileFormat.MTX or (kind is FileFormat.CSV and rows is None):
             return read_table(StructuredPayload(opened.file, PayloadFormat(kind.value))).iloc[:rows]
-        table = open_table(opened.file, kind, "utf-8", _say_nothing, rows or BLOCK_ROWS)
+        table = open_table(opened.file, kind, "utf-8", _ignore_progress, rows or BLOCK_ROWS)
         return pd.concat(table.blocks()) if rows is None else next(table.blocks())
 
 
-def _say_nothing(what: str, share: float) -> None:
-    """Reading is quick beside what a command does with the rows."""
+def _ignore_progress(step: str, fraction: float) -> None:
+    """Discard the progress: reading takes little of the command's time."""
 
 
 def to_body(table: pd.DataFrame) -> Body:
-    """The rows as csv, those of a table of sparse columns as a Matrix Market file."""
+    """Encode the rows as csv, those of a table with sparse columns as Matrix Market."""
     if is_sparse(table):
         write: Any = import_from_string("scipy.io:mmwrite")
         file = io.BytesIO()

@@ -1,4 +1,4 @@
-"""``drum server``: settings, address, then the server that they name."""
+"""``drum server``: builds the settings and runs the server of the configured type."""
 
 import logging
 from collections.abc import Callable
@@ -20,34 +20,34 @@ SERVERS = {
 
 
 def serve(arguments: Arguments) -> int:
-    """Start the chosen server and return the exit code once it has stopped.
+    """Run the server and return its exit code.
 
     Raises:
-        StartupError: it could not start.
+        StartupError: the server could not start.
     """
     settings = build_settings(arguments)
     configure_logging(settings.logging_level, settings.server.log_format)
     check_address(settings.host, settings.port)
     raise_fd_limit()
     logger.info("%s", start_line(settings))
-    if settings.cores is not None:
-        logger.info("%s", core_line(settings, settings.cores))
+    if settings.thread_plan is not None:
+        logger.info("%s", thread_plan_line(settings, settings.thread_plan))
     export_environment(settings)
     run: Callable[[Settings], int] = import_from_string(SERVERS[settings.server.server_type])
     return run(settings)
 
 
-def core_line(settings: Settings, plan: ThreadPlan) -> str:
-    """How the cores are shared, in one line."""
-    kept = "" if len(plan.variables) == len(THREAD_VARIABLES) else ", as far as their variables are not set"
+def thread_plan_line(settings: Settings, plan: ThreadPlan) -> str:
+    """Return the log line about CPUs and threads."""
+    exception = "" if len(plan.variables) == len(THREAD_VARIABLES) else ", except where a variable is set"
     return (
-        f"{plan.cores:g} cores: {settings.workers} x {settings.server.executor_workers} prediction threads, "
-        f"{plan.numeric_threads} for BLAS and OpenMP in each process{kept}."
+        f"{plan.cpus:g} cores: {settings.workers} x {settings.server.executor_workers} prediction threads, "
+        f"{plan.numeric_threads} for BLAS and OpenMP in each process{exception}."
     )
 
 
 def start_line(settings: Settings) -> str:
-    """What is about to be served, in one line."""
+    """Return the log line about the model, the server type and the address."""
     model = settings.model
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     processes = "1 worker" if settings.workers == 1 else f"{settings.workers} workers"

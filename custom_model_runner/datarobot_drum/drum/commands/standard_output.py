@@ -1,4 +1,4 @@
-"""Standard output kept for what a command answers: what model code prints meanwhile goes to standard error."""
+"""Standard output reserved for the result of a command; output of model code goes to standard error."""
 
 import os
 import sys
@@ -10,8 +10,8 @@ _STDOUT, _STDERR = 1, 2
 
 
 @contextmanager
-def own_standard_output() -> Iterator[BinaryIO]:
-    """The standard output of the process, which nobody else writes to within, not even code written in C."""
+def reserve_stdout() -> Iterator[BinaryIO]:
+    """Yield the standard output; anything else written to it meanwhile, even by C code, goes to standard error."""
     sys.stdout.flush()
     own: BinaryIO = os.fdopen(os.dup(_STDOUT), "wb")
     os.dup2(_STDERR, _STDOUT)
@@ -20,5 +20,5 @@ def own_standard_output() -> Iterator[BinaryIO]:
     finally:
         sys.stdout.flush()
         os.dup2(own.fileno(), _STDOUT)
-        with suppress(BrokenPipeError):  # told already, by the write that met it first
+        with suppress(BrokenPipeError):  # raised already by the first failing write
             own.close()

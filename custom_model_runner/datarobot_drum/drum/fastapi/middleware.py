@@ -79,7 +79,7 @@ class _Exchange:
 
 def shutdown_error() -> DeadlineExceeded:
     """Return the error of a request that the graceful timeout has ended."""
-    return DeadlineExceeded("The server stops and waits no longer (DRUM_GUNICORN_GRACEFUL_TIMEOUT).")
+    return DeadlineExceeded("The server stops and waits no longer (DRUM_GRACEFUL_TIMEOUT).")
 
 
 class StdoutFlusherMiddleware:

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from datarobot_drum.drum.exceptions import StartupError
 from datarobot_drum.drum.imports import import_from_string
-from datarobot_drum.drum.model_loading.shared_model import load_to_share
+from datarobot_drum.drum.model_loading.shared_model import load_shared_model
 from datarobot_drum.drum.process.logs import configure_logging
 from datarobot_drum.drum.process.signals import exiting_on_signals
 from datarobot_drum.drum.settings.build import Settings
@@ -36,7 +36,7 @@ def share_in_master(arbiter: Any, settings: Settings) -> None:
 
     with exiting_on_signals():
         try:
-            is_shared = load_to_share(settings, begin_anew)
+            is_shared = load_shared_model(settings, begin_anew)
         except StartupError:
             arbiter.log.exception("The model failed to load.")
             sys.exit(FAILED_TO_BOOT)

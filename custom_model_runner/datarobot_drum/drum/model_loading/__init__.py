@@ -1,1 +1,1 @@
-"""Loads a model before or after a fork, and warms it up."""
+"""Model loading: sharing between workers, fork safety and warm-up."""

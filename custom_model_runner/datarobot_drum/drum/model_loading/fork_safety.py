@@ -1,7 +1,7 @@
-"""What of a process does not live on in a forked copy of it: threads, connections, devices, children.
+"""Detection of threads, connections, devices and children that a fork of this process would lose or share.
 
-A fork copies the memory and one thread. A lock that another thread held stays locked, a pool of threads is gone though
-its library counts on it (GNU OpenMP then waits for ever), and a connection or a file's position is shared by all.
+A fork copies the memory and one thread. A lock that another thread held stays locked. A thread pool is gone though its
+library relies on it (GNU OpenMP then waits forever). Connections and file positions are shared.
 """
 
 import os
@@ -16,51 +16,52 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-SETTLE_SECONDS = 0.5
-"""How long threads that are about to end get for it."""
+THREAD_EXIT_SECONDS = 0.5
+"""Time for ending threads to exit."""
 
-_TRIAL_SECONDS = 5.0
+_FORK_SECONDS = 5.0
 _PAUSE_SECONDS = 0.01
 _TASKS = Path("/proc/self/task")
 _DESCRIPTORS = Path("/proc/self/fd")
 _MAPS = Path("/proc/self/maps")
-_FORKABLE = frozenset({"jemalloc_bg_thd"})
-"""Threads by name that a forked process starts anew itself: that of the allocator of pyarrow."""
-_HARMLESS = frozenset({"/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"})
+_FORK_SAFE_THREADS = frozenset({"jemalloc_bg_thd"})
+"""Native threads by name that restart in a forked process: the allocator thread of pyarrow."""
+_FORK_SAFE_FILES = frozenset({"/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"})
 _OPENMP = ("libgomp", "libomp", "libiomp")
 
 
 @dataclass(frozen=True)
 class ProcessSnapshot:
-    """What a process had before it loaded a model: descriptors and child processes."""
+    """The descriptors and child processes of this process before it loads a model."""
 
     descriptors: frozenset[int]
     children: frozenset[int]
 
     @classmethod
     def now(cls) -> "ProcessSnapshot":
+        """Take a snapshot of the current state."""
         return cls(frozenset(_descriptors()), frozenset(_children()))
 
 
-def can_tell() -> bool:
-    """Whether this system tells what a process holds: Linux does."""
+def can_inspect_threads() -> bool:
+    """Return True if the system lists the threads of a process, as Linux does."""
     return _TASKS.is_dir()
 
 
 def fork_blockers(before: ProcessSnapshot) -> list[str]:
-    """What has come since then and keeps this process from being forked, in words; nothing if it may be.
+    """Describe what has been added since the snapshot and prevents a fork; empty if a fork is safe.
 
-    May fork once itself: libraries that know how to be forked, such as OpenBLAS, end their threads before it.
+    May fork once itself: libraries that support forks, such as OpenBLAS, end their threads before one.
     """
     if _other_threads():
-        _wait_for_end_of_threads()
+        _wait_for_thread_exit()
         if not _python_threads():
             _fork_once()
-    return [*_describe_threads(), *_cuda(), *_open_since(before), *_children_since(before)]
+    return [*_describe_threads(), *_cuda(), *_new_descriptors(before), *_new_children(before)]
 
 
-def end_children_since(before: ProcessSnapshot) -> None:
-    """Kill the child processes that have come since then."""
+def kill_new_children(before: ProcessSnapshot) -> None:
+    """Kill the child processes that were started since the snapshot."""
     for child in _children() - before.children:
         with suppress(OSError):
             os.kill(child, signal.SIGKILL)
@@ -72,29 +73,29 @@ def _python_threads() -> list[threading.Thread]:
 
 
 def _other_threads() -> dict[int, str]:
-    """By id: the names of all threads but this one, and but those that a fork does no harm to."""
+    """Return the names of all other threads by id, except fork-safe ones."""
     names = {}
     for task in _TASKS.iterdir():
-        with suppress(OSError):  # it has just ended
+        with suppress(OSError):  # the thread has exited
             names[int(task.name)] = (task / "comm").read_text(encoding="utf-8", errors="replace").strip()
     names.pop(threading.get_native_id(), None)
-    return {number: name for number, name in names.items() if name not in _FORKABLE}
+    return {number: name for number, name in names.items() if name not in _FORK_SAFE_THREADS}
 
 
-def _wait_for_end_of_threads() -> None:
-    deadline = time.monotonic() + SETTLE_SECONDS
+def _wait_for_thread_exit() -> None:
+    deadline = time.monotonic() + THREAD_EXIT_SECONDS
     while _other_threads() and time.monotonic() < deadline:
         time.sleep(_PAUSE_SECONDS)
 
 
 def _fork_once() -> None:
-    """Fork a child that ends at once, or is ended."""
+    """Fork a child that exits at once; kill it after a timeout."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python counts the threads that are to end here
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of the threads that end here
         child = os.fork()
     if child == 0:
         os._exit(os.EX_OK)
-    deadline = time.monotonic() + _TRIAL_SECONDS
+    deadline = time.monotonic() + _FORK_SECONDS
     while os.waitpid(child, os.WNOHANG) == (0, 0):
         if time.monotonic() > deadline:
             os.kill(child, signal.SIGKILL)
@@ -104,7 +105,7 @@ def _fork_once() -> None:
 
 
 def _describe_threads() -> Iterator[str]:
-    """Python's own, which are reason enough; only without any has been found out which others stay."""
+    """Describe the Python threads; only without any, the native ones."""
     if python := _python_threads():
         yield _count(len(python), "Python thread", [thread.name for thread in python])
     elif native := _other_threads():
@@ -114,7 +115,7 @@ def _describe_threads() -> Iterator[str]:
 
 
 def _openmp() -> str:
-    """The file of an OpenMP runtime that is loaded."""
+    """Return the file name of a loaded OpenMP runtime; "" without one."""
     with suppress(OSError):
         for line in _MAPS.read_text(encoding="utf-8", errors="replace").splitlines():
             name = os.path.basename(line.rpartition(" ")[2])
@@ -124,15 +125,15 @@ def _openmp() -> str:
 
 
 def _cuda() -> Iterator[str]:
-    """Only where somebody has loaded torch: to ask is no reason to."""
+    """Check CUDA only if model code has imported torch."""
     cuda = getattr(sys.modules.get("torch"), "cuda", None)
     if cuda is not None and cuda.is_initialized():
         yield "CUDA, which torch has initialised"
 
 
-def _open_since(before: ProcessSnapshot) -> Iterator[str]:
+def _new_descriptors(before: ProcessSnapshot) -> Iterator[str]:
     for descriptor, target in sorted(_descriptors().items()):
-        if descriptor not in before.descriptors and target not in _HARMLESS and not _is_appended_to(descriptor):
+        if descriptor not in before.descriptors and target not in _FORK_SAFE_FILES and not _is_appended_to(descriptor):
             yield _name(descriptor, target)
 
 
@@ -140,13 +141,13 @@ def _descriptors() -> dict[int, str]:
     found = {}
     with suppress(OSError):
         for link in _DESCRIPTORS.iterdir():
-            with suppress(OSError):  # the one that lists the folder is closed by now
+            with suppress(OSError):  # the listing's own descriptor is closed by now
                 found[int(link.name)] = os.readlink(link)
     return found
 
 
 def _is_appended_to(descriptor: int) -> bool:
-    """A log file, say: processes may well write to it side by side."""
+    """Return True for a file opened for appending, such as a log: processes may share it."""
     import fcntl
 
     with suppress(OSError):
@@ -165,7 +166,7 @@ def _name(descriptor: int, target: str) -> str:
     return "a socket"
 
 
-def _children_since(before: ProcessSnapshot) -> Iterator[str]:
+def _new_children(before: ProcessSnapshot) -> Iterator[str]:
     children = _children() - before.children
     if children:
         yield _count(len(children), "child process", map(str, children), plural="child processes")

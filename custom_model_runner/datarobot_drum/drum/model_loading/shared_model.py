@@ -1,7 +1,7 @@
-"""One loaded model for all workers of a server: loaded by their parent, whose memory they share after the fork.
+"""A model that is loaded once, before the workers are forked, so that they share its memory.
 
-Pages that nobody writes to stay shared: the arrays of a model, the code of libraries, modules. A process that must not
-be forked any more is no use as a parent, so it begins anew: every worker then loads its own copy, as without sharing.
+Pages that no process writes to stay shared: the arrays of a model, the code of libraries, modules. A process that
+cannot be forked safely restarts without model sharing: each worker then loads its own copy.
 """
 
 import gc
@@ -25,12 +25,12 @@ from datarobot_drum.drum.tabular.lazy_pandas import import_pandas
 logger = logging.getLogger(__name__)
 
 Restart = Callable[[Mapping[str, str]], NoReturn]
-"""Replaces this process by the same program with these variables."""
+"""Replaces this process by the same program with these environment variables."""
 
 
 @dataclass(frozen=True)
 class SharedModel:
-    """What a worker inherits: a predictor that is loaded, or why it is not."""
+    """The inherited state of a worker: a loaded predictor, or the error of loading it."""
 
     predictor: BasePredictor | None
     error: Exception | None = None
@@ -40,62 +40,62 @@ _inherited: SharedModel | None = None
 
 
 def inherited_model() -> SharedModel | None:
-    """The model that this process, or its parent before the fork, has loaded to share; None without one."""
+    """Return the model that this process, or its parent before the fork, has loaded to share; None without one."""
     return _inherited
 
 
-def load_to_share(settings: Settings, restart: Restart) -> bool:
-    """Load the model in the process that is to fork the workers, which find it by ``inherited_model``.
+def load_shared_model(settings: Settings, restart: Restart) -> bool:
+    """Load the model in the parent of the workers, which get it by ``inherited_model``.
 
-    If it turns out that this process must not be forked any more, it says why and does not return.
+    If the process cannot be forked safely afterwards, log why, restart without sharing and do not return.
 
     Returns:
-        Whether there is a model to share.
+        True if there is a model to share.
 
     Raises:
         StartupError: the model did not load and there is no error server.
     """
     from datarobot_drum.drum.model_loading.fork_safety import (
         ProcessSnapshot,
-        can_tell,
-        end_children_since,
+        can_inspect_threads,
         fork_blockers,
+        kill_new_children,
     )
 
     global _inherited
     if settings.model.engine is not None or settings.parameter_error is not None:
-        logger.info("There is no model to share between the workers (DRUM_SHARE_MODEL).")
+        logger.info("No model is shared (DRUM_SHARE_MODEL): there is an engine, or a parameter is wrong.")
         return False
-    if not can_tell():
+    if not can_inspect_threads():
         logger.warning(
-            "The model is not shared (DRUM_SHARE_MODEL): this system does not tell the threads of a process."
+            "The model is not shared (DRUM_SHARE_MODEL): this system does not list the threads of a process."
         )
         return False
     environment, folder, before = environment_without_sharing(settings), os.getcwd(), ProcessSnapshot.now()
-    with _showing_output_at_once():
+    with _line_buffered_output():
         model = _load(settings)
     if model.error is not None and not settings.with_error_server:
-        raise as_startup_error(model.error)
+        raise to_startup_error(model.error)
     gc.collect()
     found = fork_blockers(before)
     if found:
         logger.warning(
             "The model is not shared between the workers (DRUM_SHARE_MODEL), since loading it left what forked "
-            "processes cannot share: %s. The server begins anew, and each worker loads its own copy.",
+            "processes cannot share: %s. Restarting without model sharing: each worker loads its own copy.",
             "; ".join(found),
         )
-        end_children_since(before)
+        kill_new_children(before)
         flush_output()
         os.chdir(folder)
         restart(environment)
-    # What lives now is never looked at again, so the collector does not write to its pages.
+    # The collector ignores all current objects from now on, so it does not write to their pages.
     gc.freeze()
     _inherited = model
     return True
 
 
 def reseed_random() -> None:
-    """After the fork: random numbers of this worker's own. Python sees to those of ``random`` itself."""
+    """Reseed the random generators of numpy and torch after a fork; Python reseeds those of ``random``."""
     for library in ("numpy.random", "torch"):
         seed = getattr(sys.modules.get(library), "seed", None)
         if seed is not None:
@@ -103,17 +103,17 @@ def reseed_random() -> None:
 
 
 def load_predictor(predictor: BasePredictor, settings: Settings) -> None:
-    """Load the model and warm it up; whatever model code raises."""
-    begin = time.monotonic()
+    """Load the model and warm it up; raises whatever model code raises."""
+    start = time.monotonic()
     if settings.model.target_type.reads_tables and settings.model.engine is None:
         import_pandas()
     predictor.load()
     warm_up(predictor, settings.model, settings.server.warm_up_file)
-    logger.info("Model loaded in %.2f s.", time.monotonic() - begin)
+    logger.info("Model loaded in %.2f s.", time.monotonic() - start)
 
 
-def as_startup_error(error: BaseException) -> StartupError:
-    """The error of a failed load as the sentence that a start ends with."""
+def to_startup_error(error: BaseException) -> StartupError:
+    """Return the error of a failed load as a one-sentence StartupError."""
     if isinstance(error, StartupError):
         return error
     failure = ModelLoadError(f"The model failed to load: {type(error).__name__}: {error}")
@@ -128,14 +128,14 @@ def _load(settings: Settings) -> SharedModel:
         return SharedModel(None, error)
     try:
         load_predictor(predictor, settings)
-    except Exception as error:  # model code may raise anything; the cause is kept for the answer
+    except Exception as error:  # model code may raise anything; responses show the cause
         return SharedModel(predictor, error)
     return SharedModel(predictor)
 
 
 @contextmanager
-def _showing_output_at_once() -> Iterator[None]:
-    """What model code prints is not held back, and above all not copied into each worker."""
+def _line_buffered_output() -> Iterator[None]:
+    """Flush the output of model code per line: buffered output would be copied into each worker."""
     stream: Any = sys.stdout
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is None or stream.line_buffering:

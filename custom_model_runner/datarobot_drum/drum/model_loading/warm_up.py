@@ -1,8 +1,8 @@
-"""Warm-up: a sample that the model predicts before its worker says that it is ready.
+"""Warm-up: the model predicts a sample before its worker reports ready.
 
-The sample is the file that ``DRUM_WARM_UP_FILE`` names, relative to the code dir, else the one called ``warm_up`` with
-any extension at the top of the code dir. It is asked for as a client would: JSON (``.json``) is a chat request of a
-model that chats, anything is the body of an unstructured model, and the others get csv or Matrix Market (``.mtx``).
+The sample is the file of ``DRUM_WARM_UP_FILE``, relative to the code dir, else the file ``warm_up`` with any extension
+at the top of the code dir. It is predicted as a request would be. JSON (``.json``) is a chat request if the model
+chats. Unstructured models get any file as the body, the others csv or Matrix Market (``.mtx``).
 """
 
 import logging
@@ -29,7 +29,7 @@ FILE_STEM = "warm_up"
 
 
 def warm_up(predictor: BasePredictor, model: ModelSettings, file_name: str = "") -> None:
-    """Predict the sample, if there is one. An engine is not asked: it may start later than this server.
+    """Predict the sample, if there is one. An engine gets no sample: it may start later than this server.
 
     Raises:
         ModelLoadError: the sample is missing, or predicting it failed.
@@ -40,14 +40,14 @@ def warm_up(predictor: BasePredictor, model: ModelSettings, file_name: str = "")
     if predictor.engine is not None:
         logger.warning("%s is not used: an inference engine warms itself up.", sample.name)
         return
-    begin = time.monotonic()
+    start = time.monotonic()
     with load_errors(f"The warm-up with {sample.name} failed", model.code_dir), sample.open("rb") as file:
-        _ask(predictor, model.target_type, file, sample)
-    logger.info("Warmed up with %s in %.2f s.", sample.name, time.monotonic() - begin)
+        _predict_sample(predictor, model.target_type, file, sample)
+    logger.info("Warmed up with %s in %.2f s.", sample.name, time.monotonic() - start)
 
 
 def find_sample(code_dir: Path, file_name: str = "") -> Path | None:
-    """The sample, if there is one.
+    """Return the path of the sample; None without one.
 
     Raises:
         ModelLoadError: the named file does not exist, or several are called ``warm_up``.
@@ -63,25 +63,25 @@ def find_sample(code_dir: Path, file_name: str = "") -> Path | None:
     return found[0] if found else None
 
 
-def _ask(predictor: BasePredictor, target_type: TargetType, file: IO[bytes], sample: Path) -> None:
+def _predict_sample(predictor: BasePredictor, target_type: TargetType, file: IO[bytes], sample: Path) -> None:
     if target_type is TargetType.UNSTRUCTURED:
         mimetype = mimetypes.guess_type(sample.name)[0] or ""
-        _draw(predictor.predict_unstructured(UnstructuredInput(file, mimetype)).content)
+        _exhaust(predictor.predict_unstructured(UnstructuredInput(file, mimetype)).content)
         return
     if sample.suffix.lower() == ".json" and predictor.can_chat:
-        _draw(predictor.chat(orjson.loads(file.read()), {}))
+        _exhaust(predictor.chat(orjson.loads(file.read()), {}))
         return
     is_mtx = sample.suffix.lower() == ".mtx"
     payload = StructuredPayload(file, PayloadFormat.MTX if is_mtx else PayloadFormat.CSV)
     if target_type is TargetType.TRANSFORM:
         predictor.transform(payload, None)
     elif predictor.only_streams:
-        _draw(predictor.predict_stream(payload))
+        _exhaust(predictor.predict_stream(payload))
     else:
         predictor.predict(predictor.read_input(payload))
 
 
-def _draw(answer: Any) -> None:
-    """Work through an answer that is made while it is sent."""
-    if isinstance(answer, Iterator):
-        deque(answer, maxlen=0)
+def _exhaust(result: Any) -> None:
+    """Consume a streamed result."""
+    if isinstance(result, Iterator):
+        deque(result, maxlen=0)

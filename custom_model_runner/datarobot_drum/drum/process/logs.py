@@ -1,4 +1,4 @@
-"""Logging of a server process: one format on standard error, whatever server runs."""
+"""Logging of a server process: one format on standard error for all server types."""
 
 import logging
 import sys
@@ -16,7 +16,7 @@ _CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), 127)}
 
 
 class _Formatter(logging.Formatter):
-    """Appends the request id, and keeps what a client sent from starting a line of its own."""
+    """Appends the request id, and escapes control characters: a client must not inject log lines."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         identifier = request_id.get()
@@ -26,7 +26,7 @@ class _Formatter(logging.Formatter):
 
 
 class _Context(logging.Filter):
-    """Gives a line the ids of its request and its trace, for a formatter that shows every field."""
+    """Adds request and trace ids to a record, for a formatter that prints every field."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if identifier := request_id.get():
@@ -38,17 +38,17 @@ class _Context(logging.Filter):
 
 def _json_formatter() -> logging.Formatter:
     formatter: Any = import_from_string("pythonjsonlogger.orjson:OrjsonFormatter")
-    made: logging.Formatter = formatter(
+    created: logging.Formatter = formatter(
         "{levelname}{name}{message}",
         style="{",
         rename_fields={"levelname": "level", "name": "logger"},
         timestamp="time",
     )
-    return made
+    return created
 
 
 def log_handler(log_format: str = TEXT) -> logging.Handler:
-    """A handler for standard error that masks credentials."""
+    """Return a handler for standard error that masks credentials."""
     handler = logging.StreamHandler(sys.stderr)
     if log_format == JSON:
         handler.setFormatter(_json_formatter())
@@ -60,13 +60,13 @@ def log_handler(log_format: str = TEXT) -> logging.Handler:
 
 
 def configure_logging(level: str, log_format: str = TEXT) -> None:
-    """Send everything at ``level`` and above to standard error, the web servers' own lines included."""
+    """Log everything at ``level`` and above to standard error, including the web servers' loggers."""
     root = logging.getLogger()
     for handler in root.handlers[:]:
         root.removeHandler(handler)
     root.addHandler(log_handler(log_format))
     root.setLevel(level.upper())
-    # Start, stop and requests are ours to tell, those to an engine too; their lines would be second ones.
+    # This server logs starts, stops and requests itself; these loggers would duplicate them.
     for name in ("uvicorn.access", "uvicorn.error", "werkzeug", "httpx"):
         logging.getLogger(name).setLevel(logging.DEBUG if root.level == logging.DEBUG else logging.WARNING)
     for name in ("httpcore", "asyncio", "python_multipart.multipart"):

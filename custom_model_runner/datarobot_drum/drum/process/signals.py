@@ -1,4 +1,4 @@
-"""The end of a process: before it serves, and also when a prediction in it has none."""
+"""Exit on signals before serving starts, and despite a stuck prediction thread."""
 
 import os
 import signal
@@ -9,17 +9,17 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
-PREDICTION_THREADS = "drum-predict"
-"""What the names of the prediction threads begin with."""
+PREDICTION_THREAD_PREFIX = "drum-predict"
+"""Prefix of the names of prediction threads."""
 
 LOADER_THREAD = "drum-model-loader"
-"""The thread that loads a model while its server answers probes already."""
+"""Name of the thread that loads the model while its server already responds to probes."""
 
 JOIN_SECONDS = 0.5
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_SIGNALLED = 128
-"""A process that a signal stopped before it was done ends with this plus the signal's number, as shells count."""
+_SIGNAL_EXIT_BASE = 128
+"""Exit code of a command that a signal stopped: this plus the signal's number, as in shells."""
 
 _cleanups: list[Callable[[], object]] = []
 
@@ -32,27 +32,27 @@ def exit_process(code: int) -> NoReturn:
 
 def exit_if_prediction_hangs(code: int) -> None:
     """Exit at once if a thread of the model does not end: Python would wait for it without a limit."""
-    model_threads = (PREDICTION_THREADS, LOADER_THREAD)
+    model_threads = (PREDICTION_THREAD_PREFIX, LOADER_THREAD)
     busy = [thread for thread in threading.enumerate() if thread.name.startswith(model_threads)]
     for thread in busy:
         thread.join(JOIN_SECONDS)
     if any(thread.is_alive() for thread in busy):
-        _leave_now(code)
+        _exit_now(code)
 
 
 def exit_on_signals() -> None:
-    """Until a server listens to signals itself, SIGTERM and SIGINT end the process at once, as a clean stop.
+    """Exit with 0 on SIGTERM and SIGINT, until a server installs its own handlers.
 
-    Not by an exception, which model code that is being loaded could catch.
+    The exit is not an exception, which model code could catch while it is loaded.
     """
     for number in _SIGNALS:
         signal.signal(number, _on_signal)
 
 
 def abort_on_signals() -> None:
-    """From now on SIGTERM and SIGINT end the process at once, as a command that is not done: 143 and 130.
+    """Exit on SIGTERM and SIGINT with 143 and 130: the command has not finished.
 
-    Not by an exception, which model code could catch. What must not be left behind is removed first.
+    The exit is not an exception, which model code could catch. Registered cleanups run first.
     """
     for number in _SIGNALS:
         signal.signal(number, _on_interrupt)
@@ -60,7 +60,7 @@ def abort_on_signals() -> None:
 
 @contextmanager
 def blocked_signals(*signals: signal.Signals) -> Iterator[None]:
-    """A process that is started meanwhile never gets them: what stops a server's whole group is for the server."""
+    """Block signals in processes that are started meanwhile: a signal to the process group is for the server."""
     former = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
@@ -70,7 +70,7 @@ def blocked_signals(*signals: signal.Signals) -> Iterator[None]:
 
 @contextmanager
 def cleanup_on_signals(remove: Callable[[], object]) -> Iterator[None]:
-    """Within, a signal that ends the process calls ``remove`` first, the latest one before the others."""
+    """Call ``remove`` if a signal ends the process within the block; the latest cleanup runs first."""
     _cleanups.append(remove)
     try:
         yield
@@ -80,7 +80,7 @@ def cleanup_on_signals(remove: Callable[[], object]) -> Iterator[None]:
 
 @contextmanager
 def exiting_on_signals() -> Iterator[None]:
-    """The same while a model loads inside a server that has listened to signals before; not outside the main thread."""
+    """Exit on signals while a server that has its own handlers loads a model; no effect outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -94,18 +94,18 @@ def exiting_on_signals() -> Iterator[None]:
 
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
-    _leave_now(os.EX_OK)
+    _exit_now(os.EX_OK)
 
 
 def _on_interrupt(number: int, frame: FrameType | None) -> None:
     for remove in reversed(_cleanups):
-        with suppress(Exception):  # one that fails must not keep the rest
+        with suppress(Exception):  # a failing cleanup must not stop the others
             remove()
-    _leave_now(_SIGNALLED + number)
+    _exit_now(_SIGNAL_EXIT_BASE + number)
 
 
-def _leave_now(code: int) -> NoReturn:
-    with suppress(Exception):  # a signal may have come in the middle of a write
+def _exit_now(code: int) -> NoReturn:
+    with suppress(Exception):  # the signal may have interrupted a write
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)

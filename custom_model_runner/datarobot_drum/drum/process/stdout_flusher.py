@@ -1,4 +1,4 @@
-"""What a model prints shows up at once, though Python holds output back that goes to a pipe."""
+"""Flushing of standard output: Python buffers the output of a model if it goes to a pipe."""
 
 import atexit
 import sys
@@ -9,31 +9,31 @@ from contextlib import suppress
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
 
 IDLE_SECONDS = 0.9
-"""Longest time between two flushes: with the pause after a request it stays below the second that is promised."""
+"""Maximum time between two flushes: with the delay after a request it stays below the promised second."""
 
 REQUEST_SECONDS = 0.1
-"""Time from the end of a request to the flush; requests that end meanwhile share it."""
+"""Delay from the end of a request to the flush; requests that end meanwhile share it."""
 
 EXIT_SECONDS = 1.0
-"""How long the exit of the interpreter waits for a flush that nobody reads."""
+"""Timeout of the last flush at interpreter exit, if the reader of the pipe does not read."""
 
 
 class StdoutFlusher:
-    """A thread that flushes standard output and standard error: after requests, and once a second without any.
+    """A thread that flushes standard output and standard error after requests, else once a second.
 
-    It is a daemon, stopped at the latest when the interpreter exits, so it neither keeps a process alive nor is frozen
-    while it holds the lock of a stream. Threads do not survive a fork: start it in the process that runs the model.
+    It is a daemon thread that is stopped at interpreter exit: it must not be frozen while it holds the lock of a
+    stream. Threads do not survive a fork: start it in the process that runs the model.
     """
 
     def __init__(self) -> None:
         self._wanted = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-        self.chores: list[Callable[[], object]] = []
-        """What else is to be done once a second, at most, and takes no longer than a flush."""
+        self.periodic_tasks: list[Callable[[], object]] = []
+        """Callbacks that run at least once a second; each must be about as fast as a flush."""
 
     def start(self, worker_ctx: WorkerCtx) -> None:
-        """Flush until ``worker_ctx`` stops; a second start changes nothing."""
+        """Flush until ``worker_ctx`` stops; a second call has no effect."""
         if self._thread is not None:
             return
         self._thread = threading.Thread(target=self._run, name="drum-stdout-flusher", daemon=True)
@@ -43,12 +43,12 @@ class StdoutFlusher:
         self._thread.start()
 
     def request_ended(self) -> None:
-        """Flush soon. Called for every request, from an event loop too."""
+        """Flush soon. Called for every request, also from an event loop."""
         if not self._wanted.is_set():
             self._wanted.set()
 
     def stop(self) -> None:
-        """End the thread, after a last flush; does not wait for it."""
+        """Stop the thread after a last flush, without waiting for it."""
         self._stopped.set()
         self._wanted.set()
         atexit.unregister(self._end)
@@ -64,13 +64,13 @@ class StdoutFlusher:
                 self._stopped.wait(REQUEST_SECONDS)
                 self._wanted.clear()
             flush_output()
-            for chore in self.chores:
-                chore()
+            for task in self.periodic_tasks:
+                task()
         flush_output()
 
 
 def flush_output() -> None:
-    """Flush what ``print`` and tracebacks go to at this moment; nothing that a stream does is an error here."""
+    """Flush standard output and standard error; errors of the streams are ignored."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):  # model code may have closed it, or put an object of its own in its place
+        with suppress(Exception):  # model code may have closed or replaced the stream
             stream.flush()

@@ -1,4 +1,4 @@
-"""The life of one worker process, whichever server started it."""
+"""The life cycle of a worker process, the same for all server types."""
 
 import heapq
 import logging
@@ -30,10 +30,10 @@ class _Phase(Enum):
 
 
 class WorkerCtx:
-    """What a worker owns, and the order in which it is given back.
+    """The resources of a worker, and the order in which they are released.
 
-    ``start`` makes the worker ready for traffic, ``stop`` ends what runs on its own (threads, greenlets and whatever
-    was deferred), ``cleanup`` gives back the rest. All three may be called twice.
+    ``start`` makes the worker ready for traffic. ``stop`` ends threads, greenlets and deferred stops. ``cleanup``
+    releases the rest. All three may be called twice.
     """
 
     def __init__(self) -> None:
@@ -53,12 +53,12 @@ class WorkerCtx:
 
     @property
     def is_running(self) -> bool:
-        """Between ``start`` and the first sign of the end: what ``/readyz`` asks first."""
+        """True between ``start`` and the first of ``drain`` and ``stop``; ``/readyz`` checks it first."""
         return self._phase is _Phase.RUNNING and not self._draining
 
     @property
     def is_draining(self) -> bool:
-        """Whether this worker is about to leave."""
+        """True once the worker is about to stop."""
         return self._draining
 
     def drain(self) -> None:
@@ -69,12 +69,13 @@ class WorkerCtx:
                 _attempt(desc, fn)
 
     def start(self) -> None:
+        """Make the worker ready."""
         with self._lock:
             if self._phase is _Phase.NEW:
                 self._phase = _Phase.RUNNING
 
     def stop(self) -> None:
-        """Fail readiness, run the deferred stops (last deferred first), end greenlets and wait for threads."""
+        """Fail readiness, run the deferred stops (last deferred first), kill greenlets and join threads."""
         with self._lock:
             if self._phase in (_Phase.STOPPED, _Phase.CLEANED):
                 return
@@ -101,30 +102,30 @@ class WorkerCtx:
             _attempt(desc, clean)
 
     async def cleanup_async(self) -> None:
-        """``cleanup`` on an event loop, after what only a loop can give back."""
+        """Run the asynchronous cleanups, then ``cleanup``."""
         self.stop()
         while self._async_cleanups:
             desc, clean = self._async_cleanups.pop()
             try:
                 await clean()
-            except Exception:  # whatever a cleanup raises, the next one still has to run
-                logger.exception("Failed at the end of the worker: %s.", desc)
+            except Exception:  # the following steps must run whatever is raised
+                logger.exception("Worker shutdown step failed: %s.", desc)
         self.cleanup()
 
     def add_thread(self, thread: threading.Thread) -> None:
-        """``stop`` waits for it; whatever ends the thread belongs into ``defer_stop``."""
+        """Join the thread in ``stop``; use ``defer_stop`` to end it."""
         self._threads.append(thread)
 
     def add_greenlet(self, greenlet: _Greenlet) -> None:
-        """``stop`` kills it."""
+        """Kill the greenlet in ``stop``."""
         self._greenlets.append(greenlet)
 
     def add_closeable(self, closeable: _Closeable, order: int = 0, desc: str = "") -> None:
-        """``cleanup`` closes it."""
+        """Close the object in ``cleanup``."""
         self.defer_cleanup(closeable.close, order, desc or f"close {type(closeable).__name__}")
 
     def defer_drain(self, fn: Callable[[], object], desc: str = "") -> None:
-        """Run ``fn`` at the first sign of the end, in a signal handler perhaps."""
+        """Run ``fn`` in ``drain``, possibly in a signal handler."""
         self._drains.append((desc or _name(fn), fn))
 
     def defer_stop(self, fn: Callable[[], object], desc: str = "") -> None:
@@ -136,14 +137,14 @@ class WorkerCtx:
         heapq.heappush(self._cleanups, (-order, -next(self._order), desc or _name(fn), fn))
 
     def defer_async_cleanup(self, fn: Callable[[], Awaitable[object]], desc: str = "") -> None:
-        """Await ``fn`` in ``cleanup_async``, the last deferred first; a worker without an event loop never does."""
+        """Await ``fn`` in ``cleanup_async``, last deferred first; never called without an event loop."""
         self._async_cleanups.append((desc or _name(fn), fn))
 
     def set_backpressure_metrics(self, metrics: Callable[[], Mapping[str, Any]]) -> None:
         self._metrics = metrics
 
     def get_backpressure_metrics(self) -> dict[str, Any]:
-        """The executor's metrics, merged into ``/stats/``; empty without an executor."""
+        """Return the executor's metrics, merged into ``/stats/``; empty without an executor."""
         return dict(self._metrics()) if self._metrics else {}
 
 
@@ -152,8 +153,8 @@ def _name(fn: Callable[[], object]) -> str:
 
 
 def _attempt(desc: str, fn: Callable[[], object]) -> None:
-    """One failing step must not keep the others from running."""
+    """Call ``fn`` and log its errors, so that the following steps run."""
     try:
         fn()
-    except (Exception, SystemExit):  # whatever a cleanup raises, the next one still has to run
-        logger.exception("Failed at the end of the worker: %s.", desc)
+    except (Exception, SystemExit):  # the following steps must run whatever is raised
+        logger.exception("Worker shutdown step failed: %s.", desc)

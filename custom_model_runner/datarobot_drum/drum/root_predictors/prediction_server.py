@@ -13,8 +13,8 @@ from datarobot_drum.drum.exceptions import DrumError, ExtensionError, StartupErr
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
-from datarobot_drum.drum.model_loading.shared_model import SharedModel, as_startup_error, load_predictor
-from datarobot_drum.drum.process.signals import LOADER_THREAD, PREDICTION_THREADS
+from datarobot_drum.drum.model_loading.shared_model import SharedModel, load_predictor, to_startup_error
+from datarobot_drum.drum.process.signals import LOADER_THREAD, PREDICTION_THREAD_PREFIX
 from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
 from datarobot_drum.drum.server import get_fastapi_app, get_flask_app
@@ -32,7 +32,7 @@ from datarobot_drum.drum.serving.routes import probe_paths, traced_routes, trace
 from datarobot_drum.drum.settings.build import Settings, settings_from_values
 from datarobot_drum.drum.settings.server_parameters import ServerParameters
 from datarobot_drum.drum.tracing.provider import start_exporting
-from datarobot_drum.drum.tracing.spans import Tracing, look_for_provider
+from datarobot_drum.drum.tracing.spans import Tracing, detect_provider
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -122,7 +122,7 @@ class PredictionServer:
         return []
 
     def _start_tracing(self) -> None:
-        self.state.settled.add_done_callback(lambda _: look_for_provider())
+        self.state.settled.add_done_callback(lambda _: detect_provider())
         provider = start_exporting(self.settings.tracing)
         if provider is not None:
             self.worker_ctx.defer_cleanup(provider.shutdown, order=-100, desc="send the last spans")
@@ -154,7 +154,7 @@ class PredictionServer:
     def raise_load_failure(self) -> None:
         """Raise the StartupError of a model that failed to load; nothing on an error server."""
         if self.load_error is not None and self.failed:
-            raise as_startup_error(self.load_error)
+            raise to_startup_error(self.load_error)
 
     def end_process_on_load_failure(self) -> None:
         """For an app under a server that is not ours: a failed load ends the process by SIGTERM."""
@@ -228,7 +228,7 @@ class PredictionServer:
         workers = server.executor_workers if self.uses_fastapi else _sync_concurrency(server)
         limit = self.predictor.concurrency_limit if self.predictor is not None else None
         workers = workers if limit is None else min(workers, limit)
-        limits = (server.executor_queue_depth, server.executor_queue_timeout, PREDICTION_THREADS)
+        limits = (server.executor_queue_depth, server.executor_queue_timeout, PREDICTION_THREAD_PREFIX)
         batches = self._batch_limits()
         if batches is None:
             return ExecutorWithBackpressure(workers, *limits)
@@ -246,7 +246,7 @@ class PredictionServer:
         if rows < 2 or not predictor.supports_batching:
             return None
         if server.executor_queue_timeout <= 0:
-            logger.warning("No micro-batching: DRUM_FASTAPI_EXECUTOR_QUEUE_TIMEOUT=0 lets no request wait for a batch.")
+            logger.warning("No micro-batching: DRUM_EXECUTOR_QUEUE_TIMEOUT=0 lets no request wait for a batch.")
             return None
         logger.info("Micro-batching: up to %d rows at once.", rows)
         return rows, wait / 1000

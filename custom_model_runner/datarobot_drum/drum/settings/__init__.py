@@ -1,1 +1,1 @@
-"""Settings of one process: flags, environment variables, parameters and metadata, merged once at start."""
+"""Settings of one process: arguments, environment variables, parameters and model metadata, merged once at start."""

@@ -1,4 +1,4 @@
-"""Where the server listens: ``--address`` and ``URL_PREFIX`` as plain values."""
+"""Parsing of ``--address`` and ``URL_PREFIX``."""
 
 import re
 
@@ -6,32 +6,30 @@ from datarobot_drum.drum.exceptions import UsageError
 
 ALL_INTERFACES = "0.0.0.0"
 _ADDRESS = re.compile(r"(?:(?:\[(?P<ipv6>[0-9A-Fa-f:.%\w-]+)\]|(?P<host>[^\s:/\[\]]*)):)?(?P<port>[0-9]{1,5})")
-_HIGHEST_PORT = 65_535
+_MAX_PORT = 65_535
 _PREFIX_SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+")
 
 
 def parse_address(address: str) -> tuple[str, int]:
-    """Host and port of ``host:port``, ``:port``, a bare port or ``[ipv6]:port``.
+    """Return host and port of ``host:port``, ``:port``, a bare port or ``[ipv6]:port``.
 
-    Without a host the server listens on all IPv4 interfaces. Port 0 lets the system choose one. An IPv6
-    host comes back without its brackets.
+    Without a host the server listens on all IPv4 interfaces. With port 0 the system chooses one. An IPv6 host is
+    returned without brackets.
 
     Raises:
-        UsageError: it has none of these forms.
+        UsageError: the address has none of these formats.
     """
     match = _ADDRESS.fullmatch(address.strip())
-    if match is None or int(match["port"]) > _HIGHEST_PORT:
-        raise UsageError(
-            f"The address {address!r} is none of host:port, :port, [ipv6]:port, port (0 to {_HIGHEST_PORT})."
-        )
+    if match is None or int(match["port"]) > _MAX_PORT:
+        raise UsageError(f"The address {address!r} is none of host:port, :port, [ipv6]:port, port (0 to {_MAX_PORT}).")
     return match["ipv6"] or match["host"] or ALL_INTERFACES, int(match["port"])
 
 
 def normalize_prefix(prefix: str) -> str:
-    """``URL_PREFIX`` with one leading slash and no trailing one; "" when there is no prefix.
+    """Return ``URL_PREFIX`` with a leading slash and without a trailing one; "" without a prefix.
 
     Raises:
-        UsageError: it cannot be the start of a path.
+        UsageError: the prefix is not a valid path.
     """
     segments = [segment for segment in prefix.strip().split("/") if segment]
     for segment in segments:

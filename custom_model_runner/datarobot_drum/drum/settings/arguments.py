@@ -1,34 +1,32 @@
-"""The arguments of ``drum``, each declared once: flag, variable, kind and help.
+"""The command-line arguments of ``drum``, each declared once: flag, variable, kind and help.
 
-A value comes from the flag, else from the variable, which is the flag's name in upper case with underscores
-unless a document names another. What comes after these two (runtime parameters, model-metadata.yaml,
-defaults) is decided where the settings are built.
+A value comes from the flag, else from the variable. Its name is that of the flag in upper case with underscores,
+unless declared. Runtime parameters, model-metadata.yaml and defaults are merged later, in `build`.
 """
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from datarobot_drum.drum.exceptions import UsageError
 from datarobot_drum.drum.settings.declaration import (
     COMMAND_NAMES,
     FIT,
-    METADATA_KEY,
     NEW_MODEL,
     PERF_TEST,
     SCORE,
     SERVER,
     VALIDATION,
     Argument,
-    ArgumentKind,
     argument,
+    settings_of,
 )
 from datarobot_drum.drum.settings.server_parameters import LOGGING_LEVELS, WORKER_LIMITS
 from datarobot_drum.drum.settings.target_types import TargetType
+from datarobot_drum.drum.settings.value_parsers import Kind
 
 _TARGET_TYPES = tuple(target_type.value for target_type in TargetType)
-_LIST_KINDS = (ArgumentKind.LABELS, ArgumentKind.INTEGERS)
 _LABEL_SOURCES = ("class_labels", "class_labels_file")
 
 _MODEL_COMMANDS = (SERVER, SCORE, VALIDATION, PERF_TEST, FIT)
@@ -36,7 +34,7 @@ _MODEL_COMMANDS = (SERVER, SCORE, VALIDATION, PERF_TEST, FIT)
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """The command line with its environment equivalents, as plain values; None is not given."""
+    """The command line merged with its environment variables, as plain values; None is not given."""
 
     command: str = SERVER
     code_dir: str | None = argument(
@@ -49,13 +47,13 @@ class Arguments:
     target_type: str | None = argument(
         "--target-type",
         f"Kind of model: {', '.join(_TARGET_TYPES)}; else targetType of model-metadata.yaml.",
-        kind=ArgumentKind.CHOICE,
+        kind=Kind.CHOICE,
         choices=_TARGET_TYPES,
         metavar="TYPE",
         commands=COMMAND_NAMES,
     )
     address: str | None = argument(
-        "--address", "Where to listen: host:port, :port, a bare port, or [ipv6]:port.", metavar="HOST:PORT"
+        "--address", "Address to listen on: host:port, :port, a bare port, or [ipv6]:port.", metavar="HOST:PORT"
     )
     positive_class_label: str | None = argument(
         "--positive-class-label",
@@ -72,21 +70,21 @@ class Arguments:
     class_labels: tuple[str, ...] | None = argument(
         "--class-labels",
         "Labels of a multiclass or multilabel model, separated by blanks.",
-        kind=ArgumentKind.LABELS,
+        kind=Kind.LABELS,
         metavar="LABEL",
         commands=_MODEL_COMMANDS,
     )
     class_labels_file: str | None = argument(
-        "--class-labels-file", "The same from a file, one label a line.", metavar="FILE", commands=_MODEL_COMMANDS
+        "--class-labels-file", "File with the class labels, one per line.", metavar="FILE", commands=_MODEL_COMMANDS
     )
     language: str | None = argument(
         "--language",
-        "Language of the model's code; found out by default.",
-        kind=ArgumentKind.CHOICE,
+        "Language of the model's code; detected by default.",
+        kind=Kind.CHOICE,
         choices=("python", "r", "java"),
         metavar="LANGUAGE",
         commands=COMMAND_NAMES,
-        foreign_values=True,  # LANGUAGE also names the locale of the user's messages.
+        shared_variable=True,  # LANGUAGE also names the locale of the user's messages.
     )
     runtime_params_file: str | None = argument(
         "--runtime-params-file",
@@ -96,86 +94,86 @@ class Arguments:
     )
     user_secrets_mount_path: str | None = argument(
         "--user-secrets-mount-path",
-        "Folder with the user's secrets for the hooks, one in each file.",
+        "Folder with the user's secrets for the hooks, one per file.",
         metavar="FOLDER",
         commands=_MODEL_COMMANDS,
     )
     user_secrets_prefix: str | None = argument(
         "--user-secrets-prefix",
-        "Beginning of the names of variables that hold secrets, each text or a JSON object.",
+        "Prefix of the environment variables that hold secrets, each text or a JSON object.",
         metavar="PREFIX",
         commands=_MODEL_COMMANDS,
     )
     deployment_config: str | None = argument(
         "--deployment-config",
-        "JSON document of a deployment: structured predictions are answered in the format of DataRobot's prediction "
+        "JSON document of a deployment: structured predictions are returned in the format of DataRobot's prediction "
         "server.",
         metavar="FILE",
     )
     verbose: bool = argument(
         "--verbose",
-        "More output: the level debug unless --logging-level says otherwise.",
-        kind=ArgumentKind.SWITCH,
+        "Set the log level to debug, unless --logging-level is given.",
+        kind=Kind.BOOLEAN,
         commands=COMMAND_NAMES,
     )
     logging_level: str | None = argument(
         "--logging-level",
-        f"How much is logged: {', '.join(LOGGING_LEVELS)}; default info for drum server, warning for the others.",
-        kind=ArgumentKind.CHOICE,
+        f"Log level: {', '.join(LOGGING_LEVELS)}; default info for drum server, warning for the others.",
+        kind=Kind.CHOICE,
         choices=LOGGING_LEVELS,
         metavar="LEVEL",
         commands=(SERVER, SCORE),
     )
     server: str | None = argument(
         "--server",
-        "Server that the model is made for: flask (the default), gunicorn or fastapi.",
-        kind=ArgumentKind.CHOICE,
+        "Server type of the new model: flask (the default), gunicorn or fastapi.",
+        kind=Kind.CHOICE,
         choices=("flask", "gunicorn", "fastapi", "werkzeug", "uvicorn"),
         metavar="SERVER",
-        variable="DRUM_SERVER_TYPE",
+        name="DRUM_SERVER_TYPE",
         commands=(NEW_MODEL,),
-        foreign_values=True,  # An unknown type is a warning elsewhere.
+        shared_variable=True,  # An unknown type is a warning elsewhere.
     )
-    show_perf: bool = argument("--show-perf", "Log how long each prediction takes.", kind=ArgumentKind.SWITCH)
+    show_perf: bool = argument("--show-perf", "Log how long each prediction takes.", kind=Kind.BOOLEAN)
     show_stacktrace: bool = argument(
         "--show-stacktrace",
         "Show the traceback of an error that ends the command.",
-        kind=ArgumentKind.SWITCH,
+        kind=Kind.BOOLEAN,
         commands=COMMAND_NAMES,
     )
     with_error_server: bool = argument(
         "--with-error-server",
-        "When the model fails to load, stay up and answer 513 with the cause.",
-        kind=ArgumentKind.SWITCH,
+        "When the model fails to load, keep running and respond 513 with the cause.",
+        kind=Kind.BOOLEAN,
     )
     gpu_predictor: str | None = argument(
         "--gpu-predictor",
-        "Ask the model through an inference engine: nim or vllm; needs --sidecar.",
-        kind=ArgumentKind.CHOICE,
+        "Call the model through an inference engine: nim or vllm; requires --sidecar.",
+        kind=Kind.CHOICE,
         choices=("nim", "vllm"),
         metavar="ENGINE",
     )
     sidecar: bool = argument(
         "--sidecar",
-        "The engine of --gpu-predictor runs in a container of its own; where, DRUM_ENGINE_HOST and _PORT say.",
-        kind=ArgumentKind.SWITCH,
+        "The engine of --gpu-predictor runs in its own container, at DRUM_ENGINE_HOST and DRUM_ENGINE_PORT.",
+        kind=Kind.BOOLEAN,
     )
     max_workers: int | None = argument(
         "--max-workers",
         "Server processes, {} to {}.".format(*WORKER_LIMITS),
-        kind=ArgumentKind.INTEGER,
+        kind=Kind.INTEGER,
         metavar="N",
         commands=(SERVER, PERF_TEST),
     )
-    production: bool = argument("--production", "Deprecated: give --max-workers instead.", kind=ArgumentKind.SWITCH)
+    production: bool = argument("--production", "Deprecated: give --max-workers instead.", kind=Kind.BOOLEAN)
     monitor_embedded: bool = argument(
         "--monitor-embedded",
-        "Let unstructured model code report by itself.",
-        kind=ArgumentKind.SWITCH,
-        variable="MLOPS_REPORTING_FROM_UNSTRUCTURED_MODELS",
+        "Let unstructured model code report its own statistics.",
+        kind=Kind.BOOLEAN,
+        name="MLOPS_REPORTING_FROM_UNSTRUCTURED_MODELS",
     )
     webserver: str | None = argument(
-        "--webserver", "Platform address for reports.", variable="EXTERNAL_WEB_SERVER_URL", metavar="URL"
+        "--webserver", "Platform address for reports.", name="EXTERNAL_WEB_SERVER_URL", metavar="URL"
     )
     api_token: str | None = argument("--api-token", "Platform token.", secret=True, metavar="TOKEN")
     deployment_id: str | None = argument("--deployment-id", "Deployment id for reports.", metavar="ID")
@@ -188,27 +186,25 @@ class Arguments:
     )
     output: str | None = argument(
         "--output",
-        "Where the result goes. drum score: a file, its form by its extension (.csv, .parquet, .arrow, .feather), "
+        "Destination of the result. drum score: a file, its format by extension (.csv, .parquet, .arrow, .feather), "
         "else csv on standard output; drum fit: a folder.",
         metavar="PATH",
         commands=(SCORE, FIT),
     )
-    target: str | None = argument(
-        "--target", "Column of the input that is to be predicted.", metavar="COLUMN", commands=(FIT,)
-    )
+    target: str | None = argument("--target", "Column of the input to predict.", metavar="COLUMN", commands=(FIT,))
     target_csv: str | None = argument(
         "--target-csv",
-        "The same from a csv of as many rows: one column, or for multilabel one of 0 and 1 a label.",
+        "csv with the target of each row: one column, or for multilabel one column of 0 and 1 per label.",
         metavar="FILE",
         commands=(FIT,),
     )
     row_weights: str | None = argument(
-        "--row-weights", "Column of the input that weighs its rows.", metavar="COLUMN", commands=(FIT,)
+        "--row-weights", "Column of the input with row weights.", metavar="COLUMN", commands=(FIT,)
     )
     skip_predict: bool = argument(
         "--skip-predict",
-        "Do not check the trained model by serving it.",
-        kind=ArgumentKind.SWITCH,
+        "Do not serve the trained model to check it.",
+        kind=Kind.BOOLEAN,
         commands=(FIT,),
     )
     content_type: str | None = argument(
@@ -225,117 +221,116 @@ class Arguments:
     )
     report: str | None = argument(
         "--report",
-        "Write the result to this file, too, as one self-contained HTML page.",
+        "Also write the result to this file, as one self-contained HTML page.",
         metavar="FILE",
         commands=(VALIDATION, PERF_TEST),
     )
     batch_sizes: tuple[int, ...] | None = argument(
         "--batch-sizes",
-        "Rows of a request, one or more numbers separated by blanks or commas.",
-        kind=ArgumentKind.INTEGERS,
+        "Rows per request, one or more numbers separated by blanks or commas.",
+        kind=Kind.INTEGERS,
         metavar="N",
         commands=(PERF_TEST,),
     )
     concurrency: tuple[int, ...] | None = argument(
         "--concurrency",
-        "Requests at once, one or more numbers separated by blanks or commas.",
-        kind=ArgumentKind.INTEGERS,
+        "Concurrent requests, one or more numbers separated by blanks or commas.",
+        kind=Kind.INTEGERS,
         metavar="N",
         commands=(PERF_TEST,),
     )
     duration: int | None = argument(
         "--duration",
-        "Seconds that each pair of size and concurrency is measured.",
-        kind=ArgumentKind.INTEGER,
+        "Duration of each measurement in seconds.",
+        kind=Kind.INTEGER,
         metavar="SECONDS",
         commands=(PERF_TEST,),
     )
     timeout: int | None = argument(
         "--timeout",
-        "Seconds after which the whole test is given up.",
-        kind=ArgumentKind.INTEGER,
+        "Timeout of the whole test in seconds.",
+        kind=Kind.INTEGER,
         metavar="SECONDS",
         commands=(PERF_TEST,),
     )
 
     def to_json(self) -> str:
-        """For a worker process, which reads it back with `from_json`."""
+        """Return the arguments as JSON for a worker process, which calls `from_json`."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> "Arguments":
-        """Read back what `to_json` wrote.
+        """Parse the output of `to_json`.
 
         Raises:
-            UsageError: it is something else.
+            UsageError: ``text`` is something else.
         """
         try:
             values = json.loads(text)
-            given = [name for name in _list_names() if values.get(name) is not None]
-            return cls(**{**values, **{name: tuple(values[name]) for name in given}})
+            lists = [
+                name for name, declared in _ARGUMENTS.items() if declared.kind.is_list and values.get(name) is not None
+            ]
+            return cls(**values | {name: tuple(values[name]) for name in lists})
         except (ValueError, TypeError, AttributeError):
             raise UsageError("DRUM_ARGUMENTS does not hold the arguments of drum.") from None
 
 
-def _list_names() -> list[str]:
-    rows = {field.name: field.metadata.get(METADATA_KEY) for field in dataclasses.fields(Arguments)}
-    return [name for name, row in rows.items() if row is not None and row.kind in _LIST_KINDS]
+def arguments_of(command: str) -> dict[str, Argument]:
+    """Return the arguments that a subcommand takes, by field name."""
+    return {name: declared for name, declared in _ARGUMENTS.items() if command in declared.commands}
 
 
-def arguments_of(command: str) -> Iterator[tuple[str, Argument]]:
-    """The rows of one subcommand, by field name."""
-    for field in dataclasses.fields(Arguments):
-        row = field.metadata.get(METADATA_KEY)
-        if row is not None and command in row.commands:
-            yield field.name, row
+_ARGUMENTS: dict[str, Argument] = settings_of(Arguments)
 
 
-def variables() -> frozenset[str]:
-    """The names of all variables that stand for an argument of any subcommand."""
-    return frozenset(row.environment for command in COMMAND_NAMES for _, row in arguments_of(command))
+def variable_names() -> frozenset[str]:
+    """Return the names of all environment variables that stand for an argument of any subcommand."""
+    return frozenset(declared.name for declared in _ARGUMENTS.values())
 
 
 def to_argv(command: str, arguments: Arguments) -> list[str]:
-    """The words after ``drum COMMAND`` that give the arguments which that command takes."""
+    """Return the words after ``drum COMMAND`` that set the arguments which the command takes."""
     words: list[str] = []
-    for name, row in arguments_of(command):
+    for name, declared in arguments_of(command).items():
         value = getattr(arguments, name)
         if value is None or value is False:
             continue
-        if row.kind is ArgumentKind.SWITCH:
-            words.append(row.flag)
-        elif row.kind in _LIST_KINDS:
-            words += [row.flag, *map(str, value)]
+        if declared.kind is Kind.BOOLEAN:
+            words.append(declared.flag)
+        elif declared.kind.is_list:
+            words += [declared.flag, *map(str, value)]
         else:
-            words.append(f"{row.flag}={value}")  # a value may begin with a dash
+            words.append(f"{declared.flag}={value}")  # a value may begin with a dash
     return words
 
 
-def merge(command: str, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Arguments:
-    """Flags, else variables. Variables that the subcommand does not know, and empty ones, are ignored.
+def merge_environment(command: str, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Arguments:
+    """Return the flags, completed from environment variables.
+
+    Variables that the subcommand does not take, and empty ones, are ignored.
 
     Raises:
-        UsageError: a variable holds a value that its argument does not take.
+        UsageError: a variable has a value that is not valid for its argument.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     if any(name in given for name in _LABEL_SOURCES):
         # One way of giving labels on the command line replaces both variables.
         given = dict.fromkeys(_LABEL_SOURCES) | given
     values = {}
-    for name, row in arguments_of(command):
-        value = given[name] if name in given else _from_variable(row, environ)
+    for name, declared in arguments_of(command).items():
+        value = given[name] if name in given else _from_variable(declared, environ)
         if value is not None:
             values[name] = value
     return Arguments(command=command, **values)
 
 
-def _from_variable(row: Argument, environ: Mapping[str, str]) -> Any:
-    text = environ.get(row.environment, "")
+def _from_variable(declared: Argument, environ: Mapping[str, str]) -> Any:
+    text = environ.get(declared.name, "")
     if not text.strip():
         return None
     try:
-        return row.convert(text)
+        return declared.parse(text)
     except ValueError as error:
-        if row.foreign_values:
+        if declared.shared_variable:
             return None
-        raise UsageError(f"The variable {row.environment} {error}.") from None
+        raise UsageError(f"The variable {declared.name} {error}.") from None

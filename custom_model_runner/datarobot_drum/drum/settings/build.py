@@ -1,7 +1,6 @@
-"""What a server is started with, as frozen plain values, built once from arguments and environment.
+"""Settings of a start as frozen values, built once from arguments and environment.
 
-For each value the first of these that has it decides: flag, variable, runtime parameter,
-model-metadata.yaml, default.
+The first source with a value wins: flag, variable, runtime parameter, model-metadata.yaml, default.
 """
 
 import dataclasses
@@ -15,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from datarobot_drum.drum.exceptions import RuntimeParameterError, StartupError, UsageError
-from datarobot_drum.drum.settings import arguments as argument_table
 from datarobot_drum.drum.settings.address import normalize_prefix, parse_address
-from datarobot_drum.drum.settings.arguments import Arguments
+from datarobot_drum.drum.settings.arguments import Arguments, arguments_of, merge_environment
 from datarobot_drum.drum.settings.class_labels import find_class_labels
-from datarobot_drum.drum.settings.cpu_threads import ThreadPlan, plan_cores
-from datarobot_drum.drum.settings.declaration import SERVER
+from datarobot_drum.drum.settings.cpu_threads import ThreadPlan, plan_threads
+from datarobot_drum.drum.settings.declaration import SERVER, Parameter, clamp, resolve
 from datarobot_drum.drum.settings.deployment_config import DeploymentConfig, read_deployment_config
 from datarobot_drum.drum.settings.engine import EngineSettings, find_engine, is_host
 from datarobot_drum.drum.settings.model_metadata import FILE_NAME, ModelMetadata, read_model_metadata
@@ -29,11 +27,11 @@ from datarobot_drum.drum.settings.server_parameters import (
     SERVER_PARAMETERS,
     WORKER_LIMITS,
     ServerParameters,
-    complete,
+    fill_defaults,
 )
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.settings.tracing import TracingSettings, read_tracing
-from datarobot_drum.runtime_parameters.declaration import Declaration, Kind, clamp, read_value, resolve
+from datarobot_drum.drum.settings.value_parsers import Kind
 from datarobot_drum.runtime_parameters.definitions import Definition, parameter_error, parse_definitions
 from datarobot_drum.runtime_parameters.masking import register_secret
 from datarobot_drum.runtime_parameters.sources import PREFIX, ParameterSources, read_parameter_file
@@ -45,10 +43,10 @@ logger = logging.getLogger(__name__)
 ARGUMENTS_VARIABLE = "DRUM_ARGUMENTS"
 DEFAULT_LOGGING_LEVEL = "info"
 
-_UVICORN_WORKERS = Declaration(
-    "UVICORN_WORKERS", Kind.INTEGER, "Processes of an external launch.", limits=WORKER_LIMITS
+_UVICORN_WORKERS = Parameter(
+    name="UVICORN_WORKERS", kind=Kind.INTEGER, help="Processes of an external launch.", limits=WORKER_LIMITS
 )
-_HAND_STARTED_ADDRESS = "127.0.0.1:8080"
+_EXTERNAL_LAUNCH_ADDRESS = "127.0.0.1:8080"
 _PATH_ARGUMENTS = (
     "code_dir",
     "class_labels_file",
@@ -60,10 +58,10 @@ _PATH_ARGUMENTS = (
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """The model: where it is, what it predicts, and the engine it is asked through, if any.
+    """The model: code dir, target, labels, and its inference engine, if any.
 
-    Binary labels are (negative, positive). ``deployment`` asks for answers in the
-    format of DataRobot's prediction server.
+    Binary labels are (negative, positive). ``deployment`` selects responses in the format of DataRobot's
+    prediction server.
     """
 
     code_dir: Path
@@ -77,17 +75,17 @@ class ModelSettings:
     deployment: DeploymentConfig | None = None
     engine: EngineSettings | None = None
     user_secrets: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
-    """By name, for hooks that ask for them."""
+    """By name, for hooks that take them."""
     strict_type_schema: bool = True
-    """Whether data that break ``typeSchema`` are refused; otherwise a warning is logged."""
+    """True rejects data that violate ``typeSchema``; False logs a warning."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything a start needs.
+    """All settings of a server.
 
-    ``parameter_error`` is set only with the error server: the start goes on without the parameters, and
-    loading the model must fail with this error. ``arguments`` are those that a worker process is given.
+    ``parameter_error`` is set only with the error server: the server starts without the parameters, and loading
+    the model must fail with this error. ``arguments`` are passed to worker processes.
     """
 
     model: ModelSettings
@@ -105,24 +103,24 @@ class Settings:
     arguments: Mapping[str, Any] = dataclasses.field(repr=False)
     parameter_error: RuntimeParameterError | None = None
     tracing: TracingSettings = dataclasses.field(default_factory=TracingSettings)
-    cores: ThreadPlan | None = None
-    """Of the FastAPI server; the older ones leave the threads of numeric libraries to their users."""
+    thread_plan: ThreadPlan | None = None
+    """Set for the FastAPI server only; the other servers leave numeric libraries at their defaults."""
 
 
-def add_environment(command: str, flags: Mapping[str, Any]) -> Arguments:
-    """The arguments of a command line, with the variables of this process for what it does not give."""
-    return argument_table.merge(command, flags, os.environ)
+def complete_arguments(command: str, flags: Mapping[str, Any]) -> Arguments:
+    """Return the arguments of a command line, completed from the environment variables of this process."""
+    return merge_environment(command, flags, os.environ)
 
 
 def settings_from_environment(server_type: str | None = None) -> Settings:
-    """The settings of a worker process, or of an app that another server's command line starts.
+    """Build the settings of a worker process, or of an app that an external command line starts.
 
-    ``server_type`` is what the caller knows to be running, whatever ``DRUM_SERVER_TYPE`` says.
+    ``server_type`` overrides ``DRUM_SERVER_TYPE``: the caller knows which server runs.
     """
     text = os.environ.get(ARGUMENTS_VARIABLE)
-    arguments = Arguments.from_json(text) if text else add_environment("server", {})
+    arguments = Arguments.from_json(text) if text else complete_arguments("server", {})
     if not arguments.address:
-        arguments = dataclasses.replace(arguments, address=_HAND_STARTED_ADDRESS)
+        arguments = dataclasses.replace(arguments, address=_EXTERNAL_LAUNCH_ADDRESS)
     return build_settings(arguments, server_type)
 
 
@@ -135,16 +133,16 @@ def settings_from_values(values: Mapping[str, Any], server_type: str | None = No
     Raises:
         UsageError: a name is no argument of ``drum server``, or as ``build_settings``.
     """
-    known = dict(argument_table.arguments_of(SERVER))
+    known = dict(arguments_of(SERVER))
     for name in values:
         if name not in known:
             close = get_close_matches(name, known, 1)
             hint = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(sorted(known))}."
             raise UsageError(f"{name!r} is no argument of drum server: {hint}")
     flags = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in values.items()}
-    arguments = add_environment(SERVER, flags)
+    arguments = complete_arguments(SERVER, flags)
     if not arguments.address:
-        arguments = dataclasses.replace(arguments, address=_HAND_STARTED_ADDRESS)
+        arguments = dataclasses.replace(arguments, address=_EXTERNAL_LAUNCH_ADDRESS)
     return build_settings(arguments, server_type)
 
 
@@ -154,31 +152,31 @@ def url_prefix() -> str:
 
 
 def export_arguments(settings: Settings) -> dict[str, str]:
-    """The variables that a worker process needs for the same settings."""
+    """Return the environment variables that give a worker process the same settings."""
     return {ARGUMENTS_VARIABLE: Arguments(**settings.arguments).to_json()}
 
 
 def export_environment(settings: Settings) -> None:
-    """Set the variables that worker processes read, and numeric libraries when something loads them."""
+    """Set the environment variables that worker processes and numeric libraries read."""
     os.environ.update(export_arguments(settings))
-    if settings.cores is not None:
-        os.environ.update(settings.cores.variables)
+    if settings.thread_plan is not None:
+        os.environ.update(settings.thread_plan.variables)
 
 
 def environment_with(values: Mapping[str, str]) -> dict[str, str]:
-    """The variables of this process and ``values``, for a server that a command starts."""
+    """Return the environment of this process with ``values`` added, for a server that a command starts."""
     return {**os.environ, **values}
 
 
 def environment_without_sharing(settings: Settings) -> dict[str, str]:
-    """The variables of this process for the same start without ``DRUM_SHARE_MODEL``, wherever that was set."""
-    handed_down = settings.cores.variables if settings.cores is not None else {}
-    own = {name: value for name, value in os.environ.items() if name not in handed_down}
+    """Return the environment for the same start without ``DRUM_SHARE_MODEL``, whatever source has set it."""
+    exported = settings.thread_plan.variables if settings.thread_plan is not None else {}
+    own = {name: value for name, value in os.environ.items() if name not in exported}
     return {**own, f"{PREFIX}DRUM_SHARE_MODEL": json.dumps({"type": "boolean", "payload": False})}
 
 
 def build_model_settings(arguments: Arguments) -> ModelSettings:
-    """The model alone, for a command that serves nothing: no address, no server parameters.
+    """Build the settings of the model alone, for a command without a server.
 
     Raises:
         UsageError: an argument is missing or wrong.
@@ -198,7 +196,7 @@ def build_model_settings(arguments: Arguments) -> ModelSettings:
 
 
 def training_target(arguments: Arguments) -> tuple[TargetType, ModelMetadata]:
-    """What a model is to be trained for, and what its metadata say, before its labels are known.
+    """Return the target type and the metadata of a model to train, before its labels are known.
 
     Raises:
         UsageError, StartupError: as `build_model_settings`.
@@ -212,7 +210,7 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
 
     Raises:
         UsageError: an argument is missing or wrong.
-        RuntimeParameterError: a parameter is wrong, and there is no error server to tell so.
+        RuntimeParameterError: a parameter is wrong, and there is no error server to report it.
         StartupError: model-metadata.yaml is unreadable.
     """
     register_secret(arguments.api_token)
@@ -243,14 +241,14 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
         arguments=dataclasses.asdict(arguments),
         parameter_error=parameters.error,
         tracing=read_tracing(os.environ),
-        cores=_cores(parameters.server),
+        thread_plan=_thread_plan(parameters.server),
     )
 
 
-def _cores(server: ServerParameters) -> ThreadPlan | None:
+def _thread_plan(server: ServerParameters) -> ThreadPlan | None:
     if server.server_type != "fastapi":
         return None
-    return plan_cores(os.environ, server.custom_model_workers, server.numeric_threads)
+    return plan_threads(os.environ, server.custom_model_workers, server.numeric_threads)
 
 
 def _required(value: str | None, flag: str) -> str:
@@ -261,7 +259,7 @@ def _required(value: str | None, flag: str) -> str:
 
 
 def _with_absolute_paths(arguments: Arguments) -> Arguments:
-    """Relative paths belong to the caller's working folder, whatever folder a worker starts in."""
+    """Resolve relative paths in the caller's working folder: a worker may start in another one."""
     paths = {name: getattr(arguments, name) for name in _PATH_ARGUMENTS}
     absolute = {name: os.path.abspath(path) for name, path in paths.items() if path}
     return dataclasses.replace(arguments, **absolute)
@@ -329,7 +327,7 @@ class _Parameters:
 
 
 def _read_parameters(arguments: Arguments, metadata: ModelMetadata, server_type: str | None) -> _Parameters:
-    """Read all parameters and install the model's; the first error is kept, not raised."""
+    """Read all parameters and install those of the model; keep the first error instead of raising it."""
     errors: list[RuntimeParameterError] = []
     definitions, file_values = _read_files(arguments, metadata, errors)
     sources = _sources(definitions, file_values)
@@ -337,7 +335,7 @@ def _read_parameters(arguments: Arguments, metadata: ModelMetadata, server_type:
     errors.extend(given.errors)
     values = {**given.values, "server_type": server_type} if server_type else given.values
     workers = _workers(arguments, values, errors)
-    server = complete(values, workers=workers, logging_level=_logging_level(arguments))
+    server = fill_defaults(values, workers=workers, logging_level=_logging_level(arguments))
     if server.spool_directory and not os.access(server.spool_directory, os.W_OK | os.X_OK):
         errors.append(parameter_error("DRUM_SPOOL_DIRECTORY", "must be a folder that can be written to"))
     if not is_host(server.engine_host):
@@ -369,7 +367,7 @@ def _read_files(
 
 
 def _workers(arguments: Arguments, given: Mapping[str, Any], errors: list[RuntimeParameterError]) -> int:
-    """``--max-workers``, else ``CUSTOM_MODEL_WORKERS``, else (fastapi only) ``UVICORN_WORKERS``, else 1."""
+    """Return ``--max-workers``, else ``CUSTOM_MODEL_WORKERS``, else (fastapi only) ``UVICORN_WORKERS``, else 1."""
     parameter = given.get("custom_model_workers")
     server_type = given.get("server_type", SERVER_PARAMETERS["server_type"].default)
     if arguments.max_workers is not None:
@@ -389,7 +387,7 @@ def _workers(arguments: Arguments, given: Mapping[str, Any], errors: list[Runtim
 def _uvicorn_workers(errors: list[RuntimeParameterError]) -> int:
     text = os.environ.get(_UVICORN_WORKERS.name, "")
     try:
-        return int(read_value(_UVICORN_WORKERS, text)) if text.strip() else 1
+        return int(_UVICORN_WORKERS.parse(text)) if text.strip() else 1
     except RuntimeParameterError as error:
         errors.append(error)
         return 1

@@ -1,4 +1,4 @@
-"""The class labels of a model: from arguments, else from model-metadata.yaml. Labels are text, always."""
+"""The class labels of a model, from arguments, else from model-metadata.yaml. Labels are always text."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.model_metadata import ModelMetadata
 from datarobot_drum.drum.settings.target_types import TargetType
 
-_FEWEST_CLASSES = 2
+_MIN_CLASSES = 2
 
 
 @dataclass(frozen=True)
 class ClassLabels:
-    """The labels in the order of the answers; binary models have the negative one first."""
+    """The labels in the order of the output columns; binary models have the negative one first."""
 
     all: tuple[str, ...] = ()
     positive: str | None = None
@@ -23,7 +23,7 @@ class ClassLabels:
 
 
 def find_class_labels(target_type: TargetType, arguments: Arguments, metadata: ModelMetadata) -> ClassLabels:
-    """The labels that the kind of model needs; what it does not need is ignored.
+    """Return the labels that the target type requires; others are ignored.
 
     Raises:
         UsageError: labels are missing, duplicated, or given in two ways.
@@ -33,13 +33,13 @@ def find_class_labels(target_type: TargetType, arguments: Arguments, metadata: M
     if target_type is TargetType.BINARY:
         return _binary(arguments, metadata)
     labels = _listed(arguments) or metadata.class_labels
-    fewest = _FEWEST_CLASSES if target_type is TargetType.MULTICLASS else 1
-    if len(labels) < fewest:
+    minimum = _MIN_CLASSES if target_type is TargetType.MULTICLASS else 1
+    if len(labels) < minimum:
         raise UsageError(
-            f"A {target_type.value} model needs at least {fewest} class label(s): give --class-labels or "
+            f"A {target_type.value} model needs at least {minimum} class label(s): give --class-labels or "
             "--class-labels-file, or classLabels in model-metadata.yaml."
         )
-    _refuse_duplicates(labels)
+    _reject_duplicates(labels)
     return ClassLabels(labels)
 
 
@@ -51,7 +51,7 @@ def _binary(arguments: Arguments, metadata: ModelMetadata) -> ClassLabels:
             "A binary model needs two class labels: give --positive-class-label and --negative-class-label, "
             "or positiveClassLabel and negativeClassLabel in model-metadata.yaml."
         )
-    _refuse_duplicates((negative, positive))
+    _reject_duplicates((negative, positive))
     return ClassLabels((negative, positive), positive=positive, negative=negative)
 
 
@@ -64,7 +64,7 @@ def _listed(arguments: Arguments) -> tuple[str, ...]:
 
 
 def _read_file(path: Path) -> tuple[str, ...]:
-    """One label a line; blanks around it and empty lines do not count."""
+    """Return one label per line, stripped; empty lines are skipped."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
@@ -77,7 +77,7 @@ def _read_file(path: Path) -> tuple[str, ...]:
     return labels
 
 
-def _refuse_duplicates(labels: Sequence[str]) -> None:
+def _reject_duplicates(labels: Sequence[str]) -> None:
     duplicates = [label for label, count in Counter(labels).items() if count > 1]
     if duplicates:
         raise UsageError(f"Class labels must differ; given twice: {', '.join(map(repr, duplicates))}.")

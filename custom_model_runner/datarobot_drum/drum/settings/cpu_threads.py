@@ -1,8 +1,8 @@
-"""How many cores this process may use, and how numeric libraries share them among the workers.
+"""The CPUs of this process, and the threads that numeric libraries may start in each worker.
 
-BLAS and OpenMP start a thread a core of the machine, whatever a container's limit is, and every worker does so again:
-more threads than cores make everything slower, by far. They read their variables when they are loaded, so the plan
-has to stand before that.
+BLAS and OpenMP start a thread per core of the machine, in every worker, whatever a container's limit is. More threads
+than cores make all of them slower. The libraries read their environment variables at import, so the plan must be
+exported before.
 """
 
 import math
@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from datarobot_drum.drum.settings.cgroups import MEMBERSHIP, MOUNT, GroupFolder, group_folders
+from datarobot_drum.drum.settings.cgroups import MEMBERSHIP, MOUNT, CgroupFolder, cgroup_folders
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -26,43 +26,43 @@ THREAD_VARIABLES = (
 
 @dataclass(frozen=True)
 class ThreadPlan:
-    """``cores`` that may be used, and ``numeric_threads`` that BLAS, OpenMP and their like get in each worker.
+    """The available ``cpus``, and the ``numeric_threads`` of BLAS and OpenMP in each worker.
 
-    ``variables`` are to be set for that; those that were set already are not among them.
+    ``variables`` must be set for that; those already set are not included.
     """
 
-    cores: float
+    cpus: float
     numeric_threads: int
     variables: Mapping[str, str]
 
 
-def plan_cores(
-    environ: Mapping[str, str], workers: int, numeric_threads: int = 0, cores: float | None = None
+def plan_threads(
+    environ: Mapping[str, str], workers: int, numeric_threads: int = 0, cpus: float | None = None
 ) -> ThreadPlan:
-    """Share the cores among the workers.
+    """Divide the CPUs among the workers.
 
     Args:
-        environ: where a variable that is set was meant so.
-        numeric_threads: of each worker, if it is not to be found out.
-        cores: that may be used, if it is not to be found out.
+        environ: variables that are already set are kept.
+        numeric_threads: of each worker; 0 computes them.
+        cpus: available CPUs; None detects them.
     """
-    usable = cores or usable_cores()
-    threads = numeric_threads or max(1, math.floor(usable / workers))
-    # Without a variable of their own the others follow OpenMP's, and whoever has set that one relies on it.
+    available = cpus or available_cpus()
+    threads = numeric_threads or max(1, math.floor(available / workers))
+    # OMP_NUM_THREADS also applies to the libraries that have a variable of their own.
     wanted = environ.get("OMP_NUM_THREADS") or str(threads)
-    return ThreadPlan(usable, threads, {name: wanted for name in THREAD_VARIABLES if not environ.get(name)})
+    return ThreadPlan(available, threads, {name: wanted for name in THREAD_VARIABLES if not environ.get(name)})
 
 
-def usable_cores(mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> float:
-    """The cores of the machine that this process may run on, or the share of them that its control group allows."""
+def available_cpus(mount: Path = MOUNT, membership: Path = MEMBERSHIP) -> float:
+    """Return the CPUs that this process may use, limited by its affinity and its control group."""
     own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quotas = (_quota(folder) for folder in group_folders("cpu", mount, membership))
+    quotas = (_quota(folder) for folder in cgroup_folders("cpu", mount, membership))
     return min([float(own), *(quota for quota in quotas if quota is not None)])
 
 
-def _quota(folder: GroupFolder) -> float | None:
-    """Cores by the processor time of a period; None without a limit."""
-    with suppress(OSError, ValueError):  # not there, or "max"
+def _quota(folder: CgroupFolder) -> float | None:
+    """Return CPU time divided by period; None without a limit."""
+    with suppress(OSError, ValueError):  # missing, or "max"
         if folder.version == 2:
             quota, period = map(int, (folder.path / "cpu.max").read_text().split())
         else:

@@ -1,8 +1,9 @@
-"""The document of ``--deployment-config``: how a deployment on the platform describes its model.
+"""The document of ``--deployment-config``, which describes a deployment of the model.
 
-Read are the JSON that the platform's public API answers for a deployment (``model.targetName``, ``model.targetType``,
-``approvalStatus``), for a model package (``target.name``, ``target.type``, ``target.classNames``,
-``target.predictionThreshold``), and the same names at the top level. Everything else in it is ignored.
+Accepted are the JSON responses of the platform's public API for a deployment (``model.targetName``,
+``model.targetType``, ``approvalStatus``) and for a model package (``target.name``, ``target.type``,
+``target.classNames``, ``target.predictionThreshold``), and the same names at the top level. Everything else is
+ignored.
 """
 
 import json
@@ -22,9 +23,10 @@ _NAMES_IN_TARGET = {"targetName": "name", "targetType": "type"}
 
 @dataclass(frozen=True)
 class DeploymentConfig:
-    """What of the document shows in answers.
+    """The values of the document that appear in responses.
 
-    ``threshold`` is the least probability, 0 to 1, at which a label applies. ``approval_status`` is passed on as it is.
+    ``threshold`` is the minimum probability, 0 to 1, at which a label applies. ``approval_status`` is passed
+    through.
     """
 
     target_name: str | None = None
@@ -33,14 +35,14 @@ class DeploymentConfig:
 
 
 def read_deployment_config(path: Path, target_type: TargetType, class_labels: tuple[str, ...]) -> DeploymentConfig:
-    """Read the document and make sure that it speaks of this model.
+    """Read the document and check that it describes this model.
 
     Raises:
-        UsageError: the file cannot be read, or it is of another model.
+        UsageError: the file cannot be read, or describes another model.
     """
     document = _Document(path, _read(path))
     declared = document.text("targetType")
-    if declared is not None and _plain(declared) != target_type.value:
+    if declared is not None and _normalized(declared) != target_type.value:
         raise UsageError(f"{FLAG} {path} is of a {declared} model, but this model is of type {target_type.value}.")
     labels = document.labels("classNames")
     if labels is not None and class_labels and set(labels) != set(class_labels):
@@ -68,7 +70,7 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class _Document:
-    """The values of a document by their names, wherever they stand; null counts as absent."""
+    """Access to values by name, in any of the sections; null counts as absent."""
 
     path: Path
     values: Mapping[str, Any]
@@ -76,7 +78,7 @@ class _Document:
     def text(self, name: str) -> str | None:
         value = self._find(name)
         if value is not None and not isinstance(value, str):
-            raise self._wrong(name, "text")
+            raise self._error(name, "text")
         return value or None
 
     def labels(self, name: str) -> list[str] | None:
@@ -84,7 +86,7 @@ class _Document:
         if value is None:
             return None
         if not isinstance(value, list) or not all(isinstance(item, str | int | float) for item in value):
-            raise self._wrong(name, "a list of labels")
+            raise self._error(name, "a list of labels")
         return [str(int(item)) if isinstance(item, float) and item.is_integer() else str(item) for item in value]
 
     def threshold(self, name: str) -> float:
@@ -92,7 +94,7 @@ class _Document:
         if value is None:
             return DEFAULT_THRESHOLD
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise self._wrong(name, "a number from 0 to 1")
+            raise self._error(name, "a number from 0 to 1")
         return float(value)
 
     def _find(self, name: str) -> Any:
@@ -105,10 +107,10 @@ class _Document:
         section = self.values.get(name)
         return section if isinstance(section, Mapping) else {}
 
-    def _wrong(self, name: str, wanted: str) -> UsageError:
+    def _error(self, name: str, wanted: str) -> UsageError:
         return UsageError(f"{name} in {FLAG} {self.path} must be {wanted}.")
 
 
-def _plain(target_type: str) -> str:
-    """``Text Generation`` and ``TextGeneration`` are ``textgeneration``."""
+def _normalized(target_type: str) -> str:
+    """Return ``textgeneration`` for ``Text Generation`` and ``TextGeneration``."""
     return "".join(letter for letter in target_type.lower() if letter.isalnum())

@@ -1,4 +1,4 @@
-"""An inference engine beside this server, in a container of its own: which it is, and where it listens."""
+"""Settings of an inference engine that runs beside this server, in its own container."""
 
 import re
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from datarobot_drum.drum.settings.server_parameters import ServerParameters
 from datarobot_drum.drum.settings.target_types import TargetType
 
 HEALTH_PATHS = {"nim": "/v1/health/ready", "vllm": "/health"}
-"""Where each kind of engine says whether it is ready."""
+"""The readiness route of each kind of engine."""
 
 _HOST = re.compile(r"[A-Za-z0-9_.-]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*]?")
 
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """The engine that a model is asked through. Times are seconds; ``connections`` those of one process."""
+    """The engine that serves the model. Times are in seconds; ``connections`` is the limit per process."""
 
     kind: str
     host: str = "127.0.0.1"
@@ -30,7 +30,7 @@ class EngineSettings:
 
     @property
     def url(self) -> str:
-        """Where it listens, without a slash at the end."""
+        """The base URL, without a trailing slash."""
         host = self.host.strip("[]")
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
@@ -40,15 +40,15 @@ class EngineSettings:
 
 
 def is_host(text: str) -> bool:
-    """Whether ``text`` is a host name or an IP address and nothing else."""
+    """Return True if ``text`` is a host name or an IP address."""
     return _HOST.fullmatch(text) is not None
 
 
 def find_engine(arguments: Arguments, server: ServerParameters, target_type: TargetType) -> EngineSettings | None:
-    """The engine that the command line asks for, if it does.
+    """Return the engine that the arguments name; None without one.
 
     Raises:
-        UsageError: the arguments do not fit each other, or the target type.
+        UsageError: the arguments contradict each other, or do not fit the target type.
     """
     kind = arguments.gpu_predictor
     if kind is None:

@@ -1,4 +1,4 @@
-"""``model-metadata.yaml``, which stands at the top level of the code dir."""
+"""The file ``model-metadata.yaml`` at the top level of the code dir."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,10 +13,10 @@ _INFERENCE_SECTION = "inferenceModel"
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """What the file says. ``document`` is None without a file.
+    """The content of the file. ``document`` is None without a file.
 
-    Names and labels are read from ``texts``, the same document with every scalar as it is written: a label
-    ``yes`` or ``010`` must not become true or 8. They stand under ``inferenceModel`` or at the top level.
+    Names and labels are read from ``texts``, the same document with every scalar as written: a label ``yes`` or
+    ``010`` must not become true or 8. They stand under ``inferenceModel`` or at the top level.
     """
 
     document: Mapping[str, Any] | None = None
@@ -40,7 +40,7 @@ class ModelMetadata:
 
     @property
     def class_labels(self) -> tuple[str, ...]:
-        """The labels of a list, or of one text in which blanks separate them."""
+        """The labels of a list, or of one text that separates them by blanks."""
         labels = self._find("classLabels")
         if labels is None:
             return ()
@@ -62,7 +62,7 @@ class ModelMetadata:
         return value or None
 
     def _find(self, key: str) -> Any:
-        """The value as written; None when it is absent or null."""
+        """Return the value as written; None if it is absent or null."""
         for values, texts in self._sections():
             if values.get(key) is not None:
                 return texts[key]
@@ -77,10 +77,10 @@ class ModelMetadata:
 
 
 def read_model_metadata(code_dir: Path) -> ModelMetadata:
-    """Read the file of a code dir, if it has one.
+    """Read the file of a code dir; without one, return empty metadata.
 
     Raises:
-        StartupError: the file is unreadable or no YAML mapping.
+        StartupError: the file is unreadable or not a YAML mapping.
     """
     path = code_dir / FILE_NAME
     if not path.exists():

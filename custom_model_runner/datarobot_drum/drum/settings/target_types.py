@@ -1,10 +1,10 @@
-"""The kinds of model, and which routes and rules each kind follows."""
+"""The target types, and the routes and rules of each."""
 
 from enum import Enum
 
 
 class TargetType(str, Enum):
-    """What a model predicts; the values are those of ``--target-type``."""
+    """The kind of prediction; the values are those of ``--target-type``."""
 
     BINARY = "binary"
     REGRESSION = "regression"
@@ -20,27 +20,27 @@ class TargetType(str, Enum):
 
     @property
     def reads_tables(self) -> bool:
-        """Whether samples are tables."""
+        """True if samples are tables."""
         return self is not TargetType.UNSTRUCTURED
 
     @property
     def is_structured(self) -> bool:
-        """Rows in, one prediction a row out, through ``/predict/``."""
+        """True if ``/predict/`` takes rows and returns one prediction per row."""
         return self not in (TargetType.UNSTRUCTURED, TargetType.TRANSFORM)
 
     @property
     def is_classification(self) -> bool:
-        """One probability a class label; the probabilities of a row sum to one."""
+        """True if the output is one probability per class label, and those of a row sum to one."""
         return self in (TargetType.BINARY, TargetType.MULTICLASS)
 
     @property
     def has_class_labels(self) -> bool:
-        """The output columns are class labels."""
+        """True if the output columns are class labels."""
         return self.is_classification or self is TargetType.MULTILABEL
 
     @property
     def has_target_column(self) -> bool:
-        """The output column carries the name of the target (``TARGET_NAME``)."""
+        """True if the output column is named after the target (``TARGET_NAME``)."""
         return self in (
             TargetType.TEXT_GENERATION,
             TargetType.GEO_POINT,
@@ -50,5 +50,5 @@ class TargetType(str, Enum):
 
     @property
     def may_chat(self) -> bool:
-        """The chat routes are for it (http-api.md H59)."""
+        """True if the chat routes are available."""
         return self in (TargetType.TEXT_GENERATION, TargetType.AGENTIC_WORKFLOW)

@@ -1,4 +1,4 @@
-"""What OpenTelemetry's own variables say of tracing."""
+"""Tracing settings from OpenTelemetry's standard environment variables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,9 +8,10 @@ _OTLP_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_END
 
 @dataclass(frozen=True)
 class TracingSettings:
-    """OpenTelemetry's own variables, as far as they are ours to read.
+    """The OpenTelemetry variables that this server reads itself.
 
-    ``exporters`` are names of its registry, none when tracing is off; ``captured_headers`` are in lower case.
+    ``exporters`` are names of OpenTelemetry's registry, none when tracing is off. ``captured_headers`` are lower
+    case.
     """
 
     exporters: tuple[str, ...] = ()
@@ -18,7 +19,7 @@ class TracingSettings:
 
 
 def read_tracing(environ: Mapping[str, str]) -> TracingSettings:
-    """Tracing is on when the variables name an exporter, or where one should send to."""
+    """Read the settings. Tracing is on if the variables name an exporter or an endpoint."""
     headers = environ.get("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST", "").lower()
     names = environ.get("OTEL_TRACES_EXPORTER", "")
     if not names and any(environ.get(variable) for variable in _OTLP_ENDPOINTS):

@@ -1,1 +1,1 @@
-"""Spans of OpenTelemetry: one a request, at no cost while nobody takes them."""
+"""OpenTelemetry spans: one per request, at no cost without a provider."""

@@ -1,4 +1,4 @@
-"""Where spans go: exporters by OpenTelemetry's standard variables, through the extra ``otel``."""
+"""The tracer provider and its exporters, by OpenTelemetry's standard variables and the extra ``otel``."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ _MISSING = "Spans are not exported, as %s is not installed: pip install 'datarob
 
 
 def start_exporting(settings: TracingSettings) -> Any:
-    """Set up the provider of this process, which may have a thread: to be called after any fork.
+    """Set up the tracer provider of this process. It may start a thread: call it after any fork.
 
-    The SDK itself reads the variables of sampling, batching, resource and endpoint. A missing package is a warning:
-    that a platform sets the variables for all its containers must not stop a server.
+    The SDK reads the variables of sampling, batching, resource and endpoint. A missing package is a warning: a
+    platform may set the variables for all its containers.
 
     Returns:
-        The provider, whose ``shutdown`` sends what is left; None if there is none, or model code has set up its own.
+        The provider, whose ``shutdown`` exports the remaining spans; None if tracing is off, or model code has set up
+        one.
     """
     if not settings.exporters or provider_exists():
         return None
@@ -40,7 +41,7 @@ def start_exporting(settings: TracingSettings) -> Any:
     for name in settings.exporters:
         exporter = _load_exporter(name)
         if exporter is not None:
-            # The console is for a developer, who wants to see a span when it has ended.
+            # Console output is for development: print each span when it ends.
             processor = SimpleSpanProcessor if name == "console" else BatchSpanProcessor
             provider.add_span_processor(processor(exporter()))
     trace.set_tracer_provider(provider)

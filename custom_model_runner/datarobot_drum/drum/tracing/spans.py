@@ -1,9 +1,8 @@
-"""The span of a request, from its first line to the last byte of its answer.
+"""The span of a request, from its request line to the last byte of its response.
 
-It continues the trace of the client, and whatever the model traces becomes its child, in threads and streams too:
-the context of a request goes wherever its work does. Names and attributes follow OpenTelemetry's semantic conventions
-for HTTP servers. While no provider is set up, by the standard variables or by model code, nothing is imported and
-nothing is made.
+It continues the client's trace. Spans of the model become its children, also in threads and streams, because the
+context is propagated. Names and attributes follow OpenTelemetry's semantic conventions for HTTP servers. Without a
+provider, set up by the standard variables or by model code, nothing is imported and no span is created.
 """
 
 from __future__ import annotations
@@ -22,31 +21,31 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 ReadHeader = Callable[[str], "str | None"]
-"""The value of a request header, by its name in lower case."""
+"""Returns the value of a request header by its lower-case name."""
 
 
 _is_on = False
 
 
 def provider_exists() -> bool:
-    """Whether anybody takes spans; asks OpenTelemetry only if somebody has loaded it."""
+    """Return True if a tracer provider is set up; does not import OpenTelemetry."""
     api: Any = sys.modules.get("opentelemetry.trace")
     return api is not None and not isinstance(api.get_tracer_provider(), api.ProxyTracerProvider)
 
 
-def look_for_provider() -> None:
-    """Find out whether spans are to be made from now on; to be asked once the model, which may want it, is loaded."""
+def detect_provider() -> None:
+    """Switch spans on or off for this process. Call it after loading the model, which may set up a provider."""
     global _is_on
     _is_on = provider_exists()
 
 
 def spans_are_made() -> bool:
-    """As found out by ``look_for_provider``."""
+    """Return the result of ``detect_provider``."""
     return _is_on
 
 
 def annotate(attributes: Mapping[str, Any]) -> None:
-    """Set attributes of the span that is current, those without a value left out."""
+    """Set attributes of the current span; None values are skipped."""
     if _is_on:
         from opentelemetry.trace import get_current_span
 
@@ -54,7 +53,7 @@ def annotate(attributes: Mapping[str, Any]) -> None:
 
 
 def note_error(error: BaseException) -> None:
-    """Mark the current span as failed because of ``error``."""
+    """Record ``error`` on the current span and mark it as failed."""
     if _is_on:
         from opentelemetry.trace import StatusCode, get_current_span
 
@@ -65,7 +64,7 @@ def note_error(error: BaseException) -> None:
 
 
 def _masked(error: BaseException) -> dict[str, str]:
-    """What of an exception may hold a credential."""
+    """Return the attributes of an exception event with credentials masked."""
     return {
         "exception.message": mask_secrets(str(error)),
         "exception.stacktrace": mask_secrets("".join(traceback.format_exception(error))),
@@ -73,14 +72,14 @@ def _masked(error: BaseException) -> dict[str, str]:
 
 
 class RequestSpan:
-    """A span that is current until it is ended."""
+    """A span that is current until it ends."""
 
     def __init__(self, span: Span, token: Token[Context]) -> None:
         self._span = span
         self._token = token
 
     def end(self, status: int) -> None:
-        """End it with the status of the answer; 0 if the client did not wait for one."""
+        """End the span with the status of the response; 0 if the client disconnected before."""
         from opentelemetry import context
         from opentelemetry.trace import StatusCode
 
@@ -93,12 +92,12 @@ class RequestSpan:
 
 
 class Tracing:
-    """Begins the spans of requests.
+    """Starts the spans of requests.
 
     Args:
-        routes: name of the span and template of the route, by path.
-        subpath_routes: the same of routes to which everything below a path belongs.
-        captured_headers: names of request headers that become attributes, in lower case.
+        routes: span name and route template by path.
+        subpath_routes: the same for routes that include everything below a path.
+        captured_headers: lower-case names of request headers that become attributes.
     """
 
     def __init__(
@@ -112,12 +111,12 @@ class Tracing:
         self._captured_headers = captured_headers
 
     def begin(self, method: str, path: str, header: ReadHeader, request_id: str) -> RequestSpan | None:
-        """Begin the span of a request and make it the current one; None while nobody takes spans."""
+        """Start the span of a request and make it current; None without a provider."""
         if not _is_on:
             return None
         from opentelemetry import context, propagate, trace
 
-        name, route = self._routes.get(path) or self._below(path) or (method, None)
+        name, route = self._routes.get(path) or self._find_subpath_route(path) or (method, None)
         attributes: dict[str, Any] = {
             "http.request.method": method,
             "url.path": path,
@@ -134,18 +133,18 @@ class Tracing:
         )
         return RequestSpan(span, context.attach(trace.set_span_in_context(span)))
 
-    def _below(self, path: str) -> tuple[str, str] | None:
-        """The route that takes whatever lies below its path; those are few, and asked last."""
+    def _find_subpath_route(self, path: str) -> tuple[str, str] | None:
+        """Return the route that includes the path. Checked last, since these are few."""
         return next((found for base, found in self._subpath_routes.items() if path.startswith(base)), None)
 
 
 def trace_fields() -> dict[str, str]:
-    """The ids of the current span as log lines carry them; empty outside a trace."""
+    """Return the ids of the current span for log records; empty outside a trace."""
     if not _is_on:
         return {}
     from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 
-    found = get_current_span().get_span_context()
-    if not found.is_valid:
+    context = get_current_span().get_span_context()
+    if not context.is_valid:
         return {}
-    return {"trace_id": format_trace_id(found.trace_id), "span_id": format_span_id(found.span_id)}
+    return {"trace_id": format_trace_id(context.trace_id), "span_id": format_span_id(context.span_id)}

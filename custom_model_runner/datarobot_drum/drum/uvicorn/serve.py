@@ -41,13 +41,13 @@ def _share_model(settings: Settings) -> bool:
     Raises:
         StartupError: the model did not load and there is no error server.
     """
-    from datarobot_drum.drum.model_loading.shared_model import load_to_share
+    from datarobot_drum.drum.model_loading.shared_model import load_shared_model
 
     def begin_anew(environment: Mapping[str, str]) -> NoReturn:
         words = to_argv(SERVER, Arguments(**settings.arguments))
         os.execve(sys.executable, [sys.executable, "-m", "datarobot_drum", SERVER, *words], environment)
 
-    if not load_to_share(settings, begin_anew):
+    if not load_shared_model(settings, begin_anew):
         return False
     import_module("datarobot_drum.drum.uvicorn.server")
     return True

@@ -1,1 +1,1 @@
-"""``drum fit``: a ``fit`` hook trains, what it made is saved as a model folder, and that is checked by serving it."""
+"""``drum fit``: trains with the ``fit`` hook, saves the result as a model folder, and serves it to check it."""

@@ -7,7 +7,12 @@ from pathlib import Path
 from datarobot_drum.drum.commands.fit.model_folder import add_code, add_metadata, atomic_output_folder, output_folder
 from datarobot_drum.drum.commands.fit.parity_check import ROWS, find_difference
 from datarobot_drum.drum.commands.fit.training import train
-from datarobot_drum.drum.commands.fit.training_data import TrainingData, as_declared, read_training_data, with_labels
+from datarobot_drum.drum.commands.fit.training_data import (
+    TrainingData,
+    add_class_labels,
+    read_training_data,
+    to_declared_labels,
+)
 from datarobot_drum.drum.commands.input_file import input_path
 from datarobot_drum.drum.commands.progress import progress_bar
 from datarobot_drum.drum.settings.arguments import Arguments
@@ -18,10 +23,10 @@ SUCCESS = 0
 
 
 def fit(arguments: Arguments) -> int:
-    """Train, save, check.
+    """Train the model, save it and check it.
 
-    Predictions that differ when served are a warning. A model that cannot be served at all is an error, though the
-    folder stays for whoever looks into it.
+    Served predictions that differ are a warning. A model that cannot be served is an error, but its folder is kept
+    for inspection.
 
     Raises:
         UsageError: an argument is missing or wrong.
@@ -31,12 +36,12 @@ def fit(arguments: Arguments) -> int:
     output = output_folder(arguments.output)
     target_type, metadata = training_target(arguments)
     data = read_training_data(arguments, target_type)
-    model = build_model_settings(with_labels(arguments, metadata, target_type, data.target))
-    data = dataclasses.replace(data, target=as_declared(data.target, model.class_labels))
+    model = build_model_settings(add_class_labels(arguments, metadata, target_type, data.target))
+    data = dataclasses.replace(data, target=to_declared_labels(data.target, model.class_labels))
     with atomic_output_folder(output) as folder:
         loads_itself = train(model, data, folder)
-        without = frozenset({input_path(arguments), output, folder})
-        add_code(model.code_dir, folder, without=without, with_artifacts=loads_itself)
+        exclude = frozenset({input_path(arguments), output, folder})
+        add_code(model.code_dir, folder, exclude=exclude, with_artifacts=loads_itself)
         add_metadata(folder, model, arguments.target)
     print(f"Trained on {len(data.features)} rows and saved in {output}: {', '.join(_names(output))}")
     if not arguments.skip_predict:
@@ -50,7 +55,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _check(arguments: Arguments, data: TrainingData, output: Path) -> None:
-    """Serve the folder as it is, with no other argument than the model's parameters."""
+    """Serve the folder with no other arguments than the model's parameters."""
     served = Arguments(
         code_dir=str(output), language=arguments.language, runtime_params_file=arguments.runtime_params_file
     )

@@ -1,4 +1,4 @@
-"""A trained model as a folder that can be served: its artifacts, the code beside them, and the metadata."""
+"""A trained model as a folder that can be served: its artifacts, the code and the metadata."""
 
 import os
 import shutil
@@ -19,10 +19,10 @@ _SKIPPED = (".", "__pycache__")
 
 
 def output_folder(output: str | None) -> Path:
-    """Where the trained model goes.
+    """Return the path of the trained model.
 
     Raises:
-        UsageError: none was given, or it is in use.
+        UsageError: the flag is missing, or the folder is not empty.
     """
     if not output:
         raise UsageError("--output is missing: give the flag or the variable OUTPUT.")
@@ -34,10 +34,10 @@ def output_folder(output: str | None) -> Path:
 
 @contextmanager
 def atomic_output_folder(folder: Path) -> Iterator[Path]:
-    """A hidden folder beside the final one; in the end it becomes that, and if anything goes wrong it is removed.
+    """Yield a hidden folder beside the final one; rename it at the end, or remove it after an error.
 
     Raises:
-        CommandError: the disk refuses.
+        CommandError: the folder cannot be written.
     """
     staging = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
@@ -55,48 +55,52 @@ def atomic_output_folder(folder: Path) -> Iterator[Path]:
             shutil.rmtree(staging, ignore_errors=True)
 
 
-def add_code(code_dir: Path, folder: Path, *, without: frozenset[Path], with_artifacts: bool) -> None:
-    """Copy the code dir, but for hidden files, what ``fit`` has written under the same name, and ``without``.
+def add_code(code_dir: Path, folder: Path, *, exclude: frozenset[Path], with_artifacts: bool) -> None:
+    """Copy the code dir, except hidden files, files that ``fit`` has written under the same name, and ``exclude``.
 
-    Older artifacts stay behind unless a ``load_model`` hook may want them: two of them are one too many.
+    Older artifacts are not copied unless a ``load_model`` hook may need them: a folder must have one artifact.
     """
-    unwanted = without if with_artifacts else without.union(list_artifacts(code_dir))
+    excluded = exclude if with_artifacts else exclude.union(list_artifacts(code_dir))
     for entry in sorted(code_dir.iterdir()):
         target = folder / entry.name
-        if entry in unwanted or target.exists() or entry.name.startswith(_SKIPPED):
+        if entry in excluded or target.exists() or entry.name.startswith(_SKIPPED):
             continue
         if entry.is_dir():
-            shutil.copytree(entry, target, ignore=_ignore(without | {folder}))
+            shutil.copytree(entry, target, ignore=_ignore(exclude | {folder}))
         else:
             shutil.copy2(entry, target)
 
 
-def _ignore(without: frozenset[Path]) -> Any:
+def _ignore(exclude: frozenset[Path]) -> Any:
     def ignored(folder: str, names: list[str]) -> list[str]:
-        return [name for name in names if name.startswith(_SKIPPED) or Path(folder, name) in without]
+        return [name for name in names if name.startswith(_SKIPPED) or Path(folder, name) in exclude]
 
     return ignored
 
 
 def add_metadata(folder: Path, model: ModelSettings, target_name: str | None) -> None:
-    """Make ``model-metadata.yaml`` say what serving needs to know, so that it takes no flags.
+    """Write what serving needs into ``model-metadata.yaml``, so that it takes no flags.
 
-    A file of the code dir that says it already stays as it is; else it is written anew, without its comments.
+    A file of the code dir that is complete is kept; otherwise it is rewritten, without its comments.
     """
     metadata = read_model_metadata(folder)
-    said = (metadata.target_type, metadata.positive_class_label, metadata.negative_class_label, metadata.class_labels)
     labels = () if model.target_type is TargetType.BINARY else model.class_labels
-    if said == (model.target_type.value, model.positive_class_label, model.negative_class_label, labels):
+    if (
+        metadata.target_type == model.target_type.value
+        and metadata.positive_class_label == model.positive_class_label
+        and metadata.negative_class_label == model.negative_class_label
+        and metadata.class_labels == labels
+    ):
         return
     document = dict(metadata.document or {"name": model.code_dir.name, "type": "inference"})
     inference = dict(document.get("inferenceModel") or {})
-    facts = {
+    values = {
         "targetName": model.target_name or target_name,
         "positiveClassLabel": model.positive_class_label,
         "negativeClassLabel": model.negative_class_label,
         "classLabels": list(labels),
     }
-    inference |= {key: value for key, value in facts.items() if value}
+    inference |= {key: value for key, value in values.items() if value}
     document |= {"targetType": model.target_type.value}
     if inference:
         document["inferenceModel"] = inference

@@ -1,4 +1,4 @@
-"""Whether a trained model predicts the same when it is served as it does in a process of its own."""
+"""Comparison of a trained model's predictions when served with those in this process."""
 
 import io
 import json
@@ -19,19 +19,19 @@ from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
 
 ROWS = 1000
-"""How many rows of the training data are predicted, the first ones."""
+"""The number of training rows that are predicted, the first ones."""
 
 TIMEOUT_SECONDS = 600.0
 _RELATIVE, _ABSOLUTE = 1e-6, 1e-9
 
 
 def find_difference(arguments: Arguments, features: pd.DataFrame) -> str | None:
-    """Where the served predictions differ from those in this process, in words; None if they are equal.
+    """Describe how served predictions differ from those in this process; None if they are equal.
 
-    Of transformed samples, it is only made sure that the server answers.
+    For a transformer, only check that the server responds.
 
     Raises:
-        StartupError: the model cannot be loaded, or the server does not start or refuses the rows.
+        StartupError: the model cannot be loaded, or the server does not start or rejects the rows.
         RequestError: the model fails in this process.
     """
     sample = features.head(ROWS)
@@ -40,19 +40,19 @@ def find_difference(arguments: Arguments, features: pd.DataFrame) -> str | None:
     target_type = build_model_settings(arguments).target_type
     if target_type is TargetType.TRANSFORM:
         return None
-    return _compare(_predict_here(arguments, sample, body), json.loads(served)["predictions"])
+    return _compare(_predict_in_process(arguments, sample, body), json.loads(served)["predictions"])
 
 
 def _predict_served(arguments: Arguments, body: Body) -> bytes:
     with running_server(arguments, TIMEOUT_SECONDS) as server:
-        answer = server.post(body, TIMEOUT_SECONDS)
-    if answer.status != HTTPStatus.OK:
-        raise CommandError(f"The trained model is served, but answers {answer.status}: {answer.message}")
-    return answer.body
+        response = server.post(body, TIMEOUT_SECONDS)
+    if response.status != HTTPStatus.OK:
+        raise CommandError(f"The server of the trained model responds {response.status}: {response.message}")
+    return response.body
 
 
-def _predict_here(arguments: Arguments, sample: pd.DataFrame, body: Body) -> list[Any]:
-    """From the table itself, without the way through text, unless the model wants to read that."""
+def _predict_in_process(arguments: Arguments, sample: pd.DataFrame, body: Body) -> list[Any]:
+    """Predict the table itself, without encoding it as text, unless the model reads raw input."""
     model = build_model_settings(arguments)
     with loaded_model(model) as predictor:
         data: Any = sample
@@ -64,16 +64,16 @@ def _predict_here(arguments: Arguments, sample: pd.DataFrame, body: Body) -> lis
     return predictions
 
 
-def _compare(here: list[Any], served: list[Any]) -> str | None:
-    if len(here) != len(served):
-        return f"{len(served)} predictions were served, {len(here)} made in process"
-    different = [row for row, pair in enumerate(zip(here, served, strict=True)) if not _is_close(*pair)]
+def _compare(in_process: list[Any], served: list[Any]) -> str | None:
+    if len(in_process) != len(served):
+        return f"{len(served)} predictions were served, {len(in_process)} made in process"
+    different = [row for row, pair in enumerate(zip(in_process, served, strict=True)) if not _is_close(*pair)]
     if not different:
         return None
     first = different[0]
     return (
-        f"{len(different)} of {len(here)} rows differ; row {first + 1} is {served[first]!r} when served and "
-        f"{here[first]!r} in process"
+        f"{len(different)} of {len(in_process)} rows differ; row {first + 1} is {served[first]!r} when served and "
+        f"{in_process[first]!r} in process"
     )
 
 

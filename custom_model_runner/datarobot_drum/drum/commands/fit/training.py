@@ -1,4 +1,4 @@
-"""Training: the ``fit`` hook of a model folder is called, and leaves artifacts in a folder."""
+"""Training: calls the ``fit`` hook of a model folder and saves its artifacts."""
 
 import pickle
 from pathlib import Path
@@ -18,12 +18,13 @@ ARTIFACT = "model.pkl"
 
 
 def train(model: ModelSettings, data: TrainingData, output: Path) -> bool:
-    """Call the hooks ``init`` and ``fit``; what ``fit`` returns is pickled when it has written nothing itself.
+    """Call the hooks ``init`` and ``fit``; pickle what ``fit`` returns if it has written nothing itself.
 
-    Returns whether ``custom.py`` loads its artifacts itself, by a ``load_model`` hook.
+    Returns:
+        True if ``custom.py`` loads its artifacts itself, with a ``load_model`` hook.
 
     Raises:
-        ModelLoadError: there is no ``fit`` hook, a hook raised, or nothing came of it.
+        ModelLoadError: there is no ``fit`` hook, a hook raised, or it produced nothing.
     """
     file = find_custom_file(model.code_dir)
     if file is None:

@@ -1,4 +1,4 @@
-"""What a model is trained on: features, target, weights, and the labels of the classes."""
+"""Training data: features, target, weights, and class labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,15 +16,15 @@ from datarobot_drum.drum.settings.model_metadata import ModelMetadata
 from datarobot_drum.drum.settings.target_types import TargetType
 
 Target = Any
-"""A Series, or for multilabel a DataFrame of one column a label."""
+"""A Series, or for multilabel a DataFrame with a column per label."""
 
 _SUPERVISED = frozenset({TargetType.REGRESSION, TargetType.BINARY, TargetType.MULTICLASS, TargetType.MULTILABEL})
-_PAIR = 2
+_BINARY_CLASSES = 2
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Rows to train on. ``target`` is None where there is none, as for anomalies."""
+    """Rows to train on. ``target`` is None without one, as for anomaly models."""
 
     features: pd.DataFrame
     target: Target | None
@@ -32,23 +32,23 @@ class TrainingData:
 
 
 def read_training_data(arguments: Arguments, target_type: TargetType) -> TrainingData:
-    """Read the input, and take target and weights out of it.
+    """Read the input and separate target and weights from the features.
 
     Raises:
-        UsageError: a file or a needed argument is missing.
+        UsageError: a file or a required argument is missing.
         UnprocessableInput, CommandError: a file cannot be read, or lacks a column.
-        CommandError: the target is not what the kind of model is trained on.
+        CommandError: the target does not fit the target type.
     """
     _check_arguments(arguments, target_type)
     features = read_samples(input_path(arguments))
     target: Target | None = None
     if arguments.target:
-        features, target = _take(features, arguments.target, "--target")
+        features, target = _pop_column(features, arguments.target, "--target")
     elif arguments.target_csv:
         target = _read_target(arguments.target_csv, len(features), target_type)
     weights = None
     if arguments.row_weights:
-        features, weights = _take(features, arguments.row_weights, "--row-weights")
+        features, weights = _pop_column(features, arguments.row_weights, "--row-weights")
     if not len(features.columns):
         raise CommandError("The input has no columns left to learn from.")
     if target is not None:
@@ -67,7 +67,7 @@ def _check_arguments(arguments: Arguments, target_type: TargetType) -> None:
         raise UsageError(f"A {target_type.value} model is trained on a target: give --target or --target-csv.")
 
 
-def _take(table: pd.DataFrame, name: str, flag: str) -> tuple[pd.DataFrame, pd.Series]:
+def _pop_column(table: pd.DataFrame, name: str, flag: str) -> tuple[pd.DataFrame, pd.Series]:
     if name not in table.columns:
         raise CommandError(f"{flag}: the input has no column {name!r}; its columns are {format_labels(table.columns)}.")
     return table.drop(columns=name), table[name]
@@ -97,16 +97,15 @@ def _check_target(target: Target, target_type: TargetType) -> None:
         raise CommandError(f"The target of a regression model must be numbers, not {target.iloc[0]!r:.60}.")
 
 
-def with_labels(
+def add_class_labels(
     arguments: Arguments, metadata: ModelMetadata, target_type: TargetType, target: Target | None
 ) -> Arguments:
-    """The arguments with the class labels of the target where neither they nor model-metadata.yaml name any.
+    """Return the arguments with the target's class labels if neither they nor model-metadata.yaml have any.
 
-    Classes are taken in ascending order, as scikit-learn has them: the second of two is the positive one, unless one
-    of the two is named.
+    Classes are in ascending order, as in scikit-learn: the second of two is the positive one, unless one is given.
 
     Raises:
-        CommandError: a binary target has not two classes.
+        CommandError: a binary target does not have two classes.
     """
     if target is None or not target_type.has_class_labels:
         return arguments
@@ -121,7 +120,7 @@ def with_labels(
 
 
 def _complete_pair(found: list[str], negative: str | None, positive: str | None) -> tuple[str, str]:
-    if len(found) != _PAIR:
+    if len(found) != _BINARY_CLASSES:
         raise CommandError(f"The target of a binary model has two classes; this one has {format_labels(found)}.")
     matches = match_labels([label for label in (negative, positive) if label], found)
     if negative and negative in matches:
@@ -140,33 +139,33 @@ def _labels(target: Target) -> list[str]:
 
 
 def _classes(target: pd.Series) -> list[Any]:
-    """The values that occur, ascending; whole numbers that are stored as floats read as whole."""
+    """Return the distinct values in ascending order; whole numbers stored as floats become int."""
     values = list(target.unique())
     if pd.api.types.is_float_dtype(target.dtype) and all(float(value).is_integer() for value in values):
         values = [int(value) for value in values]
     try:
         return sorted(values)
-    except TypeError:  # of several kinds
+    except TypeError:  # mixed types
         return sorted(values, key=as_label)
 
 
-def as_declared(target: Target | None, labels: Sequence[str]) -> Target | None:
-    """The target in the words of the labels, so that a hook may compare the two: text, as labels always are.
+def to_declared_labels(target: Target | None, labels: Sequence[str]) -> Target | None:
+    """Return the target with the declared class labels as values: text, so that a hook may compare them.
 
-    The columns of a multilabel target come in the order of the labels.
+    The columns of a multilabel target are ordered as the labels.
 
     Raises:
-        CommandError: the target has a class that is no label, or lacks a label's column.
+        CommandError: the target has a class that is not a label, or lacks a label's column.
     """
     if target is None or not labels:
         return target
     is_table = isinstance(target, pd.DataFrame)
     found = list(target.columns) if is_table else _classes(target)
     matches = match_labels(labels, found)
-    strange = [value for place, value in enumerate(found) if place not in matches.values()]
-    if strange:
+    unknown = [value for position, value in enumerate(found) if position not in matches.values()]
+    if unknown:
         raise CommandError(
-            f"The target has {format_labels(strange)}, but the class labels are {format_labels(labels)}."
+            f"The target has {format_labels(unknown)}, but the class labels are {format_labels(labels)}."
         )
     if is_table:
         absent = [label for label in labels if label not in matches]
@@ -174,4 +173,4 @@ def as_declared(target: Target | None, labels: Sequence[str]) -> Target | None:
             raise CommandError(f"The target has no column for the class label {format_labels(absent)}.")
         table = target.iloc[:, [matches[label] for label in labels]]
         return table.set_axis(list(labels), axis=1)
-    return target.map({found[place]: label for label, place in matches.items()})
+    return target.map({found[position]: label for label, position in matches.items()})

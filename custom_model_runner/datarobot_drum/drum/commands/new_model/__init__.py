@@ -1,5 +1,5 @@
-"""``drum new model``: a model folder to start from.
+"""``drum new model``: writes a model folder to start from.
 
-``templates`` holds the files: those of every model, then those of its layers, then its own, named by its target type.
-They are ordinary files that the checks of this project read too; a ``$name`` in them is filled in.
+``templates`` contains the files: common ones, those of layers, and those of each target type. They are valid files
+that the checks of this project read, too; a ``$name`` in them is substituted.
 """

@@ -1,4 +1,4 @@
-"""``drum new model``: from arguments to the files."""
+"""``drum new model``: from arguments to files."""
 
 import json
 from pathlib import Path
@@ -6,10 +6,11 @@ from string import Template
 
 from datarobot_drum.drum.exceptions import CommandError, UsageError
 from datarobot_drum.drum.settings.arguments import Arguments
+from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETERS
 from datarobot_drum.drum.settings.target_types import TargetType
 
 _TEMPLATES = Path(__file__).with_name("templates")
-_EVERY_MODEL = "all"
+_COMMON_LAYER = "all"
 _LAYERS = {
     TargetType.REGRESSION: ("rows", "numbers"),
     TargetType.BINARY: ("rows", "numbers"),
@@ -23,18 +24,17 @@ _LAYERS = {
     TargetType.AGENTIC_WORKFLOW: ("rows", "text", "chat"),
     TargetType.VECTOR_DATABASE: ("rows", "text"),
 }
-_ALIASES = {"werkzeug": "flask", "uvicorn": "fastapi"}
 _SKIPPED = "__pycache__"
 
 SUCCESS = 0
 
 
 def write_model(arguments: Arguments) -> int:
-    """Write the folder and say what can be done with it.
+    """Write the folder and print what it contains.
 
     Raises:
         UsageError: --code-dir is missing.
-        CommandError: a file is there already, cannot be written, or the language has no template.
+        CommandError: a file exists already, cannot be written, or the language has no template.
     """
     if not arguments.code_dir:
         raise UsageError("--code-dir is missing: give the flag or the variable CODE_DIR.")
@@ -49,34 +49,34 @@ def write_model(arguments: Arguments) -> int:
             [f"Wrote a model of target type {target_type.value} to {folder}:", *(f"  {path}" for path in contents)]
         )
     )
-    print("README.md says how to serve, score and test it.")
+    print("README.md explains how to serve, score and test it.")
     return SUCCESS
 
 
 def _server_type(arguments: Arguments) -> str:
     chosen = arguments.server or "flask"
-    return _ALIASES.get(chosen, chosen)
+    return SERVER_PARAMETERS["server_type"].choice_aliases.get(chosen, chosen)
 
 
 def render(target_type: TargetType, server_type: str, name: str) -> dict[Path, str]:
-    """The text of every file by its path in the folder; of two layers that have it, the later one's."""
-    folders = [_TEMPLATES / layer for layer in (_EVERY_MODEL, *_LAYERS[target_type], target_type.value)]
+    """Return the text of every file by its path in the folder; later layers override earlier ones."""
+    folders = [_TEMPLATES / layer for layer in (_COMMON_LAYER, *_LAYERS[target_type], target_type.value)]
     found = {file.relative_to(folder): file for folder in folders for file in folder.rglob("*") if _is_template(file)}
-    words = _words(target_type, server_type, name)
-    return {path: Template(found[path].read_text(encoding="utf-8")).substitute(words) for path in sorted(found)}
+    values = _template_values(target_type, server_type, name)
+    return {path: Template(found[path].read_text(encoding="utf-8")).substitute(values) for path in sorted(found)}
 
 
 def _is_template(file: Path) -> bool:
     return file.is_file() and _SKIPPED not in file.parts
 
 
-def _words(target_type: TargetType, server_type: str, name: str) -> dict[str, str]:
-    """What is filled in."""
+def _template_values(target_type: TargetType, server_type: str, name: str) -> dict[str, str]:
+    """Return the values that are substituted in templates."""
     is_text = target_type is TargetType.UNSTRUCTURED
     routes = {TargetType.UNSTRUCTURED: "/predictUnstructured/", TargetType.TRANSFORM: "/transform/"}
     is_fastapi = server_type == "fastapi"
     return {
-        "name": json.dumps(name, ensure_ascii=False),  # as YAML writes it, too, whatever the folder is called
+        "name": json.dumps(name, ensure_ascii=False),  # JSON text is valid YAML, whatever the folder's name
         "target_type": target_type.value,
         "server_type": server_type,
         "sample": "sample.txt" if is_text else "sample.csv",
@@ -88,7 +88,7 @@ def _words(target_type: TargetType, server_type: str, name: str) -> dict[str, st
 
 
 def _write(folder: Path, contents: dict[Path, str]) -> None:
-    """All of the files, or none when one of them is there already."""
+    """Write all files, or none if one of them exists already."""
     present = [str(path) for path in contents if (folder / path).exists() or (folder / path).is_symlink()]
     if present:
         raise CommandError(f"{folder} holds {', '.join(present)} already, and nothing is overwritten.")

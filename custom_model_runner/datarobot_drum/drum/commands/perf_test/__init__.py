@@ -1,1 +1,1 @@
-"""``drum perf-test``: a real server, asked by a growing number of clients for more and more rows at once."""
+"""``drum perf-test``: measures a real server under growing concurrency and request sizes."""

@@ -1,4 +1,4 @@
-"""Line charts as SVG: no script, no library, colours by the classes of the page's style sheet."""
+"""Line charts as SVG: no script, no library, colours by classes of the page's style sheet."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from html import escape
 WIDTH, HEIGHT = 560, 320
 LEFT, RIGHT, TOP, BOTTOM = 64, 30, 14, 46
 COLOURS = 8
-"""How many colours the style sheet has, as classes ``c0`` and so on."""
+"""The number of colours in the style sheet, as classes ``c0`` and so on."""
 
 _STEPS = (1, 2, 2.5, 5, 10)
 _TICKS = 5
@@ -16,7 +16,7 @@ _TICKS = 5
 
 @dataclass(frozen=True)
 class Point:
-    """A place on a chart. ``note`` is shown when the pointer rests on it; ``is_knee`` draws a ring around it."""
+    """A data point. ``note`` is its tooltip; ``is_knee`` draws a ring around it."""
 
     x: float
     y: float
@@ -26,7 +26,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """Points that belong together, drawn in the colour of that number. ``is_dashed`` tells two of one colour apart."""
+    """A series of points, drawn in the colour of that number. ``is_dashed`` distinguishes lines of one colour."""
 
     name: str
     colour: int
@@ -36,7 +36,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines over one scale. With ``steps`` these x values alone occur, and stand evenly apart."""
+    """Lines on common axes. With ``steps`` only these x values occur, evenly spaced."""
 
     title: str
     x_name: str
@@ -45,7 +45,7 @@ class Chart:
     steps: tuple[float, ...] = ()
 
     def to_svg(self) -> str:
-        """The chart as an element of an HTML page."""
+        """Return the chart as an element of an HTML page."""
         x_of, x_ticks = self._horizontal()
         y_of, y_ticks = self._vertical()
         parts = [
@@ -61,22 +61,22 @@ class Chart:
         return "\n".join(parts)
 
     def _horizontal(self) -> tuple[Callable[[float], float], Sequence[float]]:
-        begin, end = LEFT, WIDTH - RIGHT
+        low, high = LEFT, WIDTH - RIGHT
         if self.steps:
-            gap = (end - begin) / len(self.steps)
-            places = {step: begin + (number + 0.5) * gap for number, step in enumerate(self.steps)}
-            return places.__getitem__, self.steps
+            gap = (high - low) / len(self.steps)
+            positions = {step: low + (number + 0.5) * gap for number, step in enumerate(self.steps)}
+            return positions.__getitem__, self.steps
         ticks = _ticks(max((point.x for line in self.lines for point in line.points), default=0))
-        return lambda x: begin + (end - begin) * x / ticks[-1], ticks
+        return lambda x: low + (high - low) * x / ticks[-1], ticks
 
     def _vertical(self) -> tuple[Callable[[float], float], Sequence[float]]:
         ticks = _ticks(max((point.y for line in self.lines for point in line.points), default=0))
-        begin, end = HEIGHT - BOTTOM, TOP
-        return lambda y: begin + (end - begin) * y / ticks[-1], ticks
+        low, high = HEIGHT - BOTTOM, TOP
+        return lambda y: low + (high - low) * y / ticks[-1], ticks
 
 
 def _ticks(highest: float) -> list[float]:
-    """Round numbers from 0 to the first one that is not below ``highest``."""
+    """Return round numbers from 0 to the first one not below ``highest``."""
     highest = highest if highest > 0 else 1.0
     power = 10.0 ** math.floor(math.log10(highest / _TICKS))
     step = next(power * factor for factor in _STEPS if power * factor * _TICKS >= highest * (1 - 1e-9))
@@ -97,13 +97,13 @@ def _horizontal_rule(y: float, label: str) -> str:
 
 
 def _draw(line: Line, x_of: Callable[[float], float], y_of: Callable[[float], float]) -> str:
-    places = [(x_of(point.x), y_of(point.y), point) for point in line.points]
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in places)
+    positions = [(x_of(point.x), y_of(point.y), point) for point in line.points]
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in positions)
     style = f"c{line.colour}" + (" dashed" if line.is_dashed else "")
-    knees = [(x, y) for x, y, point in places if point.is_knee]
+    knees = [(x, y) for x, y, point in positions if point.is_knee]
     rings = "".join(f'<circle class="knee" cx="{x:.1f}" cy="{y:.1f}" r="9"/>' for x, y in knees)
     dots = "".join(
         f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="4"><title>{escape(point.note)}</title></circle>'
-        for x, y, point in places
+        for x, y, point in positions
     )
     return f'<g class="{style}"><polyline points="{path}"/>{rings}{dots}</g>'

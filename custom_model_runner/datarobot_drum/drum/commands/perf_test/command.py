@@ -1,4 +1,4 @@
-"""``drum perf-test``: the sweep, from arguments to the exit code."""
+"""``drum perf-test``: the sweep over request sizes and concurrency, from arguments to the exit code."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ import pandas as pd
 from datarobot_drum.drum.commands.input_file import input_path
 from datarobot_drum.drum.commands.model_server import ModelServer, running_server
 from datarobot_drum.drum.commands.perf_test.knee import find_knee
-from datarobot_drum.drum.commands.perf_test.load import Cell, Measurement, Target, measure_cell
+from datarobot_drum.drum.commands.perf_test.load import Endpoint, LoadLevel, Measurement, measure_level
 from datarobot_drum.drum.commands.perf_test.report import Report, render
 from datarobot_drum.drum.commands.perf_test.table import format_table, milliseconds
 from datarobot_drum.drum.commands.progress import progress_bar
@@ -33,7 +33,7 @@ SUCCESS, FAILURE = 0, 1
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured, sizes outermost, and for how long."""
+    """The load levels to measure, sizes outermost, and the durations."""
 
     batch_sizes: tuple[int, ...]
     concurrency: tuple[int, ...]
@@ -41,19 +41,20 @@ class Plan:
     timeout: int
 
     @property
-    def cells(self) -> list[Cell]:
-        return [Cell(rows, clients) for rows in self.batch_sizes for clients in self.concurrency]
+    def levels(self) -> list[LoadLevel]:
+        return [LoadLevel(rows, clients) for rows in self.batch_sizes for clients in self.concurrency]
 
 
 def measure(arguments: Arguments) -> int:
-    """Start a server, ask it, write the table to standard output and the report to its file.
+    """Start a server, measure it, print the table and write the report.
 
-    Returns 1 when a request failed or time ran out before every cell was measured.
+    Returns:
+        1 if a request failed or the timeout passed before every level was measured, else 0.
 
     Raises:
         UsageError: an argument is missing or wrong, or the model is unstructured.
-        StartupError: the server does not start, or does not answer.
-        UnprocessableInput: the input holds no table.
+        StartupError: the server does not start or does not respond.
+        UnprocessableInput: the input contains no table.
     """
     plan = make_plan(arguments)
     path = input_path(arguments)
@@ -69,11 +70,11 @@ def measure(arguments: Arguments) -> int:
     _print_knee(measurements)
     if report_file:
         write_report(report_file, render(Report(settings, path.name, plan.duration, tuple(measurements))))
-    return _verdict(plan, measurements)
+    return _exit_code(plan, measurements)
 
 
 def make_plan(arguments: Arguments) -> Plan:
-    """The arguments, or what stands for those that are missing.
+    """Return the plan of the arguments, completed with defaults.
 
     Raises:
         UsageError: a number is not positive.
@@ -101,54 +102,54 @@ def _ascending(numbers: Sequence[int]) -> tuple[int, ...]:
 
 
 def _sweep(plan: Plan, server: ModelServer, samples: pd.DataFrame, deadline: float) -> Iterator[Measurement]:
-    """Each cell in turn, until time is up or the server is gone.
+    """Measure each level in turn, until the deadline.
 
     Raises:
-        CommandError: the server refuses what it is asked, or has ended.
+        CommandError: the server rejects the requests, or has exited.
     """
     bodies: dict[int, Body] = {}
     with progress_bar() as on_progress:
-        for number, cell in enumerate(plan.cells):
+        for number, level in enumerate(plan.levels):
             if time.monotonic() >= deadline:
                 return
-            on_progress("measuring", number / len(plan.cells))
-            if cell.rows not in bodies:
-                bodies = {cell.rows: _repeated(samples, cell.rows)}
-                _warm_up(server, bodies[cell.rows], deadline)
-            target = Target(server.settings.port, server.predict_path, bodies[cell.rows])
-            yield measure_cell(cell, target, plan.duration, deadline, server.resident_bytes)
+            on_progress("measuring", number / len(plan.levels))
+            if level.rows not in bodies:
+                bodies = {level.rows: _repeated(samples, level.rows)}
+                _warm_up(server, bodies[level.rows], deadline)
+            endpoint = Endpoint(server.settings.port, server.predict_path, bodies[level.rows])
+            yield measure_level(level, endpoint, plan.duration, deadline, server.resident_bytes)
             if not server.is_running():
-                raise CommandError(f"The server ended while it was asked: exit code {server.process.returncode}.")
+                raise CommandError(f"The server exited during the measurement: exit code {server.process.returncode}.")
 
 
 def _repeated(samples: pd.DataFrame, rows: int) -> Body:
-    """A body of so many rows: the first ones, and from the beginning again when there are not enough."""
+    """Return a body of ``rows`` rows: the samples, repeated as needed."""
     return to_body(samples.iloc[[place % len(samples) for place in range(rows)]])
 
 
 def _warm_up(server: ModelServer, body: Body, deadline: float) -> None:
-    """The first request of a size is not measured: it pays for what later ones find done."""
-    answer = server.post(body, max(deadline - time.monotonic(), 1.0))
-    if answer.status != HTTPStatus.OK:
-        raise CommandError(f"The server answers {answer.status}: {answer.message}")
+    """Send the first request of a size, which is slower, without measuring it."""
+    response = server.post(body, max(deadline - time.monotonic(), 1.0))
+    if response.status != HTTPStatus.OK:
+        raise CommandError(f"The server responds {response.status}: {response.message}")
 
 
 def _print_knee(measurements: Sequence[Measurement]) -> None:
     knee = find_knee(measurements)
     if knee is not None:
         print(
-            f"\nKnee: rows {knee.cell.rows}, clients {knee.cell.clients} "
+            f"\nKnee: rows {knee.level.rows}, clients {knee.level.clients} "
             f"({knee.rows_per_second:.0f} rows/s at {milliseconds(knee.mean)} ms on average)"
         )
 
 
-def _verdict(plan: Plan, measurements: Sequence[Measurement]) -> int:
-    """Say on standard error what went wrong."""
+def _exit_code(plan: Plan, measurements: Sequence[Measurement]) -> int:
+    """Report failures on standard error and return the exit code."""
     failures = sum((measurement.failures for measurement in measurements), Counter[str]())
     if failures:
         message, count = failures.most_common(1)[0]
         sys.stderr.write(f"drum: error: {failures.total()} requests failed; {count} of them with {message}\n")
-    missing = len(plan.cells) - len(measurements)
+    missing = len(plan.levels) - len(measurements)
     if missing:
         sys.stderr.write(f"drum: error: --timeout {plan.timeout} s ran out with {missing} measurements to go.\n")
     return FAILURE if failures or missing else SUCCESS

@@ -1,4 +1,4 @@
-"""Clients that ask a server as fast as it answers, each in a thread with one connection, and what they saw."""
+"""Closed-loop load: clients that send requests back to back, each in a thread with one connection."""
 
 import http.client
 import math
@@ -9,24 +9,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from datarobot_drum.drum.commands.model_server import HOST, Answer
+from datarobot_drum.drum.commands.model_server import HOST, Response
 from datarobot_drum.drum.commands.samples import Body
 
-_LEAST_PATIENCE = 0.1
-_MEMORY_PAUSE = 0.2
+_MIN_TIMEOUT = 0.1
+_MEMORY_INTERVAL = 0.2
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One measurement to make: ``clients`` that ask for ``rows`` rows at a time."""
+class LoadLevel:
+    """A measurement to make: ``clients`` concurrent clients that send ``rows`` rows per request."""
 
     rows: int
     clients: int
 
 
 @dataclass(frozen=True)
-class Target:
-    """Where the requests of a measurement go."""
+class Endpoint:
+    """The target of the requests of a measurement."""
 
     port: int
     path: str
@@ -35,9 +35,11 @@ class Target:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a cell gave. Latencies are those of answers with status 200, in seconds; ``memory`` is in bytes."""
+    """The result of a load level. Latencies are those of responses with status 200, in seconds; ``memory`` is in
+    bytes.
+    """
 
-    cell: Cell
+    level: LoadLevel
     latencies: tuple[float, ...]
     seconds: float
     memory: int
@@ -57,87 +59,89 @@ class Measurement:
 
     @property
     def rows_per_second(self) -> float:
-        return self.requests_per_second * self.cell.rows
+        return self.requests_per_second * self.level.rows
 
     @property
     def mean(self) -> float:
         return fmean(self.latencies) if self.latencies else math.nan
 
     def percentile(self, share: float) -> float:
-        """The latency that ``share`` (0 to 1) of the answers did not exceed, by nearest rank; NaN without any."""
+        """Return the latency that ``share`` (0 to 1) of the responses did not exceed, by nearest rank; NaN
+        without any.
+        """
         if not self.latencies:
             return math.nan
         return sorted(self.latencies)[max(math.ceil(share * len(self.latencies)), 1) - 1]
 
 
 class _Client:
-    """One connection and the answers it got."""
+    """One connection and the results of its requests."""
 
-    def __init__(self, target: Target, deadline: float) -> None:
-        self._target = target
+    def __init__(self, endpoint: Endpoint, deadline: float) -> None:
+        self._endpoint = endpoint
         self._deadline = deadline
-        self._headers = {"Content-Type": target.body.content_type}
-        self._connection = http.client.HTTPConnection(HOST, target.port)
+        self._headers = {"Content-Type": endpoint.body.content_type}
+        self._connection = http.client.HTTPConnection(HOST, endpoint.port)
         self.latencies: list[float] = []
         self.failures: Counter[str] = Counter()
 
-    def ask_until(self, end: float) -> None:
-        """Ask at least once, and again until ``end`` on the clock of ``time.monotonic``."""
+    def send_until(self, end: float) -> None:
+        """Send at least one request, and further ones until ``end`` on the clock of ``time.monotonic``."""
         try:
-            self._ask_once()
+            self._send_measured()
             while time.monotonic() < min(end, self._deadline):
-                self._ask_once()
+                self._send_measured()
         finally:
             self._connection.close()
 
-    def _ask_once(self) -> None:
-        begin = time.perf_counter()
+    def _send_measured(self) -> None:
+        start = time.perf_counter()
         try:
-            answer = self._ask()
+            response = self._send_or_reconnect()
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
-            self.failures[f"no answer: {type(error).__name__} {error}".rstrip()] += 1
+            self.failures[f"no response: {type(error).__name__} {error}".rstrip()] += 1
             return
-        if answer.status == http.HTTPStatus.OK:
-            self.latencies.append(time.perf_counter() - begin)
+        if response.status == http.HTTPStatus.OK:
+            self.latencies.append(time.perf_counter() - start)
         else:
-            self.failures[f"status {answer.status}: {answer.message}"] += 1
+            self.failures[f"status {response.status}: {response.message}"] += 1
 
-    def _ask(self) -> Answer:
-        is_fresh = self._connection.sock is None
+    def _send_or_reconnect(self) -> Response:
+        is_new = self._connection.sock is None
         try:
-            return self._exchange()
+            return self._send()
         except ConnectionError:
-            if is_fresh:
+            if is_new:
                 raise
         self._connection.close()  # The server may close an idle connection just before it is used again.
-        return self._exchange()
+        return self._send()
 
-    def _exchange(self) -> Answer:
-        patience = max(self._deadline - time.monotonic(), _LEAST_PATIENCE)
-        self._connection.timeout = patience
+    def _send(self) -> Response:
+        timeout = max(self._deadline - time.monotonic(), _MIN_TIMEOUT)
+        self._connection.timeout = timeout
         if self._connection.sock is not None:
-            self._connection.sock.settimeout(patience)
-        self._connection.request("POST", self._target.path, self._target.body.content, self._headers)
-        answer = self._connection.getresponse()
-        return Answer(answer.status, answer.read())
+            self._connection.sock.settimeout(timeout)
+        self._connection.request("POST", self._endpoint.path, self._endpoint.body.content, self._headers)
+        response = self._connection.getresponse()
+        return Response(response.status, response.read())
 
 
-def measure_cell(
-    cell: Cell, target: Target, duration: float, deadline: float, memory: Callable[[], int]
+def measure_level(
+    level: LoadLevel, endpoint: Endpoint, duration: float, deadline: float, memory: Callable[[], int]
 ) -> Measurement:
-    """Ask for ``duration`` seconds; nobody waits for an answer beyond ``deadline``, on ``time.monotonic``."""
-    clients = [_Client(target, deadline) for _ in range(cell.clients)]
-    begin = time.monotonic()
-    threads = [threading.Thread(target=client.ask_until, args=(begin + duration,), daemon=True) for client in clients]
+    """Send requests for ``duration`` seconds; no client waits beyond ``deadline``, on ``time.monotonic``."""
+    clients = [_Client(endpoint, deadline) for _ in range(level.clients)]
+    start = time.monotonic()
+    threads = [threading.Thread(target=client.send_until, args=(start + duration,), daemon=True) for client in clients]
     for thread in threads:
         thread.start()
-    highest = memory()
+    peak = memory()
     for thread in threads:
         while thread.is_alive():
-            thread.join(_MEMORY_PAUSE)
-            highest = max(highest, memory())
-    seconds = time.monotonic() - begin
+            thread.join(_MEMORY_INTERVAL)
+            peak = max(peak, memory())
+    seconds = time.monotonic() - start
     failures = sum((client.failures for client in clients), Counter[str]())
     latencies = tuple(latency for client in clients for latency in client.latencies)
-    return Measurement(cell, latencies, seconds, highest, failures)
+    return Measurement(level, latencies, seconds, peak, failures)

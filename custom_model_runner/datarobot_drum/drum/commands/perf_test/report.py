@@ -1,4 +1,4 @@
-"""The report: one HTML page that needs nothing else, neither a network nor a script."""
+"""The report: one self-contained HTML page without scripts."""
 
 import os
 import platform
@@ -22,7 +22,7 @@ _Value = Callable[[Measurement], float]
 
 @dataclass(frozen=True)
 class Report:
-    """What the page tells. ``duration`` is how long each measurement took at least, in seconds."""
+    """The content of the page. ``duration`` is the minimum duration of each measurement in seconds."""
 
     settings: Settings
     input_name: str
@@ -31,7 +31,7 @@ class Report:
 
 
 def render(report: Report) -> str:
-    """The page as text."""
+    """Return the page."""
     model = report.settings.model
     template = Template(_TEMPLATE.read_text(encoding="utf-8"))
     return template.substitute(
@@ -63,20 +63,20 @@ def _knee_sentence(measurements: Sequence[Measurement]) -> str:
     if knee is None:
         return "There is no knee: it takes two measurements without failed requests."
     return (
-        f"Knee: rows a request {knee.cell.rows}, clients {knee.cell.clients}: {knee.rows_per_second:,.0f} rows/s at "
+        f"Knee: rows a request {knee.level.rows}, clients {knee.level.clients}: {knee.rows_per_second:,.0f} rows/s at "
         f"{milliseconds(knee.mean)} ms on average."
     )
 
 
 def make_charts(measurements: Sequence[Measurement]) -> list[Chart]:
-    """Latency, throughput and memory over clients, a line for each size of request; and the curves with their knees."""
-    clients = tuple(sorted({float(measurement.cell.clients) for measurement in measurements}))
-    answered = [measurement for measurement in measurements if measurement.latencies]
+    """Return the charts of latency, throughput and memory over clients, and of latency over throughput."""
+    clients = tuple(sorted({float(measurement.level.clients) for measurement in measurements}))
+    successful = [measurement for measurement in measurements if measurement.latencies]
     knees = list(knees_by_rows(measurements).values())
 
     def lines(x: _Value, y: _Value, name: str = "", *, is_dashed: bool = False) -> Iterator[Line]:
-        for number, rows in enumerate(dict.fromkeys(measurement.cell.rows for measurement in answered)):
-            own = [measurement for measurement in answered if measurement.cell.rows == rows]
+        for number, rows in enumerate(dict.fromkeys(measurement.level.rows for measurement in successful)):
+            own = [measurement for measurement in successful if measurement.level.rows == rows]
             points = tuple(Point(x(one), y(one), _note(one), one in knees) for one in own)
             yield Line(f"rows {rows}{name}", number % COLOURS, points, is_dashed)
 
@@ -90,7 +90,7 @@ def make_charts(measurements: Sequence[Measurement]) -> list[Chart]:
 
 
 def _clients(measurement: Measurement) -> float:
-    return float(measurement.cell.clients)
+    return float(measurement.level.clients)
 
 
 def _median(measurement: Measurement) -> float:

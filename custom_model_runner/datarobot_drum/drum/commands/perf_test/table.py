@@ -1,4 +1,4 @@
-"""Measurements as rows of text: for the terminal and for the report."""
+"""Measurements as rows of text, for the terminal and the report."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -15,8 +15,8 @@ def milliseconds(seconds: float) -> str:
 
 
 COLUMNS: tuple[Column, ...] = (
-    ("rows", lambda m: str(m.cell.rows)),
-    ("clients", lambda m: str(m.cell.clients)),
+    ("rows", lambda m: str(m.level.rows)),
+    ("clients", lambda m: str(m.level.clients)),
     ("requests", lambda m: str(m.requests)),
     ("requests/s", lambda m: f"{m.requests_per_second:.1f}"),
     ("rows/s", lambda m: f"{m.rows_per_second:.0f}"),
@@ -32,12 +32,12 @@ COLUMNS: tuple[Column, ...] = (
 
 
 def cells_of(measurement: Measurement) -> list[str]:
-    """The texts of one row."""
+    """Return the texts of a row."""
     return [text(measurement) for _, text in COLUMNS]
 
 
 def format_table(measurements: Iterable[Measurement]) -> str:
-    """Aligned columns under a header, numbers to the right."""
+    """Return a table with a header and right-aligned columns."""
     rows = [[name for name, _ in COLUMNS], *map(cells_of, measurements)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(map(str.rjust, row, widths)) for row in rows)

@@ -1,4 +1,4 @@
-"""Predictions as Parquet and Arrow: numbers or text, and extra model output in the types that all of its rows share."""
+"""Predictions as Parquet and Arrow; extra model output gets the types that all of its rows share."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from datarobot_drum.drum.settings.target_types import TargetType
 
 
 class _GrowingFile:
-    """A file of tables. Where a block has other types than those before (numbers where all was missing, fractions
-    after whole numbers), what was written is written again in types that fit all: rare, and memory stays flat.
+    """A file of tables whose types may widen.
+
+    If a block has other types than those before (numbers after missing values, fractions after whole numbers), the
+    file is rewritten with types that fit all. That is rare, and memory stays flat.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,11 +48,11 @@ class _GrowingFile:
         if schema == self._schema:
             return
         self.close()
-        former = self._path.replace(self._path.with_name("former"))
+        previous = self._path.replace(self._path.with_name("former"))
         self._open(schema)
-        for batch in self._read(former):
+        for batch in self._read(previous):
             self._writer.write_table(pa.Table.from_batches([batch]).cast(schema))
-        former.unlink()
+        previous.unlink()
 
     def _new_writer(self, path: Path, schema: pa.Schema) -> Any:
         return pyarrow.parquet.ParquetWriter(path, schema)
@@ -80,7 +82,7 @@ def write_parquet(chunks: Iterator[StreamChunk], target_type: TargetType, path: 
 
 
 def write_arrow(chunks: Iterator[StreamChunk], target_type: TargetType, path: Path) -> None:
-    """Write an Arrow file, which Feather reads, too; raises as ``write_parquet``."""
+    """Write an Arrow file, which Feather also reads; raises as ``write_parquet``."""
     _write(chunks, _GrowingArrowFile(path), "Arrow")
 
 
@@ -98,8 +100,8 @@ def _write(chunks: Iterator[StreamChunk], file: _GrowingFile, name: str) -> None
 
 
 def _to_table(predictions: Predictions) -> pa.Table:
-    """Missing values are null."""
-    columns = {name: _to_array(predictions.values[:, place]) for place, name in enumerate(predictions.columns)}
+    """Return the predictions as a table; missing values are null."""
+    columns = {name: _to_array(predictions.values[:, position]) for position, name in enumerate(predictions.columns)}
     if predictions.extra is not None:
         columns |= {str(name): pa.array(column, from_pandas=True) for name, column in predictions.extra.items()}
     return pa.table(columns)

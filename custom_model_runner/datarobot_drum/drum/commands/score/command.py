@@ -1,4 +1,4 @@
-"""``drum score``: the model, what is predicted with it, and where that goes."""
+"""``drum score``: from arguments to a file of predictions."""
 
 import logging
 import time
@@ -6,7 +6,7 @@ import time
 from datarobot_drum.drum.commands.input_file import input_path, opened_input
 from datarobot_drum.drum.commands.loaded_model import loaded_model
 from datarobot_drum.drum.commands.progress import progress_bar
-from datarobot_drum.drum.commands.score.output_target import OutputTarget, choose_destination
+from datarobot_drum.drum.commands.score.output_target import OutputTarget, choose_output
 from datarobot_drum.drum.commands.score.structured import score_rows
 from datarobot_drum.drum.commands.score.unstructured import score_body
 from datarobot_drum.drum.exceptions import CommandError
@@ -17,8 +17,8 @@ from datarobot_drum.drum.settings.target_types import TargetType
 
 logger = logging.getLogger("drum")
 
-READER_LEFT = 141
-"""128 + SIGPIPE: whoever read standard output has seen enough."""
+EXIT_BROKEN_PIPE = 141
+"""128 + SIGPIPE: the reader of standard output has closed it."""
 
 
 def score(arguments: Arguments) -> int:
@@ -26,30 +26,30 @@ def score(arguments: Arguments) -> int:
 
     Raises:
         UsageError: an argument is missing or wrong.
-        StartupError, RequestError: the model cannot be loaded, the input not be read, a prediction failed.
+        StartupError, RequestError: the model cannot be loaded, the input cannot be read, or a prediction failed.
     """
     model = build_model_settings(arguments)
     path = input_path(arguments)
     is_unstructured = model.target_type is TargetType.UNSTRUCTURED
-    destination = choose_destination(arguments.output, any_content=is_unstructured)
-    begin = time.monotonic()
+    output = choose_output(arguments.output, any_content=is_unstructured)
+    start = time.monotonic()
     try:
-        with destination, opened_input(path) as source, progress_bar() as on_progress, loaded_model(model) as predictor:
+        with output, opened_input(path) as source, progress_bar() as on_progress, loaded_model(model) as predictor:
             media_type = MediaType.parse(arguments.content_type)
             if is_unstructured:
                 query = parse_query(arguments.query or "")
-                destination.write_pieces(score_body(predictor, source, media_type, query))
+                output.write_bytes(score_body(predictor, source, media_type, query))
             else:
                 chunks = score_rows(predictor, source, media_type.charset or "utf-8", on_progress)
-                destination.write(chunks, model.target_type)
-            destination.finish()
+                output.write(chunks, model.target_type)
+            output.finish()
     except BrokenPipeError:
-        return READER_LEFT
+        return EXIT_BROKEN_PIPE
     except OSError as error:
         raise CommandError(f"Reading the input or writing the output failed: {error.strerror or error}.") from error
-    _log_done(destination, time.monotonic() - begin)
+    _log_done(output, time.monotonic() - start)
     return 0
 
 
-def _log_done(destination: OutputTarget, seconds: float) -> None:
-    logger.info("Scored in %.1f s: %s.", seconds, destination.name)
+def _log_done(output: OutputTarget, seconds: float) -> None:
+    logger.info("Scored in %.1f s: %s.", seconds, output.name)

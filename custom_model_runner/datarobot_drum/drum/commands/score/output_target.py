@@ -1,4 +1,4 @@
-"""Where predictions go: standard output, or a file that appears under its name when it is complete."""
+"""The destination of predictions: standard output, or a file that appears when it is complete."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from datarobot_drum.drum.commands.score.forms import find_form, write_csv, write_csv_file
-from datarobot_drum.drum.commands.standard_output import own_standard_output
+from datarobot_drum.drum.commands.score.formats import find_writer, write_csv, write_csv_file
+from datarobot_drum.drum.commands.standard_output import reserve_stdout
 from datarobot_drum.drum.exceptions import UsageError
 from datarobot_drum.drum.language_predictors.base import StreamChunk
 from datarobot_drum.drum.process.signals import cleanup_on_signals
@@ -20,7 +20,7 @@ from datarobot_drum.drum.settings.target_types import TargetType
 
 
 class OutputTarget(ABC):
-    """A context manager: what is written within is kept if `finish` is called."""
+    """A context manager that keeps what was written if `finish` is called."""
 
     name: str
 
@@ -32,19 +32,19 @@ class OutputTarget(ABC):
 
     @abstractmethod
     def write(self, chunks: Iterator[StreamChunk], target_type: TargetType) -> None:
-        """Predictions, in the form of the destination."""
+        """Write predictions in the format of the destination."""
 
     @abstractmethod
-    def write_pieces(self, pieces: Iterator[bytes]) -> None:
-        """Bytes as they are."""
+    def write_bytes(self, chunks: Iterator[bytes]) -> None:
+        """Write chunks of bytes unchanged."""
 
     @abstractmethod
     def finish(self) -> None:
-        """Everything is written."""
+        """Complete the output."""
 
 
 class StandardOutput(OutputTarget):
-    """For the predictions alone: what model code prints meanwhile goes to standard error."""
+    """Standard output for the predictions alone; output of model code goes to standard error."""
 
     name = "standard output"
 
@@ -52,7 +52,7 @@ class StandardOutput(OutputTarget):
         self._stack = ExitStack()
 
     def __enter__(self) -> StandardOutput:
-        self._file: BinaryIO = self._stack.enter_context(own_standard_output())
+        self._file: BinaryIO = self._stack.enter_context(reserve_stdout())
         return self
 
     def __exit__(self, *reason: object) -> None:
@@ -61,9 +61,9 @@ class StandardOutput(OutputTarget):
     def write(self, chunks: Iterator[StreamChunk], target_type: TargetType) -> None:
         write_csv(chunks, target_type, self._file)
 
-    def write_pieces(self, pieces: Iterator[bytes]) -> None:
-        for piece in pieces:
-            self._file.write(piece)
+    def write_bytes(self, chunks: Iterator[bytes]) -> None:
+        for chunk in chunks:
+            self._file.write(chunk)
             self._file.flush()
 
     def finish(self) -> None:
@@ -71,12 +71,12 @@ class StandardOutput(OutputTarget):
 
 
 class OutputFile(OutputTarget):
-    """Made in a folder of its own beside the file, and moved in the end: who looks sees all of it or nothing."""
+    """A file that is written in a temporary folder beside it and moved at the end, so it is never incomplete."""
 
     def __init__(self, path: Path, *, any_content: bool) -> None:
         self.name = str(path)
         self._path = path.resolve()
-        self._write = write_csv_file if any_content else find_form(path)
+        self._write = write_csv_file if any_content else find_writer(path)
         self._stack = ExitStack()
 
     def __enter__(self) -> OutputFile:
@@ -95,34 +95,34 @@ class OutputFile(OutputTarget):
     def write(self, chunks: Iterator[StreamChunk], target_type: TargetType) -> None:
         self._write(chunks, target_type, self._part)
 
-    def write_pieces(self, pieces: Iterator[bytes]) -> None:
+    def write_bytes(self, chunks: Iterator[bytes]) -> None:
         with self._part.open("wb") as file:
-            file.writelines(pieces)
+            file.writelines(chunks)
 
     def finish(self) -> None:
         with self._part.open("rb") as file:
-            os.fsync(file.fileno())  # on the disk before it has its name: a failing machine leaves no empty file
+            os.fsync(file.fileno())  # before the rename: a crash must not leave an empty file
         self._part.replace(self._path)
 
 
-class Device(StandardOutput):
-    """A pipe or a device that exists already: written as it comes, as there is nothing to move."""
+class OutputDevice(StandardOutput):
+    """An existing pipe or device, written to directly."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.name = str(path)
         self._path = path
 
-    def __enter__(self) -> Device:
+    def __enter__(self) -> OutputDevice:
         self._file = self._stack.enter_context(self._path.open("wb"))
         return self
 
 
-def choose_destination(output: str | None, *, any_content: bool) -> OutputTarget:
-    """What ``--output`` means; without it, standard output. ``any_content`` allows every extension.
+def choose_output(output: str | None, *, any_content: bool) -> OutputTarget:
+    """Return the destination of ``--output``; without it, standard output. ``any_content`` allows every extension.
 
     Raises:
-        UsageError: it is a folder, stands in none, or has an extension of no known form.
+        UsageError: the path is a folder, its folder does not exist, or its extension is unknown.
     """
     if not output:
         return StandardOutput()
@@ -130,7 +130,7 @@ def choose_destination(output: str | None, *, any_content: bool) -> OutputTarget
     if path.is_dir():
         raise UsageError(f"--output {output} is a folder: name a file.")
     if path.exists() and not path.is_file():
-        return Device(path)
+        return OutputDevice(path)
     if not path.parent.is_dir():
         raise UsageError(f"--output {output}: there is no folder {path.parent}.")
     return OutputFile(path, any_content=any_content)

@@ -1,4 +1,4 @@
-"""Rows in, predictions out, a block after the other."""
+"""Structured scoring: rows in, predictions out, block by block."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from datarobot_drum.drum.commands.input_file import InputFile
-from datarobot_drum.drum.commands.loaded_model import answer_rows
+from datarobot_drum.drum.commands.loaded_model import predict_rows
 from datarobot_drum.drum.commands.progress import OnProgress
 from datarobot_drum.drum.exceptions import CommandError, PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
@@ -20,47 +20,47 @@ _PAYLOAD_FORMATS = {FileFormat.CSV: PayloadFormat.CSV, FileFormat.MTX: PayloadFo
 def score_rows(
     predictor: BasePredictor, source: InputFile, charset: str, on_progress: OnProgress
 ) -> Iterator[StreamChunk]:
-    """The predictions of all rows.
+    """Yield the predictions of all rows.
 
     Raises:
-        RequestError: the input cannot be read, or the model refuses it.
-        CommandError: a block failed; the message says which rows it holds. Or the blocks do not fit together.
+        RequestError: the input cannot be read, or the model rejects it.
+        CommandError: a block failed (the message names its rows), or the blocks have different columns.
     """
     kind = detect_format(source.file, source.path)
     if predictor.only_streams:
         yield from predictor.predict_stream(_payload(source, kind, charset))
         return
     is_checked = predictor.reads_raw_input or kind is FileFormat.MTX  # by `read_input`
-    done = 0
+    scored = 0
     columns: list[str] = []
     for samples in _samples(predictor, source, kind, charset, on_progress):
-        with _told_by_rows(done, samples):
+        with _name_block_in_errors(scored, samples):
             if not is_checked:
                 predictor.check_samples(samples)
-            predictions = answer_rows(predictor, samples)
+            predictions = predict_rows(predictor, samples)
         columns = columns or _columns(predictions)
-        _require_same_columns(columns, _columns(predictions), done)
-        done += len(predictions.values)
+        _require_same_columns(columns, _columns(predictions), scored)
+        scored += len(predictions.values)
         yield predictions
 
 
 def _samples(
     predictor: BasePredictor, source: InputFile, kind: FileFormat, charset: str, on_progress: OnProgress
 ) -> Iterator[Any]:
-    """Blocks of rows; of a Matrix Market file, whose entries come in any order, slices of the whole.
+    """Yield blocks of rows; for Matrix Market, whose entries are unordered, slices of the whole table.
 
-    A model that decodes the bytes itself gets all of them.
+    A model that reads raw input gets all of it.
     """
     if predictor.reads_raw_input:
         source.file.seek(0)
         yield predictor.read_input(StructuredPayload(source.file, PayloadFormat.CSV, charset))
     elif kind is FileFormat.MTX:
         samples = predictor.read_input(_payload(source, kind, charset))
-        rows = samples.shape[0]
-        for begin in range(0, rows, BLOCK_ROWS):
-            piece = slice(begin, begin + BLOCK_ROWS)
-            yield samples.iloc[piece] if hasattr(samples, "iloc") else samples[piece]
-            on_progress("scoring", min(1.0, (begin + BLOCK_ROWS) / rows))
+        count = samples.shape[0]
+        for start in range(0, count, BLOCK_ROWS):
+            rows = slice(start, start + BLOCK_ROWS)
+            yield samples.iloc[rows] if hasattr(samples, "iloc") else samples[rows]
+            on_progress("scoring", min(1.0, (start + BLOCK_ROWS) / count))
     else:
         yield from open_table(source.file, kind, charset, on_progress).blocks()
 
@@ -72,14 +72,14 @@ def _payload(source: InputFile, kind: FileFormat, charset: str) -> StructuredPay
 
 
 @contextmanager
-def _told_by_rows(done: int, samples: Any) -> Iterator[None]:
-    """After the first block the model counts rows from the block's first; say where that is."""
+def _name_block_in_errors(scored: int, samples: Any) -> Iterator[None]:
+    """Name the rows of the block in errors: the model counts rows from the start of the block."""
     try:
         yield
     except (PredictionError, UnprocessableInput) as error:
-        if not done:
+        if not scored:
             raise
-        failure = CommandError(f"In the block of rows {done + 1} to {done + len(samples)}: {error.message}")
+        failure = CommandError(f"In the block of rows {scored + 1} to {scored + len(samples)}: {error.message}")
         failure.exit_code = error.exit_code
         raise failure from error
 
@@ -89,9 +89,9 @@ def _columns(predictions: Predictions) -> list[str]:
     return [*predictions.columns, *extra]
 
 
-def _require_same_columns(wanted: list[str], found: list[str], done: int) -> None:
-    if found != wanted:
+def _require_same_columns(expected: list[str], found: list[str], scored: int) -> None:
+    if found != expected:
         raise CommandError(
-            f"The model returned the columns {', '.join(wanted)}, and from row {done + 1} on {', '.join(found)}: a "
+            f"The model returned the columns {', '.join(expected)}, and from row {scored + 1} on {', '.join(found)}: a "
             "table has the same columns in all its rows."
         )

@@ -1,4 +1,4 @@
-"""The whole input as one body, as ``/predictUnstructured/`` would get it."""
+"""Unstructured scoring: the whole input as one body, as ``/predictUnstructured/`` gets it."""
 
 from collections.abc import Iterator, Mapping
 
@@ -12,13 +12,13 @@ from datarobot_drum.drum.serving.messages import MediaType
 def score_body(
     predictor: BasePredictor, source: InputFile, media_type: MediaType, query: Mapping[str, str]
 ) -> Iterator[bytes]:
-    """The bytes of the model's answer, at once or as they are made; text in the charset that the model names.
+    """Yield the bytes of the model's response, as a whole or streamed; text is encoded in the model's charset.
 
     Raises:
-        RequestError: the model refuses the body, or fails over it.
+        RequestError: the model rejects the body or fails.
     """
-    asked = UnstructuredInput(source.file, media_type.essence, media_type.charset, query)
-    content = predictor.predict_unstructured(asked).content
+    request = UnstructuredInput(source.file, media_type.essence, media_type.charset, query)
+    content = predictor.predict_unstructured(request).content
     if isinstance(content, bytes):
         yield content
         return

@@ -1,4 +1,4 @@
-"""``drum validation``: checks that a model keeps its contract, on sample data, with the core that a server has.
+"""``drum validation``: checks on sample data that a model keeps its contract, with the core of a server.
 
-Each check tells one outcome or several, all in one table, and the report shows the rows behind a failure.
+Each check yields one or more results; all are in one table, and the report shows the rows of failures.
 """

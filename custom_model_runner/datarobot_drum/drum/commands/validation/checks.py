@@ -1,4 +1,4 @@
-"""The checks of a structured model. Each yields its outcomes; none raises over what the model does."""
+"""The checks of a structured model. Each yields results; none raises for errors of the model."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ SINGLE_ROWS = 25
 LOCATED_ROWS = 50
 
 SAME, CLOSE = 1e-9, 1e-5
-"""Relative differences: of two calls with the same rows, and of calls with others beside them, where a model of 32-bit
-numbers adds up in another order."""
+"""Relative tolerances: of repeated calls with the same rows, and of calls with other rows in the batch, where 32-bit
+models may sum in another order.
+"""
 
 _FREE_TEXT = (TargetType.TEXT_GENERATION, TargetType.AGENTIC_WORKFLOW)
 _OUTPUT, _DETERMINISM, _SINGLE, _ORDER, _MISSING = (
@@ -38,37 +39,39 @@ _OUTPUT, _DETERMINISM, _SINGLE, _ORDER, _MISSING = (
 
 @dataclass(frozen=True)
 class Check:
-    """A name for the table, and what checks it, given the predictions of all samples."""
+    """A check: its name in the table, and a function that takes the predictions of all samples."""
 
     name: str
     run: Callable[[ModelUnderTest, Predictions, OnProgress], Iterator[CheckResult]]
 
 
-def check_structured(subject: ModelUnderTest, on_progress: OnProgress) -> Iterator[CheckResult]:
-    """All checks; where the model cannot predict the samples at all, the others are skipped."""
+def check_structured(model: ModelUnderTest, on_progress: OnProgress) -> Iterator[CheckResult]:
+    """Run all checks; skip them if the model cannot predict the samples."""
     try:
-        predictions = subject.predict(subject.samples)
-        predictions_response(predictions, subject.settings.target_type)
+        predictions = model.predict(model.samples)
+        predictions_response(predictions, model.settings.target_type)
     except RequestError as error:
-        yield _output_failure(subject, error)
+        yield _output_failure(model, error)
         yield from (_skipped(check.name, "the samples could not be predicted") for check in CHECKS)
         return
     yield CheckResult(_OUTPUT, Status.PASSED, _describe(predictions))
     for check in CHECKS:
-        yield from check.run(subject, predictions, on_progress)
+        yield from check.run(model, predictions, on_progress)
 
 
-def _output_failure(subject: ModelUnderTest, error: RequestError) -> CheckResult:
-    """What is wrong, with the rows that fail alone too, if some do."""
-    failing = [place for place in range(min(subject.rows or 0, LOCATED_ROWS)) if _fails(subject, subject.take([place]))]
+def _output_failure(model: ModelUnderTest, error: RequestError) -> CheckResult:
+    """Return the failed result, with the rows that also fail alone, if any."""
+    failing = [
+        position for position in range(min(model.rows or 0, LOCATED_ROWS)) if _fails(model, model.take([position]))
+    ]
     caption = "Rows that fail alone, too" if failing else "The first rows; none of them fails alone"
-    places = failing or range(min(subject.rows or 0, 3))
-    return CheckResult(_OUTPUT, Status.FAILED, error.message, evidence=input_rows(subject.samples, places, caption))
+    positions = failing or range(min(model.rows or 0, 3))
+    return CheckResult(_OUTPUT, Status.FAILED, error.message, sample_rows=input_rows(model.samples, positions, caption))
 
 
-def _fails(subject: ModelUnderTest, samples: Any) -> bool:
+def _fails(model: ModelUnderTest, samples: Any) -> bool:
     try:
-        subject.predict(samples)
+        model.predict(samples)
     except RequestError:
         return True
     return False
@@ -83,91 +86,89 @@ def _describe(predictions: Predictions) -> str:
 
 
 def _check_determinism(
-    subject: ModelUnderTest, predictions: Predictions, on_progress: OnProgress
+    model: ModelUnderTest, predictions: Predictions, on_progress: OnProgress
 ) -> Iterator[CheckResult]:
-    if subject.settings.target_type in _FREE_TEXT:
+    if model.settings.target_type in _FREE_TEXT:
         yield _skipped(_DETERMINISM, "generated text may differ from call to call")
         return
     try:
-        again = subject.predict(subject.samples)
+        again = model.predict(model.samples)
     except RequestError as error:
         yield CheckResult(_DETERMINISM, Status.FAILED, f"The second call with the same rows failed: {error.message}")
         return
-    yield _compare(_DETERMINISM, subject.samples, predictions, again, ("first call", "second call"), SAME)
+    yield _compare(_DETERMINISM, model.samples, predictions, again, ("first call", "second call"), SAME)
 
 
 def _check_single_rows(
-    subject: ModelUnderTest, predictions: Predictions, on_progress: OnProgress
+    model: ModelUnderTest, predictions: Predictions, on_progress: OnProgress
 ) -> Iterator[CheckResult]:
-    if reason := _inseparable(subject):
+    if reason := _inseparable(model):
         yield _skipped(_SINGLE, reason)
         return
     alone: list[np.ndarray] = []
     try:
-        for place in range(min(subject.rows or 0, SINGLE_ROWS)):
-            alone.append(subject.predict(subject.take([place])).values)  # noqa: PERF401  # those before an error count
+        for position in range(min(model.rows or 0, SINGLE_ROWS)):
+            alone.append(model.predict(model.take([position])).values)  # noqa: PERF401  # an error keeps the previous ones
     except RequestError as error:
-        evidence = input_rows(subject.samples, [len(alone)], "The row that fails alone")
+        sample_rows = input_rows(model.samples, [len(alone)], "The row that fails alone")
         yield CheckResult(
-            _SINGLE, Status.FAILED, f"Row {len(alone) + 1} alone failed: {error.message}", evidence=evidence
+            _SINGLE, Status.FAILED, f"Row {len(alone) + 1} alone failed: {error.message}", sample_rows=sample_rows
         )
         return
     together = Predictions(predictions.columns, predictions.values[: len(alone)])
     single = Predictions(predictions.columns, np.concatenate(alone))
-    yield _compare(_SINGLE, subject.samples, together, single, ("in a batch", "alone"), CLOSE)
+    yield _compare(_SINGLE, model.samples, together, single, ("in a batch", "alone"), CLOSE)
 
 
-def _check_row_order(
-    subject: ModelUnderTest, predictions: Predictions, on_progress: OnProgress
-) -> Iterator[CheckResult]:
-    if reason := _inseparable(subject):
+def _check_row_order(model: ModelUnderTest, predictions: Predictions, on_progress: OnProgress) -> Iterator[CheckResult]:
+    if reason := _inseparable(model):
         yield _skipped(_ORDER, reason)
         return
-    order = np.random.default_rng(seed=0).permutation(subject.rows or 0)
+    order = np.random.default_rng(seed=0).permutation(model.rows or 0)
     try:
-        shuffled = subject.predict(subject.take(order.tolist()))
+        shuffled = model.predict(model.take(order.tolist()))
     except RequestError as error:
         yield CheckResult(_ORDER, Status.FAILED, f"The same rows in another order failed: {error.message}")
         return
     values = np.empty_like(shuffled.values)
     values[order] = shuffled.values
     back = Predictions(shuffled.columns, values)
-    yield _compare(_ORDER, subject.samples, predictions, back, ("in order", "shuffled"), CLOSE)
+    yield _compare(_ORDER, model.samples, predictions, back, ("in order", "shuffled"), CLOSE)
 
 
 def _check_missing_values(
-    subject: ModelUnderTest, predictions: Predictions, on_progress: OnProgress
+    model: ModelUnderTest, predictions: Predictions, on_progress: OnProgress
 ) -> Iterator[CheckResult]:
-    frame = subject.frame
+    frame = model.frame
     if frame is None:
         yield _skipped(_MISSING, "the samples are no table with cells to leave empty")
         return
     frame = frame.iloc[:MISSING_ROWS].reset_index(drop=True)
-    for place, name in enumerate(frame.columns):
-        yield _check_missing(subject, frame, place, str(name))
-        on_progress(_MISSING, (place + 1) / len(frame.columns))
+    for position, name in enumerate(frame.columns):
+        yield _check_missing(model, frame, position, str(name))
+        on_progress(_MISSING, (position + 1) / len(frame.columns))
 
 
-def _check_missing(subject: ModelUnderTest, frame: pd.DataFrame, place: int, name: str) -> CheckResult:
-    for where, places in (("all rows", range(len(frame))), ("one row", range(1))):
-        samples = _without(frame, place, places)
+def _check_missing(model: ModelUnderTest, frame: pd.DataFrame, position: int, name: str) -> CheckResult:
+    for where, positions in (("all rows", range(len(frame))), ("one row", range(1))):
+        samples = _without(frame, position, positions)
         try:
-            predictions = subject.predict(samples)
-            predictions_response(predictions, subject.settings.target_type)
+            predictions = model.predict(samples)
+            predictions_response(predictions, model.settings.target_type)
         except RequestError as error:
             caption = f"Rows with {name} missing"
             detail = f"Missing in {where}: {error.message}"
-            return CheckResult(_MISSING, Status.FAILED, detail, name, input_rows(samples, list(places)[:3], caption))
-    return CheckResult(_MISSING, Status.PASSED, subject=name)
+            return CheckResult(_MISSING, Status.FAILED, detail, name, input_rows(samples, list(positions)[:3], caption))
+    return CheckResult(_MISSING, Status.PASSED, feature=name)
 
 
-def _without(frame: pd.DataFrame, place: int, rows: range) -> pd.DataFrame:
-    """The column empty in some rows, of the type that a csv with these gaps gives: a wholly empty one is numeric."""
-    column = frame.iloc[:, place]
+def _without(frame: pd.DataFrame, position: int, rows: range) -> pd.DataFrame:
+    """Empty a column in some rows, with the type that a csv with these gaps has: a wholly empty one is numeric."""
+    column = frame.iloc[:, position]
     is_all = len(rows) == len(frame) and not isinstance(column.dtype, pd.CategoricalDtype)
     gaps = pd.Series(np.nan, index=frame.index) if is_all else column.where(frame.index >= len(rows))
     changed = frame.copy()
-    changed.isetitem(place, gaps)
+    changed.isetitem(position, gaps)
     return changed
 
 
@@ -179,10 +180,10 @@ CHECKS = (
 )
 
 
-def _inseparable(subject: ModelUnderTest) -> str:
-    if subject.settings.target_type in _FREE_TEXT:
+def _inseparable(model: ModelUnderTest) -> str:
+    if model.settings.target_type in _FREE_TEXT:
         return "generated text may differ from call to call"
-    return "" if subject.rows is not None else "the model reads the input itself, so its rows cannot be taken apart"
+    return "" if model.rows is not None else "the model reads the input itself, so its rows cannot be taken apart"
 
 
 def _skipped(name: str, reason: str) -> CheckResult:
@@ -195,11 +196,13 @@ def _compare(
     if first.columns != second.columns or first.values.shape != second.values.shape:
         detail = f"{names[0]}: {len(first.values)} rows of {', '.join(first.columns)}; {names[1]}: "
         return CheckResult(name, Status.FAILED, detail + f"{len(second.values)} rows of {', '.join(second.columns)}")
-    places = np.flatnonzero(_differs(first.values, second.values, tolerance).any(axis=1)).tolist()
-    if not places:
+    positions = np.flatnonzero(_differs(first.values, second.values, tolerance).any(axis=1)).tolist()
+    if not positions:
         return CheckResult(name, Status.PASSED, f"{len(first.values)} rows")
-    detail = f"{len(places)} of {len(first.values)} rows differ, the first is row {places[0] + 1}"
-    return CheckResult(name, Status.FAILED, detail, evidence=differing_rows(samples, first, second, places, names))
+    detail = f"{len(positions)} of {len(first.values)} rows differ, the first is row {positions[0] + 1}"
+    return CheckResult(
+        name, Status.FAILED, detail, sample_rows=differing_rows(samples, first, second, positions, names)
+    )
 
 
 def _differs(first: np.ndarray, second: np.ndarray, tolerance: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""``drum validation``: load the model, check it, tell what came of it."""
+"""``drum validation``: loads the model, checks it and reports the results."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -7,7 +7,7 @@ from datarobot_drum.drum.commands.input_file import InputFile, input_path, opene
 from datarobot_drum.drum.commands.loaded_model import loaded_model
 from datarobot_drum.drum.commands.progress import OnProgress, progress_bar
 from datarobot_drum.drum.commands.report_file import report_path, write_report
-from datarobot_drum.drum.commands.standard_output import own_standard_output
+from datarobot_drum.drum.commands.standard_output import reserve_stdout
 from datarobot_drum.drum.commands.validation.checks import check_structured
 from datarobot_drum.drum.commands.validation.model_under_test import ModelUnderTest, read_samples
 from datarobot_drum.drum.commands.validation.report import page
@@ -23,25 +23,25 @@ _LOAD, _READ = "model loads", "input is read"
 
 
 def validate(arguments: Arguments) -> int:
-    """Check the model on ``--input``; 0 if it keeps its contract, 1 if not.
+    """Check the model on ``--input`` and return the exit code: 0 if all checks pass.
 
     Raises:
         UsageError: an argument is missing or wrong.
-        StartupError, RequestError: the input cannot be read, or the report not be written.
+        StartupError, RequestError: the input cannot be read, or the report cannot be written.
     """
     model = build_model_settings(arguments)
     path = input_path(arguments)
     report = report_path(arguments)
-    with own_standard_output() as output:
+    with reserve_stdout() as output:
         with opened_input(path) as source, progress_bar() as on_progress:
-            outcomes = list(_outcomes(model, source, on_progress))
-        output.write(table(outcomes).encode())
+            results = list(_check_model(model, source, on_progress))
+        output.write(table(results).encode())
     if report is not None:
-        write_report(report, page(model, path.name, outcomes))
-    return exit_code_of(outcomes)
+        write_report(report, page(model, path.name, results))
+    return exit_code_of(results)
 
 
-def _outcomes(model: ModelSettings, source: InputFile, on_progress: OnProgress) -> Iterator[CheckResult]:
+def _check_model(model: ModelSettings, source: InputFile, on_progress: OnProgress) -> Iterator[CheckResult]:
     with ExitStack() as stack:
         try:
             predictor = stack.enter_context(loaded_model(model))
@@ -54,7 +54,7 @@ def _outcomes(model: ModelSettings, source: InputFile, on_progress: OnProgress) 
             return
         try:
             samples = read_samples(predictor, source, on_progress)
-        except PredictionError as error:  # of the model's own hook; input that nobody can read is told otherwise
+        except PredictionError as error:  # of the model's hook; unreadable input raises
             yield CheckResult(_READ, Status.FAILED, error.message)
             return
         yield from check_structured(ModelUnderTest(predictor, model, samples), on_progress)

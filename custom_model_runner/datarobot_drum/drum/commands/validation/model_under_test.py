@@ -1,4 +1,4 @@
-"""The model under test, and the samples that it is tested with."""
+"""The model under test and its samples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from datarobot_drum.drum.commands.input_file import InputFile
-from datarobot_drum.drum.commands.loaded_model import answer_rows
+from datarobot_drum.drum.commands.loaded_model import predict_rows
 from datarobot_drum.drum.commands.progress import OnProgress
 from datarobot_drum.drum.exceptions import CommandError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
@@ -20,12 +20,12 @@ from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
 from datarobot_drum.drum.tabular.table_files import FileFormat, detect_format, open_table
 
 SAMPLE_ROWS = 1000
-"""Rows of the input that are used, from its beginning."""
+"""The number of rows of the input that are used, the first ones."""
 
 
 @dataclass(frozen=True)
 class ModelUnderTest:
-    """``samples`` are a DataFrame, a sparse matrix, or whatever ``read_input_data`` makes of the file."""
+    """``samples`` are a DataFrame, a sparse matrix, or the result of ``read_input_data``."""
 
     predictor: BasePredictor
     settings: ModelSettings
@@ -33,7 +33,7 @@ class ModelUnderTest:
 
     @property
     def frame(self) -> pd.DataFrame | None:
-        """The samples, if they are a table whose cells can be changed."""
+        """The samples if they are a table whose cells can be changed, else None."""
         is_sparse = isinstance(self.samples, pd.DataFrame) and any(
             isinstance(dtype, pd.SparseDtype) for dtype in self.samples.dtypes
         )
@@ -41,30 +41,30 @@ class ModelUnderTest:
 
     @property
     def rows(self) -> int | None:
-        """How many samples there are; None if they cannot be told apart."""
+        """The number of samples; None if they have no rows."""
         shape = getattr(self.samples, "shape", None)
         return int(shape[0]) if shape and len(shape) == 2 else None
 
-    def take(self, places: Sequence[int]) -> Any:
-        """Some of the rows, as a request with these alone would have them."""
+    def take(self, positions: Sequence[int]) -> Any:
+        """Return some of the rows, indexed as in a request with only these."""
         if isinstance(self.samples, pd.DataFrame):
-            return self.samples.iloc[list(places)].reset_index(drop=True)
-        return self.samples[list(places)]
+            return self.samples.iloc[list(positions)].reset_index(drop=True)
+        return self.samples[list(positions)]
 
     def predict(self, samples: Any) -> Predictions:
-        """The predictions of rows, whichever hook makes them.
+        """Return the predictions of rows, with whichever hook the model has.
 
         Raises:
-            RequestError: the model refuses them or fails.
+            RequestError: the model rejects the rows or fails.
         """
         if not self.predictor.only_streams:
-            return answer_rows(self.predictor, samples)
+            return predict_rows(self.predictor, samples)
         text = io.BytesIO(samples.to_csv(index=False).encode())
         return _join(list(self.predictor.predict_stream(StructuredPayload(text, PayloadFormat.CSV))))
 
 
 def read_samples(predictor: BasePredictor, source: InputFile, on_progress: OnProgress) -> Any:
-    """The first rows of the input, typed as the whole of it; all of it where the model decodes the bytes itself.
+    """Return the first rows of the input, with the types of the whole; all of it for a model that reads raw input.
 
     Raises:
         RequestError: the input cannot be read.

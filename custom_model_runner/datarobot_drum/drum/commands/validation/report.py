@@ -1,4 +1,4 @@
-"""The outcomes as one HTML page that needs nothing else: no script, no network, whatever the data holds."""
+"""The results as one self-contained HTML page: no script, no network."""
 
 from collections.abc import Sequence
 from html import escape
@@ -17,7 +17,7 @@ h1 { font-size: 1.5rem; margin-bottom: 0; }
 table { border-collapse: collapse; width: 100%; }
 th, td { border-bottom: 1px solid var(--line); padding: .4rem .6rem; text-align: left; vertical-align: top; }
 .detail { overflow-wrap: anywhere; }
-.verdict { font-weight: 600; white-space: nowrap; }
+.status { font-weight: 600; white-space: nowrap; }
 .PASSED { color: var(--passed); } .FAILED { color: var(--failed); } .SKIPPED { color: var(--skipped); }
 .rows { overflow-x: auto; margin: .5rem 0; }
 .rows table { width: auto; font: 13px/1.4 ui-monospace, monospace; }
@@ -38,7 +38,7 @@ _PAGE = """<!DOCTYPE html>
 <body>
 <h1>Validation of {name}</h1>
 <p class="about">{about}</p>
-<p class="summary {verdict}">{summary}</p>
+<p class="summary {status}">{summary}</p>
 <table>
 <thead><tr><th>Check</th><th>Result</th><th>Details</th></tr></thead>
 <tbody>
@@ -50,33 +50,33 @@ _PAGE = """<!DOCTYPE html>
 """
 
 
-def page(model: ModelSettings, input_name: str, outcomes: Sequence[CheckResult]) -> str:
-    """The whole page; credentials are masked as everywhere."""
-    has_failed = any(outcome.verdict is Status.FAILED for outcome in outcomes)
+def page(model: ModelSettings, input_name: str, results: Sequence[CheckResult]) -> str:
+    """Return the page; credentials are masked."""
+    has_failed = any(result.status is Status.FAILED for result in results)
     about = f"{model.target_type.value} model in {model.code_dir}, input {input_name}, datarobot_drum {__version__}"
     return _PAGE.format(
         style=_STYLE,
         name=_text(model.code_dir.name),
         about=_text(about),
-        verdict=(Status.FAILED if has_failed else Status.PASSED).value,
-        summary=_text(summary(outcomes)),
-        rows="\n".join(map(_row, outcomes)),
+        status=(Status.FAILED if has_failed else Status.PASSED).value,
+        summary=_text(summary(results)),
+        rows="\n".join(map(_row, results)),
     )
 
 
-def _row(outcome: CheckResult) -> str:
-    detail = _text(outcome.detail) + (_rows(outcome.evidence) if outcome.evidence else "")
-    verdict = outcome.verdict.value
+def _row(result: CheckResult) -> str:
+    detail = _text(result.detail) + (_rows(result.sample_rows) if result.sample_rows else "")
+    status = result.status.value
     return (
-        f'<tr><td>{_text(outcome.title)}</td><td class="verdict {verdict}">{verdict}</td>'
+        f'<tr><td>{_text(result.title)}</td><td class="status {status}">{status}</td>'
         f'<td class="detail">{detail}</td></tr>'
     )
 
 
-def _rows(evidence: SampleRows) -> str:
-    head = "".join(f"<th>{_text(name)}</th>" for name in evidence.columns)
-    body = "".join(f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in row)}</tr>" for row in evidence.rows)
-    caption = f"<caption>{_text(evidence.caption)}</caption>"
+def _rows(sample_rows: SampleRows) -> str:
+    head = "".join(f"<th>{_text(name)}</th>" for name in sample_rows.columns)
+    body = "".join(f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in row)}</tr>" for row in sample_rows.rows)
+    caption = f"<caption>{_text(sample_rows.caption)}</caption>"
     return f'<div class="rows"><table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 

@@ -1,4 +1,4 @@
-"""What the checks of a model come to."""
+"""The results of the checks of a model."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ SUCCESS, FAILURE = 0, 1
 
 
 class Status(str, Enum):
-    """The words of the table."""
+    """The status of a check, as printed in the table."""
 
     PASSED = "PASSED"
     FAILED = "FAILED"
@@ -18,7 +18,7 @@ class Status(str, Enum):
 
 @dataclass(frozen=True)
 class SampleRows:
-    """The rows that show a failure, as text: what they are, names of the columns, and their cells."""
+    """The rows that show a failure as text: a caption, the column names and the cells."""
 
     caption: str
     columns: tuple[str, ...]
@@ -27,30 +27,30 @@ class SampleRows:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What one check found, of one feature if it has a ``subject``.
+    """The result of a check, of one feature if ``feature`` is set.
 
     ``exit_code`` is that of the command if the check failed.
     """
 
     check: str
-    verdict: Status
+    status: Status
     detail: str = ""
-    subject: str = ""
-    evidence: SampleRows | None = None
+    feature: str = ""
+    sample_rows: SampleRows | None = None
     exit_code: int = FAILURE
 
     @property
     def title(self) -> str:
-        return f"{self.check}: {self.subject}" if self.subject else self.check
+        return f"{self.check}: {self.feature}" if self.feature else self.check
 
 
-def exit_code_of(outcomes: Sequence[CheckResult]) -> int:
-    """That of the gravest failure: a schema that does not hold (3) says more than another failure (1)."""
-    return max((outcome.exit_code for outcome in outcomes if outcome.verdict is Status.FAILED), default=SUCCESS)
+def exit_code_of(results: Sequence[CheckResult]) -> int:
+    """Return the exit code of the most severe failure: a schema violation (3) before others (1)."""
+    return max((result.exit_code for result in results if result.status is Status.FAILED), default=SUCCESS)
 
 
-def summary(outcomes: Sequence[CheckResult]) -> str:
-    """How many there are of each verdict."""
-    counts = Counter(outcome.verdict for outcome in outcomes)
-    words = [f"{counts[verdict]} {verdict.value.lower()}" for verdict in Status if counts[verdict]]
-    return f"{len(outcomes)} check{'' if len(outcomes) == 1 else 's'}: {', '.join(words)}."
+def summary(results: Sequence[CheckResult]) -> str:
+    """Return the number of results by status."""
+    counts = Counter(result.status for result in results)
+    words = [f"{counts[status]} {status.value.lower()}" for status in Status if counts[status]]
+    return f"{len(results)} check{'' if len(results) == 1 else 's'}: {', '.join(words)}."

@@ -1,4 +1,4 @@
-"""The rows behind a failure, as text that a terminal and a page can show."""
+"""The rows behind a failure, as text for the terminal and the report."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ SHOWN_FEATURES = 30
 SHOWN_CHARACTERS = 120
 
 
-def input_rows(samples: Any, places: Sequence[int], caption: str) -> SampleRows | None:
-    """Rows of a table as the model got them; None if the samples are no table."""
+def input_rows(samples: Any, positions: Sequence[int], caption: str) -> SampleRows | None:
+    """Return rows of a table as the model got them; None if the samples are not a table."""
     if not isinstance(samples, pd.DataFrame):
         return None
-    shown = list(places)[:SHOWN_ROWS]
-    rows = [(str(place + 1), *_cells(samples, place)) for place in shown]
+    shown = list(positions)[:SHOWN_ROWS]
+    rows = [(str(position + 1), *_cells(samples, position)) for position in shown]
     return SampleRows(caption, ("row", *_names(samples)), tuple(rows))
 
 
 def differing_rows(
-    samples: Any, first: Predictions, second: Predictions, places: Sequence[int], names: tuple[str, str]
+    samples: Any, first: Predictions, second: Predictions, positions: Sequence[int], names: tuple[str, str]
 ) -> SampleRows:
-    """For each row the output that differs most, both its values, and the features where the samples are a table."""
+    """Return for each row the output that differs most, both values, and the features if there is a table."""
     rows = []
-    for place in list(places)[:SHOWN_ROWS]:
-        output = _worst_output(first.values[place], second.values[place])
-        pair = (_text(first.values[place, output]), _text(second.values[place, output]))
-        features = _cells(samples, place) if isinstance(samples, pd.DataFrame) else []
-        rows.append((str(place + 1), first.columns[output], *pair, *features))
+    for position in list(positions)[:SHOWN_ROWS]:
+        output = _worst_output(first.values[position], second.values[position])
+        pair = (_text(first.values[position, output]), _text(second.values[position, output]))
+        features = _cells(samples, position) if isinstance(samples, pd.DataFrame) else []
+        rows.append((str(position + 1), first.columns[output], *pair, *features))
     features = _names(samples) if isinstance(samples, pd.DataFrame) else []
-    more = f", the first {SHOWN_ROWS} of {len(places)}" if len(places) > SHOWN_ROWS else ""
+    more = f", the first {SHOWN_ROWS} of {len(positions)}" if len(positions) > SHOWN_ROWS else ""
     return SampleRows(f"Rows whose predictions differ{more}", ("row", "output", *names, *features), tuple(rows))
 
 
@@ -53,8 +53,8 @@ def _names(samples: pd.DataFrame) -> list[str]:
     )
 
 
-def _cells(samples: pd.DataFrame, place: int) -> list[str]:
-    cells = [_text(samples.iat[place, column]) for column in range(min(len(samples.columns), SHOWN_FEATURES))]
+def _cells(samples: pd.DataFrame, position: int) -> list[str]:
+    cells = [_text(samples.iat[position, column]) for column in range(min(len(samples.columns), SHOWN_FEATURES))]
     return cells if len(samples.columns) <= SHOWN_FEATURES else [*cells, "..."]
 
 

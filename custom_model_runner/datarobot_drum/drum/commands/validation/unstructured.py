@@ -1,4 +1,4 @@
-"""The checks of an unstructured model, whose input is one body and whose answer is bytes."""
+"""The checks of an unstructured model, whose input and output are bytes."""
 
 from collections.abc import Iterator
 
@@ -13,22 +13,22 @@ _OUTPUT, _DETERMINISM = "output format", "determinism"
 
 
 def check_unstructured(predictor: BasePredictor, source: InputFile) -> Iterator[CheckResult]:
-    """That the model answers the file, and twice the same."""
+    """Check that the model responds to the input, and twice with the same bytes."""
     try:
-        first = _answer(predictor, source)
+        first = _score(predictor, source)
     except RequestError as error:
         yield CheckResult(_OUTPUT, Status.FAILED, error.message)
-        yield CheckResult(_DETERMINISM, Status.SKIPPED, "the input could not be answered")
+        yield CheckResult(_DETERMINISM, Status.SKIPPED, "the input could not be scored")
         return
     yield CheckResult(_OUTPUT, Status.PASSED, f"{len(first)} bytes")
     try:
-        is_same = _answer(predictor, source) == first
+        is_same = _score(predictor, source) == first
     except RequestError as error:
         yield CheckResult(_DETERMINISM, Status.FAILED, f"The second call with the same input failed: {error.message}")
         return
-    detail = "" if is_same else "Two calls with the same input gave different answers"
+    detail = "" if is_same else "Two calls with the same input gave different results"
     yield CheckResult(_DETERMINISM, Status.PASSED if is_same else Status.FAILED, detail)
 
 
-def _answer(predictor: BasePredictor, source: InputFile) -> bytes:
+def _score(predictor: BasePredictor, source: InputFile) -> bytes:
     return b"".join(score_body(predictor, source, MediaType(), {}))

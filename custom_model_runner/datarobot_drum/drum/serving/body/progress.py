@@ -61,7 +61,7 @@ class BodyProgress:
         """
         if self._max_size and size > self._max_size:
             raise PayloadTooLarge(
-                f"The request body is larger than the limit of {self._max_size} bytes (DRUM_FASTAPI_MAX_UPLOAD_SIZE)."
+                f"The request body is larger than the limit of {self._max_size} bytes (DRUM_MAX_UPLOAD_SIZE)."
             )
 
     def require_complete(self) -> None:
@@ -89,7 +89,7 @@ class BodyProgress:
         """What a body answers that used up its time."""
         return RequestTimeout(
             f"The request body came too slowly: {self._received} bytes in {time.monotonic() - self._began:.0f} s "
-            "(DRUM_FASTAPI_UPLOAD_TIMEOUT)."
+            "(DRUM_UPLOAD_TIMEOUT)."
         )
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from datarobot_drum.drum.settings.cgroups import MEMBERSHIP, MOUNT, GroupFolder, group_folders
+from datarobot_drum.drum.settings.cgroups import MEMBERSHIP, MOUNT, CgroupFolder, cgroup_folders
 from datarobot_drum.runtime_parameters import mask_secrets
 
 MIB = 1024 * 1024
@@ -110,13 +110,13 @@ def container_memory(cgroup: Path = MOUNT, membership: Path = MEMBERSHIP) -> dic
         cgroup: where the control groups are mounted, version 2 or 1.
         membership: the file that says which groups the process is in.
     """
-    groups = [_read(folder) for folder in group_folders("memory", cgroup, membership)]
+    groups = [_read(folder) for folder in cgroup_folders("memory", cgroup, membership)]
     known = [group for group in groups if group["container_used"] is not None]
     limited = [group for group in known if group["container_limit"] is not None]
     return next(iter(limited or known), _UNKNOWN)
 
 
-def _read(folder: GroupFolder) -> dict[str, float | None]:
+def _read(folder: CgroupFolder) -> dict[str, float | None]:
     return dict(zip(_UNKNOWN, (_number(folder.path / name) for name in _FILES[folder.version]), strict=True))
 
 

@@ -5,8 +5,8 @@ from datarobot_drum.drum.serving.openapi.schemas import Json, ref, schema
 
 _MODEL_ERRORS = {
     "400": "The HTTP message is broken (truncated body, malformed multipart, bad gzip), or no chat request.",
-    "408": "The body came too slowly (DRUM_FASTAPI_UPLOAD_TIMEOUT).",
-    "413": "The body is larger than DRUM_FASTAPI_MAX_UPLOAD_SIZE.",
+    "408": "The body came too slowly (DRUM_UPLOAD_TIMEOUT).",
+    "413": "The body is larger than DRUM_MAX_UPLOAD_SIZE.",
     "415": "A Content-Encoding other than gzip.",
     "422": "The input cannot be used.",
     "500": "The model raised, or what it returned failed its check.",

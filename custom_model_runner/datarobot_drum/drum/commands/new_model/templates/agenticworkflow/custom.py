@@ -1,4 +1,4 @@
-"""A workflow of steps that ends in a text: here, it plans, looks up and answers without a language model."""
+"""A workflow of steps that ends in a text: here, without a language model."""
 
 import time
 import uuid
@@ -13,24 +13,24 @@ Step = Callable[[str], str]
 
 
 def load_model(code_dir: str) -> list[Step]:
-    """Build your own workflow here; every other hook gets what this one returns."""
-    return [_look_up, _answer]
+    """Build your own workflow here; its return value is passed to every other hook."""
+    return [_look_up, _respond]
 
 
 def score(data: pd.DataFrame, model: list[Step], target_name: str) -> pd.DataFrame:
-    """One text a row, in a column named as the target in model-metadata.yaml (or by the variable TARGET_NAME)."""
+    """Return one text per row, in a column named after the target in model-metadata.yaml (or TARGET_NAME)."""
     return pd.DataFrame({target_name: [_run(model, str(prompt)) for prompt in data["prompt"]]})
 
 
 def chat(completion_create_params: dict[str, Any], model: list[Step]) -> dict[str, Any]:
-    """A completion as OpenAI's interface has it; for a stream, return a generator of its chunks."""
-    answer = _run(model, str(completion_create_params["messages"][-1]["content"]))
+    """Return an OpenAI chat completion; for a stream, return a generator of its chunks."""
+    text = _run(model, str(completion_create_params["messages"][-1]["content"]))
     return {
         "id": f"chatcmpl-{uuid.uuid4()}",
         "object": "chat.completion",
         "created": int(time.time()),
         "model": NAME,
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}],
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
     }
 
 
@@ -41,8 +41,8 @@ def _run(steps: list[Step], text: str) -> str:
 
 
 def _look_up(question: str) -> str:
-    return f"{len(question.split())} words were asked"
+    return f"{len(question.split())} words were given"
 
 
-def _answer(finding: str) -> str:
-    return f"I found that {finding}."
+def _respond(result: str) -> str:
+    return f"I found that {result}."

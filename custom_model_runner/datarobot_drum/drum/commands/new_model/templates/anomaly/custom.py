@@ -1,4 +1,4 @@
-"""Tells how unusual a row is: its distance from the middle, in standard deviations."""
+"""Predicts how unusual a row is: its distance from the mean, in standard deviations."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ Middle = dict[str, dict[str, float]]
 
 
 def load_model(code_dir: str) -> Middle:
-    """Load your own model here; every other hook gets what this one returns.
+    """Load your own model here; its return value is passed to every other hook.
 
     Put a scikit-learn pickle into the folder and delete this hook and ``score``: such a model needs no code.
     """
@@ -19,7 +19,7 @@ def load_model(code_dir: str) -> Middle:
 
 
 def score(data: pd.DataFrame, model: Middle) -> pd.DataFrame:
-    """One number a row, in a column named Predictions: the higher, the more unusual."""
+    """Return one number per row, in a column named Predictions: the higher, the more unusual."""
     mean, deviation = pd.Series(model["mean"]), pd.Series(model["deviation"])
     distance = ((data[list(mean.index)] - mean) / deviation).fillna(0.0)
     return pd.DataFrame({"Predictions": (distance**2).sum(axis=1) ** 0.5})

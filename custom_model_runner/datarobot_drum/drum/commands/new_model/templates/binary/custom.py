@@ -10,7 +10,7 @@ Weights = dict[str, float]
 
 
 def load_model(code_dir: str) -> Weights:
-    """Load your own model here; every other hook gets what this one returns.
+    """Load your own model here; its return value is passed to every other hook.
 
     Put a scikit-learn pickle into the folder and delete this hook and ``score``: such a model needs no code.
     """
@@ -19,11 +19,11 @@ def load_model(code_dir: str) -> Weights:
 
 
 def transform(data: pd.DataFrame, model: Weights) -> pd.DataFrame:
-    """Prepare the rows: the columns that the model knows, missing values as 0."""
+    """Prepare the rows: select the model's columns and fill missing values with 0."""
     return data[list(model)].fillna(0.0)
 
 
 def score(data: pd.DataFrame, model: Weights, positive_class_label: str, negative_class_label: str) -> pd.DataFrame:
-    """The probability of each class; those of a row sum to 1. The labels are those of model-metadata.yaml."""
+    """Return the probability of each class; those of a row sum to 1. The labels come from model-metadata.yaml."""
     positive = 1.0 / (1.0 + np.exp(-(data @ pd.Series(model))))
     return pd.DataFrame({negative_class_label: 1.0 - positive, positive_class_label: positive})

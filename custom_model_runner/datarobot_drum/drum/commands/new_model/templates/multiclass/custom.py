@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 
 Weights = dict[str, dict[str, float]]
-"""Of each class, by column."""
+"""By class and column."""
 
 
 def load_model(code_dir: str) -> Weights:
-    """Load your own model here; every other hook gets what this one returns.
+    """Load your own model here; its return value is passed to every other hook.
 
     Put a scikit-learn pickle into the folder and delete this hook and ``score``: such a model needs no code.
     """
@@ -20,7 +20,7 @@ def load_model(code_dir: str) -> Weights:
 
 
 def score(data: pd.DataFrame, model: Weights, class_labels: list[str]) -> pd.DataFrame:
-    """The probability of each class; those of a row sum to 1. The labels are those of model-metadata.yaml."""
+    """Return the probability of each class; those of a row sum to 1. The labels come from model-metadata.yaml."""
     weights = pd.DataFrame(model)[list(class_labels)]
     sums = data[list(weights.index)].fillna(0.0) @ weights
     powers = np.exp(sums.sub(sums.max(axis=1), axis=0))

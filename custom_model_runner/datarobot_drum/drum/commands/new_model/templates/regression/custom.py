@@ -1,4 +1,4 @@
-"""Predicts a number a row: a weighted sum of the columns."""
+"""Predicts a number per row: a weighted sum of the columns."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ Weights = dict[str, float]
 
 
 def load_model(code_dir: str) -> Weights:
-    """Load your own model here; every other hook gets what this one returns.
+    """Load your own model here; its return value is passed to every other hook.
 
     Put a scikit-learn pickle into the folder and delete this hook and ``score``: such a model needs no code.
     """
@@ -18,10 +18,10 @@ def load_model(code_dir: str) -> Weights:
 
 
 def transform(data: pd.DataFrame, model: Weights) -> pd.DataFrame:
-    """Prepare the rows: the columns that the model knows, missing values as 0."""
+    """Prepare the rows: select the model's columns and fill missing values with 0."""
     return data[list(model)].fillna(0.0)
 
 
 def score(data: pd.DataFrame, model: Weights) -> pd.DataFrame:
-    """One number a row, in a column named Predictions."""
+    """Return one number per row, in a column named Predictions."""
     return pd.DataFrame({"Predictions": data @ pd.Series(model)})

@@ -1,4 +1,4 @@
-"""Generates text: here, it says what it was told."""
+"""Generates text: here, it repeats the prompt."""
 
 import time
 import uuid
@@ -10,29 +10,29 @@ NAME = "echo"
 
 
 def load_model(code_dir: str) -> str:
-    """Load your own model, or make the client of a remote one; every other hook gets what this one returns."""
+    """Load your own model, or create the client of a remote one; its return value is passed to every other hook."""
     return "You said:"
 
 
 def score(data: pd.DataFrame, model: str, target_name: str) -> pd.DataFrame:
-    """One text a row, in a column named as the target in model-metadata.yaml (or by the variable TARGET_NAME)."""
+    """Return one text per row, in a column named after the target in model-metadata.yaml (or TARGET_NAME)."""
     return pd.DataFrame({target_name: [_generate(model, str(prompt)) for prompt in data["prompt"]]})
 
 
 def chat(completion_create_params: dict[str, Any], model: str) -> dict[str, Any]:
-    """A completion as OpenAI's interface has it; for a stream, return a generator of its chunks."""
-    answer = _generate(model, str(completion_create_params["messages"][-1]["content"]))
+    """Return an OpenAI chat completion; for a stream, return a generator of its chunks."""
+    text = _generate(model, str(completion_create_params["messages"][-1]["content"]))
     return {
         "id": f"chatcmpl-{uuid.uuid4()}",
         "object": "chat.completion",
         "created": int(time.time()),
         "model": NAME,
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}],
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
     }
 
 
 def get_supported_llm_models(model: str) -> list[str]:
-    """What the route ``/models`` lists."""
+    """Return the models that the route ``/models`` lists."""
     return [NAME]
 
 

@@ -1,4 +1,4 @@
-"""Transforms rows: missing values are filled, and each column is scaled to its mean and deviation."""
+"""Transforms rows: fills missing values and scales each column by mean and deviation."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ Middle = dict[str, dict[str, float]]
 
 
 def load_model(code_dir: str) -> Middle:
-    """Load your own transformer here; the other hook gets what this one returns.
+    """Load your own transformer here; its return value is passed to the other hook.
 
     Put a pickled scikit-learn transformer into the folder and delete both hooks: it needs no code.
     """
@@ -19,6 +19,6 @@ def load_model(code_dir: str) -> Middle:
 
 
 def transform(data: pd.DataFrame, model: Middle) -> pd.DataFrame:
-    """As many rows as came. With a parameter named ``y`` the hook gets the target, too, and may return both."""
+    """Return as many rows. With a parameter ``y`` the hook also gets the target, and may return both."""
     mean, deviation = pd.Series(model["mean"]), pd.Series(model["deviation"])
     return (data[list(mean.index)].fillna(mean) - mean) / deviation

@@ -1,4 +1,4 @@
-"""What the tests share: a server that runs the model of this folder."""
+"""Shared fixtures: a server that runs the model of this folder."""
 
 import os
 import socket
@@ -18,13 +18,13 @@ START_SECONDS = 60
 
 @pytest.fixture(scope="session")
 def url() -> Iterator[str]:
-    """The address of the server, once the model is loaded."""
+    """Start the server, wait until the model is loaded, and yield its URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     command = [sys.executable, "-m", "datarobot_drum", "server", "--code-dir", str(FOLDER), "--address", address]
     command += ["--runtime-params-file", str(FOLDER / "parameters.yaml")]
-    # No balancer sends requests here, so the server need not wait for one when it stops.
+    # No load balancer sends requests here, so the server need not wait for one when it stops.
     process = subprocess.Popen(command, env={**os.environ, "DRUM_LAME_DUCK_SECONDS": "0"})
     try:
         _wait_until_ready(process, f"http://{address}/")
@@ -37,14 +37,14 @@ def url() -> Iterator[str]:
 def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not _is_ready(url):
-        assert process.poll() is None, "the server has ended: its last line says why"
+        assert process.poll() is None, "the server has exited: see the last line of its output"
         assert time.monotonic() < deadline, "the server did not become ready"
         time.sleep(0.1)
 
 
 def _is_ready(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return bool(response.status == 200)
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False

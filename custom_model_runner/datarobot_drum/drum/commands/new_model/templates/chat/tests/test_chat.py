@@ -1,13 +1,13 @@
-"""The model answers chats in the form of OpenAI's interface."""
+"""The model responds to chat requests with OpenAI chat completions."""
 
 import json
 import urllib.request
 
 
-def test_a_chat_gets_a_completion(url: str) -> None:
-    question = {"model": "any", "messages": [{"role": "user", "content": "Who are you?"}]}
+def test_chat_returns_a_completion(url: str) -> None:
+    body = {"model": "any", "messages": [{"role": "user", "content": "Who are you?"}]}
     headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(f"{url}/v1/chat/completions", json.dumps(question).encode(), headers)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        completion = json.load(answer)
+    request = urllib.request.Request(f"{url}/v1/chat/completions", json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=60) as response:
+        completion = json.load(response)
     assert completion["choices"][0]["message"]["content"]

@@ -9,12 +9,12 @@ from pathlib import Path
 SAMPLE = Path(__file__).parents[1] / "sample.csv"
 
 
-def test_each_row_is_transformed(url: str) -> None:
+def test_transform_returns_every_row(url: str) -> None:
     headers = {"Content-Type": "text/csv"}
     request = urllib.request.Request(f"{url}/transform/", SAMPLE.read_bytes(), headers)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        head = f"Content-Type: {answer.headers['Content-Type']}\r\n\r\n".encode()
-        form = email.message_from_bytes(head + answer.read())
+    with urllib.request.urlopen(request, timeout=60) as response:
+        head = f"Content-Type: {response.headers['Content-Type']}\r\n\r\n".encode()
+        form = email.message_from_bytes(head + response.read())
     (transformed,) = [
         part for part in form.walk() if part.get_param("name", header="content-disposition") == "X.transformed"
     ]

@@ -1,4 +1,4 @@
-"""What keeps a process from being forked: each case in a process of its own, which really has it."""
+"""Fork blockers: each case runs in its own process."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-FRAME = """
+SCRIPT = """
 import json, os, sys
 from datarobot_drum.drum.model_loading.fork_safety import ProcessSnapshot, fork_blockers
 before = ProcessSnapshot.now()
@@ -17,7 +17,7 @@ print(json.dumps(fork_blockers(before)))
 os._exit(0)
 """
 
-HARMLESS = {
+FORK_SAFE = {
     "nothing": "pass",
     "pandas with its allocator's thread": "import pandas as pd; pd.Series(['a']).str.len()",
     "threads of OpenBLAS": "import numpy as np; a = np.ones((600, 600)); a @ a",
@@ -28,7 +28,7 @@ HARMLESS = {
     "a closed file": "open(sys.argv[1], 'a').close()",
 }
 
-OBSTACLES = {
+BLOCKERS = {
     "a Python thread": (
         "import threading, time; threading.Thread(target=time.sleep, args=[60], name='refresher', daemon=True).start()",
         "1 Python thread (refresher)",
@@ -81,21 +81,21 @@ OBSTACLES = {
 }
 
 
-def _obstacles_after(code: str, file: object) -> list[str]:
-    frame = FRAME.replace("{code}", dedent(code))
+def _blockers_after(code: str, file: object) -> list[str]:
+    script = SCRIPT.replace("{code}", dedent(code))
     environment = {**os.environ, "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
-    command = [sys.executable, "-c", frame, str(file)]
+    command = [sys.executable, "-c", script, str(file)]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, timeout=60, check=True)
     found: list[str] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-@pytest.mark.parametrize("code", HARMLESS.values(), ids=HARMLESS)
-def test_what_lives_on_in_a_forked_process_is_no_obstacle(code: str, tmp_path: object) -> None:
-    assert _obstacles_after(code, f"{tmp_path}/log") == []
+@pytest.mark.parametrize("code", FORK_SAFE.values(), ids=FORK_SAFE)
+def test_fork_safe_state_is_accepted(code: str, tmp_path: object) -> None:
+    assert _blockers_after(code, f"{tmp_path}/log") == []
 
 
-@pytest.mark.parametrize(("code", "words"), OBSTACLES.values(), ids=OBSTACLES)
-def test_what_a_forked_process_would_lose_or_share_is_named(code: str, words: str, tmp_path: object) -> None:
-    found = _obstacles_after(code, f"{tmp_path}/log")
-    assert any(words in obstacle for obstacle in found), found
+@pytest.mark.parametrize(("code", "words"), BLOCKERS.values(), ids=BLOCKERS)
+def test_fork_blockers_are_described(code: str, words: str, tmp_path: object) -> None:
+    found = _blockers_after(code, f"{tmp_path}/log")
+    assert any(words in blocker for blocker in found), found

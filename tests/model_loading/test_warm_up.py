@@ -1,4 +1,4 @@
-"""Warm-up: the sample is predicted before the server is ready, by whatever the model has."""
+"""Warm-up: the model predicts the sample before the server is ready."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -16,8 +16,8 @@ from tests.root_predictors.in_process import ask
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
-SEEN = """from pathlib import Path
-def see(word):
+RECORDER = """from pathlib import Path
+def record(word):
     with (Path(__file__).parent / 'seen').open('a') as file:
         file.write(word)
 """
@@ -25,19 +25,22 @@ def see(word):
 HOOKS = {
     "score": (
         "regression",
-        "import pandas as pd\ndef score(d, m):\n    see(f'{len(d)} rows')\n    return d.astype(float)\n",
+        "import pandas as pd\ndef score(d, m):\n    record(f'{len(d)} rows')\n    return d.astype(float)\n",
     ),
-    "score_stream": ("regression", "def score_stream(d, m):\n    see('begun ')\n    yield d\n    see('ended')\n"),
-    "transform": ("transform", "def transform(X, m):\n    see(f'{len(X)} rows')\n    return X\n"),
+    "score_stream": (
+        "regression",
+        "def score_stream(d, m):\n    record('started ')\n    yield d\n    record('ended')\n",
+    ),
+    "transform": ("transform", "def transform(X, m):\n    record(f'{len(X)} rows')\n    return X\n"),
     "score_unstructured": (
         "unstructured",
         "def score_unstructured(m, data, **kwargs):\n"
-        "    see(f'{kwargs[\"mimetype\"]} ')\n    yield 'a'\n    see(repr(data))\n",
+        "    record(f'{kwargs[\"mimetype\"]} ')\n    yield 'a'\n    record(repr(data))\n",
     ),
     "chat": (
         "textgeneration",
         "def chat(params, m):\n"
-        "    for message in params['messages']:\n        see(message['content'])\n        yield {}\n",
+        "    for message in params['messages']:\n        record(message['content'])\n        yield {}\n",
     ),
 }
 CSV = b"a\n1\n2\n"
@@ -53,7 +56,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
 
     def make_server(hook: str, samples: dict[str, bytes], named: str = "", server_type: str = "flask") -> Any:
         target_type, code = HOOKS[hook]
-        (tmp_path / "custom.py").write_text(SEEN + code)
+        (tmp_path / "custom.py").write_text(RECORDER + code)
         for name, content in samples.items():
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_bytes(content)
@@ -72,7 +75,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     [
         ("score", "warm_up.csv", CSV, "2 rows"),
         ("score", "warm_up.mtx", b"%%MatrixMarket matrix array real general\n3 1\n1\n2\n3\n", "3 rows"),
-        ("score_stream", "warm_up.csv", CSV, "begun ended"),
+        ("score_stream", "warm_up.csv", CSV, "started ended"),
         ("transform", "warm_up.csv", CSV, "2 rows"),
         ("score_unstructured", "warm_up.txt", b"text", "text/plain 'text'"),
         ("score_unstructured", "warm_up.json", b"{}", "application/json '{}'"),
@@ -80,7 +83,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
         ("chat", "warm_up.json", CHAT, "hello"),
     ],
 )
-def test_the_sample_is_asked_as_a_client_would(
+def test_warm_up_predicts_sample_with_the_models_hook(
     make: Make, tmp_path: Path, hook: str, sample: str, content: bytes, seen: str
 ) -> None:
     make(hook, {sample: content}).materialize()
@@ -88,7 +91,7 @@ def test_the_sample_is_asked_as_a_client_would(
 
 
 @pytest.mark.parametrize("server_type", ["flask", "fastapi"])
-def test_it_is_not_ready_until_the_sample_is_predicted(make: Make, tmp_path: Path, server_type: str) -> None:
+def test_server_is_ready_after_warm_up(make: Make, tmp_path: Path, server_type: str) -> None:
     server = make("score", {"warm_up.csv": CSV}, server_type=server_type)
     seen: Queue[str] = Queue()
     server.state.settled.add_done_callback(lambda _: seen.put((tmp_path / "seen").read_text()))
@@ -97,7 +100,7 @@ def test_it_is_not_ready_until_the_sample_is_predicted(make: Make, tmp_path: Pat
     assert ask(server, "GET", "/readyz").status_code == 200
 
 
-def test_a_parameter_names_another_file(make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_parameter_selects_the_sample(make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         make("score", {"warm_up.csv": CSV, "samples/three.csv": CSV + b"3\n"}, "samples/three.csv").materialize()
     assert (tmp_path / "seen").read_text() == "3 rows"
@@ -116,11 +119,11 @@ def test_a_parameter_names_another_file(make: Make, tmp_path: Path, caplog: pyte
         ),
     ],
 )
-def test_a_sample_that_fails_is_a_failed_load(make: Make, samples: dict[str, bytes], named: str, reason: str) -> None:
+def test_failed_warm_up_fails_the_load(make: Make, samples: dict[str, bytes], named: str, reason: str) -> None:
     with pytest.raises(ModelLoadError, match=reason):
         make("score", samples, named).materialize()
 
 
-def test_a_module_of_that_name_is_no_sample(make: Make, tmp_path: Path) -> None:
+def test_python_module_is_not_a_sample(make: Make, tmp_path: Path) -> None:
     make("score", {"warm_up.py": b"x = 1"}).materialize()
     assert not (tmp_path / "seen").exists()

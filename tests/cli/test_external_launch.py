@@ -1,4 +1,4 @@
-"""The apps under a command line that is not ours, as the README says; settings come from variables alone."""
+"""The apps under another command line, as the README describes; settings come from variables alone."""
 
 import signal
 import sys
@@ -27,7 +27,7 @@ def _command(*words: str) -> list[str]:
     return ["env", "ADDRESS=127.0.0.1:{port}", sys.executable, *words]
 
 
-def _started(model: Path, *words: str, **variables: str) -> RunningServer:
+def _launch(model: Path, *words: str, **variables: str) -> RunningServer:
     environment = {"CODE_DIR": model.name, "TARGET_TYPE": "regression", **variables}
     log = model.parent / "log"
     return RunningServer(log=log, command=_command(*words), environment=environment, folder=model.parent)
@@ -43,24 +43,20 @@ def _started(model: Path, *words: str, **variables: str) -> RunningServer:
     ],
     ids=["uvicorn", "uvicorn-2-workers", "gunicorn", "gunicorn-2-workers"],
 )
-def test_an_app_started_by_hand_predicts_and_stops(
-    tmp_path: Path, words: list[str], workers: str, server_type: str
-) -> None:
-    with _started(write_model(tmp_path), *words, CUSTOM_MODEL_WORKERS=workers) as server:
-        answers = [predict(server) for _ in range(4)]
-        assert [answer.status_code for answer in answers] == [200] * 4
+def test_external_launch_predicts_and_stops(tmp_path: Path, words: list[str], workers: str, server_type: str) -> None:
+    with _launch(write_model(tmp_path), *words, CUSTOM_MODEL_WORKERS=workers) as server:
+        responses = [predict(server) for _ in range(4)]
+        assert [response.status_code for response in responses] == [200] * 4
         assert server.client.get("/info/").json()["drumServer"] == server_type
         server.send_signal(signal.SIGTERM)
-        # uvicorn alone tells that it ended by the signal; that is for its caller to know.
+        # Only uvicorn re-raises the signal after a clean stop.
         assert server.wait() in (0, -signal.SIGTERM), server.log()
     assert "Traceback" not in server.log()
 
 
 @pytest.mark.parametrize("words", [UVICORN, GUNICORN], ids=["uvicorn", "gunicorn"])
-def test_an_app_started_by_hand_ends_with_the_cause_when_its_model_does_not_load(
-    tmp_path: Path, words: list[str]
-) -> None:
-    server = _started(write_model(tmp_path, BROKEN), *words)
+def test_external_launch_exits_with_cause_of_failed_load(tmp_path: Path, words: list[str]) -> None:
+    server = _launch(write_model(tmp_path, BROKEN), *words)
     with pytest.raises(AssertionError, match="no such weights"):
         server.start()
     assert server.wait() != 0
@@ -68,8 +64,8 @@ def test_an_app_started_by_hand_ends_with_the_cause_when_its_model_does_not_load
 
 
 @pytest.mark.parametrize("words", [UVICORN, GUNICORN], ids=["uvicorn", "gunicorn"])
-def test_a_missing_setting_of_an_app_started_by_hand_is_named(tmp_path: Path, words: list[str]) -> None:
-    server = _started(write_model(tmp_path), *words, TARGET_TYPE="")
+def test_external_launch_names_missing_setting(tmp_path: Path, words: list[str]) -> None:
+    server = _launch(write_model(tmp_path), *words, TARGET_TYPE="")
     with pytest.raises(AssertionError, match="--target-type is missing"):
         server.start()
     assert server.wait() != 0

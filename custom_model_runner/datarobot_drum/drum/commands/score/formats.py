@@ -1,4 +1,4 @@
-"""The forms of a file of predictions, by its extension."""
+"""The formats of a file of predictions, by extension."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from datarobot_drum.drum.tabular.table_files import require_arrow_extra
 
 Write = Callable[[Iterator[StreamChunk], TargetType, Path], None]
 
-_ARROW_FORMS = {
+_ARROW_FORMATS = {
     ".parquet": "Parquet",
     ".pq": "Parquet",
     ".arrow": "Arrow",
@@ -25,9 +25,9 @@ _CSV_EXTENSIONS = (".csv", ".txt", "")
 
 
 def write_csv(chunks: Iterator[StreamChunk], target_type: TargetType, file: BinaryIO) -> None:
-    """As ``/predictionsStream/`` sends csv: a header line, then a line a row; what is missing is an empty cell."""
-    for piece in csv_lines(chunks, target_type):
-        file.write(piece)
+    """Write csv as ``/predictionsStream/`` sends it: a header line, then a line per row; missing values are empty."""
+    for chunk in csv_lines(chunks, target_type):
+        file.write(chunk)
 
 
 def write_csv_file(chunks: Iterator[StreamChunk], target_type: TargetType, path: Path) -> None:
@@ -35,20 +35,20 @@ def write_csv_file(chunks: Iterator[StreamChunk], target_type: TargetType, path:
         write_csv(chunks, target_type, file)
 
 
-def find_form(path: Path) -> Write:
-    """What writes a file of that name.
+def find_writer(path: Path) -> Write:
+    """Return the function that writes a file of that name.
 
     Raises:
-        UsageError: its extension is that of no known form.
-        CommandError: the form needs a package that is not installed.
+        UsageError: the extension is unknown.
+        CommandError: the format needs a package that is not installed.
     """
     extension = path.suffix.lower()
     if extension in _CSV_EXTENSIONS:
         return write_csv_file
-    if extension not in _ARROW_FORMS:
-        known = ", ".join((".csv", *_ARROW_FORMS))
+    if extension not in _ARROW_FORMATS:
+        known = ", ".join((".csv", *_ARROW_FORMATS))
         raise UsageError(f"--output {path.name}: the extension must be one of {known}.")
-    name = _ARROW_FORMS[extension]
+    name = _ARROW_FORMATS[extension]
     with require_arrow_extra(name):
         write: Write = import_from_string(f"datarobot_drum.drum.commands.score.arrow_output:write_{name.lower()}")
     return write

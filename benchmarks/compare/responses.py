@@ -1,12 +1,12 @@
-"""HTTP answers as a load reads them: with nothing but the standard library, and no more than it needs."""
+"""A minimal HTTP response parser for the load generator, on the standard library alone."""
 
 
-class BrokenAnswer(Exception):
-    """The server did not answer as HTTP/1.1 wants it, or not at all."""
+class InvalidResponse(Exception):
+    """The server sent no valid HTTP/1.1 response."""
 
 
-class Answer:
-    """One answer, fed with bytes as they come."""
+class Response:
+    """A response, fed with bytes as they arrive."""
 
     def __init__(self) -> None:
         self.body = bytearray()
@@ -16,20 +16,20 @@ class Answer:
         self._chunked = False
 
     def feed(self, data: bytes) -> bool:
-        """Whether the answer is complete with ``data``."""
+        """Parse ``data`` and return True if the response is complete."""
         self.body += data
-        if not self.status and not self._read_head():
+        if not self.status and not self._parse_headers():
             return False
         if self._chunked:
             return self.body.endswith(b"0\r\n\r\n")
         return self._length is not None and len(self.body) >= self._length
 
     def end(self) -> bool:
-        """Whether the answer is complete now that the server has closed the connection."""
+        """Return True if the response is complete now that the server has closed the connection."""
         self.closes = True
         return bool(self.status) and self._length is None and not self._chunked
 
-    def _read_head(self) -> bool:
+    def _parse_headers(self) -> bool:
         end = self.body.find(b"\r\n\r\n")
         if end < 0:
             return False

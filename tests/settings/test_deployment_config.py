@@ -1,4 +1,4 @@
-"""The document of ``--deployment-config``: what is read of it, and what is refused."""
+"""The document of ``--deployment-config``: accepted and rejected content."""
 
 import json
 from pathlib import Path
@@ -64,16 +64,16 @@ FULL = DeploymentConfig("bad loan", 0.3, "APPROVED")
     ],
     ids=["empty", "nothing known", "deployment", "model package", "flat", "null"],
 )
-def test_what_is_read_of_a_document(tmp_path: Path, document: Any, config: DeploymentConfig) -> None:
+def test_document_values_are_read(tmp_path: Path, document: Any, config: DeploymentConfig) -> None:
     assert read(tmp_path, document) == config
 
 
-def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+def test_byte_order_mark_is_skipped(tmp_path: Path) -> None:
     assert read(tmp_path, b'\xef\xbb\xbf{"targetName": "\xc3\xbc"}') == DeploymentConfig("ü")
 
 
 @pytest.mark.parametrize("written", ["TextGeneration", "textgeneration", "Text Generation", "TEXT_GENERATION"])
-def test_the_target_type_is_compared_in_any_spelling(tmp_path: Path, written: str) -> None:
+def test_target_type_is_compared_in_any_notation(tmp_path: Path, written: str) -> None:
     assert read(tmp_path, {"targetType": written}, "textgeneration", ()) == DeploymentConfig()
 
 
@@ -99,7 +99,7 @@ def test_class_labels_are_compared_as_text(tmp_path: Path) -> None:
         (b'{"predictionThreshold": NaN}', "a number from 0 to 1"),
     ],
 )
-def test_a_document_that_does_not_fit_is_refused(tmp_path: Path, document: Any, text: str) -> None:
+def test_mismatching_document_raises_usage_error(tmp_path: Path, document: Any, text: str) -> None:
     with pytest.raises(UsageError, match=text) as caught:
         read(tmp_path, document)
     assert str(caught.value).endswith(".")
@@ -107,6 +107,6 @@ def test_a_document_that_does_not_fit_is_refused(tmp_path: Path, document: Any, 
 
 
 @pytest.mark.parametrize("name", ["missing.json", "."])
-def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str) -> None:
+def test_unreadable_file_raises_usage_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=r"--deployment-config .* cannot be read: "):
         read_deployment_config(tmp_path / name, TargetType.REGRESSION, ())

@@ -1,11 +1,11 @@
-"""How many cores there are by the files of the kernel, and how workers share them."""
+"""CPU limits from the kernel's files, and the threads of workers."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from datarobot_drum.drum.settings.cpu_threads import THREAD_VARIABLES, plan_cores, usable_cores
+from datarobot_drum.drum.settings.cpu_threads import THREAD_VARIABLES, available_cpus, plan_threads
 from tests.cli.commands import write_model
 from tests.processes import RunningServer
 
@@ -31,29 +31,30 @@ def write(file: Path, text: str) -> None:
     ],
     ids=str,
 )
-def test_the_tightest_limit_decides(tmp_path: Path, files: dict[str, str], cores: float) -> None:
+def test_available_cpus_are_the_tightest_limit(tmp_path: Path, files: dict[str, str], cores: float) -> None:
     for name, text in files.items():
         write(tmp_path / name, text)
     write(tmp_path / "membership", "0::/outer/inner\n" if "outer/cpu.max" in files else "0::/\n")
-    assert usable_cores(tmp_path, tmp_path / "membership") == cores
+    assert available_cpus(tmp_path, tmp_path / "membership") == cores
 
 
 @pytest.mark.parametrize(
-    ("cores", "workers", "asked", "threads"), [(8, 2, 0, 4), (2, 4, 0, 1), (0.5, 1, 0, 1), (7.5, 2, 0, 3), (8, 2, 5, 5)]
+    ("cores", "workers", "given_threads", "threads"),
+    [(8, 2, 0, 4), (2, 4, 0, 1), (0.5, 1, 0, 1), (7.5, 2, 0, 3), (8, 2, 5, 5)],
 )
-def test_workers_share_the_cores(cores: float, workers: int, asked: int, threads: int) -> None:
-    plan = plan_cores({}, workers, asked, cores)
+def test_threads_are_divided_among_workers(cores: float, workers: int, given_threads: int, threads: int) -> None:
+    plan = plan_threads({}, workers, given_threads, cores)
     assert plan.numeric_threads == threads
     assert plan.variables == dict.fromkeys(THREAD_VARIABLES, str(threads))
 
 
-def test_what_is_set_already_stays() -> None:
-    variables = plan_cores({"OMP_NUM_THREADS": "7"}, 1, 3).variables
+def test_existing_thread_variables_are_kept() -> None:
+    variables = plan_threads({"OMP_NUM_THREADS": "7"}, 1, 3).variables
     assert "OMP_NUM_THREADS" not in variables
-    assert set(variables.values()) == {"7"}  # BLAS takes it for its own, too
+    assert set(variables.values()) == {"7"}  # it also applies to BLAS
 
 
-ASKED = """
+REPORT_THREADS = """
 import os
 
 import pandas as pd
@@ -82,9 +83,11 @@ def score(data, model, **kwargs):
     ],
     ids=str,
 )
-def test_workers_are_told_before_they_load_anything(tmp_path: Path, variables: dict[str, str], threads: str) -> None:
-    words = ("--code-dir", write_model(tmp_path, ASKED), "--target-type", "regression")
+def test_thread_variables_are_set_before_libraries_load(
+    tmp_path: Path, variables: dict[str, str], threads: str
+) -> None:
+    words = ("--code-dir", write_model(tmp_path, REPORT_THREADS), "--target-type", "regression")
     environment = {"DRUM_LAME_DUCK_SECONDS": "0", **variables}
     with RunningServer(*words, log=tmp_path / "log", environment=environment) as server:
-        answer = server.client.post("/predict/", content=b"a\n1\n")
-        assert answer.json() == {"message": f"ERROR: ValueError: <{threads}>"}
+        response = server.client.post("/predict/", content=b"a\n1\n")
+        assert response.json() == {"message": f"ERROR: ValueError: <{threads}>"}

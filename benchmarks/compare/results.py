@@ -1,4 +1,4 @@
-"""A run's results: what they hold, how a further run adds to them, and their file."""
+"""The results of runs: their content, how further runs are added, and their file."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass
 class Results:
-    """All that one run or several have yielded; its JSON form is what every report is written from.
+    """The results of one or more runs. Every report is written from its JSON form.
 
     Attributes:
         machine: on which all runs were made.
@@ -32,8 +32,8 @@ class Results:
     def last_round(self) -> int:
         return max((measurement["round"] for measurement in self.measurements), default=0)
 
-    def begin(self, run: dict[str, Any]) -> None:
-        """A further run: its rounds follow those that there are, for ratios are taken within a round."""
+    def add_run(self, run: dict[str, Any]) -> None:
+        """Add a further run. Its rounds get new numbers, because ratios are taken within a round."""
         self.runs.append(run)
 
     def add(self, number: int, server: str, workload: str, values: dict[str, float]) -> None:
@@ -41,8 +41,8 @@ class Results:
         self.left_out.pop(server, None)
         self.left_out.pop(f"{server}: {workload}", None)
 
-    def forget(self, workloads: Collection[str], servers: Collection[str] | None) -> None:
-        """Drop the figures of these workloads, of these servers or all."""
+    def drop(self, workloads: Collection[str], servers: Collection[str] | None) -> None:
+        """Remove the figures of these workloads, of these servers or of all."""
         self.measurements = [
             found
             for found in self.measurements
@@ -50,16 +50,16 @@ class Results:
         ]
 
     def save(self, path: Path) -> None:
-        write_whole(path, json.dumps(asdict(self), indent=1) + "\n")
+        write_atomically(path, json.dumps(asdict(self), indent=1) + "\n")
 
 
 def read_results(path: Path) -> Results:
-    """Raises OSError, ValueError or TypeError for a file that holds none."""
+    """Read results; raises OSError, ValueError or TypeError for an invalid file."""
     return Results(**json.loads(path.read_text()))
 
 
-def write_whole(path: Path, text: str) -> None:
-    """``path`` holds all of ``text`` or what it held before."""
+def write_atomically(path: Path, text: str) -> None:
+    """Write the text so that ``path`` is never incomplete."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
     temporary.write_text(text)
     temporary.replace(path)

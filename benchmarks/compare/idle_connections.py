@@ -1,32 +1,32 @@
-"""Connections that have asked once and are then kept without a word, as balancers keep them."""
+"""Keep-alive connections that sent one request and stay idle, as those of load balancers."""
 
 import socket
 from types import TracebackType
 
-from benchmarks.compare.answers import Answer, BrokenAnswer
+from benchmarks.compare.responses import InvalidResponse, Response
 
 BLOCK = 1 << 16
 
 
-class Held:
-    """A context manager: ``count`` connections, opened one after the other, all answered once.
+class IdleConnections:
+    """A context manager that opens ``count`` connections one after the other, each with one request.
 
     Raises:
-        BrokenAnswer: the server refuses one, or does not answer 200 on it.
+        InvalidResponse: the server rejects one, or does not respond 200 on it.
     """
 
-    def __init__(self, port: int, request: bytes, count: int, patience: float) -> None:
-        self._port, self._request, self._patience = port, request, patience
+    def __init__(self, port: int, request: bytes, count: int, timeout: float) -> None:
+        self._port, self._request, self._timeout = port, request, timeout
         self._count = count
         self._connections: list[socket.socket] = []
 
-    def __enter__(self) -> "Held":
+    def __enter__(self) -> "IdleConnections":
         try:
             for _ in range(self._count):
                 self._open()
         except OSError as error:
             self._close()
-            raise BrokenAnswer(f"After {len(self._connections):,} idle connections: {error}") from error
+            raise InvalidResponse(f"After {len(self._connections):,} idle connections: {error}") from error
         return self
 
     def __exit__(
@@ -35,19 +35,19 @@ class Held:
         self._close()
 
     def count_open(self) -> int:
-        """How many of them the server has not closed."""
+        """Return the number of connections that the server has not closed."""
         return sum(map(_is_open, self._connections))
 
     def _open(self) -> None:
-        connection = socket.create_connection(("127.0.0.1", self._port), self._patience)
+        connection = socket.create_connection(("127.0.0.1", self._port), self._timeout)
         self._connections.append(connection)
         connection.sendall(self._request)
-        answer = Answer()
-        while not answer.feed(data := connection.recv(BLOCK)):
+        response = Response()
+        while not response.feed(data := connection.recv(BLOCK)):
             if not data:
                 raise ConnectionError("the server closed the connection")
-        if answer.status != 200 or answer.closes:
-            raise ConnectionError(f"the answer is {answer.status}{' and the last' * answer.closes}")
+        if response.status != 200 or response.closes:
+            raise ConnectionError(f"the response is {response.status}{' and closes' * response.closes}")
 
     def _close(self) -> None:
         for connection in self._connections:

@@ -1,4 +1,4 @@
-"""A server while it runs: started on its own cores, watched from outside, ended with all that it has started."""
+"""A server process: started on its own cores, observed from outside, stopped with all its children."""
 
 import http.client
 import os
@@ -13,7 +13,7 @@ from types import TracebackType
 
 import psutil
 
-from benchmarks.compare.environments import Environment, Missing
+from benchmarks.compare.environments import Environment, MeasurementError
 from benchmarks.compare.servers import Server
 from tests.processes import clean_environment, free_port
 
@@ -24,14 +24,14 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Cores:
-    """Which cores are the server's and which the load's; empty where a process cannot be tied to cores."""
+    """The cores of the server and of the load; empty where CPU affinity is not supported."""
 
     server: Sequence[int]
     load: Sequence[int]
 
     @classmethod
-    def shared_out(cls, load: int = 1) -> "Cores":
-        """The last ``load`` cores for the load, the others for the server; with a single core both share it."""
+    def assigned(cls, load: int = 1) -> "Cores":
+        """Assign the last ``load`` cores to the load, the others to the server; a single core is shared."""
         if not hasattr(os, "sched_getaffinity"):
             return cls((), ())
         cores = sorted(os.sched_getaffinity(0))
@@ -40,7 +40,7 @@ class Cores:
 
 @contextmanager
 def on_cores(cores: Sequence[int]) -> Iterator[None]:
-    """Children that this thread starts meanwhile inherit ``cores``, from their first instruction on."""
+    """Set the CPU affinity of children that this thread starts meanwhile."""
     if not cores:
         yield
         return
@@ -53,28 +53,29 @@ def on_cores(cores: Sequence[int]) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Ask:
-    """A request that tells whether a server predicts."""
+class Request:
+    """A request that checks whether the server predicts."""
 
     path: str
     content_type: str
     body: bytes
 
 
-class Running:
-    """A context manager: the server from its start to its end.
+class ServerProcess:
+    """A context manager that runs the server.
 
-    Entering waits for the first 200 to ``ask``; ``start_seconds`` and ``start_cpu`` tell what that took.
+    Entering waits for the first 200 to ``request``; ``start_seconds`` and ``start_cpu`` are the costs of the
+    start.
 
     Raises:
-        Missing: it ended, or did not answer in time.
+        MeasurementError: the process ended, or did not respond in time.
     """
 
     def __init__(
         self,
         server: Server,
         environment: Environment,
-        ask: Ask,
+        request: Request,
         *,
         cores: Sequence[int],
         log: Path,
@@ -88,23 +89,23 @@ class Running:
         given = {name: environment.fill(value, **fill) for name, value in server.variables.items()}
         path = f"{environment.python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         self._variables = {**clean_environment(), "PATH": path, **given, **(variables or {})}
-        if server.is_peer:  # what is put into the way of our own imports is no business of theirs
+        if server.is_peer:  # our import path is not theirs
             self._variables.pop("PYTHONPATH", None)
-        self._ask, self._cores, self._log = ask, cores, log
+        self._request, self._cores, self._log = request, cores, log
         self._folder = environment.files
         self.start_seconds = self.start_cpu = 0.0
         self._popen: subprocess.Popen[bytes]
         self._root: psutil.Process
 
-    def __enter__(self) -> "Running":
-        begin = time.perf_counter()
-        self._start()
+    def __enter__(self) -> "ServerProcess":
+        start = time.perf_counter()
+        self._spawn()
         try:
-            self._wait(begin + START_TIMEOUT)
+            self._wait(start + START_TIMEOUT)
         except BaseException:
             self.stop()
             raise
-        self.start_seconds = time.perf_counter() - begin
+        self.start_seconds = time.perf_counter() - start
         self.start_cpu = self.cpu_seconds()
         return self
 
@@ -114,13 +115,13 @@ class Running:
         self.stop()
 
     def processes(self) -> list[psutil.Process]:
-        """The process and all that it has started, as far as they are alive."""
+        """Return the process and its living descendants."""
         with suppress(psutil.NoSuchProcess):
             return [self._root, *self._root.children(recursive=True)]
         return []
 
     def cpu_seconds(self) -> float:
-        """Processor time of all processes, and of those that have ended already."""
+        """Return the CPU time of all processes, including those that have exited."""
         total = 0.0
         for process in self.processes():
             with suppress(psutil.NoSuchProcess):
@@ -129,7 +130,7 @@ class Running:
         return total
 
     def memory(self) -> float:
-        """MiB of all processes; what they share counts once, where the kernel tells."""
+        """Return the MiB of all processes; shared pages count once where the kernel reports them."""
         total = 0
         for process in self.processes():
             with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
@@ -138,7 +139,7 @@ class Running:
         return total / MIB
 
     def stop(self) -> None:
-        """Ask it to end, and end what is left."""
+        """Terminate the server and kill what is left."""
         tree = self.processes()
         if self._popen.poll() is None:
             self._popen.terminate()
@@ -149,7 +150,7 @@ class Running:
         psutil.wait_procs(left, timeout=STOP_TIMEOUT)
         self._popen.wait(STOP_TIMEOUT)
 
-    def _start(self) -> None:
+    def _spawn(self) -> None:
         with self._log.open("wb") as log, on_cores(self._cores):
             try:
                 self._popen = subprocess.Popen(
@@ -162,53 +163,54 @@ class Running:
                     start_new_session=True,
                 )
             except OSError as error:
-                raise Missing(f"it does not start: {error}") from error
+                raise MeasurementError(f"it does not start: {error}") from error
         self._root = psutil.Process(self._popen.pid)
 
     def _wait(self, deadline: float) -> None:
         last = "nothing listens"
         while time.perf_counter() < deadline:
             if self._popen.poll() is not None:
-                raise Missing(f"it ended with {self._popen.returncode}: {self._last_error()}")
+                raise MeasurementError(f"it ended with {self._popen.returncode}: {self._last_error()}")
             try:
-                status, _ = post(self.port, self._ask)
+                status, _ = post(self.port, self._request)
             except (OSError, http.client.HTTPException):
                 time.sleep(0.01)
                 continue
             if status == 200:
                 return
-            last = f"it answers {status}"
+            last = f"it responds {status}"
             time.sleep(0.02)
-        raise Missing(f"no prediction within {START_TIMEOUT:g} s ({last}): {self._last_error()}")
+        raise MeasurementError(f"no prediction within {START_TIMEOUT:g} s ({last}): {self._last_error()}")
 
     def _last_error(self) -> str:
-        """The last line of the log that tells of an error, else the last at all."""
+        """Return the last line of the log with an error, else the last line."""
         lines = self._log.read_text(errors="replace").strip().splitlines()
-        telling = [line for line in lines if "Error" in line]
-        return (telling or lines or ["no output"])[-1].strip()
+        errors = [line for line in lines if "Error" in line]
+        return (errors or lines or ["no output"])[-1].strip()
 
 
-def post(port: int, ask: Ask) -> tuple[int, bytes]:
-    """Status and body of one request on a connection of its own."""
+def post(port: int, request: Request) -> tuple[int, bytes]:
+    """Send a request on a new connection and return status and body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_TIMEOUT)
     try:
-        connection.request("POST", ask.path, ask.body, {"Content-Type": ask.content_type})
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        connection.request("POST", request.path, request.body, {"Content-Type": request.content_type})
+        response = connection.getresponse()
+        return response.status, response.read()
     finally:
         connection.close()
 
 
 class PeakMemory:
-    """The most memory that processes had at once, sampled by a thread; a context manager.
+    """A context manager that samples the peak memory of processes in a thread.
 
-    Resident memory, what they share counted in each: to count it once takes the kernel far longer than a sample may.
+    It is resident memory, with shared pages counted in each process: counting them once takes far longer than a
+    sample may.
     """
 
     def __init__(self, processes: Sequence[psutil.Process], interval: float) -> None:
         self._processes = processes
         self._interval = interval
-        self._over = threading.Event()
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="peak-memory")
         self.mib = 0.0
 
@@ -219,13 +221,13 @@ class PeakMemory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._over.set()
+        self._stopped.set()
         self._thread.join()
 
     def _watch(self) -> None:
         while True:
             self.mib = max(self.mib, self._now())
-            if self._over.wait(self._interval):
+            if self._stopped.wait(self._interval):
                 return
 
     def _now(self) -> float:

@@ -1,4 +1,4 @@
-"""How long interpreters take to import: what every server pays before its first line runs."""
+"""Import times of interpreters: the part of the start that every server has."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from benchmarks.compare.running import on_cores
+from benchmarks.compare.server_process import on_cores
 
 BASELINE = "import pandas, sklearn"
 STATEMENTS = {
@@ -18,13 +18,13 @@ STATEMENTS = {
 
 
 def measure_imports(cores: Sequence[int]) -> Iterator[tuple[str, dict[str, float]]]:
-    """Wall clock and processor time of each statement in an interpreter of its own."""
+    """Yield wall clock and CPU time of each statement in a new interpreter."""
     for name, statement in STATEMENTS.items():
         cpu = _children()
-        begin = time.perf_counter()
+        start = time.perf_counter()
         with on_cores(cores):
             subprocess.run([sys.executable, "-c", statement], check=True)
-        yield name, {"seconds": time.perf_counter() - begin, "cpu_seconds": _children() - cpu}
+        yield name, {"seconds": time.perf_counter() - start, "cpu_seconds": _children() - cpu}
 
 
 def _children() -> float:

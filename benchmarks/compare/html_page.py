@@ -1,4 +1,4 @@
-"""A run as one HTML page that needs nothing else: plots, tables, versions."""
+"""A run as one self-contained HTML page: plots, tables, versions."""
 
 from collections.abc import Sequence
 from html import escape
@@ -6,7 +6,7 @@ from html import escape
 from benchmarks.compare.markdown import RUN_HEAD, TARGET_HEAD, headings, rows_of_runs, rows_of_targets, texts
 from benchmarks.compare.plots import draw
 from benchmarks.compare.tables import Document, Table, tables_of
-from benchmarks.compare.targets import judge
+from benchmarks.compare.targets import evaluate
 
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222;
@@ -36,8 +36,7 @@ def write_page(document: Document) -> str:
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
         f"<title>Servers compared</title><style>{STYLE}</style><h1>Servers compared</h1><p>{escape(facts)}</p>",
-        "<p>Bars are medians of all rounds, lines reach from the least to the most that a round had; ratios are taken"
-        " within a round.</p>",
+        "<p>Bars are medians of all rounds, lines reach from minimum to maximum; ratios are taken within a round.</p>",
         *_targets(document),
         *map(_section, tables_of(document)),
         f"<h2>Runs</h2>{_table(RUN_HEAD, list(rows_of_runs(document)))}",
@@ -48,8 +47,8 @@ def write_page(document: Document) -> str:
 
 
 def _targets(document: Document) -> list[str]:
-    verdicts = judge(document)
-    return ["<h2>Targets</h2>", _table(TARGET_HEAD, rows_of_targets(verdicts))] if verdicts else []
+    target_results = evaluate(document)
+    return ["<h2>Targets</h2>", _table(TARGET_HEAD, rows_of_targets(target_results))] if target_results else []
 
 
 def _section(table: Table) -> str:

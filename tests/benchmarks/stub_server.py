@@ -1,4 +1,4 @@
-"""A server of the standard library that answers as a test wants it, and counts."""
+"""A stub server of the standard library with configurable responses."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 Write = Callable[[BaseHTTPRequestHandler], None]
 
 
-class Answering(ThreadingHTTPServer):
-    """Keeps the bodies that it was sent; ``write`` answers each request."""
+class StubServer(ThreadingHTTPServer):
+    """Records the bodies of requests; ``write`` responds to each."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -26,20 +26,20 @@ class Answering(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: Answering
+    server: StubServer
 
     def do_POST(self) -> None:
         self.server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.write(self)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: it would only be in the way."""
+        """Log nothing."""
 
 
 @contextmanager
-def answering(write: Write) -> Iterator[Answering]:
-    """A server that runs in a thread of its own."""
-    with Answering(write) as server:
+def running_stub(write: Write) -> Iterator[StubServer]:
+    """Run a stub server in a thread."""
+    with StubServer(write) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
@@ -50,7 +50,7 @@ def answering(write: Write) -> Iterator[Answering]:
 
 
 def write_plain(handler: BaseHTTPRequestHandler, status: int = 200) -> None:
-    """An answer with a length."""
+    """Write a response with a length."""
     handler.send_response(status)
     handler.send_header("Content-Length", "5")
     handler.end_headers()
@@ -58,7 +58,7 @@ def write_plain(handler: BaseHTTPRequestHandler, status: int = 200) -> None:
 
 
 def write_closing(handler: BaseHTTPRequestHandler) -> None:
-    """An answer with a length, after which the connection is closed."""
+    """Write a response with a length and close the connection."""
     handler.send_response(200)
     handler.send_header("Content-Length", "2")
     handler.send_header("Connection", "close")
@@ -67,7 +67,7 @@ def write_closing(handler: BaseHTTPRequestHandler) -> None:
 
 
 def write_until_closed(handler: BaseHTTPRequestHandler) -> None:
-    """An answer that ends with the connection."""
+    """Write a response that ends with the connection."""
     handler.send_response(200)
     handler.end_headers()
     handler.wfile.write(b"whatever")
@@ -75,7 +75,7 @@ def write_until_closed(handler: BaseHTTPRequestHandler) -> None:
 
 
 def write_chunks(handler: BaseHTTPRequestHandler) -> None:
-    """An answer in chunks."""
+    """Write a chunked response."""
     handler.send_response(200)
     handler.send_header("Transfer-Encoding", "chunked")
     handler.end_headers()
@@ -85,7 +85,7 @@ def write_chunks(handler: BaseHTTPRequestHandler) -> None:
 
 
 def write_half(handler: BaseHTTPRequestHandler) -> None:
-    """Less than was announced, then the end of the connection."""
+    """Write less than the declared length and close the connection."""
     handler.send_response(200)
     handler.send_header("Content-Length", "100")
     handler.end_headers()

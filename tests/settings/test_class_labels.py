@@ -1,0 +1,96 @@
+"""Class labels come from arguments, a file or model-metadata.yaml, and stay text."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datarobot_drum.drum.exceptions import StartupError, UsageError
+from tests.settings.building import build, write_metadata
+
+pytestmark = pytest.mark.usefixtures("clean_environment")
+
+
+def test_binary_labels_come_from_arguments(tmp_path: Path) -> None:
+    model = build(tmp_path, target_type="binary", positive_class_label="1", negative_class_label="0").model
+    assert (model.class_labels, model.positive_class_label, model.negative_class_label) == (
+        ("0", "1"),
+        "1",
+        "0",
+    )
+
+
+@pytest.mark.parametrize("indent", ["", "  "], ids=["top level", "inferenceModel"])
+def test_binary_labels_of_metadata_keep_their_text(tmp_path: Path, indent: str) -> None:
+    head = "inferenceModel:\n" if indent else ""
+    write_metadata(tmp_path, f"{head}{indent}positiveClassLabel: yes\n{indent}negativeClassLabel: 010\n")
+    assert build(tmp_path, target_type="binary").model.class_labels == ("010", "yes")
+
+
+def test_binary_labels_come_from_arguments_and_metadata(tmp_path: Path) -> None:
+    write_metadata(tmp_path, "positiveClassLabel: a\nnegativeClassLabel: b\n")
+    model = build(tmp_path, target_type="binary", positive_class_label="c").model
+    assert model.class_labels == ("b", "c")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "classLabels: [1, 1.0, true, null, 2024-01-01, é, no]",
+        "inferenceModel:\n  classLabels:\n  - 1\n  - 1.0\n  - true\n  - null\n  - 2024-01-01\n  - é\n  - 'no'\n",
+        "base: &b {classLabels: '1 1.0 true null 2024-01-01 é no'}\ninferenceModel:\n  <<: *b\n",
+    ],
+    ids=["top level", "inferenceModel", "merged text"],
+)
+def test_multiclass_labels_of_metadata_keep_their_text(tmp_path: Path, text: str) -> None:
+    write_metadata(tmp_path, text)
+    labels = ("1", "1.0", "true", "null", "2024-01-01", "é", "no")
+    assert build(tmp_path, target_type="multiclass").model.class_labels == labels
+
+
+def test_class_labels_come_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_bytes("\ufeffa b\r\n\r\n c \r\né".encode())
+    model = build(tmp_path, target_type="multilabel", class_labels_file=str(path)).model
+    assert model.class_labels == ("a b", "c", "é")
+    assert model.positive_class_label is None
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe\xff"], ids=["absent", "empty", "not text"])
+def test_unusable_labels_file_raises_usage_error(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "labels.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UsageError, match="--class-labels-file"):
+        build(tmp_path, target_type="multiclass", class_labels_file=str(path))
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"target_type": "binary"}, "give --positive-class-label and --negative-class-label"),
+        ({"target_type": "binary", "positive_class_label": "a"}, "needs two class labels"),
+        (
+            {"target_type": "binary", "positive_class_label": "a", "negative_class_label": "a"},
+            "given twice: 'a'",
+        ),
+        ({"target_type": "multiclass"}, "give --class-labels or --class-labels-file"),
+        ({"target_type": "multiclass", "class_labels": ("a",)}, "at least 2"),
+        ({"target_type": "multiclass", "class_labels": ("a", "b", "a")}, "given twice: 'a'"),
+        ({"target_type": "multilabel"}, "at least 1"),
+        ({"target_type": "multiclass", "class_labels": ("a", "b"), "class_labels_file": "x"}, "not both"),
+    ],
+)
+def test_wrong_labels_raise_usage_error(tmp_path: Path, values: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        build(tmp_path, **values)
+
+
+def test_unneeded_labels_are_ignored(tmp_path: Path) -> None:
+    assert build(tmp_path, class_labels=("a", "a"), positive_class_label="x").model.class_labels == ()
+
+
+def test_class_labels_of_metadata_must_be_a_list(tmp_path: Path) -> None:
+    write_metadata(tmp_path, "classLabels: {a: b}")
+    with pytest.raises(StartupError, match=r"classLabels in model-metadata\.yaml must be a list"):
+        build(tmp_path, target_type="multiclass")
