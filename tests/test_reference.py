@@ -1,4 +1,4 @@
-"""The README's generated tables are those of the declarations."""
+"""The generated tables of docs/reference.md are those of the declarations."""
 
 from pathlib import Path
 
@@ -6,17 +6,17 @@ from datarobot_drum.drum.commands.reference import arguments_table, commands_tab
 from datarobot_drum.drum.settings.declaration import COMMAND_NAMES
 from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETER_NAMES
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+REFERENCE = (Path(__file__).parents[1] / "docs" / "reference.md").read_text(encoding="utf-8")
 
 
-def test_the_tables_of_the_readme_are_up_to_date() -> None:
-    assert refresh(README) == README, "run: python -m datarobot_drum.drum.commands.reference README.md"
+def test_the_tables_of_the_reference_are_up_to_date() -> None:
+    assert refresh(REFERENCE) == REFERENCE, "run: python -m datarobot_drum.drum.commands.reference docs/reference.md"
 
 
-def test_every_parameter_and_flag_stands_in_the_readme() -> None:
-    assert not [name for name in SERVER_PARAMETER_NAMES if f"`{name}`" not in README]
-    assert not [command for command in COMMAND_NAMES if arguments_table(command) not in README]
-    assert commands_table() in README
+def test_every_parameter_and_flag_stands_in_the_reference() -> None:
+    assert not [name for name in SERVER_PARAMETER_NAMES if f"`{name}`" not in REFERENCE]
+    assert not [command for command in COMMAND_NAMES if arguments_table(command) not in REFERENCE]
+    assert commands_table() in REFERENCE
 
 
 def test_what_stands_around_the_tables_is_left_alone() -> None:

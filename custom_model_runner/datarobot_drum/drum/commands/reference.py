@@ -1,6 +1,6 @@
-"""The tables of the README, made from the declarations they describe.
+"""Generator of the tables in ``docs/reference.md`` from the declarations.
 
-``python -m datarobot_drum.drum.commands.reference README.md`` writes them between their markers.
+``python -m datarobot_drum.drum.commands.reference docs/reference.md`` updates the tables between their markers.
 """
 
 import re
