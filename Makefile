@@ -104,8 +104,8 @@ bench: $(INSTALLED) ## Compare our servers with bare apps and their peers
 	$(RUN) -m benchmarks.compare $(if $(filter-out 0,$(QUICK)),--quick) --peers $(PEERS) --environments "$(ENVIRONMENTS)" \
 	    --output "$(OUTPUT)" $(if $(RESULTS),--results "$(RESULTS)") $(BENCH)
 
-docs: $(INSTALLED) ## Make the README's tables of flags and parameters anew
-	$(RUN) -m datarobot_drum.drum.commands.reference README.md
+docs: $(INSTALLED) ## Regenerate the tables of docs/reference.md
+	$(RUN) -m datarobot_drum.drum.commands.reference docs/reference.md
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .bench build dist htmlcov custom_model_runner/*.egg-info

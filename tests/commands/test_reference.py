@@ -1,4 +1,4 @@
-"""The README's tables and the help text are generated from the declarations."""
+"""The tables of docs/reference.md and the help text are generated from the declarations."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from datarobot_drum.drum.settings.declaration import COMMAND_NAMES, parameter
 from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETER_NAMES
 from datarobot_drum.drum.settings.value_parsers import Kind
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class Sample:
 
 
 def test_readme_tables_are_up_to_date() -> None:
-    assert refresh(README) == README, "run: python -m datarobot_drum.drum.commands.reference README.md"
+    assert refresh(REFERENCE) == REFERENCE, "run: python -m datarobot_drum.drum.commands.reference docs/reference.md"
 
 
 def test_readme_names_every_parameter_and_flag() -> None:
-    assert not [name for name in SERVER_PARAMETER_NAMES if f"`{name}`" not in README]
-    assert not [command for command in COMMAND_NAMES if arguments_table(command) not in README]
-    assert commands_table() in README
+    assert not [name for name in SERVER_PARAMETER_NAMES if f"`{name}`" not in REFERENCE]
+    assert not [command for command in COMMAND_NAMES if arguments_table(command) not in REFERENCE]
+    assert commands_table() in REFERENCE
 
 
 def test_refresh_keeps_surrounding_text() -> None:

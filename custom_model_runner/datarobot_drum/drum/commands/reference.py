@@ -1,6 +1,6 @@
-"""Generator of the README's tables from the declarations.
+"""Generator of the tables in ``docs/reference.md`` from the declarations.
 
-``python -m datarobot_drum.drum.commands.reference README.md`` updates the tables between their markers.
+``python -m datarobot_drum.drum.commands.reference docs/reference.md`` updates the tables between their markers.
 """
 
 import re
