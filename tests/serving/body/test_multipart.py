@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import BadRequest
 from datarobot_drum.drum.serving.body.reader import MAX_PARTS
-from tests.serving.body_feeding import BOUNDARY, FORM, chunkings, disposition, form, receive, receive_form
+from tests.serving.body.feeding import BOUNDARY, FORM, chunkings, disposition, form, receive, receive_form
 
 EXAMPLE = form(
     (disposition("X", "samples.csv") + "\r\nContent-Type: text/csv", b"a,b\r\n1,2\r\n--simple\r\n--simple-boundar\r\n"),

@@ -10,7 +10,7 @@ from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.body.reader import BodyLimits, BodyReader
 from datarobot_drum.drum.serving.body.spooled_file import SPOOL_MAX_SIZE
 from datarobot_drum.drum.serving.headers import Headers
-from tests.serving.body_feeding import (
+from tests.serving.body.feeding import (
     FORM,
     WANTED,
     chunkings,

@@ -17,7 +17,7 @@ from starlette.datastructures import UploadFile
 
 from datarobot_drum.drum.serving.body.memory_budget import PIECES, MemoryBudget
 from datarobot_drum.drum.serving.body.spooled_file import SPOOL_MAX_SIZE, SpooledUploadFile
-from tests.serving.body_feeding import no_descriptor_left
+from tests.serving.body.feeding import no_descriptor_left
 
 TABLE = b"name,size\nJos\xe9,1\nZo\xeb,2\n"
 
