@@ -91,7 +91,7 @@ def test_the_sample_is_asked_as_a_client_would(
 def test_it_is_not_ready_until_the_sample_is_predicted(make: Make, tmp_path: Path, server_type: str) -> None:
     server = make("score", {"warm_up.csv": CSV}, server_type=server_type)
     seen: Queue[str] = Queue()
-    server.state.settled.add_done_callback(lambda _: seen.put((tmp_path / "seen").read_text()))
+    server.state.finished.add_done_callback(lambda _: seen.put((tmp_path / "seen").read_text()))
     server.materialize()
     assert seen.get(timeout=30) == "2 rows"
     assert ask(server, "GET", "/readyz").status_code == 200

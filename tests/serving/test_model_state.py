@@ -10,7 +10,7 @@ from datarobot_drum.runtime_parameters.masking import MASK, register_secret
 
 def test_a_model_starts_as_loading() -> None:
     state = ModelState()
-    assert state.phase is Phase.LOADING and not state.settled.done()
+    assert state.phase is Phase.LOADING and not state.finished.done()
     with pytest.raises(ModelNotReady):
         state.require_ready()
 
@@ -59,11 +59,11 @@ def test_a_wait_can_end_before_the_load() -> None:
 
 async def test_a_client_that_gives_up_does_not_stop_the_load() -> None:
     state = ModelState()
-    waiting = asyncio.wrap_future(state.settled)
-    patient = asyncio.wrap_future(state.settled)
+    waiting = asyncio.wrap_future(state.finished)
+    patient = asyncio.wrap_future(state.finished)
     waiting.cancel()
     await asyncio.sleep(0)
-    assert not state.settled.done()
+    assert not state.finished.done()
     await asyncio.to_thread(state.set_ready)
     await patient
     state.require_ready()

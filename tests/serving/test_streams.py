@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, PredictionError
-from datarobot_drum.drum.serving.body.reader import Body
+from datarobot_drum.drum.serving.body.reader import RequestBody
 from datarobot_drum.drum.serving.execution import streaming as streams
 from datarobot_drum.drum.serving.execution.call import ModelCall, StreamedResponse
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
@@ -331,7 +331,7 @@ def test_a_stream_of_nothing_is_begun_too() -> None:
 
 
 def call_of(maker: Iterator[bytes]) -> ModelCall:
-    return ModelCall(lambda request: ModelResponse(maker), ModelRequest(), Body())
+    return ModelCall(lambda request: ModelResponse(maker), ModelRequest(), RequestBody())
 
 
 async def test_a_stream_holds_its_slot_to_its_end(executor: ExecutorWithBackpressure) -> None:
@@ -360,7 +360,7 @@ def held_call(maker: Iterator[bytes], free: threading.Event) -> ModelCall:
         assert free.wait(PATIENCE)
         return ModelResponse(maker)
 
-    return ModelCall(handle, ModelRequest(), Body())
+    return ModelCall(handle, ModelRequest(), RequestBody())
 
 
 @pytest.mark.parametrize("timed_out", [False, True], ids=["left", "timed out"])

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import RequestError
-from datarobot_drum.drum.serving.body.reader import Body, BodyLimits, BodyReader
+from datarobot_drum.drum.serving.body.reader import BodyLimits, BodyReader, RequestBody
 from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
 from datarobot_drum.drum.serving.headers import Headers
 
@@ -32,7 +32,7 @@ def receive(
     fields: Fields | None = None,
     limits: BodyLimits | None = None,
     wanted: frozenset[str] = frozenset(),
-) -> Body:
+) -> RequestBody:
     """What an adapter does: everything is given back when something is wrong."""
     reader = BodyReader(Headers((fields or {}).items()), limits or BodyLimits(), wanted)
     try:
@@ -45,12 +45,12 @@ def receive(
         raise
 
 
-def receive_whole(chunks: Iterable[bytes], fields: Fields | None = None, limits: BodyLimits | None = None) -> bytes:
+def receive_raw(chunks: Iterable[bytes], fields: Fields | None = None, limits: BodyLimits | None = None) -> bytes:
     body = receive(chunks, fields, limits)
-    assert body.whole is not None and not body.parts
-    with body.whole:
-        content = body.whole.read()
-        assert len(content) == body.whole.size
+    assert body.raw is not None and not body.parts
+    with body.raw:
+        content = body.raw.read()
+        assert len(content) == body.raw.size
         return content
 
 
@@ -61,7 +61,7 @@ def receive_form(
     chunks: Iterable[bytes], content_type: str = FORM, limits: BodyLimits | None = None, wanted: frozenset[str] = WANTED
 ) -> list[Part]:
     body = receive(chunks, {"Content-Type": content_type}, limits, wanted)
-    assert body.whole is None
+    assert body.raw is None
     parts = [(part.name, part.filename, part.content_type, part.read()) for part in body.parts]
     body.close()
     return parts
@@ -73,7 +73,7 @@ def outcome(chunks: Iterable[bytes], fields: Fields, limits: BodyLimits, wanted:
         body = receive(chunks, fields, limits, wanted)
     except RequestError as error:
         return error.status
-    uploads = [*body.parts] if body.whole is None else [body.whole]
+    uploads = [*body.parts] if body.raw is None else [body.raw]
     content = [(upload.name, upload.filename, upload.read()) for upload in uploads]
     body.close()
     return content

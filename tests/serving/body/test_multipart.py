@@ -197,5 +197,5 @@ def test_a_form_may_have_many_parts_but_not_without_end() -> None:
 
 def test_other_multipart_types_are_no_forms() -> None:
     body = receive([WHOLE], {"Content-Type": FORM.replace("form-data", "mixed")}, wanted=frozenset({"X"}))
-    assert body.whole is not None and body.whole.read() == WHOLE
+    assert body.raw is not None and body.raw.read() == WHOLE
     body.close()

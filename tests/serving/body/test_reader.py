@@ -20,7 +20,7 @@ from tests.serving.body.feeding import (
     no_descriptor_left,
     outcome,
     receive,
-    receive_whole,
+    receive_raw,
     zipped,
 )
 
@@ -35,22 +35,22 @@ def test_a_raw_body_arrives_byte_by_byte_whatever_its_pieces(
     data: st.DataObject, content: bytes, spool_size: int
 ) -> None:
     chunks = data.draw(chunkings(content))
-    assert receive_whole(chunks, limits=BodyLimits(spool_size=spool_size)) == content
+    assert receive_raw(chunks, limits=BodyLimits(spool_size=spool_size)) == content
 
 
 @given(st.data(), st.lists(st.binary(max_size=300), min_size=1, max_size=3))
 def test_gzip_of_one_or_more_members_is_decoded_whatever_its_pieces(data: st.DataObject, members: list[bytes]) -> None:
-    assert receive_whole(data.draw(chunkings(zipped(*members))), GZIP) == b"".join(members)
+    assert receive_raw(data.draw(chunkings(zipped(*members))), GZIP) == b"".join(members)
 
 
 @pytest.mark.parametrize("coding", ["gzip", "GZip", " x-gzip "])
 def test_gzip_has_two_names_in_any_case(coding: str) -> None:
-    assert receive_whole([zipped(b"a,b\n")], {"Content-Encoding": coding}) == b"a,b\n"
+    assert receive_raw([zipped(b"a,b\n")], {"Content-Encoding": coding}) == b"a,b\n"
 
 
 @pytest.mark.parametrize("coding", ["", "identity", "Identity"])
 def test_a_body_without_coding_is_taken_as_it_is(coding: str) -> None:
-    assert receive_whole([zipped(b"a,b\n")], {"Content-Encoding": coding}) == zipped(b"a,b\n")
+    assert receive_raw([zipped(b"a,b\n")], {"Content-Encoding": coding}) == zipped(b"a,b\n")
 
 
 @pytest.mark.parametrize("coding", ["br", "deflate", "gzip, gzip", "*"])
@@ -69,17 +69,17 @@ def test_a_form_in_gzip_is_split(data: st.DataObject) -> None:
 
 def test_a_form_for_a_route_without_forms_stays_as_it_is() -> None:
     content = form((disposition("X"), b"a,b\n"))
-    assert receive_whole([content], {"Content-Type": FORM}) == content
+    assert receive_raw([content], {"Content-Type": FORM}) == content
 
 
 def test_an_empty_body_is_a_body() -> None:
-    assert receive_whole([]) == b""
-    assert receive_whole([b""], {"Content-Length": "0"}) == b""
+    assert receive_raw([]) == b""
+    assert receive_raw([b""], {"Content-Length": "0"}) == b""
 
 
 def test_the_media_type_goes_with_the_body() -> None:
     body = receive([b"1"], {"Content-Type": "Text/CSV; charset=utf-8"})
-    assert body.whole is not None and body.whole.content_type == "text/csv"
+    assert body.raw is not None and body.raw.content_type == "text/csv"
     body.close()
 
 
@@ -90,7 +90,7 @@ def test_the_media_type_goes_with_the_body() -> None:
 @pytest.mark.parametrize("pieces", [1, 10])
 def test_a_body_of_exactly_the_limit_is_taken(declared: bool, pieces: int) -> None:
     fields = {"Content-Length": "100"} if declared else {}
-    assert len(receive_whole([b"x" * (100 // pieces)] * pieces, fields, BodyLimits(max_size=100))) == 100
+    assert len(receive_raw([b"x" * (100 // pieces)] * pieces, fields, BodyLimits(max_size=100))) == 100
 
 
 def test_one_byte_more_is_refused_before_anything_is_read() -> None:
@@ -109,12 +109,12 @@ def test_one_byte_more_is_refused_as_soon_as_it_comes(fields: dict[str, str]) ->
 
 def test_chunked_coding_overrules_content_length() -> None:
     fields = {"Content-Length": "101", "Transfer-Encoding": "Chunked"}
-    assert receive_whole([b"x" * 100], fields, BodyLimits(max_size=100)) == b"x" * 100
+    assert receive_raw([b"x" * 100], fields, BodyLimits(max_size=100)) == b"x" * 100
 
 
 def test_gzip_is_counted_decoded() -> None:
     limits = BodyLimits(max_size=10_000)
-    assert len(receive_whole([zipped(b"x" * 10_000)], GZIP, limits)) == 10_000
+    assert len(receive_raw([zipped(b"x" * 10_000)], GZIP, limits)) == 10_000
     with pytest.raises(PayloadTooLarge):
         receive([zipped(b"x" * 10_001)], GZIP, limits)
 
@@ -153,12 +153,12 @@ def test_a_body_of_very_many_gzip_members_is_not_copied_over_and_over(monkeypatc
     decompressobj = zlib.decompressobj
     content = zipped(*[b""] * 5000)
     monkeypatch.setattr(zlib, "decompressobj", Counting)
-    assert receive_whole([content], GZIP) == b""
+    assert receive_raw([content], GZIP) == b""
     assert sum(fed) < 200 * len(content)
 
 
 def test_without_a_limit_a_body_may_be_large() -> None:
-    assert len(receive_whole([zipped(bytes(3_000_000))], GZIP)) == 3_000_000
+    assert len(receive_raw([zipped(bytes(3_000_000))], GZIP)) == 3_000_000
 
 
 def test_parts_that_nobody_wants_count_as_well() -> None:
@@ -252,7 +252,7 @@ def test_ten_mebibytes_stay_in_memory_and_a_byte_more_goes_to_disk() -> None:
         where.append((foretold, reader.on_disk))
     assert where == [(False, False)] * 10 + [(True, True)]
     body = reader.finish()
-    assert body.whole is not None and body.whole.size == SPOOL_MAX_SIZE + 1
+    assert body.raw is not None and body.raw.size == SPOOL_MAX_SIZE + 1
     body.close()
 
 
@@ -295,10 +295,10 @@ def test_a_closed_body_gives_back_memory_and_descriptors(form_body: bool) -> Non
         for spool_size in (10, 1000):
             limits = BodyLimits(spool_size=spool_size, budget=budget)
             body = receive([content], fields, limits, WANTED if form_body else frozenset())
-            assert any(is_open(upload) for upload in (body.whole, *body.parts))
+            assert any(is_open(upload) for upload in (body.raw, *body.parts))
             body.close()
             body.close()
-            assert not any(is_open(upload) for upload in (body.whole, *body.parts))
+            assert not any(is_open(upload) for upload in (body.raw, *body.parts))
     assert budget.used == 0
 
 
@@ -330,7 +330,7 @@ def test_nothing_is_left_of_a_refused_body(fields: dict[str, str], content: byte
 
 def test_without_an_upload_timeout_a_body_has_all_the_time() -> None:
     reader = BodyReader(Headers(), BodyLimits())
-    assert reader.arrival.time_left is None
+    assert reader.progress.time_left is None
     reader.close()
 
 
@@ -338,13 +338,13 @@ def test_a_body_earns_time_by_the_bytes_it_brings(monkeypatch: pytest.MonkeyPatc
     now = 100.0
     monkeypatch.setattr("datarobot_drum.drum.serving.body.progress.time.monotonic", lambda: now)
     reader = BodyReader(Headers(), BodyLimits(upload_timeout=30))
-    assert reader.arrival.time_left == pytest.approx(30)
+    assert reader.progress.time_left == pytest.approx(30)
     now = 120.0
-    assert reader.arrival.time_left == pytest.approx(10)
+    assert reader.progress.time_left == pytest.approx(10)
     reader.feed(bytes(5000))
-    assert reader.arrival.time_left == pytest.approx(20)
+    assert reader.progress.time_left == pytest.approx(20)
     now = 141.0
-    assert reader.arrival.time_left == pytest.approx(-1)
-    assert isinstance(reader.arrival.too_slow(), RequestTimeout) and reader.arrival.too_slow().status == 408
-    assert "5000 bytes in 41 s" in reader.arrival.too_slow().message
+    assert reader.progress.time_left == pytest.approx(-1)
+    assert isinstance(reader.progress.timeout_error(), RequestTimeout) and reader.progress.timeout_error().status == 408
+    assert "5000 bytes in 41 s" in reader.progress.timeout_error().message
     reader.close()

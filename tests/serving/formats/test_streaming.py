@@ -16,7 +16,16 @@ from datarobot_drum.drum.serving.formats.streaming import STREAM_FORMATS, Stream
 from datarobot_drum.drum.settings.target_types import TargetType
 
 OCTETS, JSON_LINES, CSV, EVENTS = STREAM_FORMATS
-RANGES = [*(form.media_type for form in STREAM_FORMATS), "*/*", "text/*", "application/*", "text/html", "", "*", "/*"]
+RANGES = [
+    *(stream_format.media_type for stream_format in STREAM_FORMATS),
+    "*/*",
+    "text/*",
+    "application/*",
+    "text/html",
+    "",
+    "*",
+    "/*",
+]
 QUALITIES = ["", ";q=0", ";q=0.5", ";q=1", ";Q=0.001", ";q=", ";q=²", ";q=-1", ";q=nan", ";q=1e9", ";v=1;q=.5", ";;"]
 
 
@@ -33,14 +42,16 @@ def test_a_refused_form_is_chosen_only_if_nothing_is_liked(preferences: list[tup
     assert chosen is STREAM_FORMATS[0] or said.get(chosen.media_type) != ";q=0"
 
 
-@given(st.permutations([(form.media_type, f"0.{place}") for place, form in enumerate(STREAM_FORMATS, 1)]))
+@given(
+    st.permutations([(stream_format.media_type, f"0.{place}") for place, stream_format in enumerate(STREAM_FORMATS, 1)])
+)
 def test_the_order_matters_less_than_the_quality(preferences: list[tuple[str, str]]) -> None:
     accept = ", ".join(f"{media_type};q={quality}" for media_type, quality in preferences)
     assert negotiate_format(accept) is STREAM_FORMATS[-1]
 
 
 @pytest.mark.parametrize(
-    ("accept", "form"),
+    ("accept", "stream_format"),
     [
         ("", OCTETS),
         ("*/*", OCTETS),
@@ -53,8 +64,8 @@ def test_the_order_matters_less_than_the_quality(preferences: list[tuple[str, st
         ("text/event-stream, text/csv", EVENTS),
     ],
 )
-def test_the_form_is_what_the_client_likes_best(accept: str, form: StreamFormat) -> None:
-    assert negotiate_format(accept) is form
+def test_the_form_is_what_the_client_likes_best(accept: str, stream_format: StreamFormat) -> None:
+    assert negotiate_format(accept) is stream_format
 
 
 # Bytes
@@ -68,8 +79,10 @@ def block(values: list[float], **extra: list[object]) -> Predictions:
     return Predictions(("Predictions",), np.array(values, dtype=float).reshape(-1, 1), frame)
 
 
-def encoded(form: StreamFormat, *chunks: StreamChunk, target_type: TargetType = TargetType.REGRESSION) -> bytes:
-    return b"".join(form.encode(iter(chunks), target_type))
+def encoded(
+    stream_format: StreamFormat, *chunks: StreamChunk, target_type: TargetType = TargetType.REGRESSION
+) -> bytes:
+    return b"".join(stream_format.encode(iter(chunks), target_type))
 
 
 @given(BLOCKS)
@@ -106,9 +119,9 @@ def test_a_text_of_several_lines_is_one_cell_of_csv() -> None:
     assert encoded(CSV, chunk, target_type=TargetType.TEXT_GENERATION) == b'reply\n"a\nb"\n""\n'
 
 
-@pytest.mark.parametrize("form", STREAM_FORMATS, ids=lambda form: form.media_type)
+@pytest.mark.parametrize("stream_format", STREAM_FORMATS, ids=lambda stream_format: stream_format.media_type)
 @pytest.mark.parametrize("chunks", [("a", "b"), (block([1.0]), block([2.0]))], ids=["text", "blocks"])
-def test_closing_a_form_closes_its_chunks(form: StreamFormat, chunks: tuple[StreamChunk, ...]) -> None:
+def test_closing_a_form_closes_its_chunks(stream_format: StreamFormat, chunks: tuple[StreamChunk, ...]) -> None:
     closed: list[bool] = []
 
     def make() -> Iterator[StreamChunk]:
@@ -118,7 +131,7 @@ def test_closing_a_form_closes_its_chunks(form: StreamFormat, chunks: tuple[Stre
             closed.append(True)
 
     made = make()
-    pieces = form.encode(made, TargetType.REGRESSION)
+    pieces = stream_format.encode(made, TargetType.REGRESSION)
     next(pieces)
     pieces.close()  # type: ignore[attr-defined]
     assert closed == [True]

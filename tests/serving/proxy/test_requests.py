@@ -12,7 +12,7 @@ from datarobot_drum.drum.exceptions import BadRequest, NotFound, PayloadTooLarge
 from datarobot_drum.drum.serving.body.reader import BodyLimits
 from datarobot_drum.drum.serving.headers import Headers
 from datarobot_drum.drum.serving.proxy.httpx_requests import NO_BODY, to_httpx
-from datarobot_drum.drum.serving.proxy.requests import EngineCall, RawTarget, answer_fields, engine_call
+from datarobot_drum.drum.serving.proxy.requests import EngineCall, RawTarget, engine_call, response_fields
 from datarobot_drum.drum.settings.engine import EngineSettings
 
 ENGINE = EngineSettings("nim", "engine.example", 8000)
@@ -121,7 +121,7 @@ def test_authorization_goes_on_only_if_configured(forwards: bool) -> None:
 
 def test_an_answers_connection_names_what_stays_here() -> None:
     fields = [(b"connection", b"close, X-A"), (b"x-a", b"1"), (b"X-B", b"2"), (b"Transfer-Encoding", b"chunked")]
-    assert answer_fields(fields) == [(b"X-B", b"2")]
+    assert response_fields(fields) == [(b"X-B", b"2")]
 
 
 @pytest.mark.parametrize(("host", "url"), [("::1", "http://[::1]:8000"), ("[::1]", "http://[::1]:8000")])

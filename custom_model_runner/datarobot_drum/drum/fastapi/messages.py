@@ -19,7 +19,7 @@ from datarobot_drum.drum.exceptions import (
 )
 from datarobot_drum.drum.fastapi.waiting import AtOnceOrLater
 from datarobot_drum.drum.serving.body.progress import BodyProgress
-from datarobot_drum.drum.serving.body.reader import Body, BodyLimits, BodyReader
+from datarobot_drum.drum.serving.body.reader import BodyLimits, BodyReader, RequestBody
 from datarobot_drum.drum.serving.body.small_bodies import small_body, small_body_length
 from datarobot_drum.drum.serving.execution.streaming import ChunkStream
 from datarobot_drum.drum.serving.headers import Headers
@@ -39,13 +39,13 @@ def request_headers(scope: Scope) -> Headers:
     return Headers.from_raw(scope["headers"])
 
 
-def to_request(scope: Scope, headers: Headers, body: Body) -> ModelRequest:
+def to_request(scope: Scope, headers: Headers, body: RequestBody) -> ModelRequest:
     query = scope["query_string"]
     return ModelRequest(
         method=scope["method"],
         headers=headers,
         query=parse_query(query.decode("latin-1")) if query else {},
-        body=body.whole,
+        body=body.raw,
         parts=tuple(body.parts),
     )
 
@@ -60,7 +60,7 @@ class BodyRejected(Exception):
 
 async def read_body(
     receive: Receive, headers: Mapping[str, str], limits: BodyLimits, form_fields: frozenset[str]
-) -> Body:
+) -> RequestBody:
     """The whole body; memory stays bounded, and the disk is never written on the event loop.
 
     Raises:
@@ -111,7 +111,7 @@ async def _feed(reader: BodyReader, receive: Receive) -> None:
     more = True
     while more:
         chunk = b""  # nothing may hold a piece that is stored while the next one comes
-        message = await next_message(reader.arrival, receive)
+        message = await next_message(reader.progress, receive)
         chunk = message.get("body", b"")
         more = message.get("more_body", False)
         del message
@@ -128,14 +128,14 @@ async def _feed(reader: BodyReader, receive: Receive) -> None:
         await _on_disk_thread(partial(reader.feed, chunk))
 
 
-async def next_message(arrival: BodyProgress, receive: Receive) -> Message:
+async def next_message(progress: BodyProgress, receive: Receive) -> Message:
     """The next piece of the body.
 
     Raises:
         RequestTimeout: the client is too slow.
         BadRequest: it has left.
     """
-    time_left = arrival.time_left
+    time_left = progress.time_left
     if time_left is None:
         message = await receive()
     else:
@@ -144,7 +144,7 @@ async def next_message(arrival: BodyProgress, receive: Receive) -> Message:
             with anyio.move_on_after(time_left) as scope:
                 await coming
             if scope.cancelled_caught:
-                raise arrival.too_slow()
+                raise progress.timeout_error()
         message = coming.result
     if message["type"] == "http.disconnect":
         raise BadRequest("The client left before the request body was complete.")

@@ -17,8 +17,8 @@ async def wait_for_model(core: ServingCore) -> None:
         ModelFailedToLoad: on an error server.
     """
     state = core.state
-    if not state.settled.done():
-        loaded = asyncio.wrap_future(state.settled)
+    if not state.finished.done():
+        loaded = asyncio.wrap_future(state.finished)
         await asyncio.wait([loaded], timeout=core.load_timeout)
     state.require_ready()
 

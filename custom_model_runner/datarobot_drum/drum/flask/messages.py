@@ -11,7 +11,7 @@ from werkzeug.wsgi import get_input_stream
 
 from datarobot_drum.drum.exceptions import BadRequest
 from datarobot_drum.drum.serving.body.progress import BodyProgress
-from datarobot_drum.drum.serving.body.reader import Body, BodyLimits, BodyReader
+from datarobot_drum.drum.serving.body.reader import BodyLimits, BodyReader, RequestBody
 from datarobot_drum.drum.serving.body.spooled_file import CHUNK_SIZE
 from datarobot_drum.drum.serving.headers import Headers
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, parse_query
@@ -28,17 +28,19 @@ def request_headers(environ: WSGIEnvironment) -> Headers:
     return Headers(fields)
 
 
-def to_request(environ: WSGIEnvironment, headers: Headers, body: Body) -> ModelRequest:
+def to_request(environ: WSGIEnvironment, headers: Headers, body: RequestBody) -> ModelRequest:
     return ModelRequest(
         method=environ["REQUEST_METHOD"],
         headers=headers,
         query=parse_query(environ.get("QUERY_STRING", "")),
-        body=body.whole,
+        body=body.raw,
         parts=tuple(body.parts),
     )
 
 
-def read_body(environ: WSGIEnvironment, headers: Headers, limits: BodyLimits, form_fields: frozenset[str]) -> Body:
+def read_body(
+    environ: WSGIEnvironment, headers: Headers, limits: BodyLimits, form_fields: frozenset[str]
+) -> RequestBody:
     """The whole body, chunked or with Content-Length.
 
     Raises:
@@ -46,7 +48,7 @@ def read_body(environ: WSGIEnvironment, headers: Headers, limits: BodyLimits, fo
     """
     reader = BodyReader(headers, limits, form_fields)
     try:
-        for chunk in body_chunks(environ, reader.arrival):
+        for chunk in body_chunks(environ, reader.progress):
             reader.feed(chunk)
         return reader.finish()
     except BaseException:  # whatever ended it, nothing that was received may stay behind
@@ -54,7 +56,7 @@ def read_body(environ: WSGIEnvironment, headers: Headers, limits: BodyLimits, fo
         raise
 
 
-def body_chunks(environ: WSGIEnvironment, arrival: BodyProgress) -> Iterator[bytes]:
+def body_chunks(environ: WSGIEnvironment, progress: BodyProgress) -> Iterator[bytes]:
     """The body as it comes; whoever takes a chunk counts it.
 
     Raises:
@@ -62,18 +64,18 @@ def body_chunks(environ: WSGIEnvironment, arrival: BodyProgress) -> Iterator[byt
         BadRequest: it has left, or what it sends is malformed.
     """
     stream = get_input_stream(environ, safe_fallback=True)
-    while chunk := _read(stream, arrival):
+    while chunk := _read(stream, progress):
         yield chunk
-        if arrival.time_left is not None and arrival.time_left <= 0:
-            raise arrival.too_slow()
+        if progress.time_left is not None and progress.time_left <= 0:
+            raise progress.timeout_error()
 
 
-def _read(stream: Any, arrival: BodyProgress) -> bytes:
+def _read(stream: Any, progress: BodyProgress) -> bytes:
     try:
         return _read_chunk(stream)
     except Exception as error:  # each WSGI server has errors of its own for malformed chunks and lost clients
         if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
-            raise arrival.too_slow() from error
+            raise progress.timeout_error() from error
         raise BadRequest("The request body ended early, or its chunks are malformed.") from error
 
 

@@ -11,7 +11,7 @@ from werkzeug.routing import BaseConverter
 from datarobot_drum.drum.flask.messages import read_body, request_headers, to_flask, to_request
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.iterators import close_iterator
-from datarobot_drum.drum.serving.body.reader import Body
+from datarobot_drum.drum.serving.body.reader import RequestBody
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.execution.call import Handle, ModelCall
@@ -82,7 +82,7 @@ def _respond_from_model(route: Route, core: ServingCore, handle: Handle) -> Mode
     return _answer_in_this_thread(core, call, body)
 
 
-def _answer_in_this_thread(core: ServingCore, call: ModelCall, body: Body) -> ModelResponse:
+def _answer_in_this_thread(core: ServingCore, call: ModelCall, body: RequestBody) -> ModelResponse:
     """The slot and the body are held until the answer is complete, which for a streamed one the server decides."""
     with ExitStack() as held:
         held.callback(body.close)

@@ -127,7 +127,7 @@ class PredictionServer:
         return []
 
     def _start_tracing(self) -> None:
-        self.state.settled.add_done_callback(lambda _: look_for_provider())
+        self.state.finished.add_done_callback(lambda _: look_for_provider())
         provider = start_exporting(self.settings.tracing)
         if provider is not None:
             self.worker_ctx.defer_cleanup(provider.shutdown, order=-100, desc="send the last spans")
@@ -163,7 +163,7 @@ class PredictionServer:
 
     def end_process_on_load_failure(self) -> None:
         """For an app under a server that is not ours: a failed load ends the process by SIGTERM."""
-        self.state.settled.add_done_callback(lambda _: self._end_process() if self.failed else None)
+        self.state.finished.add_done_callback(lambda _: self._end_process() if self.failed else None)
 
     def _end_process(self) -> None:
         logger.error("%s", self.state.cause)

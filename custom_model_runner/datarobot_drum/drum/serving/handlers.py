@@ -165,9 +165,9 @@ class Handlers:
         predictor, payload = self._samples(request)
         with self.measure_prediction():
             predictions = predictor.predict(predictor.read_input(payload))
-        return self.answer_structured(predictions)
+        return self.structured_response(predictions)
 
-    def answer_structured(self, predictions: Predictions) -> ModelResponse:
+    def structured_response(self, predictions: Predictions) -> ModelResponse:
         """The last step of ``do_predict_structured``.
 
         Raises:
@@ -180,9 +180,11 @@ class Handlers:
     def do_predict_stream(self, request: ModelRequest) -> ModelResponse:
         """The first chunk is made before the headers are sent, so an error until then is an error answer."""
         predictor, payload = self._samples(request)
-        form = negotiate_format(request.headers.get("Accept") or "")
-        pieces = form.encode(predictor.predict_stream(payload), self._model.target_type)
-        return ModelResponse(BegunStream(pieces), form.media_type, headers=STREAM_HEADERS | {"X-Streaming": "true"})
+        stream_format = negotiate_format(request.headers.get("Accept") or "")
+        pieces = stream_format.encode(predictor.predict_stream(payload), self._model.target_type)
+        return ModelResponse(
+            BegunStream(pieces), stream_format.media_type, headers=STREAM_HEADERS | {"X-Streaming": "true"}
+        )
 
     def _samples(self, request: ModelRequest) -> tuple[BasePredictor, StructuredPayload]:
         predictor = self._ready_predictor()

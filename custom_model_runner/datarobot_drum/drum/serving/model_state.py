@@ -23,30 +23,30 @@ class ModelState:
         self._lock = threading.Lock()
         self.phase = Phase.LOADING
         self.cause = ""
-        self.settled: Future[None] = Future()
+        self.finished: Future[None] = Future()
         """Done once the model is ready or has failed; await it through ``asyncio.wrap_future``."""
         # A waiter that is cancelled must not cancel it for all.
-        self.settled.set_running_or_notify_cancel()
+        self.finished.set_running_or_notify_cancel()
 
     def set_ready(self) -> None:
-        self._settle(Phase.READY)
+        self._finish(Phase.READY)
 
     def set_failed(self, cause: str) -> None:
         """``cause`` is what clients of an error server read, so credentials are masked in it."""
-        self._settle(Phase.FAILED, mask_secrets(cause))
+        self._finish(Phase.FAILED, mask_secrets(cause))
 
-    def _settle(self, phase: Phase, cause: str = "") -> None:
+    def _finish(self, phase: Phase, cause: str = "") -> None:
         with self._lock:
             if self.phase is not Phase.LOADING:
                 return
             self.cause = cause
             self.phase = phase
-        self.settled.set_result(None)
+        self.finished.set_result(None)
 
     def wait(self, timeout: float) -> None:
         """Block for at most ``timeout`` seconds while the model loads."""
         with suppress(FutureTimeoutError):
-            self.settled.result(timeout)
+            self.finished.result(timeout)
 
     def require_ready(self) -> None:
         """Let a prediction through, or refuse it with the state's own status.

@@ -24,11 +24,11 @@ class RequestLog:
         self.tracing = tracing or Tracing()
         self._lock = threading.Lock()
         self._empty = threading.Condition(self._lock)
-        self._watched = False
+        self._has_waiter = False
         """Whether anybody waits for that, or has."""
         self._in_flight = 0
         self._served = 0
-        self._refused = 0
+        self._rejected = 0
         self._abandoned = 0
         self._longest = 0.0
 
@@ -39,23 +39,23 @@ class RequestLog:
     def wait_empty(self, timeout: float) -> bool:
         """Block until nothing is in flight, for at most ``timeout`` seconds; whether it came to that."""
         with self._lock:
-            self._watched = True
+            self._has_waiter = True
             return self._empty.wait_for(lambda: self._in_flight == 0, timeout)
 
     def summary(self) -> str:
         """One line: served, refused (503), abandoned (504, or the client left), longest."""
         with self._lock:
             line = (
-                f"served {self._served}, refused {self._refused}, abandoned {self._abandoned}, "
+                f"served {self._served}, refused {self._rejected}, abandoned {self._abandoned}, "
                 f"longest {self._longest:.2f} s"
             )
             return f"{line}, cut off {self._in_flight}" if self._in_flight else line
 
-    def _enter(self) -> None:
+    def _request_started(self) -> None:
         with self._lock:
             self._in_flight += 1
 
-    def _leave(self, status: int, seconds: float) -> None:
+    def _request_ended(self, status: int, seconds: float) -> None:
         with self._lock:
             self._in_flight -= 1
             if seconds > self._longest:
@@ -63,10 +63,10 @@ class RequestLog:
             if status in (0, 504):
                 self._abandoned += 1
             elif status == 503:
-                self._refused += 1
+                self._rejected += 1
             else:
                 self._served += 1
-            if not self._in_flight and self._watched:
+            if not self._in_flight and self._has_waiter:
                 self._empty.notify_all()
 
 
@@ -78,13 +78,13 @@ class RequestLogEntry:
     """
 
     def __init__(self, request_log: RequestLog, method: str, path: str, header: ReadHeader) -> None:
-        self._ledger = request_log
+        self._request_log = request_log
         self._method = method
         self._path = path
         self._header = header
         self._is_probe = path in request_log.probe_paths
-        self._identifier = accept_request_id(header(REQUEST_ID_HEADER.lower()))
-        self.headers = standard_headers(self._identifier)
+        self._request_id = accept_request_id(header(REQUEST_ID_HEADER.lower()))
+        self.headers = standard_headers(self._request_id)
         """Headers of every answer, errors included."""
         self.status = 0
         """Of the answer; 0 until it has begun, and for ever if the client did not wait for it."""
@@ -92,11 +92,11 @@ class RequestLogEntry:
         self._span: RequestSpan | None = None
 
     def __enter__(self) -> "RequestLogEntry":
-        self._token = request_id.set(self._identifier)
-        self._began = time.perf_counter()
+        self._token = request_id.set(self._request_id)
+        self._started = time.perf_counter()
         if not self._is_probe:
-            self._ledger._enter()
-            self._span = self._ledger.tracing.begin(self._method, self._path, self._header, self._identifier)
+            self._request_log._request_started()
+            self._span = self._request_log.tracing.begin(self._method, self._path, self._header, self._request_id)
         return self
 
     def __exit__(
@@ -105,9 +105,9 @@ class RequestLogEntry:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        seconds = time.perf_counter() - self._began
+        seconds = time.perf_counter() - self._started
         if not self._is_probe:
-            self._ledger._leave(self.status, seconds)
+            self._request_log._request_ended(self.status, seconds)
         level = logging.DEBUG if self._is_probe and self.status < 400 else logging.INFO
         if access_logger.isEnabledFor(level):
             answer = str(self.status) if self.status else "no answer: the client left"

@@ -18,7 +18,7 @@ from datarobot_drum.drum.fastapi.front_door import FrontDoor
 from datarobot_drum.drum.fastapi.messages import send_response
 from datarobot_drum.drum.fastapi.middleware import call_app, shutdown_error
 from datarobot_drum.drum.fastapi.routes import Endpoint
-from datarobot_drum.drum.serving.body.reader import Body
+from datarobot_drum.drum.serving.body.reader import RequestBody
 from datarobot_drum.drum.serving.body.small_bodies import small_body
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.execution.alarms import Alarms
@@ -106,7 +106,7 @@ class FastExchange:
         "keep_alive",
     )
 
-    def __init__(self, path: FastPath, head: Head, body: Body, connection: Connection, data: bytes) -> None:
+    def __init__(self, path: FastPath, head: Head, body: RequestBody, connection: Connection, data: bytes) -> None:
         self._path = path
         self._head = head
         self._connection = connection
@@ -114,7 +114,7 @@ class FastExchange:
         self._context = copy_context()
         core = path.core
         self._exchange = RequestLogEntry(core.request_log, _METHOD, head.path, head.headers.get)
-        request = ModelRequest(_METHOD, head.headers, head.query, body.whole)
+        request = ModelRequest(_METHOD, head.headers, head.query, body.raw)
         self._call = ModelCall(head.endpoint.handle, request, body, core.request_timeout)
         self._submission: Submission[ModelResponse] | None = None
         self._left = False

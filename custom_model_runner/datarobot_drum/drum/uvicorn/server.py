@@ -73,7 +73,7 @@ class DrumServer(uvicorn.Server):
         self._beating: asyncio.Future[None] | None = None
         if handover and self._answers_are_ours:
             handover.publish_from(self._probe_answers)  # before the load of the model takes the interpreter
-        prediction_server.state.settled.add_done_callback(self._on_model_settled)
+        prediction_server.state.finished.add_done_callback(self._on_model_settled)
 
     @property
     def _supervised(self) -> bool:
@@ -333,7 +333,7 @@ def run_server(
             prediction_server.executor.on_running = heartbeat.predicting
         if on_drain:
             prediction_server.worker_ctx.defer_drain(on_drain)
-        prediction_server.state.settled.add_done_callback(lambda _: collect_as_usual())
+        prediction_server.state.finished.add_done_callback(lambda _: collect_as_usual())
         prediction_server.materialize(alone=True)
         server = DrumServer(prediction_server, heartbeat, handover)
         server.run([listener])

@@ -49,7 +49,7 @@ class JoinableCall:
             self._call.discard()
 
     def answer(self, predictions: Predictions) -> ModelResponse:
-        return self._handlers.answer_structured(predictions)
+        return self._handlers.structured_response(predictions)
 
 
 class Batching:

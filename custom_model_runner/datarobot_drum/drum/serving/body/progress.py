@@ -1,4 +1,4 @@
-"""The arrival of one request body: how much may come, how much has come, and whether it comes fast enough."""
+"""The progress of one request body: how much may come, how much has come, and whether it comes fast enough."""
 
 import time
 from collections.abc import Mapping
@@ -29,15 +29,15 @@ class BodyProgress:
         self._max_size = max_size
         self._upload_timeout = upload_timeout
         self._received = 0
-        self._began = time.monotonic()
+        self._started = time.monotonic()
         self.chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
-        self.declared = None if self.chunked else _content_length(headers)
-        self.check_size(self.declared or 0)
+        self.content_length = None if self.chunked else _parse_content_length(headers)
+        self.check_size(self.content_length or 0)
 
     @property
-    def expected(self) -> bool:
+    def has_body(self) -> bool:
         """Whether there is a body to wait for."""
-        return self.chunked or bool(self.declared)
+        return self.chunked or bool(self.content_length)
 
     def count(self, size: int) -> None:
         """``size`` more bytes came.
@@ -65,12 +65,12 @@ class BodyProgress:
         Raises:
             BadRequest: fewer came than Content-Length said.
         """
-        if self.declared is not None and self._received != self.declared:
-            raise BadRequest(f"The request body ended early: {self._received} of {self.declared} bytes arrived.")
+        if self.content_length is not None and self._received != self.content_length:
+            raise BadRequest(f"The request body ended early: {self._received} of {self.content_length} bytes arrived.")
 
-    def allow(self, seconds: float) -> None:
+    def extend_deadline(self, seconds: float) -> None:
         """Add time that passed for want of somebody to take the bytes, which is not the client's fault."""
-        self._began += seconds
+        self._started += seconds
 
     @property
     def time_left(self) -> float | None:
@@ -78,17 +78,17 @@ class BodyProgress:
         if not self._upload_timeout:
             return None
         allowed = self._upload_timeout + self._received / MIN_RATE
-        return self._began + allowed - time.monotonic()
+        return self._started + allowed - time.monotonic()
 
-    def too_slow(self) -> RequestTimeout:
+    def timeout_error(self) -> RequestTimeout:
         """What a body answers that used up its time."""
         return RequestTimeout(
-            f"The request body came too slowly: {self._received} bytes in {time.monotonic() - self._began:.0f} s "
+            f"The request body came too slowly: {self._received} bytes in {time.monotonic() - self._started:.0f} s "
             "(DRUM_FASTAPI_UPLOAD_TIMEOUT)."
         )
 
 
-def _content_length(headers: Mapping[str, str]) -> int | None:
+def _parse_content_length(headers: Mapping[str, str]) -> int | None:
     text = headers.get("Content-Length")
     if text is None:
         return None

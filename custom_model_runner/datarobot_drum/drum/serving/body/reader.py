@@ -46,14 +46,14 @@ class BodyLimits:
 
 
 @dataclass
-class Body:
+class RequestBody:
     """What was received: the whole body, or the wanted parts of a form. Closing it gives everything back."""
 
-    whole: SpooledUploadFile | None = None
+    raw: SpooledUploadFile | None = None
     parts: list[SpooledUploadFile] = field(default_factory=list)
 
     def close(self) -> None:
-        for upload in (self.whole, *self.parts):
+        for upload in (self.raw, *self.parts):
             if upload is not None:
                 upload.close()
 
@@ -75,7 +75,7 @@ class BodyReader:
     def __init__(
         self, headers: Mapping[str, str], limits: BodyLimits, form_fields: frozenset[str] = frozenset()
     ) -> None:
-        self.arrival = BodyProgress(headers, limits.max_size, limits.upload_timeout)
+        self.progress = BodyProgress(headers, limits.max_size, limits.upload_timeout)
         self._decoder = _decoder(headers.get("Content-Encoding", ""))
         self._budget = limits.budget
         media_type = MediaType.parse(headers.get("Content-Type"))
@@ -83,7 +83,7 @@ class BodyReader:
         if form_fields and media_type.essence == "multipart/form-data":
             self._sink = _MultipartSink(media_type, limits, form_fields)
         else:
-            self._sink = _RawSink(limits, media_type, self.arrival.declared or 0 if self._decoder is None else 0)
+            self._sink = _RawSink(limits, media_type, self.progress.content_length or 0 if self._decoder is None else 0)
         self._decoded = 0
 
     def try_reserve_memory(self, more: int) -> bool:
@@ -106,7 +106,7 @@ class BodyReader:
         Raises:
             PayloadTooLarge, BadRequest, InsufficientStorage: nothing more should be read.
         """
-        self.arrival.count(len(chunk))
+        self.progress.count(len(chunk))
         if self._decoder is None:
             self._sink.write(chunk)
         else:
@@ -115,16 +115,16 @@ class BodyReader:
     def _decode(self, decoder: "_Gunzip", chunk: bytes) -> None:
         for piece in decoder.pieces(chunk):
             self._decoded += len(piece)
-            self.arrival.check_size(self._decoded)
+            self.progress.check_size(self._decoded)
             self._sink.write(piece)
 
-    def finish(self) -> Body:
+    def finish(self) -> RequestBody:
         """The body after its last byte, rewound.
 
         Raises:
             BadRequest: bytes are missing: fewer than Content-Length, no closing boundary, half a gzip stream.
         """
-        self.arrival.require_complete()
+        self.progress.require_complete()
         if self._decoder is not None and not self._decoder.complete:
             raise BadRequest("The request body is not a complete gzip stream.")
         return self._sink.finish()
@@ -139,7 +139,7 @@ class _Sink(Protocol):
     def on_disk(self) -> bool: ...
     def try_reserve_memory(self, more: int) -> bool: ...
     def write(self, chunk: bytes) -> None: ...
-    def finish(self) -> Body: ...
+    def finish(self) -> RequestBody: ...
     def close(self) -> None: ...
 
 
@@ -164,9 +164,9 @@ class _RawSink:
     def write(self, chunk: bytes) -> None:
         self._upload.write(chunk)
 
-    def finish(self) -> Body:
+    def finish(self) -> RequestBody:
         self._upload.seek(0)
-        return Body(whole=self._upload)
+        return RequestBody(raw=self._upload)
 
     def close(self) -> None:
         self._upload.close()
@@ -219,12 +219,12 @@ class _MultipartSink:
         with _multipart_errors():
             self._parser.write(chunk)
 
-    def finish(self) -> Body:
+    def finish(self) -> RequestBody:
         if not self._ended:
             raise BadRequest("The multipart body ended before its closing boundary.")
         for part in self._parts:
             part.seek(0)
-        return Body(parts=self._parts)
+        return RequestBody(parts=self._parts)
 
     def close(self) -> None:
         for part in self._parts:

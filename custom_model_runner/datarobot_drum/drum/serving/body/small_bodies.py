@@ -6,7 +6,7 @@ What it takes, ``BodyReader`` would take as well, with the same result; for ever
 from collections.abc import Mapping
 
 from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
-from datarobot_drum.drum.serving.body.reader import Body, BodyLimits
+from datarobot_drum.drum.serving.body.reader import BodyLimits, RequestBody
 from datarobot_drum.drum.serving.body.spooled_file import CHUNK_SIZE, SpooledUploadFile
 from datarobot_drum.drum.serving.messages import MediaType
 
@@ -26,8 +26,8 @@ def small_body_length(headers: Mapping[str, str], limits: BodyLimits, form_field
     return length if length <= min(CHUNK_SIZE, limits.spool_size, limits.max_size or CHUNK_SIZE) else 0
 
 
-def small_body(content: bytes, media_type: MediaType, budget: MemoryBudget) -> Body | None:
+def small_body(content: bytes, media_type: MediaType, budget: MemoryBudget) -> RequestBody | None:
     """The body that came as ``content``; None if there is no memory left for it."""
     if not budget.reserve(len(content)):
         return None
-    return Body(SpooledUploadFile.holding(content, media_type.essence or None, budget))
+    return RequestBody(SpooledUploadFile.holding(content, media_type.essence or None, budget))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from datarobot_drum.drum.iterators import close_iterator
-from datarobot_drum.drum.serving.body.reader import Body
+from datarobot_drum.drum.serving.body.reader import RequestBody
 from datarobot_drum.drum.serving.execution.streaming import ChunkStream
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.tracing.spans import note_error
@@ -33,7 +33,7 @@ class ModelCall:
     It owns the body, which it closes when nothing needs it any more: the call may outlive its request.
     """
 
-    def __init__(self, handle: Handle, request: ModelRequest, body: Body, chunk_timeout: float = 0.0) -> None:
+    def __init__(self, handle: Handle, request: ModelRequest, body: RequestBody, chunk_timeout: float = 0.0) -> None:
         self._handle = handle
         self.request = request
         self._body = body

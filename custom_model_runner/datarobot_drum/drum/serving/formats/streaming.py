@@ -108,10 +108,10 @@ def negotiate_format(accept: str) -> StreamFormat:
     # Of two that are liked as well, the one that is named; then the one that is named first.
     wanted = sorted(preferences, key=lambda media_type: (-preferences[media_type], media_type.count("*")))
     for media_type in wanted:
-        for form in STREAM_FORMATS:
-            refused = preferences.get(form.media_type) == 0
-            if preferences[media_type] > 0 and not refused and form.media_type in _covered(media_type):
-                return form
+        for stream_format in STREAM_FORMATS:
+            refused = preferences.get(stream_format.media_type) == 0
+            if preferences[media_type] > 0 and not refused and stream_format.media_type in _covered(media_type):
+                return stream_format
     return STREAM_FORMATS[0]
 
 
@@ -120,7 +120,11 @@ def _covered(media_range: str) -> list[str]:
     kind = media_range.removesuffix("*") if media_range.endswith("/*") else None
     if kind is None:
         return [media_range]
-    return [form.media_type for form in STREAM_FORMATS if kind == "*/" or form.media_type.startswith(kind)]
+    return [
+        stream_format.media_type
+        for stream_format in STREAM_FORMATS
+        if kind == "*/" or stream_format.media_type.startswith(kind)
+    ]
 
 
 def _preferences(accept: str) -> Iterator[tuple[str, float]]:

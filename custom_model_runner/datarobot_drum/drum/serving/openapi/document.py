@@ -88,7 +88,7 @@ def _operation(operation: Operation, route: Route, path: str, method: str, api: 
             *operation.parameters(api),
             ref("parameters", "X-Request-ID"),
         ],
-        "responses": {"200": operation.answer(api), **_errors(route), **(operation.errors or {})},
+        "responses": {"200": operation.response(api), **_errors(route), **(operation.errors or {})},
     }
     body = operation.body(api)
     if body is not None and method not in ("get", "delete"):
@@ -103,7 +103,7 @@ def _errors(route: Route) -> Json:
         return model_errors("DrumOpenAI" if route.for_openai else "Drum")
     if route.execution is Execution.INLINE:
         return {}
-    return status_errors(asks_model=route.execution is Execution.PROBE)
+    return status_errors(calls_model=route.execution is Execution.PROBE)
 
 
 def _request_body(body: RequestBody, route: Route, api: ServedApi) -> Json:

@@ -23,19 +23,19 @@ _NOT_NOW = {"503": "The model is still loading."}
 _FAILED = {str(MODEL_FAILED): _MODEL_ERRORS[str(MODEL_FAILED)]}
 
 
-def contract_headers(*more: str) -> Json:
+def standard_headers(*more: str) -> Json:
     """The headers of every answer, and ``more``."""
     return {name: ref("headers", name) for name in ("X-Drum-Version", "X-Request-ID", *more)}
 
 
-def answer(description: str, content: Json, *headers: str) -> Json:
+def response(description: str, content: Json, *headers: str) -> Json:
     """One answer: ``content`` is by media type."""
-    return {"description": description, "headers": contract_headers(*headers), "content": content}
+    return {"description": description, "headers": standard_headers(*headers), "content": content}
 
 
-def json_answer(description: str, name: str, *headers: str) -> Json:
+def json_response(description: str, name: str, *headers: str) -> Json:
     """An answer whose JSON body is the named schema."""
-    return answer(description, {"application/json": {"schema": schema(name)}}, *headers)
+    return response(description, {"application/json": {"schema": schema(name)}}, *headers)
 
 
 def model_errors(prefix: str) -> Json:
@@ -47,19 +47,19 @@ def model_errors(prefix: str) -> Json:
     return {status: ref("responses", f"{prefix}Error{status}") for status in _MODEL_ERRORS}
 
 
-def status_errors(*, asks_model: bool) -> Json:
+def status_errors(*, calls_model: bool) -> Json:
     """What a status route that is not a matter of memory alone may end in, by status."""
-    errors = {"500": json_answer(_UNEXPECTED["500"], "DrumError")}
-    if asks_model:
-        errors["503"] = json_answer(_NOT_NOW["503"], "DrumUnavailable", "Retry-After")
-        errors |= {status: json_answer(text, "DrumError") for status, text in _FAILED.items()}
+    errors = {"500": json_response(_UNEXPECTED["500"], "DrumError")}
+    if calls_model:
+        errors["503"] = json_response(_NOT_NOW["503"], "DrumUnavailable", "Retry-After")
+        errors |= {status: json_response(text, "DrumError") for status, text in _FAILED.items()}
     return errors
 
 
 def error_responses(*, for_openai: bool) -> Json:
     """The answers that ``model_errors`` refers to; with those that OpenAI clients read, too, if the model has such."""
     return {
-        f"{prefix}Error{status}": json_answer(text, _schema(prefix, status), *_headers(status))
+        f"{prefix}Error{status}": json_response(text, _schema(prefix, status), *_headers(status))
         for prefix in (("Drum", "DrumOpenAI") if for_openai else ("Drum",))
         for status, text in _MODEL_ERRORS.items()
     }

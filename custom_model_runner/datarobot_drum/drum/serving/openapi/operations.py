@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from datarobot_drum.drum.serving.formats.streaming import STREAM_FORMATS
-from datarobot_drum.drum.serving.openapi.errors import answer, json_answer
+from datarobot_drum.drum.serving.openapi.errors import json_response, response
 from datarobot_drum.drum.serving.openapi.schemas import NUMBER_OR_NULL, TEXT_OR_NULL, Json, record, schema
 from datarobot_drum.drum.settings.target_types import TargetType
 
@@ -74,7 +74,7 @@ class Operation:
 
     summary: str
     tag: str
-    answer: Callable[[ServedApi], Json]
+    response: Callable[[ServedApi], Json]
     serves: Callable[[ServedApi], bool] = lambda api: True
     body: Callable[[ServedApi], RequestBody | None] = lambda api: None
     parameters: Callable[[ServedApi], tuple[Json, ...]] = lambda api: ()
@@ -124,15 +124,16 @@ def predictions_schema(api: ServedApi) -> Json:
     return record({"predictions": {"type": "array", "items": _prediction(api)}}, {"extraModelOutput": extra})
 
 
-def _predictions_answer(api: ServedApi) -> Json:
-    return json_answer("One prediction a row.", "DrumPredictions")
+def _predictions_response(api: ServedApi) -> Json:
+    return json_response("One prediction a row.", "DrumPredictions")
 
 
-def _stream_answer(api: ServedApi) -> Json:
+def _stream_response(api: ServedApi) -> Json:
     content: Json = {
-        form.media_type: _EVENTS if "event" in form.media_type else {"schema": _TEXT} for form in STREAM_FORMATS
+        stream_format.media_type: _EVENTS if "event" in stream_format.media_type else {"schema": _TEXT}
+        for stream_format in STREAM_FORMATS
     }
-    return answer("The predictions while they are made, in the form that Accept names.", content, "X-Streaming")
+    return response("The predictions while they are made, in the form that Accept names.", content, "X-Streaming")
 
 
 # Unstructured models
@@ -144,8 +145,8 @@ def _any_body(api: ServedApi) -> RequestBody:
     return RequestBody({name: {"schema": _ANYTHING} for name in types}, required=False, description=text)
 
 
-def _any_answer(api: ServedApi) -> Json:
-    return answer("Whatever the model answers, in the media type that it names.", {"*/*": {"schema": _ANYTHING}})
+def _any_response(api: ServedApi) -> Json:
+    return response("Whatever the model answers, in the media type that it names.", {"*/*": {"schema": _ANYTHING}})
 
 
 def _any_query(api: ServedApi) -> tuple[Json, ...]:
@@ -164,7 +165,7 @@ def _any_query(api: ServedApi) -> tuple[Json, ...]:
 # Transform models
 
 
-def _transform_answer(api: ServedApi) -> Json:
+def _transform_response(api: ServedApi) -> Json:
     parts = {
         "X.transformed": _TEXT,
         "out.format": {"enum": ["csv", "sparse"]},
@@ -173,13 +174,13 @@ def _transform_answer(api: ServedApi) -> Json:
         "y.format": {"enum": ["csv"]},
     }
     form = record({name: parts[name] for name in ("X.transformed", "out.format")}, parts)
-    return answer("A form with the transformed samples.", {"multipart/form-data": {"schema": form}})
+    return response("A form with the transformed samples.", {"multipart/form-data": {"schema": form}})
 
 
-def _own_answer(api: ServedApi) -> Callable[[ServedApi], Json]:
+def _own_response(api: ServedApi) -> Callable[[ServedApi], Json]:
     if api.is_unstructured:
-        return _any_answer
-    return _transform_answer if api.transforms else _predictions_answer
+        return _any_response
+    return _transform_response if api.transforms else _predictions_response
 
 
 # Chat
@@ -189,76 +190,76 @@ def _chat_body(api: ServedApi) -> RequestBody:
     return RequestBody({"application/json": {"schema": schema("DrumChatRequest")}})
 
 
-def _chat_answer(api: ServedApi) -> Json:
+def _chat_response(api: ServedApi) -> Json:
     content = {
         "application/json": {"schema": schema("DrumChatCompletion")},
         "text/event-stream": _EVENTS,
     }
-    return answer("The completion; as server-sent events, the last one [DONE], when it is streamed.", content)
+    return response("The completion; as server-sent events, the last one [DONE], when it is streamed.", content)
 
 
 # Documentation
 
 
 def _page(media_type: str, description: str) -> Callable[[ServedApi], Json]:
-    return _always(answer(description, {media_type: {"schema": _TEXT}}))
+    return _always(response(description, {media_type: {"schema": _TEXT}}))
 
 
-_NO_EXTRA = {"404": json_answer("The extra docs of the package is not installed.", "DrumError")}
+_NO_EXTRA = {"404": json_response("The extra docs of the package is not installed.", "DrumError")}
 
 OPERATIONS: Mapping[str, Operation] = {
-    "do_ping": Operation("Whether the model is loaded", STATUS, _always(json_answer("It is.", "DrumMessage"))),
-    "do_health": Operation("Whether the model is healthy", STATUS, _always(json_answer("It is.", "DrumMessage"))),
-    "do_livez": Operation("Whether the process answers", STATUS, _always(json_answer("It does.", "DrumAlive"))),
+    "do_ping": Operation("Whether the model is loaded", STATUS, _always(json_response("It is.", "DrumMessage"))),
+    "do_health": Operation("Whether the model is healthy", STATUS, _always(json_response("It is.", "DrumMessage"))),
+    "do_livez": Operation("Whether the process answers", STATUS, _always(json_response("It does.", "DrumAlive"))),
     "do_readyz": Operation(
         "Whether to send traffic here",
         STATUS,
-        _always(json_answer("Yes.", "DrumReady")),
-        errors={"503": json_answer("No, with the reason.", "DrumProbe", "Retry-After")},
+        _always(json_response("Yes.", "DrumReady")),
+        errors={"503": json_response("No, with the reason.", "DrumProbe", "Retry-After")},
     ),
-    "do_info": Operation("What is served", ABOUT, _always(json_answer("Server and model.", "DrumInfo"))),
-    "do_stats": Operation("Memory, CPU and times", ABOUT, _always(json_answer("As of now.", "DrumStats"))),
+    "do_info": Operation("What is served", ABOUT, _always(json_response("Server and model.", "DrumInfo"))),
+    "do_stats": Operation("Memory, CPU and times", ABOUT, _always(json_response("As of now.", "DrumStats"))),
     "make_capabilities": Operation(
-        "What the model can read and do", ABOUT, _always(json_answer("Formats and methods.", "DrumCapabilities"))
+        "What the model can read and do", ABOUT, _always(json_response("Formats and methods.", "DrumCapabilities"))
     ),
     "do_predict_structured": Operation(
-        "Predict rows", PREDICTIONS, _predictions_answer, lambda api: api.target_type.is_structured, _samples
+        "Predict rows", PREDICTIONS, _predictions_response, lambda api: api.target_type.is_structured, _samples
     ),
     "do_predict_stream": Operation(
-        "Predict rows, streamed", PREDICTIONS, _stream_answer, lambda api: api.target_type.is_structured, _samples
+        "Predict rows, streamed", PREDICTIONS, _stream_response, lambda api: api.target_type.is_structured, _samples
     ),
     "do_predict_unstructured": Operation(
         "Have the model answer any body",
         PREDICTIONS,
-        _any_answer,
+        _any_response,
         lambda api: api.is_unstructured,
         _any_body,
         _any_query,
     ),
-    "do_transform": Operation("Transform rows", PREDICTIONS, _transform_answer, lambda api: api.transforms, _samples),
+    "do_transform": Operation("Transform rows", PREDICTIONS, _transform_response, lambda api: api.transforms, _samples),
     "do_invocations": Operation(
         "Predict (the one route of SageMaker)",
         PREDICTIONS,
-        lambda api: _own_answer(api)(api),
+        lambda api: _own_response(api)(api),
         body=lambda api: _any_body(api) if api.is_unstructured else _samples(api),
         parameters=lambda api: _any_query(api) if api.is_unstructured else (),
     ),
     "do_direct_access": Operation(
         "Ask the inference engine itself",
         PREDICTIONS,
-        lambda api: answer("Whatever the engine answers, with its own status.", {"*/*": {"schema": _ANYTHING}}),
+        lambda api: response("Whatever the engine answers, with its own status.", {"*/*": {"schema": _ANYTHING}}),
         lambda api: api.has_engine,
         _any_body,
-        errors={"default": answer("Whatever the engine answers.", {"*/*": {"schema": _ANYTHING}})},
+        errors={"default": response("Whatever the engine answers.", {"*/*": {"schema": _ANYTHING}})},
     ),
-    "do_chat": Operation("Complete a chat", OPENAI, _chat_answer, lambda api: api.can_chat, _chat_body),
+    "do_chat": Operation("Complete a chat", OPENAI, _chat_response, lambda api: api.can_chat, _chat_body),
     "get_supported_llm_models": Operation(
         "List the language models",
         OPENAI,
-        _always(json_answer("The list, empty if the model says nothing.", "DrumModels")),
+        _always(json_response("The list, empty if the model says nothing.", "DrumModels")),
         lambda api: api.target_type.may_chat,
     ),
-    "do_openapi": Operation("This document", DOCUMENTATION, _always(json_answer("OpenAPI 3.1.", "DrumOpenAPI"))),
+    "do_openapi": Operation("This document", DOCUMENTATION, _always(json_response("OpenAPI 3.1.", "DrumOpenAPI"))),
     "do_docs": Operation(
         "This document, to read and to try out", DOCUMENTATION, _page("text/html", "A page."), errors=_NO_EXTRA
     ),

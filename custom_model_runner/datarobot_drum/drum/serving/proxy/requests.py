@@ -43,12 +43,12 @@ class RawTarget:
 
 @dataclass(frozen=True)
 class EngineCall:
-    """What is asked of the engine; the body follows as it comes, counted by ``arrival``."""
+    """What is asked of the engine; the body follows as it comes, counted by ``progress``."""
 
     method: str
     target: bytes
     headers: Fields
-    arrival: BodyProgress
+    progress: BodyProgress
 
 
 def engine_call(
@@ -68,10 +68,10 @@ def engine_call(
         BadRequest: the path may not go on, or Content-Length is no number.
         PayloadTooLarge: Content-Length is over the limit.
     """
-    arrival = BodyProgress(headers, limits.max_size, limits.upload_timeout)
+    progress = BodyProgress(headers, limits.max_size, limits.upload_timeout)
     target = _checked_path(_below(raw, bases)) + (b"?" + _checked_query(raw.query) if raw.query else b"")
-    fields = _request_fields(headers, engine) + _framing(arrival, method)
-    return EngineCall(method, target, fields, arrival)
+    fields = _request_fields(headers, engine) + _framing(progress, method)
+    return EngineCall(method, target, fields, progress)
 
 
 def _below(raw: RawTarget, bases: Iterable[str]) -> bytes:
@@ -127,15 +127,15 @@ def _request_fields(headers: Mapping[str, str], engine: EngineSettings) -> Field
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in own + sorted(kept)]
 
 
-def _framing(arrival: BodyProgress, method: str) -> Fields:
-    if arrival.chunked:
+def _framing(progress: BodyProgress, method: str) -> Fields:
+    if progress.chunked:
         return [(b"Transfer-Encoding", b"chunked")]
-    if arrival.declared is not None or method in ("POST", "PUT"):
-        return [(b"Content-Length", b"%d" % (arrival.declared or 0))]
+    if progress.content_length is not None or method in ("POST", "PUT"):
+        return [(b"Content-Length", b"%d" % (progress.content_length or 0))]
     return []
 
 
-def answer_fields(fields: Iterable[tuple[bytes, bytes]]) -> Fields:
+def response_fields(fields: Iterable[tuple[bytes, bytes]]) -> Fields:
     """The headers of the engine's answer that go back."""
     listed = list(fields)
     named = (_named_by(value.decode("latin-1")) for name, value in listed if name.lower() == b"connection")
