@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import BadRequest, NotFound, PayloadTooLarge, RequestError
-from datarobot_drum.drum.serving.body.reader import BodyLimits
+from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.headers import Headers
 from datarobot_drum.drum.serving.proxy.httpx_requests import NO_BODY, to_httpx
 from datarobot_drum.drum.serving.proxy.requests import EngineCall, RawTarget, engine_call, response_fields

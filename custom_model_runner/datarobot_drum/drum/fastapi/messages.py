@@ -18,12 +18,12 @@ from datarobot_drum.drum.exceptions import (
     RequestTimeout,
 )
 from datarobot_drum.drum.fastapi.waiting import AtOnceOrLater
+from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.body.progress import BodyProgress
-from datarobot_drum.drum.serving.body.reader import BodyLimits, BodyReader, RequestBody
-from datarobot_drum.drum.serving.body.small_bodies import small_body, small_body_length
+from datarobot_drum.drum.serving.body.reader import BodyReader, RequestBody
 from datarobot_drum.drum.serving.execution.streaming import ChunkStream
 from datarobot_drum.drum.serving.headers import Headers
-from datarobot_drum.drum.serving.messages import MediaType, ModelRequest, ModelResponse, parse_query
+from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, parse_query
 
 T = TypeVar("T")
 
@@ -67,14 +67,6 @@ async def read_body(
         UnreadBody: ``BodyReader`` refused it before its end; what had been received is given back.
         RequestError: it is broken or incomplete.
     """
-    if length := small_body_length(headers, limits, form_fields):
-        coming: AtOnceOrLater[Message] = AtOnceOrLater(receive())
-        if coming.is_there and len(coming.result.get("body", b"")) == length:
-            media_type = MediaType.parse(headers.get("Content-Type"))
-            body = small_body(coming.result["body"], media_type, limits.budget)
-            if body is not None:
-                return body
-        receive = _Resumed(coming, receive)
     try:
         reader = BodyReader(headers, limits, form_fields)
     except RequestError as error:
@@ -90,42 +82,17 @@ async def read_body(
         raise
 
 
-class _Resumed:
-    """A ``receive`` whose first message has been asked for."""
-
-    def __init__(self, coming: AtOnceOrLater[Message], receive: Receive) -> None:
-        self._coming: AtOnceOrLater[Message] | None = coming
-        self._receive = receive
-
-    async def __call__(self) -> Message:
-        coming, self._coming = self._coming, None
-        if coming is None:
-            return await self._receive()
-        if not coming.is_there:
-            await coming
-        return coming.result
-
-
 async def _feed(reader: BodyReader, receive: Receive) -> None:
-    pending = bytearray()
     more = True
     while more:
-        chunk = b""  # nothing may hold a piece that is stored while the next one comes
         message = await next_message(reader.progress, receive)
-        chunk = message.get("body", b"")
         more = message.get("more_body", False)
-        del message
-        if not pending and not reader.try_reserve_memory(len(chunk)):
+        chunk = message.pop("body", b"")
+        if reader.reserve_memory(len(chunk)):
             reader.feed(chunk)
-            continue
-        enough = reader.worth_writing
-        if pending or len(chunk) < enough:  # else it goes on as it came: a copy would wait for the disk, too
-            pending += chunk
-            if more and len(pending) < enough:
-                continue
-            chunk = bytes(pending)
-            pending.clear()
-        await _on_disk_thread(partial(reader.feed, chunk))
+        else:
+            await _on_disk_thread(partial(reader.feed, chunk))
+        del chunk  # free it before waiting for the next one
 
 
 async def next_message(progress: BodyProgress, receive: Receive) -> Message:

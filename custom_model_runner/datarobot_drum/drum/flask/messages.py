@@ -10,8 +10,9 @@ from flask import Response
 from werkzeug.wsgi import get_input_stream
 
 from datarobot_drum.drum.exceptions import BadRequest
+from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.body.progress import BodyProgress
-from datarobot_drum.drum.serving.body.reader import BodyLimits, BodyReader, RequestBody
+from datarobot_drum.drum.serving.body.reader import BodyReader, RequestBody
 from datarobot_drum.drum.serving.body.spooled_file import CHUNK_SIZE
 from datarobot_drum.drum.serving.headers import Headers
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, parse_query

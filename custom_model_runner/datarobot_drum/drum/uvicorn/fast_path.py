@@ -19,7 +19,7 @@ from datarobot_drum.drum.fastapi.messages import send_response
 from datarobot_drum.drum.fastapi.middleware import call_app, shutdown_error
 from datarobot_drum.drum.fastapi.routes import Endpoint
 from datarobot_drum.drum.serving.body.reader import RequestBody
-from datarobot_drum.drum.serving.body.small_bodies import small_body
+from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.execution.alarms import Alarms
 from datarobot_drum.drum.serving.execution.call import ModelCall
@@ -86,8 +86,8 @@ class FastPath:
 
     def begin(self, connection: Connection, head: Head, data: bytes) -> "FastExchange | None":
         """Take over the request that ``data`` is; None if it has to go the other way."""
-        body = small_body(data[len(head.raw) :], head.media_type, self.core.limits.budget)
-        return None if body is None else FastExchange(self, head, body, connection, data)
+        body = RequestBody(SpooledUploadFile.from_bytes(data[len(head.raw) :]))
+        return FastExchange(self, head, body, connection, data)
 
 
 class FastExchange:

@@ -10,8 +10,7 @@ from functools import lru_cache
 import httptools
 
 from datarobot_drum.drum.fastapi.routes import Endpoint
-from datarobot_drum.drum.serving.body.reader import BodyLimits
-from datarobot_drum.drum.serving.body.small_bodies import small_body_length
+from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.headers import Headers
 from datarobot_drum.drum.serving.messages import MediaType, parse_query
 
@@ -68,7 +67,7 @@ class Heads:
         if endpoint is None or parser.get_method() != b"POST" or parser.get_http_version() != "1.1":
             return None
         headers = Headers.from_raw(fields.headers)
-        length = small_body_length(headers, self._limits, endpoint.form_fields)
+        length = 0
         if not length or "Expect" in headers or parser.should_upgrade():
             return None
         query = parse_query(url.query.decode("latin-1")) if url.query else {}

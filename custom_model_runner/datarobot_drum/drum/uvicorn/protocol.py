@@ -183,7 +183,6 @@ class DrumProtocol(HttpToolsProtocol):
         """Go the way of ASGI."""
         super().data_received(data)
         if self._has_body and (self.cycle.more_body or self._under_way):
-            self._room.budget.count_under_way(len(data))
             self._under_way += len(data)
             if self.cycle.more_body:
                 self.flow.pause_reading()  # until the app asks for more
@@ -204,7 +203,6 @@ class DrumProtocol(HttpToolsProtocol):
         memory is short; else the next one is read meanwhile."""
         waiting = len(self.cycle.body) if self._has_body else 0
         if self._under_way > waiting:
-            self._room.budget.count_under_way(waiting - self._under_way)
             self._under_way = waiting
         return not waiting or self._room.has_plenty
 
@@ -221,7 +219,6 @@ class DrumProtocol(HttpToolsProtocol):
         self._take_begun()
         super().connection_lost(exc)
         self._host.connection_lost()
-        self._room.budget.count_under_way(-self._under_way)
         self._under_way = 0
         if exchange is not None:
             exchange.client_left()

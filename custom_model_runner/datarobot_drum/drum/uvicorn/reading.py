@@ -9,9 +9,10 @@ from typing import Protocol
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from datarobot_drum.drum.serving.body.memory_budget import LARGEST_PIECE, MemoryBudget
+from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.execution.alarms import Alarms
 
+CHUNK_SIZE = 64 * 1024
 STRAGGLER_SECONDS = 0.05
 """How long the rest of a small body is waited for before its request goes the way of ASGI."""
 
@@ -51,17 +52,16 @@ class Room:
 
     def __init__(self, budget: MemoryBudget) -> None:
         self.budget = budget
-        self._whole = memoryview(bytearray(LARGEST_PIECE))
+        self._whole = memoryview(bytearray(CHUNK_SIZE))
         self.stragglers: Alarms[_Connection] = Alarms(STRAGGLER_SECONDS, methodcaller("wait_no_longer"))
         """Connections that wait for the rest of a small body, which many clients send right behind the head."""
 
     @property
     def has_plenty(self) -> bool:
-        return self.budget.piece == LARGEST_PIECE
+        return False
 
     def next(self) -> memoryview:
-        size = self.budget.piece
-        return self._whole if size == LARGEST_PIECE else self._whole[:size]
+        return self._whole
 
 
 class Reader(asyncio.BufferedProtocol):

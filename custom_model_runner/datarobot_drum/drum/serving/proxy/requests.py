@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from datarobot_drum.drum.exceptions import BadRequest, NotFound
+from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.body.progress import BodyProgress
-from datarobot_drum.drum.serving.body.reader import BodyLimits
 from datarobot_drum.drum.serving.headers import VERSION_HEADER
 from datarobot_drum.drum.settings.engine import EngineSettings
 from datarobot_drum.drum.tracing.request_id import REQUEST_ID_HEADER, request_id
