@@ -1,4 +1,4 @@
-"""Where a model is on its way from loading to serving; both servers' probes and routes ask it."""
+"""The load state of the model, for probes and prediction routes."""
 
 import threading
 from concurrent.futures import Future
@@ -17,22 +17,23 @@ class Phase(Enum):
 
 
 class ModelState:
-    """Starts as loading; settles once, on any thread."""
+    """The phase of the model: loading, then once ready or failed. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.phase = Phase.LOADING
         self.cause = ""
         self.finished: Future[None] = Future()
-        """Done once the model is ready or has failed; await it through ``asyncio.wrap_future``."""
-        # A waiter that is cancelled must not cancel it for all.
+        """Done once the model is ready or failed; await it through ``asyncio.wrap_future``."""
+        # A cancelled waiter must not cancel it for the others.
         self.finished.set_running_or_notify_cancel()
 
     def set_ready(self) -> None:
+        """Let predictions through, unless the load has failed before."""
         self._finish(Phase.READY)
 
     def set_failed(self, cause: str) -> None:
-        """``cause`` is what clients of an error server read, so credentials are masked in it."""
+        """Keep the cause of the failure, with credentials masked, for clients of an error server."""
         self._finish(Phase.FAILED, mask_secrets(cause))
 
     def _finish(self, phase: Phase, cause: str = "") -> None:
@@ -44,12 +45,12 @@ class ModelState:
         self.finished.set_result(None)
 
     def wait(self, timeout: float) -> None:
-        """Block for at most ``timeout`` seconds while the model loads."""
+        """Block until the load ends, for at most ``timeout`` seconds."""
         with suppress(FutureTimeoutError):
             self.finished.result(timeout)
 
     def require_ready(self) -> None:
-        """Let a prediction through, or refuse it with the state's own status.
+        """Raise unless the model is ready.
 
         Raises:
             ModelNotReady: still loading (503).

@@ -1,4 +1,4 @@
-"""What became of the requests of one process: the access log, the summary at the end, and what a drain waits for."""
+"""The access log, the summary at exit, and the count of requests that a drain waits for."""
 
 import logging
 import threading
@@ -14,9 +14,9 @@ access_logger = logging.getLogger("drum.access")
 
 
 class RequestLog:
-    """Counts requests in, and how they went out.
+    """Counts the requests of one process and their outcomes.
 
-    Probes are logged at debug and not counted: an orchestrator asks every second, and a drain must not wait for it.
+    Probes come every second and must not delay a drain. So they are logged at debug level and not counted.
     """
 
     def __init__(self, probe_paths: frozenset[str] = frozenset(), tracing: Tracing | None = None) -> None:
@@ -25,7 +25,7 @@ class RequestLog:
         self._lock = threading.Lock()
         self._empty = threading.Condition(self._lock)
         self._has_waiter = False
-        """Whether anybody waits for that, or has."""
+        """Whether ``wait_empty`` was called; until then, notifications are saved."""
         self._in_flight = 0
         self._served = 0
         self._rejected = 0
@@ -37,13 +37,13 @@ class RequestLog:
         return self._in_flight
 
     def wait_empty(self, timeout: float) -> bool:
-        """Block until nothing is in flight, for at most ``timeout`` seconds; whether it came to that."""
+        """Block until no request is in flight, for at most ``timeout`` seconds; return False on timeout."""
         with self._lock:
             self._has_waiter = True
             return self._empty.wait_for(lambda: self._in_flight == 0, timeout)
 
     def summary(self) -> str:
-        """One line: served, refused (503), abandoned (504, or the client left), longest."""
+        """Return one line: served, refused (503), abandoned (504, or the client disconnected), longest."""
         with self._lock:
             line = (
                 f"served {self._served}, refused {self._rejected}, abandoned {self._abandoned}, "
@@ -71,10 +71,10 @@ class RequestLog:
 
 
 class RequestLogEntry:
-    """One request and its answer, as the outermost layer of an adapter sees them. Leaving the ``with`` ends it.
+    """One request and its response, from the outermost layer of an adapter; a context manager.
 
     Args:
-        header: reads a header of the request.
+        header: returns a header of the request by its lower-case name.
     """
 
     def __init__(self, request_log: RequestLog, method: str, path: str, header: ReadHeader) -> None:
@@ -85,9 +85,9 @@ class RequestLogEntry:
         self._is_probe = path in request_log.probe_paths
         self._request_id = accept_request_id(header(REQUEST_ID_HEADER.lower()))
         self.headers = standard_headers(self._request_id)
-        """Headers of every answer, errors included."""
+        """Headers of every response, errors included."""
         self.status = 0
-        """Of the answer; 0 until it has begun, and for ever if the client did not wait for it."""
+        """Status of the response; 0 until its start, so also if the client disconnected before."""
         self._token: Token[str]
         self._span: RequestSpan | None = None
 
@@ -110,8 +110,8 @@ class RequestLogEntry:
             self._request_log._request_ended(self.status, seconds)
         level = logging.DEBUG if self._is_probe and self.status < 400 else logging.INFO
         if access_logger.isEnabledFor(level):
-            answer = str(self.status) if self.status else "no answer: the client left"
-            access_logger.log(level, "%s %s %s %.1f ms", self._method, self._path, answer, seconds * 1000)
+            outcome = str(self.status) if self.status else "no response: the client disconnected"
+            access_logger.log(level, "%s %s %s %.1f ms", self._method, self._path, outcome, seconds * 1000)
         if self._span is not None:
             self._span.end(self.status)
         request_id.reset(self._token)

@@ -1,4 +1,4 @@
-"""The error answers of the OpenAPI document (http-api.md section 12)."""
+"""The error responses of the OpenAPI document."""
 
 from datarobot_drum.drum.exceptions import MODEL_FAILED
 from datarobot_drum.drum.serving.openapi.schemas import Json, ref, schema
@@ -24,22 +24,22 @@ _FAILED = {str(MODEL_FAILED): _MODEL_ERRORS[str(MODEL_FAILED)]}
 
 
 def standard_headers(*more: str) -> Json:
-    """The headers of every answer, and ``more``."""
+    """Return the headers of every response, and ``more``."""
     return {name: ref("headers", name) for name in ("X-Drum-Version", "X-Request-ID", *more)}
 
 
 def response(description: str, content: Json, *headers: str) -> Json:
-    """One answer: ``content`` is by media type."""
+    """Return a response with content by media type."""
     return {"description": description, "headers": standard_headers(*headers), "content": content}
 
 
 def json_response(description: str, name: str, *headers: str) -> Json:
-    """An answer whose JSON body is the named schema."""
+    """Return a response whose JSON body has the named schema."""
     return response(description, {"application/json": {"schema": schema(name)}}, *headers)
 
 
 def model_errors(prefix: str) -> Json:
-    """References to what a request that reaches the model may end in, by status.
+    """Return references to the error responses of a route that calls the model, by status.
 
     Args:
         prefix: ``Drum``, or ``DrumOpenAI`` on routes whose errors OpenAI clients read.
@@ -48,7 +48,7 @@ def model_errors(prefix: str) -> Json:
 
 
 def status_errors(*, calls_model: bool) -> Json:
-    """What a status route that is not a matter of memory alone may end in, by status."""
+    """Return the error responses of a status route that may block, by status."""
     errors = {"500": json_response(_UNEXPECTED["500"], "DrumError")}
     if calls_model:
         errors["503"] = json_response(_NOT_NOW["503"], "DrumUnavailable", "Retry-After")
@@ -57,7 +57,7 @@ def status_errors(*, calls_model: bool) -> Json:
 
 
 def error_responses(*, for_openai: bool) -> Json:
-    """The answers that ``model_errors`` refers to; with those that OpenAI clients read, too, if the model has such."""
+    """Return the error responses that ``model_errors`` refers to, with or without those for OpenAI clients."""
     return {
         f"{prefix}Error{status}": json_response(text, _schema(prefix, status), *_headers(status))
         for prefix in (("Drum", "DrumOpenAI") if for_openai else ("Drum",))
@@ -72,5 +72,5 @@ def _schema(prefix: str, status: str) -> str:
 
 
 def _headers(status: str) -> tuple[str, ...]:
-    """A model may choose any status; the server itself asks for another try on 503 alone."""
+    """Return header names; the model may choose any status, the server sends Retry-After on 503 only."""
     return ("X-Drum-User-Http-Error", "Retry-After") if status == "503" else ("X-Drum-User-Http-Error",)
