@@ -24,8 +24,6 @@ class RequestLog:
         self.tracing = tracing or Tracing()
         self._lock = threading.Lock()
         self._empty = threading.Condition(self._lock)
-        self._has_waiter = False
-        """Whether ``wait_empty`` was called; until then, notifications are saved."""
         self._in_flight = 0
         self._served = 0
         self._rejected = 0
@@ -39,7 +37,6 @@ class RequestLog:
     def wait_empty(self, timeout: float) -> bool:
         """Block until no request is in flight, for at most ``timeout`` seconds; return False on timeout."""
         with self._lock:
-            self._has_waiter = True
             return self._empty.wait_for(lambda: self._in_flight == 0, timeout)
 
     def summary(self) -> str:
@@ -66,7 +63,7 @@ class RequestLog:
                 self._rejected += 1
             else:
                 self._served += 1
-            if not self._in_flight and self._has_waiter:
+            if not self._in_flight:
                 self._empty.notify_all()
 
 
