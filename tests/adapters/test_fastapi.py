@@ -151,7 +151,7 @@ async def test_a_client_that_leaves_while_its_call_waits_frees_its_place_and_its
     await _until(lambda: parts.executor.waiting == 1)
     second.disconnect()
     await second.finish()
-    assert (parts.executor.waiting, second.status) == (0, None)
+    assert (parts.executor.waiting, second.status) == (0, 499)
     parts.predictor.release()
     await first.finish()
     assert parts.executor.metrics()["executor_cancelled"] == 1

@@ -1,31 +1,27 @@
-"""The doors: each builds or takes an app and mounts the routes; each loads its web framework when it is called."""
+"""Builds or takes an app and mounts routes on it; each function imports its web framework when it is called."""
 
 from typing import TYPE_CHECKING
 
+from datarobot_drum.drum.serving.core import ServingCore
+
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from fastapi import APIRouter, FastAPI
     from flask import Flask
 
-    from datarobot_drum.drum.fastapi.front_door import FrontDoor
-    from datarobot_drum.drum.serving.core import ServingCore
 
-
-def get_flask_app(core: "ServingCore", app: "Flask | None" = None) -> "Flask":
-    """A Flask app (or the one given) that serves ``core`` below its URL prefix."""
+def get_flask_app(core: ServingCore, app: "Flask | None" = None) -> "Flask":
+    """Return a Flask app (or the one given) that serves ``core`` below its URL prefix."""
     from datarobot_drum.drum.flask.app import build_app
 
     return build_app(core, app)
 
 
-def get_fastapi_app(core: "ServingCore", app: "FastAPI | None" = None) -> "FastAPI":
-    """A FastAPI app (or the one given) that serves ``core`` below its URL prefix."""
-    from datarobot_drum.drum.fastapi.app import build_app
+def get_fastapi_app(routes: "ServingCore | APIRouter", app: "FastAPI | None" = None) -> "FastAPI":
+    """Return a FastAPI app (or the one given) that has ``routes`` below the URL prefix.
 
-    return build_app(core, app)
+    Args:
+        routes: a core, or a router of one's own.
+    """
+    from datarobot_drum.drum.fastapi.app import build_app, include_router
 
-
-def get_asgi_app(core: "ServingCore") -> "FrontDoor":
-    """The same app for a server of ours, if nobody extends it; FastAPI is loaded when it is needed."""
-    from datarobot_drum.drum.fastapi.front_door import FrontDoor
-
-    return FrontDoor(core)
+    return build_app(routes, app) if isinstance(routes, ServingCore) else include_router(routes, app)

@@ -1,14 +1,18 @@
-"""Between ASGI messages and the core's request and response."""
+"""Translates between Starlette's requests and responses and the core's."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import aclosing, contextmanager, suppress
 from functools import partial
 from typing import TypeVar
 
 import anyio
-from starlette.types import Message, Receive, Scope, Send
+from starlette.datastructures import FormData
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from datarobot_drum.drum.exceptions import (
     BadRequest,
@@ -17,32 +21,35 @@ from datarobot_drum.drum.exceptions import (
     RequestError,
     RequestTimeout,
 )
-from datarobot_drum.drum.fastapi.waiting import AtOnceOrLater
 from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.body.progress import BodyProgress
 from datarobot_drum.drum.serving.body.reader import BodyReader, RequestBody
+from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
 from datarobot_drum.drum.serving.execution.streaming import ChunkStream
 from datarobot_drum.drum.serving.headers import Headers
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, parse_query
+from datarobot_drum.drum.serving.request_log import CLIENT_CLOSED_REQUEST
 
 T = TypeVar("T")
 
 DISK_THREADS = 4
 DRAIN_SECONDS = 10.0
-"""How long the rest of a refused body is read and thrown away, so that its sender gets to see the answer."""
+"""Seconds for which the rest of a rejected body is read and dropped, so that its client can read the response."""
 
 _disk_threads = ThreadPoolExecutor(DISK_THREADS, "drum-disk")
-"""Of their own: they must not wait for those of the framework, nor the other way round."""
+"""Separate from the framework's threads, so that neither pool waits for the other."""
 
 
-def request_headers(scope: Scope) -> Headers:
-    return Headers.from_raw(scope["headers"])
+def request_headers(request: Request) -> Headers:
+    """Return the headers of a request as hooks see them."""
+    return Headers.from_raw(request.scope["headers"])
 
 
-def to_request(scope: Scope, headers: Headers, body: RequestBody) -> ModelRequest:
-    query = scope["query_string"]
+def to_request(request: Request, headers: Headers, body: RequestBody) -> ModelRequest:
+    """Translate a request whose body has been read."""
+    query = request.scope["query_string"]
     return ModelRequest(
-        method=scope["method"],
+        method=request.method,
         headers=headers,
         query=parse_query(query.decode("latin-1")) if query else {},
         body=body.raw,
@@ -50,8 +57,16 @@ def to_request(scope: Scope, headers: Headers, body: RequestBody) -> ModelReques
     )
 
 
+def to_starlette(response: ModelResponse) -> Response:
+    """Translate a response; a stream is sent chunk by chunk as it is produced."""
+    headers = {"content-type": response.media_type, **response.headers}
+    if isinstance(response.content, ChunkStream):
+        return ChunkStreamResponse(response.content, response.status, headers)
+    return Response(response.content, response.status, headers)
+
+
 class BodyRejected(Exception):
-    """The request is refused with ``error`` while its client may still be sending."""
+    """The request is rejected with ``error`` while its client may still be sending."""
 
     def __init__(self, error: RequestError) -> None:
         super().__init__(error.message)
@@ -59,67 +74,103 @@ class BodyRejected(Exception):
 
 
 async def read_body(
-    receive: Receive, headers: Mapping[str, str], limits: BodyLimits, form_fields: frozenset[str]
+    request: Request, headers: Mapping[str, str], limits: BodyLimits, form_fields: frozenset[str]
 ) -> RequestBody:
-    """The whole body; memory stays bounded, and the disk is never written on the event loop.
+    """Read the whole body; memory stays bounded, and the event loop never writes to disk.
 
     Raises:
-        UnreadBody: ``BodyReader`` refused it before its end; what had been received is given back.
-        RequestError: it is broken or incomplete.
+        BodyRejected: ``BodyReader`` rejected the body before its end; nothing of it is kept.
+        RequestError: the body is broken or incomplete.
+        ClientDisconnect: the client disconnected before the end of the body.
     """
     try:
         reader = BodyReader(headers, limits, form_fields)
     except RequestError as error:
         raise BodyRejected(error) from error
+    form: FormData | None = getattr(request, "_form", None)
+    if form is not None and form_fields:
+        reader.close()
+        return await _from_form(form, form_fields)
     try:
         try:
-            await _feed(reader, receive)
+            await _feed(reader, request)
         except (PayloadTooLarge, RequestTimeout, InsufficientStorage) as error:
             raise BodyRejected(error) from error
         return await _on_disk_thread(reader.finish) if reader.on_disk else reader.finish()
-    except BaseException:  # cancellation too: nothing that was received may stay behind
+    except BaseException:  # a cancellation, too, must leave no temporary file
         reader.close()
         raise
 
 
-async def _feed(reader: BodyReader, receive: Receive) -> None:
-    more = True
-    while more:
-        message = await next_message(reader.progress, receive)
-        more = message.get("more_body", False)
-        chunk = message.pop("body", b"")
-        if reader.reserve_memory(len(chunk)):
-            reader.feed(chunk)
+async def _from_form(form: FormData, form_fields: frozenset[str]) -> RequestBody:
+    """Return the parts of a form that a dependency has parsed already; its files are wrapped, not copied."""
+    body = RequestBody()
+    for name, value in form.multi_items():
+        if name not in form_fields:
+            continue
+        if isinstance(value, str):
+            body.parts.append(SpooledUploadFile.from_bytes(value.encode(), name=name))
         else:
-            await _on_disk_thread(partial(reader.feed, chunk))
-        del chunk  # free it before waiting for the next one
+            part = SpooledUploadFile(value, name=name)
+            await part.read_to_spool()
+            body.parts.append(part)
+    return body
 
 
-async def next_message(progress: BodyProgress, receive: Receive) -> Message:
-    """The next piece of the body.
+async def _feed(reader: BodyReader, request: Request) -> None:
+    """Feed the body to ``reader`` as it comes. One deadline, moved on with each chunk, limits how slow it may be."""
+    progress = reader.progress
+    with anyio.move_on_after(progress.time_left) as scope, _consumed_bodies():
+        async with aclosing(request.stream()) as chunks:
+            async for chunk in chunks:
+                if not chunk:
+                    continue
+                if reader.reserve_memory(len(chunk)):
+                    reader.feed(chunk)
+                else:
+                    scope.deadline = math.inf
+                    await _on_disk_thread(partial(reader.feed, chunk))
+                if not progress.is_complete:
+                    scope.deadline = _deadline(progress)
+    if scope.cancelled_caught:
+        raise progress.timeout_error()
+
+
+def _deadline(progress: BodyProgress) -> float:
+    time_left = progress.time_left
+    return math.inf if time_left is None else anyio.current_time() + time_left
+
+
+@contextmanager
+def _consumed_bodies() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # Starlette's "Stream consumed"
+        raise BadRequest("Code before this route consumed the request body without keeping it.") from error
+
+
+async def body_chunks(request: Request, progress: BodyProgress) -> AsyncGenerator[bytes, None]:
+    """Yield the body as it comes, also one that a middleware or a dependency has read before.
 
     Raises:
         RequestTimeout: the client is too slow.
-        BadRequest: it has left.
+        BadRequest: something has consumed the body without keeping it.
+        ClientDisconnect: the client disconnected before the end of the body.
     """
-    time_left = progress.time_left
-    if time_left is None:
-        message = await receive()
-    else:
-        coming: AtOnceOrLater[Message] = AtOnceOrLater(receive())
-        if not coming.is_there:  # no timer for a body that came with its headers
-            with anyio.move_on_after(time_left) as scope:
-                await coming
+    async with aclosing(request.stream()) as chunks:
+        while True:
+            with anyio.move_on_after(progress.time_left) as scope, _consumed_bodies():
+                chunk = await anext(chunks, None)
             if scope.cancelled_caught:
                 raise progress.timeout_error()
-        message = coming.result
-    if message["type"] == "http.disconnect":
-        raise BadRequest("The client left before the request body was complete.")
-    return message
+            if chunk is None:
+                return
+            if chunk:
+                yield chunk
 
 
 async def _on_disk_thread(work: Callable[[], T]) -> T:
-    """The outcome of ``work``; even who is cancelled waits for its end, since it uses what he would give back."""
+    """Return the result of ``work``. On cancellation, wait: the work still uses these buffers."""
     done = asyncio.get_running_loop().run_in_executor(_disk_threads, work)
     try:
         return await asyncio.shield(done)
@@ -129,66 +180,72 @@ async def _on_disk_thread(work: Callable[[], T]) -> T:
                 await asyncio.wait([done])
 
 
-async def send_response(response: ModelResponse, receive: Receive, send: Send) -> None:
-    """Send an answer, whole or chunk by chunk as it is made; a client that leaves ends the making."""
-    content = response.content
-    if isinstance(content, bytes):
-        await send(response_start(response))
-        await send({"type": "http.response.body", "body": content})
-    elif isinstance(content, ChunkStream):
-        await _send_stream(response_start(response), content, receive, send)
+async def wait_for_disconnect(receive: Receive) -> None:
+    """Return once the client has disconnected.
 
-
-async def _send_stream(start: Message, stream: ChunkStream, receive: Receive, send: Send) -> None:
-    listener = asyncio.ensure_future(disconnect(receive))
-    listener.add_done_callback(lambda _: stream.abandon())
-    try:
-        await send(start)
-        async for chunk in stream:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        if not listener.done():
-            await send({"type": "http.response.body", "body": b""})
-    finally:
-        stream.abandon()
-        listener.cancel()
-
-
-async def disconnect(receive: Receive) -> None:
-    """Return once the client has closed its connection."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def respond_and_drain(response: ModelResponse, receive: Receive, send: Send) -> None:
-    """Answer a client that is still sending, read on for a while, then close the connection.
-
-    Closing at once would reset the connection, and the client would never see why it was refused.
+    Never returns if ``receive`` repeats the body, as some middlewares' replacements for it do for ever.
     """
-    await send(response_start(response, (b"connection", b"close")))
-    await send({"type": "http.response.body", "body": response.content, "more_body": True})
-    with anyio.move_on_after(DRAIN_SECONDS):
-        more = True
-        while more:
-            more = (await receive()).get("more_body", False)
-    await send({"type": "http.response.body", "body": b""})
+    ended = False
+    while (message := await receive())["type"] != "http.disconnect":
+        if ended:
+            await asyncio.get_running_loop().create_future()
+        ended = not message.get("more_body", False)
 
 
-def header_fields(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """Headers as ASGI has them.
+class ChunkStreamResponse(StreamingResponse):
+    """A streamed response. However it ends, its producer stops at the next chunk."""
 
-    Raises:
-        UnicodeEncodeError: HTTP has no such character.
+    def __init__(self, stream: ChunkStream, status: int, headers: Mapping[str, str]) -> None:
+        super().__init__(stream, status, headers)
+        self._stream = stream
+
+    async def listen_for_disconnect(self, receive: Receive) -> None:
+        await wait_for_disconnect(receive)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._stream.abandon()
+
+
+class DrainingResponse(Response):
+    """A response to a client that is still sending: the rest of its body is read for a while, then the connection ends.
+
+    Closing at once would reset the connection, and the client would never see the reason.
     """
-    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [*self.raw_headers, (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        with anyio.move_on_after(DRAIN_SECONDS):
+            while (await receive()).get("more_body", False):
+                pass
+        await send({"type": "http.response.body", "body": b""})
 
 
-def response_start(response: ModelResponse, *extra: tuple[bytes, bytes]) -> Message:
-    """How an answer begins."""
-    length = [(b"content-length", b"%d" % len(response.content))] if isinstance(response.content, bytes) else []
-    headers = [
-        (b"content-type", response.media_type.encode("latin-1")),
-        *length,
-        *header_fields(response.headers),
-        *extra,
-    ]
-    return {"type": "http.response.start", "status": int(response.status), "headers": headers}
+def to_draining(response: ModelResponse) -> Response:
+    """Translate the rejection of a body that the client may still be sending."""
+    return DrainingResponse(
+        response.content, response.status, {"content-type": response.media_type, **response.headers}
+    )
+
+
+def disconnected() -> Response:
+    """Return what ends a request whose client has disconnected."""
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+__all__ = [
+    "BodyRejected",
+    "ClientDisconnect",
+    "body_chunks",
+    "disconnected",
+    "read_body",
+    "request_headers",
+    "to_draining",
+    "to_request",
+    "to_starlette",
+    "wait_for_disconnect",
+]

@@ -1,23 +1,27 @@
 """Direct access to the engine on the event loop: both ways as it comes, on connections that all requests share."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from urllib.parse import quote
 
 import anyio
 import httpx
+from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
 from datarobot_drum.drum.engine_predictors.client import engine_errors, open_async_client
 from datarobot_drum.drum.exceptions import PayloadTooLarge, RequestTimeout
 from datarobot_drum.drum.fastapi.messages import (
-    disconnect,
-    next_message,
+    ClientDisconnect,
+    body_chunks,
+    disconnected,
     request_headers,
-    respond_and_drain,
-    send_response,
+    to_draining,
+    to_starlette,
+    wait_for_disconnect,
 )
-from datarobot_drum.drum.fastapi.waiting import wait_for_model
+from datarobot_drum.drum.fastapi.routes import wait_for_model
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.proxy.httpx_requests import NO_BODY, to_httpx
@@ -26,59 +30,48 @@ from datarobot_drum.drum.serving.routes import Route
 from datarobot_drum.drum.settings.engine import EngineSettings
 
 
-class ProxyEndpoint:
-    """Passes requests on. Neither a thread nor a slot of the executor is taken; a client that leaves ends its call."""
+def make_proxy(route: Route, core: ServingCore, engine: EngineSettings) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint that passes requests on to the engine, without a thread or a slot of the executor."""
+    bases = [core.url_prefix + path for path in route.paths]
+    client = open_async_client(engine)  # opens no connection yet
+    core.worker_ctx.defer_async_cleanup(client.aclose, desc="close the connections to the engine")
 
-    def __init__(self, route: Route, core: ServingCore, engine: EngineSettings) -> None:
-        self._core = core
-        self._engine = engine
-        self._bases = [core.url_prefix + path for path in route.paths]
-        self._client = open_async_client(engine)  # opens no connection yet
-        core.worker_ctx.defer_async_cleanup(self._client.aclose, desc="close the connections to the engine")
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def proxy(request: Request) -> Response:
         try:
-            await wait_for_model(self._core)
-            call = self._to_call(scope)
+            await wait_for_model(core)
+            target = _raw_target(request.scope)
+            call = engine_call(engine, bases, request.method, target, request_headers(request), core.limits)
         except PayloadTooLarge as error:
-            await respond_and_drain(error_response(error), receive, send)
-            return
-        except Exception as error:  # a request's edge: whatever happened, the client gets an answer
-            await send_response(error_response(error), receive, send)
-            return
-        await _Exchange(self._client, self._engine, call, receive, send).run()
+            return to_draining(error_response(error))
+        except Exception as error:  # a request's edge: whatever happened, the client gets a response
+            return to_starlette(error_response(error))
+        return _EngineResponse(client, engine, call, request)
 
-    def _to_call(self, scope: Scope) -> EngineCall:
-        return engine_call(
-            self._engine,
-            self._bases,
-            scope["method"],
-            _raw_target(scope),
-            request_headers(scope),
-            self._core.limits,
-        )
+    return proxy
 
 
-class _Exchange:
-    """One call and its answer."""
+class _EngineResponse(Response):
+    """The engine's response to one call. The client's disconnect ends the call."""
 
-    def __init__(
-        self, client: httpx.AsyncClient, engine: EngineSettings, call: EngineCall, receive: Receive, send: Send
-    ) -> None:
+    def __init__(self, client: httpx.AsyncClient, engine: EngineSettings, call: EngineCall, request: Request) -> None:
+        super().__init__()
         self._client = client
         self._engine = engine
         self._call = call
-        self._receive = receive
-        self._send = send
+        self._request = request
         self._begun = False
         self._body_taken = anyio.Event()
 
-    async def run(self) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on.
 
         Raises:
-            RequestError: the engine broke off when its answer had begun, so the connection has to be aborted.
+            RequestError: the engine broke off after its response had begun, so the connection has to be aborted.
         """
+        self._scope, self._receive, self._send = scope, receive, send
+        await self._run()
+
+    async def _run(self) -> None:
         failure: Exception | None = None
         async with anyio.create_task_group() as group:
             group.start_soon(self._watch_client, group.cancel_scope)
@@ -89,10 +82,12 @@ class _Exchange:
             group.cancel_scope.cancel()
         if failure is not None:
             await self._fail(failure)
+        elif not self._begun:
+            await disconnected()(self._scope, self._receive, self._send)
 
     async def _watch_client(self, scope: anyio.CancelScope) -> None:
-        await self._body_taken.wait()  # until then, the sender of the body meets the disconnect
-        await disconnect(self._receive)
+        await self._body_taken.wait()  # until then, reading the body meets the disconnect
+        await wait_for_disconnect(self._receive)
         scope.cancel()
 
     async def _forward(self) -> None:
@@ -121,11 +116,8 @@ class _Exchange:
 
     async def _body(self) -> AsyncIterator[bytes]:
         progress = self._call.progress
-        more = True
-        while more:
-            message = await next_message(progress, self._receive)
-            more = message.get("more_body", False)
-            if chunk := message.get("body", b""):
+        async with aclosing(body_chunks(self._request, progress)) as chunks:
+            async for chunk in chunks:
                 progress.count(len(chunk))
                 given = time.monotonic()
                 yield chunk
@@ -136,11 +128,14 @@ class _Exchange:
     async def _fail(self, failure: Exception) -> None:
         if self._begun:
             raise failure
-        response = error_response(failure)
-        if isinstance(failure, PayloadTooLarge | RequestTimeout):
-            await respond_and_drain(response, self._receive, self._send)
-        else:
-            await send_response(response, self._receive, self._send)
+        await _to_response(failure)(self._scope, self._receive, self._send)
+
+
+def _to_response(failure: Exception) -> Response:
+    if isinstance(failure, ClientDisconnect):
+        return disconnected()
+    response = error_response(failure)
+    return to_draining(response) if isinstance(failure, PayloadTooLarge | RequestTimeout) else to_starlette(response)
 
 
 class _Body(httpx.AsyncByteStream):

@@ -1,140 +1,183 @@
-"""The route table as ASGI endpoints."""
+"""The route table as FastAPI endpoints."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from fastapi import APIRouter, FastAPI, Request, Response
+from starlette.convertors import Convertor, register_url_convertor
 
+from datarobot_drum.drum.exceptions import RequestError
 from datarobot_drum.drum.fastapi.messages import (
     BodyRejected,
-    disconnect,
+    ClientDisconnect,
+    disconnected,
     read_body,
     request_headers,
-    respond_and_drain,
-    send_response,
+    to_draining,
     to_request,
+    to_starlette,
+    wait_for_disconnect,
 )
-from datarobot_drum.drum.fastapi.waiting import wait_for_model
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.execution.call import ModelCall
 from datarobot_drum.drum.serving.execution.executor import Submission
-from datarobot_drum.drum.serving.headers import Headers
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
-from datarobot_drum.drum.serving.routes import Execution, Route, path_variants
+from datarobot_drum.drum.serving.routes import Execution, Route, path_variants, subpath_patterns
 
-PROXY = "datarobot_drum.drum.fastapi.proxy:ProxyEndpoint"
+PROXY = "datarobot_drum.drum.fastapi.proxy:make_proxy"
+ANYTHING = "drum_anything"
+STATUS_THREADS = 2
 
+DEFAULT_HANDLERS = FastAPI().exception_handlers
 
-@dataclass(frozen=True)
-class MountedPath:
-    """What answers at one exact path."""
-
-    endpoint: ASGIApp
-    methods: frozenset[str]
-
-
-Endpoints = Sequence[tuple[Route, ASGIApp]]
+Respond = Callable[[Request], Awaitable[ModelResponse]]
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def endpoints_for(core: ServingCore) -> Endpoints:
-    """An endpoint for every route of the table."""
-    status_pool = ThreadPoolExecutor(2, "drum-status")
+def make_router(core: ServingCore) -> APIRouter:
+    """Return a router with every route of the table, in every path variant, below the URL prefix."""
+    register_url_convertor(ANYTHING, _Anything())
+    status_pool = ThreadPoolExecutor(STATUS_THREADS, "drum-status")
     core.worker_ctx.defer_cleanup(partial(status_pool.shutdown, wait=False), desc="shut down the status threads")
-    return [(route, _endpoint(route, core, status_pool)) for route in core.routes]
+    router = APIRouter(redirect_slashes=False)
+    for route in core.routes:
+        endpoint = _endpoint(route, core, status_pool)
+        patterns = subpath_patterns(route, core.url_prefix, f"{{subpath:{ANYTHING}}}")
+        for path in chain(path_variants(route, core.url_prefix), patterns):
+            router.add_api_route(
+                path,
+                endpoint,
+                methods=list(route.methods),
+                name=route.handler,
+                response_model=None,
+                include_in_schema=False,
+            )
+    return router
 
 
-def exact_paths(core: ServingCore, endpoints: Endpoints) -> dict[str, MountedPath]:
-    """Those that have one, in every spelling, below the URL prefix. HEAD is answered where GET is, as by Starlette."""
-    return {
-        path: MountedPath(endpoint, frozenset(route.methods) | ({"HEAD"} if "GET" in route.methods else set()))
-        for route, endpoint in endpoints
-        for path in path_variants(route, core.url_prefix)
-    }
+class _Anything(Convertor[str]):
+    """Matches what Starlette's own ``path`` matches, and line breaks, which the proxy has to see to reject them."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
 
 
-def _endpoint(route: Route, core: ServingCore, status_pool: ThreadPoolExecutor) -> ASGIApp:
+def _endpoint(route: Route, core: ServingCore, status_pool: ThreadPoolExecutor) -> Endpoint:
     engine = core.handlers.engine
     if route.execution is Execution.ENGINE and engine is not None:
-        endpoint: ASGIApp = import_from_string(PROXY)(route, core, engine)
-        return endpoint
-    return Endpoint(route, core, status_pool)
+        proxy: Endpoint = import_from_string(PROXY)(route, core, engine)
+        return _named(proxy, route)
+    if route.execution is Execution.EXECUTOR:
+        return _as_endpoint(route, partial(_respond_from_model, route, core))
+    return _as_endpoint(route, _status_responder(route, core, status_pool))
 
 
-class Endpoint:
-    """One route: reads the request, runs its handler where the table says, sends the answer."""
-
-    def __init__(self, route: Route, core: ServingCore, status_pool: ThreadPoolExecutor) -> None:
-        self.route = route
-        self.handle: Callable[[ModelRequest], ModelResponse] = core.find_handler(route)
-        self.form_fields = core.handlers.form_fields(route)
-        self._core = core
-        self._aside = status_pool
-        self._inline = route.execution in (Execution.INLINE, Execution.ENGINE) or (
-            route.execution is Execution.PROBE and not core.handlers.has_own_probes
-        )
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = request_headers(scope)
+def _as_endpoint(route: Route, respond: Respond) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
         try:
-            if self.route.execution is Execution.EXECUTOR:
-                response = await self._respond_from_model(scope, headers, receive)
-            else:
-                response = await self._respond(ModelRequest(method=scope["method"], headers=headers))
-        except ClientLeft:
-            return
-        except BodyRejected as unread:
-            await respond_and_drain(self._error_response(unread.error), receive, send)
-            return
-        except Exception as error:  # a request's edge: whatever happened, the client gets an answer
-            response = self._error_response(error)
-        await send_response(response, receive, send)
+            return to_starlette(await respond(request))
+        except ClientDisconnect:
+            return disconnected()
+        except BodyRejected as rejected:
+            return to_draining(error_response(rejected.error, for_openai=route.for_openai))
+        except Exception as error:  # a request's edge: whatever happened, the client gets a response
+            if has_own_handler(request.app, error):
+                raise
+            return to_starlette(error_response(error, for_openai=route.for_openai))
 
-    def _error_response(self, error: Exception) -> ModelResponse:
-        return error_response(error, for_openai=self.route.for_openai)
-
-    async def _respond(self, request: ModelRequest) -> ModelResponse:
-        if self._inline:
-            return self.handle(request)
-        return await asyncio.get_running_loop().run_in_executor(self._aside, self.handle, request)
-
-    async def _respond_from_model(self, scope: Scope, headers: Headers, receive: Receive) -> ModelResponse:
-        loop = asyncio.get_running_loop()
-        begin = loop.time()
-        await wait_for_model(self._core)
-        body = await read_body(receive, headers, self._core.limits, self.form_fields)
-        timeout = self._core.request_timeout
-        call = ModelCall(self.handle, to_request(scope, headers, body), body, timeout)
-        submission = self._core.submit(self.route, call)
-        timer = loop.call_at(begin + timeout, submission.time_out, timeout) if timeout else None
-        try:
-            return await (_unless_client_leaves(submission, receive) if submission.waiting else submission)
-        finally:
-            if timer:
-                timer.cancel()
-            submission.leave()
-            if not submission.started:
-                call.discard()
-            del submission  # it holds the error of the call, whose traceback holds this frame
+    return _named(endpoint, route)
 
 
-class ClientLeft(Exception):
-    """The client closed its connection while its call waited; there is nobody to answer."""
+def _named(endpoint: Endpoint, route: Route) -> Endpoint:
+    """Name ``endpoint`` after its handler: rate limiters and tracers tell endpoints apart by their names."""
+    endpoint.__name__ = endpoint.__qualname__ = route.handler
+    return endpoint
 
 
-async def _unless_client_leaves(submission: Submission[ModelResponse], receive: Receive) -> ModelResponse:
-    """The outcome of the call; ``ClientLeft`` when the client goes first."""
-    listener = asyncio.ensure_future(disconnect(receive))
+def has_own_handler(app: FastAPI, error: Exception) -> bool:
+    """Return whether an extension has registered an exception handler for ``error``.
+
+    A handler for ``Exception`` or 500 is for unexpected errors only, as FastAPI never calls it for an HTTPException.
+    """
+    handlers = app.exception_handlers
+    kinds: list[type | int] = [kind for kind in type(error).__mro__ if issubclass(kind, Exception)]
+    kinds = kinds[: kinds.index(RequestError) + 1] if isinstance(error, RequestError) else [*kinds, 500]
+    return any(kind in handlers and handlers[kind] is not DEFAULT_HANDLERS.get(kind) for kind in kinds)
+
+
+def _status_responder(route: Route, core: ServingCore, status_pool: ThreadPoolExecutor) -> Respond:
+    """Return what responds without the model: on the event loop if it only reads memory, else on a status thread."""
+    handle = core.find_handler(route)
+    runs_inline = route.execution in (Execution.INLINE, Execution.ENGINE) or (
+        route.execution is Execution.PROBE and not core.handlers.has_own_probes
+    )
+
+    async def respond(request: Request) -> ModelResponse:
+        model_request = ModelRequest(method=request.method, headers=request_headers(request))
+        if runs_inline:
+            return handle(model_request)
+        return await asyncio.get_running_loop().run_in_executor(status_pool, handle, model_request)
+
+    return respond
+
+
+async def _respond_from_model(route: Route, core: ServingCore, request: Request) -> ModelResponse:
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    await wait_for_model(core)
+    headers = request_headers(request)
+    body = await read_body(request, headers, core.limits, core.handlers.form_fields(route))
+    call = ModelCall(core.find_handler(route), to_request(request, headers, body), body, core.request_timeout)
+    submission = core.submit(route, call)
+    timeout = core.request_timeout
+    timer = loop.call_at(start + timeout, submission.time_out, timeout) if timeout else None
+    try:
+        return await (_unless_disconnected(submission, request) if submission.waiting else submission)
+    finally:
+        if timer:
+            timer.cancel()
+        submission.leave()
+        if not submission.started:
+            call.discard()
+        del submission  # it holds the error of the call, whose traceback holds this frame
+
+
+async def wait_for_model(core: ServingCore) -> None:
+    """Return once the model is loaded.
+
+    Raises:
+        ModelNotReady: it still loads after the load timeout.
+        ModelFailedToLoad: on an error server.
+    """
+    finished = core.state.finished
+    if not finished.done():
+        await asyncio.wait([asyncio.wrap_future(finished)], timeout=core.load_timeout)
+    core.state.require_ready()
+
+
+async def _unless_disconnected(submission: Submission[ModelResponse], request: Request) -> ModelResponse:
+    """Return the result of a queued call; cancel it when the client disconnects first.
+
+    Raises:
+        ClientDisconnect: the client disconnected while the call was queued.
+    """
+    listener = asyncio.ensure_future(wait_for_disconnect(request.receive))
     listener.add_done_callback(lambda _: submission.leave())
     try:
         return await submission
     except asyncio.CancelledError:
         if listener.done():
-            raise ClientLeft from None
+            raise ClientDisconnect from None
         raise
     finally:
         listener.cancel()

@@ -10,7 +10,6 @@ from datarobot_drum.drum.gunicorn.logger import BriefLogger, DrumLogger
 from datarobot_drum.drum.gunicorn.signals import listen_in_master, listen_in_worker
 from datarobot_drum.drum.management.watchdog.owner import Watchdog
 from datarobot_drum.drum.model_loading.shared_model import reseed_random
-from datarobot_drum.drum.process.memory_reuse import keep_freed_memory
 from datarobot_drum.drum.settings.build import settings_from_environment
 
 if TYPE_CHECKING:
@@ -61,7 +60,6 @@ def when_ready(server: Any) -> None:
 def post_fork(server: Any, worker: Any) -> None:
     """The watchdog is the master's, and so are the random numbers of a model that is shared."""
     _watchdog.close_in_child()
-    keep_freed_memory()
     if _server.share_model:
         reseed_random()
 

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.exceptions import DrumError, ExtensionError, StartupError
@@ -15,19 +16,18 @@ from datarobot_drum.drum.model_loading.shared_model import SharedModel, as_start
 from datarobot_drum.drum.process.signals import LOADER_THREAD, PREDICTION_THREADS
 from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
-from datarobot_drum.drum.server import get_asgi_app, get_fastapi_app, get_flask_app
+from datarobot_drum.drum.server import get_fastapi_app, get_flask_app
 from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.body.spooled_file import CHUNK_SIZE, SPOOL_MAX_SIZE, SpooledUploadFile
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
-from datarobot_drum.drum.serving.extensions import find_extension
 from datarobot_drum.drum.serving.handlers import Handlers
 from datarobot_drum.drum.serving.model_state import ModelState
 from datarobot_drum.drum.serving.openapi.docs_page import OpenApiHandlers
 from datarobot_drum.drum.serving.request_log import RequestLog
 from datarobot_drum.drum.serving.routes import probe_paths, traced_routes, traced_subpath_routes
-from datarobot_drum.drum.settings.build import Settings
+from datarobot_drum.drum.settings.build import Settings, settings_from_values
 from datarobot_drum.drum.settings.server_parameters import ServerParameters
 from datarobot_drum.drum.tracing.provider import start_exporting
 from datarobot_drum.drum.tracing.spans import Tracing, look_for_provider
@@ -64,7 +64,7 @@ class PredictionServer:
     """One model behind one app.
 
     Args:
-        params: the settings of this server.
+        params: the settings of this server, or values of ``drum server``'s arguments by name.
         app: a Flask or FastAPI app to mount the routes on; without one, the server type decides which is built.
         worker_ctx: of the process that runs this server; without one, the server makes and starts its own.
         flask_app: the old name of ``app``.
@@ -73,7 +73,7 @@ class PredictionServer:
 
     def __init__(
         self,
-        params: Settings,
+        params: Settings | Mapping[str, Any],
         app: "FastAPI | Flask | None" = None,
         worker_ctx: WorkerCtx | None = None,
         flask_app: "Flask | None" = None,
@@ -82,15 +82,15 @@ class PredictionServer:
         if flask_app is not None:
             warnings.warn("flask_app is now called app.", DeprecationWarning, stacklevel=2)
             app = app if app is not None else flask_app
-        self.settings = params
         self.app: Any = app
-        self.uses_fastapi = _is_fastapi(app) if app is not None else params.server.server_type == "fastapi"
+        settings = self.settings = params if isinstance(params, Settings) else _settings(params, app)
+        self.uses_fastapi = _is_fastapi(app) if app is not None else settings.server.server_type == "fastapi"
         self._starts_ctx = worker_ctx is None
         self.worker_ctx = worker_ctx or WorkerCtx()
         self.state = ModelState()
-        prefix = params.url_prefix
-        tracing = Tracing(traced_routes(prefix), traced_subpath_routes(prefix), params.tracing.captured_headers)
-        self.request_log = RequestLog(probe_paths(params.url_prefix), tracing)
+        prefix = settings.url_prefix
+        tracing = Tracing(traced_routes(prefix), traced_subpath_routes(prefix), settings.tracing.captured_headers)
+        self.request_log = RequestLog(probe_paths(prefix), tracing)
         self.flusher = StdoutFlusher()
         self.load_error: BaseException | None = None
         self._shared = shared
@@ -98,14 +98,10 @@ class PredictionServer:
         self.executor = self._create_executor()
         self.core = self._create_core()
 
-    def materialize(self, *, alone: bool = False) -> list[Any]:
+    def materialize(self) -> list[Any]:
         """Mount the routes and load the model; afterwards ``app`` serves.
 
         On FastAPI the model loads in a thread while the app answers probes. On Flask it is loaded on return.
-
-        Args:
-            alone: nobody but a server of ours gets to see the app, so it need not be one of FastAPI where that would do
-                nothing but take its time.
 
         Raises:
             StartupError: on Flask the model did not load and there is no error server.
@@ -113,11 +109,8 @@ class PredictionServer:
         self.flusher.start(self.worker_ctx)
         self._start_tracing()
         if self.uses_fastapi:
-            if alone and not self._has_extension:
-                self.app = get_asgi_app(self.core)
-            else:
-                self.app = get_fastapi_app(self.core, self.app)
-                self.app.state.prediction_server = self
+            self.app = get_fastapi_app(self.core, self.app)
+            self.app.state.prediction_server = self
             threading.Thread(target=self._load_quietly, name=LOADER_THREAD, daemon=True).start()
         else:
             self.app = get_flask_app(self.core, self.app)
@@ -193,14 +186,7 @@ class PredictionServer:
             self._keep_failure(error)
             return None
 
-    @property
-    def _has_extension(self) -> bool:
-        try:
-            return find_extension(self.settings.model.code_dir, "fastapi") is not None
-        except ExtensionError:
-            return True  # ``_extend`` tells
-
-    def _extend(self, app: Any) -> bool:
+    def _load_extension(self, app: Any) -> bool:
         """Apply ``custom_fastapi.py`` or ``custom_flask.py``; a failure counts as one of the model's load (H90)."""
         load = import_from_string(EXTENSION_LOADERS["fastapi" if self.uses_fastapi else "flask"])
         try:
@@ -208,6 +194,12 @@ class PredictionServer:
         except ExtensionError as error:
             self._keep_failure(error)
             return True
+
+    def _fail_extension(self, error: Exception) -> None:
+        """Keep what an extension's middleware or lifespan raised, as a failure of the model's load."""
+        failure = ExtensionError(f"custom_fastapi.py failed: {type(error).__name__}: {error}")
+        failure.__cause__ = error
+        self._keep_failure(failure)
 
     def _keep_failure(self, error: Exception) -> None:
         self.load_error = error
@@ -276,7 +268,8 @@ class PredictionServer:
                 upload_timeout=server.upload_timeout,
             ),
             request_timeout=server.request_timeout,
-            load_extension=self._extend,
+            load_extension=self._load_extension,
+            fail_extension=self._fail_extension,
             url_prefix=self.settings.url_prefix,
             documentation=self._create_documentation(),
             batching=batching,
@@ -303,6 +296,11 @@ def _sync_concurrency(server: ServerParameters) -> int:
     if server.server_type != "gunicorn":
         return 1
     return {"gthread": server.gunicorn_threads, "gevent": GEVENT_CONNECTIONS}.get(server.gunicorn_worker_class, 1)
+
+
+def _settings(values: Mapping[str, Any], app: object | None) -> Settings:
+    """Return the settings for ``values``; the app, where there is one, decides the server type."""
+    return settings_from_values(values, None if app is None else "fastapi" if _is_fastapi(app) else "flask")
 
 
 def _is_fastapi(app: object) -> bool:

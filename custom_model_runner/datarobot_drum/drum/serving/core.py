@@ -1,6 +1,7 @@
 """What an adapter needs to serve a model: the handlers, admission, the body rule and the state of the worker."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -44,10 +45,22 @@ class ServingCore:
     load_extension: Callable[[Any], bool] = no_extension
     """Applies the model folder's extension to the app: after the routes, inside the outermost middleware. Whether there
     is one."""
+    fail_extension: Callable[[Exception], object] | None = None
+    """Records an error of the extension's code as a failure of the model's load."""
     documentation: OpenApiHandlers | None = None
     """None where it is switched off."""
     batching: "Batching | None" = None
     """None where it is switched off."""
+
+    @contextmanager
+    def extension_errors(self) -> Iterator[None]:
+        """Record what the extension's code raises within, in place of raising it."""
+        try:
+            yield
+        except Exception as error:  # an extension may raise anything
+            if self.fail_extension is None:
+                raise
+            self.fail_extension(error)
 
     @property
     def routes(self) -> tuple[Route, ...]:

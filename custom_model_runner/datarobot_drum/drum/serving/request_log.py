@@ -12,6 +12,9 @@ from datarobot_drum.drum.tracing.spans import ReadHeader, RequestSpan, Tracing
 
 access_logger = logging.getLogger("drum.access")
 
+CLIENT_CLOSED_REQUEST = 499
+"""Status of a request whose client disconnected before its response; for the log, as nginx has it, never sent."""
+
 
 class RequestLog:
     """Counts the requests of one process and their outcomes.
@@ -57,7 +60,7 @@ class RequestLog:
             self._in_flight -= 1
             if seconds > self._longest:
                 self._longest = seconds
-            if status in (0, 504):
+            if status in (0, CLIENT_CLOSED_REQUEST, 504):
                 self._abandoned += 1
             elif status == 503:
                 self._rejected += 1

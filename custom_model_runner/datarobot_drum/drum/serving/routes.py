@@ -67,14 +67,8 @@ class Route:
 SAMPLES = frozenset({"X"})
 SAMPLES_AND_TARGET = SAMPLES | {"y"}
 
+# FastAPI tries routes in this order, 3 microseconds each: predictions come first.
 ROUTES = (
-    Route("do_ping", ("", "/ping"), execution=Execution.PROBE, is_probe=True),
-    Route("do_health", ("/health",), execution=Execution.PROBE, is_probe=True),
-    Route("do_livez", ("/livez",), is_probe=True),
-    Route("do_readyz", ("/readyz",), execution=Execution.PROBE, is_probe=True),
-    Route("do_info", ("/info",)),
-    Route("do_stats", ("/stats",), execution=Execution.STATUS_POOL),
-    Route("make_capabilities", ("/capabilities",)),
     Route(
         "do_predict_structured",
         ("/predict", "/predictions"),
@@ -100,6 +94,13 @@ ROUTES = (
     ),
     Route("get_supported_llm_models", ("/models", "/v1/models"), execution=Execution.EXECUTOR, for_openai=True),
     Route("do_transform", ("/transform",), method="POST", execution=Execution.EXECUTOR, form_fields=SAMPLES_AND_TARGET),
+    Route("do_ping", ("", "/ping"), execution=Execution.PROBE, is_probe=True),
+    Route("do_health", ("/health",), execution=Execution.PROBE, is_probe=True),
+    Route("do_livez", ("/livez",), is_probe=True),
+    Route("do_readyz", ("/readyz",), execution=Execution.PROBE, is_probe=True),
+    Route("do_info", ("/info",)),
+    Route("do_stats", ("/stats",), execution=Execution.STATUS_POOL),
+    Route("make_capabilities", ("/capabilities",)),
     Route(
         "do_direct_access",
         ("/directAccess", "/nim"),

@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from datarobot_drum.drum.settings.address import normalize_prefix, parse_address
 from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.class_labels import find_class_labels
 from datarobot_drum.drum.settings.cpu_threads import ThreadPlan, plan_cores
+from datarobot_drum.drum.settings.declaration import SERVER
 from datarobot_drum.drum.settings.deployment_config import DeploymentConfig, read_deployment_config
 from datarobot_drum.drum.settings.engine import EngineSettings, find_engine, is_host
 from datarobot_drum.drum.settings.model_metadata import FILE_NAME, ModelMetadata, read_model_metadata
@@ -124,6 +126,33 @@ def settings_from_environment(server_type: str | None = None) -> Settings:
     return build_settings(arguments, server_type)
 
 
+def settings_from_values(values: Mapping[str, Any], server_type: str | None = None) -> Settings:
+    """Return the settings for argument names and values; variables and defaults fill in what they leave out.
+
+    Args:
+        values: by name as on the command line, with underscores: ``{"code_dir": "model/", "target_type": "binary"}``.
+
+    Raises:
+        UsageError: a name is no argument of ``drum server``, or as ``build_settings``.
+    """
+    known = dict(argument_table.arguments_of(SERVER))
+    for name in values:
+        if name not in known:
+            close = get_close_matches(name, known, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(sorted(known))}."
+            raise UsageError(f"{name!r} is no argument of drum server: {hint}")
+    flags = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in values.items()}
+    arguments = add_environment(SERVER, flags)
+    if not arguments.address:
+        arguments = dataclasses.replace(arguments, address=_HAND_STARTED_ADDRESS)
+    return build_settings(arguments, server_type)
+
+
+def url_prefix() -> str:
+    """Return the prefix of all routes, from the variable ``URL_PREFIX``."""
+    return normalize_prefix(os.environ.get("URL_PREFIX", ""))
+
+
 def export_arguments(settings: Settings) -> dict[str, str]:
     """The variables that a worker process needs for the same settings."""
     return {ARGUMENTS_VARIABLE: Arguments(**settings.arguments).to_json()}
@@ -139,11 +168,6 @@ def export_environment(settings: Settings) -> None:
 def environment_with(values: Mapping[str, str]) -> dict[str, str]:
     """The variables of this process and ``values``, for a server that a command starts."""
     return {**os.environ, **values}
-
-
-def has_malloc_settings() -> bool:
-    """Whether the operator has set up glibc's malloc."""
-    return "GLIBC_TUNABLES" in os.environ or any(name.startswith("MALLOC_") for name in os.environ)
 
 
 def environment_without_sharing(settings: Settings) -> dict[str, str]:
@@ -207,7 +231,7 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
         model=dataclasses.replace(model, engine=engine, strict_type_schema=parameters.server.strict_type_schema),
         host=host,
         port=port,
-        url_prefix=normalize_prefix(os.environ.get("URL_PREFIX", "")),
+        url_prefix=url_prefix(),
         workers=parameters.server.custom_model_workers,
         server=parameters.server,
         logging_level=_logging_level(arguments),

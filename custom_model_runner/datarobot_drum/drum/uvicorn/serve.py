@@ -4,12 +4,11 @@ import os
 import sys
 from collections.abc import Mapping
 from functools import partial
+from importlib import import_module
 from typing import NoReturn
 
-from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.management.watchdog.owner import Watchdog
 from datarobot_drum.drum.process.sockets import bind
-from datarobot_drum.drum.process.start_up import collect_rarely
 from datarobot_drum.drum.settings.arguments import Arguments, to_argv
 from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.settings.declaration import SERVER
@@ -31,7 +30,6 @@ def serve(settings: Settings) -> int:
             after_fork = partial(_after_fork, watchdog) if is_shared else None
             supervisor = Supervisor(settings, listener, on_stop=watchdog.disarm, after_fork=after_fork)
             return watchdog.exit_code(supervisor.run())
-        collect_rarely()
         from datarobot_drum.drum.uvicorn.server import run_server
 
         return watchdog.exit_code(run_server(settings, listener, on_drain=watchdog.disarm))
@@ -51,7 +49,7 @@ def _share_model(settings: Settings) -> bool:
 
     if not load_to_share(settings, begin_anew):
         return False
-    import_from_string("datarobot_drum.drum.uvicorn.server:load_for_workers")()
+    import_module("datarobot_drum.drum.uvicorn.server")
     return True
 
 

@@ -7,73 +7,51 @@ import random
 import signal
 import socket
 import time
-from collections.abc import Callable, Coroutine
-from contextlib import closing, nullcontext, suppress
+from collections.abc import Callable
 from functools import partial
-from importlib import import_module
-from importlib.util import find_spec
 from types import FrameType
 from typing import Any
 
 import uvicorn
 
-from datarobot_drum.drum.fastapi.front_door import FrontDoor
-from datarobot_drum.drum.fastapi.probes import probe_answers
 from datarobot_drum.drum.model_loading.shared_model import inherited_model
-from datarobot_drum.drum.process.memory_reuse import keep_freed_memory
-from datarobot_drum.drum.process.sockets import BACKLOG, HANDSHAKE_SECONDS, accept_pending, turn_newcomers_away
-from datarobot_drum.drum.process.start_up import collect_as_usual
-from datarobot_drum.drum.process.turn_taking import take_turns_quickly
+from datarobot_drum.drum.process.sockets import BACKLOG, accept_pending
+from datarobot_drum.drum.process.tuning import take_turns_quickly
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
-from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
-from datarobot_drum.drum.serving.model_state import Phase
 from datarobot_drum.drum.settings.build import Settings
-from datarobot_drum.drum.uvicorn.handover import BEAT_TICKS, Answers, Handover
 from datarobot_drum.drum.uvicorn.heartbeat import Heartbeat
-from datarobot_drum.drum.uvicorn.loads import Seat
+from datarobot_drum.drum.uvicorn.protocol import LimitedHeadersProtocol
 
 logger = logging.getLogger(__name__)
 
 FIRST_REQUEST_SECONDS = 1.0
-"""How long a connection that was open before the listener closed may take to send its first request."""
+"""Seconds in which a connection that was open before the listener closed may send its first request."""
 
 
 class DrumServer(uvicorn.Server):
-    """A uvicorn server that leaves without losing a request.
+    """A uvicorn server that stops without losing a request.
 
-    At the first signal readiness fails, and for the lame-duck time connections are still taken, each answer asking its
-    client to connect elsewhere. Then the listener closes, with whatever waits in it accepted first; requests finish,
-    up to the graceful timeout. A second signal stops it now. It also ends when the model cannot be served.
+    At the first signal readiness fails. For the lame-duck time connections are still accepted, and each response has
+    ``Connection: close``. Then the connections in the backlog are accepted and the listener closes. Requests finish, up
+    to the graceful timeout. A second signal stops at once. The server also stops when the model cannot be served.
 
     Args:
-        heartbeat: of a worker whose parent supervises it. The parent forwards signals, so a second SIGTERM is an echo
-            (a terminal or ``kill`` may have sent it to the whole group) and SIGQUIT means stop now.
-        handover: from the acceptor that listens in this server's place. Where somebody else has put something into the
-            app, its probes are no longer ours to tell, and the server listens itself.
+        heartbeat: of a worker with a supervisor. That forwards signals, so a second SIGTERM is a repetition (a terminal
+            or ``kill`` may have sent it to the whole group) and SIGQUIT means stop at once.
     """
 
-    def __init__(
-        self,
-        prediction_server: PredictionServer,
-        heartbeat: Heartbeat | None = None,
-        handover: Handover | None = None,
-    ) -> None:
+    def __init__(self, prediction_server: PredictionServer, heartbeat: Heartbeat | None = None) -> None:
         settings = prediction_server.settings
-        super().__init__(uvicorn_config(settings, prediction_server.app, prediction_server.core.limits.budget, self))
+        super().__init__(uvicorn_config(settings, prediction_server.app))
         self._prediction_server = prediction_server
         self._heartbeat = heartbeat
-        self._handover = handover
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._arriving: set[asyncio.Future[None]] = set()
         self._lame_duck = settings.server.lame_duck
         self._stop_at: float | None = None
         self.forced_shutdown = False
-        """Whether the end came before that of every request in flight."""
+        """Whether the server stopped before every request in flight had finished."""
         self._request_limit = _request_limit(settings)
         self._beating: asyncio.Future[None] | None = None
-        if handover and self._answers_are_ours:
-            handover.publish_from(self._probe_answers)  # before the load of the model takes the interpreter
-        prediction_server.state.finished.add_done_callback(self._on_model_settled)
+        prediction_server.state.finished.add_done_callback(self._on_model_finished)
 
     @property
     def _supervised(self) -> bool:
@@ -86,7 +64,7 @@ class DrumServer(uvicorn.Server):
         super().run(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal: drain, or stop now. Not kept for later, so the process does not die of it once drained."""
+        """Drain, or stop at once. Signals are not kept for uvicorn, which would repeat them after the drain."""
         if self._supervised and sig == signal.SIGINT:
             return
         if sig == signal.SIGQUIT or (self._stop_at is not None and not self._supervised):
@@ -100,91 +78,26 @@ class DrumServer(uvicorn.Server):
         self._prediction_server.worker_ctx.drain()
         if self._heartbeat:
             self._heartbeat.draining()
-        if self._handover:
-            self._handover.publish()
         self._stop_at = time.monotonic() + self._lame_duck
         if not self.started:
             self.should_exit = True
 
     async def on_tick(self, counter: int) -> bool:
-        """uvicorn's, every tenth of a second; whether it is time to stop."""
+        """Return whether it is time to stop; uvicorn calls it every tenth of a second."""
         if self._request_limit and self.server_state.total_requests >= self._request_limit and self._stop_at is None:
             logger.info("Worker %d has served %d requests; it is replaced.", os.getpid(), self._request_limit)
             self._drain()
         if self._stop_at is not None and time.monotonic() >= self._stop_at:
             self.should_exit = True
-        if counter % BEAT_TICKS == 0:
-            self._beat()
         return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._handover is None:
-            await super().startup(sockets)
-        else:
-            await super().startup([])
-            await self._take_over(self._handover, sockets or [])
+        await super().startup(sockets)
         if self._heartbeat:
             self._beating = asyncio.ensure_future(self._heartbeat.keep_beating())
 
-    async def _take_over(self, handover: Handover, sockets: list[socket.socket]) -> None:
-        """Serve what the acceptor hands over; from its end on, listen here."""
-        self._loop = asyncio.get_running_loop()
-        handover.attach(self._welcome, partial(self._on_acceptor_lost, sockets))
-        if self._answers_are_ours:
-            self._beat()
-        else:
-            await handover.stop()
-            self._handover = None
-            await self._listen(sockets)
-
-    @property
-    def _answers_are_ours(self) -> bool:
-        return isinstance(self._prediction_server.app, FrontDoor)
-
-    def _beat(self) -> None:
-        if self._handover:
-            self._handover.beat()
-
-    def _probe_answers(self) -> tuple[bool, bool, Answers]:
-        server = self._prediction_server
-        return server.state.phase is Phase.READY, server.worker_ctx.is_draining, probe_answers(server.core)
-
-    def _on_acceptor_lost(self, sockets: list[socket.socket]) -> None:
-        self._handover = None
-        self._keep(self._listen(sockets))
-
-    async def _listen(self, sockets: list[socket.socket]) -> None:
-        loop = asyncio.get_running_loop()
-        for listener in sockets:
-            self.servers.append(await loop.create_server(self._protocol, sock=listener, backlog=BACKLOG))
-
-    def _welcome(self, connection: socket.socket) -> None:
-        self._keep(self._connect(connection))
-
-    async def _connect(self, connection: socket.socket) -> None:
-        try:
-            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
-        except OSError:  # its client has left
-            connection.close()
-            self.connection_lost()
-
-    def connection_lost(self) -> None:
-        """A connection has ended."""
-        if self._handover:
-            self._handover.count_end()
-
-    @property
-    def wants_to_part(self) -> bool:
-        """Whether a client had better connect anew."""
-        return self._handover is not None and self._handover.wants_to_part()
-
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._arriving.add(task)
-        task.add_done_callback(self._arriving.discard)
-
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        begin = time.monotonic()
+        start = time.monotonic()
         if self._beating:
             self._beating.cancel()
         if not self.force_exit:
@@ -194,11 +107,11 @@ class DrumServer(uvicorn.Server):
             self._log_drain()
         waiting_since = time.monotonic()
         await super().shutdown(sockets)
-        patience = self.config.timeout_graceful_shutdown or 0
-        self.forced_shutdown = self.force_exit or time.monotonic() - waiting_since >= patience
+        graceful_timeout = self.config.timeout_graceful_shutdown or 0
+        self.forced_shutdown = self.force_exit or time.monotonic() - waiting_since >= graceful_timeout
         if not self._prediction_server.failed:
             summary = self._prediction_server.request_log.summary()
-            logger.info("Stopped after a drain of %.1f s: %s.", time.monotonic() - begin, summary)
+            logger.info("Stopped after a drain of %.1f s: %s.", time.monotonic() - start, summary)
 
     def _log_drain(self) -> None:
         in_flight = self._prediction_server.request_log.in_flight
@@ -208,45 +121,40 @@ class DrumServer(uvicorn.Server):
             )
 
     async def _close_listeners(self, sockets: list[socket.socket]) -> None:
-        """Close the listening sockets; connections that the kernel has accepted for us already are served."""
-        if self._heartbeat is None or self._heartbeat.server_stops:  # else others go on listening
-            for listener in sockets:
-                turn_newcomers_away(listener)
-            await asyncio.sleep(HANDSHAKE_SECONDS)
-        if self._handover:
-            await self._handover.stop()
-        waiting = [connection for listener in sockets for connection in accept_pending(listener)]
+        """Close the listening sockets, and serve the connections in their backlog, which closing would reset."""
+        pending = [connection for listener in sockets for connection in accept_pending(listener)]
         for server in self.servers:
             server.close()
         for listener in sockets:
             listener.close()
-        for connection in waiting:
+        loop = asyncio.get_running_loop()
+        for connection in pending:
             connection.setblocking(False)
-            self._welcome(connection)
-        await asyncio.gather(*self._arriving)
+            try:
+                await loop.connect_accepted_socket(self._new_protocol, connection)
+            except OSError:  # its client has disconnected
+                connection.close()
 
-    def _protocol(self) -> asyncio.Protocol:
-        make: Any = self.config.http_protocol_class
-        protocol: asyncio.Protocol = make(
+    def _new_protocol(self) -> asyncio.Protocol:
+        new_protocol: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = new_protocol(
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
         return protocol
 
     async def _wait_for_first_requests(self) -> None:
-        """A client that has connected is about to send: closing on it would lose its request."""
+        """Wait for the first request of new connections: closing would lose a request that is on its way."""
         deadline = time.monotonic() + FIRST_REQUEST_SECONDS
         while time.monotonic() < deadline and not self.force_exit:
-            connections: set[Any] = self.server_state.connections
-            if all(map(_was_asked, connections)):
+            if all(
+                getattr(connection, "cycle", connection) is not None for connection in self.server_state.connections
+            ):
                 return
             await asyncio.sleep(0.01)
 
-    def _on_model_settled(self, _: object) -> None:
+    def _on_model_finished(self, _: object) -> None:
         if self._heartbeat:
             self._heartbeat.loaded()
-        if self._loop:
-            with suppress(RuntimeError):  # it has ended
-                self._loop.call_soon_threadsafe(self._beat)
         if self._prediction_server.failed:
             self.should_exit = True
 
@@ -256,23 +164,11 @@ def _request_limit(settings: Settings) -> int:
     return limit + random.randint(0, settings.server.fastapi_max_requests_jitter) if limit else 0
 
 
-def _was_asked(connection: Any) -> bool:
-    """Whether a request has come; true for a protocol that does not tell."""
-    return getattr(connection, "was_asked", False) or getattr(connection, "cycle", connection) is not None
-
-
-def uvicorn_config(settings: Settings, app: Any, budget: MemoryBudget, host: DrumServer) -> uvicorn.Config:
-    """uvicorn's configuration: our log, our headers, and its fastest loop and parser where they are installed.
-
-    Args:
-        budget: of the bodies that ``app`` holds in memory.
-        host: of the connections.
-    """
+def uvicorn_config(settings: Settings, app: object) -> uvicorn.Config:
+    """Return uvicorn's configuration: our logs and headers, its fastest event loop and parser."""
     return uvicorn.Config(
-        app,
-        http=_protocol_for(app, budget, host),
-        loop="uvloop" if find_spec("uvloop") else "auto",
-        ws="none",
+        app,  # type: ignore[arg-type]
+        http=partial(LimitedHeadersProtocol, settings.server.upload_timeout),  # type: ignore[arg-type]
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -284,58 +180,29 @@ def uvicorn_config(settings: Settings, app: Any, budget: MemoryBudget, host: Dru
     )
 
 
-def _protocol_for(app: Any, budget: MemoryBudget, host: DrumServer) -> Any:
-    """Ours, where uvicorn's fastest one can be built upon; its fast path is for an app that is ours alone."""
-    if not find_spec("httptools"):
-        return "auto"
-    from datarobot_drum.drum.uvicorn.fast_path import FastPath
-    from datarobot_drum.drum.uvicorn.protocol import DrumProtocol, protocol_is_known
-    from datarobot_drum.drum.uvicorn.reading import Room
-
-    if not protocol_is_known():
-        return "httptools"
-    fast_path = FastPath(app) if isinstance(app, FrontDoor) else None
-    return partial(DrumProtocol, fast_path, Room(budget), host)
-
-
-def load_for_workers() -> None:
-    """Import what each worker imports when it begins to serve, in the process that is to fork them."""
-    import_module("uvicorn.lifespan.on")
-    if find_spec("uvloop"):
-        import_module("uvloop")
-    if find_spec("httptools"):
-        import_module("datarobot_drum.drum.uvicorn.protocol")
-
-
 def run_server(
     settings: Settings,
     listener: socket.socket,
     heartbeat: Heartbeat | None = None,
     on_drain: Callable[[], object] | None = None,
-    seat: Seat | None = None,
 ) -> int:
-    """Serve until a signal ends it; the exit code, 0 if every request in flight finished.
+    """Serve until a signal ends it; return the exit code, 0 if every request in flight finished.
 
     Args:
-        seat: of a worker among others.
-        on_drain: told when the end begins, in a signal handler perhaps.
+        on_drain: called when the drain starts, possibly in a signal handler.
 
     Raises:
         StartupError: the model failed to load and there is no error server.
     """
     take_turns_quickly()
-    keep_freed_memory()
-    handover = Handover.start(settings, listener, seat)
-    with closing(handover) if handover else nullcontext():
-        prediction_server = PredictionServer(settings, shared=inherited_model())
-        if heartbeat:
-            prediction_server.worker_ctx.server_pid = os.getppid()
-            prediction_server.executor.on_running = heartbeat.predicting
-        if on_drain:
-            prediction_server.worker_ctx.defer_drain(on_drain)
-        prediction_server.state.finished.add_done_callback(lambda _: collect_as_usual())
-        prediction_server.materialize(alone=True)
-        server = DrumServer(prediction_server, heartbeat, handover)
-        server.run([listener])
-        prediction_server.raise_load_failure()
-        return 1 if server.forced_shutdown else os.EX_OK
+    prediction_server = PredictionServer(settings, shared=inherited_model())
+    if heartbeat:
+        prediction_server.worker_ctx.server_pid = os.getppid()
+        prediction_server.executor.on_running = heartbeat.predicting
+    if on_drain:
+        prediction_server.worker_ctx.defer_drain(on_drain)
+    prediction_server.materialize()
+    server = DrumServer(prediction_server, heartbeat)
+    server.run([listener])
+    prediction_server.raise_load_failure()
+    return 1 if server.forced_shutdown else os.EX_OK

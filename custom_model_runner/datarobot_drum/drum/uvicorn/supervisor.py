@@ -22,10 +22,8 @@ from types import FrameType
 
 from datarobot_drum.drum.exceptions import StartupError
 from datarobot_drum.drum.process.signals import blocked_signals
-from datarobot_drum.drum.process.start_up import collect_rarely
 from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.uvicorn.heartbeat import Heartbeat, patience_for_predictions
-from datarobot_drum.drum.uvicorn.loads import Seat, seats_for
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +48,6 @@ _SPAWN = multiprocessing.get_context("spawn")
 class _Worker:
     process: BaseProcess
     heartbeat: Heartbeat
-    seat: Seat | None
     started: float
 
 
@@ -72,7 +69,7 @@ class Supervisor:
         after_fork: Callable[[], object] | None = None,
     ) -> None:
         server = settings.server
-        self._seats = seats_for(settings.workers)
+        self._count = settings.workers
         self._idle_patience = server.fastapi_worker_timeout
         self._predicting_patience = patience_for_predictions(server.fastapi_worker_timeout, server.request_timeout)
         self._stop_seconds = server.lame_duck + server.graceful_timeout + KILL_MARGIN
@@ -90,7 +87,7 @@ class Supervisor:
         """Supervise until all workers have ended; the exit code of the whole server."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        while self._seats:
+        for _ in range(self._count):
             self._start_worker()
         try:
             while self._workers:
@@ -108,25 +105,25 @@ class Supervisor:
         return self._signals > 0 or self._failed
 
     def _start_worker(self) -> None:
-        heartbeat, seat = Heartbeat(), self._seats.pop(0)
-        process = self._begin_worker(heartbeat, seat)
-        self._workers.append(_Worker(process, heartbeat, seat, time.monotonic()))
+        heartbeat = Heartbeat()
+        process = self._begin_worker(heartbeat)
+        self._workers.append(_Worker(process, heartbeat, time.monotonic()))
         logger.info("Started worker %d.", process.pid)
         if self._stopping:
             heartbeat.announce_stop()
             _signal(process, signal.SIGTERM)  # the signal came while it was being started
 
-    def _begin_worker(self, heartbeat: Heartbeat, seat: Seat | None) -> BaseProcess:
+    def _begin_worker(self, heartbeat: Heartbeat) -> BaseProcess:
         process: BaseProcess
         # Born with them blocked, a worker cannot be ended by Ctrl-C before it has learnt to ignore it.
         blocked = [signal.SIGINT]
         if self._after_fork:
             blocked.append(signal.SIGTERM)  # for which a copy of this process has our handler
-            arguments = (self._listener, heartbeat, seat, os.getpid(), self._become_worker)
+            arguments = (self._listener, heartbeat, os.getpid(), self._become_worker)
             process = multiprocessing.get_context("fork").Process(target=run_forked_worker, args=arguments, name=WORKER)
         else:
             resource_tracker.ensure_running()  # it unblocks SIGINT once, when it starts
-            process = _SPAWN.Process(target=run_worker, args=(self._listener, heartbeat, seat), name=WORKER)
+            process = _SPAWN.Process(target=run_worker, args=(self._listener, heartbeat), name=WORKER)
         with blocked_signals(*blocked):
             process.start()
         return process
@@ -161,9 +158,6 @@ class Supervisor:
         for worker in [worker for worker in self._workers if not worker.process.is_alive()]:
             worker.process.join()
             self._workers.remove(worker)
-            self._seats.append(worker.seat)
-            if worker.seat is not None:
-                worker.seat.leave()
             if worker.process.exitcode == WORKER_FAILED_TO_START and not self._stopping:
                 logger.error("Worker %d failed to start; stopping the server.", worker.process.pid)
                 self._failed = True
@@ -202,26 +196,24 @@ def _signal(process: BaseProcess, number: signal.Signals) -> None:
             os.kill(process.pid, number)
 
 
-def run_worker(listener: socket.socket, heartbeat: Heartbeat, seat: Seat | None) -> None:
+def run_worker(listener: socket.socket, heartbeat: Heartbeat) -> None:
     """The whole life of a worker process; settings come from the environment that the parent exported."""
-    _serve(listener, heartbeat, seat, _end_with_parent)
+    _serve(listener, heartbeat, _end_with_parent)
 
 
 def run_forked_worker(
     listener: socket.socket,
     heartbeat: Heartbeat,
-    seat: Seat | None,
     supervisor: int,
     become_worker: Callable[[], None],
 ) -> None:
     """The same in a copy of the supervisor."""
     become_worker()
     # Not by the sentinel: workers that are forked later hold its other end, too.
-    _serve(listener, heartbeat, seat, partial(_end_with, supervisor))
+    _serve(listener, heartbeat, partial(_end_with, supervisor))
 
 
-def _serve(listener: socket.socket, heartbeat: Heartbeat, seat: Seat | None, watch_parent: Callable[[], None]) -> None:
-    collect_rarely()
+def _serve(listener: socket.socket, heartbeat: Heartbeat, watch_parent: Callable[[], None]) -> None:
     from datarobot_drum.drum.process.logs import configure_logging
     from datarobot_drum.drum.process.signals import exit_process
     from datarobot_drum.drum.settings.build import settings_from_environment
@@ -233,7 +225,7 @@ def _serve(listener: socket.socket, heartbeat: Heartbeat, seat: Seat | None, wat
     settings = settings_from_environment()
     configure_logging(settings.logging_level, settings.server.log_format)
     try:
-        exit_code = run_server(settings, listener, heartbeat, seat=seat)
+        exit_code = run_server(settings, listener, heartbeat)
     except StartupError as error:
         logger.error("%s", error, exc_info=error if settings.show_stacktrace else None)
         exit_code = WORKER_FAILED_TO_START

@@ -13,9 +13,8 @@ from typing import Any
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from datarobot_drum.drum.management.watchdog.owner import Watchdog
-from datarobot_drum.drum.process.memory_reuse import keep_freed_memory
 from datarobot_drum.drum.process.sockets import HANDSHAKE_SECONDS, accept_pending, bind, turn_newcomers_away
-from datarobot_drum.drum.process.turn_taking import take_turns_quickly
+from datarobot_drum.drum.process.tuning import take_turns_quickly
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.werkzeug.read_timeout import patient_input
@@ -65,7 +64,6 @@ def serve(settings: Settings) -> int:
         StartupError: the address or the model.
     """
     take_turns_quickly()
-    keep_freed_memory()
     prediction_server = PredictionServer(settings)
     prediction_server.materialize()
     return FlaskServer(prediction_server).run()

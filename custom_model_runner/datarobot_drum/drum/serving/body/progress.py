@@ -39,6 +39,11 @@ class BodyProgress:
         """Whether the headers announce a body."""
         return self.chunked or bool(self.content_length)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the bytes of Content-Length were received; never for a chunked body."""
+        return self._received == self.content_length
+
     def count(self, size: int) -> None:
         """Add ``size`` received bytes.
 
