@@ -19,8 +19,8 @@ def test_budget_without_limit_accepts_every_reservation() -> None:
 
 
 @pytest.mark.parametrize(("size", "limit"), [(0, 0), (40_000_000, 15_000_000)])
-def test_bodies_get_three_eighths_of_the_growth(size: int, limit: int) -> None:
-    assert MemoryBudget.for_growth(size).limit == limit
+def test_bodies_get_three_eighths_of_the_memory_of_a_process(size: int, limit: int) -> None:
+    assert MemoryBudget.for_process(size).limit == limit
 
 
 @given(st.lists(st.integers(0, 60), max_size=20))

@@ -253,7 +253,7 @@ class PredictionServer:
         ctx.defer_cleanup(self._stop_executor, order=100, desc="shut down the executor")
         if self.predictor is not None:
             ctx.add_closeable(self.predictor, order=50)
-        budget = MemoryBudget.for_growth(server.memory_budget)
+        budget = MemoryBudget.for_process(server.memory_budget)
         return ServingCore(
             handlers=handlers,
             executor=self.executor,

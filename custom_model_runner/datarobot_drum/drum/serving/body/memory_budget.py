@@ -19,10 +19,11 @@ class MemoryBudget:
         self._used = 0
 
     @classmethod
-    def for_growth(cls, size: int) -> "MemoryBudget":
-        """Return a budget that keeps the growth of a process near ``size`` bytes; 0 for no limit.
+    def for_process(cls, size: int) -> "MemoryBudget":
+        """Return the budget of a process that may use about ``size`` bytes for requests; 0 for no limit.
 
-        Bodies get three eighths. Connections, chunks in flight and gaps in the heap take the rest.
+        Bodies get three eighths. The rest is for chunks in flight, which flow control bounds for each connection, and
+        for gaps in the heap.
         """
         return cls(size * 3 // 8)
 
