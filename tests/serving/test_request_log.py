@@ -24,10 +24,10 @@ def served(log: RequestLog, status: int, path: str = "/predict/") -> None:
 
 def test_outcomes_are_counted_by_status() -> None:
     log = RequestLog(PROBES)
-    for status in (200, 422, 500, 503, 504, 0):
+    for status in (200, 422, 500, 503, 504, 499, 0):
         served(log, status)
     served(log, 200, "/livez")
-    assert log.summary().startswith("served 3, refused 1, abandoned 2, longest 0.")
+    assert log.summary().startswith("served 3, refused 1, abandoned 3, longest 0.")
 
 
 def test_request_in_flight_is_counted_until_its_end() -> None:
