@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from tests.resilience.connections import Answer, Connection, ask_once, get, post, rows
+from tests.resilience.connections import Connection, Response, get, post, request_once, rows
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ async def _ask_for(port: int, plan: Plan, columns: dict[str, float]) -> Counter[
         connection = await Connection.open(port)
         request = post(rows(x, **columns))
         while time.monotonic() < begin + plan.seconds:
-            answer = await connection.ask(request)
+            answer = await connection.request(request)
             if begin <= time.monotonic() < begin + plan.seconds:
                 answers[_kind(answer)] += 1
             if answer.status == 503 and not plan.rude:
@@ -69,7 +69,7 @@ async def _ask_for(port: int, plan: Plan, columns: dict[str, float]) -> Counter[
     return answers
 
 
-def _kind(answer: Answer) -> str:
+def _kind(answer: Response) -> str:
     if answer.status != 503:
         return str(answer.status)
     documented = answer.json() == OVERLOADED and answer.headers.get("retry-after") == str(RETRY_AFTER)
@@ -78,7 +78,7 @@ def _kind(answer: Answer) -> str:
 
 @dataclass
 class Probes:
-    """Answer times of one probe in seconds, and what it answered."""
+    """Response times of one probe in seconds, and what it answered."""
 
     times: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
@@ -98,7 +98,7 @@ async def _probe(port: int, plan: Plan, paths: list[str]) -> dict[str, Probes]:
 
     async def ask_one(path: str) -> None:
         begin = time.perf_counter()
-        answer = await ask_once(port, get(path, "Connection: close"))
+        answer = await request_once(port, get(path, "Connection: close"))
         found[path].times.append(time.perf_counter() - begin)
         found[path].statuses[answer.status] += 1
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.crowds import Plan, aside, ask_for, probe_for
 from tests.processes import RunningServer
-from tests.resilience.footprint import MIB, resident
+from tests.resilience.resource_usage import MIB, resident_memory
 
 THREADS, QUEUE = 4, 40
 SECONDS_A_PREDICTION = 0.2
@@ -81,9 +81,9 @@ async def _measure(server: RunningServer, kind: str, plan: Plan) -> dict[str, An
     asking = asyncio.ensure_future(aside(ask_for, server.port, plan, columns))
     probing = asyncio.ensure_future(aside(probe_for, server.port, plan, PROBES))
     await asyncio.sleep(plan.warm)
-    memory = [resident(server.process.pid)]
+    memory = [resident_memory(server.process.pid)]
     answers, probes = await asking, await probing
-    memory.append(resident(server.process.pid))
+    memory.append(resident_memory(server.process.pid))
     return {
         "model": kind,
         **dataclasses.asdict(plan),

@@ -18,7 +18,7 @@ import numpy as np
 import orjson
 
 from tests.processes import RunningServer
-from tests.resilience.footprint import MIB, resident
+from tests.resilience.resource_usage import MIB, resident_memory
 
 BLOCK_ROWS = 10_000
 PIECE = 1024 * 1024
@@ -93,12 +93,12 @@ def measure_table(megabytes: int, environment: dict[str, str]) -> dict[str, Any]
         answer = connection.getresponse()
         first = answer.readline()
         blocks_at_first = (Path(folder) / "blocks").stat().st_size
-        start = most = resident(server.process.pid)
+        start = most = resident_memory(server.process.pid)
         lines = [orjson.loads(first)["prediction"]]
         for number, line in enumerate(answer):
             lines.append(orjson.loads(line)["prediction"])
             if number % 50_000 == 0:
-                most = max(most, resident(server.process.pid))
+                most = max(most, resident_memory(server.process.pid))
         blocks = (Path(folder) / "blocks").stat().st_size
     return {
         "case": "table",
@@ -127,14 +127,14 @@ def measure_file(megabytes: int, environment: dict[str, str]) -> dict[str, Any]:
         connection.putheader("Content-Type", "application/octet-stream")
         connection.putheader("Content-Length", str(megabytes * PIECE))
         connection.endheaders()
-        start = most = resident(server.process.pid)
+        start = most = resident_memory(server.process.pid)
         for number in range(megabytes):
             connection.send(piece)
             digest.update(piece)
             if number % 50 == 0:
-                most = max(most, resident(server.process.pid))
+                most = max(most, resident_memory(server.process.pid))
         answer = connection.getresponse().read().decode()
-        most = max(most, resident(server.process.pid))
+        most = max(most, resident_memory(server.process.pid))
     return {
         "case": "file",
         "megabytes": megabytes,

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.processes import RunningServer
-from tests.resilience.connections import ask_each, ask_once, post, rows
-from tests.resilience.footprint import MIB, resident
-from tests.resilience.models import ObedientModel
+from tests.resilience.connections import post, request_each, request_once, rows
+from tests.resilience.models import ControlledModel
+from tests.resilience.resource_usage import MIB, resident_memory
 from tests.resilience.statistics import wait_for
-from tests.resilience.uploads import Growth, Sent, upload
+from tests.resilience.uploads import MemoryGrowth, Sent, upload
 
 CASES = [(8, 200, Sent.CHUNKED), (8, 200, Sent.FORM), (8, 200, Sent.WHOLE), (200, 9, Sent.WHOLE)]
 CURVE_POINTS = 20
@@ -27,7 +27,7 @@ CURVE_POINTS = 20
 def measure(uploads: int, megabytes: int, sent: Sent, environment: dict[str, str]) -> dict[str, Any]:
     """One run against a fresh server; memory in MiB beyond what it took before."""
     with tempfile.TemporaryDirectory() as folder:
-        model = ObedientModel(Path(folder))
+        model = ControlledModel(Path(folder))
         variables = {
             "DRUM_SERVER_TYPE": "fastapi",
             "DRUM_FASTAPI_EXECUTOR_WORKERS": "1",
@@ -43,17 +43,19 @@ def measure(uploads: int, megabytes: int, sent: Sent, environment: dict[str, str
     return {"uploads": uploads, "megabytes": megabytes, "sent": sent.value, **figures}
 
 
-async def _measure(server: RunningServer, model: ObedientModel, uploads: int, size: int, sent: Sent) -> dict[str, Any]:
-    await ask_each(server.port, [post(rows(x)) for x in range(8)])
+async def _measure(
+    server: RunningServer, model: ControlledModel, uploads: int, size: int, sent: Sent
+) -> dict[str, Any]:
+    await request_each(server.port, [post(rows(x)) for x in range(8)])
     model.hold()
-    held = asyncio.ensure_future(ask_once(server.port, post(rows(0))))
+    held = asyncio.ensure_future(request_once(server.port, post(rows(0))))
     await asyncio.to_thread(wait_for, server, running=1)
     begin = time.monotonic()
-    async with Growth(server.process.pid) as growth:
+    async with MemoryGrowth(server.process.pid) as growth:
         sending = [asyncio.ensure_future(upload(server.port, x, size, sent)) for x in range(uploads)]
         await asyncio.to_thread(wait_for, server, running=1, waiting=uploads)
     received = time.monotonic() - begin
-    parked = resident(server.process.pid) - growth.start
+    parked = resident_memory(server.process.pid) - growth.start
     for task in sending:  # their work never runs: what a model does with a body is its own affair
         task.cancel()
     await asyncio.to_thread(wait_for, server, running=1, waiting=0)
@@ -62,9 +64,9 @@ async def _measure(server: RunningServer, model: ObedientModel, uploads: int, si
     step = max(1, len(growth.samples) // CURVE_POINTS)
     return {
         "seconds": round(received, 1),
-        "most": round(growth.most / MIB, 1),
+        "most": round(growth.max_bytes / MIB, 1),
         "all_waiting": round(parked / MIB, 1),
-        "all_gone": round((resident(server.process.pid) - growth.start) / MIB, 1),
+        "all_gone": round((resident_memory(server.process.pid) - growth.start) / MIB, 1),
         "curve": [round((sample - growth.start) / MIB, 1) for sample in growth.samples[::step]],
     }
 

@@ -19,16 +19,16 @@ _PREFIXES = ("DRUM_", "MLOPS_")
 _NAMES = ("CUSTOM_MODEL_WORKERS", "UVICORN_WORKERS", "URL_PREFIX", "TARGET_NAME")
 
 
-_SHARED = {"echo_trio", "raw_trio", "broken_trio"}
+_SHARED = {"echo_servers", "raw_servers", "error_servers"}
 """Servers of a whole run."""
 
 
 _LONG = (
     "api/test_numeric_truth.py",
     "api/test_openapi_conformance.py",
-    "artifact_predictors/test_blindness.py",
-    "artifact_predictors/test_matrix.py",
-    "artifact_predictors/test_served.py",
+    "artifact_predictors/test_array_input.py",
+    "artifact_predictors/test_target_framework_matrix.py",
+    "artifact_predictors/test_served_models.py",
     "benchmarks",
     "cli/test_life_cycle.py",
     "commands",

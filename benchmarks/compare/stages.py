@@ -36,7 +36,7 @@ def _steps(folder: Path) -> dict[str, Callable[[], Any]]:
     import orjson
     import pandas as pd
 
-    from datarobot_drum.drum.tabular.fast_csv import read_plain_numbers
+    from datarobot_drum.drum.tabular.fast_csv import read_numeric_csv
     from datarobot_drum.drum.tabular.payload import PayloadFormat, StructuredPayload
 
     names, rows = (json.loads((folder / f"{name}.json").read_text()) for name in ("names", "rows"))
@@ -50,7 +50,7 @@ def _steps(folder: Path) -> dict[str, Callable[[], Any]]:
     document = {"predictions": answer.to_dict(orient="records")}
     return {
         "read the row: pandas.read_csv": lambda: pd.read_csv(io.BytesIO(body)),
-        "read the row: drum": lambda: read_plain_numbers(StructuredPayload(io.BytesIO(body), PayloadFormat.CSV)),
+        "read the row: drum": lambda: read_numeric_csv(StructuredPayload(io.BytesIO(body), PayloadFormat.CSV)),
         "predict_proba on a frame": lambda: model.predict_proba(frame),
         "predict_proba on an array": lambda: by_place.predict_proba(array),
         "build the answer: DataFrame": lambda: pd.DataFrame(array[:, :2], columns=model.classes_),

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests.api.all_servers import SERVER_TYPES, Servers, running_servers
 from tests.api.models import BROKEN, ECHO, RAW, write_code
-from tests.api.trios import SERVER_TYPES, Trio, running_trio
 from tests.processes import RunningServer
 
 PREFIX = "/a/b"
@@ -22,37 +22,39 @@ def server_type(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def echo_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+def echo_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """A regression model that predicts checksums, or misbehaves as its input says."""
     folder = tmp_path_factory.mktemp("echo")
     model = write_code(folder / "model", ECHO)
-    with running_trio(folder, "--code-dir", model, "--target-type", "regression", "--api-token", SECRET) as trio:
-        yield trio
+    with running_servers(folder, "--code-dir", model, "--target-type", "regression", "--api-token", SECRET) as servers:
+        yield servers
 
 
 @pytest.fixture(scope="session")
-def raw_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+def raw_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """A model that reads its input itself, below a URL prefix and with a limit for request bodies."""
     folder = tmp_path_factory.mktemp("raw")
     model = write_code(folder / "model", RAW)
     environment = {"URL_PREFIX": PREFIX, "DRUM_FASTAPI_MAX_UPLOAD_SIZE": str(UPLOAD_LIMIT)}
-    with running_trio(folder, "--code-dir", model, "--target-type", "regression", environment=environment) as trio:
-        yield trio
+    with running_servers(
+        folder, "--code-dir", model, "--target-type", "regression", environment=environment
+    ) as servers:
+        yield servers
 
 
 @pytest.fixture(scope="session")
-def broken_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+def error_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """Error servers: the model's code imports what is not there."""
     folder = tmp_path_factory.mktemp("broken")
     model = write_code(folder / "model", BROKEN)
     arguments = ["--code-dir", str(model), "--target-type", "regression", "--with-error-server"]
-    with running_trio(folder, *arguments, settled=513) as trio:
-        yield trio
+    with running_servers(folder, *arguments, settled=513) as servers:
+        yield servers
 
 
 @pytest.fixture
-def server(echo_trio: Trio, server_type: str) -> RunningServer:
-    return echo_trio[server_type]
+def server(echo_servers: Servers, server_type: str) -> RunningServer:
+    return echo_servers[server_type]
 
 
 @pytest.fixture
@@ -61,10 +63,10 @@ def client(server: RunningServer) -> httpx.Client:
 
 
 @pytest.fixture
-def raw_server(raw_trio: Trio, server_type: str) -> RunningServer:
-    return raw_trio[server_type]
+def raw_server(raw_servers: Servers, server_type: str) -> RunningServer:
+    return raw_servers[server_type]
 
 
 @pytest.fixture
-def broken_client(broken_trio: Trio, server_type: str) -> httpx.Client:
-    return broken_trio[server_type].client
+def broken_client(error_servers: Servers, server_type: str) -> httpx.Client:
+    return error_servers[server_type].client

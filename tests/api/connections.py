@@ -17,7 +17,7 @@ def request_bytes(server: RunningServer, *lines: str | bytes, body: bytes = b"")
 
 
 def exchange(server: RunningServer, *pieces: bytes, half_close: bool = False) -> bytes:
-    """Send the pieces, each in a packet of its own, and read the answer.
+    """Send the pieces, each in a packet of its own, and read the response.
 
     Empty when the server hung up without a word. With ``half_close`` the client says that it will send no more.
     """
@@ -29,30 +29,30 @@ def exchange(server: RunningServer, *pieces: bytes, half_close: bool = False) ->
             if half_close:
                 connection.shutdown(socket.SHUT_WR)
         except OSError:
-            pass  # it has heard enough; its answer may wait to be read
+            pass  # it has heard enough; its response may wait to be read
         return receive(connection)
 
 
 def receive(connection: socket.socket) -> bytes:
-    """One answer: as long as its head says, else all that comes until the server closes."""
-    answer = b""
+    """One response: as long as its head says, else all that comes until the server closes."""
+    response = b""
     with suppress(ConnectionResetError):
-        while not _is_whole(answer) and (piece := connection.recv(65536)):
-            answer += piece
-    return answer
+        while not _is_whole(response) and (piece := connection.recv(65536)):
+            response += piece
+    return response
 
 
-def _is_whole(answer: bytes) -> bool:
-    head, end, body = answer.partition(b"\r\n\r\n")
+def _is_whole(response: bytes) -> bool:
+    head, end, body = response.partition(b"\r\n\r\n")
     length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
     return bool(end) and length is not None and len(body) >= int(length[1])
 
 
-def status_of(answer: bytes) -> int:
-    """The status in the first line of ``answer``."""
-    return int(answer.split(b" ", 2)[1])
+def status_of(response: bytes) -> int:
+    """The status in the first line of ``response``."""
+    return int(response.split(b" ", 2)[1])
 
 
-def body_of(answer: bytes) -> bytes:
-    """What follows the head of ``answer``."""
-    return answer.partition(b"\r\n\r\n")[2]
+def body_of(response: bytes) -> bytes:
+    """What follows the head of ``response``."""
+    return response.partition(b"\r\n\r\n")[2]

@@ -144,10 +144,10 @@ ANSWERS = {"none": None, "quote": '"\\\\\\n\\t', "unicode": "日本 \\U0001f600"
 
 
 def score(data, model, target_name, **kwargs):
-    answers = [ANSWERS.get(word, f"You said {word}.") for word in data["prompt"].astype(str)]
+    responses = [ANSWERS.get(word, f"You said {word}.") for word in data["prompt"].astype(str)]
     if (data["prompt"] == "extra").any():
-        return pd.DataFrame({target_name: answers, "tokens": [len(answer) for answer in answers]})
-    return pd.DataFrame({target_name: answers})
+        return pd.DataFrame({target_name: responses, "tokens": [len(response) for response in responses]})
+    return pd.DataFrame({target_name: responses})
 """
 
 FEATURES = ["a", "b", "c", "d"]

@@ -1,4 +1,4 @@
-"""Models that answer bodies of any kind, chat or stream; a word in the request says how they behave.
+"""Models that response bodies of any kind, chat or stream; a word in the request says how they behave.
 
 Each runs one call at a time, so that a slot which is not given back stops the server. What they tell of their end goes
 to a file ``told`` beside their folder: a line a mark.
@@ -89,7 +89,7 @@ def fail(error):
     return raise_it
 
 
-def answer(value):
+def response(value):
     return lambda *ignored: value
 
 
@@ -97,25 +97,25 @@ ACTIONS = {
     "show": show,
     "headers": show_headers,
     "echo": lambda data, *ignored: data,
-    "text": answer("tëxt"),
-    "bytes": answer(b"\\x00\\xff"),
-    "bytearray": answer(bytearray(b"\\x00\\xff")),
-    "empty": answer(""),
-    "mimetype": answer(("<p>ä</p>", {"mimetype": "text/html"})),
-    "charset": answer(("ä", {"charset": "latin-1"})),
-    "both": answer(("ä", {"mimetype": "text/x", "charset": "utf-16"})),
-    "binary-charset": answer((b"\\xe4", {"charset": "latin-1"})),
-    "none": answer(None),
-    "none-typed": answer((None, {"mimetype": "text/x"})),
-    "number": answer(5),
-    "list": answer(["a", "b"]),
-    "triple": answer(("a", {}, {})),
-    "bad-details": answer(("a", "text/html")),
-    "bad-charset": answer(("a", {"charset": "klingon"})),
-    "no-text-charset": answer(("a", {"charset": "hex"})),
-    "unencodable": answer(("日本", {"charset": "latin-1"})),
-    "split-header": answer(("a", {"mimetype": "text/x\\r\\nX-Evil: yes"})),
-    "wide-header": answer(("a", {"mimetype": "text/日本"})),
+    "text": response("tëxt"),
+    "bytes": response(b"\\x00\\xff"),
+    "bytearray": response(bytearray(b"\\x00\\xff")),
+    "empty": response(""),
+    "mimetype": response(("<p>ä</p>", {"mimetype": "text/html"})),
+    "charset": response(("ä", {"charset": "latin-1"})),
+    "both": response(("ä", {"mimetype": "text/x", "charset": "utf-16"})),
+    "binary-charset": response((b"\\xe4", {"charset": "latin-1"})),
+    "none": response(None),
+    "none-typed": response((None, {"mimetype": "text/x"})),
+    "number": response(5),
+    "list": response(["a", "b"]),
+    "triple": response(("a", {}, {})),
+    "bad-details": response(("a", "text/html")),
+    "bad-charset": response(("a", {"charset": "klingon"})),
+    "no-text-charset": response(("a", {"charset": "hex"})),
+    "unencodable": response(("日本", {"charset": "latin-1"})),
+    "split-header": response(("a", {"mimetype": "text/x\\r\\nX-Evil: yes"})),
+    "wide-header": response(("a", {"mimetype": "text/日本"})),
     "raise": fail(ValueError("the model said no")),
     "teapot": fail(CustomHTTPError("short and stout", 418)),
     "stream": lambda *ignored: (part for part in ["ä", b"\\xff", "", "c"]),
@@ -243,7 +243,7 @@ import pandas as pd
 
 
 def score(data, model, target_name, **kwargs):
-    return pd.DataFrame({target_name: ["answer"] * len(data)})
+    return pd.DataFrame({target_name: ["response"] * len(data)})
 """
 
 STREAM = (
@@ -299,7 +299,7 @@ def score(data, model, **kwargs):
 """
 
 
-def has_told(folder: Path, mark: str) -> bool:
+def has_recorded(folder: Path, mark: str) -> bool:
     """Whether a model in ``folder`` has told ``mark``."""
     told = folder / "told"
     return told.exists() and mark in told.read_text().splitlines()

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.api.answers import Answer, ask_all, the_one
+from tests.api.all_servers import Servers
+from tests.api.responses import Response, assert_same_response
 from tests.api.test_equality import BODIES, FORM, MEDIA_TYPES
-from tests.api.trios import Trio
 
 pytestmark = pytest.mark.process
 
@@ -113,14 +113,14 @@ def forms(draw: st.DrawFn) -> bytes:
     return body[:place] + new + body[place + gone :]
 
 
-def ask(trio: Trio, content: bytes, headers: dict[str, str]) -> Answer:
-    """The answer of all servers, which is never a failure of their own."""
+def ask(all_servers: Servers, content: bytes, headers: dict[str, str]) -> Response:
+    """The response of all servers, which is never a failure of their own."""
     fields = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-    answer = the_one(ask_all(trio, "POST", "/predict/", content=content, headers=httpx.Headers(fields)))
-    assert answer.status in (200, 400, 415, 422) or answer.body in MODEL_ERRORS, answer
-    assert b"Traceback" not in answer.body
-    assert isinstance(json.loads(answer.body), dict)
-    return answer
+    response = assert_same_response(all_servers, "POST", "/predict/", content=content, headers=httpx.Headers(fields))
+    assert response.status in (200, 400, 415, 422) or response.body in MODEL_ERRORS, response
+    assert b"Traceback" not in response.body
+    assert isinstance(json.loads(response.body), dict)
+    return response
 
 
 MODEL_ERRORS = {b'{"message":"ERROR: ValueError: the model said no"}', b'{"message":"short and stout"}'}
@@ -129,29 +129,29 @@ MODEL_ERRORS = {b'{"message":"ERROR: ValueError: the model said no"}', b'{"messa
 
 @bounded
 @given(content=st.binary(max_size=2000) | st.sampled_from(list(BODIES.values())), media_type=TYPES, coding=CODINGS)
-def test_any_bytes_are_answered(echo_trio: Trio, content: bytes, media_type: str, coding: str) -> None:
-    ask(echo_trio, content, {"Content-Type": media_type, "Content-Encoding": coding})
+def test_any_bytes_are_answered(echo_servers: Servers, content: bytes, media_type: str, coding: str) -> None:
+    ask(echo_servers, content, {"Content-Type": media_type, "Content-Encoding": coding})
 
 
 @bounded
 @given(content=st.sampled_from([BODIES["table"], FORM, BODIES["empty"]]), headers=HEADERS)
-def test_any_header_values_are_answered(echo_trio: Trio, content: bytes, headers: dict[str, str]) -> None:
-    ask(echo_trio, content, headers)
+def test_any_header_values_are_answered(echo_servers: Servers, content: bytes, headers: dict[str, str]) -> None:
+    ask(echo_servers, content, headers)
 
 
 @bounded
 @given(content=tables(), charset=st.sampled_from(["", "; charset=latin-1", "; charset=utf-8", "; charset=cp1252"]))
-def test_any_csv_is_predicted_or_refused(echo_trio: Trio, content: bytes, charset: str) -> None:
-    assert ask(echo_trio, content, {"Content-Type": f"text/csv{charset}"}).status in (200, 422)
+def test_any_csv_is_predicted_or_refused(echo_servers: Servers, content: bytes, charset: str) -> None:
+    assert ask(echo_servers, content, {"Content-Type": f"text/csv{charset}"}).status in (200, 422)
 
 
 @bounded
 @given(content=forms())
-def test_any_form_is_predicted_or_refused(echo_trio: Trio, content: bytes) -> None:
-    ask(echo_trio, content, {"Content-Type": "multipart/form-data; boundary=b"})
+def test_any_form_is_predicted_or_refused(echo_servers: Servers, content: bytes) -> None:
+    ask(echo_servers, content, {"Content-Type": "multipart/form-data; boundary=b"})
 
 
 @bounded
 @given(content=st.binary(max_size=300), media_type=GARBLED_TYPES)
-def test_a_hook_that_reads_gets_any_bytes(raw_trio: Trio, content: bytes, media_type: str) -> None:
-    ask(raw_trio, content, {"Content-Type": media_type})
+def test_a_hook_that_reads_gets_any_bytes(raw_servers: Servers, content: bytes, media_type: str) -> None:
+    ask(raw_servers, content, {"Content-Type": media_type})

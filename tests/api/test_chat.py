@@ -9,11 +9,15 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from tests.api.aborted import leave_after_first_piece, reset_after_first_piece, wait_told
-from tests.api.answers import Answer, ask_all, the_one
+from tests.api.aborted_responses import (
+    disconnect_after_first_chunk,
+    reset_after_first_byte,
+    wait_until_recorded,
+)
+from tests.api.all_servers import Servers, running_servers
 from tests.api.models import write_code
+from tests.api.responses import Response, assert_same_response, request_all, same_response
 from tests.api.streaming_models import CHAT, MODELS, NO_CHAT
-from tests.api.trios import Trio, running_trio
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -30,37 +34,43 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trio(folder: Path) -> Iterator[Trio]:
+def all_servers(folder: Path) -> Iterator[Servers]:
     """A model that chats and tells nothing of models; of it the parameter ``LLM_ID`` does."""
     model = write_code(folder / "model", CHAT)
-    environment = {"TARGET_NAME": "answer", "MLOPS_RUNTIME_PARAM_LLM_ID": '{"type":"string","payload":"my-llm"}'}
-    with running_trio(folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment) as trio:
-        yield trio
+    environment = {"TARGET_NAME": "response", "MLOPS_RUNTIME_PARAM_LLM_ID": '{"type":"string","payload":"my-llm"}'}
+    with running_servers(
+        folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment
+    ) as servers:
+        yield servers
 
 
 @pytest.fixture(scope="module")
-def listing_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+def listing_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """A model that chats and lists models, below a prefix."""
     folder = tmp_path_factory.mktemp("listing")
     model = write_code(folder / "model", CHAT + MODELS)
-    environment = {"TARGET_NAME": "answer", "URL_PREFIX": "/a/b", "DRUM_CLIENT_REQUEST_TIMEOUT": "30"}
-    with running_trio(folder, "--code-dir", model, "--target-type", "agenticworkflow", environment=environment) as trio:
-        yield trio
+    environment = {"TARGET_NAME": "response", "URL_PREFIX": "/a/b", "DRUM_CLIENT_REQUEST_TIMEOUT": "30"}
+    with running_servers(
+        folder, "--code-dir", model, "--target-type", "agenticworkflow", environment=environment
+    ) as servers:
+        yield servers
 
 
 @pytest.fixture(scope="module")
-def silent_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+def silent_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """A text generation model without a chat hook."""
     folder = tmp_path_factory.mktemp("silent")
     model = write_code(folder / "model", NO_CHAT)
-    environment = {"TARGET_NAME": "answer"}
-    with running_trio(folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment) as trio:
-        yield trio
+    environment = {"TARGET_NAME": "response"}
+    with running_servers(
+        folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment
+    ) as servers:
+        yield servers
 
 
 @pytest.fixture
-def chat_server(trio: Trio, server_type: str) -> RunningServer:
-    return trio[server_type]
+def chat_server(all_servers: Servers, server_type: str) -> RunningServer:
+    return all_servers[server_type]
 
 
 @pytest.fixture(params=["", "/v1"], ids=["root", "v1"])
@@ -76,24 +86,24 @@ def said(text: str, **more: Any) -> dict[str, Any]:
     return {"model": "any", "messages": [{"role": "user", "content": text}], **more}
 
 
-def ask(trio: Trio, text: str, path: str = ROUTES[0], **more: Any) -> dict[str, Answer]:
-    return ask_all(trio, "POST", path, json=said(text, **more))
+def ask(all_servers: Servers, text: str, path: str = ROUTES[0], **more: Any) -> dict[str, Response]:
+    return request_all(all_servers, "POST", path, json=said(text, **more))
 
 
-def without_association(answer: Answer) -> dict[str, Any]:
+def without_association(response: Response) -> dict[str, Any]:
     """The completion; its association id is another one each time."""
-    document: dict[str, Any] = json.loads(answer.body)
+    document: dict[str, Any] = json.loads(response.body)
     assert len(document.pop("datarobot_association_id")) == 36
     return document
 
 
-def completion_of(trio: Trio, text: str, **more: Any) -> dict[str, Any]:
+def completion_of(all_servers: Servers, text: str, **more: Any) -> dict[str, Any]:
     """The completion that all servers gave."""
-    answers = ask(trio, text, **more)
-    for answer in answers.values():
-        assert answer.status == 200, answer.body
-        assert dict(answer.headers)["content-type"] == "application/json"
-    first, *others = map(without_association, answers.values())
+    responses = ask(all_servers, text, **more)
+    for response in responses.values():
+        assert response.status == 200, response.body
+        assert dict(response.headers)["content-type"] == "application/json"
+    first, *others = map(without_association, responses.values())
     assert others == [first] * len(others)
     return first
 
@@ -102,22 +112,22 @@ def content_of(completion: dict[str, Any]) -> Any:
     return completion["choices"][0]["message"]["content"]
 
 
-def events_of(answer: Answer) -> list[Any]:
+def events_of(response: Response) -> list[Any]:
     """The documents of an event stream, and the text ``[DONE]``; comments are left out."""
-    assert dict(answer.headers)["content-type"] == "text/event-stream; charset=utf-8"
-    assert "content-length" not in dict(answer.headers)
-    assert answer.body.endswith(b"\n\n")
-    events = [event for event in answer.body.decode().split("\n\n") if event and not event.startswith(":")]
+    assert dict(response.headers)["content-type"] == "text/event-stream; charset=utf-8"
+    assert "content-length" not in dict(response.headers)
+    assert response.body.endswith(b"\n\n")
+    events = [event for event in response.body.decode().split("\n\n") if event and not event.startswith(":")]
     assert all(event.startswith("data: ") and "\n" not in event for event in events)
     return [event[6:] if event == "data: [DONE]" else json.loads(event[6:]) for event in events]
 
 
-def stream_of(trio: Trio, text: str, **more: Any) -> list[Any]:
+def stream_of(all_servers: Servers, text: str, **more: Any) -> list[Any]:
     """The events that all servers sent, each with the association id of its stream."""
     streams = []
-    for answer in ask(trio, text, **more).values():
-        assert answer.status == 200, answer.body
-        events = events_of(answer)
+    for response in ask(all_servers, text, **more).values():
+        assert response.status == 200, response.body
+        events = events_of(response)
         chunks = [event for event in events if isinstance(event, dict) and "error" not in event]
         assert len({chunk.pop("datarobot_association_id") for chunk in chunks}) == min(1, len(chunks))
         streams.append(events)
@@ -216,19 +226,19 @@ async def test_the_asynchronous_client_gets_the_same(chat_server: RunningServer)
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_every_spelling_of_the_route_answers(trio: Trio, path: str) -> None:
-    for answer in ask(trio, "Hello", path).values():
-        assert content_of(without_association(answer)) == "Hello"
+def test_every_spelling_of_the_route_answers(all_servers: Servers, path: str) -> None:
+    for response in ask(all_servers, "Hello", path).values():
+        assert content_of(without_association(response)) == "Hello"
 
 
-def test_every_route_has_the_prefix(listing_trio: Trio) -> None:
+def test_every_route_has_the_prefix(listing_servers: Servers) -> None:
     for path in ROUTES:
-        assert {answer.status for answer in ask(listing_trio, "Hello", path).values()} == {200}
+        assert {response.status for response in ask(listing_servers, "Hello", path).values()} == {200}
 
 
 @pytest.mark.parametrize("kind", ["pydantic", "whole", "pydantic-choices"])
-def test_a_completion_may_be_an_object_or_a_dict(trio: Trio, kind: str) -> None:
-    completion = completion_of(trio, f"{kind}:Höllo")
+def test_a_completion_may_be_an_object_or_a_dict(all_servers: Servers, kind: str) -> None:
+    completion = completion_of(all_servers, f"{kind}:Höllo")
     assert content_of(completion) == "Höllo"
     assert (completion["id"], completion["object"], completion["created"]) == (
         "chatcmpl-1",
@@ -238,64 +248,64 @@ def test_a_completion_may_be_an_object_or_a_dict(trio: Trio, kind: str) -> None:
     assert completion["usage"]["total_tokens"] == 3
 
 
-def test_the_association_id_is_the_servers(trio: Trio) -> None:
+def test_the_association_id_is_the_servers(all_servers: Servers) -> None:
     ids = {
-        json.loads(answer.body)["datarobot_association_id"]
+        json.loads(response.body)["datarobot_association_id"]
         for _ in range(2)
-        for answer in ask(trio, "association:a", datarobot_association_id="mine").values()
+        for response in ask(all_servers, "association:a", datarobot_association_id="mine").values()
     }
     assert len(ids) == 6
     assert "mine" not in ids
 
 
-def test_the_hook_gets_the_request_as_it_came(trio: Trio) -> None:
+def test_the_hook_gets_the_request_as_it_came(all_servers: Servers) -> None:
     more = {"model": "datarobot-deployed-llm", "temperature": 0.5, "unknown": {"a": [1, None]}, "user": "日本"}
-    seen = json.loads(content_of(completion_of(trio, "parameters:", **more)))
+    seen = json.loads(content_of(completion_of(all_servers, "parameters:", **more)))
     assert seen == said("parameters:", **more)
 
 
-def test_a_model_need_not_be_named(trio: Trio) -> None:
+def test_a_model_need_not_be_named(all_servers: Servers) -> None:
     request = {"messages": [{"role": "user", "content": "model:"}]}
-    for answer in ask_all(trio, "POST", ROUTES[0], json=request).values():
-        assert content_of(without_association(answer)) == "None"
+    for response in request_all(all_servers, "POST", ROUTES[0], json=request).values():
+        assert content_of(without_association(response)) == "None"
 
 
 @pytest.mark.parametrize("name", ["x-one", "X-ONE", "X-One"])
-def test_the_hook_gets_the_headers_if_it_asks(trio: Trio, name: str) -> None:
-    answers = ask_all(trio, "POST", ROUTES[0], json=said(f"header:{name}"), headers={"x-oNE": "value"})
-    for answer in answers.values():
-        assert content_of(without_association(answer)) == "value"
+def test_the_hook_gets_the_headers_if_it_asks(all_servers: Servers, name: str) -> None:
+    responses = request_all(all_servers, "POST", ROUTES[0], json=said(f"header:{name}"), headers={"x-oNE": "value"})
+    for response in responses.values():
+        assert content_of(without_association(response)) == "value"
 
 
 @pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
-def test_any_media_type_may_carry_the_request(trio: Trio, content_type: str | None) -> None:
+def test_any_media_type_may_carry_the_request(all_servers: Servers, content_type: str | None) -> None:
     headers = {"Content-Type": content_type} if content_type else {}
-    answers = ask_all(trio, "POST", ROUTES[0], content=json.dumps(said("Hello")), headers=headers)
-    assert {answer.status for answer in answers.values()} == {200}
+    responses = request_all(all_servers, "POST", ROUTES[0], content=json.dumps(said("Hello")), headers=headers)
+    assert {response.status for response in responses.values()} == {200}
 
 
 # Streams
 
 
 @pytest.mark.parametrize("kind", ["", "pydantic-chunks:", "async:"])
-def test_chunks_are_events(trio: Trio, kind: str) -> None:
-    events = stream_of(trio, f"{kind}Hällo dear", stream=True)
+def test_chunks_are_events(all_servers: Servers, kind: str) -> None:
+    events = stream_of(all_servers, f"{kind}Hällo dear", stream=True)
     assert texts_of(events) == ["Hällo", "dear", ""]
     assert events[-1] == "[DONE]"
 
 
-def test_an_event_stream_is_neither_kept_nor_gathered(trio: Trio) -> None:
-    for server in trio.values():
+def test_an_event_stream_is_neither_kept_nor_gathered(all_servers: Servers) -> None:
+    for server in all_servers.values():
         headers = server.client.post(ROUTES[0], json=said("Hello", stream=True)).headers
         assert (headers["Cache-Control"], headers["X-Accel-Buffering"]) == ("no-cache", "no")
 
 
-def test_an_iterator_is_streamed_though_nobody_asked_for_it(trio: Trio) -> None:
-    assert texts_of(stream_of(trio, "async:a b")) == ["a", "b", ""]
+def test_an_iterator_is_streamed_though_nobody_asked_for_it(all_servers: Servers) -> None:
+    assert texts_of(stream_of(all_servers, "async:a b")) == ["a", "b", ""]
 
 
-def test_a_whole_completion_is_one_chunk_of_the_stream_that_was_asked_for(trio: Trio) -> None:
-    chunk, end = stream_of(trio, "whole:Hello", stream=True)
+def test_a_whole_completion_is_one_chunk_of_the_stream_that_was_asked_for(all_servers: Servers) -> None:
+    chunk, end = stream_of(all_servers, "whole:Hello", stream=True)
     assert end == "[DONE]"
     assert (chunk["id"], chunk["object"]) == ("chatcmpl-1", "chat.completion.chunk")
     (choice,) = chunk["choices"]
@@ -303,8 +313,8 @@ def test_a_whole_completion_is_one_chunk_of_the_stream_that_was_asked_for(trio: 
     assert (choice["index"], choice["finish_reason"]) == (0, "stop")
 
 
-def test_a_stream_may_be_empty(trio: Trio) -> None:
-    assert stream_of(trio, "empty-stream", stream=True) == ["[DONE]"]
+def test_a_stream_may_be_empty(all_servers: Servers) -> None:
+    assert stream_of(all_servers, "empty-stream", stream=True) == ["[DONE]"]
 
 
 @pytest.mark.parametrize(
@@ -315,33 +325,37 @@ def test_a_stream_may_be_empty(trio: Trio) -> None:
         ("none-later", "The chat hook returned None where a chunk was expected.", "server_error"),
     ],
 )
-def test_a_late_error_is_the_last_event(trio: Trio, text: str, message: str, kind: str) -> None:
-    *chunks, last = stream_of(trio, text, stream=True)
+def test_a_late_error_is_the_last_event(all_servers: Servers, text: str, message: str, kind: str) -> None:
+    *chunks, last = stream_of(all_servers, text, stream=True)
     assert texts_of(chunks) == ["a", "b"][: len(chunks)]
     assert chunks
     assert last == {"error": {"message": message, "type": kind, "param": None, "code": None}}
 
 
 @pytest.mark.parametrize("text", ["endless", "endless-async"])
-def test_a_client_that_leaves_ends_the_generator_and_frees_its_slot(trio: Trio, folder: Path, text: str) -> None:
-    for name, server in trio.items():
+def test_a_client_that_leaves_ends_the_generator_and_frees_its_slot(
+    all_servers: Servers, folder: Path, text: str
+) -> None:
+    for name, server in all_servers.items():
         mark = f"{name}-{text}"
-        first = leave_after_first_piece(server, ROUTES[0], json=said(f"{text}:{mark}", stream=True))
+        first = disconnect_after_first_chunk(server, ROUTES[0], json=said(f"{text}:{mark}", stream=True))
         assert first.startswith(b"data: {")
-        wait_told(server, folder, mark)
-    assert content_of(completion_of(trio, "Hello")) == "Hello"
+        wait_until_recorded(server, folder, mark)
+    assert content_of(completion_of(all_servers, "Hello")) == "Hello"
 
 
 @pytest.mark.parametrize("text", ["endless", "Hello dear world"])
-def test_a_client_that_resets_its_connection_is_not_waited_for_at_the_end(trio: Trio, folder: Path, text: str) -> None:
+def test_a_client_that_resets_its_connection_is_not_waited_for_at_the_end(
+    all_servers: Servers, folder: Path, text: str
+) -> None:
     """The stop of the servers shows whether they took its request for one in flight."""
-    for name, server in trio.items():
+    for name, server in all_servers.items():
         for number in range(5):
             mark = f"reset-{name}-{number}"
-            reset_after_first_piece(server, ROUTES[0], json.dumps(said(f"{text}:{mark}", stream=True)).encode())
+            reset_after_first_byte(server, ROUTES[0], json.dumps(said(f"{text}:{mark}", stream=True)).encode())
             if text == "endless":
-                wait_told(server, folder, mark)
-    assert content_of(completion_of(trio, "Hello")) == "Hello"
+                wait_until_recorded(server, folder, mark)
+    assert content_of(completion_of(all_servers, "Hello")) == "Hello"
 
 
 # Errors
@@ -360,11 +374,11 @@ def test_a_client_that_resets_its_connection_is_not_waited_for_at_the_end(trio: 
     ],
 )
 def test_an_error_before_the_first_byte_is_an_error_answer(
-    trio: Trio, text: str, status: int, message: str, stream: bool
+    all_servers: Servers, text: str, status: int, message: str, stream: bool
 ) -> None:
-    answer = the_one(ask(trio, text, stream=stream))
-    document = json.loads(answer.body)
-    assert answer.status == status
+    response = same_response(ask(all_servers, text, stream=stream))
+    document = json.loads(response.body)
+    assert response.status == status
     assert message in document["message"]
     assert document["message"].startswith("ERROR: ")
     assert document["error"].keys() == {"message", "type", "param", "code"}
@@ -372,18 +386,18 @@ def test_an_error_before_the_first_byte_is_an_error_answer(
 
 
 @pytest.mark.parametrize("text", ["teapot", "teapot-first"])
-def test_model_code_may_choose_its_answer(trio: Trio, text: str) -> None:
-    answer = the_one(ask(trio, text, stream=True))
-    assert (answer.status, dict(answer.headers)["x-drum-user-http-error"]) == (418, "true")
-    assert json.loads(answer.body) == {
+def test_model_code_may_choose_its_answer(all_servers: Servers, text: str) -> None:
+    response = same_response(ask(all_servers, text, stream=True))
+    assert (response.status, dict(response.headers)["x-drum-user-http-error"]) == (418, "true")
+    assert json.loads(response.body) == {
         "message": "short and stout",
         "error": {"message": "short and stout", "type": "invalid_request_error", "param": None, "code": None},
     }
 
 
-def test_headers_of_an_error_are_kept(trio: Trio) -> None:
-    answer = the_one(ask(trio, "slow-down"))
-    assert (answer.status, dict(answer.headers)["retry-after"]) == (429, "7")
+def test_headers_of_an_error_are_kept(all_servers: Servers) -> None:
+    response = same_response(ask(all_servers, "slow-down"))
+    assert (response.status, dict(response.headers)["retry-after"]) == (429, "7")
 
 
 @pytest.mark.parametrize(
@@ -403,40 +417,40 @@ def test_headers_of_an_error_are_kept(trio: Trio) -> None:
     ],
     ids=lambda value: repr(value[:30]),
 )
-def test_a_bad_request_says_what_is_wrong(trio: Trio, body: bytes, message: str) -> None:
-    answer = the_one(ask_all(trio, "POST", ROUTES[0], content=body))
-    document = json.loads(answer.body)
-    assert answer.status == 400
+def test_a_bad_request_says_what_is_wrong(all_servers: Servers, body: bytes, message: str) -> None:
+    response = assert_same_response(all_servers, "POST", ROUTES[0], content=body)
+    document = json.loads(response.body)
+    assert response.status == 400
     assert message in document["message"] and message in document["error"]["message"]
     assert document["error"]["type"] == "invalid_request_error"
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_a_model_without_a_chat_hook_does_not_chat(silent_trio: Trio, echo_trio: Trio, path: str) -> None:
-    for trio in (silent_trio, echo_trio):
-        answer = the_one(ask(trio, "Hello", path))
-        assert answer.status == 404
-        assert json.loads(answer.body)["error"]["type"] == "invalid_request_error"
+def test_a_model_without_a_chat_hook_does_not_chat(silent_servers: Servers, echo_servers: Servers, path: str) -> None:
+    for all_servers in (silent_servers, echo_servers):
+        response = same_response(ask(all_servers, "Hello", path))
+        assert response.status == 404
+        assert json.loads(response.body)["error"]["type"] == "invalid_request_error"
 
 
-def test_a_model_that_only_chats_predicts_nothing(trio: Trio) -> None:
-    answer = the_one(ask_all(trio, "POST", "/predict/", content=b"a\n1\n"))
-    assert answer.status == 422
-    assert b"/chat/completions/" in answer.body
+def test_a_model_that_only_chats_predicts_nothing(all_servers: Servers) -> None:
+    response = assert_same_response(all_servers, "POST", "/predict/", content=b"a\n1\n")
+    assert response.status == 422
+    assert b"/chat/completions/" in response.body
 
 
-@pytest.mark.parametrize(("name", "chats"), [("trio", True), ("silent_trio", False), ("echo_trio", False)])
+@pytest.mark.parametrize(("name", "chats"), [("all_servers", True), ("silent_servers", False), ("echo_servers", False)])
 def test_the_capabilities_tell_whether_it_chats(request: pytest.FixtureRequest, name: str, chats: bool) -> None:
-    answer = the_one(ask_all(request.getfixturevalue(name), "GET", "/capabilities"))
-    assert json.loads(answer.body)["supported_methods"] == {"chat": chats}
+    response = assert_same_response(request.getfixturevalue(name), "GET", "/capabilities")
+    assert json.loads(response.body)["supported_methods"] == {"chat": chats}
 
 
 # Models
 
 
 @pytest.mark.parametrize("path", MODEL_ROUTES)
-def test_the_hook_lists_models(listing_trio: Trio, path: str) -> None:
-    for server in listing_trio.values():
+def test_the_hook_lists_models(listing_servers: Servers, path: str) -> None:
+    for server in listing_servers.values():
         document = server.client.get(path).json()
         assert document["object"] == "list"
         listed, mapping, text = document["data"]
@@ -447,21 +461,21 @@ def test_the_hook_lists_models(listing_trio: Trio, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", MODEL_ROUTES)
-def test_the_runtime_parameter_is_the_only_model(trio: Trio, path: str) -> None:
-    answer = the_one(ask_all(trio, "GET", path))
-    assert json.loads(answer.body) == {"object": "list", "data": [LLM_ID_ENTRY]}
+def test_the_runtime_parameter_is_the_only_model(all_servers: Servers, path: str) -> None:
+    response = assert_same_response(all_servers, "GET", path)
+    assert json.loads(response.body) == {"object": "list", "data": [LLM_ID_ENTRY]}
 
 
-def test_without_either_the_list_is_empty(silent_trio: Trio) -> None:
-    assert the_one(ask_all(silent_trio, "GET", "/models")).body == b'{"object":"list","data":[]}'
+def test_without_either_the_list_is_empty(silent_servers: Servers) -> None:
+    assert assert_same_response(silent_servers, "GET", "/models").body == b'{"object":"list","data":[]}'
 
 
 @pytest.mark.parametrize("path", [*MODEL_ROUTES, "/models/my-llm"])
-def test_a_model_of_another_kind_lists_none(echo_trio: Trio, path: str) -> None:
-    answer = the_one(ask_all(echo_trio, "GET", path))
-    assert answer.status == 404
-    assert b"message" in answer.body
+def test_a_model_of_another_kind_lists_none(echo_servers: Servers, path: str) -> None:
+    response = assert_same_response(echo_servers, "GET", path)
+    assert response.status == 404
+    assert b"message" in response.body
 
 
-def test_a_single_model_is_not_offered(trio: Trio) -> None:
-    assert the_one(ask_all(trio, "GET", "/models/my-llm")).status == 404
+def test_a_single_model_is_not_offered(all_servers: Servers) -> None:
+    assert assert_same_response(all_servers, "GET", "/models/my-llm").status == 404

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.api.answers import Answer, ask_all, the_one
+from tests.api.all_servers import Servers
 from tests.api.connections import body_of, status_of
-from tests.api.trios import Trio
+from tests.api.responses import Response, assert_same_response
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -23,13 +23,13 @@ needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is no
 
 
 @pytest.fixture(scope="module")
-def rows_answer(echo_trio: Trio) -> Answer:
-    return the_one(ask_all(echo_trio, "POST", "/predict/", content=ROWS))
+def rows_response(echo_servers: Servers) -> Response:
+    return assert_same_response(echo_servers, "POST", "/predict/", content=ROWS)
 
 
 @pytest.fixture(scope="module")
-def large_answer(echo_trio: Trio) -> Answer:
-    return the_one(ask_all(echo_trio, "POST", "/predict/", content=LARGE))
+def large_response(echo_servers: Servers) -> Response:
+    return assert_same_response(echo_servers, "POST", "/predict/", content=LARGE)
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def curl(server: RunningServer, path: str, *words: str, body: bytes = b"") -> tu
     ]
     environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
     output = subprocess.run(command, input=body, check=True, capture_output=True, env=environment).stdout
-    answer, _, status = output.rpartition(b"\n")
-    return int(status), answer
+    response, _, status = output.rpartition(b"\n")
+    return int(status), response
 
 
 @needs_curl
@@ -75,9 +75,9 @@ def curl(server: RunningServer, path: str, *words: str, body: bytes = b"") -> tu
 )
 @pytest.mark.parametrize("size", ["small", "large"])
 def test_curl_gets_the_same_predictions_however_it_sends(
-    server: RunningServer, rows_answer: Answer, large_answer: Answer, words: tuple[str, ...], size: str
+    server: RunningServer, rows_response: Response, large_response: Response, words: tuple[str, ...], size: str
 ) -> None:
-    body, expected = (ROWS, rows_answer) if size == "small" else (LARGE, large_answer)
+    body, expected = (ROWS, rows_response) if size == "small" else (LARGE, large_response)
     assert curl(server, "/predict/", *words, body=body) == (200, expected.body)
 
 
@@ -89,61 +89,63 @@ def test_curl_sees_only_the_head_of_what_get_answers(server: RunningServer) -> N
     assert not head.partition(b"\r\n\r\n")[2].strip()
 
 
-def test_requests_sends_a_form(server: RunningServer, session: requests.Session, rows_answer: Answer) -> None:
-    answer = session.post(f"{server.url}/predict/", files={"X": ("rows.csv", ROWS, "text/csv")}, timeout=60)
-    assert (answer.status_code, answer.content) == (200, rows_answer.body)
+def test_requests_sends_a_form(server: RunningServer, session: requests.Session, rows_response: Response) -> None:
+    response = session.post(f"{server.url}/predict/", files={"X": ("rows.csv", ROWS, "text/csv")}, timeout=60)
+    assert (response.status_code, response.content) == (200, rows_response.body)
 
 
-def test_requests_sends_chunks(server: RunningServer, session: requests.Session, large_answer: Answer) -> None:
+def test_requests_sends_chunks(server: RunningServer, session: requests.Session, large_response: Response) -> None:
     pieces = (LARGE[begin : begin + 100_000] for begin in range(0, len(LARGE), 100_000))
-    answer = session.post(f"{server.url}/predict/", data=pieces, timeout=60)
-    assert (answer.status_code, answer.content) == (200, large_answer.body)
+    response = session.post(f"{server.url}/predict/", data=pieces, timeout=60)
+    assert (response.status_code, response.content) == (200, large_response.body)
 
 
 def test_requests_sends_a_file(
-    server: RunningServer, session: requests.Session, tmp_path: Path, large_answer: Answer
+    server: RunningServer, session: requests.Session, tmp_path: Path, large_response: Response
 ) -> None:
     (tmp_path / "rows.csv").write_bytes(LARGE)
     with (tmp_path / "rows.csv").open("rb") as file:
-        answer = session.post(f"{server.url}/predict/", data=file, timeout=60)
-    assert (answer.status_code, answer.content) == (200, large_answer.body)
+        response = session.post(f"{server.url}/predict/", data=file, timeout=60)
+    assert (response.status_code, response.content) == (200, large_response.body)
 
 
 def test_a_session_goes_on_after_every_kind_of_answer(
-    server: RunningServer, session: requests.Session, rows_answer: Answer
+    server: RunningServer, session: requests.Session, rows_response: Response
 ) -> None:
-    """Whatever came before, the next answer belongs to the next request."""
+    """Whatever came before, the next response belongs to the next request."""
     for _ in range(3):
         assert session.get(f"{server.url}/nothing", timeout=60).status_code == 404
         assert session.post(f"{server.url}/predict/", data=b"", timeout=60).status_code == 422
         assert session.put(f"{server.url}/predict/", data=LARGE, timeout=60).status_code == 405
         assert session.head(f"{server.url}/ping", timeout=60).content == b""
-        assert session.post(f"{server.url}/predict/", data=ROWS, timeout=60).content == rows_answer.body
+        assert session.post(f"{server.url}/predict/", data=ROWS, timeout=60).content == rows_response.body
 
 
-def test_requests_that_do_not_wait_for_answers_are_answered_in_order(echo_trio: Trio, rows_answer: Answer) -> None:
-    """A pipeline. The servers of WSGI close after the first answer, which says so; only FastAPI goes on."""
+def test_requests_that_do_not_wait_for_answers_are_answered_in_order(
+    echo_servers: Servers, rows_response: Response
+) -> None:
+    """A pipeline. The servers of WSGI close after the first response, which says so; only FastAPI goes on."""
     post = b"POST /predict/ HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(ROWS), ROWS)
     get = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
     last = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    for name, server in echo_trio.items():
+    for name, server in echo_servers.items():
         with socket.create_connection(("127.0.0.1", server.port), 60) as connection:
             connection.sendall(post + get + post + last)
-            answers = _read_all(connection)
+            responses = _read_all(connection)
         if name == "fastapi":
-            assert [status_of(answer) for answer in answers] == [200] * 4
-            assert [body_of(answer) for answer in answers] == [rows_answer.body, b'{"status":"alive"}'] * 2
+            assert [status_of(response) for response in responses] == [200] * 4
+            assert [body_of(response) for response in responses] == [rows_response.body, b'{"status":"alive"}'] * 2
         else:
-            assert b"connection: close" in answers[0].lower()
-            assert body_of(answers[0]) == rows_answer.body
+            assert b"connection: close" in responses[0].lower()
+            assert body_of(responses[0]) == rows_response.body
 
 
 def _read_all(connection: socket.socket) -> list[bytes]:
-    """The answers until the server closes."""
+    """The responses until the server closes."""
     came = b""
     try:
         while piece := connection.recv(65536):
             came += piece
     except ConnectionResetError:
         pass  # a server that closes with requests unread
-    return [b"HTTP/1.1 " + answer for answer in came.split(b"HTTP/1.1 ")[1:]]
+    return [b"HTTP/1.1 " + response for response in came.split(b"HTTP/1.1 ")[1:]]

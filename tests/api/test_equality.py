@@ -1,12 +1,12 @@
-"""The three servers answer alike: a generated table of requests, good and bad, on every prediction route."""
+"""The three servers response alike: a generated table of requests, good and bad, on every prediction route."""
 
 import gzip
 from itertools import product
 
 import pytest
 
-from tests.api.answers import ask_all, the_one
-from tests.api.trios import Trio
+from tests.api.all_servers import Servers
+from tests.api.responses import assert_same_response
 
 pytestmark = pytest.mark.process
 
@@ -43,32 +43,32 @@ CODINGS = {"plain": None, "gzip": "gzip"}
 @pytest.mark.parametrize("coding", CODINGS)
 @pytest.mark.parametrize("media_type", MEDIA_TYPES)
 @pytest.mark.parametrize("body", BODIES)
-def test_the_servers_answer_a_prediction_alike(echo_trio: Trio, body: str, media_type: str, coding: str) -> None:
+def test_the_servers_answer_a_prediction_alike(echo_servers: Servers, body: str, media_type: str, coding: str) -> None:
     fields = {"Content-Type": MEDIA_TYPES[media_type], "Content-Encoding": CODINGS[coding]}
     headers = {name: value for name, value in fields.items() if value is not None}
-    answer = the_one(ask_all(echo_trio, "POST", "/predict/", content=BODIES[body], headers=headers))
-    assert answer.status in (200, 400, 418, 422, 500)
-    assert answer.status != 500 or body == "failing"
-    assert dict(answer.headers)["content-type"] == "application/json"
+    response = assert_same_response(echo_servers, "POST", "/predict/", content=BODIES[body], headers=headers)
+    assert response.status in (200, 400, 418, 422, 500)
+    assert response.status != 500 or body == "failing"
+    assert dict(response.headers)["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"])
 @pytest.mark.parametrize("prefix", ["", "/a/b"], ids=["no prefix", "prefix"])
 def test_the_servers_answer_every_method_and_path_alike(
-    echo_trio: Trio, raw_trio: Trio, method: str, prefix: str
+    echo_servers: Servers, raw_servers: Servers, method: str, prefix: str
 ) -> None:
-    trio = raw_trio if prefix else echo_trio
+    all_servers = raw_servers if prefix else echo_servers
     names = ["", "ping", "health", "livez", "readyz", "capabilities", "predict", "predictions", "invocations", "other"]
     for name, slash in product(names, ["", "/"]):
-        answer = the_one(ask_all(trio, method, f"/{name}{slash}".replace("//", "/"), content=b"a\n1\n"))
-        assert answer.status in (200, 404, 405)
+        response = assert_same_response(all_servers, method, f"/{name}{slash}".replace("//", "/"), content=b"a\n1\n")
+        assert response.status in (200, 404, 405)
 
 
 @pytest.mark.parametrize("name", ["Content-Encoding", "X-Request-ID", "Accept", "X-Other"])
 @pytest.mark.parametrize("values", [("text/csv", "text/mtx"), ("gzip", "identity"), ("", ""), ("a", "")], ids=str)
-def test_the_servers_read_a_repeated_header_alike(echo_trio: Trio, name: str, values: tuple[str, str]) -> None:
+def test_the_servers_read_a_repeated_header_alike(echo_servers: Servers, name: str, values: tuple[str, str]) -> None:
     headers = [("X-Request-ID", "one")] if name != "X-Request-ID" else []
     headers += [(name, value) for value in values]
     if name != "X-Request-ID" or any(values):
-        answer = the_one(ask_all(echo_trio, "POST", "/predict/", content=BODIES["table"], headers=headers))
-        assert answer.status in (200, 415, 422)
+        response = assert_same_response(echo_servers, "POST", "/predict/", content=BODIES["table"], headers=headers)
+        assert response.status in (200, 415, 422)

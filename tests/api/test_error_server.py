@@ -4,29 +4,29 @@ import httpx
 import pytest
 
 from datarobot_drum import __version__
-from tests.api.answers import ask_all, the_one
+from tests.api.all_servers import Servers
+from tests.api.responses import assert_same_response
 from tests.api.test_payloads import message
-from tests.api.trios import Trio
 
 pytestmark = pytest.mark.process
 
 
 @pytest.mark.parametrize("path", ["/", "/ping", "/ping/", "/health", "/health/"])
-def test_the_status_routes_tell_the_cause(broken_trio: Trio, path: str) -> None:
-    answer = the_one(ask_all(broken_trio, "GET", path))
-    assert answer.status == 513
-    assert "module_that_nobody_has" in message(answer)
+def test_the_status_routes_tell_the_cause(error_servers: Servers, path: str) -> None:
+    response = assert_same_response(error_servers, "GET", path)
+    assert response.status == 513
+    assert "module_that_nobody_has" in message(response)
 
 
 @pytest.mark.parametrize("path", ["/predict/", "/predictions/", "/invocations"])
 @pytest.mark.parametrize("content", [b"a\n1\n", b"", b"x" * 1_000_000], ids=["csv", "empty", "large"])
-def test_predictions_are_answered_with_the_same_cause(broken_trio: Trio, path: str, content: bytes) -> None:
-    answer = the_one(ask_all(broken_trio, "POST", path, content=content))
-    assert answer == the_one(ask_all(broken_trio, "GET", "/"))
+def test_predictions_are_answered_with_the_same_cause(error_servers: Servers, path: str, content: bytes) -> None:
+    response = assert_same_response(error_servers, "POST", path, content=content)
+    assert response == assert_same_response(error_servers, "GET", "/")
 
 
-def test_the_process_is_alive_but_not_ready(broken_trio: Trio) -> None:
-    alive, ready = (the_one(ask_all(broken_trio, "GET", path)) for path in ("/livez", "/readyz"))
+def test_the_process_is_alive_but_not_ready(error_servers: Servers) -> None:
+    alive, ready = (assert_same_response(error_servers, "GET", path) for path in ("/livez", "/readyz"))
     assert (alive.status, alive.body) == (200, b'{"status":"alive"}')
     assert (ready.status, ready.body) == (503, b'{"status":"not ready","reason":"model failed to load"}')
     assert dict(ready.headers)["retry-after"] == "5"
@@ -43,13 +43,13 @@ def test_info_still_describes_the_model(broken_client: httpx.Client, server_type
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("PUT", "/predict/", 405)])
-def test_routing_errors_stay_what_they_are(broken_trio: Trio, method: str, path: str, status: int) -> None:
-    assert the_one(ask_all(broken_trio, method, path)).status == status
+def test_routing_errors_stay_what_they_are(error_servers: Servers, method: str, path: str, status: int) -> None:
+    assert assert_same_response(error_servers, method, path).status == status
 
 
-def test_head_tells_the_status(broken_trio: Trio) -> None:
-    answer = the_one(ask_all(broken_trio, "HEAD", "/ping"))
-    assert (answer.status, answer.body) == (513, b"")
+def test_head_tells_the_status(error_servers: Servers) -> None:
+    response = assert_same_response(error_servers, "HEAD", "/ping")
+    assert (response.status, response.body) == (513, b"")
 
 
 def test_errors_carry_the_headers_of_the_contract(broken_client: httpx.Client) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.answers import ask_all, the_one
-from tests.api.trios import SERVER_TYPES, Trio, running_trio
+from tests.api.all_servers import SERVER_TYPES, Servers, running_servers
+from tests.api.responses import assert_same_response
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -20,11 +20,11 @@ OTHERS = {"flask": "custom_fastapi.py", "gunicorn": "custom_fastapi.py", "fastap
 
 
 @pytest.fixture(scope="module")
-def guarded_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+def guarded_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     environment = {"MLOPS_RUNTIME_PARAM_ACCESS_TOKEN": json.dumps(CREDENTIAL)}
     logs = tmp_path_factory.mktemp("guarded")
-    with running_trio(logs, "--code-dir", EXAMPLE, environment=environment, settled=401) as trio:
-        yield trio
+    with running_servers(logs, "--code-dir", EXAMPLE, environment=environment, settled=401) as servers:
+        yield servers
 
 
 @pytest.mark.parametrize(
@@ -32,22 +32,22 @@ def guarded_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
     ["/", "/livez", "/readyz", "/health/", "/info/", "/stats/", "/capabilities/", "/docs", "/openapi.json", "/nothing"],
 )
 @pytest.mark.parametrize("token", [None, "Bearer wrong", "Bearer", TOKEN, "Bearer \xe4"])
-def test_no_route_answers_without_the_token(guarded_trio: Trio, path: str, token: str | None) -> None:
+def test_no_route_answers_without_the_token(guarded_servers: Servers, path: str, token: str | None) -> None:
     headers = {} if token is None else {"Authorization": token.encode("latin-1")}
-    answer = the_one(ask_all(guarded_trio, "GET", path, headers={**headers, "X-Request-ID": "extension"}))
+    answer = assert_same_response(guarded_servers, "GET", path, headers={**headers, "X-Request-ID": "extension"})
     assert answer.status == 401
     assert answer.body == b'{"message":"ERROR: A valid token is needed."}'
 
 
-def test_with_the_token_everything_is_as_it_was(guarded_trio: Trio) -> None:
+def test_with_the_token_everything_is_as_it_was(guarded_servers: Servers) -> None:
     content = (EXAMPLE / "sample.csv").read_bytes()
-    answer = the_one(ask_all(guarded_trio, "POST", "/predict/", content=content, headers=KNOWN))
+    answer = assert_same_response(guarded_servers, "POST", "/predict/", content=content, headers=KNOWN)
     assert (answer.status, answer.body) == (200, b'{"predictions":[6.0,20.0]}')
 
 
-def test_the_token_is_in_no_log(guarded_trio: Trio) -> None:
-    the_one(ask_all(guarded_trio, "GET", f"/nothing/{TOKEN}", headers=KNOWN))
-    assert not [name for name, server in guarded_trio.items() if TOKEN in server.log()]
+def test_the_token_is_in_no_log(guarded_servers: Servers) -> None:
+    assert_same_response(guarded_servers, "GET", f"/nothing/{TOKEN}", headers=KNOWN)
+    assert not [name for name, server in guarded_servers.items() if TOKEN in server.log()]
 
 
 def _model(folder: Path, **files: str) -> Path:
@@ -64,8 +64,8 @@ FASTAPI_ROUTE = "def init_app(app):\n    @app.get('/more')\n    def more(): retu
 
 def test_an_extension_adds_routes(tmp_path: Path) -> None:
     folder = _model(tmp_path / "model", custom_flask=FLASK_ROUTE, custom_fastapi=FASTAPI_ROUTE)
-    with running_trio(tmp_path / "logs", "--code-dir", folder, "--target-type", "regression") as trio:
-        for server in trio.values():
+    with running_servers(tmp_path / "logs", "--code-dir", folder, "--target-type", "regression") as all_servers:
+        for server in all_servers.values():
             answer = server.client.get("/more")
             assert (answer.status_code, answer.json()) == (200, {"more": True})
             assert "x-drum-version" in answer.headers

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.api.answers import Answer, ask_all, the_one
+from tests.api.all_servers import Servers
+from tests.api.responses import Response, assert_same_response
 from tests.api.test_payloads import CSV, MTX, message
-from tests.api.trios import Trio
 
 pytestmark = pytest.mark.process
 
@@ -14,8 +14,8 @@ MISSING = "ERROR: Samples should be provided as:   - a csv or mtx under `X` form
 HEADERS = {"Content-Type": "multipart/form-data; boundary=frontier"}
 
 
-def send(trio: Trio, **details: Any) -> Answer:
-    return the_one(ask_all(trio, "POST", "/predict/", **details))
+def send(all_servers: Servers, **details: Any) -> Response:
+    return assert_same_response(all_servers, "POST", "/predict/", **details)
 
 
 def part(head: str, content: bytes = CSV) -> bytes:
@@ -27,13 +27,13 @@ END = b"--frontier--\r\n"
 
 
 @pytest.fixture(scope="module")
-def csv_answer(echo_trio: Trio) -> Answer:
-    return send(echo_trio, content=CSV)
+def csv_response(echo_servers: Servers) -> Response:
+    return send(echo_servers, content=CSV)
 
 
 @pytest.fixture(scope="module")
-def mtx_answer(echo_trio: Trio) -> Answer:
-    return send(echo_trio, content=MTX, headers={"Content-Type": "text/mtx"})
+def mtx_response(echo_servers: Servers) -> Response:
+    return send(echo_servers, content=MTX, headers={"Content-Type": "text/mtx"})
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def mtx_answer(echo_trio: Trio) -> Answer:
     ],
     ids=["csv", "octets", "by name", "txt", "no name", "unicode name", "odd name", "path", "mtx without dot"],
 )
-def test_a_csv_file_is_predicted(echo_trio: Trio, csv_answer: Answer, file: Any) -> None:
-    assert send(echo_trio, files={"X": file}) == csv_answer
+def test_a_csv_file_is_predicted(echo_servers: Servers, csv_response: Response, file: Any) -> None:
+    assert send(echo_servers, files={"X": file}) == csv_response
 
 
 @pytest.mark.parametrize(
@@ -60,24 +60,24 @@ def test_a_csv_file_is_predicted(echo_trio: Trio, csv_answer: Answer, file: Any)
     [("x.mtx", MTX), ("x.MTX", MTX, "application/octet-stream"), ("x", MTX, "text/mtx"), ("日.mtx", MTX, "text/csv")],
     ids=["name", "upper case", "type", "name over type"],
 )
-def test_a_matrix_market_file_is_told_by_name_or_type(echo_trio: Trio, mtx_answer: Answer, file: Any) -> None:
-    assert send(echo_trio, files={"X": file}) == mtx_answer
+def test_a_matrix_market_file_is_told_by_name_or_type(echo_servers: Servers, mtx_response: Response, file: Any) -> None:
+    assert send(echo_servers, files={"X": file}) == mtx_response
 
 
-def test_a_plain_field_is_csv_text(echo_trio: Trio, csv_answer: Answer) -> None:
+def test_a_plain_field_is_csv_text(echo_servers: Servers, csv_response: Response) -> None:
     body = part('Content-Disposition: form-data; name="X"') + END
-    assert send(echo_trio, content=body, headers=HEADERS) == csv_answer
+    assert send(echo_servers, content=body, headers=HEADERS) == csv_response
 
 
-def test_other_fields_and_files_are_ignored(echo_trio: Trio, csv_answer: Answer) -> None:
+def test_other_fields_and_files_are_ignored(echo_servers: Servers, csv_response: Response) -> None:
     others = [("y", ("y.csv", b"\xff" * 1000)), ("x", ("x.csv", b"a")), ("", ("e", b"b"))]
     files: Any = [*others, ("X", ("x.csv", CSV)), *others]
-    assert send(echo_trio, files=files, data={"note": "ü"}) == csv_answer
+    assert send(echo_servers, files=files, data={"note": "ü"}) == csv_response
 
 
-def test_the_charset_of_the_part_is_honoured(echo_trio: Trio) -> None:
+def test_the_charset_of_the_part_is_honoured(echo_servers: Servers) -> None:
     latin = ("x.csv", "ä\nö\n".encode("latin-1"), "text/csv; charset=latin-1")
-    assert send(echo_trio, files={"X": latin}) == send(echo_trio, content="ä\nö\n".encode())
+    assert send(echo_servers, files={"X": latin}) == send(echo_servers, content="ä\nö\n".encode())
 
 
 @pytest.mark.parametrize(
@@ -107,16 +107,18 @@ def test_the_charset_of_the_part_is_honoured(echo_trio: Trio) -> None:
         "more headers",
     ],
 )
-def test_variants_of_the_format_answer_alike_or_are_refused(echo_trio: Trio, csv_answer: Answer, body: bytes) -> None:
-    answer = send(echo_trio, content=body, headers=HEADERS)
-    assert answer == csv_answer or (answer.status == 400 and message(answer))
+def test_variants_of_the_format_answer_alike_or_are_refused(
+    echo_servers: Servers, csv_response: Response, body: bytes
+) -> None:
+    response = send(echo_servers, content=body, headers=HEADERS)
+    assert response == csv_response or (response.status == 400 and message(response))
 
 
 @pytest.mark.parametrize(
     "media_type", ["multipart/form-data; boundary=frontier", 'Multipart/FORM-DATA; Boundary="frontier"; charset=utf-8']
 )
-def test_the_type_of_a_form_is_read_in_any_case(echo_trio: Trio, csv_answer: Answer, media_type: str) -> None:
-    assert send(echo_trio, content=part(X_FILE) + END, headers={"Content-Type": media_type}) == csv_answer
+def test_the_type_of_a_form_is_read_in_any_case(echo_servers: Servers, csv_response: Response, media_type: str) -> None:
+    assert send(echo_servers, content=part(X_FILE) + END, headers={"Content-Type": media_type}) == csv_response
 
 
 @pytest.mark.parametrize(
@@ -124,27 +126,27 @@ def test_the_type_of_a_form_is_read_in_any_case(echo_trio: Trio, csv_answer: Ans
     [END, part(X_FILE.replace('"X"', '"x"')) + END, part("Content-Type: text/csv") + END, part(X_FILE[:-6]) + END],
     ids=["no parts", "x", "nameless", "broken disposition"],
 )
-def test_a_form_without_x_is_told_what_to_send(echo_trio: Trio, body: bytes) -> None:
-    answer = send(echo_trio, content=body, headers=HEADERS)
-    if b"broken" not in body and answer.status != 200:
-        assert (answer.status, message(answer)) == (422, MISSING)
+def test_a_form_without_x_is_told_what_to_send(echo_servers: Servers, body: bytes) -> None:
+    response = send(echo_servers, content=body, headers=HEADERS)
+    if b"broken" not in body and response.status != 200:
+        assert (response.status, message(response)) == (422, MISSING)
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n", b"\xff\n1\n"], ids=["empty", "header alone", "not utf-8"])
-def test_an_unreadable_x_is_unprocessable(echo_trio: Trio, content: bytes) -> None:
-    answer = send(echo_trio, files={"X": ("x.csv", content)})
-    assert answer.status == 422
-    message(answer)
+def test_an_unreadable_x_is_unprocessable(echo_servers: Servers, content: bytes) -> None:
+    response = send(echo_servers, files={"X": ("x.csv", content)})
+    assert response.status == 422
+    message(response)
 
 
-def test_json_in_x_is_unprocessable(echo_trio: Trio) -> None:
-    assert send(echo_trio, files={"X": ("x.json", b"{}", "application/json")}).status == 422
+def test_json_in_x_is_unprocessable(echo_servers: Servers) -> None:
+    assert send(echo_servers, files={"X": ("x.json", b"{}", "application/json")}).status == 422
 
 
-def test_two_parts_x_are_unprocessable(echo_trio: Trio) -> None:
-    answer = send(echo_trio, files=[("X", ("a.csv", CSV)), ("X", ("b.csv", CSV))])
-    assert answer.status == 422
-    assert "2 parts" in message(answer)
+def test_two_parts_x_are_unprocessable(echo_servers: Servers) -> None:
+    response = send(echo_servers, files=[("X", ("a.csv", CSV)), ("X", ("b.csv", CSV))])
+    assert response.status == 422
+    assert "2 parts" in message(response)
 
 
 @pytest.mark.parametrize(
@@ -157,10 +159,10 @@ def test_two_parts_x_are_unprocessable(echo_trio: Trio) -> None:
         'multipart/form-data;charset*0="b;charset="b;charset*=b',
     ],
 )
-def test_a_form_without_a_boundary_is_a_bad_request(echo_trio: Trio, media_type: str) -> None:
-    answer = send(echo_trio, content=part(X_FILE) + END, headers={"Content-Type": media_type})
-    assert answer.status == 400
-    assert "boundary" in message(answer)
+def test_a_form_without_a_boundary_is_a_bad_request(echo_servers: Servers, media_type: str) -> None:
+    response = send(echo_servers, content=part(X_FILE) + END, headers={"Content-Type": media_type})
+    assert response.status == 400
+    assert "boundary" in message(response)
 
 
 @pytest.mark.parametrize(
@@ -198,14 +200,14 @@ def test_a_form_without_a_boundary_is_a_bad_request(echo_trio: Trio, media_type:
         "1,100 parts",
     ],
 )
-def test_a_broken_form_is_a_bad_request(echo_trio: Trio, body: bytes) -> None:
-    answer = send(echo_trio, content=body, headers=HEADERS)
-    assert answer.status == 400
-    assert "multipart" in message(answer)
+def test_a_broken_form_is_a_bad_request(echo_servers: Servers, body: bytes) -> None:
+    response = send(echo_servers, content=body, headers=HEADERS)
+    assert response.status == 400
+    assert "multipart" in message(response)
 
 
-def test_a_part_of_more_than_10_mib_is_predicted(echo_trio: Trio) -> None:
+def test_a_part_of_more_than_10_mib_is_predicted(echo_servers: Servers) -> None:
     content = b"a,b\n" + b"1,%s\n" % (b"x" * 10_999) * 1000
-    answer = send(echo_trio, files={"X": ("x.csv", content)})
-    assert answer == send(echo_trio, content=content)
-    assert answer.status == 200
+    response = send(echo_servers, files={"X": ("x.csv", content)})
+    assert response == send(echo_servers, content=content)
+    assert response.status == 200

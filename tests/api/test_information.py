@@ -8,9 +8,9 @@ import psutil
 import pytest
 
 from datarobot_drum import __version__
-from tests.api.answers import ask_all
+from tests.api.all_servers import Servers
 from tests.api.conftest import SECRET
-from tests.api.trios import Trio
+from tests.api.responses import request_all
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -53,9 +53,9 @@ def test_info_describes_the_model(client: httpx.Client, server_type: str) -> Non
     }
 
 
-def test_info_differs_between_servers_by_their_names_alone(echo_trio: Trio) -> None:
-    answers = ask_all(echo_trio, "GET", "/info/")
-    neutral = {answer.body.replace(name.encode(), b"?") for name, answer in answers.items()}
+def test_info_differs_between_servers_by_their_names_alone(echo_servers: Servers) -> None:
+    responses = request_all(echo_servers, "GET", "/info/")
+    neutral = {response.body.replace(name.encode(), b"?") for name, response in responses.items()}
     assert len(neutral) == 1
 
 
@@ -97,8 +97,8 @@ def test_only_fastapi_has_an_executor_to_tell_of(stats: dict[str, Any], server_t
         assert 0 <= times["p50"] <= times["p90"] <= times["p99"] <= times["max"] <= times["sum"]
 
 
-def test_the_executor_counts_calls_whether_they_succeed_or_raise(echo_trio: Trio) -> None:
-    client = echo_trio["fastapi"].client
+def test_the_executor_counts_calls_whether_they_succeed_or_raise(echo_servers: Servers) -> None:
+    client = echo_servers["fastapi"].client
     before = client.get("/stats/").json()["executor_completed"]
     for body in (CSV, b"action\nraise\n", b"action\nhttp-418\n"):
         client.post("/predict/", content=body)
@@ -114,7 +114,7 @@ def test_capabilities_name_the_formats_and_their_packages(client: httpx.Client) 
 
 @pytest.mark.parametrize("path", ["/info/", "/stats/", "/capabilities/"])
 def test_no_credential_is_given_away(server: RunningServer, path: str) -> None:
-    answer = server.client.get(path).text
-    assert SECRET not in answer
-    assert path != "/stats/" or "--api-token" in answer or "gunicorn" in answer
+    response = server.client.get(path).text
+    assert SECRET not in response
+    assert path != "/stats/" or "--api-token" in response or "gunicorn" in response
     assert SECRET not in server.log()

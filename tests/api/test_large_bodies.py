@@ -16,17 +16,17 @@ from sklearn.preprocessing import StandardScaler
 
 from datarobot_drum.drum.serving.body.spooled_file import SPOOL_MAX_SIZE
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
-from datarobot_drum.drum.tabular.fast_csv import LEAST_BODY_OF_BLOCKS
-from tests.api.answers import ask_all, the_one
-from tests.api.trios import Trio, running_trio
+from datarobot_drum.drum.tabular.fast_csv import MIN_CHUNKED_BYTES
+from tests.api.all_servers import Servers, running_servers
+from tests.api.responses import assert_same_response
 
 pytestmark = pytest.mark.process
 
 CSV = {"Content-Type": "text/csv"}
 NAMES = [f"column {number}" for number in range(20)]
 SIZES = {
-    "one block": LEAST_BODY_OF_BLOCKS // 10,
-    "blocks in memory": (LEAST_BODY_OF_BLOCKS + SPOOL_MAX_SIZE) // 2,
+    "one block": MIN_CHUNKED_BYTES // 10,
+    "blocks in memory": (MIN_CHUNKED_BYTES + SPOOL_MAX_SIZE) // 2,
     "blocks on disk": SPOOL_MAX_SIZE * 5 // 4,
 }
 
@@ -48,30 +48,30 @@ def estimator() -> Any:
 
 
 @pytest.fixture(scope="module")
-def trio(estimator: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+def all_servers(estimator: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     folder: Path = tmp_path_factory.mktemp("large")
     (folder / "model").mkdir()
     (folder / "model" / "model.pkl").write_bytes(pickle.dumps(estimator))
     arguments = ("--code-dir", folder / "model", "--target-type", "regression")
-    with running_trio(folder, *arguments) as servers:
+    with running_servers(folder, *arguments) as servers:
         yield servers
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 @pytest.mark.parametrize("last", ["", ",".join("9" * 20)], ids=["a line end", "no line end"])
-def test_large_tables_are_predicted_as_in_process(trio: Trio, estimator: Any, size: int, last: str) -> None:
+def test_large_tables_are_predicted_as_in_process(all_servers: Servers, estimator: Any, size: int, last: str) -> None:
     body = table_of(size) + last
     wanted = estimator.predict(pd.read_csv(io.StringIO(body), low_memory=False, **EXACT_FLOATS)).tolist()
-    answer = the_one(ask_all(trio, "POST", "/predict/", content=body.encode(), headers=CSV))
-    assert answer.status == 200
-    assert json.loads(answer.body) == {"predictions": wanted}
+    response = assert_same_response(all_servers, "POST", "/predict/", content=body.encode(), headers=CSV)
+    assert response.status == 200
+    assert json.loads(response.body) == {"predictions": wanted}
 
 
 @pytest.mark.parametrize("odd", ["", "text"], ids=["gap", "text"])
-def test_an_odd_cell_at_the_end_is_refused_as_in_process(trio: Trio, estimator: Any, odd: str) -> None:
+def test_an_odd_cell_at_the_end_is_refused_as_in_process(all_servers: Servers, estimator: Any, odd: str) -> None:
     body = table_of(SIZES["blocks on disk"]) + ",".join([odd, *"1" * 19])
     with pytest.raises(ValueError, match=r"NaN|convert") as refused:
         estimator.predict(pd.read_csv(io.StringIO(body), low_memory=False, **EXACT_FLOATS))
-    answer = the_one(ask_all(trio, "POST", "/predict/", content=body.encode(), headers=CSV))
-    assert answer.status == 500
-    assert str(refused.value).splitlines()[0] in json.loads(answer.body)["message"]
+    response = assert_same_response(all_servers, "POST", "/predict/", content=body.encode(), headers=CSV)
+    assert response.status == 500
+    assert str(refused.value).splitlines()[0] in json.loads(response.body)["message"]

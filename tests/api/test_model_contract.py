@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.answers import Answer, ask_all, the_one
+from tests.api.all_servers import Servers, running_servers
 from tests.api.contract_models import SECRET, write_contract_model, write_secrets
+from tests.api.responses import Response, assert_same_response
 from tests.api.test_payloads import message
-from tests.api.trios import Trio, running_trio
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -20,7 +20,7 @@ AT_ONCE = 8
 
 
 @pytest.fixture(scope="module")
-def contract_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+def contract_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     folder = tmp_path_factory.mktemp("contract")
     model = write_contract_model(folder / "model")
     environment = {
@@ -31,17 +31,17 @@ def contract_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
         "DRUM_GUNICORN_THREADS": str(AT_ONCE),
     }
     arguments = ["--code-dir", str(model), "--target-type", "regression", "--user-secrets-prefix", "MINE"]
-    with running_trio(folder, *arguments, environment=environment) as trio:
-        yield trio
+    with running_servers(folder, *arguments, environment=environment) as servers:
+        yield servers
 
 
 @pytest.fixture
-def server(contract_trio: Trio, server_type: str) -> RunningServer:
-    return contract_trio[server_type]
+def server(contract_servers: Servers, server_type: str) -> RunningServer:
+    return contract_servers[server_type]
 
 
-def ask(trio: Trio, body: bytes) -> Answer:
-    return the_one(ask_all(trio, "POST", "/predict/", content=body))
+def ask(all_servers: Servers, body: bytes) -> Response:
+    return assert_same_response(all_servers, "POST", "/predict/", content=body)
 
 
 def extra(server: RunningServer) -> dict[str, Any]:
@@ -49,8 +49,8 @@ def extra(server: RunningServer) -> dict[str, Any]:
     return first
 
 
-def test_helpers_artifacts_and_files_of_the_folder_are_all_found(contract_trio: Trio) -> None:
-    for server in contract_trio.values():
+def test_helpers_artifacts_and_files_of_the_folder_are_all_found(contract_servers: Servers) -> None:
+    for server in contract_servers.values():
         assert server.client.post("/predict/", content=b"x\n1\n").json()["predictions"] == [1113.5]
 
 
@@ -64,10 +64,10 @@ def test_hooks_that_name_them_get_the_secrets(server: RunningServer) -> None:
     assert extra(server)["secrets"] == "['document', 'plain']"
 
 
-def test_secrets_are_masked(contract_trio: Trio) -> None:
-    answer = ask(contract_trio, b"tell\n1\n")
-    assert (answer.status, message(answer)) == (500, "ERROR: ValueError: the secret ****")
-    for server in contract_trio.values():
+def test_secrets_are_masked(contract_servers: Servers) -> None:
+    response = ask(contract_servers, b"tell\n1\n")
+    assert (response.status, message(response)) == (500, "ERROR: ValueError: the secret ****")
+    for server in contract_servers.values():
         assert TOKEN not in server.log()
         assert TOKEN not in server.client.get("/info/").text + server.client.get("/stats/").text
         assert SECRET not in server.client.get("/info/").text + server.client.get("/stats/").text
@@ -78,13 +78,13 @@ def test_no_more_calls_run_at_once_than_the_model_takes(server: RunningServer, s
     at_once = 1 if server_type == "flask" else 2
     with ThreadPoolExecutor(AT_ONCE) as pool:
         bodies = [b"at_once\n%d\n" % at_once] * AT_ONCE
-        answers = list(pool.map(lambda body: httpx.post(f"{server.url}/predict/", content=body, timeout=60), bodies))
-    assert [answer.status_code for answer in answers] == [200] * AT_ONCE
-    assert {answer.json()["extraModelOutput"][0]["peak"] for answer in answers} == {at_once}
+        responses = list(pool.map(lambda body: httpx.post(f"{server.url}/predict/", content=body, timeout=60), bodies))
+    assert [response.status_code for response in responses] == [200] * AT_ONCE
+    assert {response.json()["extraModelOutput"][0]["peak"] for response in responses} == {at_once}
 
 
-def test_the_executor_has_as_many_threads(contract_trio: Trio) -> None:
-    assert contract_trio["fastapi"].client.get("/stats/").json()["executor_workers"] == 2
+def test_the_executor_has_as_many_threads(contract_servers: Servers) -> None:
+    assert contract_servers["fastapi"].client.get("/stats/").json()["executor_workers"] == 2
 
 
 @pytest.mark.parametrize(
@@ -94,13 +94,13 @@ def test_the_executor_has_as_many_threads(contract_trio: Trio) -> None:
         (b"x,y,z\n1,2,3\n", "number_of_columns LESS_THAN 3 is required, but there are 3."),
     ],
 )
-def test_input_that_breaks_the_schema_is_the_clients_fault(contract_trio: Trio, body: bytes, reason: str) -> None:
+def test_input_that_breaks_the_schema_is_the_clients_fault(contract_servers: Servers, body: bytes, reason: str) -> None:
     for path in ("/predict/", "/predictionsStream/"):
-        answer = the_one(ask_all(contract_trio, "POST", path, content=body))
-        assert (answer.status, message(answer)) == (422, f"ERROR: The input breaks typeSchema: {reason}")
+        response = assert_same_response(contract_servers, "POST", path, content=body)
+        assert (response.status, message(response)) == (422, f"ERROR: The input breaks typeSchema: {reason}")
 
 
-def test_output_that_breaks_the_schema_is_the_models_fault(contract_trio: Trio) -> None:
-    answer = ask(contract_trio, b"spoil\n1\n")
+def test_output_that_breaks_the_schema_is_the_models_fault(contract_servers: Servers) -> None:
+    response = ask(contract_servers, b"spoil\n1\n")
     reason = "contains_missing EQUALS NEVER is required, but the column 'Predictions' has a missing value in row 1."
-    assert (answer.status, message(answer)) == (500, f"ERROR: The model's output breaks typeSchema: {reason}")
+    assert (response.status, message(response)) == (500, f"ERROR: The model's output breaks typeSchema: {reason}")

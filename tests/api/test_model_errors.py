@@ -3,22 +3,22 @@
 import httpx
 import pytest
 
-from tests.api.answers import Answer, ask_all, the_one
+from tests.api.all_servers import Servers
+from tests.api.responses import Response, assert_same_response
 from tests.api.test_payloads import message
-from tests.api.trios import Trio
 
 pytestmark = pytest.mark.process
 
 USER_ERROR = "x-drum-user-http-error"
 
 
-def act(trio: Trio, action: str, rows: int = 3) -> Answer:
+def act(all_servers: Servers, action: str, rows: int = 3) -> Response:
     """Have the model do something with a table of some rows."""
     body = "action\n" + f"{action}\n" * rows
-    answer = the_one(ask_all(trio, "POST", "/predict/", content=body.encode()))
-    assert b"Traceback" not in answer.body
-    assert b"custom.py" not in answer.body
-    return answer
+    response = assert_same_response(all_servers, "POST", "/predict/", content=body.encode())
+    assert b"Traceback" not in response.body
+    assert b"custom.py" not in response.body
+    return response
 
 
 @pytest.mark.parametrize(
@@ -36,16 +36,16 @@ def act(trio: Trio, action: str, rows: int = 3) -> Answer:
         ("exit", "SystemExit: 3"),
     ],
 )
-def test_what_a_hook_raises_is_told_without_its_traceback(echo_trio: Trio, action: str, text: str) -> None:
-    answer = act(echo_trio, action)
-    assert answer.status == 500
-    assert message(answer).startswith(f"ERROR: {text}")
-    assert USER_ERROR not in dict(answer.headers)
+def test_what_a_hook_raises_is_told_without_its_traceback(echo_servers: Servers, action: str, text: str) -> None:
+    response = act(echo_servers, action)
+    assert response.status == 500
+    assert message(response).startswith(f"ERROR: {text}")
+    assert USER_ERROR not in dict(response.headers)
 
 
-def test_the_traceback_is_in_the_log(echo_trio: Trio) -> None:
-    act(echo_trio, "raise-deeply")
-    for server in echo_trio.values():
+def test_the_traceback_is_in_the_log(echo_servers: Servers) -> None:
+    act(echo_servers, "raise-deeply")
+    for server in echo_servers.values():
         server.wait_until(lambda log=server.log: "in fail_deeply" in log(), "traceback")  # type: ignore[misc]
 
 
@@ -65,10 +65,10 @@ def test_the_traceback_is_in_the_log(echo_trio: Trio) -> None:
         ("extra-surrogate", "JSON"),
     ],
 )
-def test_output_that_fails_its_check_is_an_error_of_the_model(echo_trio: Trio, action: str, text: str) -> None:
-    answer = act(echo_trio, action)
-    assert answer.status == 500
-    assert text in message(answer)
+def test_output_that_fails_its_check_is_an_error_of_the_model(echo_servers: Servers, action: str, text: str) -> None:
+    response = act(echo_servers, action)
+    assert response.status == 500
+    assert text in message(response)
 
 
 @pytest.mark.parametrize(
@@ -80,31 +80,31 @@ def test_output_that_fails_its_check_is_an_error_of_the_model(echo_trio: Trio, a
         ("http-599", 599, ""),
     ],
 )
-def test_model_code_may_choose_its_answer(echo_trio: Trio, action: str, status: int, text: str) -> None:
-    answer = act(echo_trio, action)
-    headers = dict(answer.headers)
-    assert (answer.status, headers[USER_ERROR]) == (status, "true")
-    assert httpx.Response(status, content=answer.body).json() == {"message": text}
+def test_model_code_may_choose_its_answer(echo_servers: Servers, action: str, status: int, text: str) -> None:
+    response = act(echo_servers, action)
+    headers = dict(response.headers)
+    assert (response.status, headers[USER_ERROR]) == (status, "true")
+    assert httpx.Response(status, content=response.body).json() == {"message": text}
     assert headers.get("retry-after") == ("7" if action == "http-429" else None)
 
 
-def test_an_exception_that_is_none_ends_its_request_alone(echo_trio: Trio) -> None:
-    answer = act(echo_trio, "raise-strange")
-    assert answer.status == 500
-    assert "Strange" in message(answer)
+def test_an_exception_that_is_none_ends_its_request_alone(echo_servers: Servers) -> None:
+    response = act(echo_servers, "raise-strange")
+    assert response.status == 500
+    assert "Strange" in message(response)
 
 
-def test_missing_and_infinite_predictions_are_null(echo_trio: Trio) -> None:
-    assert act(echo_trio, "nan").body == b'{"predictions":[null,null,null]}'
+def test_missing_and_infinite_predictions_are_null(echo_servers: Servers) -> None:
+    assert act(echo_servers, "nan").body == b'{"predictions":[null,null,null]}'
 
 
-def test_numbers_keep_all_their_bits(echo_trio: Trio) -> None:
-    predictions = httpx.Response(200, content=act(echo_trio, "precise").body).json()["predictions"]
+def test_numbers_keep_all_their_bits(echo_servers: Servers) -> None:
+    predictions = httpx.Response(200, content=act(echo_servers, "precise").body).json()["predictions"]
     assert predictions == [0.1 + 0.2, 1e-320, 1.7976931348623157e308]
 
 
-def test_further_columns_are_extra_model_output(echo_trio: Trio) -> None:
-    document = httpx.Response(200, content=act(echo_trio, "extra").body).json()
+def test_further_columns_are_extra_model_output(echo_servers: Servers) -> None:
+    document = httpx.Response(200, content=act(echo_servers, "extra").body).json()
     assert document["predictions"] == [1.5, 1.5, 1.5]
     first, second, third = document["extraModelOutput"]
     assert first == {
@@ -121,9 +121,9 @@ def test_further_columns_are_extra_model_output(echo_trio: Trio) -> None:
 
 
 @pytest.mark.parametrize("action", ["raise", "exit", "raise-strange", "http-418"])
-def test_a_server_goes_on_after_its_model_failed(echo_trio: Trio, action: str) -> None:
-    pids = {name: server.client.get("/stats/").json()["drum_info"][-1]["pid"] for name, server in echo_trio.items()}
+def test_a_server_goes_on_after_its_model_failed(echo_servers: Servers, action: str) -> None:
+    pids = {name: server.client.get("/stats/").json()["drum_info"][-1]["pid"] for name, server in echo_servers.items()}
     for _ in range(3):
-        act(echo_trio, action)
-    for name, server in echo_trio.items():
+        act(echo_servers, action)
+    for name, server in echo_servers.items():
         assert server.client.get("/stats/").json()["drum_info"][-1]["pid"] == pids[name]

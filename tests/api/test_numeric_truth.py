@@ -20,10 +20,10 @@ from scipy import sparse
 from sklearn import datasets
 
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
-from tests.api.answers import ask_all, the_one
+from tests.api.all_servers import Servers, running_servers
 from tests.api.models import FITTERS, full_table, table, write_artifact
+from tests.api.responses import assert_same_response
 from tests.api.test_routes import POST_PATHS
-from tests.api.trios import Trio, running_trio
 
 pytestmark = pytest.mark.process
 
@@ -36,7 +36,7 @@ Expect = Callable[[Any, Any], list[Any]]
 
 @dataclass(frozen=True)
 class Truth:
-    """What a model is started with, fed with, and must answer."""
+    """What a model is started with, fed with, and must response."""
 
     samples: Callable[[int], pd.DataFrame]
     expect: Expect
@@ -131,13 +131,13 @@ class Served:
     """A model that is served, and the same model here."""
 
     truth: Truth
-    trio: Trio
+    all_servers: Servers
     estimator: Any
 
     def ask(self, path: str = "/predict/", **details: Any) -> list[Any]:
-        answer = the_one(ask_all(self.trio, "POST", path, **details))
-        assert answer.status == 200, answer.body[:500]
-        predictions: list[Any] = json.loads(answer.body)["predictions"]
+        response = assert_same_response(self.all_servers, "POST", path, **details)
+        assert response.status == 200, response.body[:500]
+        predictions: list[Any] = json.loads(response.body)["predictions"]
         return predictions
 
 
@@ -155,8 +155,8 @@ def served(
     else:
         folder = example_folders / name
     estimator = pickle.loads((folder / "model.pkl").read_bytes())
-    with running_trio(logs, "--code-dir", folder, *arguments) as trio:
-        yield Served(truth, trio, estimator)
+    with running_servers(logs, "--code-dir", folder, *arguments) as all_servers:
+        yield Served(truth, all_servers, estimator)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 10_000])

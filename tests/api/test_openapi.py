@@ -22,9 +22,9 @@ from datarobot_drum.drum.serving.openapi.operations import OPERATIONS, ServedApi
 from datarobot_drum.drum.serving.routes import ROUTES, Route
 from datarobot_drum.drum.settings.build import ModelSettings
 from datarobot_drum.drum.settings.target_types import TargetType
-from tests.api.answers import Answer, ask_all, the_one
+from tests.api.all_servers import Servers, running_servers
 from tests.api.models import write_code
-from tests.api.trios import Trio, running_trio
+from tests.api.responses import Response, assert_same_response
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -40,7 +40,7 @@ import pandas as pd
 
 
 def score(data, model, target_name, **kwargs):
-    return pd.DataFrame({target_name: ["answer"] * len(data)})
+    return pd.DataFrame({target_name: ["response"] * len(data)})
 
 
 def chat(completion_create_params, model):
@@ -64,25 +64,29 @@ def init_app(app):
 
 
 @pytest.fixture(scope="module")
-def chat_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+def chat_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """A text generation model below a prefix, with an extension of each kind."""
     folder = tmp_path_factory.mktemp("chat")
     model = write_code(folder / "model", CHAT)
     (model / "custom_flask.py").write_text(FLASK_EXTENSION)
     (model / "custom_fastapi.py").write_text(FASTAPI_EXTENSION)
-    environment = {"TARGET_NAME": "answer", "URL_PREFIX": PREFIX}
-    with running_trio(folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment) as trio:
-        yield trio
+    environment = {"TARGET_NAME": "response", "URL_PREFIX": PREFIX}
+    with running_servers(
+        folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment
+    ) as servers:
+        yield servers
 
 
 @pytest.fixture(scope="module")
-def silent_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+def silent_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """The documentation is switched off."""
     folder = tmp_path_factory.mktemp("silent")
     model = write_code(folder / "model", CHAT)
-    environment = {"TARGET_NAME": "answer", "DRUM_ENABLE_DOCS": "0"}
-    with running_trio(folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment) as trio:
-        yield trio
+    environment = {"TARGET_NAME": "response", "DRUM_ENABLE_DOCS": "0"}
+    with running_servers(
+        folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment
+    ) as servers:
+        yield servers
 
 
 EVERY_KIND = [
@@ -92,9 +96,9 @@ EVERY_KIND = [
 """Of models, as far as their documents differ."""
 
 
-def get(trio: Trio, path: str) -> Answer:
-    """The one answer of all servers."""
-    return the_one(ask_all(trio, "GET", path))
+def get(all_servers: Servers, path: str) -> Response:
+    """The one response of all servers."""
+    return assert_same_response(all_servers, "GET", path)
 
 
 def document_of(server: RunningServer) -> Document:
@@ -114,10 +118,10 @@ def operations(document: Document) -> Iterator[tuple[str, str, Mapping[str, Any]
 # The document
 
 
-def test_the_servers_serve_the_same_valid_document(echo_trio: Trio) -> None:
-    answer = get(echo_trio, "/openapi.json")
-    assert (answer.status, dict(answer.headers)["content-type"]) == (200, "application/json")
-    document = json.loads(answer.body)
+def test_the_servers_serve_the_same_valid_document(echo_servers: Servers) -> None:
+    response = get(echo_servers, "/openapi.json")
+    assert (response.status, dict(response.headers)["content-type"]) == (200, "application/json")
+    document = json.loads(response.body)
     validate(document)
     assert (document["openapi"], document["info"]["version"]) == ("3.1.0", __version__)
     assert document == built(TargetType.REGRESSION)
@@ -146,17 +150,17 @@ def test_nothing_is_described_that_is_no_route() -> None:
     assert {route.handler for route in ROUTES} == set(OPERATIONS)
 
 
-def test_every_described_path_is_there(echo_trio: Trio) -> None:
+def test_every_described_path_is_there(echo_servers: Servers) -> None:
     """With and without a trailing slash, and with no status that the document does not name."""
-    for path, method, operation in operations(document_of(echo_trio["flask"])):
+    for path, method, operation in operations(document_of(echo_servers["flask"])):
         for spelling in {path, path.rstrip("/") + "/"}:
-            for server in echo_trio.values():
+            for server in echo_servers.values():
                 status = server.client.request(method, spelling).status_code
                 assert str(status) in operation["responses"] and status != 404, (method, spelling)
 
 
-def test_only_routes_of_the_model_are_described(chat_trio: Trio) -> None:
-    chats = document_of(chat_trio["flask"])["paths"]
+def test_only_routes_of_the_model_are_described(chat_servers: Servers) -> None:
+    chats = document_of(chat_servers["flask"])["paths"]
     assert {PREFIX + path for path in ("/", "/predict", "/v1/chat/completions", "/models")} <= set(chats)
     assert not [path for path in chats if "nstructured" in path]
     assert "/chat/completions" not in built(TargetType.REGRESSION)["paths"]
@@ -172,29 +176,29 @@ def test_a_form_is_described_where_the_route_takes_one(api: ServedApi) -> None:
         assert described == (set() if api.target_type is TargetType.UNSTRUCTURED else fields[path])
 
 
-def test_routes_that_a_fastapi_extension_adds_are_described_too(chat_trio: Trio) -> None:
-    document = document_of(chat_trio["fastapi"])
+def test_routes_that_a_fastapi_extension_adds_are_described_too(chat_servers: Servers) -> None:
+    document = document_of(chat_servers["fastapi"])
     validate(document)
     more = document["paths"].pop("/more/{number}")["get"]["responses"]["200"]
     assert more["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/More"}
-    assert document["paths"] == document_of(chat_trio["flask"])["paths"]
+    assert document["paths"] == document_of(chat_servers["flask"])["paths"]
 
 
-def test_an_error_server_describes_what_it_would_serve(broken_trio: Trio) -> None:
-    answer = get(broken_trio, "/openapi.json")
-    assert answer.status == 200
-    assert json.loads(answer.body) == built(TargetType.REGRESSION)
+def test_an_error_server_describes_what_it_would_serve(error_servers: Servers) -> None:
+    response = get(error_servers, "/openapi.json")
+    assert response.status == 200
+    assert json.loads(response.body) == built(TargetType.REGRESSION)
 
 
 # The page
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/"])
-def test_the_page_refers_to_this_server_alone(echo_trio: Trio, path: str) -> None:
-    answer = get(echo_trio, path)
-    assert (answer.status, dict(answer.headers)["content-type"]) == (200, "text/html; charset=utf-8")
-    assert not re.search(rb"https?:|src=.?//|href=.?//", answer.body)
-    for server in echo_trio.values():
+def test_the_page_refers_to_this_server_alone(echo_servers: Servers, path: str) -> None:
+    response = get(echo_servers, path)
+    assert (response.status, dict(response.headers)["content-type"]) == (200, "text/html; charset=utf-8")
+    assert not re.search(rb"https?:|src=.?//|href=.?//", response.body)
+    for server in echo_servers.values():
         headers = server.client.get(path).headers
         assert headers["Content-Security-Policy"].startswith("default-src 'self'; script-src 'self' 'sha256-")
         assert headers["Cache-Control"] == "no-cache"
@@ -208,24 +212,26 @@ def test_the_page_refers_to_this_server_alone(echo_trio: Trio, path: str) -> Non
     ],
     ids=["script", "style"],
 )
-def test_the_files_of_the_page_come_from_here(echo_trio: Trio, path: str, media_type: str, beginning: bytes) -> None:
-    answer = get(echo_trio, path)
-    assert (answer.status, dict(answer.headers)["content-type"]) == (200, media_type)
-    assert answer.body.startswith(beginning)
+def test_the_files_of_the_page_come_from_here(
+    echo_servers: Servers, path: str, media_type: str, beginning: bytes
+) -> None:
+    response = get(echo_servers, path)
+    assert (response.status, dict(response.headers)["content-type"]) == (200, media_type)
+    assert response.body.startswith(beginning)
 
 
 @pytest.mark.parametrize(
     "path", ["/docs/LICENSE", "/docs/..%2fopenapi.json", "/docs/%2e%2e/setup.py", "/docs//etc/passwd"]
 )
-def test_no_other_file_is_served(echo_trio: Trio, path: str) -> None:
-    assert get(echo_trio, path).status == 404
+def test_no_other_file_is_served(echo_servers: Servers, path: str) -> None:
+    assert get(echo_servers, path).status == 404
 
 
 @pytest.mark.parametrize("path", DOCUMENTATION)
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_what_is_switched_off_is_not_there(silent_trio: Trio, method: str, path: str) -> None:
-    answer = the_one(ask_all(silent_trio, method, path))
-    assert (answer.status, list(json.loads(answer.body))) == (404, ["message"])
+def test_what_is_switched_off_is_not_there(silent_servers: Servers, method: str, path: str) -> None:
+    response = assert_same_response(silent_servers, method, path)
+    assert (response.status, list(json.loads(response.body))) == (404, ["message"])
 
 
 def test_without_the_extra_the_page_names_it() -> None:
@@ -240,9 +246,9 @@ def test_without_the_extra_the_page_names_it() -> None:
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 @pytest.mark.parametrize(("server_type", "path"), [("flask", "/docs"), ("fastapi", "/docs/")])
 def test_a_browser_shows_the_page_without_an_error_or_a_foreign_request(
-    chat_trio: Trio, server_type: str, path: str, tmp_path: Path
+    chat_servers: Servers, server_type: str, path: str, tmp_path: Path
 ) -> None:
-    server = chat_trio[server_type]
+    server = chat_servers[server_type]
     shown, complaints, urls = browse(server.url + path, tmp_path)
     assert "Complete a chat" in shown and "opblock-post" in shown
     assert complaints == []

@@ -1,4 +1,4 @@
-"""schemathesis: requests of every documented form, and malformed ones, get documented answers from all servers.
+"""schemathesis: requests of every documented form, and malformed ones, get documented responses from all servers.
 
 No undocumented status, no 5xx, bodies and headers that fit their schemas. ``OPENAPI_EXAMPLES`` in the environment asks
 for more requests than a run of all tests wants to wait for.
@@ -19,9 +19,9 @@ from datarobot_drum.drum.serving.openapi.document import build_document, documen
 from datarobot_drum.drum.serving.openapi.operations import ServedApi
 from datarobot_drum.drum.serving.routes import ROUTES
 from datarobot_drum.drum.settings.target_types import TargetType
+from tests.api.all_servers import Servers, running_servers
 from tests.api.models import write_code
 from tests.api.streaming_models import UNSTRUCTURED
-from tests.api.trios import Trio, running_trio
 
 if sys.version_info < (3, 11):
     pytest.skip("schemathesis needs Python 3.11", allow_module_level=True)
@@ -96,24 +96,24 @@ def _operations() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def trios(echo_trio: Trio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Trio]]:
+def servers_by_api(echo_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Servers]]:
     with ExitStack() as stack:
-        started = {"structured": echo_trio}
+        started = {"structured": echo_servers}
         for name, code in CODE.items():
             api = APIS[name]
             folder = tmp_path_factory.mktemp(name)
             model = write_code(folder / "model", code)
-            environment = {"URL_PREFIX": api.url_prefix, "TARGET_NAME": "answer"}
+            environment = {"URL_PREFIX": api.url_prefix, "TARGET_NAME": "response"}
             arguments = ["--code-dir", str(model), "--target-type", api.target_type.value]
-            started[name] = stack.enter_context(running_trio(folder, *arguments, environment=environment))
+            started[name] = stack.enter_context(running_servers(folder, *arguments, environment=environment))
         yield started
 
 
 @pytest.fixture(scope="module")
-def schemas(trios: dict[str, Trio]) -> dict[str, Any]:
+def schemas(servers_by_api: dict[str, Servers]) -> dict[str, Any]:
     return {
-        name: schemathesis.openapi.from_dict(trio["fastapi"].client.get("/openapi.json").json())
-        for name, trio in trios.items()
+        name: schemathesis.openapi.from_dict(all_servers["fastapi"].client.get("/openapi.json").json())
+        for name, all_servers in servers_by_api.items()
     }
 
 
@@ -126,7 +126,7 @@ def session() -> Iterator[requests.Session]:
 
 @pytest.mark.parametrize(("name", "path", "method", "mode"), list(_operations()))
 def test_every_answer_is_documented(
-    trios: dict[str, Trio],
+    servers_by_api: dict[str, Servers],
     schemas: dict[str, Any],
     session: requests.Session,
     name: str,
@@ -143,7 +143,7 @@ def test_every_answer_is_documented(
     @given(case=schemas[name][path][method].as_strategy(generation_mode=mode), accept=ACCEPTS)
     def ask(case: Any, accept: str) -> None:
         seen = set()
-        for server in trios[name].values():
+        for server in servers_by_api[name].values():
             url = server.url.removesuffix(prefix)
             response = case.call(base_url=url, session=session, headers={"Accept": accept})
             case.validate_response(response, checks=CHECKS)

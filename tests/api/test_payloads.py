@@ -7,8 +7,8 @@ import httpx
 import pandas as pd
 import pytest
 
-from tests.api.answers import Answer, ask_all, the_one
-from tests.api.trios import Trio
+from tests.api.all_servers import Servers
+from tests.api.responses import Response, assert_same_response
 
 pytestmark = pytest.mark.process
 
@@ -16,35 +16,37 @@ CSV = b"a,b\n1,2\n3,4\n"
 MTX = b"%%MatrixMarket matrix coordinate real general\n2 3 2\n1 1 1.5\n2 3 -2\n"
 
 
-def predict(trio: Trio, content: bytes, media_type: str | bytes | None = None, **headers: str | bytes) -> Answer:
-    """What all servers answer to a raw body."""
+def predict(
+    all_servers: Servers, content: bytes, media_type: str | bytes | None = None, **headers: str | bytes
+) -> Response:
+    """What all servers response to a raw body."""
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
     if media_type is not None:
         fields["Content-Type"] = media_type
-    return the_one(ask_all(trio, "POST", "/predict/", content=content, headers=fields))
+    return assert_same_response(all_servers, "POST", "/predict/", content=content, headers=fields)
 
 
-def message(answer: Answer) -> str:
-    """The text of an error answer, which is JSON like all others."""
-    assert dict(answer.headers)["content-type"] == "application/json"
-    document = httpx.Response(answer.status, content=answer.body).json()
+def message(response: Response) -> str:
+    """The text of an error response, which is JSON like all others."""
+    assert dict(response.headers)["content-type"] == "application/json"
+    document = httpx.Response(response.status, content=response.body).json()
     assert document["message"].startswith("ERROR: ")
     assert "Traceback" not in document["message"]
     return str(document["message"])
 
 
 @pytest.fixture(scope="module")
-def csv_answer(echo_trio: Trio) -> Answer:
-    answer = predict(echo_trio, CSV, "text/csv")
-    assert answer.status == 200
-    return answer
+def csv_response(echo_servers: Servers) -> Response:
+    response = predict(echo_servers, CSV, "text/csv")
+    assert response.status == 200
+    return response
 
 
 @pytest.fixture(scope="module")
-def mtx_answer(echo_trio: Trio) -> Answer:
-    answer = predict(echo_trio, MTX, "text/mtx")
-    assert answer.status == 200
-    return answer
+def mtx_response(echo_servers: Servers) -> Response:
+    response = predict(echo_servers, MTX, "text/mtx")
+    assert response.status == 200
+    return response
 
 
 @pytest.mark.parametrize(
@@ -76,13 +78,17 @@ def mtx_answer(echo_trio: Trio) -> Answer:
         "text/csv; charset=",
     ],
 )
-def test_a_raw_body_is_csv_by_default(echo_trio: Trio, csv_answer: Answer, media_type: str | bytes | None) -> None:
-    assert predict(echo_trio, CSV, media_type) == csv_answer
+def test_a_raw_body_is_csv_by_default(
+    echo_servers: Servers, csv_response: Response, media_type: str | bytes | None
+) -> None:
+    assert predict(echo_servers, CSV, media_type) == csv_response
 
 
 @pytest.mark.parametrize("media_type", ["text/mtx", "TEXT/MTX", "Text/Mtx; charset=utf-8", "text/mtx ;", "text/mtx;x"])
-def test_matrix_market_is_told_by_its_media_type(echo_trio: Trio, mtx_answer: Answer, media_type: str) -> None:
-    assert predict(echo_trio, MTX, media_type) == mtx_answer
+def test_matrix_market_is_told_by_its_media_type(
+    echo_servers: Servers, mtx_response: Response, media_type: str
+) -> None:
+    assert predict(echo_servers, MTX, media_type) == mtx_response
 
 
 @pytest.mark.parametrize(
@@ -99,10 +105,10 @@ def test_matrix_market_is_told_by_its_media_type(echo_trio: Trio, mtx_answer: An
         ("ascii", "a,b\nc,d\n"),
     ],
 )
-def test_a_charset_is_honoured(echo_trio: Trio, charset: str, text: str) -> None:
-    encoded = predict(echo_trio, text.encode(charset), f'text/csv; charset="{charset}"')
+def test_a_charset_is_honoured(echo_servers: Servers, charset: str, text: str) -> None:
+    encoded = predict(echo_servers, text.encode(charset), f'text/csv; charset="{charset}"')
     assert encoded.status == 200
-    assert encoded == predict(echo_trio, text.encode())
+    assert encoded == predict(echo_servers, text.encode())
 
 
 @pytest.mark.parametrize(
@@ -122,24 +128,24 @@ def test_a_charset_is_honoured(echo_trio: Trio, charset: str, text: str) -> None
         "日".encode(),
     ],
 )
-def test_an_unknown_charset_is_refused(echo_trio: Trio, charset: str | bytes) -> None:
+def test_an_unknown_charset_is_refused(echo_servers: Servers, charset: str | bytes) -> None:
     name = charset.encode() if isinstance(charset, str) else charset
-    answer = predict(echo_trio, CSV, b"text/csv; charset=" + name)
-    assert answer.status == 422
-    assert "charset" in message(answer)
+    response = predict(echo_servers, CSV, b"text/csv; charset=" + name)
+    assert response.status == 422
+    assert "charset" in message(response)
 
 
 @pytest.mark.parametrize(
     "parameter",
     ["charset*=utf-8''latin-1", "charset*0=lat; charset*1=in-1", "charset*1*=x", "charset*0*=''", "=;==", 'x="', ";;="],
 )
-def test_odd_parameters_are_ignored(echo_trio: Trio, csv_answer: Answer, parameter: str) -> None:
-    assert predict(echo_trio, CSV, f"text/csv; {parameter}") == csv_answer
+def test_odd_parameters_are_ignored(echo_servers: Servers, csv_response: Response, parameter: str) -> None:
+    assert predict(echo_servers, CSV, f"text/csv; {parameter}") == csv_response
 
 
 @pytest.mark.parametrize("value", ['"utf-16"', '"\\utf-16"', "utf-16;charset=hex", 'utf-16 ;x="a;charset=hex"'])
-def test_the_first_charset_counts_quoted_or_not(echo_trio: Trio, csv_answer: Answer, value: str) -> None:
-    assert predict(echo_trio, CSV.decode().encode("utf-16"), f"text/csv;x=y;charset={value}") == csv_answer
+def test_the_first_charset_counts_quoted_or_not(echo_servers: Servers, csv_response: Response, value: str) -> None:
+    assert predict(echo_servers, CSV.decode().encode("utf-16"), f"text/csv;x=y;charset={value}") == csv_response
 
 
 @pytest.mark.parametrize(
@@ -153,8 +159,10 @@ def test_the_first_charset_counts_quoted_or_not(echo_trio: Trio, csv_answer: Ans
     ],
     ids=["byte order mark", "crlf", "cr", "quoted, no last newline", "blank lines"],
 )
-def test_the_same_table_in_other_clothes_predicts_the_same(echo_trio: Trio, csv_answer: Answer, body: bytes) -> None:
-    assert predict(echo_trio, body, "text/csv") == csv_answer
+def test_the_same_table_in_other_clothes_predicts_the_same(
+    echo_servers: Servers, csv_response: Response, body: bytes
+) -> None:
+    assert predict(echo_servers, body, "text/csv") == csv_response
 
 
 @pytest.mark.parametrize(
@@ -186,15 +194,15 @@ def test_the_same_table_in_other_clothes_predicts_the_same(echo_trio: Trio, csv_
         "exotic blanks",
     ],
 )
-def test_odd_but_sound_csv_is_predicted(echo_trio: Trio, body: bytes) -> None:
-    answer = predict(echo_trio, body, "text/csv")
-    assert answer.status == 200, answer.body
-    assert answer.body.startswith(b'{"predictions":[')
+def test_odd_but_sound_csv_is_predicted(echo_servers: Servers, body: bytes) -> None:
+    response = predict(echo_servers, body, "text/csv")
+    assert response.status == 200, response.body
+    assert response.body.startswith(b'{"predictions":[')
 
 
-def test_five_thousand_columns_are_predicted(echo_trio: Trio) -> None:
+def test_five_thousand_columns_are_predicted(echo_servers: Servers) -> None:
     body = ",".join(f"c{i}" for i in range(5000)) + "\n" + ",".join(map(str, range(5000))) + "\n"
-    assert predict(echo_trio, body.encode()).status == 200
+    assert predict(echo_servers, body.encode()).status == 200
 
 
 @pytest.mark.parametrize(
@@ -232,10 +240,10 @@ def test_five_thousand_columns_are_predicted(echo_trio: Trio) -> None:
         "a pickle",
     ],
 )
-def test_what_is_no_table_is_unprocessable(echo_trio: Trio, body: bytes, fragment: str) -> None:
-    answer = predict(echo_trio, body, "text/csv")
-    assert answer.status == 422
-    assert fragment in message(answer)
+def test_what_is_no_table_is_unprocessable(echo_servers: Servers, body: bytes, fragment: str) -> None:
+    response = predict(echo_servers, body, "text/csv")
+    assert response.status == 422
+    assert fragment in message(response)
 
 
 @pytest.mark.parametrize(
@@ -269,41 +277,43 @@ def test_what_is_no_table_is_unprocessable(echo_trio: Trio, body: bytes, fragmen
         "cut off",
     ],
 )
-def test_what_is_no_matrix_is_unprocessable(echo_trio: Trio, body: bytes) -> None:
-    answer = predict(echo_trio, body, "text/mtx")
-    assert answer.status == 422
-    message(answer)
+def test_what_is_no_matrix_is_unprocessable(echo_servers: Servers, body: bytes) -> None:
+    response = predict(echo_servers, body, "text/mtx")
+    assert response.status == 422
+    message(response)
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "Application/JSON; charset=utf-8"])
 @pytest.mark.parametrize("body", [b'{"a": [1]}', b"[]", b"a,b\n1,2\n", b"{"], ids=["object", "list", "csv", "broken"])
-def test_json_is_unprocessable_without_a_hook_that_reads_it(echo_trio: Trio, body: bytes, media_type: str) -> None:
-    answer = predict(echo_trio, body, media_type)
-    assert answer.status == 422
-    assert "JSON" in message(answer)
+def test_json_is_unprocessable_without_a_hook_that_reads_it(
+    echo_servers: Servers, body: bytes, media_type: str
+) -> None:
+    response = predict(echo_servers, body, media_type)
+    assert response.status == 422
+    assert "JSON" in message(response)
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "text/csv; charset=hex", "text/mtx", "image/png", None])
 @pytest.mark.parametrize("body", [b'{"a": 1}', b"\x00\xff" * 1000, b"\r\n"], ids=["json", "binary", "newline"])
-def test_a_hook_that_reads_gets_the_very_bytes(raw_trio: Trio, body: bytes, media_type: str | None) -> None:
-    answer = predict(raw_trio, body, media_type)
-    assert answer.status == 200
-    assert answer.body.startswith(b'{"predictions":[%d.0,' % len(body))
+def test_a_hook_that_reads_gets_the_very_bytes(raw_servers: Servers, body: bytes, media_type: str | None) -> None:
+    response = predict(raw_servers, body, media_type)
+    assert response.status == 200
+    assert response.body.startswith(b'{"predictions":[%d.0,' % len(body))
 
 
 @pytest.mark.parametrize("body", [b"raise", b"none"])
-def test_a_hook_that_fails_to_read_is_an_error_of_the_model(raw_trio: Trio, body: bytes) -> None:
-    answer = predict(raw_trio, body)
-    assert answer.status == 500
-    message(answer)
+def test_a_hook_that_fails_to_read_is_an_error_of_the_model(raw_servers: Servers, body: bytes) -> None:
+    response = predict(raw_servers, body)
+    assert response.status == 500
+    message(response)
 
 
-def test_a_body_of_more_than_10_mib_is_answered_as_a_small_one(echo_trio: Trio) -> None:
+def test_a_body_of_more_than_10_mib_is_answered_as_a_small_one(echo_servers: Servers) -> None:
     buffer = io.StringIO()
     pd.DataFrame({"a": [0.1234567890123] * 1000, "text": ["x" * 11_000] * 1000}).to_csv(buffer, index=False)
     body = buffer.getvalue().encode()
     head = b"".join(body.splitlines(keepends=True)[:2])
     assert len(body) > 11_000_000
-    many, one = predict(echo_trio, body), predict(echo_trio, head)
+    many, one = predict(echo_servers, body), predict(echo_servers, head)
     [prediction] = httpx.Response(200, content=one.body).json()["predictions"]
     assert httpx.Response(200, content=many.body).json()["predictions"] == [prediction] * 1000

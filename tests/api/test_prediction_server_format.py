@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.api.answers import Answer, ask_all, the_one
+from tests.api.all_servers import Servers, running_servers
 from tests.api.models import write_code
-from tests.api.trios import Trio, running_trio
+from tests.api.responses import Response, assert_same_response
 from tests.cli.commands import drum
 
 pytestmark = pytest.mark.process
@@ -40,26 +40,26 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trio(folder: Path) -> Iterator[Trio]:
+def all_servers(folder: Path) -> Iterator[Servers]:
     document = folder / "deployment.json"
-    with running_trio(folder, "--code-dir", folder / "model", *LABELS, "--deployment-config", document) as trio:
-        yield trio
+    with running_servers(folder, "--code-dir", folder / "model", *LABELS, "--deployment-config", document) as servers:
+        yield servers
 
 
-def post(trio: Trio, path: str, **details: Any) -> Answer:
-    return the_one(ask_all(trio, "POST", path, content=CSV, **details))
+def post(all_servers: Servers, path: str, **details: Any) -> Response:
+    return assert_same_response(all_servers, "POST", path, content=CSV, **details)
 
 
 @pytest.mark.parametrize("path", ["/predict/", "/predictions", "/invocations"])
-def test_predictions_are_answered_in_the_format_of_the_prediction_server(trio: Trio, path: str) -> None:
-    answer = post(trio, path)
+def test_predictions_are_answered_in_the_format_of_the_prediction_server(all_servers: Servers, path: str) -> None:
+    response = post(all_servers, path)
     shared = {
         "predictionThreshold": 0.25,
         "deploymentApprovalStatus": "APPROVED",
         "extraModelOutput": {"why": "so"},
     }
-    assert (answer.status, dict(answer.headers)["content-type"]) == (200, "application/json")
-    assert json.loads(answer.body) == {
+    assert (response.status, dict(response.headers)["content-type"]) == (200, "application/json")
+    assert json.loads(response.body) == {
         "data": [
             {
                 "rowId": 0,
@@ -77,16 +77,16 @@ def test_predictions_are_answered_in_the_format_of_the_prediction_server(trio: T
     }
 
 
-def test_streams_keep_their_own_form(trio: Trio) -> None:
-    lines = post(trio, "/predictionsStream/", headers={"Accept": "application/x-ndjson"}).body.splitlines()
+def test_streams_keep_their_own_form(all_servers: Servers) -> None:
+    lines = post(all_servers, "/predictionsStream/", headers={"Accept": "application/x-ndjson"}).body.splitlines()
     assert json.loads(lines[0])["prediction"] == {"no": 0.75, "yes": 0.25}
-    assert list(json.loads(post(trio, "/predictionsStream/").body)) == ["predictions", "extraModelOutput"]
+    assert list(json.loads(post(all_servers, "/predictionsStream/").body)) == ["predictions", "extraModelOutput"]
 
 
-def test_errors_stay_as_they_are(trio: Trio) -> None:
-    answer = the_one(ask_all(trio, "POST", "/predict/", content=b""))
-    assert answer.status == 422
-    assert list(json.loads(answer.body)) == ["message"]
+def test_errors_stay_as_they_are(all_servers: Servers) -> None:
+    response = assert_same_response(all_servers, "POST", "/predict/", content=b"")
+    assert response.status == 422
+    assert list(json.loads(response.body)) == ["message"]
 
 
 def test_a_document_that_cannot_be_read_is_an_error_of_usage(folder: Path) -> None:

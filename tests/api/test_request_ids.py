@@ -5,9 +5,9 @@ import uuid
 import httpx
 import pytest
 
-from tests.api.answers import ask_all, the_one
+from tests.api.all_servers import Servers
 from tests.api.connections import exchange, request_bytes
-from tests.api.trios import Trio
+from tests.api.responses import assert_same_response
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -49,8 +49,8 @@ def test_any_other_id_is_replaced(client: httpx.Client, sent: str | bytes) -> No
 
 @pytest.mark.parametrize("value", [b"a ", b" a", b"\ta", b"a\t ", b"a"], ids=repr)
 def test_blanks_around_an_id_do_not_belong_to_it(server: RunningServer, value: bytes) -> None:
-    answer = exchange(server, request_bytes(server, "GET / HTTP/1.1", b"X-Request-ID:" + value))
-    assert b"\r\nx-request-id: a\r\n" in answer.lower()
+    response = exchange(server, request_bytes(server, "GET / HTTP/1.1", b"X-Request-ID:" + value))
+    assert b"\r\nx-request-id: a\r\n" in response.lower()
 
 
 @pytest.mark.parametrize("name", ["X-REQUEST-ID", "x-request-id", "X-Request-Id"])
@@ -58,9 +58,9 @@ def test_the_name_of_the_header_is_read_in_any_case(client: httpx.Client, name: 
     assert client.get("/", headers={name: "a"}).headers["X-Request-ID"] == "a"
 
 
-def test_two_ids_are_one_list_on_all_servers(echo_trio: Trio) -> None:
-    answer = the_one(ask_all(echo_trio, "GET", "/", headers=[("X-Request-ID", "a"), ("X-Request-ID", "b")]))
-    assert dict(answer.headers)["x-request-id"] == "a,b"
+def test_two_ids_are_one_list_on_all_servers(echo_servers: Servers) -> None:
+    response = assert_same_response(echo_servers, "GET", "/", headers=[("X-Request-ID", "a"), ("X-Request-ID", "b")])
+    assert dict(response.headers)["x-request-id"] == "a,b"
 
 
 def test_a_header_with_underscores_is_no_request_id(client: httpx.Client) -> None:

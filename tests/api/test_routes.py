@@ -4,9 +4,9 @@ import httpx
 import pytest
 
 from datarobot_drum import __version__
-from tests.api.answers import ask_all, the_one
+from tests.api.all_servers import Servers
 from tests.api.conftest import PREFIX
-from tests.api.trios import Trio
+from tests.api.responses import assert_same_response
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -50,33 +50,33 @@ def test_head_answers_as_get_without_a_body(client: httpx.Client, path: str) -> 
 
 
 @pytest.mark.parametrize("path", path_variants(POST_PATHS))
-def test_a_prediction_route_predicts_in_both_spellings(echo_trio: Trio, path: str) -> None:
-    answer = the_one(ask_all(echo_trio, "POST", path, content=CSV, headers={"Content-Type": "text/csv"}))
-    assert answer.status == 200
-    assert answer.body == the_one(ask_all(echo_trio, "POST", "/predict/", content=CSV)).body
+def test_a_prediction_route_predicts_in_both_spellings(echo_servers: Servers, path: str) -> None:
+    response = assert_same_response(echo_servers, "POST", path, content=CSV, headers={"Content-Type": "text/csv"})
+    assert response.status == 200
+    assert response.body == assert_same_response(echo_servers, "POST", "/predict/", content=CSV).body
 
 
 @pytest.mark.parametrize("path", ["//predict/", "///predict", "/predict%2F", "/%70redict"])
-def test_other_forms_of_the_same_path_are_the_same_route(echo_trio: Trio, path: str) -> None:
-    assert the_one(ask_all(echo_trio, "POST", path, content=CSV)).status == 200
+def test_other_forms_of_the_same_path_are_the_same_route(echo_servers: Servers, path: str) -> None:
+    assert assert_same_response(echo_servers, "POST", path, content=CSV).status == 200
 
 
 @pytest.mark.parametrize("path", path_variants(GET_PATHS))
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
-def test_a_get_route_allows_get_and_head_alone(echo_trio: Trio, method: str, path: str) -> None:
-    answer = the_one(ask_all(echo_trio, method, path))
-    assert answer.status == 405
-    assert ("allow", "GET, HEAD") in answer.headers
-    assert b"message" in answer.body
+def test_a_get_route_allows_get_and_head_alone(echo_servers: Servers, method: str, path: str) -> None:
+    response = assert_same_response(echo_servers, method, path)
+    assert response.status == 405
+    assert ("allow", "GET, HEAD") in response.headers
+    assert b"message" in response.body
 
 
 @pytest.mark.parametrize("path", path_variants(POST_PATHS))
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_a_prediction_route_allows_post_alone(echo_trio: Trio, method: str, path: str) -> None:
-    answer = the_one(ask_all(echo_trio, method, path))
-    assert answer.status == 405
-    assert ("allow", "POST") in answer.headers
-    assert (b"message" in answer.body) == (method != "HEAD")
+def test_a_prediction_route_allows_post_alone(echo_servers: Servers, method: str, path: str) -> None:
+    response = assert_same_response(echo_servers, method, path)
+    assert response.status == 405
+    assert ("allow", "POST") in response.headers
+    assert (b"message" in response.body) == (method != "HEAD")
 
 
 @pytest.mark.parametrize(
@@ -108,16 +108,16 @@ def test_a_prediction_route_allows_post_alone(echo_trio: Trio, method: str, path
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_an_unknown_route_is_a_404_with_a_json_message(echo_trio: Trio, method: str, path: str) -> None:
-    answer = the_one(ask_all(echo_trio, method, path))
-    assert (answer.status, dict(answer.headers)["content-type"]) == (404, "application/json")
-    assert list(httpx.Response(404, content=answer.body).json()) == ["message"]
+def test_an_unknown_route_is_a_404_with_a_json_message(echo_servers: Servers, method: str, path: str) -> None:
+    response = assert_same_response(echo_servers, method, path)
+    assert (response.status, dict(response.headers)["content-type"]) == (404, "application/json")
+    assert list(httpx.Response(404, content=response.body).json()) == ["message"]
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE"])
-def test_an_unknown_route_is_a_404_for_every_method(echo_trio: Trio, method: str) -> None:
-    answer = the_one(ask_all(echo_trio, method, "/nothing"))
-    assert (answer.status, answer.body == b"") == (404, method == "HEAD")
+def test_an_unknown_route_is_a_404_for_every_method(echo_servers: Servers, method: str) -> None:
+    response = assert_same_response(echo_servers, method, "/nothing")
+    assert (response.status, response.body == b"") == (404, method == "HEAD")
 
 
 @pytest.mark.parametrize("query", ["?", "?a=b", "?a=b&a=c", "?%FF=%00", "?a[]=1;b", "?" + "x" * 3000])
@@ -145,25 +145,25 @@ def test_routes_lie_below_the_prefix(raw_server: RunningServer, path: str) -> No
 
 
 @pytest.mark.parametrize("path", path_variants(POST_PATHS))
-def test_prediction_routes_lie_below_the_prefix(raw_trio: Trio, path: str) -> None:
-    assert the_one(ask_all(raw_trio, "POST", path, content=CSV)).status == 200
+def test_prediction_routes_lie_below_the_prefix(raw_servers: Servers, path: str) -> None:
+    assert assert_same_response(raw_servers, "POST", path, content=CSV).status == 200
 
 
 @pytest.mark.parametrize(
     "path", [*path_variants([*GET_PATHS, *POST_PATHS]), "/a", "/a/", "/a/bc", PREFIX + PREFIX + "/"]
 )
-def test_nothing_is_served_outside_the_prefix(raw_trio: Trio, path: str) -> None:
-    for server in raw_trio.values():
+def test_nothing_is_served_outside_the_prefix(raw_servers: Servers, path: str) -> None:
+    for server in raw_servers.values():
         response = server.client.get(server.url.removesuffix(PREFIX) + path)
         assert (response.status_code, list(response.json())) == (404, ["message"])
 
 
 @pytest.mark.parametrize("path", ["/nim", "/nim/x", "/directAccess/", "/directAccess/../x", "/nim//x", "/nim/%0a"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT"])
-def test_a_model_without_an_engine_has_no_direct_access(echo_trio: Trio, method: str, path: str) -> None:
-    assert the_one(ask_all(echo_trio, method, path)).status == 404
+def test_a_model_without_an_engine_has_no_direct_access(echo_servers: Servers, method: str, path: str) -> None:
+    assert assert_same_response(echo_servers, method, path).status == 404
 
 
-def test_direct_access_allows_four_methods(echo_trio: Trio) -> None:
-    answer = the_one(ask_all(echo_trio, "DELETE", "/nim/x"))
-    assert (answer.status, dict(answer.headers)["allow"]) == (405, "GET, HEAD, POST, PUT")
+def test_direct_access_allows_four_methods(echo_servers: Servers) -> None:
+    response = assert_same_response(echo_servers, "DELETE", "/nim/x")
+    assert (response.status, dict(response.headers)["allow"]) == (405, "GET, HEAD, POST, PUT")

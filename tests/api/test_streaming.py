@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.api.aborted import leave_after_first_piece, read_until_broken, wait_told
-from tests.api.answers import Answer, ask_all, the_one
+from tests.api.aborted_responses import disconnect_after_first_chunk, read_until_abort, wait_until_recorded
+from tests.api.all_servers import Servers, running_servers
 from tests.api.models import write_code
+from tests.api.responses import Response, assert_same_response
 from tests.api.streaming_models import BLOCKS, STREAM
 from tests.api.test_payloads import message
-from tests.api.trios import Trio, running_trio
 
 pytestmark = pytest.mark.process
 
@@ -27,20 +27,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trio(folder: Path) -> Iterator[Trio]:
+def all_servers(folder: Path) -> Iterator[Servers]:
     """A model with ``score_stream``."""
     model = write_code(folder / "model", STREAM)
-    with running_trio(folder, "--code-dir", model, "--target-type", "regression") as trio:
-        yield trio
+    with running_servers(folder, "--code-dir", model, "--target-type", "regression") as servers:
+        yield servers
 
 
 @pytest.fixture(scope="module")
-def block_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+def block_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """A model that knows nothing of streams, with extra model output."""
     folder = tmp_path_factory.mktemp("blocks")
     model = write_code(folder / "model", BLOCKS)
-    with running_trio(folder, "--code-dir", model, "--target-type", "regression") as trio:
-        yield trio
+    with running_servers(folder, "--code-dir", model, "--target-type", "regression") as servers:
+        yield servers
 
 
 def table(rows: int) -> bytes:
@@ -49,93 +49,93 @@ def table(rows: int) -> bytes:
     return "\n".join(["a,b,c", *lines, ""]).encode()
 
 
-def stream(trio: Trio, body: bytes, accept: str | None = None, **details: Any) -> Answer:
-    """The one answer of all servers."""
+def stream(all_servers: Servers, body: bytes, accept: str | None = None, **details: Any) -> Response:
+    """The one response of all servers."""
     headers = {"Accept": accept} if accept else {}
-    answer = the_one(ask_all(trio, "POST", ROUTE, headers=headers, **{"content": body, **details}))
-    if answer.status == 200:
-        assert "content-length" not in dict(answer.headers)
-    return answer
+    response = assert_same_response(all_servers, "POST", ROUTE, headers=headers, **{"content": body, **details})
+    if response.status == 200:
+        assert "content-length" not in dict(response.headers)
+    return response
 
 
-def act(trio: Trio, action: str, accept: str | None = None) -> Answer:
-    return stream(trio, f"action\n{action}\n".encode(), accept)
+def act(all_servers: Servers, action: str, accept: str | None = None) -> Response:
+    return stream(all_servers, f"action\n{action}\n".encode(), accept)
 
 
-def media_type(answer: Answer) -> str:
-    return dict(answer.headers)["content-type"]
+def media_type(response: Response) -> str:
+    return dict(response.headers)["content-type"]
 
 
-def predicted(trio: Trio, body: bytes) -> Answer:
-    return the_one(ask_all(trio, "POST", "/predictions/", content=body))
+def predicted(all_servers: Servers, body: bytes) -> Response:
+    return assert_same_response(all_servers, "POST", "/predictions/", content=body)
 
 
-def lines_of(answer: Answer) -> list[Any]:
-    assert answer.body.endswith(b"\n") or not answer.body
-    return [json.loads(line) for line in answer.body.splitlines()]
+def lines_of(response: Response) -> list[Any]:
+    assert response.body.endswith(b"\n") or not response.body
+    return [json.loads(line) for line in response.body.splitlines()]
 
 
-def events_of(answer: Answer) -> list[str]:
-    return answer.body.decode().split("\n\n")[:-1]
+def events_of(response: Response) -> list[str]:
+    return response.body.decode().split("\n\n")[:-1]
 
 
 # Blocks of rows
 
 
 @pytest.mark.parametrize("rows", [1, 3, BLOCK_ROWS, BLOCK_ROWS + 1, 2 * BLOCK_ROWS + 5])
-def test_the_bytes_are_those_of_predictions(block_trio: Trio, rows: int) -> None:
-    answer = stream(block_trio, table(rows))
-    assert (answer.status, media_type(answer)) == (200, "application/octet-stream")
-    assert answer.body == predicted(block_trio, table(rows)).body
+def test_the_bytes_are_those_of_predictions(block_servers: Servers, rows: int) -> None:
+    response = stream(block_servers, table(rows))
+    assert (response.status, media_type(response)) == (200, "application/octet-stream")
+    assert response.body == predicted(block_servers, table(rows)).body
 
 
 @pytest.mark.parametrize("path", ["/predictionsStream", ROUTE])
-def test_the_answer_says_that_it_is_streamed(block_trio: Trio, path: str) -> None:
-    for server in block_trio.values():
+def test_the_answer_says_that_it_is_streamed(block_servers: Servers, path: str) -> None:
+    for server in block_servers.values():
         response = server.client.post(path, content=table(2))
         assert (response.status_code, response.headers["X-Streaming"]) == (200, "true")
         assert (response.headers["Cache-Control"], response.headers["X-Accel-Buffering"]) == ("no-cache", "no")
 
 
-def test_a_form_streams_as_a_body_does(block_trio: Trio) -> None:
-    for server in block_trio.values():
+def test_a_form_streams_as_a_body_does(block_servers: Servers) -> None:
+    for server in block_servers.values():
         response = server.client.post(ROUTE, files={"X": ("x.csv", table(BLOCK_ROWS + 1))})
-        assert response.content == predicted(block_trio, table(BLOCK_ROWS + 1)).body
+        assert response.content == predicted(block_servers, table(BLOCK_ROWS + 1)).body
 
 
-def test_a_model_without_extra_output_streams_its_predictions_alone(echo_trio: Trio) -> None:
-    answer = stream(echo_trio, table(BLOCK_ROWS + 1))
-    assert answer.body == predicted(echo_trio, table(BLOCK_ROWS + 1)).body
-    assert lines_of(stream(echo_trio, table(1), JSON_LINES))[0].keys() == {"prediction"}
+def test_a_model_without_extra_output_streams_its_predictions_alone(echo_servers: Servers) -> None:
+    response = stream(echo_servers, table(BLOCK_ROWS + 1))
+    assert response.body == predicted(echo_servers, table(BLOCK_ROWS + 1)).body
+    assert lines_of(stream(echo_servers, table(1), JSON_LINES))[0].keys() == {"prediction"}
 
 
-def test_json_lines_hold_a_row_each(block_trio: Trio) -> None:
+def test_json_lines_hold_a_row_each(block_servers: Servers) -> None:
     rows = BLOCK_ROWS + 2
-    answer = stream(block_trio, table(rows), JSON_LINES)
-    document = json.loads(predicted(block_trio, table(rows)).body)
-    assert media_type(answer) == JSON_LINES
-    assert lines_of(answer) == [
+    response = stream(block_servers, table(rows), JSON_LINES)
+    document = json.loads(predicted(block_servers, table(rows)).body)
+    assert media_type(response) == JSON_LINES
+    assert lines_of(response) == [
         {"prediction": prediction, "extraModelOutput": extra}
         for prediction, extra in zip(document["predictions"], document["extraModelOutput"], strict=True)
     ]
 
 
-def test_csv_has_a_header_and_a_row_each(block_trio: Trio) -> None:
+def test_csv_has_a_header_and_a_row_each(block_servers: Servers) -> None:
     rows = BLOCK_ROWS + 2
-    answer = stream(block_trio, table(rows), CSV)
-    header, first, *others = answer.body.decode().splitlines()
-    assert media_type(answer) == CSV
+    response = stream(block_servers, table(rows), CSV)
+    header, first, *others = response.body.decode().splitlines()
+    assert media_type(response) == CSV
     assert (header, first, len(others)) == ("Predictions,whole,text", "0.03125,0,t0ä", rows - 1)
     assert others[-1] == f"{(rows - 1) / 16 + 0.03125},{rows - 1},t{(rows - 1) % 7}ä"
 
 
-def test_events_hold_a_block_each(block_trio: Trio) -> None:
+def test_events_hold_a_block_each(block_servers: Servers) -> None:
     rows = BLOCK_ROWS + 2
-    answer = stream(block_trio, table(rows), EVENTS)
-    first, second, end = events_of(answer)
-    document = json.loads(predicted(block_trio, table(rows)).body)
+    response = stream(block_servers, table(rows), EVENTS)
+    first, second, end = events_of(response)
+    document = json.loads(predicted(block_servers, table(rows)).body)
     blocks = [json.loads(event.removeprefix("data: ")) for event in (first, second)]
-    assert media_type(answer) == EVENTS
+    assert media_type(response) == EVENTS
     assert end == "data: [DONE]"
     assert [len(block["predictions"]) for block in blocks] == [BLOCK_ROWS, 2]
     for key in ("predictions", "extraModelOutput"):
@@ -160,8 +160,8 @@ def test_events_hold_a_block_each(block_trio: Trio) -> None:
         (",;q=,;;", "application/octet-stream"),
     ],
 )
-def test_the_client_chooses_the_form(block_trio: Trio, accept: str, expected: str) -> None:
-    for server in block_trio.values():
+def test_the_client_chooses_the_form(block_servers: Servers, accept: str, expected: str) -> None:
+    for server in block_servers.values():
         response = server.client.post(ROUTE, content=table(1), headers={b"Accept": accept.encode("latin-1")})
         assert (response.status_code, response.headers["Content-Type"].partition(";")[0]) == (200, expected)
 
@@ -171,33 +171,33 @@ def test_the_client_chooses_the_form(block_trio: Trio, accept: str, expected: st
     ("body", "text"), [(b"", "empty"), (b"a,b,c\n", "no "), (b"a,b\n1,2\n", "'c'")], ids=["empty", "no rows", "column"]
 )
 def test_an_error_before_the_first_block_is_an_error_answer(
-    block_trio: Trio, body: bytes, text: str, accept: str | None
+    block_servers: Servers, body: bytes, text: str, accept: str | None
 ) -> None:
-    answer = stream(block_trio, body, accept)
-    assert (answer.status, media_type(answer)) == (predicted(block_trio, body).status, "application/json")
-    assert text in message(answer)
+    response = stream(block_servers, body, accept)
+    assert (response.status, media_type(response)) == (predicted(block_servers, body).status, "application/json")
+    assert text in message(response)
 
 
 BROKEN = table(BLOCK_ROWS) + b"1,2,3,4,5\n"
 
 
-def test_a_late_error_breaks_off_what_has_no_records(block_trio: Trio) -> None:
-    for server in block_trio.values():
+def test_a_late_error_breaks_off_what_has_no_records(block_servers: Servers) -> None:
+    for server in block_servers.values():
         for accept in ("application/octet-stream", CSV):
-            status, came = read_until_broken(server, ROUTE, content=BROKEN, headers={"Accept": accept})
+            status, came = read_until_abort(server, ROUTE, content=BROKEN, headers={"Accept": accept})
             assert status == 200
             assert not came.endswith(b"}")
-    assert stream(block_trio, table(1)).status == 200
+    assert stream(block_servers, table(1)).status == 200
 
 
-def test_a_late_error_is_the_last_line(block_trio: Trio) -> None:
-    *rows, last = lines_of(stream(block_trio, BROKEN, JSON_LINES))
+def test_a_late_error_is_the_last_line(block_servers: Servers) -> None:
+    *rows, last = lines_of(stream(block_servers, BROKEN, JSON_LINES))
     assert len(rows) == BLOCK_ROWS
     assert last["error"]["message"].startswith("ERROR: ")
 
 
-def test_a_late_error_is_the_last_event(block_trio: Trio) -> None:
-    *blocks, last = events_of(stream(block_trio, BROKEN, EVENTS))
+def test_a_late_error_is_the_last_event(block_servers: Servers) -> None:
+    *blocks, last = events_of(stream(block_servers, BROKEN, EVENTS))
     assert len(blocks) == 1
     kind, _, data = last.partition("\n")
     assert kind == "event: error"
@@ -222,9 +222,9 @@ def test_a_late_error_is_the_last_event(block_trio: Trio) -> None:
         ("no-rows", b'{"predictions":[]}'),
     ],
 )
-def test_what_the_hook_yields_is_sent(trio: Trio, action: str, body: bytes) -> None:
-    answer = act(trio, action)
-    assert (answer.status, answer.body) == (200, body)
+def test_what_the_hook_yields_is_sent(all_servers: Servers, action: str, body: bytes) -> None:
+    response = act(all_servers, action)
+    assert (response.status, response.body) == (200, body)
 
 
 @pytest.mark.parametrize(
@@ -244,8 +244,8 @@ def test_what_the_hook_yields_is_sent(trio: Trio, action: str, body: bytes) -> N
         ("none", []),
     ],
 )
-def test_what_the_hook_yields_is_sent_as_lines(trio: Trio, action: str, lines: list[Any]) -> None:
-    assert lines_of(act(trio, action, JSON_LINES)) == lines
+def test_what_the_hook_yields_is_sent_as_lines(all_servers: Servers, action: str, lines: list[Any]) -> None:
+    assert lines_of(act(all_servers, action, JSON_LINES)) == lines
 
 
 @pytest.mark.parametrize(
@@ -256,8 +256,8 @@ def test_what_the_hook_yields_is_sent_as_lines(trio: Trio, action: str, lines: l
         ("none", ["data: [DONE]"]),
     ],
 )
-def test_what_the_hook_yields_is_sent_as_events(trio: Trio, action: str, events: list[str]) -> None:
-    assert events_of(act(trio, action, EVENTS)) == events
+def test_what_the_hook_yields_is_sent_as_events(all_servers: Servers, action: str, events: list[str]) -> None:
+    assert events_of(act(all_servers, action, EVENTS)) == events
 
 
 @pytest.mark.parametrize(
@@ -270,13 +270,13 @@ def test_what_the_hook_yields_is_sent_as_events(trio: Trio, action: str, events:
         ("none", ""),
     ],
 )
-def test_what_the_hook_yields_is_sent_as_csv(trio: Trio, action: str, text: str) -> None:
-    assert act(trio, action, CSV).body.decode() == text
+def test_what_the_hook_yields_is_sent_as_csv(all_servers: Servers, action: str, text: str) -> None:
+    assert act(all_servers, action, CSV).body.decode() == text
 
 
-def test_plain_predictions_do_not_ask_the_streaming_hook(trio: Trio) -> None:
-    answer = predicted(trio, b"x\n1\n2\n")
-    assert json.loads(answer.body)["predictions"] == [2.0, 4.0]
+def test_plain_predictions_do_not_ask_the_streaming_hook(all_servers: Servers) -> None:
+    response = predicted(all_servers, b"x\n1\n2\n")
+    assert json.loads(response.body)["predictions"] == [2.0, 4.0]
 
 
 @pytest.mark.parametrize("accept", [None, JSON_LINES, CSV, EVENTS])
@@ -290,16 +290,16 @@ def test_plain_predictions_do_not_ask_the_streaming_hook(trio: Trio) -> None:
     ],
 )
 def test_an_error_before_the_first_chunk_is_an_error_answer(
-    trio: Trio, action: str, text: str, accept: str | None
+    all_servers: Servers, action: str, text: str, accept: str | None
 ) -> None:
-    answer = act(trio, action, accept)
-    assert (answer.status, media_type(answer)) == (500, "application/json")
-    assert text in message(answer)
+    response = act(all_servers, action, accept)
+    assert (response.status, media_type(response)) == (500, "application/json")
+    assert text in message(response)
 
 
-def test_model_code_may_choose_its_answer(trio: Trio) -> None:
-    answer = act(trio, "teapot-first", JSON_LINES)
-    assert (answer.status, dict(answer.headers)["x-drum-user-http-error"]) == (418, "true")
+def test_model_code_may_choose_its_answer(all_servers: Servers) -> None:
+    response = act(all_servers, "teapot-first", JSON_LINES)
+    assert (response.status, dict(response.headers)["x-drum-user-http-error"]) == (418, "true")
 
 
 @pytest.mark.parametrize(
@@ -311,34 +311,34 @@ def test_model_code_may_choose_its_answer(trio: Trio) -> None:
         ("kinds", b'{"predictions":[1.0'),
     ],
 )
-def test_an_error_after_the_first_chunk_breaks_the_answer_off(trio: Trio, action: str, came: bytes) -> None:
-    for server in trio.values():
-        status, begun = read_until_broken(server, ROUTE, content=f"action\n{action}\n".encode())
+def test_an_error_after_the_first_chunk_breaks_the_answer_off(all_servers: Servers, action: str, came: bytes) -> None:
+    for server in all_servers.values():
+        status, begun = read_until_abort(server, ROUTE, content=f"action\n{action}\n".encode())
         assert status == 200
         assert came.startswith(begun)
-    assert act(trio, "text").status == 200
+    assert act(all_servers, "text").status == 200
 
 
 @pytest.mark.parametrize(
     ("action", "text"),
     [("fails-later", "ERROR: ValueError: no more"), ("teapot-later", "short and stout"), ("number-later", "a int")],
 )
-def test_an_error_after_the_first_chunk_is_a_record(trio: Trio, action: str, text: str) -> None:
-    *before, last = lines_of(act(trio, action, JSON_LINES))
+def test_an_error_after_the_first_chunk_is_a_record(all_servers: Servers, action: str, text: str) -> None:
+    *before, last = lines_of(act(all_servers, action, JSON_LINES))
     assert before
     assert text in last["error"]["message"]
-    *before, event = events_of(act(trio, action, EVENTS))
+    *before, event = events_of(act(all_servers, action, EVENTS))
     assert before and event.startswith("event: error\ndata: ")
 
 
 @pytest.mark.parametrize("accept", ["*/*", JSON_LINES, CSV, EVENTS])
 @pytest.mark.parametrize("action", ["endless", "endless-async", "endless-frames"])
 def test_a_client_that_leaves_ends_the_generator_and_frees_its_slot(
-    trio: Trio, folder: Path, action: str, accept: str
+    all_servers: Servers, folder: Path, action: str, accept: str
 ) -> None:
-    for name, server in trio.items():
+    for name, server in all_servers.items():
         mark = f"{name} {action} {accept}"
         body = f"action,mark\n{action},{mark}\n".encode()
-        assert leave_after_first_piece(server, ROUTE, content=body, headers={"Accept": accept})
-        wait_told(server, folder, mark)
-    assert act(trio, "text").status == 200
+        assert disconnect_after_first_chunk(server, ROUTE, content=body, headers={"Accept": accept})
+        wait_until_recorded(server, folder, mark)
+    assert act(all_servers, "text").status == 200

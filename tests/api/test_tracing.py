@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.api.aborted import read_until_broken, reset_after_first_piece
-from tests.api.answers import ask_all, the_one
+from tests.api.aborted_responses import read_until_abort, reset_after_first_byte
+from tests.api.all_servers import Servers, running_servers
 from tests.api.models import write_code
-from tests.api.trios import Trio, running_trio
+from tests.api.responses import assert_same_response, request_all
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -90,20 +90,22 @@ EXTENSIONS = {
 
 
 @pytest.fixture(scope="module")
-def trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+def all_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     folder = tmp_path_factory.mktemp("traced")
     model = write_code(folder / "model", MODEL)
     for name, text in EXTENSIONS.items():
         (model / f"{name}.py").write_text(text)
-    environment = {"TARGET_NAME": "answer", "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST": "X-Tenant"}
-    with running_trio(folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment) as trio:
-        yield trio
+    environment = {"TARGET_NAME": "response", "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST": "X-Tenant"}
+    with running_servers(
+        folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment
+    ) as servers:
+        yield servers
 
 
 @pytest.fixture(autouse=True)
 def nothing_traced_yet(request: pytest.FixtureRequest) -> None:
-    if "trio" in request.fixturenames:
-        for server in request.getfixturevalue("trio").values():
+    if "all_servers" in request.fixturenames:
+        for server in request.getfixturevalue("all_servers").values():
             spans_of(server)
 
 
@@ -115,7 +117,7 @@ def spans_of(server: RunningServer) -> dict[str, dict[str, Any]]:
 
 
 def wait_for_spans(server: RunningServer, name: str) -> dict[str, dict[str, Any]]:
-    """The same once a span called ``name`` has ended, which may be after the client has its answer."""
+    """The same once a span called ``name`` has ended, which may be after the client has its response."""
     found: dict[str, dict[str, Any]] = {}
 
     def ended() -> bool:
@@ -136,10 +138,10 @@ def id_of(span: dict[str, Any]) -> str:
     return identifier.removeprefix("0x")
 
 
-def test_a_request_is_a_span_between_the_clients_and_the_models(trio: Trio) -> None:
+def test_a_request_is_a_span_between_the_clients_and_the_models(all_servers: Servers) -> None:
     headers = {**TRACEPARENT, "X-Tenant": "blue", "X-Other": "unseen"}
-    the_one(ask_all(trio, "POST", "/predict/", content=b"action\nsay\n", headers=headers))
-    for server in trio.values():
+    assert_same_response(all_servers, "POST", "/predict/", content=b"action\nsay\n", headers=headers)
+    for server in all_servers.values():
         spans = wait_for_spans(server, "drum.invocations")
         assert spans.keys() == {"drum.invocations", "scoring"}
         request = spans["drum.invocations"]
@@ -156,42 +158,42 @@ def test_a_request_is_a_span_between_the_clients_and_the_models(trio: Trio) -> N
         }
 
 
-def test_without_a_trace_of_the_client_a_new_one_begins(trio: Trio) -> None:
-    ask_all(trio, "GET", "/info/")
-    for server in trio.values():
+def test_without_a_trace_of_the_client_a_new_one_begins(all_servers: Servers) -> None:
+    request_all(all_servers, "GET", "/info/")
+    for server in all_servers.values():
         (span,) = wait_for_spans(server, "drum.info").values()
         assert parent_of(span) is None
 
 
-def test_probes_are_no_spans(trio: Trio) -> None:
+def test_probes_are_no_spans(all_servers: Servers) -> None:
     for path in ("/", "/ping", "/health/", "/livez", "/readyz"):
-        the_one(ask_all(trio, "GET", path))
-    the_one(ask_all(trio, "GET", "/capabilities/"))
-    for server in trio.values():
+        assert_same_response(all_servers, "GET", path)
+    assert_same_response(all_servers, "GET", "/capabilities/")
+    for server in all_servers.values():
         assert wait_for_spans(server, "drum.capabilities").keys() == {"drum.capabilities"}
 
 
 @pytest.mark.parametrize(("action", "status", "kind"), [("raise", 500, "ERROR"), ("teapot", 418, "UNSET")])
-def test_an_error_of_the_server_marks_the_span(trio: Trio, action: str, status: int, kind: str) -> None:
-    the_one(ask_all(trio, "POST", "/predict/", content=f"action\n{action}\n"))
-    for server in trio.values():
+def test_an_error_of_the_server_marks_the_span(all_servers: Servers, action: str, status: int, kind: str) -> None:
+    assert_same_response(all_servers, "POST", "/predict/", content=f"action\n{action}\n")
+    for server in all_servers.values():
         span = wait_for_spans(server, "drum.invocations")["drum.invocations"]
         assert span["attributes"]["http.response.status_code"] == status
         assert span["status"]["status_code"] == kind
         assert [event["name"] for event in span["events"]] == (["exception"] if kind == "ERROR" else [])
 
 
-def test_an_unknown_route_is_named_after_its_method_alone(trio: Trio) -> None:
-    the_one(ask_all(trio, "GET", "/nothing/4711"))
-    for server in trio.values():
+def test_an_unknown_route_is_named_after_its_method_alone(all_servers: Servers) -> None:
+    assert_same_response(all_servers, "GET", "/nothing/4711")
+    for server in all_servers.values():
         span = wait_for_spans(server, "GET")["GET"]
         assert span["attributes"]["http.response.status_code"] == 404
         assert "http.route" not in span["attributes"]
 
 
-def test_the_span_of_a_stream_ends_when_the_stream_ends(trio: Trio) -> None:
-    the_one(ask_all(trio, "POST", "/predictionsStream/", content=b"action\nsay\n"))
-    for server in trio.values():
+def test_the_span_of_a_stream_ends_when_the_stream_ends(all_servers: Servers) -> None:
+    assert_same_response(all_servers, "POST", "/predictionsStream/", content=b"action\nsay\n")
+    for server in all_servers.values():
         spans = wait_for_spans(server, "drum.invocations")
         request = spans.pop("drum.invocations")
         assert spans.keys() == {"piece-0", "piece-1", "piece-2"}
@@ -199,24 +201,24 @@ def test_the_span_of_a_stream_ends_when_the_stream_ends(trio: Trio) -> None:
         assert max(span["end_time"] for span in spans.values()) <= request["end_time"]
 
 
-def test_a_stream_that_breaks_marks_the_span(trio: Trio) -> None:
-    for server in trio.values():
-        status, _ = read_until_broken(server, "/predictionsStream/", content=b"action\nraise\n")
+def test_a_stream_that_breaks_marks_the_span(all_servers: Servers) -> None:
+    for server in all_servers.values():
+        status, _ = read_until_abort(server, "/predictionsStream/", content=b"action\nraise\n")
         assert status == 200
         span = wait_for_spans(server, "drum.invocations")["drum.invocations"]
         assert span["status"] == {"status_code": "ERROR", "description": "PredictionError: ValueError: no more"}
 
 
-def test_the_span_ends_when_the_client_leaves(trio: Trio) -> None:
-    for server in trio.values():
-        reset_after_first_piece(server, "/predictionsStream/", b"action\nendless\n")
+def test_the_span_ends_when_the_client_leaves(all_servers: Servers) -> None:
+    for server in all_servers.values():
+        reset_after_first_byte(server, "/predictionsStream/", b"action\nendless\n")
         assert "drum.invocations" in wait_for_spans(server, "drum.invocations")
 
 
-def test_a_chat_tells_models_and_tokens_and_nothing_that_was_said(trio: Trio) -> None:
+def test_a_chat_tells_models_and_tokens_and_nothing_that_was_said(all_servers: Servers) -> None:
     request = {"model": "m-1", "temperature": 0.5, "messages": [{"role": "user", "content": "a secret"}]}
-    ask_all(trio, "POST", "/v1/chat/completions", json=request)
-    for server in trio.values():
+    request_all(all_servers, "POST", "/v1/chat/completions", json=request)
+    for server in all_servers.values():
         spans = wait_for_spans(server, "drum.chat.completions")
         attributes = spans["drum.chat.completions"]["attributes"]
         assert len(attributes.pop("datarobot_association_id")) == 36
@@ -301,8 +303,8 @@ def test_tracing_can_be_switched_off(variables: dict[str, str], collector: Colle
     environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}", **variables}
     arguments = ("--code-dir", write_code(tmp_path / "model", code), "--target-type", "regression")
     with RunningServer(*arguments, log=tmp_path / "log", environment=environment) as server:
-        answer = server.client.post("/predict/", content=b"a\n1\n")
-        assert answer.json() == {"message": "ERROR: ValueError: False"}
+        response = server.client.post("/predict/", content=b"a\n1\n")
+        assert response.json() == {"message": "ERROR: ValueError: False"}
 
 
 def test_an_exporter_that_is_not_installed_is_told_and_the_server_runs(tmp_path: Path) -> None:

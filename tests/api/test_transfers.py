@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from tests.api.answers import Answer, ask_all, the_one
+from tests.api.all_servers import Servers
 from tests.api.conftest import PREFIX, UPLOAD_LIMIT
 from tests.api.connections import body_of, exchange, receive, request_bytes, status_of
+from tests.api.responses import Response, assert_same_response
 from tests.api.test_payloads import CSV, message, predict
-from tests.api.trios import Trio
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -22,8 +22,8 @@ POST_RAW = f"POST {PREFIX}/predict/ HTTP/1.1"
 
 
 @pytest.fixture(scope="module")
-def csv_answer(echo_trio: Trio) -> Answer:
-    return predict(echo_trio, CSV)
+def csv_response(echo_servers: Servers) -> Response:
+    return predict(echo_servers, CSV)
 
 
 def chunked(*pieces: bytes, end: bytes = b"0\r\n\r\n") -> Iterator[bytes]:
@@ -37,9 +37,9 @@ def chunked(*pieces: bytes, end: bytes = b"0\r\n\r\n") -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("coding", ["gzip", "GZIP", "x-gzip", "gzip ", "identity", ""])
-def test_gzip_and_identity_are_decoded(echo_trio: Trio, csv_answer: Answer, coding: str) -> None:
+def test_gzip_and_identity_are_decoded(echo_servers: Servers, csv_response: Response, coding: str) -> None:
     body = gzip.compress(CSV) if "gzip" in coding.lower() else CSV
-    assert predict(echo_trio, body, Content_Encoding=coding.strip()) == csv_answer
+    assert predict(echo_servers, body, Content_Encoding=coding.strip()) == csv_response
 
 
 @pytest.mark.parametrize(
@@ -47,14 +47,14 @@ def test_gzip_and_identity_are_decoded(echo_trio: Trio, csv_answer: Answer, codi
     [gzip.compress(CSV[:5]) + gzip.compress(CSV[5:]), gzip.compress(CSV, 0), gzip.compress(b"") + gzip.compress(CSV)],
     ids=["two members", "stored", "empty member"],
 )
-def test_every_form_of_gzip_is_decoded(echo_trio: Trio, csv_answer: Answer, body: bytes) -> None:
-    assert predict(echo_trio, body, Content_Encoding="gzip") == csv_answer
+def test_every_form_of_gzip_is_decoded(echo_servers: Servers, csv_response: Response, body: bytes) -> None:
+    assert predict(echo_servers, body, Content_Encoding="gzip") == csv_response
 
 
-def test_a_compressed_form_is_decoded(echo_trio: Trio, csv_answer: Answer) -> None:
+def test_a_compressed_form_is_decoded(echo_servers: Servers, csv_response: Response) -> None:
     form = b'--b\r\nContent-Disposition: form-data; name="X"\r\n\r\n' + CSV + b"\r\n--b--\r\n"
     media_type = "multipart/form-data; boundary=b"
-    assert predict(echo_trio, gzip.compress(form), media_type, Content_Encoding="gzip") == csv_answer
+    assert predict(echo_servers, gzip.compress(form), media_type, Content_Encoding="gzip") == csv_response
 
 
 @pytest.mark.parametrize(
@@ -62,22 +62,22 @@ def test_a_compressed_form_is_decoded(echo_trio: Trio, csv_answer: Answer) -> No
     [CSV, gzip.compress(CSV)[:-1], gzip.compress(CSV)[:5], gzip.compress(CSV) + b"x", zlib.compress(CSV), b"", b"\x1f"],
     ids=["plain", "no last byte", "five bytes", "a byte more", "zlib", "empty", "one byte"],
 )
-def test_bad_gzip_is_a_bad_request(echo_trio: Trio, body: bytes) -> None:
-    answer = predict(echo_trio, body, Content_Encoding="gzip")
-    assert answer.status == 400
-    assert "gzip" in message(answer)
+def test_bad_gzip_is_a_bad_request(echo_servers: Servers, body: bytes) -> None:
+    response = predict(echo_servers, body, Content_Encoding="gzip")
+    assert response.status == 400
+    assert "gzip" in message(response)
 
 
 @pytest.mark.parametrize("coding", ["br", "deflate", "zstd", "compress", "gzip, gzip", "gzip;q=1", "nonsense", "*"])
-def test_another_content_coding_is_unsupported(echo_trio: Trio, coding: str) -> None:
-    answer = predict(echo_trio, gzip.compress(CSV), Content_Encoding=coding)
-    assert answer.status == 415
-    assert "gzip" in message(answer)
+def test_another_content_coding_is_unsupported(echo_servers: Servers, coding: str) -> None:
+    response = predict(echo_servers, gzip.compress(CSV), Content_Encoding=coding)
+    assert response.status == 415
+    assert "gzip" in message(response)
 
 
-def test_two_content_encodings_are_one_list(echo_trio: Trio) -> None:
+def test_two_content_encodings_are_one_list(echo_servers: Servers) -> None:
     headers = [("Content-Encoding", "gzip"), ("Content-Encoding", "gzip")]
-    assert the_one(ask_all(echo_trio, "POST", "/predict/", content=CSV, headers=headers)).status == 415
+    assert assert_same_response(echo_servers, "POST", "/predict/", content=CSV, headers=headers).status == 415
 
 
 # Transfer-Encoding and Expect
@@ -86,79 +86,79 @@ def test_two_content_encodings_are_one_list(echo_trio: Trio) -> None:
 @pytest.mark.parametrize(
     "pieces", [[CSV], [bytes([byte]) for byte in CSV], [CSV[:3], CSV[3:]]], ids=["one", "bytes", "two"]
 )
-def test_a_chunked_body_needs_no_length(server: RunningServer, csv_answer: Answer, pieces: list[bytes]) -> None:
-    answer = exchange(server, request_bytes(server, POST, "Transfer-Encoding: chunked"), *chunked(*pieces))
-    assert (status_of(answer), body_of(answer)) == (200, csv_answer.body)
+def test_a_chunked_body_needs_no_length(server: RunningServer, csv_response: Response, pieces: list[bytes]) -> None:
+    response = exchange(server, request_bytes(server, POST, "Transfer-Encoding: chunked"), *chunked(*pieces))
+    assert (status_of(response), body_of(response)) == (200, csv_response.body)
 
 
 def test_an_empty_chunked_body_is_empty(server: RunningServer) -> None:
-    answer = exchange(server, request_bytes(server, POST, "Transfer-Encoding: chunked"), *chunked())
-    assert (status_of(answer), b"empty" in body_of(answer)) == (422, True)
+    response = exchange(server, request_bytes(server, POST, "Transfer-Encoding: chunked"), *chunked())
+    assert (status_of(response), b"empty" in body_of(response)) == (422, True)
 
 
-def test_chunk_extensions_and_trailers_are_accepted(server: RunningServer, csv_answer: Answer) -> None:
+def test_chunk_extensions_and_trailers_are_accepted(server: RunningServer, csv_response: Response) -> None:
     body = b"%x;name=value\r\n%s\r\n0\r\nX-Trailer: a\r\n\r\n" % (len(CSV), CSV)
-    answer = exchange(server, request_bytes(server, POST, "Transfer-Encoding: chunked"), body)
-    assert (status_of(answer), body_of(answer)) in [(200, csv_answer.body), (400, body_of(answer))]
+    response = exchange(server, request_bytes(server, POST, "Transfer-Encoding: chunked"), body)
+    assert (status_of(response), body_of(response)) in [(200, csv_response.body), (400, body_of(response))]
 
 
-def test_a_client_that_expects_to_be_told_to_continue_is(server: RunningServer, csv_answer: Answer) -> None:
+def test_a_client_that_expects_to_be_told_to_continue_is(server: RunningServer, csv_response: Response) -> None:
     with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
         head = request_bytes(server, POST, f"Content-Length: {len(CSV)}", "Expect: 100-continue")
         connection.sendall(head)
         assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(CSV)
-        answer = receive(connection)
-    assert status_of(answer) == 200
-    assert body_of(answer) == csv_answer.body
+        response = receive(connection)
+    assert status_of(response) == 200
+    assert body_of(response) == csv_response.body
 
 
 def test_a_post_without_a_body_has_no_samples(server: RunningServer) -> None:
-    answer = exchange(server, request_bytes(server, POST))
-    assert (status_of(answer), b"empty" in body_of(answer)) == (422, True)
+    response = exchange(server, request_bytes(server, POST))
+    assert (status_of(response), b"empty" in body_of(response)) == (422, True)
 
 
-def test_http_1_0_is_answered(server: RunningServer, csv_answer: Answer) -> None:
+def test_http_1_0_is_answered(server: RunningServer, csv_response: Response) -> None:
     head = request_bytes(server, "POST /predict/ HTTP/1.0", f"Content-Length: {len(CSV)}")
-    answer = exchange(server, head + CSV)
-    assert (status_of(answer), body_of(answer)) == (200, csv_answer.body)
+    response = exchange(server, head + CSV)
+    assert (status_of(response), body_of(response)) == (200, csv_response.body)
 
 
 # Size
 
 
 @pytest.mark.parametrize("more", [0, 1, 100_000, 5_000_000])
-def test_a_body_over_the_limit_is_too_large(raw_trio: Trio, more: int) -> None:
-    answer = predict(raw_trio, b"x" * (UPLOAD_LIMIT + more))
-    assert answer.status == (413 if more else 200)
-    assert not more or str(UPLOAD_LIMIT) in message(answer)
+def test_a_body_over_the_limit_is_too_large(raw_servers: Servers, more: int) -> None:
+    response = predict(raw_servers, b"x" * (UPLOAD_LIMIT + more))
+    assert response.status == (413 if more else 200)
+    assert not more or str(UPLOAD_LIMIT) in message(response)
 
 
 @pytest.mark.parametrize("more", [0, 1, 100_000, 5_000_000])
-def test_a_chunked_body_over_the_limit_is_too_large(raw_trio: Trio, more: int) -> None:
+def test_a_chunked_body_over_the_limit_is_too_large(raw_servers: Servers, more: int) -> None:
     size = UPLOAD_LIMIT + more
-    for server in raw_trio.values():
+    for server in raw_servers.values():
         pieces = [b"x" * min(50_000, size - start) for start in range(0, size, 50_000)]
-        answer = exchange(server, request_bytes(server, POST_RAW, "Transfer-Encoding: chunked"), *chunked(*pieces))
-        assert status_of(answer) == (413 if more else 200)
-        assert not more or b"limit" in body_of(answer)
+        response = exchange(server, request_bytes(server, POST_RAW, "Transfer-Encoding: chunked"), *chunked(*pieces))
+        assert status_of(response) == (413 if more else 200)
+        assert not more or b"limit" in body_of(response)
 
 
 def test_an_enormous_announced_body_is_refused_before_it_is_sent(raw_server: RunningServer) -> None:
-    answer = exchange(raw_server, request_bytes(raw_server, POST_RAW, "Content-Length: 999999999999"))
-    assert status_of(answer) == 413
-    assert b"limit" in body_of(answer)
+    response = exchange(raw_server, request_bytes(raw_server, POST_RAW, "Content-Length: 999999999999"))
+    assert status_of(response) == 413
+    assert b"limit" in body_of(response)
 
 
-def test_a_body_that_is_small_only_while_compressed_is_too_large(raw_trio: Trio) -> None:
+def test_a_body_that_is_small_only_while_compressed_is_too_large(raw_servers: Servers) -> None:
     bomb = gzip.compress(bytes(50_000_000))
     assert len(bomb) < UPLOAD_LIMIT
-    assert predict(raw_trio, bomb, Content_Encoding="gzip").status == 413
+    assert predict(raw_servers, bomb, Content_Encoding="gzip").status == 413
 
 
-def test_a_form_over_the_limit_is_too_large(raw_trio: Trio) -> None:
+def test_a_form_over_the_limit_is_too_large(raw_servers: Servers) -> None:
     files = {"X": ("x.csv", b"x" * UPLOAD_LIMIT)}
-    assert the_one(ask_all(raw_trio, "POST", "/predict/", files=files)).status == 413
+    assert assert_same_response(raw_servers, "POST", "/predict/", files=files).status == 413
 
 
 # Cut off
@@ -187,9 +187,9 @@ def test_a_body_that_is_cut_off_harms_nobody(server: RunningServer, header: str,
     server.client.get("/ping")
     before = open_files(server)
     for _ in range(3):
-        answer = exchange(server, request_bytes(server, POST, header), body, half_close=True)
-        assert not answer or status_of(answer) == 400
-        assert b"Traceback" not in answer
+        response = exchange(server, request_bytes(server, POST, header), body, half_close=True)
+        assert not response or status_of(response) == 400
+        assert b"Traceback" not in response
     assert server.client.post("/predict/", content=CSV).status_code == 200
     server.wait_until(lambda: open_files(server) <= before, "return of the descriptors")
 
@@ -242,7 +242,7 @@ GARBAGE = [
 
 @pytest.mark.parametrize("garbage", GARBAGE, ids=lambda garbage: repr(garbage[:40]))
 def test_garbage_instead_of_a_request_harms_nobody(server: RunningServer, garbage: bytes) -> None:
-    answer = exchange(server, garbage, half_close=True)
-    assert b"Traceback" not in answer
-    assert not answer.startswith(b"HTTP/1.1 5") or answer.startswith((b"HTTP/1.1 501", b"HTTP/1.1 505"))
+    response = exchange(server, garbage, half_close=True)
+    assert b"Traceback" not in response
+    assert not response.startswith(b"HTTP/1.1 5") or response.startswith((b"HTTP/1.1 501", b"HTTP/1.1 505"))
     assert server.client.post("/predict/", content=CSV).status_code == 200

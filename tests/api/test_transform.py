@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 from scipy.io import mmread
 
-from tests.api.answers import Answer, ask_all, the_one
+from tests.api.all_servers import Servers, running_servers
 from tests.api.models import write_code
+from tests.api.responses import Response, assert_same_response
 from tests.api.test_forms import MISSING
 from tests.api.test_payloads import message
 from tests.api.transform_models import HOOK
-from tests.api.trios import Trio, running_trio
-from tests.multipart_answers import Part, read_form
+from tests.multipart_responses import Part, parse_form
 
 pytestmark = pytest.mark.process
 
@@ -29,22 +29,22 @@ TARGET = b"t\n10\n20\n"
 
 
 @pytest.fixture(scope="module")
-def trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+def all_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     folder = tmp_path_factory.mktemp("transform")
     model = write_code(folder / "model", HOOK)
-    with running_trio(folder, "--code-dir", model, "--target-type", "transform") as trio:
-        yield trio
+    with running_servers(folder, "--code-dir", model, "--target-type", "transform") as servers:
+        yield servers
 
 
-def send(trio: Trio, content: bytes = CSV, path: str = ROUTE, **details: Any) -> Answer:
-    """The one answer of all servers to a raw body, or to the ``files`` of a form."""
+def send(all_servers: Servers, content: bytes = CSV, path: str = ROUTE, **details: Any) -> Response:
+    """The one response of all servers to a raw body, or to the ``files`` of a form."""
     body = {} if "files" in details else {"content": content}
-    return the_one(ask_all(trio, "POST", path, **body, **details))
+    return assert_same_response(all_servers, "POST", path, **body, **details)
 
 
-def form_of(answer: Answer) -> dict[str, Part]:
-    assert answer.status == 200, answer.body
-    return read_form(answer.body, dict(answer.headers)["content-type"])
+def form_of(response: Response) -> dict[str, Part]:
+    assert response.status == 200, response.body
+    return parse_form(response.body, dict(response.headers)["content-type"])
 
 
 def table_of(part: Part) -> pd.DataFrame:
@@ -77,48 +77,48 @@ def act(action: str) -> bytes:
     ids=["no type", "csv", "urlencoded", "gzip", "form", "form with more"],
 )
 @pytest.mark.parametrize("path", ["/transform", "/transform/", "/invocations"])
-def test_samples_without_a_target_come_back_alone(trio: Trio, details: dict[str, Any], path: str) -> None:
-    form = form_of(send(trio, path=path, **details))
+def test_samples_without_a_target_come_back_alone(all_servers: Servers, details: dict[str, Any], path: str) -> None:
+    form = form_of(send(all_servers, path=path, **details))
     assert list(form) == ["X.transformed", "out.format"]
     assert form["X.transformed"].content == b"a,b\n2,4\n6,8\n"
     assert form["out.format"].text == "csv"
 
 
 @pytest.mark.parametrize("path", [ROUTE, "/invocations/"])
-def test_a_target_that_was_sent_comes_back(trio: Trio, path: str) -> None:
-    form = form_of(send(trio, path=path, files={"y": ("y.csv", TARGET), "X": ("x.csv", CSV)}))
+def test_a_target_that_was_sent_comes_back(all_servers: Servers, path: str) -> None:
+    form = form_of(send(all_servers, path=path, files={"y": ("y.csv", TARGET), "X": ("x.csv", CSV)}))
     assert list(form) == ["X.transformed", "out.format", "y.transformed", "y.format"]
     assert form["y.transformed"].content == b"t\n11\n21\n"
     assert form["y.format"].text == "csv"
 
 
-def test_a_hook_that_returns_samples_alone_leaves_the_target_as_it_is(trio: Trio) -> None:
+def test_a_hook_that_returns_samples_alone_leaves_the_target_as_it_is(all_servers: Servers) -> None:
     target = 'größe\n"a ""b"""\n""\n'.encode()
-    form = form_of(send(trio, files={"X": ("x.csv", act("same")), "y": ("y.csv", target)}))
+    form = form_of(send(all_servers, files={"X": ("x.csv", act("same")), "y": ("y.csv", target)}))
     assert form["y.transformed"].content == target
 
 
-def test_an_array_keeps_the_name_of_the_target(trio: Trio) -> None:
-    form = form_of(send(trio, files={"X": act("pair"), "y": TARGET}))
+def test_an_array_keeps_the_name_of_the_target(all_servers: Servers) -> None:
+    form = form_of(send(all_servers, files={"X": act("pair"), "y": TARGET}))
     assert form["y.transformed"].content == b"t\n20\n40\n"
 
 
-def test_what_comes_back_reads_equal(trio: Trio) -> None:
+def test_what_comes_back_reads_equal(all_servers: Servers) -> None:
     random = np.random.default_rng(0)
     numbers = random.normal(size=500) * 10.0 ** random.integers(-300, 300, size=500)
     names = ["äöü", "日本, 語", 'quo"te', "two\nlines", " ", "\U0001f600"]
     table = pd.DataFrame({name: np.roll(numbers, place) for place, name in enumerate(names)})
     table = table.mask(random.random(table.shape) < 0.1).assign(action="columns")
-    answer = form_of(send(trio, table.to_csv(index=False).encode()))
-    pd.testing.assert_frame_equal(table_of(answer["X.transformed"]), table.drop(columns="action"), check_exact=True)
+    response = form_of(send(all_servers, table.to_csv(index=False).encode()))
+    pd.testing.assert_frame_equal(table_of(response["X.transformed"]), table.drop(columns="action"), check_exact=True)
 
 
-def test_column_names_may_repeat(trio: Trio) -> None:
-    assert form_of(send(trio, act("twice")))["X.transformed"].content.startswith(b"action,a,action,a\n")
+def test_column_names_may_repeat(all_servers: Servers) -> None:
+    assert form_of(send(all_servers, act("twice")))["X.transformed"].content.startswith(b"action,a,action,a\n")
 
 
-def test_an_array_has_its_places_for_names(trio: Trio) -> None:
-    assert form_of(send(trio, act("array")))["X.transformed"].content == b"0\n1\n2\n"
+def test_an_array_has_its_places_for_names(all_servers: Servers) -> None:
+    assert form_of(send(all_servers, act("array")))["X.transformed"].content == b"0\n1\n2\n"
 
 
 # Sparse
@@ -129,8 +129,8 @@ def test_an_array_has_its_places_for_names(trio: Trio) -> None:
     [{"headers": {"Content-Type": "text/mtx"}, "content": MTX}, {"files": {"X": ("x.mtx", MTX)}}],
     ids=["raw", "form"],
 )
-def test_sparse_samples_come_back_sparse(trio: Trio, details: dict[str, Any]) -> None:
-    form = form_of(send(trio, **details))
+def test_sparse_samples_come_back_sparse(all_servers: Servers, details: dict[str, Any]) -> None:
+    form = form_of(send(all_servers, **details))
     assert list(form) == ["X.transformed", "out.format", "X.colnames"]
     np.testing.assert_array_equal(matrix_of(form["X.transformed"]), [[3.0, 0, 0], [0, 0, 0.2]])
     assert form["out.format"].text == "sparse"
@@ -138,8 +138,8 @@ def test_sparse_samples_come_back_sparse(trio: Trio, details: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize(("action", "names"), [("sparse", "0"), ("sparse-frame", "größe, 日本\\n")])
-def test_dense_samples_may_become_sparse(trio: Trio, action: str, names: str) -> None:
-    form = form_of(send(trio, files={"X": act(action), "y": TARGET}))
+def test_dense_samples_may_become_sparse(all_servers: Servers, action: str, names: str) -> None:
+    form = form_of(send(all_servers, files={"X": act(action), "y": TARGET}))
     assert list(form) == ["X.transformed", "out.format", "X.colnames", "y.transformed", "y.format"]
     np.testing.assert_array_equal(matrix_of(form["X.transformed"]), [[1.0], [2.0]])
     assert form["X.colnames"].text == names
@@ -166,15 +166,17 @@ def test_dense_samples_may_become_sparse(trio: Trio, action: str, names: str) ->
         ({"files": {"X": CSV, "y": ("y", b"[1, 2]", "application/json")}}, "JSON input is not supported"),
     ],
 )
-def test_input_that_cannot_be_transformed_is_unprocessable(trio: Trio, details: dict[str, Any], text: str) -> None:
-    answer = send(trio, **details)
-    assert answer.status == 422
-    assert text.lower() in message(answer).lower()
+def test_input_that_cannot_be_transformed_is_unprocessable(
+    all_servers: Servers, details: dict[str, Any], text: str
+) -> None:
+    response = send(all_servers, **details)
+    assert response.status == 422
+    assert text.lower() in message(response).lower()
 
 
-def test_a_broken_form_is_a_bad_request(trio: Trio) -> None:
+def test_a_broken_form_is_a_bad_request(all_servers: Servers) -> None:
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    assert send(trio, b'--b\r\nContent-Disposition: form-data; name="X"\r\n\r\na', headers=headers).status == 400
+    assert send(all_servers, b'--b\r\nContent-Disposition: form-data; name="X"\r\n\r\na', headers=headers).status == 400
 
 
 @pytest.mark.parametrize(
@@ -188,16 +190,16 @@ def test_a_broken_form_is_a_bad_request(trio: Trio) -> None:
         ("raise", "ValueError: the model said no"),
     ],
 )
-def test_a_hook_that_fails_is_an_error_of_the_model(trio: Trio, action: str, text: str) -> None:
-    answer = send(trio, files={"X": act(action), "y": TARGET})
-    assert (answer.status, dict(answer.headers)["content-type"]) == (500, "application/json")
-    assert text in message(answer)
+def test_a_hook_that_fails_is_an_error_of_the_model(all_servers: Servers, action: str, text: str) -> None:
+    response = send(all_servers, files={"X": act(action), "y": TARGET})
+    assert (response.status, dict(response.headers)["content-type"]) == (500, "application/json")
+    assert text in message(response)
 
 
-def test_model_code_may_choose_its_answer(trio: Trio) -> None:
-    answer = send(trio, act("teapot"))
-    assert (answer.status, dict(answer.headers)["x-drum-user-http-error"]) == (418, "true")
-    assert json.loads(answer.body) == {"message": "short and stout"}
+def test_model_code_may_choose_its_answer(all_servers: Servers) -> None:
+    response = send(all_servers, act("teapot"))
+    assert (response.status, dict(response.headers)["x-drum-user-http-error"]) == (418, "true")
+    assert json.loads(response.body) == {"message": "short and stout"}
 
 
 # Other routes
@@ -206,39 +208,39 @@ def test_model_code_may_choose_its_answer(trio: Trio) -> None:
 @pytest.mark.parametrize(
     "path", ["/predict/", "/predictions", "/predictionsStream/", "/predictUnstructured/", "/predictionsUnstructured"]
 )
-def test_a_prediction_route_names_the_right_one(trio: Trio, path: str) -> None:
+def test_a_prediction_route_names_the_right_one(all_servers: Servers, path: str) -> None:
     for details in ({"content": CSV}, {"files": {"X": CSV, "y": TARGET}}):
-        answer = send(trio, path=path, **details)
-        assert answer.status == 422
-        assert message(answer).endswith("This route does not serve transform models: use /transform/.")
+        response = send(all_servers, path=path, **details)
+        assert response.status == 422
+        assert message(response).endswith("This route does not serve transform models: use /transform/.")
 
 
 @pytest.mark.parametrize("details", [{"content": CSV}, {"files": {"X": CSV, "y": TARGET}}], ids=["raw", "form"])
-def test_another_kind_of_model_names_its_own(echo_trio: Trio, details: dict[str, Any]) -> None:
-    answer = send(echo_trio, **details)
-    assert answer.status == 422
-    assert message(answer).endswith("This route does not serve regression models: use /predict/.")
+def test_another_kind_of_model_names_its_own(echo_servers: Servers, details: dict[str, Any]) -> None:
+    response = send(echo_servers, **details)
+    assert response.status == 422
+    assert message(response).endswith("This route does not serve regression models: use /predict/.")
 
 
-def test_it_says_what_it_reads(trio: Trio) -> None:
-    answer = the_one(ask_all(trio, "GET", "/capabilities/"))
+def test_it_says_what_it_reads(all_servers: Servers) -> None:
+    response = assert_same_response(all_servers, "GET", "/capabilities/")
     formats = {"csv": version("pandas"), "mtx": version("scipy")}
-    assert json.loads(answer.body) == {"supported_payload_formats": formats, "supported_methods": {"chat": False}}
+    assert json.loads(response.body) == {"supported_payload_formats": formats, "supported_methods": {"chat": False}}
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
-def test_it_is_posted_to(trio: Trio, method: str) -> None:
-    answer = the_one(ask_all(trio, method, ROUTE))
-    assert (answer.status, dict(answer.headers)["allow"]) == (405, "POST")
+def test_it_is_posted_to(all_servers: Servers, method: str) -> None:
+    response = assert_same_response(all_servers, method, ROUTE)
+    assert (response.status, dict(response.headers)["allow"]) == (405, "POST")
 
 
-def test_it_neither_chats_nor_lists_models(trio: Trio) -> None:
-    assert the_one(ask_all(trio, "GET", "/models")).status == 404
-    assert the_one(ask_all(trio, "POST", "/chat/completions", json={"messages": []})).status == 404
+def test_it_neither_chats_nor_lists_models(all_servers: Servers) -> None:
+    assert assert_same_response(all_servers, "GET", "/models").status == 404
+    assert assert_same_response(all_servers, "POST", "/chat/completions", json={"messages": []}).status == 404
 
 
-def test_large_samples_are_transformed(trio: Trio) -> None:
+def test_large_samples_are_transformed(all_servers: Servers) -> None:
     samples = b"action,b\n" + b"same,%s\n" % (b"x" * 11_000) * 1000
-    for server in trio.values():
+    for server in all_servers.values():
         response = server.client.post(ROUTE, files={"X": ("x.csv", samples)})
-        assert read_form(response.content, response.headers["content-type"])["X.transformed"].content == samples
+        assert parse_form(response.content, response.headers["content-type"])["X.transformed"].content == samples

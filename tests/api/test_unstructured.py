@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.api.aborted import leave_after_first_piece, read_until_broken, wait_told
-from tests.api.answers import Answer, ask_all, the_one
+from tests.api.aborted_responses import disconnect_after_first_chunk, read_until_abort, wait_until_recorded
+from tests.api.all_servers import Servers, running_servers
 from tests.api.models import write_code
+from tests.api.responses import Response, assert_same_response
 from tests.api.streaming_models import FILE, UNSTRUCTURED
 from tests.api.test_payloads import message
-from tests.api.trios import Trio, running_trio
 
 pytestmark = pytest.mark.process
 
@@ -28,37 +28,39 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trio(folder: Path) -> Iterator[Trio]:
+def all_servers(folder: Path) -> Iterator[Servers]:
     model = write_code(folder / "model", UNSTRUCTURED)
-    with running_trio(folder, "--code-dir", model, "--target-type", "unstructured") as trio:
-        yield trio
+    with running_servers(folder, "--code-dir", model, "--target-type", "unstructured") as servers:
+        yield servers
 
 
 @pytest.fixture(scope="module")
-def file_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+def file_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     folder = tmp_path_factory.mktemp("file")
     model = write_code(folder / "model", FILE)
     environment = {"DRUM_FASTAPI_MAX_UPLOAD_SIZE": "0"}
-    with running_trio(folder, "--code-dir", model, "--target-type", "unstructured", environment=environment) as trio:
-        yield trio
+    with running_servers(
+        folder, "--code-dir", model, "--target-type", "unstructured", environment=environment
+    ) as servers:
+        yield servers
 
 
-def act(trio: Trio, action: str, body: bytes = b"", path: str = ROUTE, **details: Any) -> Answer:
-    """Have the model do something; the one answer of all servers."""
+def act(all_servers: Servers, action: str, body: bytes = b"", path: str = ROUTE, **details: Any) -> Response:
+    """Have the model do something; the one response of all servers."""
     params = {"action": action, **details.pop("params", {})}
-    return the_one(ask_all(trio, "POST", path, params=params, content=body, **details))
+    return assert_same_response(all_servers, "POST", path, params=params, content=body, **details)
 
 
-def show(trio: Trio, body: bytes, content_type: str | None) -> dict[str, Any]:
+def show(all_servers: Servers, body: bytes, content_type: str | None) -> dict[str, Any]:
     """What the hook was given."""
-    answer = act(trio, "show", body, headers={"Content-Type": content_type} if content_type else {})
-    assert answer.status == 200, answer.body
-    seen: dict[str, Any] = json.loads(answer.body)
+    response = act(all_servers, "show", body, headers={"Content-Type": content_type} if content_type else {})
+    assert response.status == 200, response.body
+    seen: dict[str, Any] = json.loads(response.body)
     return seen
 
 
-def media_type(answer: Answer) -> str:
-    return dict(answer.headers)["content-type"]
+def media_type(response: Response) -> str:
+    return dict(response.headers)["content-type"]
 
 
 # In
@@ -75,16 +77,18 @@ def media_type(answer: Answer) -> str:
         ('application/json; charset="utf-8"; x=y', "application/json", "utf-8"),
     ],
 )
-def test_text_reaches_the_hook_as_str(trio: Trio, content_type: str | None, mimetype: str, charset: str) -> None:
-    seen = show(trio, "töxt 日本\r\n".encode(), content_type)
+def test_text_reaches_the_hook_as_str(
+    all_servers: Servers, content_type: str | None, mimetype: str, charset: str
+) -> None:
+    seen = show(all_servers, "töxt 日本\r\n".encode(), content_type)
     assert (seen["type"], seen["data"]) == ("str", "töxt 日本\r\n")
     assert (seen["mimetype"], seen["charset"]) == (mimetype, charset)
 
 
 @pytest.mark.parametrize("charset", ["latin-1", "latin1", "utf-16", "cp1252", "shift_jis"])
-def test_text_is_decoded_with_its_charset(trio: Trio, charset: str) -> None:
+def test_text_is_decoded_with_its_charset(all_servers: Servers, charset: str) -> None:
     text = "日本" if charset == "shift_jis" else "äöü"
-    seen = show(trio, text.encode(charset), f"text/my_text;charset={charset}")
+    seen = show(all_servers, text.encode(charset), f"text/my_text;charset={charset}")
     assert (seen["data"], seen["charset"]) == (text, charset)
 
 
@@ -98,20 +102,20 @@ def test_text_is_decoded_with_its_charset(trio: Trio, charset: str) -> None:
         "nonsense",
     ],
 )
-def test_anything_else_reaches_the_hook_as_bytes(trio: Trio, content_type: str) -> None:
-    seen = show(trio, EVERY_BYTE, content_type)
+def test_anything_else_reaches_the_hook_as_bytes(all_servers: Servers, content_type: str) -> None:
+    seen = show(all_servers, EVERY_BYTE, content_type)
     assert (seen["type"], bytes.fromhex(seen["data"])) == ("bytes", EVERY_BYTE)
     assert (seen["mimetype"], "charset" in seen) == (content_type, False)
 
 
-def test_the_charset_of_bytes_is_passed_on_if_it_was_sent(trio: Trio) -> None:
-    seen = show(trio, b"\xe4", "application/octet-stream;charset=latin-1")
+def test_the_charset_of_bytes_is_passed_on_if_it_was_sent(all_servers: Servers) -> None:
+    seen = show(all_servers, b"\xe4", "application/octet-stream;charset=latin-1")
     assert (seen["type"], seen["data"], seen["charset"]) == ("bytes", "e4", "latin-1")
 
 
 @pytest.mark.parametrize(("content_type", "kind"), [(None, "str"), ("text/x", "str"), ("image/png", "bytes")])
-def test_an_empty_body_is_passed_on(trio: Trio, content_type: str | None, kind: str) -> None:
-    seen = show(trio, b"", content_type)
+def test_an_empty_body_is_passed_on(all_servers: Servers, content_type: str | None, kind: str) -> None:
+    seen = show(all_servers, b"", content_type)
     assert (seen["type"], seen["data"]) == (kind, "")
 
 
@@ -129,29 +133,29 @@ def test_an_empty_body_is_passed_on(trio: Trio, content_type: str | None, kind: 
     ids=["urlencoded", "multipart", "multipart without boundary", "multipart that is none"],
 )
 @pytest.mark.parametrize("path", [ROUTE, "/invocations"])
-def test_a_form_arrives_byte_for_byte(trio: Trio, body: bytes, content_type: str, path: str) -> None:
-    answer = act(trio, "echo", body, path, headers={"Content-Type": content_type})
-    assert (answer.status, answer.body) == (200, body)
-    seen = json.loads(act(trio, "headers", body, path, headers={"Content-Type": content_type}).body)
+def test_a_form_arrives_byte_for_byte(all_servers: Servers, body: bytes, content_type: str, path: str) -> None:
+    response = act(all_servers, "echo", body, path, headers={"Content-Type": content_type})
+    assert (response.status, response.body) == (200, body)
+    seen = json.loads(act(all_servers, "headers", body, path, headers={"Content-Type": content_type}).body)
     assert seen["type"] == content_type
 
 
-def test_a_large_chunked_body_arrives_byte_for_byte(trio: Trio) -> None:
+def test_a_large_chunked_body_arrives_byte_for_byte(all_servers: Servers) -> None:
     pieces = [bytes([number % 256]) * 1_000_003 for number in range(12)]
-    for server in trio.values():
+    for server in all_servers.values():
         response = server.client.post(
             ROUTE, params={"action": "echo"}, content=iter(pieces), headers={"Content-Type": "image/png"}
         )
         assert response.content == b"".join(pieces)
 
 
-def test_of_a_repeated_query_key_the_first_value_counts(trio: Trio) -> None:
-    answer = the_one(ask_all(trio, "POST", ROUTE + "?a=1&a=2&b=&c&%C3%A4=%20+%2B"))
-    assert json.loads(answer.body)["query"] == {"a": "1", "b": "", "c": "", "ä": "  +"}
+def test_of_a_repeated_query_key_the_first_value_counts(all_servers: Servers) -> None:
+    response = assert_same_response(all_servers, "POST", ROUTE + "?a=1&a=2&b=&c&%C3%A4=%20+%2B")
+    assert json.loads(response.body)["query"] == {"a": "1", "b": "", "c": "", "ä": "  +"}
 
 
-def test_headers_are_listed_in_title_case_and_found_in_any(trio: Trio) -> None:
-    seen = json.loads(act(trio, "headers", headers={"x-oNe": "1", "X-TWO": "2"}).body)
+def test_headers_are_listed_in_title_case_and_found_in_any(all_servers: Servers) -> None:
+    seen = json.loads(act(all_servers, "headers", headers={"x-oNe": "1", "X-TWO": "2"}).body)
     assert {"X-One", "X-Two", "Host", "X-Request-Id"} <= set(seen["names"])
     assert seen["names"] == [name.title() for name in seen["names"]]
     assert seen["found"] == {"x-one": "1", "X-ONE": "1", "X-One": "1", "missing": None}
@@ -168,15 +172,15 @@ def test_headers_are_listed_in_title_case_and_found_in_any(trio: Trio) -> None:
     ],
 )
 def test_text_that_cannot_be_decoded_is_the_fault_of_its_sender(
-    trio: Trio, body: bytes, charset: str, text: str
+    all_servers: Servers, body: bytes, charset: str, text: str
 ) -> None:
-    answer = act(trio, "show", body, headers={"Content-Type": f"text/plain; charset={charset}"})
-    assert answer.status == 422
-    assert text in message(answer)
+    response = act(all_servers, "show", body, headers={"Content-Type": f"text/plain; charset={charset}"})
+    assert response.status == 422
+    assert text in message(response)
 
 
-def test_nothing_else_is_decoded(trio: Trio) -> None:
-    assert show(trio, b"\xff", "image/png;charset=klingon")["charset"] == "klingon"
+def test_nothing_else_is_decoded(all_servers: Servers) -> None:
+    assert show(all_servers, b"\xff", "image/png;charset=klingon")["charset"] == "klingon"
 
 
 @pytest.mark.parametrize(
@@ -190,11 +194,11 @@ def test_nothing_else_is_decoded(trio: Trio) -> None:
     ids=["text", "no type", "empty", "large"],
 )
 def test_a_hook_may_ask_for_the_body_as_a_file(
-    file_trio: Trio, body: bytes, content_type: str | None, expected: str
+    file_servers: Servers, body: bytes, content_type: str | None, expected: str
 ) -> None:
     headers = {"Content-Type": content_type} if content_type else {}
-    answer = the_one(ask_all(file_trio, "POST", ROUTE, content=body, headers=headers))
-    assert answer.body.decode() == f"{len(body)} {hashlib.sha256(body).hexdigest()} {expected}"
+    response = assert_same_response(file_servers, "POST", ROUTE, content=body, headers=headers)
+    assert response.body.decode() == f"{len(body)} {hashlib.sha256(body).hexdigest()} {expected}"
 
 
 # Out
@@ -213,19 +217,19 @@ def test_a_hook_may_ask_for_the_body_as_a_file(
         ("binary-charset", b"\xe4", "application/octet-stream;charset=latin-1"),
     ],
 )
-def test_what_the_hook_returns_is_the_answer(trio: Trio, action: str, body: bytes, content_type: str) -> None:
-    answer = act(trio, action)
-    assert (answer.status, answer.body, media_type(answer)) == (200, body, content_type)
+def test_what_the_hook_returns_is_the_answer(all_servers: Servers, action: str, body: bytes, content_type: str) -> None:
+    response = act(all_servers, action)
+    assert (response.status, response.body, media_type(response)) == (200, body, content_type)
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_every_spelling_of_the_route_answers(trio: Trio, path: str) -> None:
-    assert act(trio, "text", path=path).body == "tëxt".encode()
+def test_every_spelling_of_the_route_answers(all_servers: Servers, path: str) -> None:
+    assert act(all_servers, "text", path=path).body == "tëxt".encode()
 
 
 @pytest.mark.parametrize("path", ["/invocations", "/invocations/"])
-def test_invocations_serves_an_unstructured_model(trio: Trio, path: str) -> None:
-    assert act(trio, "text", path=path).body == "tëxt".encode()
+def test_invocations_serves_an_unstructured_model(all_servers: Servers, path: str) -> None:
+    assert act(all_servers, "text", path=path).body == "tëxt".encode()
 
 
 @pytest.mark.parametrize(
@@ -247,17 +251,17 @@ def test_invocations_serves_an_unstructured_model(trio: Trio, path: str) -> None
         ("stream-number-first", "returned a int"),
     ],
 )
-def test_output_that_cannot_be_sent_is_an_error_of_the_model(trio: Trio, action: str, text: str) -> None:
-    answer = act(trio, action)
-    assert (answer.status, media_type(answer)) == (500, "application/json")
-    assert text in message(answer)
+def test_output_that_cannot_be_sent_is_an_error_of_the_model(all_servers: Servers, action: str, text: str) -> None:
+    response = act(all_servers, action)
+    assert (response.status, media_type(response)) == (500, "application/json")
+    assert text in message(response)
 
 
 @pytest.mark.parametrize("action", ["teapot", "stream-teapot-first"])
-def test_model_code_may_choose_its_answer(trio: Trio, action: str) -> None:
-    answer = act(trio, action)
-    assert (answer.status, dict(answer.headers)["x-drum-user-http-error"]) == (418, "true")
-    assert json.loads(answer.body) == {"message": "short and stout"}
+def test_model_code_may_choose_its_answer(all_servers: Servers, action: str) -> None:
+    response = act(all_servers, action)
+    assert (response.status, dict(response.headers)["x-drum-user-http-error"]) == (418, "true")
+    assert json.loads(response.body) == {"message": "short and stout"}
 
 
 # Streams
@@ -275,28 +279,30 @@ def test_model_code_may_choose_its_answer(trio: Trio, action: str) -> None:
         ("stream-empty", b"", "application/octet-stream;charset=utf-8"),
     ],
 )
-def test_an_iterator_is_streamed(trio: Trio, action: str, body: bytes, content_type: str) -> None:
-    answer = act(trio, action)
-    assert (answer.status, answer.body, media_type(answer)) == (200, body, content_type)
-    assert "content-length" not in dict(answer.headers)
+def test_an_iterator_is_streamed(all_servers: Servers, action: str, body: bytes, content_type: str) -> None:
+    response = act(all_servers, action)
+    assert (response.status, response.body, media_type(response)) == (200, body, content_type)
+    assert "content-length" not in dict(response.headers)
 
 
 @pytest.mark.parametrize("action", ["stream-fails-later", "stream-number-later"])
-def test_an_error_after_the_first_chunk_breaks_the_answer_off(trio: Trio, action: str) -> None:
-    for server in trio.values():
-        status, came = read_until_broken(server, ROUTE, params={"action": action})
+def test_an_error_after_the_first_chunk_breaks_the_answer_off(all_servers: Servers, action: str) -> None:
+    for server in all_servers.values():
+        status, came = read_until_abort(server, ROUTE, params={"action": action})
         assert status == 200
         assert b"ab".startswith(came)
-    assert act(trio, "text").status == 200
+    assert act(all_servers, "text").status == 200
 
 
 @pytest.mark.parametrize("action", ["endless", "endless-async"])
-def test_a_client_that_leaves_ends_the_generator_and_frees_its_slot(trio: Trio, folder: Path, action: str) -> None:
-    for name, server in trio.items():
+def test_a_client_that_leaves_ends_the_generator_and_frees_its_slot(
+    all_servers: Servers, folder: Path, action: str
+) -> None:
+    for name, server in all_servers.items():
         mark = f"{name}-{action}"
-        assert leave_after_first_piece(server, ROUTE, params={"action": action, "mark": mark}).startswith(b"xxx")
-        wait_told(server, folder, mark)
-    assert act(trio, "text").status == 200
+        assert disconnect_after_first_chunk(server, ROUTE, params={"action": action, "mark": mark}).startswith(b"xxx")
+        wait_until_recorded(server, folder, mark)
+    assert act(all_servers, "text").status == 200
 
 
 # Other routes
@@ -304,26 +310,26 @@ def test_a_client_that_leaves_ends_the_generator_and_frees_its_slot(trio: Trio, 
 
 @pytest.mark.parametrize("path", ["/predict/", "/predictions/", "/predictionsStream/"])
 @pytest.mark.parametrize("form", [False, True], ids=["csv", "form"])
-def test_a_structured_route_names_the_right_one(trio: Trio, path: str, form: bool) -> None:
+def test_a_structured_route_names_the_right_one(all_servers: Servers, path: str, form: bool) -> None:
     details: dict[str, Any] = {"files": {"X": b"a\n1\n"}} if form else {"content": b"a\n1\n"}
-    for server in trio.values():
+    for server in all_servers.values():
         response = server.client.post(path, **details)
         assert response.status_code == 422
         assert response.json()["message"].endswith("use /predictUnstructured/.")
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_an_unstructured_route_names_the_right_one(echo_trio: Trio, path: str) -> None:
-    answer = the_one(ask_all(echo_trio, "POST", path, content=b"a\n1\n"))
-    assert answer.status == 422
-    assert message(answer).endswith("use /predict/.")
+def test_an_unstructured_route_names_the_right_one(echo_servers: Servers, path: str) -> None:
+    response = assert_same_response(echo_servers, "POST", path, content=b"a\n1\n")
+    assert response.status == 422
+    assert message(response).endswith("use /predict/.")
 
 
-def test_it_neither_chats_nor_lists_models(trio: Trio) -> None:
-    assert the_one(ask_all(trio, "GET", "/models")).status == 404
-    assert the_one(ask_all(trio, "POST", "/chat/completions", json={"messages": []})).status == 404
+def test_it_neither_chats_nor_lists_models(all_servers: Servers) -> None:
+    assert assert_same_response(all_servers, "GET", "/models").status == 404
+    assert assert_same_response(all_servers, "POST", "/chat/completions", json={"messages": []}).status == 404
 
 
-def test_it_reads_no_table(trio: Trio) -> None:
-    answer = the_one(ask_all(trio, "GET", "/capabilities/"))
-    assert json.loads(answer.body) == {"supported_payload_formats": {}, "supported_methods": {"chat": False}}
+def test_it_reads_no_table(all_servers: Servers) -> None:
+    response = assert_same_response(all_servers, "GET", "/capabilities/")
+    assert json.loads(response.body) == {"supported_payload_formats": {}, "supported_methods": {"chat": False}}

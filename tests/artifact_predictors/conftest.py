@@ -1,4 +1,4 @@
-"""A model folder, loaded for a test and closed after it."""
+"""A fixture that loads the model of a test and closes it afterwards."""
 
 import pickle
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ import pytest
 
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
-from tests.artifact_predictors.loading import Load
+from tests.artifact_predictors.loaded_models import Load
 from tests.language_predictors.builders import model_settings
 
 
 @pytest.fixture
 def load(tmp_path: Path) -> Iterator[Load]:
-    """Loads the model in the folder, or the object that it is given, from a pickle."""
+    """Load the model in ``tmp_path``, after pickling ``model`` there if given."""
     loaded: list[BasePredictor] = []
 
     def create_and_load(target_type: str, labels: tuple[str, ...] = (), model: Any = None) -> BasePredictor:

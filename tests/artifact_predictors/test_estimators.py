@@ -42,29 +42,29 @@ def tree(data: pd.DataFrame, target: Any) -> Any:
     return DecisionTreeClassifier(max_depth=3, random_state=0).fit(data, target)
 
 
-class Answer:
-    """Any object with one method that returns what it was told."""
+class FixedOutput:
+    """An object with one method that returns fixed values."""
 
     def __init__(self, values: Any, method: str = "predict", **attributes: Any) -> None:
         setattr(self, method, lambda data: values)
         self.__dict__.update(attributes)
 
 
-def test_regression_is_predict() -> None:
+def test_regression_calls_predict() -> None:
     estimator = RandomForestRegressor(5, random_state=0).fit(DIABETES, DIABETES_TARGET)
     output = predict(estimator, DIABETES, "regression")
     assert output.classes == ()
     assert output.values[:, 0].tobytes() == estimator.predict(DIABETES).tobytes()
 
 
-def test_a_column_of_targets_is_still_one_column() -> None:
+def test_two_dimensional_target_predicts_one_column() -> None:
     estimator = LinearRegression().fit(DIABETES, DIABETES_TARGET.to_frame())
     assert predict(estimator, DIABETES, "regression").values.shape == (len(DIABETES), 1)
 
 
-def test_several_targets_are_no_regression() -> None:
+def test_regression_rejects_several_targets() -> None:
     with pytest.raises(PredictionError, match=r"one value a row.*\(2, 3\)"):
-        predict(Answer(np.zeros((2, 3))), IRIS, "regression")
+        predict(FixedOutput(np.zeros((2, 3))), IRIS, "regression")
 
 
 BINARY_TARGETS = [
@@ -98,7 +98,7 @@ def test_binary_columns_are_negative_then_positive(
     assert np.corrcoef(output.values[:, 1], CANCER_TARGET)[0, 1] > 0.8
 
 
-def test_other_binary_classes_keep_their_order_with_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+def test_unmatched_binary_classes_keep_their_order_and_warn_once(caplog: pytest.LogCaptureFixture) -> None:
     estimator = tree(CANCER, CANCER_TARGET)
     with caplog.at_level(logging.WARNING):
         model = bind_estimator(estimator, model_settings(Path(), "binary", ("malignant", "benign")))
@@ -110,7 +110,7 @@ def test_other_binary_classes_keep_their_order_with_one_warning(caplog: pytest.L
 
 
 @pytest.mark.parametrize("labels", [("0", "yes"), ("yes", "1")])
-def test_half_matching_binary_classes_are_refused(labels: tuple[str, ...]) -> None:
+def test_half_matching_binary_classes_are_rejected(labels: tuple[str, ...]) -> None:
     with pytest.raises(ModelLoadError, match=r"'0', '1'.*'yes'"):
         predict(tree(CANCER, CANCER_TARGET), CANCER, "binary", labels)
 
@@ -131,7 +131,7 @@ def test_multiclass_integers_are_matched_as_text() -> None:
 
 
 @pytest.mark.parametrize("labels", [("a", "b", "c"), ("0", "1"), ("0", "1", "2", "3"), ("0", "1", "x")])
-def test_multiclass_classes_that_are_not_the_labels_are_refused_at_load(labels: tuple[str, ...]) -> None:
+def test_unmatched_multiclass_classes_are_rejected_at_load(labels: tuple[str, ...]) -> None:
     with pytest.raises(ModelLoadError, match=r"'0', '1', '2'.*" + ", ".join(map(repr, labels))):
         bind_estimator(tree(IRIS, IRIS_TARGET), model_settings(Path(), "multiclass", labels))
 
@@ -139,13 +139,13 @@ def test_multiclass_classes_that_are_not_the_labels_are_refused_at_load(labels: 
 @pytest.mark.parametrize(
     "estimator", [LinearSVC(), SVC(), OneClassSVM()], ids=lambda estimator: type(estimator).__name__
 )
-def test_a_classifier_without_probabilities_is_refused_at_load(estimator: Any) -> None:
+def test_classifier_without_probabilities_is_rejected_at_load(estimator: Any) -> None:
     estimator.fit(CANCER[:50], CANCER_TARGET[:50])
     with pytest.raises(ModelLoadError, match=r"no predict_proba.*CalibratedClassifierCV"):
         bind_estimator(estimator, model_settings(Path(), "binary", ("0", "1")))
 
 
-def test_a_calibrated_classifier_is_asked() -> None:
+def test_calibrated_classifier_predicts() -> None:
     estimator = CalibratedClassifierCV(DecisionTreeClassifier(max_depth=2, random_state=0), cv=2).fit(IRIS, IRIS_TARGET)
     assert predict(estimator, IRIS, "multiclass", ("0", "1", "2")).values.shape == (150, 3)
 
@@ -160,16 +160,16 @@ def test_a_calibrated_classifier_is_asked() -> None:
     ],
 )
 @pytest.mark.parametrize("method", ["predict", "predict_proba"])
-def test_an_object_without_classes_gives_positive_or_negative_and_positive(
+def test_object_without_classes_predicts_one_or_two_binary_columns(
     method: str, values: Any, rows: list[list[float]]
 ) -> None:
-    assert predict(Answer(values, method), CANCER, "binary", ("no", "yes")).values.tolist() == rows
+    assert predict(FixedOutput(values, method), CANCER, "binary", ("no", "yes")).values.tolist() == rows
 
 
 @pytest.mark.parametrize("values", [np.zeros(2), np.zeros((2, 2)), np.zeros((2, 3, 1))], ids=str)
-def test_a_wrong_number_of_classes_is_an_error(values: Any) -> None:
+def test_wrong_number_of_columns_raises(values: Any) -> None:
     with pytest.raises(PredictionError, match="for 3 class labels"):
-        predict(Answer(values), IRIS, "multiclass", ("a", "b", "c"))
+        predict(FixedOutput(values), IRIS, "multiclass", ("a", "b", "c"))
 
 
 LABELS = ("red", "green", "blue")
@@ -203,20 +203,20 @@ def test_multilabel_classes_that_are_the_labels_decide_the_order() -> None:
     assert np.array_equal(output.values, estimator.predict_proba(MANY)[:, [2, 0, 1]])
 
 
-def test_a_label_that_never_varied_is_all_or_nothing() -> None:
+def test_label_constant_in_training_predicts_zero_or_one() -> None:
     targets = np.column_stack([MANY_TARGETS[:, 0], np.zeros(120, int), np.ones(120, int)])
     values = predict(DecisionTreeClassifier().fit(MANY, targets), MANY, "multilabel", LABELS).values
     assert (values[:, 1] == 0).all()
     assert (values[:, 2] == 1).all()
 
 
-def test_a_multilabel_estimator_of_other_size_is_refused_at_load() -> None:
+def test_multilabel_estimator_of_another_width_is_rejected_at_load() -> None:
     estimator = KNeighborsClassifier().fit(MANY, MANY_TARGETS)
     with pytest.raises(ModelLoadError, match="3 labels but 2"):
         bind_estimator(estimator, model_settings(Path(), "multilabel", ("a", "b")))
 
 
-def test_a_multilabel_estimator_is_no_multiclass_model() -> None:
+def test_multilabel_estimator_is_rejected_for_multiclass() -> None:
     estimator = KNeighborsClassifier().fit(MANY, MANY_TARGETS)
     with pytest.raises(ModelLoadError, match="3 targets at once"):
         bind_estimator(estimator, model_settings(Path(), "multiclass", LABELS))
@@ -227,25 +227,25 @@ def test_a_multilabel_estimator_is_no_multiclass_model() -> None:
     [IsolationForest(random_state=0), OneClassSVM(), LocalOutlierFactor(novelty=True)],
     ids=lambda estimator: type(estimator).__name__,
 )
-def test_the_anomaly_score_is_above_zero_for_outliers(estimator: Any) -> None:
+def test_anomaly_score_of_outliers_is_positive(estimator: Any) -> None:
     estimator.fit(IRIS.to_numpy())
     values = predict(estimator, IRIS.to_numpy(), "anomaly").values[:, 0]
     assert values.tobytes() == (-estimator.decision_function(IRIS.to_numpy())).tobytes()
     assert np.array_equal(values > 0, estimator.predict(IRIS.to_numpy()) == -1)
 
 
-def test_anomaly_without_an_outlier_detector_is_predict() -> None:
+def test_anomaly_without_an_outlier_detector_calls_predict() -> None:
     estimator = LogisticRegression(max_iter=5000).fit(CANCER, CANCER_TARGET)
     assert np.array_equal(predict(estimator, CANCER, "anomaly").values[:, 0], estimator.predict(CANCER))
 
 
-def test_text_is_predict() -> None:
-    output = predict(Answer(np.array(["a", "b"])), IRIS, "textgeneration", target_name="answer")
+def test_text_generation_calls_predict() -> None:
+    output = predict(FixedOutput(np.array(["a", "b"])), IRIS, "textgeneration", target_name="answer")
     assert output.values.tolist() == [["a"], ["b"]]
 
 
 @pytest.mark.parametrize("target_type", ["regression", "anomaly", "binary", "textgeneration"])
-def test_what_cannot_predict_is_refused_at_load(target_type: str) -> None:
+def test_object_without_predict_is_rejected_at_load(target_type: str) -> None:
     labels = ("a", "b") if target_type == "binary" else ()
     with pytest.raises(ModelLoadError, match="dict has no predict"):
         bind_estimator({}, model_settings(Path(), target_type, labels))

@@ -1,22 +1,18 @@
-"""Keras: ``.keras`` and ``.h5`` files on whatever backend is installed; served and in process."""
+"""Keras: ``.keras`` and ``.h5`` files on the installed backend, in process and served."""
 
 import importlib.util
-import io
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
 
 from datarobot_drum.drum.artifact_predictors.frameworks import FRAMEWORKS
 from datarobot_drum.drum.exceptions import ModelLoadError, UnprocessableInput
-from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
-from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
-from tests.artifact_predictors.loading import Load
+from tests.artifact_predictors.loaded_models import Load, predict_csv
 from tests.processes import RunningServer
 
 BACKEND = next((name for name in ("torch", "jax", "tensorflow") if importlib.util.find_spec(name)), "")
@@ -41,11 +37,6 @@ def network(outputs: int, activation: str, shape: tuple[int, ...] = (4,)) -> Any
     return keras.Sequential([keras.Input(shape), *layers])
 
 
-def ask(predictor: BasePredictor, data: pd.DataFrame) -> Predictions:
-    content = io.BytesIO(data.to_csv(index=False).encode())
-    return predictor.predict(predictor.read_input(StructuredPayload(content, PayloadFormat.CSV)))
-
-
 @pytest.fixture(scope="module")
 def flowers() -> Any:
     model = network(3, "softmax")
@@ -55,11 +46,11 @@ def flowers() -> Any:
 
 
 @pytest.mark.parametrize("name", ["model.keras", "model.h5"])
-def test_both_formats_are_loaded(tmp_path: Path, load: Load, flowers: Any, name: str) -> None:
+def test_keras_and_h5_files_are_loaded(tmp_path: Path, load: Load, flowers: Any, name: str) -> None:
     flowers.save(tmp_path / name)
     predictor = load("multiclass", LABELS)
     assert (predictor.name, predictor.thread_safe) == ("keras", False)
-    predictions = ask(predictor, IRIS)
+    predictions = predict_csv(predictor, IRIS)
     assert predictions.columns == LABELS
     assert np.array_equal(predictions.values, flowers.predict(FLOATS, verbose=0))
     assert (predictions.values.argmax(1) == IRIS_TARGET).mean() > 0.6
@@ -74,22 +65,24 @@ def test_both_formats_are_loaded(tmp_path: Path, load: Load, flowers: Any, name:
         pytest.param("binary", ("no", "yes"), 2, "softmax", id="binary"),
     ],
 )
-def test_each_kind_of_target(
+def test_each_target_type_predicts_the_models_values(
     tmp_path: Path, load: Load, kind: str, labels: tuple[str, ...], outputs: int, activation: str
 ) -> None:
     model = network(outputs, activation)
     model.save(tmp_path / "model.keras")
-    assert np.array_equal(ask(load(kind, labels), IRIS).values, model.predict(FLOATS, verbose=0))
+    assert np.array_equal(predict_csv(load(kind, labels), IRIS).values, model.predict(FLOATS, verbose=0))
 
 
-def test_one_binary_column_is_the_positive_labels(tmp_path: Path, load: Load) -> None:
+def test_lone_binary_column_is_the_positive_label(tmp_path: Path, load: Load) -> None:
     model = network(1, "sigmoid")
     model.save(tmp_path / "model.keras")
     positive = model.predict(FLOATS, verbose=0).astype(np.float64)
-    assert np.array_equal(ask(load("binary", ("no", "yes")), IRIS).values, np.hstack([1.0 - positive, positive]))
+    assert np.array_equal(
+        predict_csv(load("binary", ("no", "yes")), IRIS).values, np.hstack([1.0 - positive, positive])
+    )
 
 
-def test_what_cannot_be_served_is_refused(tmp_path: Path, load: Load) -> None:
+def test_unservable_models_are_rejected_at_load(tmp_path: Path, load: Load) -> None:
     network(2, "softmax").save(tmp_path / "model.keras")
     with pytest.raises(ModelLoadError, match="predicts 2 columns but 3 class labels"):
         load("multiclass", LABELS)
@@ -98,16 +91,16 @@ def test_what_cannot_be_served_is_refused(tmp_path: Path, load: Load) -> None:
         load("regression")
 
 
-def test_other_columns_are_the_clients_error(tmp_path: Path, load: Load) -> None:
+def test_wrong_columns_raise_unprocessable_input(tmp_path: Path, load: Load) -> None:
     network(1, "linear").save(tmp_path / "model.keras")
     predictor = load("regression")
     with pytest.raises(UnprocessableInput, match="have 3 columns; the model takes 4"):
-        ask(predictor, IRIS.iloc[:, :3])
+        predict_csv(predictor, IRIS.iloc[:, :3])
     with pytest.raises(UnprocessableInput, match="hold none"):
-        ask(predictor, IRIS.astype(str) + "x")
+        predict_csv(predictor, IRIS.astype(str) + "x")
 
 
-def test_a_missing_backend_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_backend_error_names_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
     (framework,) = [framework for framework in FRAMEWORKS if framework.name == "keras"]
 
     class Missing:
@@ -125,7 +118,7 @@ def test_a_missing_backend_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.process
-def test_a_real_server_predicts_what_keras_does(tmp_path: Path, flowers: Any) -> None:
+def test_server_predicts_what_keras_does(tmp_path: Path, flowers: Any) -> None:
     flowers.save(tmp_path / "model.keras")
     arguments = ("--code-dir", tmp_path, "--target-type", "multiclass", "--class-labels", *LABELS)
     environment = {"DRUM_SERVER_TYPE": "fastapi", "DRUM_LAME_DUCK_SECONDS": "0"}

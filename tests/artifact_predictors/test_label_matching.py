@@ -1,4 +1,4 @@
-"""Labels are compared as text, then as numbers, and never guessed."""
+"""Labels are compared as text, then as numbers; ambiguous ones do not match."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def test_labels_are_matched(declared: list[str], found: Any, matches: dict[str, 
     st.lists(st.one_of(st.text(), st.integers(), st.floats(), st.booleans()), max_size=8),
     st.lists(st.text(), unique=True),
 )
-def test_no_column_is_given_to_two_labels(found: list[Any], declared: list[str]) -> None:
+def test_no_column_matches_two_labels(found: list[Any], declared: list[str]) -> None:
     matches = match_labels(declared, found)
     assert len(set(matches.values())) == len(matches)
     assert set(matches) <= set(declared)
@@ -58,5 +58,5 @@ def test_equal_text_is_always_matched(labels: list[str]) -> None:
 @pytest.mark.parametrize(
     ("value", "text"), [(np.float64(1.5), "1.5"), (np.True_, "True"), (b"\xc3\xa9", "é"), (1, "1")]
 )
-def test_a_class_reads_like_python_writes_it(value: Any, text: str) -> None:
+def test_as_label_equals_python_str(value: Any, text: str) -> None:
     assert as_label(value) == text

@@ -1,6 +1,5 @@
-"""Native files and estimators of the boosting libraries and ONNX: labels, columns, types and what is refused."""
+"""Native files and estimators of the boosting libraries and ONNX: labels, columns, types, rejected models."""
 
-import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,18 +19,11 @@ from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier, XGBRegressor
 
 from datarobot_drum.drum.exceptions import ModelLoadError, UnprocessableInput
-from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
-from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
-from tests.artifact_predictors.loading import Load
-from tests.artifact_predictors.trained import CANCER, CANCER_TARGET, IRIS, IRIS_TARGET, PROPERTIES, SAVE, TASKS
+from tests.artifact_predictors.loaded_models import Load, predict_csv
+from tests.artifact_predictors.trained_models import CANCER, CANCER_TARGET, IRIS, IRIS_TARGET, PROPERTIES, SAVE, TASKS
 from tests.language_predictors.builders import write_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names")
-
-
-def ask(predictor: BasePredictor, data: pd.DataFrame) -> Predictions:
-    content = io.BytesIO(data.to_csv(index=False).encode())
-    return predictor.predict(predictor.read_input(StructuredPayload(content, PayloadFormat.CSV)))
 
 
 BINARY_TARGETS = [
@@ -64,7 +56,7 @@ def test_binary_columns_are_negative_then_positive(
     assert predictor.name == library
     found = [str(item) for item in estimator.classes_]
     own = estimator.predict_proba(CANCER)[:, found.index(str(classes[1]))]
-    predictions = ask(predictor, CANCER)
+    predictions = predict_csv(predictor, CANCER)
     assert predictions.columns == labels
     assert np.array_equal(predictions.values[:, 1], own)
     assert np.corrcoef(own, CANCER_TARGET)[0, 1] > 0.8
@@ -73,7 +65,7 @@ def test_binary_columns_are_negative_then_positive(
 @pytest.mark.parametrize("labels", [("0", "1"), ("1", "0"), ("False", "True"), ("no", "yes")])
 def test_xgboost_numbers_its_binary_classes(load: Load, labels: tuple[str, ...]) -> None:
     estimator = booster_like("xgboost").fit(CANCER, CANCER_TARGET)
-    values = ask(load("binary", labels, estimator), CANCER).values
+    values = predict_csv(load("binary", labels, estimator), CANCER).values
     own = estimator.predict_proba(CANCER)
     assert np.array_equal(values, own[:, ::-1] if labels == ("1", "0") else own)
 
@@ -85,26 +77,26 @@ def test_xgboost_takes_numbered_classes_in_the_order_of_the_labels(
     load: Load, wrap: Callable[[Any], Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     estimator = wrap(booster_like("xgboost")).fit(IRIS, IRIS_TARGET)
-    predictions = ask(load("multiclass", ("z", "ä", "b"), estimator), IRIS)
+    predictions = predict_csv(load("multiclass", ("z", "ä", "b"), estimator), IRIS)
     assert np.array_equal(predictions.values, estimator.predict_proba(IRIS))
     assert "numbers its classes: taking them for 'z', 'ä', 'b'" in caplog.text
 
 
 def test_xgboost_predicts_several_labels(load: Load) -> None:
     estimator = booster_like("xgboost").fit(IRIS, PROPERTIES)
-    predictions = ask(load("multilabel", ("s", "l", "v"), estimator), IRIS)
+    predictions = predict_csv(load("multilabel", ("s", "l", "v"), estimator), IRIS)
     assert np.array_equal(predictions.values, estimator.predict_proba(IRIS))
 
 
 @pytest.mark.parametrize("framework", ["xgboost", "catboost", "lightgbm", "onnx"])
-def test_one_model_answers_several_threads(load: Load, tmp_path: Path, framework: str) -> None:
+def test_one_model_predicts_in_several_threads(load: Load, tmp_path: Path, framework: str) -> None:
     SAVE[framework](tmp_path, TASKS["multiclass"])
     predictor = load("multiclass", TASKS["multiclass"].labels)
     assert predictor.thread_safe
-    whole = ask(predictor, IRIS).values
+    whole = predict_csv(predictor, IRIS).values
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: ask(predictor, IRIS).values, range(32)))
-    assert all(np.array_equal(answer, whole) for answer in answers)
+        results = list(pool.map(lambda _: predict_csv(predictor, IRIS).values, range(32)))
+    assert all(np.array_equal(result, whole) for result in results)
 
 
 @pytest.mark.parametrize("framework", ["xgboost", "lightgbm", "catboost"])
@@ -112,28 +104,28 @@ def test_columns_are_found_by_name(load: Load, tmp_path: Path, framework: str) -
     saved = SAVE[framework](tmp_path, TASKS["binary"])
     predictor = load("binary", TASKS["binary"].labels)
     shuffled = CANCER.assign(more="text")[["more", *CANCER.columns[::-1]]]
-    assert np.array_equal(ask(predictor, shuffled).values, saved.own(CANCER))
+    assert np.array_equal(predict_csv(predictor, shuffled).values, saved.own(CANCER))
     with pytest.raises(UnprocessableInput, match=r"lack 1 of the 30 columns of the model: mean.radius"):
-        ask(predictor, CANCER.iloc[:, 1:])
+        predict_csv(predictor, CANCER.iloc[:, 1:])
 
 
 def test_lightgbm_finds_names_with_blanks_in_a_pickle(load: Load) -> None:
     estimator = booster_like("lightgbm").fit(CANCER, CANCER_TARGET)
-    values = ask(load("binary", ("0", "1"), estimator), CANCER[CANCER.columns[::-1]]).values
+    values = predict_csv(load("binary", ("0", "1"), estimator), CANCER[CANCER.columns[::-1]]).values
     assert np.array_equal(values, estimator.predict_proba(CANCER))
 
 
 @pytest.mark.parametrize("framework", ["xgboost", "lightgbm", "onnx"])
-def test_text_among_the_numbers_is_the_clients_error(load: Load, tmp_path: Path, framework: str) -> None:
+def test_text_in_a_numeric_column_raises_unprocessable_input(load: Load, tmp_path: Path, framework: str) -> None:
     SAVE[framework](tmp_path, TASKS["multiclass"])
     predictor = load("multiclass", TASKS["multiclass"].labels)
     with pytest.raises(UnprocessableInput, match=r"hold none: sepal length \(cm\)"):
-        ask(predictor, IRIS.assign(**{"sepal length (cm)": "long"}))
+        predict_csv(predictor, IRIS.assign(**{"sepal length (cm)": "long"}))
 
 
 @pytest.mark.parametrize("framework", ["xgboost", "lightgbm", "onnx"])
 @pytest.mark.parametrize("labels", [("a", "b"), ("a", "b", "c", "d")])
-def test_other_labels_than_columns_are_refused_at_load(
+def test_label_count_other_than_columns_is_rejected_at_load(
     load: Load, tmp_path: Path, framework: str, labels: tuple[str, ...]
 ) -> None:
     SAVE[framework](tmp_path, TASKS["multiclass"])
@@ -146,7 +138,7 @@ def train(objective: str, target: Any = CANCER_TARGET, **more: Any) -> Any:
 
 
 @pytest.mark.parametrize("objective", ["binary:logitraw", "binary:hinge"])
-def test_an_objective_without_probabilities_is_refused(load: Load, tmp_path: Path, objective: str) -> None:
+def test_objective_without_probabilities_is_rejected(load: Load, tmp_path: Path, objective: str) -> None:
     train(objective).save_model(tmp_path / "model.ubj")
     with pytest.raises(ModelLoadError, match="gives no probabilities: train it with binary:logistic"):
         load("binary", ("0", "1"))
@@ -155,7 +147,7 @@ def test_an_objective_without_probabilities_is_refused(load: Load, tmp_path: Pat
 def test_softmax_gives_probabilities(load: Load, tmp_path: Path) -> None:
     train("multi:softmax", num_class=2).save_model(tmp_path / "model.ubj")
     own = train("multi:softprob", num_class=2).predict(xgboost.DMatrix(CANCER))
-    assert np.array_equal(ask(load("multiclass", ("a", "b")), CANCER).values, own)
+    assert np.array_equal(predict_csv(load("multiclass", ("a", "b")), CANCER).values, own)
 
 
 def test_a_file_of_an_xgboost_estimator_predicts_by_its_best_iteration(load: Load, tmp_path: Path) -> None:
@@ -164,7 +156,7 @@ def test_a_file_of_an_xgboost_estimator_predicts_by_its_best_iteration(load: Loa
     estimator.fit(CANCER.iloc[1::2], CANCER_TARGET.iloc[1::2], eval_set=[half], verbose=False)
     estimator.save_model(tmp_path / "model.json")
     assert estimator.best_iteration + 1 < estimator.get_booster().num_boosted_rounds()
-    assert np.array_equal(ask(load("regression"), CANCER).values[:, 0], estimator.predict(CANCER))
+    assert np.array_equal(predict_csv(load("regression"), CANCER).values[:, 0], estimator.predict(CANCER))
 
 
 CATEGORIES = CANCER.iloc[:, :2].assign(size=np.where(CANCER.iloc[:, 3] > 600, "large", "small"))
@@ -186,24 +178,24 @@ def test_categories_keep_their_meaning_in_every_batch(load: Load, tmp_path: Path
         forest = CatBoost({"iterations": 3, "verbose": 0, "thread_count": 1, "allow_writing_files": False})
         forest.fit(Pool(CATEGORIES, CANCER_TARGET, cat_features=["size"])).save_model(str(tmp_path / "model.cbm"))
         own = forest.predict(CATEGORIES)
-    assert np.array_equal(ask(load("regression"), CATEGORIES.iloc[rows]).values[:, 0], own[rows])
+    assert np.array_equal(predict_csv(load("regression"), CATEGORIES.iloc[rows]).values[:, 0], own[rows])
 
 
-def test_a_plain_catboost_object_gives_probabilities(load: Load) -> None:
+def test_plain_catboost_model_predicts_probabilities(load: Load) -> None:
     model = CatBoost({"iterations": 3, "loss_function": "Logloss", "verbose": 0, "allow_writing_files": False})
     model.fit(CANCER, np.array(["b", "a"])[CANCER_TARGET])
-    values = ask(load("binary", ("b", "a"), model), CANCER).values
+    values = predict_csv(load("binary", ("b", "a"), model), CANCER).values
     assert np.array_equal(values[:, ::-1], model.predict(CANCER, prediction_type="Probability"))
 
 
-def test_what_catboost_knows_as_classes_must_be_the_labels(load: Load, tmp_path: Path) -> None:
+def test_catboost_classes_must_be_the_labels(load: Load, tmp_path: Path) -> None:
     SAVE["catboost"](tmp_path, TASKS["multiclass"])
     with pytest.raises(ModelLoadError, match="are not the class labels"):
         load("multiclass", ("x", "y", "z"))
 
 
 @pytest.mark.parametrize("framework", ["xgboost", "lightgbm", "catboost"])
-def test_a_broken_native_file_is_told_in_one_sentence(load: Load, tmp_path: Path, framework: str) -> None:
+def test_broken_native_file_error_is_one_sentence(load: Load, tmp_path: Path, framework: str) -> None:
     path = SAVE[framework](tmp_path, TASKS["binary"]).file
     path.write_bytes(path.read_bytes()[: 60 if framework == "catboost" else 400])
     with pytest.raises(ModelLoadError, match=rf"^{path.name} could not be loaded: [^\n]+\.$"):
@@ -215,11 +207,13 @@ FLOATS = IRIS.to_numpy(np.float32)
 
 @pytest.mark.parametrize("zipmap", [True, False], ids=["map", "tensor"])
 @pytest.mark.parametrize("labels", [("b c", "z", "ä"), ("ä", "z", "b c")], ids=["sorted", "reversed"])
-def test_onnx_names_its_classes(load: Load, tmp_path: Path, zipmap: bool, labels: tuple[str, ...]) -> None:
+def test_onnx_class_names_decide_the_column_order(
+    load: Load, tmp_path: Path, zipmap: bool, labels: tuple[str, ...]
+) -> None:
     estimator = LogisticRegression(max_iter=1000).fit(FLOATS, np.array(["z", "b c", "ä"])[IRIS_TARGET])
     graph = to_onnx(estimator, FLOATS[:1], options={"zipmap": zipmap})
     (tmp_path / "model.onnx").write_bytes(graph.SerializeToString())
-    values = ask(load("multiclass", labels), IRIS).values
+    values = predict_csv(load("multiclass", labels), IRIS).values
     order = [list(estimator.classes_).index(label) for label in labels]
     assert np.allclose(values, estimator.predict_proba(FLOATS)[:, order], atol=1e-6)
 
@@ -232,21 +226,21 @@ def test_onnx_binary_columns_are_negative_then_positive(
     data = StandardScaler().fit_transform(CANCER).astype(np.float32)
     graph = to_onnx(LogisticRegression().fit(data, target), data[:1], options={"zipmap": False})
     (tmp_path / "model.onnx").write_bytes(graph.SerializeToString())
-    predictions = ask(load("binary", labels), pd.DataFrame(data, columns=CANCER.columns))
+    predictions = predict_csv(load("binary", labels), pd.DataFrame(data, columns=CANCER.columns))
     assert predictions.columns == labels
     assert np.corrcoef(predictions.values[:, 1], CANCER_TARGET)[0, 1] > 0.8
 
 
-def test_onnx_numbers_without_names_are_the_labels_in_order(load: Load, tmp_path: Path) -> None:
+def test_onnx_numbered_classes_follow_the_label_order(load: Load, tmp_path: Path) -> None:
     estimator = LogisticRegression(max_iter=1000).fit(FLOATS, IRIS_TARGET)
     graph = to_onnx(estimator, FLOATS[:1], options={"zipmap": False})
     (tmp_path / "model.onnx").write_bytes(graph.SerializeToString())
-    values = ask(load("multiclass", ("x", "y", "a")), IRIS).values
+    values = predict_csv(load("multiclass", ("x", "y", "a")), IRIS).values
     assert np.allclose(values, estimator.predict_proba(FLOATS), atol=1e-6)
 
 
 @pytest.mark.parametrize(("size", "rows"), [(1, 150), (50, 150), (40, 150)])
-def test_onnx_may_take_a_fixed_number_of_rows(load: Load, tmp_path: Path, size: int, rows: int) -> None:
+def test_onnx_with_fixed_batch_size_predicts_multiples_of_it(load: Load, tmp_path: Path, size: int, rows: int) -> None:
     estimator = LogisticRegression(max_iter=1000).fit(FLOATS, IRIS_TARGET)
     graph = to_onnx(estimator, FLOATS[:1], options={"zipmap": False})
     graph.graph.input[0].type.tensor_type.shape.dim[0].dim_value = size
@@ -254,12 +248,12 @@ def test_onnx_may_take_a_fixed_number_of_rows(load: Load, tmp_path: Path, size: 
     predictor = load("multiclass", ("0", "1", "2"))
     if rows % size:
         with pytest.raises(UnprocessableInput, match="takes 40 rows at a time, not 150"):
-            ask(predictor, IRIS)
+            predict_csv(predictor, IRIS)
     else:
-        assert np.allclose(ask(predictor, IRIS).values, estimator.predict_proba(FLOATS), atol=1e-6)
+        assert np.allclose(predict_csv(predictor, IRIS).values, estimator.predict_proba(FLOATS), atol=1e-6)
 
 
-def test_onnx_may_have_an_input_a_column(load: Load, tmp_path: Path) -> None:
+def test_onnx_may_have_one_input_per_column(load: Load, tmp_path: Path) -> None:
     short = pd.DataFrame(FLOATS[:, :2], columns=["a", "b"])
     pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit(short.to_numpy(), IRIS_TARGET == 0)
     graph = to_onnx(pipeline, short.to_numpy()[:1], options={"zipmap": False})
@@ -272,13 +266,13 @@ def test_onnx_may_have_an_input_a_column(load: Load, tmp_path: Path) -> None:
     graph.graph.input.extend(onnx.helper.make_tensor_value_info(name, *column) for name in ("a", "b"))
     (tmp_path / "model.onnx").write_bytes(graph.SerializeToString())
     predictor = load("binary", ("False", "True"))
-    values = ask(predictor, short[["b", "a"]].assign(more=1)).values
+    values = predict_csv(predictor, short[["b", "a"]].assign(more=1)).values
     assert np.allclose(values, pipeline.predict_proba(short.to_numpy()), atol=1e-6)
     with pytest.raises(UnprocessableInput, match="lack 1 of the 2 columns of the model: b"):
-        ask(predictor, short[["a"]])
+        predict_csv(predictor, short[["a"]])
 
 
-def test_skops_makes_no_type_that_it_does_not_know(load: Load, tmp_path: Path) -> None:
+def test_skops_rejects_untrusted_types(load: Load, tmp_path: Path) -> None:
     import skops.io
 
     skops.io.dump(booster_like("lightgbm").fit(CANCER, CANCER_TARGET), tmp_path / "model.skops")
@@ -288,4 +282,4 @@ def test_skops_makes_no_type_that_it_does_not_know(load: Load, tmp_path: Path) -
     write_model(tmp_path, custom=f"SKOPS_TRUSTED = {unknown!r}\n")
     predictor = load("binary", ("0", "1"))
     assert predictor.name == "lightgbm"
-    assert ask(predictor, CANCER).values.shape == (len(CANCER), 2)
+    assert predict_csv(predictor, CANCER).values.shape == (len(CANCER), 2)

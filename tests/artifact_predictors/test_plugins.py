@@ -1,4 +1,4 @@
-"""A framework that another package brings, found by its entry point."""
+"""A framework of another package, found by its entry point."""
 
 import sys
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from datarobot_drum.drum.artifact_predictors.plugins import plugged_in
+from datarobot_drum.drum.artifact_predictors.plugins import plugin_predictors
 from datarobot_drum.drum.artifact_predictors.registry import framework_name, is_thread_safe, list_artifacts
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.language_predictors.factory import create_predictor
@@ -40,8 +40,8 @@ class LinePredictor(ArtifactPredictor):
 """
 
 
-def install(folder: Path, *entries: str, source: str = PLUGIN) -> Path:
-    """A package as an installer leaves it."""
+def install_package(folder: Path, *entries: str, source: str = PLUGIN) -> Path:
+    """Write a package as an installer does."""
     (folder / "lines.py").write_text(source, encoding="utf-8")
     info = folder / "lines-1.0.dist-info"
     info.mkdir()
@@ -53,13 +53,13 @@ def install(folder: Path, *entries: str, source: str = PLUGIN) -> Path:
 
 @pytest.fixture
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder for packages, importable during the test."""
+    """A folder of packages that is importable during the test."""
     folder = tmp_path / "packages"
     folder.mkdir()
     monkeypatch.syspath_prepend(str(folder))
-    plugged_in.cache_clear()
+    plugin_predictors.cache_clear()
     yield folder
-    plugged_in.cache_clear()
+    plugin_predictors.cache_clear()
     sys.modules.pop("lines", None)
 
 
@@ -70,15 +70,15 @@ def model_folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_plug_in_is_asked_before_the_frameworks_that_are_built_in(tmp_path: Path, packages: Path) -> None:
-    install(packages, "line = lines:LinePredictor")
+def test_plugin_precedes_built_in_frameworks(tmp_path: Path, packages: Path) -> None:
+    install_package(packages, "line = lines:LinePredictor")
     folder = model_folder(tmp_path)
     (path,) = list_artifacts(folder)
     assert (framework_name(path), is_thread_safe(path)) == ("line", False)
 
 
-def test_a_plug_in_predicts_what_a_hook_loaded(tmp_path: Path, packages: Path) -> None:
-    install(packages, "line = lines:LinePredictor")
+def test_plugin_predicts_with_a_model_from_load_model(tmp_path: Path, packages: Path) -> None:
+    install_package(packages, "line = lines:LinePredictor")
     folder = tmp_path / "model"
     folder.mkdir()
     source = "import lines\ndef load_model(code_dir):\n    return lines.Line(2.0)\n"
@@ -97,25 +97,25 @@ def test_a_plug_in_predicts_what_a_hook_loaded(tmp_path: Path, packages: Path) -
         pytest.param("lines:Line", "import nowhere\n", "No module named 'nowhere'", id="broken module"),
     ],
 )
-def test_a_broken_plug_in_is_left_out_with_a_warning(
+def test_broken_plugin_is_skipped_with_a_warning(
     tmp_path: Path, packages: Path, caplog: pytest.LogCaptureFixture, entry: str, source: str, message: str
 ) -> None:
-    install(packages, f"line = {entry}", source=source)
+    install_package(packages, f"line = {entry}", source=source)
     assert list_artifacts(model_folder(tmp_path)) == ()
     assert f"The plug-in line ({entry}) is left out: " in caplog.text
     assert message in caplog.text
 
 
-def test_without_the_plug_in_its_file_is_no_model(tmp_path: Path) -> None:
+def test_file_of_a_missing_plugin_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(ModelLoadError, match=r"There is no model in .*\.pkl, .*\.onnx, .*\.json"):
         create_predictor(model_settings(model_folder(tmp_path)))
 
 
 @pytest.mark.process
-def test_a_real_server_finds_it(tmp_path: Path) -> None:
+def test_server_predicts_with_a_plugin(tmp_path: Path) -> None:
     packages = tmp_path / "packages"
     packages.mkdir()
-    install(packages, "line = lines:LinePredictor")
+    install_package(packages, "line = lines:LinePredictor")
     paths = [str(packages), *filter(None, [clean_environment().get("PYTHONPATH")])]
     environment = {"DRUM_SERVER_TYPE": "fastapi", "DRUM_LAME_DUCK_SECONDS": "0", "PYTHONPATH": ":".join(paths)}
     arguments = ("--code-dir", model_folder(tmp_path), "--target-type", "regression")

@@ -1,4 +1,4 @@
-"""Loading pickles, and what is said when it fails."""
+"""Loading pickles, and the messages when it fails."""
 
 import logging
 import pickle
@@ -20,7 +20,7 @@ from datarobot_drum.drum.exceptions import ModelLoadError
 MODEL = LinearRegression().fit(np.arange(6.0).reshape(3, 2), [1.0, 2.0, 4.0])
 
 
-class Bomb:
+class FailsOnUnpickle:
     """Raises when it is unpickled."""
 
     def __init__(self, error: BaseException) -> None:
@@ -57,7 +57,7 @@ def dump(path: Path, model: Any) -> Path:
 
 @pytest.mark.parametrize("name", ["model.pkl", "model.joblib"])
 @pytest.mark.parametrize("compress", [0, 3])
-def test_files_of_pickle_and_joblib_are_loaded(tmp_path: Path, name: str, compress: int) -> None:
+def test_pickle_and_joblib_files_are_loaded(tmp_path: Path, name: str, compress: int) -> None:
     joblib.dump(MODEL, tmp_path / "by_joblib", compress=compress)
     for path in (dump(tmp_path / name, MODEL), (tmp_path / "by_joblib").rename(tmp_path / f"2{name}")):
         assert SklearnPredictor().load(path).coef_.tobytes() == MODEL.coef_.tobytes()
@@ -68,18 +68,15 @@ def test_a_plain_pickle_needs_no_joblib(tmp_path: Path, monkeypatch: pytest.Monk
     assert SklearnPredictor().load(dump(tmp_path / "model.pkl", {"a": 1})) == {"a": 1}
 
 
-@pytest.mark.parametrize("content", [b"", b"\x00\x01garbage", b"PK\x03\x04"], ids=["empty", "garbage", "zip"])
-def test_what_is_no_pickle_is_told_in_one_sentence(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x00\x01garbage", b"PK\x03\x04", pickle.dumps(MODEL)[:-20]],
+    ids=["empty", "garbage", "zip", "truncated"],
+)
+def test_load_error_of_a_broken_pickle_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.pkl"
     path.write_bytes(content)
     with pytest.raises(ModelLoadError, match=r"^model\.pkl could not be loaded: [^\n]+\.$"):
-        SklearnPredictor().load(path)
-
-
-def test_a_cut_pickle_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "model.pkl"
-    path.write_bytes(pickle.dumps(MODEL)[:-20])
-    with pytest.raises(ModelLoadError, match=r"model\.pkl could not be loaded"):
         SklearnPredictor().load(path)
 
 
@@ -93,9 +90,9 @@ def test_a_cut_pickle_is_told(tmp_path: Path) -> None:
         pytest.param(AttributeError("no 'A' on <module '__main__'>"), "move it to custom.py", id="script's class"),
     ],
 )
-def test_an_error_while_unpickling_is_told_in_one_sentence(tmp_path: Path, error: BaseException, message: str) -> None:
+def test_error_while_unpickling_becomes_one_sentence(tmp_path: Path, error: BaseException, message: str) -> None:
     with pytest.raises(ModelLoadError) as failed:
-        SklearnPredictor().load(dump(tmp_path / "model.pkl", Bomb(error)))
+        SklearnPredictor().load(dump(tmp_path / "model.pkl", FailsOnUnpickle(error)))
     assert message in str(failed.value)
     assert isinstance(failed.value.__cause__, type(error))
 
@@ -108,7 +105,7 @@ def test_a_version_mismatch_is_logged_once(tmp_path: Path, caplog: pytest.LogCap
     assert "from version 1 when using version 2" in caplog.messages[0]
 
 
-def test_a_missing_scikit_learn_names_the_extra(tmp_path: Path) -> None:
+def test_missing_scikit_learn_error_names_the_extra(tmp_path: Path) -> None:
     program = (
         "import sys; sys.modules['sklearn'] = None; from pathlib import Path;"
         "from datarobot_drum.drum.artifact_predictors.sklearn_predictor import SklearnPredictor;"

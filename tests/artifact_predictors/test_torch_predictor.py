@@ -1,6 +1,5 @@
-"""PyTorch: TorchScript, weights of a class in ``custom.py``, pickled modules; served and in process."""
+"""PyTorch: TorchScript, weights of a class in ``custom.py``, pickled modules; in process and served."""
 
-import io
 import logging
 import sys
 from pathlib import Path
@@ -13,9 +12,7 @@ from sklearn.datasets import load_iris
 
 from datarobot_drum.drum.exceptions import ModelLoadError, UnprocessableInput
 from datarobot_drum.drum.imports import import_from_string
-from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
-from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
-from tests.artifact_predictors.loading import Load
+from tests.artifact_predictors.loaded_models import Load, predict_csv
 from tests.processes import RunningServer
 
 torch = pytest.importorskip("torch", reason="needs datarobot-drum[torch]")
@@ -48,12 +45,12 @@ class Flowers(torch.nn.Module):
 """
 
 WEIGHTS: dict[str, Any] = {}
-"""Trained once, for a class that is another one in every test."""
+"""Weights trained once; each test imports the class again."""
 
 
 @pytest.fixture
 def flowers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A trained module whose class lies in the model folder, in a module of its own."""
+    """A trained module whose class is in a separate file of the model folder."""
     (tmp_path / "nets.py").write_text(NETS, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     module = import_from_string("nets:Flowers")()
@@ -65,7 +62,7 @@ def flowers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def train(module: Any, data: pd.DataFrame, target: Any) -> Any:
-    """A few steps are enough to tell classes apart."""
+    """Train a few steps, enough to separate the classes."""
     torch.manual_seed(0)
     rows, wanted = tensor(data), torch.tensor(np.asarray(target))
     optimizer = torch.optim.Adam(module.parameters(), 0.05)
@@ -83,23 +80,18 @@ def tensor(data: pd.DataFrame) -> Any:
 
 def own(module: Any, data: pd.DataFrame) -> np.ndarray:
     with torch.inference_mode():
-        answer: np.ndarray = module(tensor(data)).numpy()
-    return answer
-
-
-def ask(predictor: BasePredictor, data: pd.DataFrame) -> Predictions:
-    content = io.BytesIO(data.to_csv(index=False).encode())
-    return predictor.predict(predictor.read_input(StructuredPayload(content, PayloadFormat.CSV)))
+        output: np.ndarray = module(tensor(data)).numpy()
+    return output
 
 
 LABELS = ("z 1", "ä", "b")
 
 
-def test_torch_script_needs_no_code(tmp_path: Path, load: Load, flowers: Any) -> None:
+def test_torch_script_loads_without_custom_code(tmp_path: Path, load: Load, flowers: Any) -> None:
     torch.jit.script(flowers).save(str(tmp_path / "model.pth"))
     predictor = load("multiclass", LABELS)
     assert (predictor.name, predictor.thread_safe) == ("pytorch", True)
-    predictions = ask(predictor, IRIS)
+    predictions = predict_csv(predictor, IRIS)
     assert predictions.columns == LABELS
     assert np.array_equal(predictions.values, own(flowers, IRIS))
     assert (predictions.values.argmax(1) == IRIS_TARGET).mean() > 0.8
@@ -107,17 +99,19 @@ def test_torch_script_needs_no_code(tmp_path: Path, load: Load, flowers: Any) ->
 
 @pytest.mark.parametrize("key", ["", "state_dict", "model_state_dict"])
 @pytest.mark.parametrize("zipped", [True, False], ids=["archive", "old format"])
-def test_weights_find_their_class(tmp_path: Path, load: Load, flowers: Any, key: str, zipped: bool) -> None:
+def test_weights_load_into_the_matching_class(tmp_path: Path, load: Load, flowers: Any, key: str, zipped: bool) -> None:
     state = {key: flowers.state_dict(), "epoch": 40} if key else flowers.state_dict()
     torch.save(state, tmp_path / "model.pth", _use_new_zipfile_serialization=zipped)
     (tmp_path / "custom.py").write_text("from nets import Flowers, Layer\n", encoding="utf-8")
-    assert np.array_equal(ask(load("multiclass", LABELS), IRIS).values, own(flowers, IRIS))
+    assert np.array_equal(predict_csv(load("multiclass", LABELS), IRIS).values, own(flowers, IRIS))
 
 
 @pytest.mark.parametrize(
     "code", [None, "from torch.nn import Flatten\nfrom nets import Layer\n"], ids=["no code", "no class"]
 )
-def test_weights_without_their_class_are_refused(tmp_path: Path, load: Load, flowers: Any, code: str | None) -> None:
+def test_weights_without_a_matching_class_are_rejected(
+    tmp_path: Path, load: Load, flowers: Any, code: str | None
+) -> None:
     torch.save(flowers.state_dict(), tmp_path / "model.pth")
     if code:
         (tmp_path / "custom.py").write_text(code, encoding="utf-8")
@@ -130,11 +124,11 @@ def test_a_pickled_module_is_loaded_with_a_warning(
 ) -> None:
     torch.save(flowers, tmp_path / "model.pth")
     with caplog.at_level(logging.WARNING):
-        assert np.array_equal(ask(load("multiclass", LABELS), IRIS).values, own(flowers, IRIS))
+        assert np.array_equal(predict_csv(load("multiclass", LABELS), IRIS).values, own(flowers, IRIS))
     assert "model.pth holds more than weights: loading it runs the code inside." in caplog.text
 
 
-def test_what_is_no_model_is_refused(tmp_path: Path, load: Load) -> None:
+def test_file_without_a_model_is_rejected(tmp_path: Path, load: Load) -> None:
     torch.save([1, 2], tmp_path / "model.pth")
     with pytest.raises(ModelLoadError, match="holds a list, neither a module nor the weights of one"):
         load("regression")
@@ -154,38 +148,40 @@ def sequence(outputs: int, last: Any, width: int, dtype: Any = None) -> Any:
         pytest.param("binary", ("no", "yes"), 2, torch.nn.Softmax(1), id="binary"),
     ],
 )
-def test_each_kind_of_target(
+def test_each_target_type_predicts_the_models_values(
     tmp_path: Path, load: Load, kind: str, labels: tuple[str, ...], outputs: int, last: Any
 ) -> None:
     module = sequence(outputs, last, 4)
     torch.jit.script(module).save(str(tmp_path / "model.pth"))
-    values = ask(load(kind, labels), IRIS).values
+    values = predict_csv(load(kind, labels), IRIS).values
     assert np.array_equal(values, own(module, IRIS).reshape(len(IRIS), -1))
 
 
-def test_one_binary_column_is_the_positive_labels(tmp_path: Path, load: Load) -> None:
+def test_lone_binary_column_is_the_positive_label(tmp_path: Path, load: Load) -> None:
     module = sequence(1, torch.nn.Sigmoid(), 4)
     torch.jit.script(module).save(str(tmp_path / "model.pth"))
     positive = own(module, IRIS).astype(np.float64)
-    assert np.array_equal(ask(load("binary", ("no", "yes")), IRIS).values, np.hstack([1.0 - positive, positive]))
+    assert np.array_equal(
+        predict_csv(load("binary", ("no", "yes")), IRIS).values, np.hstack([1.0 - positive, positive])
+    )
 
 
 def test_rows_have_the_type_of_the_parameters(tmp_path: Path, load: Load) -> None:
     module = sequence(1, torch.nn.Identity(), 4, torch.float64)
     torch.jit.script(module).save(str(tmp_path / "model.pth"))
     with torch.inference_mode():
-        answer = module(torch.tensor(IRIS.to_numpy().tolist(), dtype=torch.float64)).numpy()
-    assert np.array_equal(ask(load("regression"), IRIS).values, answer)
+        output = module(torch.tensor(IRIS.to_numpy().tolist(), dtype=torch.float64)).numpy()
+    assert np.array_equal(predict_csv(load("regression"), IRIS).values, output)
 
 
-def test_text_among_the_numbers_is_the_clients_error(tmp_path: Path, load: Load) -> None:
+def test_text_in_a_numeric_column_raises_unprocessable_input(tmp_path: Path, load: Load) -> None:
     torch.jit.script(sequence(1, torch.nn.Identity(), 4)).save(str(tmp_path / "model.pth"))
     with pytest.raises(UnprocessableInput, match="hold none: note"):
-        ask(load("regression"), IRIS.assign(note="x"))
+        predict_csv(load("regression"), IRIS.assign(note="x"))
 
 
 @pytest.mark.process
-def test_a_real_server_predicts_what_the_module_does(tmp_path: Path, flowers: Any) -> None:
+def test_server_predicts_what_the_module_does(tmp_path: Path, flowers: Any) -> None:
     torch.save(flowers.state_dict(), tmp_path / "model.pth")
     (tmp_path / "custom.py").write_text("from nets import Flowers\n", encoding="utf-8")
     arguments = ("--code-dir", tmp_path, "--target-type", "multiclass", "--class-labels", *LABELS)

@@ -1,7 +1,7 @@
 """Broken model folders, each with the first line of its error.
 
-A line may hold ``{folder}``, the model folder; ``{python}``, ``{sklearn}`` and ``{other}``, the versions of Python,
-of scikit-learn and of the one that wrote an artifact; ``{module}``, where scikit-learn's linear models lie;
+A line may contain ``{folder}``, the model folder; ``{python}``, ``{sklearn}`` and ``{other}``, the versions of Python,
+of scikit-learn and of the one that wrote an artifact; ``{module}``, the file of scikit-learn's linear models;
 ``{kinds}``, the extensions of artifacts.
 """
 
@@ -41,7 +41,7 @@ class BrokenModel:
             path.write_bytes(dedent(content).encode() if isinstance(content, str) else content())
         return folder
 
-    def first_line(self, folder: Path) -> str:
+    def error_line(self, folder: Path) -> str:
         return self.line.format(
             folder=folder,
             python=f"{sys.version_info.major}.{sys.version_info.minor}",
@@ -64,8 +64,8 @@ def regressor() -> bytes:
     return pickle.dumps(LinearRegression().fit([[1.0], [2.0]], [1.0, 2.0]))
 
 
-def regressor_of_another_version() -> bytes:
-    """As if a class had been called otherwise when the file was written."""
+def regressor_of_other_version() -> bytes:
+    """Pickle a regressor with an older version and another class name."""
     dumped = regressor().replace(b"LinearRegression", b"LinearRegressiox")
     return dumped.replace(sklearn.__version__.encode(), OTHER_VERSION.encode())
 
@@ -101,16 +101,16 @@ FOLDERS = (
     ),
     custom(
         "missing package",
-        "custom.py cannot be imported: custom.py, line 3: the module nobody_has_this is not installed. Install it "
+        "custom.py cannot be imported: custom.py, line 3: the module missing_package is not installed. Install it "
         "where the server runs, or put its file into the model folder.",
-        "import os\n\nimport nobody_has_this.part\n",
+        "import os\n\nimport missing_package.part\n",
     ),
     custom(
         "missing package of a helper",
-        "custom.py cannot be imported: helper.py, line 2: the module nobody_has_this is not installed. Install it "
+        "custom.py cannot be imported: helper.py, line 2: the module missing_package is not installed. Install it "
         "where the server runs, or put its file into the model folder.",
         "import helper\n",
-        others={"helper.py": "\nfrom nobody_has_this import part\n"},
+        others={"helper.py": "\nfrom missing_package import part\n"},
     ),
     custom(
         "missing name in a package",
@@ -164,10 +164,10 @@ FOLDERS = (
         others={"weights.bin": ""},
     ),
     custom(
-        "init leaves",
+        "init exits",
         f"The hook init failed: helper.py, line 4: SystemExit: 3.{TRACEBACK}",
-        "import helper\n\ndef init(code_dir):\n    helper.leave()\n",
-        others={"helper.py": "import sys\n\ndef leave():\n    sys.exit(3)\n"},
+        "import helper\n\ndef init(code_dir):\n    helper.end()\n",
+        others={"helper.py": "import sys\n\ndef end():\n    sys.exit(3)\n"},
     ),
     custom(
         "unstructured without its hook",
@@ -208,7 +208,7 @@ FOLDERS = (
         "model.pkl could not be loaded: AttributeError: Can't get attribute 'LinearRegressiox' on <module "
         "'sklearn.linear_model._base' from '{module}'>. It was made with scikit-learn {other}, and {sklearn} is "
         "installed: install that version, or train the model with this one.",
-        {"model.pkl": regressor_of_another_version},
+        {"model.pkl": regressor_of_other_version},
     ),
     BrokenModel(
         "artifact of a class in a script",

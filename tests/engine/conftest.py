@@ -1,17 +1,17 @@
-"""An engine and servers in front of it, started once a module."""
+"""An engine and servers in front of it, started once per module."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.api.trios import SERVER_TYPES, Trio
-from tests.engine.running import RunningEngine, engine_trio
+from tests.api.all_servers import SERVER_TYPES, Servers
+from tests.engine.running import RunningEngine, engine_servers
 from tests.processes import RunningServer
 
 
 @pytest.fixture(params=SERVER_TYPES)
 def server_type(request: pytest.FixtureRequest) -> str:
-    """A test that uses it, or anything made of it, runs on each server."""
+    """Run each test that depends on this fixture once per server type."""
     name: str = request.param
     return name
 
@@ -24,12 +24,12 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
 
 
 @pytest.fixture(scope="module")
-def trio(engine: RunningEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
-    """A text generation model that is the engine and nothing else."""
-    with engine_trio(tmp_path_factory.mktemp("trio"), engine.port) as trio:
-        yield trio
+def all_servers(engine: RunningEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """All servers, with the engine as their text generation model and no hooks."""
+    with engine_servers(tmp_path_factory.mktemp("all_servers"), engine.port) as servers:
+        yield servers
 
 
 @pytest.fixture
-def server(trio: Trio, server_type: str) -> RunningServer:
-    return trio[server_type]
+def server(all_servers: Servers, server_type: str) -> RunningServer:
+    return all_servers[server_type]

@@ -1,10 +1,10 @@
-"""A program that behaves like an inference engine, and as badly as its paths say. Arguments: port, 1 if ready at once.
+"""A fake inference engine whose paths select its faults. Arguments: the port, and 1 if it is ready at start.
 
-What is asked for under ``/control/`` is meant for the program itself:
+Routes below ``/control/`` steer the engine itself:
 
-- ``/control/go``: one more piece of a held answer may be sent.
-- ``/control/ready``, ``/control/failing``: what the health routes answer from now on.
-- ``/control/events``: what happened, as a JSON list.
+- ``/control/go``: release one more chunk of a held response.
+- ``/control/ready``, ``/control/failing``: set the status of the health routes.
+- ``/control/events``: return the recorded events as a JSON list.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from typing import Any
 
 MODELS = {"object": "list", "data": [{"id": "meta/tiny", "object": "model", "created": 1, "owned_by": "engine"}]}
 TEAPOT = {"message": "täxt: no such model", "type": "NotFoundError", "param": "model", "code": 404}
-GATHERED = 100_000
+MAX_KEPT_BODY = 100_000
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Engine:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             while (request := await read_request(reader, self.events)) is not None:
-                await Answer(self, request, reader, writer).send()
+                await EngineResponse(self, request, reader, writer).send()
         writer.close()
 
 
@@ -68,12 +68,12 @@ async def read_request(reader: asyncio.StreamReader, events: list[str]) -> Reque
     request = Request(method, target, [(name, value.strip()) for name, _, value in fields])
     digest = hashlib.sha256()
     try:
-        async for piece in body_of(request, reader):
-            request.size += len(piece)
-            digest.update(piece)
-            request.body = request.body + piece if request.size <= GATHERED else b""
+        async for chunk in body_of(request, reader):
+            request.size += len(chunk)
+            digest.update(chunk)
+            request.body = request.body + chunk if request.size <= MAX_KEPT_BODY else b""
     except asyncio.IncompleteReadError:
-        events.append(f"cut off {request.path}")
+        events.append(f"truncated {request.path}")
         raise
     request.digest = digest.hexdigest()
     return request
@@ -88,14 +88,14 @@ async def body_of(request: Request, reader: asyncio.StreamReader) -> AsyncIterat
         return
     left = int(request.header("content-length") or 0)
     while left:
-        piece = await reader.read(min(left, 65536))
-        if not piece:
+        chunk = await reader.read(min(left, 65536))
+        if not chunk:
             raise asyncio.IncompleteReadError(b"", left)
-        left -= len(piece)
-        yield piece
+        left -= len(chunk)
+        yield chunk
 
 
-class Answer:
+class EngineResponse:
     def __init__(
         self, engine: Engine, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
@@ -111,9 +111,9 @@ class Answer:
         elif path.startswith("/control/"):
             await self.control(path.removeprefix("/control/"))
         elif path in ("/health", "/v1/health/ready"):
-            await self.json({"ready": self.engine.ready}, 200 if self.engine.ready else 503)
+            await self.send_json({"ready": self.engine.ready}, 200 if self.engine.ready else 503)
         elif path == "/v1/models":
-            await self.json(MODELS)
+            await self.send_json(MODELS)
         else:
             behave = getattr(self, "do_" + path.split("/")[1], self.echo)
             await behave()
@@ -123,29 +123,29 @@ class Answer:
             self.engine.go.release()
         elif what in ("ready", "failing"):
             self.engine.ready = what == "ready"
-        await self.json(self.engine.events)
+        await self.send_json(self.engine.events)
 
-    # Answers of every kind
+    # Responses
 
     async def write(self, data: bytes) -> None:
         self.writer.write(data)
         await self.writer.drain()
 
-    async def head(self, status: int, *fields: str) -> None:
+    async def send_headers(self, status: int, *fields: str) -> None:
         await self.write("\r\n".join([f"HTTP/1.1 {status} X", *fields, "", ""]).encode("latin-1"))
 
-    async def chunk(self, data: bytes) -> None:
+    async def send_chunk(self, data: bytes) -> None:
         await self.write(b"%x\r\n%b\r\n" % (len(data), data))
 
-    async def json(self, document: Any, status: int = 200, *fields: str) -> None:
+    async def send_json(self, document: Any, status: int = 200, *fields: str) -> None:
         body = json.dumps(document).encode()
-        await self.head(status, "Content-Type: application/json", f"Content-Length: {len(body)}", *fields)
+        await self.send_headers(status, "Content-Type: application/json", f"Content-Length: {len(body)}", *fields)
         if self.request.method != "HEAD":
             await self.write(body)
 
     async def echo(self) -> None:
         request = self.request
-        await self.json(
+        await self.send_json(
             {
                 "method": request.method,
                 "target": request.target,
@@ -158,16 +158,16 @@ class Answer:
 
     async def do_status(self) -> None:
         if self.request.number in (204, 304):
-            await self.head(self.request.number, "ETag: x")
+            await self.send_headers(self.request.number, "ETag: x")
         else:
-            await self.json({"status": self.request.number}, self.request.number)
+            await self.send_json({"status": self.request.number}, self.request.number)
 
     async def do_redirect(self) -> None:
-        await self.json({}, 307, "Location: http://127.0.0.1:9/elsewhere")
+        await self.send_json({}, 307, "Location: http://127.0.0.1:9/elsewhere")
 
     async def do_fields(self) -> None:
         body = gzip.compress(b"packed", mtime=0)
-        await self.head(
+        await self.send_headers(
             200,
             "Content-Type: text/x-odd",
             "Content-Encoding: gzip",
@@ -187,35 +187,35 @@ class Answer:
         await self.write(body)
 
     async def do_big(self) -> None:
-        size, piece = self.request.number, b"x" * 65536
+        size, chunk = self.request.number, b"x" * 65536
         chunked = "chunked" in self.request.target
-        await self.head(200, "Transfer-Encoding: chunked" if chunked else f"Content-Length: {size}")
-        for start in range(0, size, len(piece)):
-            part = piece[: size - start]
-            await (self.chunk(part) if chunked else self.write(part))
+        await self.send_headers(200, "Transfer-Encoding: chunked" if chunked else f"Content-Length: {size}")
+        for start in range(0, size, len(chunk)):
+            part = chunk[: size - start]
+            await (self.send_chunk(part) if chunked else self.write(part))
         if chunked:
-            await self.chunk(b"")
+            await self.send_chunk(b"")
 
     async def do_held(self) -> None:
-        await self.head(200, "Content-Type: text/event-stream", "Transfer-Encoding: chunked")
+        await self.send_headers(200, "Content-Type: text/event-stream", "Transfer-Encoding: chunked")
         for number in range(self.request.number):
             await self.engine.go.acquire()
-            await self.chunk(b"data: %d\n\n" % number)
-        await self.chunk(b"")
+            await self.send_chunk(b"data: %d\n\n" % number)
+        await self.send_chunk(b"")
 
     async def do_broken(self) -> None:
-        """An answer of 10 bytes of which 5 come."""
+        """Send 5 of the 10 bytes that the response declares."""
         if "chunked" in self.request.target:
-            await self.head(200, "Transfer-Encoding: chunked")
-            await self.chunk(b"first")
+            await self.send_headers(200, "Transfer-Encoding: chunked")
+            await self.send_chunk(b"first")
         else:
-            await self.head(200, "Content-Length: 10")
+            await self.send_headers(200, "Content-Length: 10")
             await self.write(b"first")
         raise ConnectionError
 
     async def do_killed(self) -> None:
-        await self.head(200, "Transfer-Encoding: chunked")
-        await self.chunk(b"first")
+        await self.send_headers(200, "Transfer-Encoding: chunked")
+        await self.send_chunk(b"first")
         await self.engine.go.acquire()
         os._exit(9)
 
@@ -227,42 +227,42 @@ class Answer:
         raise ConnectionError
 
     async def do_silent(self) -> None:
-        """Says nothing until the other side leaves."""
-        self.engine.events.append("asked " + self.request.path)
+        """Send nothing until the client disconnects."""
+        self.engine.events.append("received " + self.request.path)
         await self.reader.read()
-        self.engine.events.append("left " + self.request.path)
+        self.engine.events.append("disconnected " + self.request.path)
         raise ConnectionError
 
     async def do_stalled(self) -> None:
-        await self.head(200, "Transfer-Encoding: chunked")
-        await self.chunk(b"first")
+        await self.send_headers(200, "Transfer-Encoding: chunked")
+        await self.send_chunk(b"first")
         await self.do_silent()
 
     # OpenAI's interface
 
     async def chat(self) -> None:
         params = json.loads(self.request.body)
-        said = params["messages"][-1]["content"]
+        prompt = params["messages"][-1]["content"]
         completion = {"id": "c-1", "created": 1, "model": params["model"]}
-        if said == "refuse":
-            await self.json({"error": TEAPOT}, 404)
-        elif said == "refuse in an old form":
-            await self.json({"object": "error", **TEAPOT}, 404, "Retry-After: 9")
-        elif said == "refuse in no form":
+        if prompt == "refuse":
+            await self.send_json({"error": TEAPOT}, 404)
+        elif prompt == "refuse in an old form":
+            await self.send_json({"object": "error", **TEAPOT}, 404, "Retry-After: 9")
+        elif prompt == "refuse in no form":
             body = b"<html>upstream</html>"
-            await self.head(429, "Content-Type: text/html", f"Content-Length: {len(body)}")
+            await self.send_headers(429, "Content-Type: text/html", f"Content-Length: {len(body)}")
             await self.write(body)
         elif params.get("stream"):
-            await self.stream(said, completion)
+            await self.stream(prompt, completion)
         else:
-            message = {"role": "assistant", "content": f"You said {said}."}
+            message = {"role": "assistant", "content": f"You said {prompt}."}
             choices = [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}]
-            await self.json({**completion, "object": "chat.completion", "choices": choices, "asked": params})
+            await self.send_json({**completion, "object": "chat.completion", "choices": choices, "params": params})
 
-    async def stream(self, said: str, completion: dict[str, Any]) -> None:
-        await self.head(200, "Content-Type: text/event-stream", "Transfer-Encoding: chunked")
-        await self.chunk(b": a comment\n\n")
-        for word in said.split():
+    async def stream(self, prompt: str, completion: dict[str, Any]) -> None:
+        await self.send_headers(200, "Content-Type: text/event-stream", "Transfer-Encoding: chunked")
+        await self.send_chunk(b": a comment\n\n")
+        for word in prompt.split():
             if word in ("wait", "endless"):
                 await self.engine.go.acquire()
             if word == "break":
@@ -270,18 +270,18 @@ class Answer:
             if word == "end":
                 break
             if word == "fail":
-                await self.event({"error": {"message": "out of memory", "type": "BadThings", "code": 507}})
+                await self.send_event({"error": {"message": "out of memory", "type": "BadThings", "code": 507}})
             choice = {"index": 0, "delta": {"content": word}, "finish_reason": None}
-            await self.event({**completion, "object": "chat.completion.chunk", "choices": [choice]})
+            await self.send_event({**completion, "object": "chat.completion.chunk", "choices": [choice]})
         else:
-            await self.chunk(b"data: [DONE]\n\n")
-        await self.chunk(b"")
+            await self.send_chunk(b"data: [DONE]\n\n")
+        await self.send_chunk(b"")
 
-    async def event(self, document: dict[str, Any]) -> None:
-        """In two pieces, with the line ends of the standard."""
+    async def send_event(self, document: dict[str, Any]) -> None:
+        """Send an event in two chunks, with CRLF line ends."""
         data = b"event: message\r\ndata: " + json.dumps(document).encode() + b"\r\n\r\n"
-        await self.chunk(data[:30])
-        await self.chunk(data[30:])
+        await self.send_chunk(data[:30])
+        await self.send_chunk(data[30:])
 
 
 async def main(port: int, ready: bool) -> None:

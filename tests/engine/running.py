@@ -1,4 +1,4 @@
-"""Engines that run, and drum servers in front of them."""
+"""Fake engine processes, and drum servers in front of them."""
 
 import json
 import sys
@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.api.trios import Trio, running_trio
+from tests.api.all_servers import Servers, running_servers
 from tests.processes import RunningServer
 
 PROGRAM = Path(__file__).with_name("engine.py")
 
 
 class RunningEngine(RunningServer):
-    """The program of ``engine.py``; ready at once unless told otherwise."""
+    """A process of ``engine.py``, ready at start by default."""
 
     def __init__(self, log: Path, *, port: int | None = None, is_ready: bool = True) -> None:
         super().__init__(log=log, command=[sys.executable, str(PROGRAM), "{port}", str(int(is_ready))], ready=None)
@@ -28,12 +28,12 @@ class RunningEngine(RunningServer):
         return self
 
     def restart(self) -> None:
-        """Once it has ended, start it anew."""
+        """Wait until the process has ended, then start it again."""
         self.process.wait(20)
         self.start()
 
     def control(self, what: str) -> Any:
-        """Tell the program something; what has happened in it so far."""
+        """Call a control route; return the events so far."""
         return json.loads(self.client.get(f"{self.url}/control/{what}").content)
 
     def wait_event(self, event: str) -> None:
@@ -44,21 +44,21 @@ class RunningEngine(RunningServer):
 
 
 @contextmanager
-def engine_trio(
+def engine_servers(
     folder: Path,
     port: int,
     *arguments: str,
     kind: str = "nim",
     code_dir: Path | None = None,
     environment: Mapping[str, str] | None = None,
-) -> Iterator[Trio]:
-    """Servers whose model is the engine at ``port``; the model folder is empty unless one is given."""
+) -> Iterator[Servers]:
+    """Run all servers with the engine at ``port`` as their model; without ``code_dir`` the model folder is empty."""
     model = code_dir or folder / "model"
     model.mkdir(exist_ok=True)
     variables = {"TARGET_NAME": "answer", "DRUM_ENGINE_PORT": str(port), "DRUM_ENGINE_HEALTH_INTERVAL": "0.1"}
     words: tuple[str | Path, ...] = ("--code-dir", model, "--gpu-predictor", kind, "--sidecar", *(arguments or TEXT))
-    with running_trio(folder / "logs", *words, environment={**variables, **(environment or {})}) as trio:
-        yield trio
+    with running_servers(folder / "logs", *words, environment={**variables, **(environment or {})}) as servers:
+        yield servers
 
 
 TEXT = ("--target-type", "textgeneration")

@@ -1,4 +1,4 @@
-"""Requests that go on to the engine and answers that come back, byte for byte (http-api.md section 10)."""
+"""Requests to the engine and its responses pass through direct access byte for byte."""
 
 import json
 import zlib
@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from datarobot_drum import __version__
-from tests.api.answers import REQUEST_ID, ask_all, the_one
+from tests.api.all_servers import Servers
 from tests.api.connections import body_of, exchange, request_bytes, status_of
-from tests.api.trios import Trio
+from tests.api.responses import REQUEST_ID, assert_same_response
 from tests.engine.running import RunningEngine
 from tests.processes import RunningServer
 
@@ -23,26 +23,26 @@ METHODS = ["GET", "POST", "PUT"]
 ROUTES = ["/directAccess", "/nim"]
 
 
-def echo(trio: Trio, method: str, path: str, **details: Any) -> dict[str, Any]:
-    """What the engine was asked, on whatever server."""
-    answer = the_one(ask_all(trio, method, path, **details))
-    assert answer.status == 200, answer.body
-    document: dict[str, Any] = json.loads(answer.body)
+def echo(all_servers: Servers, method: str, path: str, **details: Any) -> dict[str, Any]:
+    """Return the request that the engine received; all servers must send the same."""
+    response = assert_same_response(all_servers, method, path, **details)
+    assert response.status == 200, response.body
+    document: dict[str, Any] = json.loads(response.body)
     return document
 
 
-def fields_of(document: dict[str, Any]) -> dict[str, str]:
+def headers_of(document: dict[str, Any]) -> dict[str, str]:
     return {name.lower(): value for name, value in document["headers"]}
 
 
-# There
+# Requests
 
 
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("method", METHODS)
-def test_method_path_query_and_body_reach_the_engine(trio: Trio, method: str, route: str) -> None:
-    asked = echo(trio, method, f"{route}/v1/fold?a=%2F..&b=@x&&c", content=b"\x00body")
-    assert (asked["method"], asked["target"], asked["body"]) == (method, "/v1/fold?a=%2F..&b=@x&&c", "\x00body")
+def test_engine_receives_method_path_query_and_body(all_servers: Servers, method: str, route: str) -> None:
+    request = echo(all_servers, method, f"{route}/v1/fold?a=%2F..&b=@x&&c", content=b"\x00body")
+    assert (request["method"], request["target"], request["body"]) == (method, "/v1/fold?a=%2F..&b=@x&&c", "\x00body")
 
 
 @pytest.mark.parametrize(
@@ -65,13 +65,13 @@ def test_method_path_query_and_body_reach_the_engine(trio: Trio, method: str, ro
         ("/" + "x" * 3000, "/" + "x" * 3000),
     ],
 )
-def test_the_target_goes_on_as_it_was_sent(trio: Trio, path: str, target: str) -> None:
-    for server in trio.values():
-        answer = exchange(server, request_bytes(server, f"GET /nim{path} HTTP/1.1"))
-        assert (status_of(answer), json.loads(body_of(answer))["target"]) == (200, target)
+def test_engine_receives_the_request_target_unchanged(all_servers: Servers, path: str, target: str) -> None:
+    for server in all_servers.values():
+        response = exchange(server, request_bytes(server, f"GET /nim{path} HTTP/1.1"))
+        assert (status_of(response), json.loads(body_of(response))["target"]) == (200, target)
 
 
-REFUSED = [
+REJECTED_PATHS = [
     "/..",
     "/../x",
     "/a/../x",
@@ -105,25 +105,25 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("path", REFUSED)
-def test_a_path_that_could_lead_elsewhere_is_refused(trio: Trio, engine: RunningEngine, path: str) -> None:
-    for server in trio.values():
+@pytest.mark.parametrize("path", REJECTED_PATHS)
+def test_path_to_another_host_or_parent_is_rejected(all_servers: Servers, engine: RunningEngine, path: str) -> None:
+    for server in all_servers.values():
         for route in ROUTES:
-            answer = exchange(server, request_bytes(server, f"GET {route}{path} HTTP/1.1"))
-            assert status_of(answer) == 400, (answer, server.log_end())
-            assert b"goes on to the engine" in body_of(answer)
+            response = exchange(server, request_bytes(server, f"GET {route}{path} HTTP/1.1"))
+            assert status_of(response) == 400, (response, server.log_end())
+            assert b"goes on to the engine" in body_of(response)
 
 
 @pytest.mark.parametrize("target", ["http://other.example/nim/x?y", "HTTP://other.example:99/nim/x?y"])
-def test_an_absolute_target_is_still_ours(trio: Trio, target: str) -> None:
-    for server in trio.values():
-        answer = exchange(server, request_bytes(server, f"GET {target} HTTP/1.1"))
-        assert json.loads(body_of(answer))["target"] == "/x?y"
+def test_absolute_target_does_not_change_the_host(all_servers: Servers, target: str) -> None:
+    for server in all_servers.values():
+        response = exchange(server, request_bytes(server, f"GET {target} HTTP/1.1"))
+        assert json.loads(body_of(response))["target"] == "/x?y"
 
 
 @pytest.mark.parametrize("path", ["/%6eim/x", "/nim%2Fx", "//nim/x", "/directAcces%73/x", "/nimx/y", "/nim.x"])
-def test_other_spellings_of_the_route_lead_nowhere_else(trio: Trio, path: str) -> None:
-    assert the_one(ask_all(trio, "GET", path)).status in (200, 400, 404)
+def test_route_path_variants_have_the_same_status(all_servers: Servers, path: str) -> None:
+    assert assert_same_response(all_servers, "GET", path).status in (200, 400, 404)
 
 
 paths = st.lists(
@@ -139,19 +139,19 @@ paths = st.lists(
 @example(path=":80@other.example")
 @example(path="/#@other.example/")
 @example(path="?/../..")
-def test_no_path_changes_the_target(trio: Trio, engine: RunningEngine, path: str) -> None:
-    """Whatever comes, the engine is asked for just that path under its own name, or nobody is asked."""
-    for server in trio.values():
-        answer = exchange(server, request_bytes(server, f"GET /nim{path} HTTP/1.1"))
-        assert status_of(answer) in (200, 400, 404), answer
-        if status_of(answer) == 200:
-            asked = json.loads(body_of(answer))
-            place, _, query = path.partition("#")[0].partition("?")
-            assert asked["target"] == (place or "/") + ("?" + query if query else "")
-            assert fields_of(asked)["host"] == f"127.0.0.1:{engine.port}"
+def test_no_path_changes_the_target_host(all_servers: Servers, engine: RunningEngine, path: str) -> None:
+    """The engine receives exactly that path with its own Host header, or no request at all."""
+    for server in all_servers.values():
+        response = exchange(server, request_bytes(server, f"GET /nim{path} HTTP/1.1"))
+        assert status_of(response) in (200, 400, 404), response
+        if status_of(response) == 200:
+            request = json.loads(body_of(response))
+            route, _, query = path.partition("#")[0].partition("?")
+            assert request["target"] == (route or "/") + ("?" + query if query else "")
+            assert headers_of(request)["host"] == f"127.0.0.1:{engine.port}"
 
 
-def test_headers_go_on_but_those_for_one_connection(trio: Trio, engine: RunningEngine) -> None:
+def test_engine_receives_end_to_end_headers_only(all_servers: Servers, engine: RunningEngine) -> None:
     sent = {
         "Host": "public.example",
         "Authorization": "Bearer secret",
@@ -169,7 +169,7 @@ def test_headers_go_on_but_those_for_one_connection(trio: Trio, engine: RunningE
         "Cookie": "a=1",
         "X-Own": "yes",
     }
-    got = fields_of(echo(trio, "POST", "/nim/x", headers=sent, content=b"12345"))
+    got = headers_of(echo(all_servers, "POST", "/nim/x", headers=sent, content=b"12345"))
     assert got == {
         "host": f"127.0.0.1:{engine.port}",
         "x-request-id": REQUEST_ID,
@@ -184,47 +184,47 @@ def test_headers_go_on_but_those_for_one_connection(trio: Trio, engine: RunningE
     }
 
 
-def test_no_header_is_invented(trio: Trio, engine: RunningEngine) -> None:
-    for server in trio.values():
-        answer = exchange(server, request_bytes(server, "GET /nim/x HTTP/1.1"))
-        assert set(fields_of(json.loads(body_of(answer)))) == {"host", "x-request-id"}
+def test_proxy_adds_only_host_and_request_id(all_servers: Servers, engine: RunningEngine) -> None:
+    for server in all_servers.values():
+        response = exchange(server, request_bytes(server, "GET /nim/x HTTP/1.1"))
+        assert set(headers_of(json.loads(body_of(response)))) == {"host", "x-request-id"}
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-def test_a_request_without_a_body_says_so(trio: Trio, method: str) -> None:
-    assert fields_of(echo(trio, method, "/nim/x"))["content-length"] == "0"
+def test_request_without_body_has_content_length_zero(all_servers: Servers, method: str) -> None:
+    assert headers_of(echo(all_servers, method, "/nim/x"))["content-length"] == "0"
 
 
-def test_a_chunked_body_stays_chunked(trio: Trio) -> None:
-    for server in trio.values():
-        answer = server.client.post("/nim/x", content=iter([b"one", b"two" * 1000])).json()
-        assert (answer["size"], answer["body"][:6]) == (3003, "onetwo")
-        assert fields_of(answer)["transfer-encoding"] == "chunked"
-        assert "content-length" not in fields_of(answer)
+def test_chunked_body_is_forwarded_chunked(all_servers: Servers) -> None:
+    for server in all_servers.values():
+        response = server.client.post("/nim/x", content=iter([b"one", b"two" * 1000])).json()
+        assert (response["size"], response["body"][:6]) == (3003, "onetwo")
+        assert headers_of(response)["transfer-encoding"] == "chunked"
+        assert "content-length" not in headers_of(response)
 
 
-def test_an_expected_100_is_given(trio: Trio) -> None:
-    for server in trio.values():
+def test_expect_100_continue_is_served(all_servers: Servers) -> None:
+    for server in all_servers.values():
         head = request_bytes(server, "PUT /nim/x HTTP/1.1", "Expect: 100-continue", "Content-Length: 3")
-        answer = exchange(server, head, b"abc")
-        whole = answer.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b"", 1)
+        response = exchange(server, head, b"abc")
+        whole = response.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b"", 1)
         if not whole:
             continue
         assert status_of(whole) == 200
 
 
-# And back
+# Responses
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("status", [200, 201, 204, 304, 400, 401, 404, 405, 418, 422, 429, 500, 503, 599])
-def test_the_status_comes_back(trio: Trio, status: int, method: str) -> None:
-    answer = the_one(ask_all(trio, method, f"/nim/status/{status}"))
-    assert answer.status == status
-    assert answer.body == (b"" if status in (204, 304) else b'{"status": %d}' % status)
+def test_client_receives_the_engine_status(all_servers: Servers, status: int, method: str) -> None:
+    response = assert_same_response(all_servers, method, f"/nim/status/{status}")
+    assert response.status == status
+    assert response.body == (b"" if status in (204, 304) else b'{"status": %d}' % status)
 
 
-def test_headers_come_back_but_those_for_one_connection(server: RunningServer) -> None:
+def test_client_receives_end_to_end_headers_only(server: RunningServer) -> None:
     with server.client.stream("GET", "/nim/fields", headers={"X-Request-ID": REQUEST_ID}) as response:
         raw = b"".join(response.iter_raw())
     assert zlib.decompress(raw, 31) == b"packed"
@@ -243,34 +243,34 @@ def test_headers_come_back_but_those_for_one_connection(server: RunningServer) -
     assert "yesterday" not in response.headers["date"] and response.headers.get("server") != "engine"
 
 
-def test_what_the_engine_sets_for_one_client_reaches_no_other(trio: Trio) -> None:
-    for server in trio.values():
+def test_engine_cookie_is_not_shared_between_clients(all_servers: Servers) -> None:
+    for server in all_servers.values():
         httpx.get(server.url + "/nim/fields", trust_env=False)
-        answer = httpx.get(server.url + "/nim/x", trust_env=False).json()
-        assert "cookie" not in fields_of(answer)
+        response = httpx.get(server.url + "/nim/x", trust_env=False).json()
+        assert "cookie" not in headers_of(response)
 
 
 @pytest.mark.parametrize("path", ["/nim/x", "/nim/status/404"])
-def test_head_is_answered_without_a_body(trio: Trio, path: str) -> None:
-    answer = the_one(ask_all(trio, "HEAD", path))
-    assert (answer.status, answer.body) == (404 if "404" in path else 200, b"")
-    assert int(dict(answer.headers)["content-length"]) > 0
+def test_head_response_has_no_body(all_servers: Servers, path: str) -> None:
+    response = assert_same_response(all_servers, "HEAD", path)
+    assert (response.status, response.body) == (404 if "404" in path else 200, b"")
+    assert int(dict(response.headers)["content-length"]) > 0
 
 
-def test_a_redirect_is_the_clients_to_follow(trio: Trio) -> None:
-    answer = the_one(ask_all(trio, "POST", "/nim/redirect", content=b"x"))
-    assert (answer.status, dict(answer.headers)["location"]) == (307, "http://127.0.0.1:9/elsewhere")
+def test_redirect_is_returned_to_the_client(all_servers: Servers) -> None:
+    response = assert_same_response(all_servers, "POST", "/nim/redirect", content=b"x")
+    assert (response.status, dict(response.headers)["location"]) == (307, "http://127.0.0.1:9/elsewhere")
 
 
 @pytest.mark.parametrize("method", ["DELETE", "PATCH", "OPTIONS", "TRACE"])
 @pytest.mark.parametrize("path", ["/nim", "/nim/x", "/directAccess/x/"])
-def test_other_methods_are_refused(trio: Trio, method: str, path: str) -> None:
-    answer = the_one(ask_all(trio, method, path))
-    assert (answer.status, dict(answer.headers)["allow"]) == (405, "GET, HEAD, POST, PUT")
+def test_other_methods_return_405(all_servers: Servers, method: str, path: str) -> None:
+    response = assert_same_response(all_servers, method, path)
+    assert (response.status, dict(response.headers)["allow"]) == (405, "GET, HEAD, POST, PUT")
 
 
 @pytest.mark.parametrize("path", ["/nim/mute", "/nim/nonsense"])
-def test_an_engine_that_does_not_answer_properly_is_a_bad_gateway(trio: Trio, path: str) -> None:
-    answer = the_one(ask_all(trio, "GET", path))
-    assert answer.status == 502
-    assert b"broke off" in answer.body
+def test_invalid_engine_response_is_a_bad_gateway(all_servers: Servers, path: str) -> None:
+    response = assert_same_response(all_servers, "GET", path)
+    assert response.status == 502
+    assert b"broke off" in response.body

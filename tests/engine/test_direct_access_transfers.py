@@ -1,4 +1,4 @@
-"""Large, slow, broken and abandoned transfers between a client and the engine: nothing is gathered on the way."""
+"""Large, slow, broken and cancelled transfers between a client and the engine: the server buffers nothing."""
 
 import hashlib
 import threading
@@ -8,35 +8,35 @@ import httpx
 import psutil
 import pytest
 
-from tests.api.aborted import reset_after_first_piece
+from tests.api.aborted_responses import reset_after_first_byte
+from tests.api.all_servers import Servers
 from tests.api.connections import exchange, request_bytes, status_of
-from tests.api.trios import Trio
 from tests.engine.running import RunningEngine
 from tests.processes import PLAIN, RunningServer
-from tests.resilience.footprint import MIB
+from tests.resilience.resource_usage import MIB
 
 pytestmark = pytest.mark.process
 
 LARGE = 100 * MIB
-PIECE = b"x" * MIB
+CHUNK = b"x" * MIB
 UPLOAD_LIMIT = 200_000
 
 
 class Peak:
-    """Bytes by which the memory of a server's processes grows at most; the kernel notes it."""
+    """The growth of the peak memory of a server's processes, in bytes, as the kernel records it."""
 
     def __init__(self, server: RunningServer) -> None:
         main = psutil.Process(server.process.pid)
         self._processes = [process.pid for process in (main, *main.children(recursive=True))]
         for process in self._processes:
             Path(f"/proc/{process}/clear_refs").write_text("5")
-        self._before = self._most()
+        self._before = self._peak_bytes()
 
     @property
     def growth(self) -> int:
-        return self._most() - self._before
+        return self._peak_bytes() - self._before
 
-    def _most(self) -> int:
+    def _peak_bytes(self) -> int:
         return sum(_peak_of(process) for process in self._processes)
 
 
@@ -46,31 +46,31 @@ def _peak_of(process: int) -> int:
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
-def test_a_large_body_passes_without_being_gathered(server: RunningServer, framing: str) -> None:
-    pieces = [PIECE] * (LARGE // MIB)
+def test_large_request_body_is_streamed(server: RunningServer, framing: str) -> None:
+    chunks = [CHUNK] * (LARGE // MIB)
     headers = {"Content-Length": str(LARGE)} if framing == "length" else {}
     server.client.post("/nim/x", content=b"x")
     peak = Peak(server)
-    answer = server.client.post("/nim/x", content=iter(pieces), headers=headers).json()
-    assert (answer["size"], answer["digest"]) == (LARGE, hashlib.sha256(b"".join(pieces)).hexdigest())
+    response = server.client.post("/nim/x", content=iter(chunks), headers=headers).json()
+    assert (response["size"], response["digest"]) == (LARGE, hashlib.sha256(b"".join(chunks)).hexdigest())
     assert peak.growth < 16 * MIB
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
-def test_a_large_answer_passes_without_being_gathered(server: RunningServer, framing: str) -> None:
+def test_large_response_body_is_streamed(server: RunningServer, framing: str) -> None:
     peak = Peak(server)
     size = 0
     with server.client.stream("GET", f"/nim/big/{LARGE}?{framing}") as response:
         assert response.headers.get("content-length") == (str(LARGE) if framing == "length" else None)
-        for piece in response.iter_raw():
-            size += len(piece)
-            assert piece.count(b"x") == len(piece)
+        for chunk in response.iter_raw():
+            size += len(chunk)
+            assert chunk.count(b"x") == len(chunk)
     assert size == LARGE
     assert peak.growth < 16 * MIB
 
 
-def test_a_slow_client_slows_the_engine_down(server: RunningServer) -> None:
-    """What it does not take stays with the engine."""
+def test_slow_client_applies_backpressure_to_the_engine(server: RunningServer) -> None:
+    """The server buffers nothing that the client has not read."""
     peak = Peak(server)
     with server.client.stream("GET", f"/nim/big/{LARGE}") as response:
         next(response.iter_raw())
@@ -78,49 +78,51 @@ def test_a_slow_client_slows_the_engine_down(server: RunningServer) -> None:
         assert peak.growth < 16 * MIB
 
 
-def test_events_pass_one_by_one(server: RunningServer, engine: RunningEngine) -> None:
-    """Each is sent by the engine only after the one before has come through."""
+def test_events_are_forwarded_one_by_one(server: RunningServer, engine: RunningEngine) -> None:
+    """The engine sends each event only after the client has received the one before."""
     with server.client.stream("GET", "/nim/held/5") as response:
-        pieces = response.iter_raw()
-        came = []
+        chunks = response.iter_raw()
+        received = []
         for _ in range(5):
             engine.control("go")
-            came.append(next(pieces))
-        assert came == [b"data: %d\n\n" % number for number in range(5)]
-        assert list(pieces) == []
+            received.append(next(chunks))
+        assert received == [b"data: %d\n\n" % number for number in range(5)]
+        assert list(chunks) == []
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
-def test_an_answer_that_breaks_off_has_no_proper_end(server: RunningServer, framing: str) -> None:
+def test_aborted_engine_response_aborts_the_client_response(server: RunningServer, framing: str) -> None:
     with pytest.raises(httpx.RemoteProtocolError), server.client.stream("GET", f"/nim/broken?{framing}") as response:
         assert response.status_code == 200
         response.read()
     assert server.client.get("/nim/x").status_code == 200
 
 
-def test_a_client_that_leaves_in_an_answer_hangs_up_on_the_engine(server: RunningServer, engine: RunningEngine) -> None:
+def test_client_disconnect_during_response_closes_the_engine_connection(
+    server: RunningServer, engine: RunningEngine
+) -> None:
     with httpx.Client(base_url=server.url, timeout=60, **PLAIN) as client:
         with client.stream("GET", f"/nim/big/{10 * LARGE}") as response:
             next(response.iter_raw())
-    reset_after_first_piece(server, f"/nim/big/{10 * LARGE}", b"")
+    reset_after_first_byte(server, f"/nim/big/{10 * LARGE}", b"")
     assert server.client.get("/nim/x").status_code == 200
 
 
-def test_a_client_that_leaves_while_waiting_ends_the_call(trio: Trio, engine: RunningEngine) -> None:
-    """A WSGI server cannot notice."""
-    server = trio["fastapi"]
+def test_client_disconnect_while_waiting_cancels_the_engine_call(all_servers: Servers, engine: RunningEngine) -> None:
+    """Only on FastAPI: a WSGI server does not see a disconnect while it waits."""
+    server = all_servers["fastapi"]
     for path, body in (("/silent/get", b""), ("/silent/post", b"abc"), ("/stalled/x", b"")):
         with httpx.Client(base_url=server.url, **PLAIN) as client, pytest.raises(httpx.ReadTimeout):
-            asked = threading.Thread(target=engine.wait_event, args=[f"asked {path}"])
-            asked.start()
+            waiter = threading.Thread(target=engine.wait_event, args=[f"received {path}"])
+            waiter.start()
             client.request("POST" if body else "GET", "/nim" + path, content=body, timeout=0.5)
-        asked.join()
-        engine.wait_event(f"left {path}")
+        waiter.join()
+        engine.wait_event(f"disconnected {path}")
 
 
-def test_a_client_that_leaves_in_its_body_cuts_the_engines_off(trio: Trio, engine: RunningEngine) -> None:
-    for name, server in trio.items():
+def test_client_disconnect_during_upload_aborts_the_engine_request(all_servers: Servers, engine: RunningEngine) -> None:
+    for name, server in all_servers.items():
         head = request_bytes(server, f"POST /nim/upload-{name} HTTP/1.1", "Content-Length: 1000")
-        answer = exchange(server, head, b"only this", half_close=True)
-        assert not answer or status_of(answer) == 400
-        engine.wait_event(f"cut off /upload-{name}")
+        response = exchange(server, head, b"only this", half_close=True)
+        assert not response or status_of(response) == 400
+        engine.wait_event(f"truncated /upload-{name}")

@@ -1,4 +1,4 @@
-"""A model that is an engine: chat, its list of models and tables of prompts."""
+"""A model behind an inference engine: chat, list of models, and tables of prompts."""
 
 import json
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ import openai
 import pytest
 from openai import OpenAI
 
-from tests.api.answers import Answer, ask_all, the_one
-from tests.api.trios import Trio
+from tests.api.all_servers import Servers
+from tests.api.responses import Response, assert_same_response, request_all, same_response
 from tests.engine.running import RunningEngine
 from tests.processes import RunningServer
 
@@ -23,22 +23,22 @@ def client(server: RunningServer) -> Iterator[OpenAI]:
         yield client
 
 
-def said(text: str, **more: Any) -> dict[str, Any]:
+def user_message(text: str, **more: Any) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": text}], **more}
 
 
-def ask(trio: Trio, text: str, **more: Any) -> Answer:
-    """The answer that all servers gave, its association id apart."""
-    answers = ask_all(trio, "POST", "/v1/chat/completions", json=said(text, **more))
-    for name, answer in answers.items():
-        document = json.loads(answer.body)
+def chat_on_all(all_servers: Servers, text: str, **more: Any) -> Response:
+    """Send a chat to all servers; return their common response, without the association id."""
+    responses = request_all(all_servers, "POST", "/v1/chat/completions", json=user_message(text, **more))
+    for name, response in responses.items():
+        document = json.loads(response.body)
         document.pop("datarobot_association_id", None)
-        answers[name] = Answer(answer.status, json.dumps(document).encode(), answer.headers)
-    return the_one(answers)
+        responses[name] = Response(response.status, json.dumps(document).encode(), response.headers)
+    return same_response(responses)
 
 
 @pytest.mark.parametrize(
-    ("sent", "asked"),
+    ("sent", "model"),
     [
         ({}, "datarobot-deployed-llm"),
         ({"model": "datarobot-deployed-llm"}, "datarobot-deployed-llm"),
@@ -47,30 +47,30 @@ def ask(trio: Trio, text: str, **more: Any) -> Answer:
     ],
     ids=["none", "placeholder", "null", "own"],
 )
-def test_a_completion_is_the_engines(trio: Trio, sent: dict[str, Any], asked: str) -> None:
-    answer = ask(trio, "hello", **sent, temperature=0.5, nvext={"x": 1})
-    document = json.loads(answer.body)
-    assert (answer.status, document["choices"][0]["message"]["content"]) == (200, "You said hello.")
-    assert document["asked"] == said("hello", model=asked, temperature=0.5, nvext={"x": 1})
+def test_chat_returns_the_engine_completion(all_servers: Servers, sent: dict[str, Any], model: str) -> None:
+    response = chat_on_all(all_servers, "hello", **sent, temperature=0.5, nvext={"x": 1})
+    document = json.loads(response.body)
+    assert (response.status, document["choices"][0]["message"]["content"]) == (200, "You said hello.")
+    assert document["params"] == user_message("hello", model=model, temperature=0.5, nvext={"x": 1})
 
 
 @pytest.mark.parametrize("text", ["refuse", "refuse in an old form"])
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_engines_refusal_is_passed_on(trio: Trio, text: str, stream: bool) -> None:
-    answer = ask(trio, text, stream=stream)
-    document = json.loads(answer.body)
-    assert (answer.status, document["message"]) == (404, "ERROR: täxt: no such model")
+def test_engine_error_is_forwarded(all_servers: Servers, text: str, stream: bool) -> None:
+    response = chat_on_all(all_servers, text, stream=stream)
+    document = json.loads(response.body)
+    assert (response.status, document["message"]) == (404, "ERROR: täxt: no such model")
     error = document["error"]
     assert (error["message"], error["param"], error["code"]) == ("täxt: no such model", "model", 404)
-    assert dict(answer.headers).get("retry-after") == ("9" if "old" in text else None)
+    assert dict(response.headers).get("retry-after") == ("9" if "old" in text else None)
 
 
-def test_a_refusal_in_no_form_is_told_as_it_came(trio: Trio) -> None:
-    answer = ask(trio, "refuse in no form")
-    assert (answer.status, json.loads(answer.body)["error"]["message"]) == (429, "<html>upstream</html>")
+def test_unstructured_engine_error_is_forwarded_as_text(all_servers: Servers) -> None:
+    response = chat_on_all(all_servers, "refuse in no form")
+    assert (response.status, json.loads(response.body)["error"]["message"]) == (429, "<html>upstream</html>")
 
 
-def test_openais_client_reads_an_answer_and_an_error(client: OpenAI) -> None:
+def test_openai_client_reads_a_completion_and_an_error(client: OpenAI) -> None:
     completion = client.chat.completions.create(model="x", messages=[{"role": "user", "content": "hi"}])
     assert completion.choices[0].message.content == "You said hi."
     with pytest.raises(openai.NotFoundError) as caught:
@@ -83,8 +83,8 @@ def stream_of(client: OpenAI, text: str) -> Iterator[str | None]:
     return (chunk.choices[0].delta.content for chunk in chunks)
 
 
-def test_openais_client_reads_a_stream_while_it_is_made(client: OpenAI, engine: RunningEngine) -> None:
-    """A word ``wait`` comes only once the words before it have been read."""
+def test_openai_client_reads_a_stream_incrementally(client: OpenAI, engine: RunningEngine) -> None:
+    """The engine holds each word ``wait`` until the words before it have been read."""
     words = stream_of(client, "one wait two wait")
     assert next(words) == "one"
     engine.control("go")
@@ -94,40 +94,40 @@ def test_openais_client_reads_a_stream_while_it_is_made(client: OpenAI, engine: 
 
 
 @pytest.mark.parametrize("word", ["fail", "break", "end"])
-def test_a_stream_that_fails_ends_in_an_error(client: OpenAI, word: str) -> None:
+def test_failing_stream_ends_in_an_error(client: OpenAI, word: str) -> None:
     words = stream_of(client, f"one two {word} three")
     assert [next(words), next(words)] == ["one", "two"]
     with pytest.raises(openai.APIError):
         next(words)
 
 
-def test_a_stream_that_fails_at_once_is_an_error_answer(trio: Trio) -> None:
-    assert ask(trio, "fail", stream=True).status == 507
-    assert ask(trio, "break", stream=True).status == 502
+def test_stream_failing_before_its_first_chunk_is_an_error_response(all_servers: Servers) -> None:
+    assert chat_on_all(all_servers, "fail", stream=True).status == 507
+    assert chat_on_all(all_servers, "break", stream=True).status == 502
 
 
 @pytest.mark.parametrize("path", ["/models", "/v1/models/"])
-def test_the_models_are_the_engines(trio: Trio, path: str) -> None:
-    answer = the_one(ask_all(trio, "GET", path))
+def test_models_route_returns_the_engine_models(all_servers: Servers, path: str) -> None:
+    response = assert_same_response(all_servers, "GET", path)
     models = [{"id": "meta/tiny", "object": "model", "created": 1, "owned_by": "engine"}]
-    assert json.loads(answer.body) == {"object": "list", "data": models}
+    assert json.loads(response.body) == {"object": "list", "data": models}
 
 
 @pytest.mark.parametrize("body", ["promptText,x\na,1\nb,2\n", "question\na\nb\n"], ids=["named", "only"])
-def test_a_table_of_prompts_is_answered_row_by_row(trio: Trio, body: str) -> None:
-    answer = the_one(ask_all(trio, "POST", "/predict/", content=body))
-    assert json.loads(answer.body) == {"predictions": [{"answer": "You said a."}, {"answer": "You said b."}]}
-    assert the_one(ask_all(trio, "POST", "/predictionsStream/", content=body)).body == answer.body
+def test_prompt_table_is_completed_row_by_row(all_servers: Servers, body: str) -> None:
+    response = assert_same_response(all_servers, "POST", "/predict/", content=body)
+    assert json.loads(response.body) == {"predictions": [{"answer": "You said a."}, {"answer": "You said b."}]}
+    assert assert_same_response(all_servers, "POST", "/predictionsStream/", content=body).body == response.body
 
 
-def test_a_table_without_prompts_is_no_input(trio: Trio) -> None:
-    answer = the_one(ask_all(trio, "POST", "/predict/", content="a,b\n1,2\n"))
-    assert (answer.status, b"DRUM_ENGINE_PROMPT_COLUMN" in answer.body) == (422, True)
+def test_table_without_prompt_column_returns_422(all_servers: Servers) -> None:
+    response = assert_same_response(all_servers, "POST", "/predict/", content="a,b\n1,2\n")
+    assert (response.status, b"DRUM_ENGINE_PROMPT_COLUMN" in response.body) == (422, True)
 
 
 @pytest.mark.parametrize("route", ["/info/", "/capabilities/"])
-def test_the_server_tells_of_its_engine(trio: Trio, route: str) -> None:
-    for server in trio.values():
+def test_info_and_capabilities_describe_the_engine(all_servers: Servers, route: str) -> None:
+    for server in all_servers.values():
         document = server.client.get(route).json()
         if route == "/info/":
             assert (document["predictor"], document["targetType"]) == ("nim", "textgeneration")

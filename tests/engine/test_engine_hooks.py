@@ -1,14 +1,14 @@
-"""Hooks of ``custom.py`` in front of an engine: where there is one, it answers."""
+"""Hooks of ``custom.py`` precede the engine."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from tests.api.answers import ask_all, the_one
+from tests.api.all_servers import Servers
 from tests.api.models import write_code
-from tests.api.trios import Trio
-from tests.engine.running import RunningEngine, engine_trio
+from tests.api.responses import assert_same_response, request_all
+from tests.engine.running import RunningEngine, engine_servers
 
 pytestmark = pytest.mark.process
 
@@ -30,27 +30,28 @@ def score_unstructured(model, data, **kwargs):
 """
 
 
-def asked_models(trio: Trio) -> set[str]:
-    """The models that the engine was asked for."""
+def requested_models(all_servers: Servers) -> set[str]:
+    """Return the model names in the requests that the engine received."""
     return {
-        json.loads(answer.body)["model"] for answer in ask_all(trio, "POST", "/chat/completions", json=CHAT).values()
+        json.loads(response.body)["model"]
+        for response in request_all(all_servers, "POST", "/chat/completions", json=CHAT).values()
     }
 
 
-def test_hooks_come_first(engine: RunningEngine, tmp_path: Path) -> None:
+def test_hooks_precede_the_engine(engine: RunningEngine, tmp_path: Path) -> None:
     model = write_code(tmp_path / "model", HOOKS)
     environment = {"DRUM_ENGINE_HOST": "localhost", "served_model_name": "mine"}
-    with engine_trio(tmp_path, engine.port, kind="vllm", code_dir=model, environment=environment) as trio:
-        answer = the_one(ask_all(trio, "POST", "/predict/", content="a,b\n1,2\n"))
+    with engine_servers(tmp_path, engine.port, kind="vllm", code_dir=model, environment=environment) as all_servers:
+        response = assert_same_response(all_servers, "POST", "/predict/", content="a,b\n1,2\n")
         expected = [{"answer": f"vllm http://localhost:{engine.port}"}]
-        assert json.loads(answer.body) == {"predictions": expected}
-        assert asked_models(trio) == {"mine"}
+        assert json.loads(response.body) == {"predictions": expected}
+        assert requested_models(all_servers) == {"mine"}
 
 
-def test_an_unstructured_model_with_an_engine_answers_by_its_hook(engine: RunningEngine, tmp_path: Path) -> None:
+def test_unstructured_model_with_an_engine_calls_its_hook(engine: RunningEngine, tmp_path: Path) -> None:
     model = write_code(tmp_path / "model", UNSTRUCTURED)
     words = ("--target-type", "unstructured")
-    with engine_trio(tmp_path, engine.port, *words, code_dir=model) as trio:
-        assert the_one(ask_all(trio, "POST", "/predictUnstructured/", content=b"abc")).body == b"cba"
-        assert the_one(ask_all(trio, "POST", "/nim/x", content=b"abc")).status == 200
-        assert the_one(ask_all(trio, "POST", "/chat/completions", json=CHAT)).status == 404
+    with engine_servers(tmp_path, engine.port, *words, code_dir=model) as all_servers:
+        assert assert_same_response(all_servers, "POST", "/predictUnstructured/", content=b"abc").body == b"cba"
+        assert assert_same_response(all_servers, "POST", "/nim/x", content=b"abc").status == 200
+        assert assert_same_response(all_servers, "POST", "/chat/completions", json=CHAT).status == 404

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.trios import Trio, running_trio
+from tests.api.all_servers import Servers, running_servers
 
 pytestmark = [
     pytest.mark.process,
@@ -62,15 +62,17 @@ def lines(name: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def trio(name: str, lines: list[str], artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+def all_servers(
+    name: str, lines: list[str], artifacts: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Servers]:
     """The example on all servers, in the environment that its README sets."""
     folder = tmp_path_factory.mktemp(name)
     shutil.copytree(ROOT / "examples" / name, folder / "model", ignore=shutil.ignore_patterns("*.pkl"))
     if (artifacts / name / "model.pkl").exists():
         shutil.copy(artifacts / name / "model.pkl", folder / "model")
     environment = dict(re.findall(r"(MLOPS_RUNTIME_PARAM_\w+)='([^']*)'", lines[2]))
-    with running_trio(folder, "--code-dir", folder / "model", environment=environment, settled=None) as trio:
-        yield trio
+    with running_servers(folder, "--code-dir", folder / "model", environment=environment, settled=None) as servers:
+        yield servers
 
 
 def test_the_readme_has_five_lines_that_name_the_example(name: str, lines: list[str]) -> None:
@@ -78,9 +80,9 @@ def test_the_readme_has_five_lines_that_name_the_example(name: str, lines: list[
     assert f"make serve MODEL=examples/{name}`" in lines[2] and lines[3].startswith("Ask it: `curl ")
 
 
-def test_the_curl_of_the_readme_gets_what_it_promises(name: str, lines: list[str], trio: Trio) -> None:
+def test_the_curl_of_the_readme_gets_what_it_promises(name: str, lines: list[str], all_servers: Servers) -> None:
     words = shlex.split(lines[3].removeprefix("Ask it: ").strip("`"))
-    for server in trio.values():
+    for server in all_servers.values():
         command = [word.replace("http://127.0.0.1:8080", server.url) for word in words]
         command[1:1] = ["--silent", "--show-error", "--noproxy", "*", "--max-time", "60"]
         output = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout

@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.api.answers import Answer, ask_all, the_one
-from tests.api.trios import Trio, running_trio
-from tests.multipart_answers import read_form
+from tests.api.all_servers import Servers, running_servers
+from tests.api.responses import Response, assert_same_response
+from tests.multipart_responses import parse_form
 
 pytestmark = pytest.mark.process
 
@@ -30,12 +30,12 @@ def model(artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trio(model: Path) -> Iterator[Trio]:
-    with running_trio(model.parent / "logs", "--code-dir", model) as trio:
-        yield trio
+def all_servers(model: Path) -> Iterator[Servers]:
+    with running_servers(model.parent / "logs", "--code-dir", model) as servers:
+        yield servers
 
 
-def follow_readme(trio: Trio) -> Answer:
+def follow_readme(all_servers: Servers) -> Response:
     """Send what the curl of the README sends."""
     lines = (EXAMPLE / "README.md").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 5
@@ -44,13 +44,13 @@ def follow_readme(trio: Trio) -> Answer:
     assert words[:4] == ["curl", "-X", "POST", "-F"]
     name, _, file = words[4].partition("=@")
     path = words[5].removeprefix("http://127.0.0.1:8080")
-    return the_one(ask_all(trio, "POST", path, files={name: (Path(file).name, (ROOT / file).read_bytes())}))
+    return assert_same_response(all_servers, "POST", path, files={name: (Path(file).name, (ROOT / file).read_bytes())})
 
 
-def test_the_answer_is_what_the_readme_promises(trio: Trio, model: Path) -> None:
-    answer = follow_readme(trio)
+def test_the_answer_is_what_the_readme_promises(all_servers: Servers, model: Path) -> None:
+    answer = follow_readme(all_servers)
     assert answer.status == 200
-    form = read_form(answer.body, dict(answer.headers)["content-type"])
+    form = parse_form(answer.body, dict(answer.headers)["content-type"])
     last = (EXAMPLE / "README.md").read_text(encoding="utf-8").splitlines()[-1]
     assert list(form) == last.split("`")[1::2]
     table = pd.read_csv(io.BytesIO(form["X.transformed"].content))
@@ -62,14 +62,14 @@ def test_the_answer_is_what_the_readme_promises(trio: Trio, model: Path) -> None
     )
 
 
-def test_a_target_passes_unchanged(trio: Trio) -> None:
+def test_a_target_passes_unchanged(all_servers: Servers) -> None:
     samples = (EXAMPLE / "sample.csv").read_bytes()
     target = b"progression\n" + b"75\n" * 8
-    answer = the_one(ask_all(trio, "POST", "/transform/", files={"X": samples, "y": target}))
-    assert read_form(answer.body, dict(answer.headers)["content-type"])["y.transformed"].content == target
+    answer = assert_same_response(all_servers, "POST", "/transform/", files={"X": samples, "y": target})
+    assert parse_form(answer.body, dict(answer.headers)["content-type"])["y.transformed"].content == target
 
 
-def test_a_missing_column_is_named(trio: Trio) -> None:
-    answer = the_one(ask_all(trio, "POST", "/transform/", content=b"age,sex\n59,2\n"))
+def test_a_missing_column_is_named(all_servers: Servers) -> None:
+    answer = assert_same_response(all_servers, "POST", "/transform/", content=b"age,sex\n59,2\n")
     assert answer.status == 422
     assert b"lack 8 of the 10 columns of the model: bmi, bp" in answer.body

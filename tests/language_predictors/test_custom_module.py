@@ -1,4 +1,4 @@
-"""Which custom.py is taken, and how it is imported."""
+"""The search for custom.py in a model folder."""
 
 from pathlib import Path
 
@@ -9,23 +9,23 @@ from datarobot_drum.drum.language_predictors.custom_module import find_custom_fi
 from tests.language_predictors.builders import write_model
 
 
-def test_the_top_level_wins(tmp_path: Path) -> None:
+def test_top_level_custom_file_precedes_nested_ones(tmp_path: Path) -> None:
     write_model(tmp_path, custom="", sub__custom="")
     assert find_custom_file(tmp_path) == tmp_path / "custom.py"
 
 
-def test_a_nested_file_is_found_at_the_least_depth(tmp_path: Path) -> None:
+def test_nearest_nested_custom_file_is_found(tmp_path: Path) -> None:
     write_model(tmp_path, a__deep__custom="", z__custom="", b__deep__er__custom="")
     assert find_custom_file(tmp_path) == tmp_path / "z" / "custom.py"
 
 
-def test_equally_near_files_are_named(tmp_path: Path) -> None:
+def test_equally_near_custom_files_are_named_in_the_error(tmp_path: Path) -> None:
     write_model(tmp_path, b__custom="", a__custom="", c__d__custom="")
     with pytest.raises(ModelLoadError, match=r"\(a.custom\.py, b.custom\.py\)"):
         find_custom_file(tmp_path)
 
 
-def test_hidden_folders_and_packages_do_not_count(tmp_path: Path) -> None:
+def test_hidden_and_package_folders_are_skipped(tmp_path: Path) -> None:
     for folder in (".venv", "venv/lib/site-packages/x", "__pycache__", "node_modules"):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "custom.py").touch()

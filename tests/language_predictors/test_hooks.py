@@ -1,4 +1,4 @@
-"""The hooks of a module: found, checked, and called with what they accept."""
+"""The hooks of a module are found, checked, and called with the keywords they accept."""
 
 from collections.abc import Callable
 from types import ModuleType
@@ -11,9 +11,9 @@ from datarobot_drum.drum.language_predictors.hooks import HOOKS, Hook, find_hook
 
 
 def module(**attributes: Any) -> ModuleType:
-    made = ModuleType("custom")
-    made.__dict__.update(attributes)
-    return made
+    created = ModuleType("custom")
+    created.__dict__.update(attributes)
+    return created
 
 
 def find(**attributes: Any) -> dict[str, Hook]:
@@ -25,13 +25,13 @@ class Scorer:
         return kwargs
 
 
-OFFERED = {"positive_class_label": "yes", "negative_class_label": "no", "class_labels": ["no", "yes"]}
+KEYWORDS = {"positive_class_label": "yes", "negative_class_label": "no", "class_labels": ["no", "yes"]}
 
 
 @pytest.mark.parametrize(
     ("score", "accepted"),
     [
-        pytest.param(lambda data, model, **kwargs: kwargs, OFFERED, id="all keywords"),
+        pytest.param(lambda data, model, **kwargs: kwargs, KEYWORDS, id="all keywords"),
         pytest.param(lambda data, model: {}, {}, id="none"),
         pytest.param(lambda *args: {}, {}, id="any arguments"),
         pytest.param(
@@ -43,41 +43,41 @@ OFFERED = {"positive_class_label": "yes", "negative_class_label": "no", "class_l
             lambda *args, class_labels=(): {"class_labels": class_labels}, {"class_labels": ["no", "yes"]}, id="by name"
         ),
         pytest.param(lambda data, model, extra=1: {"extra": extra}, {"extra": 1}, id="own default"),
-        pytest.param(Scorer(), OFFERED, id="callable object"),
+        pytest.param(Scorer(), KEYWORDS, id="callable object"),
     ],
 )
-def test_a_hook_gets_the_keywords_that_it_accepts(score: Callable[..., Any], accepted: dict[str, Any]) -> None:
-    assert find(score=score)["score"]("data", "model", **OFFERED) == accepted
+def test_hook_receives_the_keywords_it_accepts(score: Callable[..., Any], accepted: dict[str, Any]) -> None:
+    assert find(score=score)["score"]("data", "model", **KEYWORDS) == accepted
 
 
-def test_the_first_arguments_are_passed_by_position() -> None:
+def test_hook_receives_documented_arguments_by_position() -> None:
     hook = find(transform=lambda anything, /, something: (anything, something))["transform"]
     assert hook(1, 2) == (1, 2)
 
 
-def test_only_a_hook_that_names_them_gets_the_secrets() -> None:
+def test_only_a_hook_with_the_parameter_receives_user_secrets() -> None:
     secrets = {"a": {"token": "b"}}
-    made = module(init=lambda code_dir, user_secrets: user_secrets, score=lambda data, model, **kwargs: kwargs)
-    hooks = find_hooks(made, user_secrets=secrets)
-    handed = hooks["init"](code_dir="/model")
-    assert handed == secrets
+    created = module(init=lambda code_dir, user_secrets: user_secrets, score=lambda data, model, **kwargs: kwargs)
+    hooks = find_hooks(created, user_secrets=secrets)
+    received = hooks["init"](code_dir="/model")
+    assert received == secrets
     assert hooks["score"]("data", "model") == {}
-    handed["a"].clear()
+    received["a"].clear()
     assert hooks["init"](code_dir="/model") == secrets == {"a": {"token": "b"}}
     assert "token" not in repr(hooks["init"])
 
 
 @pytest.mark.parametrize("init", [lambda **kwargs: kwargs, lambda code_dir: {"code_dir": code_dir}])
-def test_init_gets_the_code_dir_by_name(init: Callable[..., Any]) -> None:
+def test_init_receives_code_dir_by_name(init: Callable[..., Any]) -> None:
     assert find(init=init)["init"](code_dir="/model") == {"code_dir": "/model"}
 
 
-def test_only_hooks_are_found() -> None:
+def test_find_hooks_ignores_other_functions() -> None:
     assert list(find(post_process=lambda p, m: p, helper=1, score=lambda d, m: d)) == ["score", "post_process"]
 
 
 @pytest.mark.parametrize("spec", HOOKS, ids=lambda spec: spec.name)
-def test_what_cannot_be_called_is_refused(spec: Any) -> None:
+def test_hook_that_is_no_function_is_rejected(spec: Any) -> None:
     with pytest.raises(ModelLoadError, match=rf"{spec.name} as a int.*function {spec.name}\("):
         find(**{spec.name: 3})
 
@@ -98,12 +98,12 @@ async def _async_score(data: Any, model: Any) -> Any:
         pytest.param(_async_score, "plain function", id="async"),
     ],
 )
-def test_a_hook_of_another_signature_is_refused(score: Any, reason: str) -> None:
+def test_hook_of_another_signature_is_rejected(score: Any, reason: str) -> None:
     with pytest.raises(ModelLoadError, match=reason):
         find(score=score)
 
 
-def test_a_function_that_hides_its_signature_gets_no_keywords() -> None:
+def test_function_without_signature_receives_no_keywords() -> None:
     class Hidden:
         __signature__ = "none"
 

@@ -1,4 +1,4 @@
-"""What custom.py says of itself, read without running it."""
+"""Constants of custom.py, read without running it."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from datarobot_drum.drum.language_predictors.factory import create_predictor
 from tests.language_predictors.builders import model_settings
 
 
-def limit_of(folder: Path, source: str) -> int | None:
+def read_concurrency_limit(folder: Path, source: str) -> int | None:
     (folder / "custom.py").write_text(source)
     return create_predictor(model_settings(folder)).concurrency_limit
 
@@ -31,21 +31,21 @@ def limit_of(folder: Path, source: str) -> int | None:
         pytest.param("MAX_CONCURRENCY = 3\nTHREAD_SAFE = False", 1, id="not safe is stronger"),
     ],
 )
-def test_a_model_says_how_many_calls_it_takes(tmp_path: Path, source: str, limit: int | None) -> None:
-    assert limit_of(tmp_path, source) == limit
+def test_constants_set_the_concurrency_limit(tmp_path: Path, source: str, limit: int | None) -> None:
+    assert read_concurrency_limit(tmp_path, source) == limit
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "2.0", "True", "'2'", "None", "os.cpu_count()", "2 + 2"])
-def test_another_value_stops_the_start(tmp_path: Path, value: str) -> None:
+def test_invalid_max_concurrency_is_rejected(tmp_path: Path, value: str) -> None:
     with pytest.raises(
         ModelLoadError, match=r"^custom\.py, line 2: MAX_CONCURRENCY must be a whole number of at least 1"
     ):
-        limit_of(tmp_path, f"import os\nMAX_CONCURRENCY = {value}\n")
+        read_concurrency_limit(tmp_path, f"import os\nMAX_CONCURRENCY = {value}\n")
 
 
-def test_thread_safety_that_only_running_would_tell_is_refused(tmp_path: Path) -> None:
+def test_computed_thread_safety_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ModelLoadError, match=r"^custom\.py, line 1: THREAD_SAFE must be True or False, written out"):
-        limit_of(tmp_path, "THREAD_SAFE = bool([])\n")
+        read_concurrency_limit(tmp_path, "THREAD_SAFE = bool([])\n")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_thread_safety_that_only_running_would_tell_is_refused(tmp_path: Path) -
         pytest.param("import nothing_there\nMAX_BATCH_SIZE = 8", 8, 0.0, id="of a file that does not run"),
     ],
 )
-def test_a_model_may_ask_for_batches(tmp_path: Path, source: str, size: int, wait: float) -> None:
+def test_constants_set_the_batch_settings(tmp_path: Path, source: str, size: int, wait: float) -> None:
     (tmp_path / "custom.py").write_text(source)
     predictor = create_predictor(model_settings(tmp_path))
     assert (predictor.max_batch_size, predictor.batch_wait_ms) == (size, wait)

@@ -1,4 +1,4 @@
-"""What hooks and artifacts may return, for every kind of target."""
+"""Results of hooks and artifacts are accepted or rejected, for every target type."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -41,7 +41,7 @@ def check(
         pytest.param([np.inf, -np.inf], [np.inf, -np.inf], id="infinities"),
     ],
 )
-def test_regression_takes_any_numbers(column: Any, values: list[float]) -> None:
+def test_regression_accepts_any_numeric_type(column: Any, values: list[float]) -> None:
     predictions = check({"Predictions": column})
     assert predictions.columns == ("Predictions",)
     assert predictions.values.dtype == np.float64
@@ -72,7 +72,7 @@ def test_missing_numbers_are_nan(column: Any) -> None:
     ],
     ids=["text", "complex", "lists", "dates", "too large"],
 )
-def test_regression_refuses_what_is_no_number(column: Any, reason: str) -> None:
+def test_regression_rejects_non_numeric_columns(column: Any, reason: str) -> None:
     with pytest.raises(PredictionError, match=reason):
         check({"Predictions": column})
 
@@ -87,7 +87,7 @@ def test_regression_refuses_what_is_no_number(column: Any, reason: str) -> None:
         pytest.param(["target", "Predictions"], ["target"], id="Predictions first"),
     ],
 )
-def test_the_prediction_is_found_among_columns(columns: list[Any], extra: list[str] | None) -> None:
+def test_prediction_column_is_found_by_name(columns: list[Any], extra: list[str] | None) -> None:
     frame = {name: [7.0 if name in ("Predictions", "y", 0) else 8.0] for name in columns}
     predictions = check(frame, target_name="target")
     assert predictions.columns == ("Predictions",)
@@ -104,7 +104,7 @@ def test_the_prediction_is_found_among_columns(columns: list[Any], extra: list[s
         pytest.param(pd.DataFrame([[1, 2]], columns=[1, "1"]), "more than one column of the name '1'", id="as text"),
     ],
 )
-def test_unclear_columns_are_refused(frame: Any, reason: str) -> None:
+def test_ambiguous_columns_are_rejected(frame: Any, reason: str) -> None:
     with pytest.raises(PredictionError, match=reason):
         check(frame)
 
@@ -163,14 +163,14 @@ def test_one_binary_column_makes_two(frame: Any, values: Any, extra: list[str] |
         ("multilabel", ["NO", "yes"], "'no'"),
     ],
 )
-def test_a_missing_label_is_named(target_type: str, names: list[str], missing: str) -> None:
+def test_missing_label_is_named_in_the_error(target_type: str, names: list[str], missing: str) -> None:
     with pytest.raises(PredictionError, match=missing):
         check(pd.DataFrame([[0.5] * len(names)], columns=names), target_type, ("no", "yes"))
 
 
 @pytest.mark.parametrize("target_type", ["binary", "multiclass", "multilabel"])
 @pytest.mark.parametrize("value", [1.1, -0.1, np.nan, np.inf, 1 + 1e-8], ids=str)
-def test_a_probability_lies_between_0_and_1(target_type: str, value: float) -> None:
+def test_probability_outside_0_and_1_is_rejected(target_type: str, value: float) -> None:
     with pytest.raises(PredictionError, match=r"class label 'b' in row 2"):
         check({"a": [0.5, 0.0], "b": [0.5, value]}, target_type, ("a", "b"))
 
@@ -199,13 +199,13 @@ def test_normalised_probabilities_pass_unchanged(weights: list[float]) -> None:
     assert predictions.values.tobytes() == values.tobytes()
 
 
-def test_both_row_counts_are_named() -> None:
+def test_row_count_error_names_both_counts() -> None:
     with pytest.raises(PredictionError, match="hook score returned 2 rows of predictions for 3 rows"):
         check({"Predictions": [1, 2]}, rows=3)
 
 
 @pytest.mark.parametrize("target_type", ["textgeneration", "vectordatabase", "geopoint", "agenticworkflow"])
-def test_text_keeps_objects_under_the_target_name(target_type: str) -> None:
+def test_text_predictions_keep_objects_under_the_target_name(target_type: str) -> None:
     nested = {"x": [1]}
     frame = pd.DataFrame({"any": ["a", np.nan, None, 3, nested]}, dtype=object)
     predictions = check(frame, target_type, target_name="answer")
@@ -214,7 +214,7 @@ def test_text_keeps_objects_under_the_target_name(target_type: str) -> None:
     assert predictions.values[:, 0].tolist() == ["a", None, None, 3, nested]
 
 
-def test_text_is_found_by_the_target_name() -> None:
+def test_text_column_is_found_by_the_target_name() -> None:
     predictions = check({"cost": [1], "answer": ["a"]}, "textgeneration", target_name="answer")
     assert predictions.values.tolist() == [["a"]]
     assert predictions.extra is not None
@@ -224,7 +224,7 @@ def test_text_is_found_by_the_target_name() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
-def test_an_artifacts_values_are_float64_and_contiguous(dtype: str) -> None:
+def test_artifact_values_become_contiguous_float64(dtype: str) -> None:
     values = np.asfortranarray(np.eye(3, dtype=dtype))
     output = ArtifactOutput(values, ("a", "b", "c"))
     predictions = check_artifact_output(output, model_settings(ROOT, "multiclass", ("a", "b", "c")), 3)
@@ -242,11 +242,11 @@ def test_an_artifacts_values_are_float64_and_contiguous(dtype: str) -> None:
     ],
     ids=["text", "rows", "complex"],
 )
-def test_an_artifacts_values_are_checked(values: Any, reason: str) -> None:
+def test_invalid_artifact_values_are_rejected(values: Any, reason: str) -> None:
     with pytest.raises(PredictionError, match=reason):
         check_artifact_output(ArtifactOutput(values), model_settings(ROOT), 2)
 
 
-def test_an_artifacts_answer_reads_like_a_hooks() -> None:
+def test_to_frame_names_the_column_as_a_score_hook_does() -> None:
     frame = to_frame(ArtifactOutput(np.array([["a"]])), model_settings(ROOT, "textgeneration", target_name="answer"))
     assert frame.to_dict("list") == {"answer": ["a"]}

@@ -1,4 +1,4 @@
-"""Models whose target type is transform: hooks of either signature, artifacts, and what they may return."""
+"""Models of target type transform: hook signatures, artifacts, and their results."""
 
 import io
 import pickle
@@ -30,7 +30,7 @@ TRAINED = pd.DataFrame({"b": [1.0, 2.0, 4.0], "a": [2.0, 8.0, 4.0]})
 
 @pytest.fixture
 def load(tmp_path: Path) -> Iterator[Load]:
-    """Loads a model of this source code, or of this estimator; closes it afterwards."""
+    """Load a model from source code or an estimator, and close it after the test."""
     loaded: list[BasePredictor] = []
 
     def create_and_load(model: Any) -> BasePredictor:
@@ -48,13 +48,17 @@ def load(tmp_path: Path) -> Iterator[Load]:
         predictor.close()
 
 
-def ask(predictor: BasePredictor, samples: bytes = CSV, target: bytes | None = None, kind: str = "csv") -> Transformed:
-    asked = StructuredPayload(io.BytesIO(samples), PayloadFormat(kind))
-    return predictor.transform(asked, None if target is None else StructuredPayload(io.BytesIO(target), asked.format))
+def transform_body(
+    predictor: BasePredictor, samples: bytes = CSV, target: bytes | None = None, kind: str = "csv"
+) -> Transformed:
+    samples_payload = StructuredPayload(io.BytesIO(samples), PayloadFormat(kind))
+    return predictor.transform(
+        samples_payload, None if target is None else StructuredPayload(io.BytesIO(target), samples_payload.format)
+    )
 
 
-def returning(expression: str) -> str:
-    """A hook that returns it."""
+def hook_returning(expression: str) -> str:
+    """Return the source of a hook that returns ``expression``."""
     return (
         "import numpy as np, pandas as pd\nfrom scipy import sparse\n"
         "from datarobot_drum.drum.exceptions import CustomHTTPError\n"
@@ -66,7 +70,7 @@ def returning(expression: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("head", "seen"),
+    ("signature", "seen"),
     [
         ("X, model", ["X", "model"]),
         ("anything, /, else_", ["anything", "else_"]),
@@ -78,41 +82,41 @@ def returning(expression: str) -> str:
         ("X, y, transformer, **kwargs", ["X", "transformer", "y"]),
     ],
 )
-def test_a_hook_says_by_its_signature_whether_it_takes_the_target(load: Load, head: str, seen: list[str]) -> None:
+def test_transform_hook_receives_the_target_its_signature_names(load: Load, signature: str, seen: list[str]) -> None:
     second, *rest = seen[1:]
-    code = f"def load_model(code_dir): return 'the model'\ndef transform({head}):\n"
+    code = f"def load_model(code_dir): return 'the model'\ndef transform({signature}):\n"
     code += f"    assert {second} == 'the model'\n"
     code += "    assert list(y) == [10, 20] and y.name == 't'\n" if rest else ""
-    transformed = ask(load(code + f"    return {seen[0]}\n"), target=TARGET)
+    transformed = transform_body(load(code + f"    return {seen[0]}\n"), target=TARGET)
     assert transformed.features.to_dict("list") == {"a": [1, 3], "b": [2, 4]}
     assert transformed.target is not None
     assert transformed.target.to_dict("list") == {"t": [10, 20]}
 
 
-def test_a_hook_with_all_keywords_gets_the_target(load: Load) -> None:
+def test_transform_hook_with_kwargs_receives_the_target(load: Load) -> None:
     predictor = load("def transform(X, model, **kwargs): return X.assign(seen=sorted(kwargs)[0])\n")
-    assert list(ask(predictor).features["seen"]) == ["y", "y"]
+    assert list(transform_body(predictor).features["seen"]) == ["y", "y"]
 
 
-def test_a_hook_gets_none_without_a_target(load: Load) -> None:
-    transformed = ask(load("def transform(X, y, transformer): return X.assign(y=y is None)\n"))
+def test_transform_hook_receives_none_without_a_target(load: Load) -> None:
+    transformed = transform_body(load("def transform(X, y, transformer): return X.assign(y=y is None)\n"))
     assert list(transformed.features["y"]) == [True, True]
     assert transformed.target is None
 
 
-@pytest.mark.parametrize("head", ["X", "X, y", "X, y, transformer, more", "X, transformer, other"])
-def test_a_hook_that_cannot_be_called_is_refused_at_start(load: Load, head: str) -> None:
+@pytest.mark.parametrize("signature", ["X", "X, y", "X, y, transformer, more", "X, transformer, other"])
+def test_transform_hook_of_another_signature_is_rejected_at_load(load: Load, signature: str) -> None:
     with pytest.raises(ModelLoadError, match=r"transform\(data, model, \*\*kwargs\)"):
-        load(f"def transform({head}): return X\n")
+        load(f"def transform({signature}): return X\n")
 
 
-def test_a_target_of_several_columns_is_a_frame(load: Load) -> None:
-    transformed = ask(load(returning("X, y[['u']]")), target=b"t,u\n1,2\n3,4\n")
+def test_target_of_several_columns_is_a_frame(load: Load) -> None:
+    transformed = transform_body(load(hook_returning("X, y[['u']]")), target=b"t,u\n1,2\n3,4\n")
     assert transformed.target is not None
     assert transformed.target.to_dict("list") == {"u": [2, 4]}
 
 
-# What a hook may return
+# Results of hooks
 
 
 @pytest.mark.parametrize(
@@ -130,8 +134,8 @@ def test_a_target_of_several_columns_is_a_frame(load: Load) -> None:
         ("X.astype({'a': 'Sparse[int64, 0]'})", {"a": [1, 3], "b": [2, 4]}),
     ],
 )
-def test_dense_samples_become_a_table(load: Load, expression: str, table: dict[str, Any]) -> None:
-    transformed = ask(load(returning(expression)))
+def test_dense_result_becomes_a_frame(load: Load, expression: str, table: dict[str, Any]) -> None:
+    transformed = transform_body(load(hook_returning(expression)))
     assert not transformed.is_sparse
     assert transformed.features.astype(object).where(transformed.features.notna(), None).to_dict("list") == table
     assert transformed.names == tuple(table)
@@ -148,15 +152,15 @@ def test_dense_samples_become_a_table(load: Load, expression: str, table: dict[s
         ("X.astype('Sparse[int64, 0]').set_axis(['ü', 'ü'], axis=1)", ("ü", "ü")),
     ],
 )
-def test_sparse_samples_become_a_matrix(load: Load, expression: str, names: tuple[str, ...]) -> None:
-    transformed = ask(load(returning(expression)))
+def test_sparse_result_becomes_a_csr_matrix(load: Load, expression: str, names: tuple[str, ...]) -> None:
+    transformed = transform_body(load(hook_returning(expression)))
     assert transformed.is_sparse
     assert transformed.features.toarray().tolist() == [[1, 2], [3, 4]]
     assert transformed.names == names
 
 
-def test_column_names_may_repeat(load: Load) -> None:
-    transformed = ask(load(returning("pd.concat([X, X], axis=1)")))
+def test_result_may_repeat_column_names(load: Load) -> None:
+    transformed = transform_body(load(hook_returning("pd.concat([X, X], axis=1)")))
     assert list(transformed.features.columns) == ["a", "b", "a", "b"]
 
 
@@ -176,15 +180,15 @@ def test_column_names_may_repeat(load: Load) -> None:
         ("(X, y.to_frame().astype('Sparse[int64, 0]'))", {"t": [10, 20]}),
     ],
 )
-def test_a_hook_may_return_the_target_too(load: Load, expression: str, table: dict[str, Any]) -> None:
-    target = ask(load(returning(expression)), target=TARGET).target
+def test_transform_hook_may_return_the_target(load: Load, expression: str, table: dict[str, Any]) -> None:
+    target = transform_body(load(hook_returning(expression)), target=TARGET).target
     assert target is not None
     assert target.to_dict("list") == table
     assert not any(isinstance(dtype, pd.SparseDtype) for dtype in target.dtypes)
 
 
-def test_a_target_that_was_not_sent_is_not_answered(load: Load) -> None:
-    assert ask(load(returning("(X, [1, 2, 3])"))).target is None
+def test_target_is_returned_only_if_sent(load: Load) -> None:
+    assert transform_body(load(hook_returning("(X, [1, 2, 3])"))).target is None
 
 
 @pytest.mark.parametrize(
@@ -206,37 +210,37 @@ def test_a_target_that_was_not_sent_is_not_answered(load: Load) -> None:
         ("X['missing']", "KeyError"),
     ],
 )
-def test_what_cannot_be_sent_is_an_error_of_the_model(load: Load, expression: str, text: str) -> None:
+def test_invalid_transform_result_raises_prediction_error(load: Load, expression: str, text: str) -> None:
     with pytest.raises(PredictionError, match=text):
-        ask(load(returning(expression)), target=TARGET)
+        transform_body(load(hook_returning(expression)), target=TARGET)
 
 
-def test_a_hook_may_choose_its_answer(load: Load) -> None:
+def test_transform_hook_may_raise_a_custom_http_error(load: Load) -> None:
     code = "from datarobot_drum.drum.exceptions import CustomHTTPError\n"
     with pytest.raises(CustomHTTPError, match="no"):
-        ask(load(code + "def transform(X, model): raise CustomHTTPError('no', 418)\n"))
+        transform_body(load(code + "def transform(X, model): raise CustomHTTPError('no', 418)\n"))
 
 
-def test_matrix_market_samples_reach_a_hook_as_sparse_columns(load: Load) -> None:
-    transformed = ask(load(returning("X * 2")), MTX, kind="mtx")
+def test_transform_hook_receives_matrix_market_as_sparse_columns(load: Load) -> None:
+    transformed = transform_body(load(hook_returning("X * 2")), MTX, kind="mtx")
     assert transformed.is_sparse
     assert transformed.features.toarray().tolist() == [[3.0, 0.0], [0.0, 4.0]]
 
 
-def test_a_model_may_read_its_samples_itself(load: Load) -> None:
+def test_transform_hook_receives_the_result_of_read_input_data(load: Load) -> None:
     code = "def read_input_data(input_binary_data): return input_binary_data.split()\n"
     predictor = load(code + "import pandas as pd\ndef transform(X, model): return pd.DataFrame({'n': map(len, X)})\n")
-    assert list(ask(predictor, b"one three").features["n"]) == [3, 5]
-    assert ask(predictor, b"one three", TARGET).target is not None
+    assert list(transform_body(predictor, b"one three").features["n"]) == [3, 5]
+    assert transform_body(predictor, b"one three", TARGET).target is not None
     with pytest.raises(UnprocessableInput, match="2 rows for 3 rows"):
-        ask(predictor, b"one two three", TARGET)
+        transform_body(predictor, b"one two three", TARGET)
 
 
-def test_sparse_columns_without_scipy_name_the_extra(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    predictor = load(returning("X.astype(pd.SparseDtype(int, 0))"))
-    monkeypatch.setitem(sys.modules, "scipy", None)  # as if it were not installed
+def test_sparse_columns_without_scipy_error_names_the_extra(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = load(hook_returning("X.astype(pd.SparseDtype(int, 0))"))
+    monkeypatch.setitem(sys.modules, "scipy", None)  # simulates a missing package
     with pytest.raises(PredictionError, match=r"install datarobot-drum\[scikit-learn\]"):
-        ask(predictor)
+        transform_body(predictor)
 
 
 # Targets
@@ -251,33 +255,33 @@ def test_sparse_columns_without_scipy_name_the_extra(load: Load, monkeypatch: py
         (b"\xff\n1\n2\n", "`y` cannot be read"),
     ],
 )
-def test_a_target_that_does_not_fit_is_the_fault_of_its_sender(load: Load, target: bytes, text: str) -> None:
+def test_invalid_target_raises_unprocessable_input(load: Load, target: bytes, text: str) -> None:
     with pytest.raises(UnprocessableInput, match=text):
-        ask(load(returning("X")), target=target)
+        transform_body(load(hook_returning("X")), target=target)
 
 
-def test_a_matrix_market_target_becomes_dense(load: Load) -> None:
+def test_matrix_market_target_becomes_dense(load: Load) -> None:
     target = b"%%MatrixMarket matrix coordinate real general\n2 1 1\n2 1 5\n"
-    answered = ask(load(returning("X")), MTX, target, kind="mtx").target
-    assert answered is not None
-    assert answered.to_dict("list") == {"0": [0.0, 5.0]}
+    target_out = transform_body(load(hook_returning("X")), MTX, target, kind="mtx").target
+    assert target_out is not None
+    assert target_out.to_dict("list") == {"0": [0.0, 5.0]}
 
 
 # Artifacts
 
 
-def test_a_transformer_gets_the_columns_that_it_was_trained_on_in_their_order(load: Load) -> None:
+def test_transformer_receives_its_training_columns_in_order(load: Load) -> None:
     predictor = load(MaxAbsScaler().fit(TRAINED))
-    transformed = ask(predictor, b"a,c,b\n4,9,1\n8,9,4\n", TARGET)
+    transformed = transform_body(predictor, b"a,c,b\n4,9,1\n8,9,4\n", TARGET)
     assert transformed.features.to_dict("list") == {"b": [0.25, 1.0], "a": [0.5, 1.0]}
     assert transformed.target is not None
     assert predictor.name == "scikit-learn"
     with pytest.raises(UnprocessableInput, match=r"lack 1 of the 2 columns of the model: b"):
-        ask(predictor, b"a\n1\n")
+        transform_body(predictor, b"a\n1\n")
 
 
-def test_a_transformer_of_sparse_output_names_its_columns(load: Load) -> None:
-    transformed = ask(load(OneHotEncoder().fit(TRAINED)), b"a,b\n2,1\n8,4\n")
+def test_sparse_transformer_output_has_column_names(load: Load) -> None:
+    transformed = transform_body(load(OneHotEncoder().fit(TRAINED)), b"a,b\n2,1\n8,4\n")
     assert transformed.names == ("b_1.0", "b_2.0", "b_4.0", "a_2.0", "a_4.0", "a_8.0")
     assert transformed.features.toarray().tolist() == [[1, 0, 0, 1, 0, 0], [0, 0, 1, 0, 0, 1]]
 
@@ -291,34 +295,34 @@ def test_a_transformer_of_sparse_output_names_its_columns(load: Load) -> None:
     ],
     ids=["scaler", "pipeline", "cannot tell"],
 )
-def test_a_matrix_without_names_gets_some(load: Load, transformer: Any, names: tuple[str, ...]) -> None:
-    assert ask(load(transformer), MTX, kind="mtx").names == names
+def test_unnamed_matrix_output_gets_default_names(load: Load, transformer: Any, names: tuple[str, ...]) -> None:
+    assert transform_body(load(transformer), MTX, kind="mtx").names == names
 
 
 @pytest.mark.filterwarnings("ignore:X has feature names")
-def test_a_transformer_trained_without_names_keeps_those_of_the_samples(load: Load) -> None:
-    transformed = ask(load(MaxAbsScaler().fit([[3.0, 4.0]])), b"\xc3\xbc,b\n3,2\n")
+def test_transformer_trained_without_names_keeps_the_sample_names(load: Load) -> None:
+    transformed = transform_body(load(MaxAbsScaler().fit([[3.0, 4.0]])), b"\xc3\xbc,b\n3,2\n")
     assert transformed.features.to_dict("list") == {"ü": [1.0], "b": [0.5]}
 
 
-def test_a_matrix_stays_sparse_on_its_way_through_a_transformer(load: Load) -> None:
-    transformed = ask(load(MaxAbsScaler().fit(sparse.csr_matrix([[3.0, 4.0]]))), MTX, kind="mtx")
+def test_matrix_stays_sparse_through_a_transformer(load: Load) -> None:
+    transformed = transform_body(load(MaxAbsScaler().fit(sparse.csr_matrix([[3.0, 4.0]]))), MTX, kind="mtx")
     assert transformed.is_sparse
     assert transformed.features.toarray().tolist() == [[0.5, 0.0], [0.0, 0.5]]
 
 
-def test_a_transformer_that_raises_is_an_error_of_the_model(load: Load) -> None:
+def test_failing_transformer_raises_prediction_error(load: Load) -> None:
     with pytest.raises(PredictionError, match="ValueError"):
-        ask(load(StandardScaler().fit(TRAINED)), b"a,b\nx,y\n")
+        transform_body(load(StandardScaler().fit(TRAINED)), b"a,b\nx,y\n")
 
 
-def test_load_model_may_give_the_transformer(load: Load) -> None:
+def test_load_model_may_return_the_transformer(load: Load) -> None:
     predictor = load(
         "from sklearn.preprocessing import MaxAbsScaler\n"
         "def load_model(code_dir): return MaxAbsScaler().fit([[3.0, 4.0]])\n"
         "def read_input_data(input_binary_data): return [line.split() for line in input_binary_data.splitlines()]\n"
     )
-    assert ask(predictor, b"3 2\n6 4\n").features.to_numpy().tolist() == [[1.0, 0.5], [2.0, 1.0]]
+    assert transform_body(predictor, b"3 2\n6 4\n").features.to_numpy().tolist() == [[1.0, 0.5], [2.0, 1.0]]
 
 
 @pytest.mark.parametrize(
@@ -330,6 +334,6 @@ def test_load_model_may_give_the_transformer(load: Load) -> None:
     ],
     ids=["artifact", "score", "number"],
 )
-def test_a_model_that_does_not_transform_is_refused(load: Load, model: Any, text: str) -> None:
+def test_model_without_transform_is_rejected_at_load(load: Load, model: Any, text: str) -> None:
     with pytest.raises(ModelLoadError, match=text):
         load(model)

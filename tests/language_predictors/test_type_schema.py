@@ -1,4 +1,4 @@
-"""typeSchema of model-metadata.yaml: which samples and answers each requirement takes."""
+"""typeSchema of model-metadata.yaml: requirements accept or reject input and output."""
 
 import io
 import logging
@@ -17,7 +17,7 @@ from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
 from tests.language_predictors.builders import model_settings, write_model
 
-Make = Callable[..., BasePredictor]
+LoadWithSchema = Callable[..., BasePredictor]
 
 COUNT = "import pandas as pd\ndef score(data, model): return pd.DataFrame({'Predictions': [1.5] * len(data)})\n"
 IMAGE = "iVBORw0KGgo" + "A" * 200
@@ -25,7 +25,7 @@ LONG = "one two three four five six seven eight nine ten eleven"
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
+def make(tmp_path: Path) -> Iterator[LoadWithSchema]:
     made: list[BasePredictor] = []
 
     def load(schema: dict[str, Any], code: str = COUNT, target_type: str = "regression", **changes: Any) -> Any:
@@ -50,11 +50,11 @@ def mtx(rows: int, columns: int) -> bytes:
     return file.getvalue()
 
 
-def needs(field: str, condition: str, value: Any) -> dict[str, Any]:
+def input_requirement(field: str, condition: str, value: Any) -> dict[str, Any]:
     return {"input_requirements": [{"field": field, "condition": condition, "value": value}]}
 
 
-def gives(field: str, condition: str, value: Any) -> dict[str, Any]:
+def output_requirement(field: str, condition: str, value: Any) -> dict[str, Any]:
     return {"output_requirements": [{"field": field, "condition": condition, "value": value}]}
 
 
@@ -84,8 +84,8 @@ KINDS = {
 
 @pytest.mark.parametrize("rows", [1, 10_000])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_column_is_of_the_same_kinds_whatever_its_length(make: Make, kind: str, rows: int) -> None:
-    predictor = make(needs("data_types", "IN", [kind]))
+def test_column_kinds_do_not_depend_on_the_row_count(make: LoadWithSchema, kind: str, rows: int) -> None:
+    predictor = make(input_requirement("data_types", "IN", [kind]))
     for name, cell in CELLS.items():
         sample = payload("first\n" + f"{cell}\n" * rows)
         if name in KINDS[kind]:
@@ -95,16 +95,16 @@ def test_a_column_is_of_the_same_kinds_whatever_its_length(make: Make, kind: str
                 predictor.read_input(sample)
 
 
-def test_many_different_words_are_categories_and_one_long_text_makes_a_column_text(make: Make) -> None:
-    predictor = make(needs("data_types", "EQUALS", "CAT"))
+def test_one_long_text_makes_a_category_column_text(make: LoadWithSchema) -> None:
+    predictor = make(input_requirement("data_types", "EQUALS", "CAT"))
     words = "".join(f"word number {number}\n" for number in range(5_000))
     predictor.read_input(payload("a\n" + words))
     with pytest.raises(InputSchemaError, match="'a' is TXT"):
         predictor.read_input(payload(f"a\n{words}{LONG}\n"))
 
 
-def test_missing_cells_say_nothing(make: Make) -> None:
-    predictor = make(needs("data_types", "IN", ["DATE"]))
+def test_missing_cells_fit_every_kind(make: LoadWithSchema) -> None:
+    predictor = make(input_requirement("data_types", "IN", ["DATE"]))
     predictor.read_input(payload("a,b\n2024-01-01,\n,\n"))
 
 
@@ -122,8 +122,10 @@ def test_missing_cells_say_nothing(make: Make) -> None:
         ("NOT_EQUALS", "DATE", "a\n2024\n", None),
     ],
 )
-def test_conditions_on_kinds(make: Make, condition: str, value: Any, csv: str, reason: str | None) -> None:
-    predictor = make(needs("data_types", condition, value))
+def test_data_types_conditions_accept_or_reject(
+    make: LoadWithSchema, condition: str, value: Any, csv: str, reason: str | None
+) -> None:
+    predictor = make(input_requirement("data_types", condition, value))
     if reason is None:
         predictor.read_input(payload(csv))
         return
@@ -151,8 +153,10 @@ def test_conditions_on_kinds(make: Make, condition: str, value: Any, csv: str, r
         ("NOT_GREATER_THAN", 2, {1, 2}),
     ],
 )
-def test_conditions_on_the_number_of_columns(make: Make, condition: str, value: Any, fitting: set[int]) -> None:
-    predictor = make(needs("number_of_columns", condition, value))
+def test_number_of_columns_conditions_accept_or_reject(
+    make: LoadWithSchema, condition: str, value: Any, fitting: set[int]
+) -> None:
+    predictor = make(input_requirement("number_of_columns", condition, value))
     for width in (1, 2, 3):
         sample = payload(",".join("abc"[:width]) + "\n" + ",".join("1" * width) + "\n")
         if width in fitting:
@@ -172,8 +176,10 @@ def test_conditions_on_the_number_of_columns(make: Make, condition: str, value: 
         ("contains_missing", "FORBIDDEN", False, True),
     ],
 )
-def test_sparse_and_missing_input(make: Make, field: str, value: str, csv_fits: bool, mtx_fits: bool) -> None:
-    predictor = make(needs(field, "EQUALS", value))
+def test_sparse_and_contains_missing_accept_or_reject_input(
+    make: LoadWithSchema, field: str, value: str, csv_fits: bool, mtx_fits: bool
+) -> None:
+    predictor = make(input_requirement(field, "EQUALS", value))
     for fits, sample in ((csv_fits, payload("a,b\n1,2\n3,\n")), (mtx_fits, payload(mtx(3, 2), "mtx"))):
         if fits:
             predictor.read_input(sample)
@@ -183,7 +189,7 @@ def test_sparse_and_missing_input(make: Make, field: str, value: str, csv_fits: 
                 predictor.read_input(sample)
 
 
-def test_tables_of_plain_numbers_and_matrices_are_checked_as_they_are(tmp_path: Path) -> None:
+def test_numeric_tables_and_matrices_are_checked(tmp_path: Path) -> None:
     import pickle
 
     from sklearn.linear_model import LinearRegression
@@ -201,16 +207,16 @@ def test_tables_of_plain_numbers_and_matrices_are_checked_as_they_are(tmp_path: 
         predictor.close()
 
 
-def test_blocks_of_a_stream_are_checked(make: Make) -> None:
-    predictor = make(needs("contains_missing", "EQUALS", "FORBIDDEN"))
+def test_blocks_of_a_streamed_prediction_are_checked(make: LoadWithSchema) -> None:
+    predictor = make(input_requirement("contains_missing", "EQUALS", "FORBIDDEN"))
     blocks = predictor.predict_stream(payload("a\n" + "1\n" * 10_000 + '""\n'))
     assert len(next(blocks).values) == 10_000  # type: ignore[union-attr]
     with pytest.raises(InputSchemaError, match="column 'a'"):
         next(blocks)
 
 
-def test_predictions_are_checked(make: Make) -> None:
-    predictor = make(gives("data_types", "EQUALS", "CAT"))
+def test_predictions_are_checked(make: LoadWithSchema) -> None:
+    predictor = make(output_requirement("data_types", "EQUALS", "CAT"))
     with pytest.raises(OutputSchemaError) as broken:
         predictor.predict(predictor.read_input(payload("a\n1\n")))
     assert broken.value.message == (
@@ -243,11 +249,11 @@ TRANSFORMS = {
         ("data_types", "NUM", {"words"}),
     ],
 )
-def test_transformed_samples_are_checked(make: Make, field: str, value: str, broken_by: set[str]) -> None:
+def test_transformed_samples_are_checked(make: LoadWithSchema, field: str, value: str, broken_by: set[str]) -> None:
     found = set()
     for name, body in TRANSFORMS.items():
         code = f"def transform(X, model):\n    {body}\n"
-        predictor = make(gives(field, "EQUALS", value), code, "transform")
+        predictor = make(output_requirement(field, "EQUALS", value), code, "transform")
         try:
             predictor.transform(payload("a,b\n1.5,2.5\n3.5,4.5\n"), None)
         except OutputSchemaError:
@@ -256,13 +262,13 @@ def test_transformed_samples_are_checked(make: Make, field: str, value: str, bro
     assert found == broken_by
 
 
-def test_what_a_hook_reads_into_its_own_form_is_not_checked(make: Make) -> None:
+def test_objects_of_read_input_data_other_than_tables_are_not_checked(make: LoadWithSchema) -> None:
     code = COUNT + "def read_input_data(data): return [1, 2]\n"
-    assert make(needs("data_types", "IN", ["IMG"]), code).read_input(payload("a\n1\n")) == [1, 2]
+    assert make(input_requirement("data_types", "IN", ["IMG"]), code).read_input(payload("a\n1\n")) == [1, 2]
 
 
-def test_a_schema_that_is_not_strict_warns(make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    predictor = make(needs("data_types", "IN", ["IMG"]), strict_type_schema=False)
+def test_non_strict_schema_logs_a_warning(make: LoadWithSchema, caplog: pytest.LogCaptureFixture) -> None:
+    predictor = make(input_requirement("data_types", "IN", ["IMG"]), strict_type_schema=False)
     with caplog.at_level(logging.WARNING):
         assert isinstance(predictor.read_input(payload("a\n1\n")), pd.DataFrame)
     assert "column 'a' is NUM or CAT" in caplog.text
@@ -287,22 +293,28 @@ NUMBER = {"field": "number_of_columns", "condition": "EQUALS", "value": 1}
         ({"input_requirements": [NUMBER | {"value": "IDENTITY"}]}, "has the value 'IDENTITY'"),
         ({"input_requirements": [NUMBER | {"condition": "LESS_THAN", "value": [1, 2]}]}, "must have one value"),
         ({"output_requirements": [NUMBER | {"condition": "IN", "value": []}]}, "must have one value"),
-        (needs("data_types", "LESS_THAN", "NUM"), "has the condition 'LESS_THAN': use EQUALS, NOT_EQUALS, IN, NOT_IN"),
-        (needs("data_types", "IN", ["NUM", "TEXT"]), "has the value 'TEXT': use NUM, CAT, TXT, IMG"),
-        (needs("sparse", "EQUALS", "NEVER"), "has the value 'NEVER': use SUPPORTED, REQUIRED, FORBIDDEN."),
-        (gives("sparse", "EQUALS", "FORBIDDEN"), "has the value 'FORBIDDEN': use NEVER, ALWAYS, DYNAMIC, IDENTITY."),
-        (gives("data_types", "IN", ["NUM", "IDENTITY"]), "may have IDENTITY alone"),
+        (
+            input_requirement("data_types", "LESS_THAN", "NUM"),
+            "has the condition 'LESS_THAN': use EQUALS, NOT_EQUALS, IN, NOT_IN",
+        ),
+        (input_requirement("data_types", "IN", ["NUM", "TEXT"]), "has the value 'TEXT': use NUM, CAT, TXT, IMG"),
+        (input_requirement("sparse", "EQUALS", "NEVER"), "has the value 'NEVER': use SUPPORTED, REQUIRED, FORBIDDEN."),
+        (
+            output_requirement("sparse", "EQUALS", "FORBIDDEN"),
+            "has the value 'FORBIDDEN': use NEVER, ALWAYS, DYNAMIC, IDENTITY.",
+        ),
+        (output_requirement("data_types", "IN", ["NUM", "IDENTITY"]), "may have IDENTITY alone"),
     ],
 )
-def test_a_malformed_schema_stops_the_start(tmp_path: Path, schema: Any, reason: str) -> None:
+def test_malformed_schema_is_rejected_at_start(tmp_path: Path, schema: Any, reason: str) -> None:
     write_model(tmp_path, custom=COUNT)
-    with pytest.raises(TypeSchemaError) as refused:
+    with pytest.raises(TypeSchemaError) as raised:
         create_predictor(model_settings(tmp_path, metadata={"typeSchema": schema}))
-    assert reason in str(refused.value)
-    assert refused.value.exit_code == 3
+    assert reason in str(raised.value)
+    assert raised.value.exit_code == 3
 
 
 @pytest.mark.parametrize("schema", [None, {}, {"input_requirements": None}, {"output_requirements": []}])
-def test_an_empty_schema_is_none(make: Make, schema: Any) -> None:
+def test_empty_schema_checks_nothing(make: LoadWithSchema, schema: Any) -> None:
     predictor = make(schema)
     assert predictor.predict(predictor.read_input(payload("a\n1\n"))).values.tolist() == [[1.5]]

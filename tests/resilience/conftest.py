@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.processes import RunningServer
-from tests.resilience.models import ObedientModel
+from tests.resilience.models import ControlledModel
 
 StartServer = Callable[..., RunningServer]
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> ObedientModel:
-    return ObedientModel(tmp_path)
+def model(tmp_path: Path) -> ControlledModel:
+    return ControlledModel(tmp_path)
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def spool(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start(tmp_path: Path, model: ObedientModel, spool: Path) -> Iterator[StartServer]:
+def start(tmp_path: Path, model: ControlledModel, spool: Path) -> Iterator[StartServer]:
     """Start a server: its type, then parameters by name without ``DRUM_``. What is left in the end is killed."""
     servers: list[RunningServer] = []
 

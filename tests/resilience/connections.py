@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 TIMEOUT = 60.0
-"""Seconds within which any single answer has to come."""
+"""Seconds within which any single response has to come."""
 
 CSV = "Content-Type: text/csv"
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One answer; the names of its headers are in small letters."""
+class Response:
+    """One response; the names of its headers are in small letters."""
 
     status: int
     headers: dict[str, str]
@@ -53,23 +53,23 @@ class Connection:
             self._writer.write(piece)
             await self._writer.drain()
 
-    async def receive(self) -> Answer:
-        """The next answer.
+    async def receive(self) -> Response:
+        """The next response.
 
         Raises:
             OSError, EOFError: the connection ended before or within it.
         """
         return await asyncio.wait_for(self._receive(), TIMEOUT)
 
-    async def _receive(self) -> Answer:
+    async def _receive(self) -> Response:
         head = await self._reader.readuntil(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").rstrip().split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         body = await self._reader.readexactly(int(headers.get("content-length", 0)))
-        return Answer(int(first.split()[1]), headers, body)
+        return Response(int(first.split()[1]), headers, body)
 
-    async def ask(self, *pieces: bytes) -> Answer:
-        """Send a request and wait for its answer."""
+    async def request(self, *pieces: bytes) -> Response:
+        """Send a request and wait for its response."""
         await self.send(*pieces)
         return await self.receive()
 
@@ -94,26 +94,26 @@ def get(path: str, *lines: str) -> bytes:
 def post(content: bytes | str, *lines: str) -> bytes:
     """A prediction with ``Content-Length``."""
     body = content.encode() if isinstance(content, str) else content
-    return head_of_post(f"Content-Length: {len(body)}", *lines) + body
+    return post_headers(f"Content-Length: {len(body)}", *lines) + body
 
 
-def head_of_post(*lines: str) -> bytes:
+def post_headers(*lines: str) -> bytes:
     """What comes before the body of a prediction."""
     return "\r\n".join(["POST /predict/ HTTP/1.1", "Host: localhost", *(lines or (CSV,)), "", ""]).encode()
 
 
-async def ask_once(port: int, request: bytes) -> Answer:
-    """The answer over a connection of its own."""
+async def request_once(port: int, request: bytes) -> Response:
+    """The response over a connection of its own."""
     connection = await Connection.open(port)
     try:
-        return await connection.ask(request)
+        return await connection.request(request)
     finally:
         connection.close()
 
 
-async def ask_each(port: int, requests: list[bytes]) -> list[Answer]:
-    """The answers to requests that are sent at the same time, each over a connection of its own."""
-    return list(await asyncio.gather(*(ask_once(port, request) for request in requests)))
+async def request_each(port: int, requests: list[bytes]) -> list[Response]:
+    """The responses to requests that are sent at the same time, each over a connection of its own."""
+    return list(await asyncio.gather(*(request_once(port, request) for request in requests)))
 
 
 def rows(x: int, **columns: float) -> str:

@@ -7,26 +7,26 @@ import time
 from dataclasses import dataclass
 from types import TracebackType
 
-from tests.resilience.connections import Answer, Connection, post, rows
+from tests.resilience.connections import Connection, Response, post, rows
 
 PAUSE = 0.005
-"""Seconds between an answer and the client's next request."""
+"""Seconds between an response and the client's next request."""
 
 WAIT = 60.0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one request. ``former`` is the answer before it on the same connection, if there was one."""
+    """What became of one request. ``former`` is the response before it on the same connection, if there was one."""
 
     x: int
-    answer: Answer | None = None
+    response: Response | None = None
     error: str = ""
-    former: Answer | None = None
+    former: Response | None = None
 
     @property
     def is_good(self) -> bool:
-        return self.answer is not None and self.answer.status == 200
+        return self.response is not None and self.response.status == 200
 
 
 class ConstantLoad:
@@ -75,13 +75,13 @@ class ConstantLoad:
 
     async def _ask_on_and_on(self) -> None:
         connection: Connection | None = None
-        former: Answer | None = None
+        former: Response | None = None
         while not self._stopped:
             if connection is None or connection.is_over:
                 connection, former = await self._connect(), None
             if connection is not None:
                 outcome = await self._ask(connection, former)
-                former = outcome.answer
+                former = outcome.response
                 if former is None or not self._keep_alive or former.headers.get("connection") == "close":
                     connection.close()
                     connection = None
@@ -96,11 +96,11 @@ class ConstantLoad:
             await asyncio.sleep(0.02)
             return None
 
-    async def _ask(self, connection: Connection, former: Answer | None) -> Outcome:
+    async def _ask(self, connection: Connection, former: Response | None) -> Outcome:
         x = next(self._numbers)
         lines = ["Content-Type: text/csv"] + ([] if self._keep_alive else ["Connection: close"])
         try:
-            outcome = Outcome(x, await connection.ask(post(rows(x, **self._columns), *lines)), former=former)
+            outcome = Outcome(x, await connection.request(post(rows(x, **self._columns), *lines)), former=former)
         except (OSError, EOFError) as error:
             outcome = Outcome(x, error=repr(error), former=former)
         self.outcomes.append(outcome)

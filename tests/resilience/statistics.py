@@ -8,9 +8,9 @@ IDLE = {"executor_running": 0, "executor_waiting": 0, "executor_pending": 0}
 
 
 def stats(server: RunningServer) -> dict[str, Any]:
-    answer = server.client.get("/stats/")
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
+    response = server.client.get("/stats/")
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
     return found
 
 

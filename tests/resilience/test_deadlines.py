@@ -7,9 +7,9 @@ import pytest
 
 from tests.processes import RunningServer
 from tests.resilience.conftest import StartServer
-from tests.resilience.connections import Answer, ask_each, ask_once, post, rows
-from tests.resilience.footprint import footprint_of, workers_of
-from tests.resilience.models import ObedientModel
+from tests.resilience.connections import Response, post, request_each, request_once, rows
+from tests.resilience.models import ControlledModel
+from tests.resilience.resource_usage import resource_usage, worker_processes
 from tests.resilience.statistics import wait_for, wait_idle
 
 pytestmark = pytest.mark.process
@@ -21,22 +21,22 @@ BLANK = "\n" * 100_000
 every_server = pytest.mark.parametrize("server_type", ["flask", "gunicorn", "fastapi"])
 
 
-def is_too_late(answer: Answer) -> bool:
-    return answer.status == 504 and "DRUM_CLIENT_REQUEST_TIMEOUT" in answer.json()["message"]
+def is_too_late(response: Response) -> bool:
+    return response.status == 504 and "DRUM_CLIENT_REQUEST_TIMEOUT" in response.json()["message"]
 
 
-def predict(server: RunningServer, x: int) -> Answer:
-    return asyncio.run(ask_once(server.port, post(rows(x) + BLANK)))
+def predict(server: RunningServer, x: int) -> Response:
+    return asyncio.run(request_once(server.port, post(rows(x) + BLANK)))
 
 
 @every_server
 def test_a_prediction_that_takes_too_long_keeps_its_slot_but_not_its_client(
-    start: StartServer, model: ObedientModel, spool: Path, server_type: str
+    start: StartServer, model: ControlledModel, spool: Path, server_type: str
 ) -> None:
     server = start(server_type, **ONE_SECOND)
-    (pid,) = workers_of(server.process.pid) or [server.process.pid]
+    (pid,) = worker_processes(server.process.pid) or [server.process.pid]
     assert predict(server, 0).prediction == 0
-    quiet = footprint_of(pid, spool)
+    quiet = resource_usage(pid, spool)
     model.hold()
     assert is_too_late(predict(server, 1))
     # The one slot is not free, so this one only waits, until its own time is over.
@@ -45,14 +45,14 @@ def test_a_prediction_that_takes_too_long_keeps_its_slot_but_not_its_client(
     model.release()
     assert predict(server, 3).prediction == 3
     assert model.ran == [0, 1, 3]
-    server.wait_until(lambda: footprint_of(pid, spool).temporary == quiet.temporary, "end of the temporary files")
+    server.wait_until(lambda: resource_usage(pid, spool).temporary == quiet.temporary, "end of the temporary files")
 
 
-def test_fastapi_counts_what_took_too_long(start: StartServer, model: ObedientModel) -> None:
+def test_fastapi_counts_what_took_too_long(start: StartServer, model: ControlledModel) -> None:
     server = start(**ONE_SECOND)
     model.hold()
-    answers = asyncio.run(ask_each(server.port, [post(rows(x)) for x in range(5)]))
-    assert all(map(is_too_late, answers)), answers
+    responses = asyncio.run(request_each(server.port, [post(rows(x)) for x in range(5)]))
+    assert all(map(is_too_late, responses)), responses
     late = wait_for(server, running=1, waiting=0)
     assert (late["executor_timed_out"], late["executor_completed"]) == (5, 0)
     model.release()
@@ -63,25 +63,25 @@ def test_fastapi_counts_what_took_too_long(start: StartServer, model: ObedientMo
 
 @every_server
 def test_whoever_does_not_start_in_time_is_refused_before_its_own_time_is_over(
-    start: StartServer, model: ObedientModel, server_type: str
+    start: StartServer, model: ControlledModel, server_type: str
 ) -> None:
     server = start(server_type, **ONE_SECOND, FASTAPI_EXECUTOR_QUEUE_TIMEOUT=0.5)
     model.hold()
-    answers = [predict(server, 1), predict(server, 2)]
-    assert is_too_late(answers[0])
-    assert answers[1].status == 503
+    responses = [predict(server, 1), predict(server, 2)]
+    assert is_too_late(responses[0])
+    assert responses[1].status == 503
     model.release()
     server.wait_until(lambda: predict(server, 3).status == 200, "free slot")
     assert set(model.ran) == {1, 3}
 
 
-def test_gunicorn_replaces_a_worker_that_says_nothing_for_too_long(start: StartServer, model: ObedientModel) -> None:
+def test_gunicorn_replaces_a_worker_that_says_nothing_for_too_long(start: StartServer, model: ControlledModel) -> None:
     server = start("gunicorn", GUNICORN_TIMEOUT=2)
-    (former,) = workers_of(server.process.pid)
+    (former,) = worker_processes(server.process.pid)
     model.hold()
-    answer = predict(server, 1)
-    assert answer.status == 504
-    assert "DRUM_GUNICORN_TIMEOUT" in answer.json()["message"]
+    response = predict(server, 1)
+    assert response.status == 504
+    assert "DRUM_GUNICORN_TIMEOUT" in response.json()["message"]
     model.release()
-    server.wait_until(lambda: former not in workers_of(server.process.pid), "end of the silent worker")
+    server.wait_until(lambda: former not in worker_processes(server.process.pid), "end of the silent worker")
     assert predict(server, 2).prediction == 2

@@ -8,11 +8,11 @@ import pytest
 
 from tests.processes import RunningServer
 from tests.resilience.conftest import StartServer
-from tests.resilience.connections import Connection, ask_each, ask_once, post, rows
-from tests.resilience.footprint import Footprint, footprint_of, workers_of
-from tests.resilience.models import ObedientModel
+from tests.resilience.connections import Connection, post, request_each, request_once, rows
+from tests.resilience.disconnect_load import STORM, storm
+from tests.resilience.models import ControlledModel
+from tests.resilience.resource_usage import ResourceUsage, resource_usage, worker_processes
 from tests.resilience.statistics import stats, wait_for, wait_idle
-from tests.resilience.storms import STORM, storm
 
 pytestmark = pytest.mark.process
 
@@ -25,79 +25,79 @@ PADDING = 200_000
 PARAMETERS = {"FASTAPI_EXECUTOR_WORKERS": WORKERS, "FASTAPI_MEMORY_BUDGET": "256KB"}
 
 
-def wait_for_footprint(server: RunningServer, pid: int, spool: Path, former: Footprint, threads: int) -> None:
+def wait_for_resource_usage(server: RunningServer, pid: int, spool: Path, former: ResourceUsage, threads: int) -> None:
     """Wait, bounded, until the process takes no more than it did, temporary files included."""
 
     def is_back() -> bool:
-        now = footprint_of(pid, spool)
+        now = resource_usage(pid, spool)
         return now.descriptors <= former.descriptors and now.threads <= threads and now.temporary == former.temporary
 
     try:
         server.wait_until(is_back, "former footprint", timeout=20)
     except AssertionError:
-        raise AssertionError(f"{footprint_of(pid, spool)} after {former}, at most {threads} threads") from None
+        raise AssertionError(f"{resource_usage(pid, spool)} after {former}, at most {threads} threads") from None
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.01], ids=["fast model", "slow model"])
 def test_a_storm_of_clients_that_leave_leaves_nothing_behind(start: StartServer, spool: Path, seconds: float) -> None:
     server = start(**PARAMETERS)
-    fresh = footprint_of(server.process.pid, spool)
+    fresh = resource_usage(server.process.pid, spool)
     storm(server.port, STORM, columns={"seconds": seconds}, padding=PADDING, seed=1)
     final = wait_idle(server)
     assert final["executor_rejected"] == 0
     server.client.close()
-    wait_for_footprint(server, server.process.pid, spool, fresh, fresh.threads + POOLS)
-    assert asyncio.run(ask_once(server.port, post(rows(7)))).prediction == 7
+    wait_for_resource_usage(server, server.process.pid, spool, fresh, fresh.threads + POOLS)
+    assert asyncio.run(request_once(server.port, post(rows(7)))).prediction == 7
 
 
 def test_a_storm_of_clients_that_are_refused_leaves_nothing_behind(
-    start: StartServer, model: ObedientModel, spool: Path
+    start: StartServer, model: ControlledModel, spool: Path
 ) -> None:
     server = start(**PARAMETERS, FASTAPI_EXECUTOR_QUEUE_TIMEOUT=0)
-    fresh = footprint_of(server.process.pid, spool)
+    fresh = resource_usage(server.process.pid, spool)
     model.hold()
     with ThreadPoolExecutor(1) as thread:
-        held = thread.submit(asyncio.run, ask_each(server.port, [post(rows(x)) for x in range(WORKERS)]))
+        held = thread.submit(asyncio.run, request_each(server.port, [post(rows(x)) for x in range(WORKERS)]))
         wait_for(server, running=WORKERS)
         storm(server.port, STORM // 2, columns={}, padding=PADDING, seed=2)
-        refused = asyncio.run(ask_each(server.port, [post(rows(9) + "\n" * PADDING)] * 100))
-        assert {answer.status for answer in refused} == {503}
+        refused = asyncio.run(request_each(server.port, [post(rows(9) + "\n" * PADDING)] * 100))
+        assert {response.status for response in refused} == {503}
         assert stats(server)["executor_running"] == WORKERS
         model.release()
-        assert {answer.status for answer in held.result()} == {200}
+        assert {response.status for response in held.result()} == {200}
     assert wait_idle(server)["executor_completed"] == WORKERS
     assert sorted(model.ran) == list(range(WORKERS))
     server.client.close()
-    wait_for_footprint(server, server.process.pid, spool, fresh, fresh.threads + POOLS)
-    assert asyncio.run(ask_once(server.port, post(rows(7)))).prediction == 7
+    wait_for_resource_usage(server, server.process.pid, spool, fresh, fresh.threads + POOLS)
+    assert asyncio.run(request_once(server.port, post(rows(7)))).prediction == 7
 
 
 @pytest.mark.parametrize("server_type", ["flask", "gunicorn"])
 def test_a_storm_leaves_nothing_behind_on_the_other_servers(start: StartServer, spool: Path, server_type: str) -> None:
     server = start(server_type, **PARAMETERS)
-    (pid,) = workers_of(server.process.pid) or [server.process.pid]
-    fresh = footprint_of(pid, spool)
+    (pid,) = worker_processes(server.process.pid) or [server.process.pid]
+    fresh = resource_usage(pid, spool)
     storm(server.port, STORM // 4, columns={}, padding=PADDING, seed=3)
     server.client.close()
-    wait_for_footprint(server, pid, spool, fresh, fresh.threads)
-    assert asyncio.run(ask_once(server.port, post(rows(7)))).prediction == 7
+    wait_for_resource_usage(server, pid, spool, fresh, fresh.threads)
+    assert asyncio.run(request_once(server.port, post(rows(7)))).prediction == 7
 
 
 @pytest.mark.parametrize("orderly", [True, False], ids=["closed", "reset"])
 def test_the_work_of_a_client_that_left_while_waiting_never_runs(
-    start: StartServer, model: ObedientModel, spool: Path, orderly: bool
+    start: StartServer, model: ControlledModel, spool: Path, orderly: bool
 ) -> None:
     server = start(FASTAPI_EXECUTOR_WORKERS=1, FASTAPI_MEMORY_BUDGET="64KB")
     model.hold()
     with ThreadPoolExecutor(1) as thread:
-        held = thread.submit(asyncio.run, ask_once(server.port, post(rows(1))))
+        held = thread.submit(asyncio.run, request_once(server.port, post(rows(1))))
         wait_for(server, running=1)
         asyncio.run(_wait_and_leave(server, 20, orderly=orderly))
         assert wait_for(server, running=1, waiting=0)["executor_cancelled"] == 20
-        assert not footprint_of(server.process.pid, spool).temporary
+        assert not resource_usage(server.process.pid, spool).temporary
         model.release()
         assert held.result().prediction == 1
-    assert asyncio.run(ask_once(server.port, post(rows(7)))).prediction == 7
+    assert asyncio.run(request_once(server.port, post(rows(7)))).prediction == 7
     assert wait_idle(server)["executor_completed"] == 2
     assert model.ran == [1, 7]
 
@@ -112,18 +112,18 @@ async def _wait_and_leave(server: RunningServer, clients: int, *, orderly: bool)
 
 
 def test_work_whose_client_left_keeps_its_slot_until_it_ends(
-    start: StartServer, model: ObedientModel, spool: Path
+    start: StartServer, model: ControlledModel, spool: Path
 ) -> None:
     server = start(FASTAPI_EXECUTOR_WORKERS=2, FASTAPI_MEMORY_BUDGET="64KB", FASTAPI_EXECUTOR_QUEUE_TIMEOUT=0)
     model.hold()
     asyncio.run(_run_and_leave(server, 2))
     # Nobody waits for the work any more, yet its threads are not free.
-    assert asyncio.run(ask_once(server.port, post(rows(3)))).status == 503
+    assert asyncio.run(request_once(server.port, post(rows(3)))).status == 503
     assert stats(server)["executor_running"] == 2
     model.release()
     assert wait_idle(server)["executor_completed"] == 2
-    assert not footprint_of(server.process.pid, spool).temporary
-    assert asyncio.run(ask_once(server.port, post(rows(7)))).prediction == 7
+    assert not resource_usage(server.process.pid, spool).temporary
+    assert asyncio.run(request_once(server.port, post(rows(7)))).prediction == 7
 
 
 async def _run_and_leave(server: RunningServer, clients: int) -> None:

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.processes import RunningServer
-from tests.resilience.footprint import workers_of
+from tests.resilience.resource_usage import worker_processes
 
 pytestmark = pytest.mark.process
 
@@ -100,9 +100,9 @@ def _server(
 def _predict(server: RunningServer, what: str) -> float:
     """On a connection of its own, which any worker may take."""
     headers = {"Content-Type": "text/csv", "Connection": "close"}
-    answer = server.client.post("/predict/", content=f"x,what\n1.5,{what}\n", headers=headers)
-    assert answer.status_code == 200, answer.text
-    return float(answer.json()["predictions"][0])
+    response = server.client.post("/predict/", content=f"x,what\n1.5,{what}\n", headers=headers)
+    assert response.status_code == 200, response.text
+    return float(response.json()["predictions"][0])
 
 
 def _many(server: RunningServer, what: str, times: int = 16) -> list[float]:
@@ -112,7 +112,7 @@ def _many(server: RunningServer, what: str, times: int = 16) -> list[float]:
 
 
 def _answering(server: RunningServer) -> set[int]:
-    """The workers that answer; asks until there are two of them."""
+    """The workers that response; asks until there are two of them."""
     found: set[int] = set()
 
     def are_two() -> bool:
@@ -129,7 +129,7 @@ def _loads(server: RunningServer) -> list[int]:
 
 
 def test_workers_share_what_their_parent_has_loaded(sharing: RunningServer) -> None:
-    assert _answering(sharing) == set(workers_of(sharing.process.pid))
+    assert _answering(sharing) == set(worker_processes(sharing.process.pid))
     assert _many(sharing, "x") == [1.5] * 16
     assert _loads(sharing) == [sharing.process.pid]
     assert sharing.log().count("Model loaded in") == 1
@@ -142,10 +142,10 @@ def test_workers_do_not_share_their_random_numbers(sharing: RunningServer, sourc
 
 
 def test_a_killed_worker_is_replaced_without_another_load(sharing: RunningServer) -> None:
-    victim = min(workers_of(sharing.process.pid))
+    victim = min(worker_processes(sharing.process.pid))
     os.kill(victim, signal.SIGKILL)
-    sharing.wait_until(lambda: victim not in workers_of(sharing.process.pid), "end of the victim")
-    sharing.wait_until(lambda: len(workers_of(sharing.process.pid)) == 2, "replacement")
+    sharing.wait_until(lambda: victim not in worker_processes(sharing.process.pid), "end of the victim")
+    sharing.wait_until(lambda: len(worker_processes(sharing.process.pid)) == 2, "replacement")
     assert _many(sharing, "x") == [1.5] * 16
     assert _loads(sharing) == [sharing.process.pid]
 
@@ -155,9 +155,9 @@ def test_workers_that_have_served_their_share_are_replaced_without_another_load(
     start: StartSharing, server_type: str
 ) -> None:
     server = start(server_type, **{f"{server_type.upper()}_MAX_REQUESTS": 20})
-    former = set(workers_of(server.process.pid))
+    former = set(worker_processes(server.process.pid))
     server.wait_until(
-        lambda: bool(_many(server, "x")) and not former & set(workers_of(server.process.pid)), "new workers"
+        lambda: bool(_many(server, "x")) and not former & set(worker_processes(server.process.pid)), "new workers"
     )
     assert _loads(server) == [server.process.pid]
     server.stop()
@@ -203,8 +203,8 @@ def test_a_failed_load_ends_the_server_as_without_sharing(start: StartSharing, s
 @both_servers
 def test_the_error_server_tells_why_a_shared_model_did_not_load(start: StartSharing, server_type: str) -> None:
     server = start(server_type, FAILURE, "--with-error-server", ready="/livez")
-    answer = server.client.post("/predict/", content="x,what\n1,x\n", headers={"Content-Type": "text/csv"})
-    assert answer.status_code == 513 and "no such weights" in answer.text
+    response = server.client.post("/predict/", content="x,what\n1,x\n", headers={"Content-Type": "text/csv"})
+    assert response.status_code == 513 and "no such weights" in response.text
     assert server.status("/readyz") == 503
     assert _loads(server) == [server.process.pid]
     server.stop()

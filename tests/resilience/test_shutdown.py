@@ -9,9 +9,9 @@ import pytest
 
 from tests.processes import STOP_TIMEOUT, RunningServer
 from tests.resilience.conftest import StartServer
-from tests.resilience.connections import Answer, Connection, ask_once, get, post, rows
+from tests.resilience.connections import Connection, Response, get, post, request_once, rows
 from tests.resilience.load import ConstantLoad
-from tests.resilience.models import ObedientModel
+from tests.resilience.models import ControlledModel
 
 pytestmark = pytest.mark.process
 
@@ -40,11 +40,11 @@ def test_no_request_is_lost_over_restarts_under_load(
             server.start()
         load.wait_for(100)
     assert load.failures == []
-    assert all(outcome.answer and outcome.answer.prediction == outcome.x for outcome in load.outcomes)
+    assert all(outcome.response and outcome.response.prediction == outcome.x for outcome in load.outcomes)
 
 
-def ask(server: RunningServer, request: bytes) -> Answer:
-    return asyncio.run(ask_once(server.port, request))
+def ask(server: RunningServer, request: bytes) -> Response:
+    return asyncio.run(request_once(server.port, request))
 
 
 @pytest.mark.parametrize("server_type", ["fastapi", "flask"])
@@ -53,10 +53,10 @@ def test_a_server_that_leaves_says_so_at_once_and_still_serves(start: StartServe
     assert ask(server, post(rows(1))).prediction == 1
     server.send_signal(signal.SIGTERM)
     server.wait_until(lambda: server.status("/readyz") == 503, "failing readiness")
-    answers = [ask(server, request) for request in (post(rows(2)), get("/livez"), get("/readyz"), post(rows(3)))]
-    assert [answer.status for answer in answers] == [200, 200, 503, 200]
-    assert answers[2].json() == {"status": "not ready", "reason": "worker not running"}
-    assert {answer.headers.get("connection") for answer in answers} == {"close"}
+    responses = [ask(server, request) for request in (post(rows(2)), get("/livez"), get("/readyz"), post(rows(3)))]
+    assert [response.status for response in responses] == [200, 200, 503, 200]
+    assert responses[2].json() == {"status": "not ready", "reason": "worker not running"}
+    assert {response.headers.get("connection") for response in responses} == {"close"}
     assert server.wait() == 0
     assert "served 3, refused 0, abandoned 0" in server.log()
 
@@ -69,18 +69,18 @@ def test_a_kept_connection_is_told_to_connect_elsewhere(start: StartServer) -> N
 
 async def _ask_before_and_after_the_signal(server: RunningServer) -> None:
     connection = await Connection.open(server.port)
-    assert "connection" not in (await connection.ask(post(rows(1)))).headers
+    assert "connection" not in (await connection.request(post(rows(1)))).headers
     server.send_signal(signal.SIGTERM)
     await asyncio.to_thread(server.wait_until, lambda: server.status("/readyz") == 503, "failing readiness")
-    assert (await connection.ask(post(rows(2)))).headers["connection"] == "close"
+    assert (await connection.request(post(rows(2)))).headers["connection"] == "close"
     with pytest.raises((OSError, EOFError)):
-        await connection.ask(post(rows(3)))
+        await connection.request(post(rows(3)))
     connection.close()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_fastapi_says_so_to_whoever_takes_longer_than_the_graceful_timeout(
-    start: StartServer, model: ObedientModel, workers: int
+    start: StartServer, model: ControlledModel, workers: int
 ) -> None:
     server = start(WORKERS=workers, GUNICORN_GRACEFUL_TIMEOUT=1)
     model.hold()
@@ -90,16 +90,16 @@ def test_fastapi_says_so_to_whoever_takes_longer_than_the_graceful_timeout(
         server.send_signal(signal.SIGTERM)
         # `wait` also makes sure that no process is left.
         assert server.wait() == 1, server.log()
-        answer = held.result()
-    assert answer.status == 504
-    assert "DRUM_GUNICORN_GRACEFUL_TIMEOUT" in answer.json()["message"]
+        response = held.result()
+    assert response.status == 504
+    assert "DRUM_GUNICORN_GRACEFUL_TIMEOUT" in response.json()["message"]
     assert "served 0, refused 0, abandoned 1" in server.log()
     assert "Traceback" not in server.log()
 
 
 @pytest.mark.parametrize(("server_type", "exit_code"), [("flask", 1), ("gunicorn", 0)], ids=["flask", "gunicorn"])
 def test_a_prediction_longer_than_the_graceful_timeout_is_cut_off(
-    start: StartServer, model: ObedientModel, server_type: str, exit_code: int
+    start: StartServer, model: ControlledModel, server_type: str, exit_code: int
 ) -> None:
     server = start(server_type, GUNICORN_GRACEFUL_TIMEOUT=1)
     model.hold()
@@ -124,7 +124,7 @@ def test_a_second_signal_ends_the_lame_duck_time(start: StartServer, server_type
     assert server.wait() in (0, 1)
 
 
-def test_clients_that_wait_for_a_thread_are_served_before_the_end(start: StartServer, model: ObedientModel) -> None:
+def test_clients_that_wait_for_a_thread_are_served_before_the_end(start: StartServer, model: ControlledModel) -> None:
     server = start(FASTAPI_EXECUTOR_WORKERS=1)
     model.hold()
     with ThreadPoolExecutor(5) as threads:
@@ -134,6 +134,6 @@ def test_clients_that_wait_for_a_thread_are_served_before_the_end(start: StartSe
         server.send_signal(signal.SIGTERM)
         server.wait_until(lambda: "Waiting up to 299 s for 5 requests" in server.log(), "drain")
         model.release()
-        assert sorted(answer.result().prediction for answer in waiting) == list(range(5))
+        assert sorted(response.result().prediction for response in waiting) == list(range(5))
     assert server.wait() == 0
     assert "refused 0, abandoned 0" in server.log()

@@ -11,11 +11,11 @@ import pytest
 
 from tests.processes import RunningServer
 from tests.resilience.conftest import StartServer
-from tests.resilience.connections import CSV, Answer, Connection, ask_once, head_of_post, post, rows
-from tests.resilience.footprint import MIB, footprint_of
-from tests.resilience.models import ObedientModel
+from tests.resilience.connections import CSV, Connection, Response, post, post_headers, request_once, rows
+from tests.resilience.models import ControlledModel
+from tests.resilience.resource_usage import MIB, resource_usage
 from tests.resilience.statistics import wait_for, wait_idle
-from tests.resilience.uploads import Growth, Sent, upload
+from tests.resilience.uploads import MemoryGrowth, Sent, upload
 
 pytestmark = pytest.mark.process
 
@@ -24,41 +24,43 @@ LARGE = 16 * MIB
 MEDIUM = 9 * MIB
 
 
-async def _grow(server: RunningServer, model: ObedientModel, sizes: list[int], sent: Sent) -> tuple[int, list[Answer]]:
-    """Send bodies of these sizes at once while the only thread is held; growth until all wait, and the answers."""
+async def _grow(
+    server: RunningServer, model: ControlledModel, sizes: list[int], sent: Sent
+) -> tuple[int, list[Response]]:
+    """Send bodies of these sizes at once while the only thread is held; growth until all wait, and the responses."""
     model.hold()
-    held = asyncio.ensure_future(ask_once(server.port, post(rows(0))))
+    held = asyncio.ensure_future(request_once(server.port, post(rows(0))))
     await asyncio.to_thread(wait_for, server, running=1)
-    async with Growth(server.process.pid) as growth:
+    async with MemoryGrowth(server.process.pid) as growth:
         uploads = [asyncio.ensure_future(upload(server.port, x, size, sent)) for x, size in enumerate(sizes)]
         await asyncio.to_thread(wait_for, server, running=1, waiting=len(sizes))
     model.release()
-    answers = await asyncio.gather(*uploads)
+    responses = await asyncio.gather(*uploads)
     await held
-    return growth.most, answers
+    return growth.max_bytes, responses
 
 
 @pytest.mark.parametrize("sent", [Sent.CHUNKED, Sent.FORM], ids=lambda sent: sent.value)
 def test_eight_large_bodies_wait_on_disk_and_are_read_from_there(
-    start: StartServer, model: ObedientModel, spool: Path, sent: Sent
+    start: StartServer, model: ControlledModel, spool: Path, sent: Sent
 ) -> None:
     server = start(FASTAPI_EXECUTOR_WORKERS=1)
-    growth, answers = asyncio.run(_grow(server, model, [LARGE] * 8, sent))
-    assert [answer.prediction for answer in answers] == list(range(8))
+    growth, responses = asyncio.run(_grow(server, model, [LARGE] * 8, sent))
+    assert [response.prediction for response in responses] == list(range(8))
     assert growth < 64 * MIB
     wait_idle(server)
-    assert not footprint_of(server.process.pid, spool).temporary
+    assert not resource_usage(server.process.pid, spool).temporary
 
 
 def test_many_bodies_that_would_fit_into_memory_alone_share_a_budget(
-    start: StartServer, model: ObedientModel, spool: Path
+    start: StartServer, model: ControlledModel, spool: Path
 ) -> None:
     server = start(FASTAPI_EXECUTOR_WORKERS=1, FASTAPI_MEMORY_BUDGET="16MB")
-    growth, answers = asyncio.run(_grow(server, model, [MEDIUM] * 20, Sent.WHOLE))
-    assert [answer.prediction for answer in answers] == list(range(20))
+    growth, responses = asyncio.run(_grow(server, model, [MEDIUM] * 20, Sent.WHOLE))
+    assert [response.prediction for response in responses] == list(range(20))
     assert growth < 32 * MIB  # of 180; what the allocator keeps for later comes on top of the budget
     wait_idle(server)
-    assert not footprint_of(server.process.pid, spool).temporary
+    assert not resource_usage(server.process.pid, spool).temporary
 
 
 # No room
@@ -82,11 +84,11 @@ def tiny_disk(spool: Path) -> Iterator[None]:
 
 def _is_refused_for_lack_of_room(server: RunningServer, spool: Path) -> None:
     for sent in Sent:
-        answer = asyncio.run(upload(server.port, 1, 3 * MIB, sent))
-        assert answer.status == 507, answer
-        assert "No room left" in answer.json()["message"]
-    server.wait_until(lambda: not footprint_of(server.process.pid, spool).temporary, "removal of temporary files")
-    assert asyncio.run(ask_once(server.port, post(rows(7)))).prediction == 7
+        response = asyncio.run(upload(server.port, 1, 3 * MIB, sent))
+        assert response.status == 507, response
+        assert "No room left" in response.json()["message"]
+    server.wait_until(lambda: not resource_usage(server.process.pid, spool).temporary, "removal of temporary files")
+    assert asyncio.run(request_once(server.port, post(rows(7)))).prediction == 7
 
 
 @pytest.mark.parametrize("server_type", ["fastapi", "flask"])
@@ -110,37 +112,37 @@ def test_a_body_too_large_for_the_disk_is_refused(start: StartServer, spool: Pat
 @pytest.mark.parametrize("server_type", ["fastapi", "flask"])
 def test_a_body_that_stalls_or_drips_is_told_so(start: StartServer, spool: Path, server_type: str) -> None:
     server = start(server_type, FASTAPI_UPLOAD_TIMEOUT=1, FASTAPI_MEMORY_BUDGET="1KB")
-    for answer in asyncio.run(_ask_slowly(server.port)):
-        assert answer.status == 408, answer
-        assert "DRUM_FASTAPI_UPLOAD_TIMEOUT" in answer.json()["message"]
-        assert answer.headers["connection"] == "close"
-    assert asyncio.run(ask_once(server.port, post(rows(7)))).prediction == 7
-    server.wait_until(lambda: not footprint_of(server.process.pid, spool).temporary, "removal of temporary files")
+    for response in asyncio.run(_ask_slowly(server.port)):
+        assert response.status == 408, response
+        assert "DRUM_FASTAPI_UPLOAD_TIMEOUT" in response.json()["message"]
+        assert response.headers["connection"] == "close"
+    assert asyncio.run(request_once(server.port, post(rows(7)))).prediction == 7
+    server.wait_until(lambda: not resource_usage(server.process.pid, spool).temporary, "removal of temporary files")
 
 
-async def _ask_slowly(port: int) -> list[Answer]:
-    """Answers to clients that send nothing of their body, a little, more than memory takes, and a byte now and then."""
-    head = head_of_post(CSV, "Content-Length: 100000000")
-    chunked = head_of_post(CSV, "Transfer-Encoding: chunked") + b"%x\r\n" % LARGE
+async def _ask_slowly(port: int) -> list[Response]:
+    """Send bodies that stop at the start, after a little, after more than memory takes, or that trickle."""
+    head = post_headers(CSV, "Content-Length: 100000000")
+    chunked = post_headers(CSV, "Transfer-Encoding: chunked") + b"%x\r\n" % LARGE
     stalled = [head, head + b"x\n", chunked, chunked + b"x\n1\n" * 300]
     return list(
-        await asyncio.gather(*(ask_once(port, begun) for begun in stalled), _drip(port, head), _drip(port, chunked))
+        await asyncio.gather(*(request_once(port, begun) for begun in stalled), _drip(port, head), _drip(port, chunked))
     )
 
 
-async def _drip(port: int, begun: bytes) -> Answer:
+async def _drip(port: int, begun: bytes) -> Response:
     connection = await Connection.open(port)
     await connection.send(begun)
-    answer = asyncio.ensure_future(connection.receive())
-    while not answer.done():
+    response = asyncio.ensure_future(connection.receive())
+    while not response.done():
         await connection.send(b"1")
-        await asyncio.wait([answer], timeout=0.1)
+        await asyncio.wait([response], timeout=0.1)
     connection.close()
-    return answer.result()
+    return response.result()
 
 
 @pytest.mark.parametrize("server_type", ["fastapi", "flask"])
-def test_slow_clients_stop_nobody_else(start: StartServer, model: ObedientModel, server_type: str) -> None:
+def test_slow_clients_stop_nobody_else(start: StartServer, model: ControlledModel, server_type: str) -> None:
     server = start(server_type)
     assert asyncio.run(_serve_beside_slow_clients(server.port, slow=200, fast=20)) == list(range(20))
     assert model.ran == list(range(20))
@@ -150,12 +152,12 @@ async def _serve_beside_slow_clients(port: int, slow: int, fast: int) -> list[in
     """Predictions for ``fast`` clients while ``slow`` ones send a byte a second."""
     connections = [await Connection.open(port) for _ in range(slow)]
     sending = [asyncio.ensure_future(_send_slowly(connection, n)) for n, connection in enumerate(connections)]
-    answers = [await ask_once(port, post(rows(x))) for x in range(fast)]
+    responses = [await request_once(port, post(rows(x))) for x in range(fast)]
     assert not any(sender.done() for sender in sending)
     for sender, connection in zip(sending, connections, strict=True):
         sender.cancel()
         connection.abort()
-    return [answer.prediction for answer in answers]
+    return [response.prediction for response in responses]
 
 
 async def _send_slowly(connection: Connection, number: int) -> None:

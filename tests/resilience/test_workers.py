@@ -10,16 +10,16 @@ import pytest
 
 from tests.processes import RunningServer
 from tests.resilience.conftest import StartServer
-from tests.resilience.connections import Answer, Connection, ask_once, get, post, rows
-from tests.resilience.footprint import workers_of
+from tests.resilience.connections import Connection, Response, get, post, request_once, rows
 from tests.resilience.load import ConstantLoad, Outcome
-from tests.resilience.models import ObedientModel
+from tests.resilience.models import ControlledModel
+from tests.resilience.resource_usage import worker_processes
 
 pytestmark = pytest.mark.process
 
 
 def pids(server: RunningServer) -> set[int]:
-    return set(workers_of(server.process.pid))
+    return set(worker_processes(server.process.pid))
 
 
 def wait_for_replacement(server: RunningServer, victim: int) -> None:
@@ -30,7 +30,7 @@ def wait_for_replacement(server: RunningServer, victim: int) -> None:
 
 def _worker(server: RunningServer) -> int:
     """Who answers a new connection."""
-    return int(asyncio.run(ask_once(server.port, post(rows(0, pid=1)))).prediction or 0)
+    return int(asyncio.run(request_once(server.port, post(rows(0, pid=1)))).prediction or 0)
 
 
 def worker_that_answered(outcome: Outcome) -> int | None:
@@ -41,7 +41,7 @@ def worker_that_answered(outcome: Outcome) -> int | None:
 def test_only_requests_inside_a_killed_worker_fail(start: StartServer) -> None:
     server = start(WORKERS=2)
     server.wait_until(lambda: server.log().count("Model loaded") == 2, "two loaded models")
-    (victim, survivor) = workers_of(server.process.pid).values()
+    (victim, survivor) = worker_processes(server.process.pid).values()
     with ConstantLoad(server.port, 12, columns={"pid": 1, "seconds": 0.02}) as load:
         load.wait_for(100)
         victim.kill()
@@ -52,35 +52,37 @@ def test_only_requests_inside_a_killed_worker_fail(start: StartServer) -> None:
     # A probe may have met the dying worker (no answer) or its replacement, which loads its model.
     assert statuses <= {200, 503, None}
     assert {server.status("/readyz") for _ in range(20)} == {200}
-    answered = {outcome.answer.prediction for outcome in load.outcomes if outcome.answer}
+    answered = {outcome.response.prediction for outcome in load.outcomes if outcome.response}
     assert {victim.pid, survivor.pid} <= answered and len(answered) <= 3
     assert len(load.failures) <= 12
     for failure in load.failures:
-        assert failure.answer is None, failure
+        assert failure.response is None, failure
         assert worker_that_answered(failure) in (victim.pid, None), failure
 
 
 def test_a_hung_worker_is_killed_and_replaced(start: StartServer) -> None:
     server = start(WORKERS=2, FASTAPI_WORKER_TIMEOUT=2)
-    (victim, _) = workers_of(server.process.pid).values()
+    (victim, _) = worker_processes(server.process.pid).values()
     for pid in pids(server):
         server.wait_until(lambda: _worker(server) == pid, "prediction of each worker")  # noqa: B023
     victim.suspend()
     wait_for_replacement(server, victim.pid)
     assert f"Worker {victim.pid} hangs" in server.log()
-    assert asyncio.run(ask_once(server.port, post(rows(7)))).prediction == 7
+    assert asyncio.run(request_once(server.port, post(rows(7)))).prediction == 7
     server.stop()
 
 
 def test_a_worker_that_holds_the_interpreter_while_it_loads_or_predicts_is_left_alone(
-    start: StartServer, model: ObedientModel
+    start: StartServer, model: ControlledModel
 ) -> None:
-    model.grip_while_loading(3)
+    model.hold_gil_while_loading(3)
     server = start(WORKERS=2, FASTAPI_WORKER_TIMEOUT=1)
     server.wait_until(lambda: server.log().count("Model loaded") == 2, "two loaded models")
     former = pids(server)
     with ThreadPoolExecutor(2) as threads:
-        asked = [threads.submit(asyncio.run, ask_once(server.port, post(rows(1, grip=3, pid=1)))) for _ in range(2)]
+        asked = [
+            threads.submit(asyncio.run, request_once(server.port, post(rows(1, hold_gil=3, pid=1)))) for _ in range(2)
+        ]
         assert {call.result().prediction for call in asked} <= former
     assert pids(server) == former
     assert "hangs" not in server.log()
@@ -95,7 +97,7 @@ def test_workers_are_replaced_after_their_share_of_requests_without_a_failure(st
         server.wait_until(lambda: not pids(server) & former, "new workers")
         load.wait_for(60)
     assert load.failures == []
-    assert len({outcome.answer.prediction for outcome in load.outcomes if outcome.answer}) > workers
+    assert len({outcome.response.prediction for outcome in load.outcomes if outcome.response}) > workers
 
 
 def test_each_worker_speaks_for_itself(start: StartServer, tmp_path: Path) -> None:
@@ -112,14 +114,14 @@ def test_each_worker_speaks_for_itself(start: StartServer, tmp_path: Path) -> No
 async def _ask_both(server: RunningServer) -> dict[int, tuple[int, dict[str, Any]]]:
     """By worker: how many predictions it made, and what it then said of itself over the same connection."""
     connections: list[Connection] = []
-    first: list[Answer] = []
+    first: list[Response] = []
     while len({answer.prediction for answer in first}) < 2 and len(connections) < 200:
         connections.append(await Connection.open(server.port))
-        first.append(await connections[-1].ask(post(rows(0, pid=1))))
+        first.append(await connections[-1].request(post(rows(0, pid=1))))
     told = {}
     for connection, answer in zip(connections, first, strict=True):
         made = sum(other.prediction == answer.prediction for other in first)
-        told[answer.prediction] = (made, (await connection.ask(get("/stats/"))).json())
+        told[answer.prediction] = (made, (await connection.request(get("/stats/"))).json())
         connection.close()
     return told
 
@@ -127,7 +129,7 @@ async def _ask_both(server: RunningServer) -> dict[int, tuple[int, dict[str, Any
 def test_a_stop_of_one_worker_does_not_stop_the_others(start: StartServer) -> None:
     server = start(WORKERS=2)
     server.wait_until(lambda: server.log().count("Model loaded") == 2, "two loaded models")
-    (leaving, _) = workers_of(server.process.pid).values()
+    (leaving, _) = worker_processes(server.process.pid).values()
     with ConstantLoad(server.port, 4, keep_alive=False, columns={"seconds": 0.01}) as load:
         load.wait_for(20)
         leaving.send_signal(signal.SIGTERM)
@@ -136,11 +138,11 @@ def test_a_stop_of_one_worker_does_not_stop_the_others(start: StartServer) -> No
     assert load.failures == []
 
 
-def test_what_is_in_flight_is_answered_when_the_supervisor_dies(start: StartServer, model: ObedientModel) -> None:
+def test_what_is_in_flight_is_answered_when_the_supervisor_dies(start: StartServer, model: ControlledModel) -> None:
     server = start(WORKERS=2)
     model.hold()
     with ThreadPoolExecutor(1) as thread:
-        held = thread.submit(asyncio.run, ask_once(server.port, post(rows(7))))
+        held = thread.submit(asyncio.run, request_once(server.port, post(rows(7))))
         server.wait_until(lambda: model.ran == [7], "prediction in the model")
         server.send_signal(signal.SIGKILL)
         server.process.wait()

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Iterator
 from enum import Enum
 
-from tests.resilience.connections import CSV, Answer, Connection, head_of_post, rows
-from tests.resilience.footprint import resident
+from tests.resilience.connections import CSV, Connection, Response, post_headers, rows
+from tests.resilience.resource_usage import resident_memory
 
 PIECE = 256 * 1024
 _BLANK = (b" " * 4095 + b"\n") * (PIECE // 4096)
@@ -30,8 +30,8 @@ def pieces_of(x: int, size: int) -> Iterator[bytes]:
     yield _BLANK[: (size - len(row)) % PIECE]
 
 
-async def upload(port: int, x: int, size: int, sent: Sent) -> Answer:
-    """Send a body of ``size`` bytes and wait for the answer."""
+async def upload(port: int, x: int, size: int, sent: Sent) -> Response:
+    """Send a body of ``size`` bytes and wait for the response."""
     connection = await Connection.open(port)
     try:
         await connection.send(_head(size, sent))
@@ -44,9 +44,9 @@ async def upload(port: int, x: int, size: int, sent: Sent) -> Answer:
 
 def _head(size: int, sent: Sent) -> bytes:
     if sent is Sent.WHOLE:
-        return head_of_post(CSV, f"Content-Length: {size}")
+        return post_headers(CSV, f"Content-Length: {size}")
     media_type = "Content-Type: multipart/form-data; boundary=limit" if sent is Sent.FORM else CSV
-    return head_of_post(media_type, "Transfer-Encoding: chunked")
+    return post_headers(media_type, "Transfer-Encoding: chunked")
 
 
 def _framed(x: int, size: int, sent: Sent) -> Iterator[bytes]:
@@ -60,28 +60,28 @@ def _framed(x: int, size: int, sent: Sent) -> Iterator[bytes]:
     yield b"0\r\n\r\n"
 
 
-class Growth:
+class MemoryGrowth:
     """Watches the resident memory of a process from an event loop; a context manager."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        self.start = resident(pid)
+        self.start = resident_memory(pid)
         self.samples: list[int] = []
 
     @property
-    def most(self) -> int:
+    def max_bytes(self) -> int:
         """Bytes by which it grew at most."""
         return max(self.samples, default=self.start) - self.start
 
-    async def __aenter__(self) -> "Growth":
+    async def __aenter__(self) -> "MemoryGrowth":
         self._watching = asyncio.ensure_future(self._watch())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._watching.cancel()
-        self.samples.append(resident(self._pid))
+        self.samples.append(resident_memory(self._pid))
 
     async def _watch(self) -> None:
         while True:
-            self.samples.append(resident(self._pid))
+            self.samples.append(resident_memory(self._pid))
             await asyncio.sleep(0.02)

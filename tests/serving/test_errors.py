@@ -10,7 +10,7 @@ from datarobot_drum.drum.exceptions import (
     BadRequest,
     CustomHTTPError,
     DeadlineExceeded,
-    EngineAnsweredError,
+    EngineResponseError,
     InsufficientStorage,
     ModelFailedToLoad,
     ModelNotReady,
@@ -107,7 +107,7 @@ def test_openai_clients_get_an_error_object_beside_the_message(error: Exception,
 
 def test_error_object_of_an_engine_is_forwarded() -> None:
     details = {"message": "Too long.", "type": "x", "code": 7}
-    assert openai_error(EngineAnsweredError("Too long.", 400, details)) == details
+    assert openai_error(EngineResponseError("Too long.", 400, details)) == details
 
 
 # Routing

@@ -21,7 +21,7 @@ from datarobot_drum.drum.serving.handlers import Handlers
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.routes import ROUTES
 from datarobot_drum.drum.settings.deployment_config import DeploymentConfig
-from tests.multipart_answers import read_form
+from tests.multipart_responses import parse_form
 from tests.serving.handlers_under_test import (
     FakePredictor,
     document_of,
@@ -188,7 +188,7 @@ def test_transform_passes_samples_and_target_and_encodes_a_form() -> None:
     request = post_form(("X", b"x\n1\n"), ("y", b"t\n1\n"), content_type="text/csv")
     response = make_handlers(predictor, "transform").do_transform(request)
     assert isinstance(response.content, bytes)
-    form = read_form(response.content, response.media_type)
+    form = parse_form(response.content, response.media_type)
     assert {name: form[name].text for name in ("X.transformed", "out.format", "y.transformed")} == {
         "X.transformed": "a\n1.5\n",
         "out.format": "csv",

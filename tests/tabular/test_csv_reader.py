@@ -1,4 +1,4 @@
-"""CSV payloads: what becomes a table, and what is refused with a reason."""
+"""Csv payloads are read into a table, or rejected with the reason."""
 
 import csv
 import io
@@ -37,14 +37,14 @@ def read(content: bytes, charset: str = "utf-8") -> pd.DataFrame:
         pytest.param(b",\n1,2\n", ["Unnamed: 0", "Unnamed: 1"], [[1, 2]], id="no names"),
     ],
 )
-def test_a_table_is_read(content: bytes, columns: list[str], rows: list[list[object]]) -> None:
+def test_csv_variants_are_read(content: bytes, columns: list[str], rows: list[list[object]]) -> None:
     frame = read(content)
     assert list(frame.columns) == columns
     assert frame.to_numpy().tolist() == rows
 
 
 @pytest.mark.parametrize("charset", ["latin-1", "ISO-8859-1", "cp1252", "utf-16", "UTF8", "utf-8-sig", "shift_jis"])
-def test_the_charset_is_honoured(charset: str) -> None:
+def test_charset_is_decoded(charset: str) -> None:
     text = "名\nテ\n" if charset == "shift_jis" else "é\nü\n"
     frame = read(text.encode(charset), charset)
     assert [*frame.columns, *frame.iloc[:, 0]] == text.split()
@@ -53,12 +53,12 @@ def test_the_charset_is_honoured(charset: str) -> None:
 @pytest.mark.parametrize(
     "content", [',0"0\r\r\t"--0"-.\n-" \t -', "a\r\r b\r\r\r\t\r \r1\r\r"], ids=["quotes", "blanks"]
 )
-def test_carriage_returns_do_not_take_all_the_memory(content: str) -> None:
+def test_lone_carriage_returns_do_not_exhaust_memory(content: str) -> None:
     with suppress(UnprocessableInput):
         read(content.encode())
 
 
-def test_a_line_end_may_fall_between_two_pieces() -> None:
+def test_line_end_may_be_split_between_two_chunks() -> None:
     text = DecodedText(io.BytesIO(b"a\r\nb\rc\r"), "utf-8")
     assert "".join(iter(lambda: text.read(1), "")) == "a\r\nb\nc\n"
 
@@ -68,13 +68,13 @@ def test_missing_values_follow_pandas() -> None:
     assert frame.isna().to_numpy().tolist() == [[True, True, True], [False, True, True]]
 
 
-def test_numbers_are_read_to_the_last_bit() -> None:
+def test_numbers_are_read_bit_for_bit() -> None:
     numbers = np.random.default_rng(0).uniform(size=1000) * 10.0 ** np.random.default_rng(1).integers(-200, 200, 1000)
     frame = read(pd.DataFrame({"a": numbers}).to_csv(index=False).encode())
     assert frame["a"].to_numpy().tobytes() == numbers.tobytes()
 
 
-def test_whole_numbers_of_more_than_64_bits_keep_their_digits() -> None:
+def test_integers_beyond_64_bits_keep_their_digits() -> None:
     assert str(read(b"a\n99999999999999999999\n")["a"][0]) == "9" * 20
 
 
@@ -83,7 +83,7 @@ def test_five_thousand_columns_are_read() -> None:
     assert read(f"{header}\n{'1,' * 4999}1\n".encode()).shape == (1, 5000)
 
 
-def test_mixed_types_far_apart_are_read_without_a_warning() -> None:
+def test_mixed_types_in_one_column_raise_no_warning() -> None:
     assert len(read(b"a\n" + b"1\n" * 300_000 + b"x\n")) == 300_001
 
 
@@ -105,10 +105,10 @@ def test_mixed_types_far_apart_are_read_without_a_warning() -> None:
         pytest.param(b'"a\n,",b\r\n0,1,2\r\n', "saw 3", id="a long row after a quoted header"),
         pytest.param(b"a,b\r0,1,2\r", "saw 3", id="a long row after CR"),
         pytest.param(b"a,b\n1,2,\n3,4,\n", "saw 3", id="a comma after each row"),
-        pytest.param(b"a\n" + b"0," + b"x" * 300_000 + b"\n", "saw 2", id="a long row beyond the first piece"),
+        pytest.param(b"a\n" + b"0," + b"x" * 300_000 + b"\n", "saw 2", id="a long row beyond the first chunk"),
     ],
 )
-def test_what_is_no_table_is_refused_with_the_reason(content: bytes, reason: str) -> None:
+def test_invalid_csv_is_rejected_with_the_reason(content: bytes, reason: str) -> None:
     with pytest.raises(UnprocessableInput, match=reason):
         read(content)
 
@@ -120,24 +120,24 @@ def test_what_is_no_table_is_refused_with_the_reason(content: bytes, reason: str
         *("", "no\0pe", "\ud800", "../x", "x" * 10_000, "ümläut"),
     ],
 )
-def test_an_unknown_charset_is_refused_and_named(charset: str) -> None:
-    with pytest.raises(UnprocessableInput, match="charset") as refused:
+def test_unknown_charset_is_rejected(charset: str) -> None:
+    with pytest.raises(UnprocessableInput, match="charset") as rejected:
         read(b"a\n1\n", charset)
-    assert len(refused.value.message) < 400
+    assert len(rejected.value.message) < 400
 
 
 @given(content=st.binary(max_size=300), charset=st.sampled_from(["utf-8", "latin-1", "utf-16", "ascii"]))
 @settings(max_examples=150, deadline=None)
-def test_any_bytes_give_a_table_or_a_refusal(content: bytes, charset: str) -> None:
+def test_any_bytes_are_read_or_rejected(content: bytes, charset: str) -> None:
     try:
         assert len(read(content, charset)) > 0
-    except UnprocessableInput as refused:
-        assert refused.message
+    except UnprocessableInput as rejected:
+        assert rejected.message
 
 
 @given(content=st.text(alphabet=',"\r\n \t0a.\0-é', max_size=60))
 @settings(max_examples=300, deadline=None)
-def test_any_punctuation_gives_a_table_or_a_refusal(content: str) -> None:
+def test_any_punctuation_is_read_or_rejected(content: str) -> None:
     try:
         frame = read(content.encode())
     except UnprocessableInput:
@@ -147,8 +147,8 @@ def test_any_punctuation_gives_a_table_or_a_refusal(content: str) -> None:
 
 @given(rows=st.lists(st.lists(st.sampled_from(["0", "1", "x", "a b", 'q"', "c,d", "e\nf"]), max_size=4), max_size=4))
 @settings(max_examples=150, deadline=None)
-def test_no_field_is_ever_lost(rows: list[list[str]]) -> None:
-    """Against Python's own csv module: a table has every field, or there is none."""
+def test_no_field_is_lost(rows: list[list[str]]) -> None:
+    """Compare with Python's csv module: the table has every field, or the body is rejected."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows([["h1", "h2"], *rows])
     filled = [row for row in rows if row]
@@ -158,16 +158,17 @@ def test_no_field_is_ever_lost(rows: list[list[str]]) -> None:
         assert not filled or max(len(row) for row in filled) > 2
         return
     assert [[str(cell) for cell in row if not pd.isna(cell)] for row in frame.astype(object).to_numpy()] == [
-        [cell if cell not in "01" else _as_read(frame, place, cell) for place, cell in enumerate(row)] for row in filled
+        [cell if cell not in "01" else _as_read(frame, position, cell) for position, cell in enumerate(row)]
+        for row in filled
     ]
 
 
-def _as_read(frame: pd.DataFrame, place: int, cell: str) -> str:
-    return f"{cell}.0" if frame.dtypes.iloc[place] == "float64" else cell
+def _as_read(frame: pd.DataFrame, position: int, cell: str) -> str:
+    return f"{cell}.0" if frame.dtypes.iloc[position] == "float64" else cell
 
 
 @pytest.mark.parametrize("max_size", [10, 10**6], ids=["on disk", "in memory"])
-def test_a_spooled_file_is_read_from_its_start_and_stays_open(max_size: int) -> None:
+def test_spooled_file_is_rewound_and_stays_open(max_size: int) -> None:
     with SpooledTemporaryFile(max_size=max_size) as file:
         file.write(b"a,b\n" + b"1,2\n" * 1000)
         payload = StructuredPayload(file, PayloadFormat.CSV)
@@ -176,7 +177,7 @@ def test_a_spooled_file_is_read_from_its_start_and_stays_open(max_size: int) -> 
         assert len(payload.read_bytes()) == 4004
 
 
-def test_threads_read_side_by_side() -> None:
+def test_threads_read_concurrently() -> None:
     sizes: list[int] = []
     content = b"a,b\n" + b"1,x\n" * 20_000
     threads = [threading.Thread(target=lambda: sizes.append(len(read(content)))) for _ in range(8)]

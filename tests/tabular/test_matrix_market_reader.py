@@ -1,4 +1,4 @@
-"""Matrix Market payloads; SciPy's writer is the reference for what is well formed."""
+"""Matrix Market payloads; SciPy's writer provides well-formed ones."""
 
 import io
 from typing import Any
@@ -43,10 +43,10 @@ RANDOM = sparse.random(40, 7, density=0.2, random_state=0)
         pytest.param(sparse.coo_matrix((3, 4)), id="all zero"),
     ],
 )
-def test_what_scipy_wrote_is_read(matrix: Any) -> None:
+def test_reader_reads_what_scipy_writes(matrix: Any) -> None:
     frame = read_table(payload(written(matrix, precision=17)))
-    wanted = matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
-    assert np.array_equal(frame.to_numpy(), wanted)
+    expected = matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
+    assert np.array_equal(frame.to_numpy(), expected)
     assert all(isinstance(dtype, pd.SparseDtype) for dtype in frame.dtypes)
 
 
@@ -54,7 +54,7 @@ def test_columns_are_numbered_from_zero() -> None:
     assert list(read("coordinate real general\n1 3 0\n").columns) == [0, 1, 2]
 
 
-def test_a_matrix_costs_nothing_per_column() -> None:
+def test_read_matrix_returns_csr_for_many_columns() -> None:
     matrix = read_matrix(payload(b"%%MatrixMarket matrix coordinate real general\n2 1000000 1\n2 1000000 4.5\n"))
     assert sparse.issparse(matrix)
     assert matrix.format == "csr"
@@ -74,11 +74,11 @@ def test_a_matrix_costs_nothing_per_column() -> None:
         pytest.param("COORDINATE Double General\n1 1 1\n1 1 1e2\n", [[100]], id="any case"),
     ],
 )
-def test_a_matrix_is_read(body: str, rows: list[list[float]]) -> None:
+def test_matrix_market_variants_are_read(body: str, rows: list[list[float]]) -> None:
     assert read(body).to_numpy().tolist() == rows
 
 
-def test_nan_is_a_value() -> None:
+def test_nan_entry_is_read_as_a_value() -> None:
     assert np.isnan(read("coordinate real general\n1 1 1\n1 1 nan\n").to_numpy()).all()
 
 
@@ -113,18 +113,18 @@ def test_nan_is_a_value() -> None:
         pytest.param("coordinate real general\n2 3 1\n1 1 1\0\n", "NUL", id="NUL"),
     ],
 )
-def test_what_is_no_matrix_is_refused_with_the_reason(body: str, reason: str) -> None:
+def test_invalid_matrix_is_rejected_with_the_reason(body: str, reason: str) -> None:
     with pytest.raises(UnprocessableInput, match=reason):
         read(body)
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\xff\xfe\0\0"], ids=["empty", "csv", "binary"])
-def test_another_format_is_refused(content: bytes) -> None:
+def test_other_formats_are_rejected(content: bytes) -> None:
     with pytest.raises(UnprocessableInput, match="no Matrix Market file"):
         read_table(payload(content))
 
 
-def test_missing_scipy_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_scipy_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matrix_market_reader, "sparse", None)
     with pytest.raises(UnprocessableInput, match=r"datarobot-drum\[scikit-learn\]"):
         read("coordinate real general\n1 1 1\n1 1 1\n")
@@ -132,7 +132,7 @@ def test_missing_scipy_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @given(content=st.binary(max_size=200))
 @settings(deadline=None)
-def test_any_bytes_are_a_matrix_or_a_refusal(content: bytes) -> None:
+def test_random_bytes_raise_unprocessable_input(content: bytes) -> None:
     with pytest.raises(UnprocessableInput):
         read_table(payload(content))
 
@@ -154,13 +154,13 @@ LINES = st.lists(NUMBERS, max_size=4).map(" ".join)
     cut=st.integers(0, 3),
 )
 @settings(max_examples=300, deadline=None)
-def test_any_body_is_a_matrix_or_a_refusal(
+def test_any_body_is_read_or_rejected(
     banner: tuple[str, str, str], sizes: list[str], body: list[str], cut: int
 ) -> None:
     text = "\n".join([f"%%MatrixMarket matrix {' '.join(banner)}", " ".join(sizes), *body, ""])
     try:
         frame = read_table(payload(text.encode()[: len(text) - cut]))
-    except UnprocessableInput as refused:
-        assert refused.message
+    except UnprocessableInput as rejected:
+        assert rejected.message
     else:
         assert frame.shape == (int(sizes[0]), int(sizes[1]))

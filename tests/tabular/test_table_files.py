@@ -1,4 +1,4 @@
-"""Tables read in blocks are those that pandas reads at once, types included."""
+"""Tables read in blocks equal those that pandas reads at once, types included."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
-from datarobot_drum.drum.tabular.table_files import FileFormat, find_format, open_table
+from datarobot_drum.drum.tabular.table_files import FileFormat, detect_format, open_table
 
 ROWS = 3
 CELLS = ("", "0", "1", "-1", "7", "1.5", "-0.1", "inf", "True", "false", "x", "NA", "1e400")
-VAST = ("", "18446744073709551615", "9223372036854775807", "-5", "1.5", "99999999999999999999999")
+HUGE_INTEGERS = ("", "18446744073709551615", "9223372036854775807", "-5", "1.5", "99999999999999999999999")
 
 
 def _read(path: Path, rows: int = ROWS) -> pd.DataFrame:
     with path.open("rb") as file:
-        table = open_table(file, find_format(file, path), "utf-8", lambda what, share: None, rows)
+        table = open_table(file, detect_format(file, path), "utf-8", lambda what, share: None, rows)
         blocks = list(table.blocks())
     assert all(len(block) <= rows for block in blocks)
     return pd.concat(blocks) if len(blocks) > 1 else blocks[0]
@@ -33,19 +33,19 @@ def _whole_csv(text: str) -> pd.DataFrame:
     return pd.read_csv(BytesIO(text.encode()), low_memory=False, **EXACT_FLOATS)
 
 
-def _assert_block_types_are_those_of(path: Path, whole: pd.DataFrame) -> None:
-    """Each block alone: joining blocks would hide types that differ."""
+def _assert_block_types_equal(path: Path, whole: pd.DataFrame) -> None:
+    """Compare each block alone: concatenation would hide differing types."""
     with path.open("rb") as file:
-        blocks = list(open_table(file, find_format(file, path), "utf-8", lambda *_: None, ROWS).blocks())
-    begin = 0
+        blocks = list(open_table(file, detect_format(file, path), "utf-8", lambda *_: None, ROWS).blocks())
+    start = 0
     for block in blocks:
-        pd.testing.assert_frame_equal(block, whole.iloc[begin : begin + len(block)], check_index_type=False)
-        begin += len(block)
-    assert begin == len(whole)
+        pd.testing.assert_frame_equal(block, whole.iloc[start : start + len(block)], check_index_type=False)
+        start += len(block)
+    assert start == len(whole)
 
 
-@pytest.mark.parametrize("cells", [CELLS, VAST], ids=["usual", "vast"])
-def test_a_csv_in_blocks_has_the_types_of_the_whole(tmp_path: Path, cells: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("cells", [CELLS, HUGE_INTEGERS], ids=["usual", "vast"])
+def test_csv_blocks_have_the_types_of_the_whole_table(tmp_path: Path, cells: tuple[str, ...]) -> None:
     path = tmp_path / "table.csv"
 
     @settings(max_examples=100, deadline=None)
@@ -53,16 +53,16 @@ def test_a_csv_in_blocks_has_the_types_of_the_whole(tmp_path: Path, cells: tuple
     def check(column: list[str]) -> None:
         text = "a,b\n" + "".join(f"{cell},{number}\n" for number, cell in enumerate(column))
         path.write_text(text, encoding="utf-8")
-        _assert_block_types_are_those_of(path, _whole_csv(text))
+        _assert_block_types_equal(path, _whole_csv(text))
 
     check()
 
 
-def test_columns_of_one_name_and_of_none_keep_their_types(tmp_path: Path) -> None:
+def test_duplicate_and_unnamed_columns_keep_their_types(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     text = "a,a,,\n" + "1,x,1,\n" * 4 + "y,1.5,,2\n" * 2
     path.write_text(text, encoding="utf-8")
-    _assert_block_types_are_those_of(path, _whole_csv(text))
+    _assert_block_types_equal(path, _whole_csv(text))
 
 
 def _write_parquet(table: pa.Table, path: Path) -> None:
@@ -81,7 +81,7 @@ def _write_stream(table: pa.Table, path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["table.parquet", "table"], ids=["named", "nameless"])
 @pytest.mark.parametrize("write", [_write_parquet, _write_file, _write_stream])
-def test_arrow_files_in_blocks_have_the_types_of_the_whole(
+def test_arrow_blocks_have_the_types_of_the_whole_table(
     tmp_path: Path, write: Callable[[pa.Table, Path], None], name: str
 ) -> None:
     whole = pa.table(
@@ -100,10 +100,10 @@ def test_arrow_files_in_blocks_have_the_types_of_the_whole(
     )
     path = tmp_path / name
     write(whole, path)
-    _assert_block_types_are_those_of(path, whole.to_pandas())
+    _assert_block_types_equal(path, whole.to_pandas())
 
 
-def test_feather_and_a_stored_index_are_read(tmp_path: Path) -> None:
+def test_feather_and_parquet_with_a_stored_index_are_read(tmp_path: Path) -> None:
     frame = pd.DataFrame({"x": [1, 2, 3, 4]}, index=["a", "b", "c", "d"])
     frame.to_parquet(tmp_path / "indexed.parquet")
     frame.reset_index(drop=True).to_feather(tmp_path / "plain.feather")
@@ -124,12 +124,12 @@ def test_feather_and_a_stored_index_are_read(tmp_path: Path) -> None:
         ("x", b"a,b", FileFormat.CSV),
     ],
 )
-def test_the_content_tells_the_format_before_the_name(name: str, content: bytes, kind: FileFormat) -> None:
-    assert find_format(BytesIO(content), Path(name)) is kind
+def test_content_precedes_the_name_in_format_detection(name: str, content: bytes, kind: FileFormat) -> None:
+    assert detect_format(BytesIO(content), Path(name)) is kind
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "complaint"),
+    ("name", "content", "reason"),
     [
         ("x.csv", b"", "The csv is empty"),
         ("x.csv", b"a,b\n", "header but no data rows"),
@@ -140,25 +140,25 @@ def test_the_content_tells_the_format_before_the_name(name: str, content: bytes,
         ("x.arrow", b"\xff\xff\xff\xff", "The Arrow file could not be read"),
     ],
 )
-def test_what_is_no_table_is_told(tmp_path: Path, name: str, content: bytes, complaint: str) -> None:
+def test_invalid_table_file_is_rejected_with_the_reason(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(UnprocessableInput, match=complaint):
+    with pytest.raises(UnprocessableInput, match=reason):
         _read(path)
 
 
-def test_a_table_without_rows_is_told(tmp_path: Path) -> None:
+def test_table_without_rows_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "empty.parquet"
     pd.DataFrame({"x": pd.Series([], dtype="int64")}).to_parquet(path)
     with pytest.raises(UnprocessableInput, match="no rows"):
         _read(path)
 
 
-def test_progress_is_told_up_to_the_end(tmp_path: Path) -> None:
+def test_progress_is_reported_up_to_the_end(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("a\n" + "1\n" * 20, encoding="utf-8")
-    told: list[Any] = []
+    progress: list[Any] = []
     with path.open("rb") as file:
-        table = open_table(file, FileFormat.CSV, "utf-8", lambda what, share: told.append((what, share)), 5)
+        table = open_table(file, FileFormat.CSV, "utf-8", lambda what, share: progress.append((what, share)), 5)
         assert sum(map(len, table.blocks())) == 20
-    assert told[0][0] == "reading types" and told[-1] == ("scoring", 1.0)
+    assert progress[0][0] == "reading types" and progress[-1] == ("scoring", 1.0)

@@ -1,61 +1,63 @@
-"""The one tree of errors. What a request can meet knows its HTTP status; what a start can meet, its exit code.
+"""The tree of errors: those of a request have an HTTP status, those of a start an exit code.
 
 ::
 
     DrumError
-    ├── StartupError                 exit code 1
-    │   ├── UsageError               exit code 2
+    ├── StartupError                    exit code 1
+    │   ├── UsageError                  exit code 2
     │   ├── RuntimeParameterError
     │   ├── ModelLoadError
-    │   ├── TypeSchemaError          exit code 3
+    │   ├── TypeSchemaError             exit code 3
     │   ├── ExtensionError
     │   └── CommandError
-    └── RequestError                 500
-        ├── BadRequest               400
-        ├── NotFound                 404
-        ├── MethodNotAllowed         405
-        ├── RequestTimeout           408
-        ├── PayloadTooLarge          413
-        ├── UnsupportedCoding        415
-        ├── UnprocessableInput       422
-        │   └── InputBreaksSchema
-        ├── PredictionError          500
-        │   └── OutputBreaksSchema
-        ├── EngineAnsweredError      what an inference engine answered
-        ├── BadGateway               502
-        ├── Unavailable              503
-        │   ├── ServerOverloaded
+    └── RequestError                    500
+        ├── BadRequest                  400
+        ├── NotFound                    404
+        ├── MethodNotAllowed            405
+        ├── RequestTimeout              408
+        ├── PayloadTooLarge             413
+        ├── UnsupportedContentEncoding  415
+        ├── UnprocessableInput          422
+        │   └── InputSchemaError
+        ├── PredictionError             500
+        │   └── OutputSchemaError
+        ├── EngineResponseError         status of the inference engine
+        ├── BadGateway                  502
+        ├── ServiceUnavailable          503
+        │   ├── ServerOverloaded            also a TimeoutError
+        │   ├── ExecutorShutdown            also a RuntimeError
         │   └── ModelNotReady
-        ├── DeadlineExceeded         504
-        ├── InsufficientStorage      507
-        ├── ModelFailedToLoad        513
-        └── DrumHTTPError            what model code raises
-            └── CustomHTTPError      400 to 599
+        ├── DeadlineExceeded            504
+        ├── InsufficientStorage         507
+        ├── ModelFailedToLoad           513
+        └── DrumHTTPError               500, raised by model code
+            └── CustomHTTPError         400 to 599
 """
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 MODEL_FAILED = 513
-"""Status of a server whose model failed to load. Not registered, but of the 5xx class (RFC 9110, 15)."""
+"""Status of a server whose model failed to load; unregistered, but of the 5xx class (RFC 9110, 15)."""
 
 RETRY_AFTER_SECONDS = 5
 
 TYPE_SCHEMA_EXIT_CODE = 3
-"""Of commands that end because of ``typeSchema`` (cli-and-parameters.md section 8)."""
+"""Exit code of commands that fail because of ``typeSchema``."""
 
 
 class DrumError(Exception):
-    """Base of every error that this package raises on purpose.
+    """Base of all errors that this package raises.
 
-    ``exit_code`` is that of a command which the error ends: at start, or with the data that a request would bring.
+    ``exit_code`` is the exit code of a command that the error ends, at start or because of its data.
     """
 
     exit_code = 1
 
 
 class StartupError(DrumError):
-    """A server cannot start, or a command end; the message is one paragraph that says what to do."""
+    """A server cannot start, or a command fails; the message is one paragraph that says what to do."""
 
 
 class UsageError(StartupError):
@@ -83,13 +85,13 @@ class ExtensionError(StartupError):
 
 
 class CommandError(StartupError):
-    """A command other than the server could not do its work: a file, a missing package, rows that do not fit."""
+    """A command other than the server failed: a file, a missing package, rows that do not fit."""
 
 
 class RequestError(DrumError):
-    """A request that ends in an error answer.
+    """A request that ends in an error response.
 
-    ``status`` is the HTTP status, ``headers`` are added to the answer, ``payload`` is its JSON body.
+    ``status`` is the HTTP status, ``headers`` are added to the response, ``payload`` is its JSON body.
     """
 
     status = 500
@@ -105,7 +107,7 @@ class RequestError(DrumError):
 
 
 class BadRequest(RequestError):
-    """The HTTP message itself is broken: truncated, malformed multipart, undecodable coding."""
+    """The HTTP message is invalid: truncated, malformed multipart, undecodable content encoding."""
 
     status = 400
 
@@ -122,7 +124,7 @@ class MethodNotAllowed(RequestError):
 
 
 class RequestTimeout(RequestError):
-    """The client took too long to send its body; the rest of it will not be read."""
+    """The client did not send its body in time; the rest of the body is not read."""
 
     status = 408
 
@@ -138,31 +140,31 @@ class UnsupportedContentEncoding(RequestError):
 
 
 class UnprocessableInput(RequestError):
-    """The body arrived whole but the model cannot use it."""
+    """The body is complete, but the model cannot use it."""
 
     status = 422
 
 
 class InputSchemaError(UnprocessableInput):
-    """The samples are not what ``typeSchema`` of model-metadata.yaml requires."""
+    """The samples do not meet ``typeSchema`` of model-metadata.yaml."""
 
     exit_code = TYPE_SCHEMA_EXIT_CODE
 
 
 class PredictionError(RequestError):
-    """The model raised, or what it returned failed its check."""
+    """The model raised, or its result failed a check."""
 
     status = 500
 
 
 class OutputSchemaError(PredictionError):
-    """What the model returned is not what ``typeSchema`` of model-metadata.yaml promises."""
+    """The result of the model does not meet ``typeSchema`` of model-metadata.yaml."""
 
     exit_code = TYPE_SCHEMA_EXIT_CODE
 
 
-class EngineAnsweredError(RequestError):
-    """An inference engine refused a request: its status, and the error object that it sent for OpenAI clients."""
+class EngineResponseError(RequestError):
+    """An inference engine responded with an error: its status, and its error object for OpenAI clients."""
 
     def __init__(
         self,
@@ -178,13 +180,13 @@ class EngineAnsweredError(RequestError):
 
 
 class BadGateway(RequestError):
-    """The inference engine cannot be reached, or broke off its answer."""
+    """The inference engine cannot be reached, or aborted its response."""
 
     status = 502
 
 
 class ServiceUnavailable(RequestError):
-    """Not now: try again after ``retry_after`` seconds."""
+    """The server cannot process the request now; clients may retry after ``RETRY_AFTER_SECONDS``."""
 
     status = 503
 
@@ -200,40 +202,59 @@ class ServiceUnavailable(RequestError):
         }
 
 
-class ServerOverloaded(ServiceUnavailable):
-    """No thread took the call within the queue timeout."""
+if sys.version_info >= (3, 11):
+    _TimeoutError = TimeoutError
+else:
+    import asyncio
 
-    def __init__(self, message: str = "Server overloaded. Please retry later.") -> None:
+    class _TimeoutError(asyncio.TimeoutError, TimeoutError):
+        """Both of two classes that are one since Python 3.11."""
+
+
+OVERLOADED = "Server overloaded. Please retry later."
+
+
+class ServerOverloaded(ServiceUnavailable, _TimeoutError):
+    """The call did not start within the queue timeout."""
+
+    def __init__(self, message: str = OVERLOADED) -> None:
+        super().__init__(message)
+
+
+class ExecutorShutdown(ServiceUnavailable, RuntimeError):
+    """The executor takes no more calls; the client gets the same response as from an overloaded server."""
+
+    def __init__(self, message: str = OVERLOADED) -> None:
         super().__init__(message)
 
 
 class ModelNotReady(ServiceUnavailable):
-    """The model is still loading, or its engine does not answer."""
+    """The model is still loading, or its engine is not ready."""
 
     def __init__(self, message: str = "Model is not ready. Please retry later.") -> None:
         super().__init__(message)
 
 
 class DeadlineExceeded(RequestError):
-    """The call took longer than ``DRUM_CLIENT_REQUEST_TIMEOUT``."""
+    """The call exceeded ``DRUM_CLIENT_REQUEST_TIMEOUT``, or the engine its own timeout."""
 
     status = 504
 
 
 class InsufficientStorage(RequestError):
-    """No room left for a temporary file."""
+    """The disk is full: a temporary file cannot be written."""
 
     status = 507
 
 
 class ModelFailedToLoad(RequestError):
-    """What the error server answers: the cause of the failed start."""
+    """The response of the error server, with the cause of the failed start."""
 
     status = MODEL_FAILED
 
 
 class DrumHTTPError(RequestError):
-    """Base of the errors that model code raises to choose its own answer."""
+    """Base of the errors that model code raises to choose the response."""
 
     def __init__(
         self,
@@ -255,7 +276,7 @@ class DrumHTTPError(RequestError):
 
 
 class CustomHTTPError(DrumHTTPError):
-    """Raise it from any hook: the client gets ``status_code`` (400 to 599) and ``{"message": message}``.
+    """An error to raise from any hook: the response has ``status_code`` (400 to 599) and ``{"message": message}``.
 
     Raises:
         ValueError: ``status_code`` is no error status.

@@ -1,15 +1,15 @@
-"""Import strings: how an adapter or predictor is named without being imported."""
+"""Import strings, which name an adapter or predictor without importing it."""
 
 from importlib import import_module
 from typing import Any
 
 
 def import_from_string(target: str) -> Any:
-    """The attribute that ``"package.module:attribute"`` names.
+    """Import the attribute that ``"package.module:attribute"`` names.
 
     Raises:
-        ValueError: the text is not of that form.
-        ImportError, AttributeError: there is no such thing.
+        ValueError: ``target`` has another format.
+        ImportError, AttributeError: the module or attribute does not exist.
     """
     module, separator, attribute = target.partition(":")
     if not separator or not module or not attribute:

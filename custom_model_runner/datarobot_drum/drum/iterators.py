@@ -1,4 +1,4 @@
-"""Iterators of model code: asynchronous ones drawn from the prediction threads, and all of them closed."""
+"""Iterators of model code: draw asynchronous ones from a thread, and close any of them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -6,14 +6,14 @@ from typing import Any
 
 
 def close_iterator(items: object) -> None:
-    """Run the ``finally`` blocks of a generator; other iterators may have nothing to close."""
+    """Close an iterator if it has ``close``, which runs the ``finally`` blocks of a generator."""
     close = getattr(items, "close", None)
     if close is not None:
         close()
 
 
 def drain_async(chunks: AsyncIterator[Any]) -> Iterator[Any]:
-    """An asynchronous iterator drawn from a plain thread, on an event loop of its own."""
+    """Yield the items of an asynchronous iterator, on a new event loop in the calling thread."""
     loop = asyncio.new_event_loop()
     ended = object()
     try:

@@ -15,7 +15,7 @@ from datarobot_drum.drum.exceptions import PredictionError
 from datarobot_drum.drum.language_predictors.transforms import Transformed
 from datarobot_drum.drum.serving.formats.transform_multipart import transform_response
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
-from tests.multipart_answers import Part, read_form
+from tests.multipart_responses import Part, parse_form
 
 TABLE = pd.DataFrame({"a": [1.5, None], "ü, \n": ["x", 'quo"ted,']})
 MATRIX = sparse.csr_matrix(np.array([[0.0, 0.1 + 0.2], [-1e-300, 0.0]]))
@@ -25,7 +25,7 @@ def encode(features: Any, names: tuple[str, ...] = ("a", "b"), target: pd.DataFr
     response = transform_response(Transformed(features, names, target))
     assert isinstance(response.content, bytes)
     assert response.status == 200
-    return read_form(response.content, response.media_type)
+    return parse_form(response.content, response.media_type)
 
 
 def test_table_is_encoded_as_csv() -> None:

@@ -1,6 +1,7 @@
-"""How a framework's model file is loaded and asked: one module a framework.
+"""Load and predict with model files: one module per framework.
 
-``frameworks`` is the table of them. It names each by an import string, so a framework is imported only when a file of
-its kind is there; ``contents`` tells the kind by the bytes, and ``registry`` searches. To add one: a module with an
-``ArtifactPredictor`` and a line in the table, or a package of its own with an entry point (``plugins``).
+``frameworks`` is the table of frameworks. It names their predictors by import strings, so unused ones are not imported.
+``file_detection`` detects the framework from a file's content, and ``registry`` finds the artifact and its predictor.
+To add a framework: a module with an ``ArtifactPredictor`` and a row in the table, or a package with an entry point
+(``plugins``).
 """

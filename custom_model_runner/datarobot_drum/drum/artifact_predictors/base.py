@@ -1,4 +1,4 @@
-"""What every framework's module offers."""
+"""The interface of a framework's predictor."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ArtifactOutput:
-    """Predictions of a framework's model, not checked yet.
+    """Unchecked predictions of a framework's model.
 
-    ``values`` has one row a sample and one column a class in the order of ``classes``: the declared labels, so binary
-    models have the negative one first. ``classes`` is empty for the one column of the other kinds.
+    ``values`` has one row per sample and one column per class, in the order of ``classes``: the declared labels, the
+    negative one first. ``classes`` is empty for target types with a single value column.
     """
 
     values: np.ndarray
@@ -27,21 +27,20 @@ class ArtifactOutput:
 
 
 class ArtifactModel(Protocol):
-    """A loaded model with all that was decided about it at load."""
+    """A loaded model bound to the settings of its target."""
 
     @property
-    def takes_numbers(self) -> bool:
-        """Whether ``predict`` also takes a ``NumericTable``, and gives the same as for the frame of it."""
+    def accepts_numeric_table(self) -> bool:
+        """True if ``predict`` accepts a ``NumericTable`` and predicts the same as for its frame."""
 
     def predict(self, data: Any) -> ArtifactOutput:
-        """Predict a table or sparse matrix; may raise whatever the framework raises."""
+        """Predict a table or sparse matrix; may raise any error of the framework."""
 
 
 class ArtifactPredictor(ABC):
-    """One framework, built in or plugged in by another package (entry point group of ``plugins``).
+    """A framework, built in or provided by another package (entry point group of ``plugins``).
 
-    ``extensions`` are in lower case, with the dot. ``thread_safe`` says whether a loaded model may be asked from
-    several threads at once; if not, every server asks it one call at a time.
+    ``extensions`` are in lower case, with the dot. If ``thread_safe`` is False, every server runs one call at a time.
     """
 
     name: ClassVar[str]
@@ -49,28 +48,28 @@ class ArtifactPredictor(ABC):
     thread_safe: ClassVar[bool] = True
 
     def can_load(self, path: Path) -> bool:
-        """Whether the file is one of this framework's; asked of plug-ins. The extension is matched in any case."""
+        """Return True for a file of this framework, by its extension in any case; called for plug-ins only."""
         return path.suffix.lower() in self.extensions
 
     @abstractmethod
     def load(self, path: Path, custom: ModuleType | None = None) -> Any:
-        """The framework's own object, as hooks get it.
+        """Load and return the framework's own object, which hooks receive as ``model``.
 
         Args:
-            custom: the model's ``custom.py``, for files that need code from it.
+            custom: the module ``custom.py``, for files that need code from it.
 
         Raises:
-            ModelLoadError: the file or the framework does not allow it.
+            ModelLoadError: the file cannot be loaded.
         """
 
     @abstractmethod
     def accepts(self, model: Any) -> bool:
-        """Whether a loaded object, by ``load`` or by a ``load_model`` hook, can be predicted with here."""
+        """Return True if this framework predicts with the object, which ``load`` or a ``load_model`` hook returned."""
 
     @abstractmethod
     def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
-        """Settle once how ``model`` predicts the target, above all which of its classes is which label.
+        """Bind ``model`` to its target: choose the method to call and map its classes to the declared labels.
 
         Raises:
-            ModelLoadError: it cannot.
+            ModelLoadError: the model cannot predict the target.
         """

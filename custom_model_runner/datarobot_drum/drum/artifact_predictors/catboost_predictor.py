@@ -1,8 +1,8 @@
-"""CatBoost: native ``.cbm`` files and pickles, as the estimators that CatBoost has for scikit-learn.
+"""CatBoost: native ``.cbm`` files and pickles, loaded as CatBoost's scikit-learn estimators.
 
-A native file carries the class names, so columns are found by label as for any estimator.
+A native file contains the class names, so columns are matched to labels as for any estimator.
 
-Thread safety: applying a loaded model does not change it; the library documents that as safe.
+Thread safety: predicting does not change a loaded model; the library documents it as safe.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import catboost
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
-from datarobot_drum.drum.artifact_predictors.loading import loading
+from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings
@@ -26,7 +26,7 @@ class CatBoostPredictor(ArtifactPredictor):
     extensions = (".cbm",)
 
     def load(self, path: Path, custom: ModuleType | None = None) -> Any:
-        with loading(path):
+        with artifact_load_errors(path):
             is_classifier = len(catboost.CatBoost().load_model(str(path)).classes_) > 0
             estimator = catboost.CatBoostClassifier() if is_classifier else catboost.CatBoostRegressor()
             return estimator.load_model(str(path))
@@ -36,11 +36,11 @@ class CatBoostPredictor(ArtifactPredictor):
 
     def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
         is_plain = type(model) is catboost.CatBoost and len(model.classes_) > 0
-        return bind_estimator(_PlainClassifier(model) if is_plain else model, settings)
+        return bind_estimator(_ProbabilityClassifier(model) if is_plain else model, settings)
 
 
-class _PlainClassifier:
-    """What ``catboost.train`` makes has ``predict`` only, which gives raw scores unless it is told otherwise."""
+class _ProbabilityClassifier:
+    """A plain ``CatBoost`` model with ``predict_proba``: its own ``predict`` returns raw scores by default."""
 
     def __init__(self, model: Any) -> None:
         self.classes_ = model.classes_

@@ -1,6 +1,6 @@
-"""How a framework's answer becomes one column, or one column a class label. Values are never touched.
+"""Reorder a framework's output into one value column or one column per class label. Values are never changed.
 
-A framework's module turns its model into a function from samples to an array, and leaves the rest to ``bind_numbers``.
+A framework's module wraps its model in a function from samples to an array; ``bind_numbers`` does the rest.
 """
 
 from __future__ import annotations
@@ -21,44 +21,44 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BoundModel:
-    """A model as a function of the samples, the labels of its answer, and how the answer is laid out."""
+    """A model as a function of the samples, the labels of its output, and the function that reorders the output."""
 
-    ask: Callable[[Any], Any]
+    call: Callable[[Any], Any]
     labels: tuple[str, ...]
     reorder: Callable[[Any], np.ndarray]
-    takes_numbers: bool = False
+    accepts_numeric_table: bool = False
 
     def predict(self, data: Any) -> ArtifactOutput:
-        return ArtifactOutput(self.reorder(self.ask(data)), self.labels)
+        return ArtifactOutput(self.reorder(self.call(data)), self.labels)
 
 
 def bind_numbers(
-    ask: Callable[[Any], Any], settings: ModelSettings, order: tuple[int, ...] | None = None
+    call: Callable[[Any], Any], settings: ModelSettings, order: tuple[int, ...] | None = None
 ) -> BoundModel:
-    """For a model that answers numbers: one a sample, or one column a class.
+    """Bind a function that returns numbers: one per sample, or one column per class.
 
     Args:
-        ask: from a table or sparse matrix to an array; a lone column of a binary model is the positive label's.
-        order: for each declared label its column; None if the columns are in the order of the labels.
+        call: from a table or sparse matrix to an array; the lone column of a binary model is the positive label's.
+        order: the column of each declared label; None if the columns are in the order of the labels.
 
     Raises:
-        ModelLoadError: the target is no number.
+        ModelLoadError: the target type has no numeric predictions.
     """
     target_type = settings.target_type
     if target_type.has_class_labels:
-        return BoundModel(ask, settings.class_labels, ClassColumns(settings.class_labels, target_type, order))
+        return BoundModel(call, settings.class_labels, ClassColumns(settings.class_labels, target_type, order))
     if target_type not in (TargetType.REGRESSION, TargetType.ANOMALY):
         raise ModelLoadError(
             f"This artifact predicts numbers, and {target_type.value} models do not: add a score hook to custom.py."
         )
-    return BoundModel(ask, (), one_column)
+    return BoundModel(call, (), one_column)
 
 
-def require_columns(found: int, settings: ModelSettings) -> None:
-    """Whether a model of that many columns can predict the target.
+def require_column_count(found: int, settings: ModelSettings) -> None:
+    """Require as many output columns as the target needs.
 
     Raises:
-        ModelLoadError: it has columns for other labels than the declared ones.
+        ModelLoadError: the number of columns does not fit the declared labels.
     """
     labels, target_type = settings.class_labels, settings.target_type
     wanted = len(labels) if target_type.has_class_labels else 1
@@ -69,9 +69,9 @@ def require_columns(found: int, settings: ModelSettings) -> None:
     raise ModelLoadError(f"The model predicts {found} values a row; {target_type.value} models predict one.")
 
 
-def one_column(answer: Any) -> np.ndarray:
-    """An answer of one value a sample as one column."""
-    values = np.asarray(answer)
+def one_column(output: Any) -> np.ndarray:
+    """Return an output of one value per sample as one column."""
+    values = np.asarray(output)
     if values.ndim == 1:
         return values.reshape(-1, 1)
     if values.ndim != 2 or values.shape[1] != 1:
@@ -81,14 +81,14 @@ def one_column(answer: Any) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ClassColumns:
-    """Puts an answer of one column a class in the order of the labels; a lone column is the positive label's."""
+    """A function that puts class columns in the order of the labels; a lone column is the positive label's."""
 
     labels: tuple[str, ...]
     target_type: TargetType
     order: tuple[int, ...] | None = None
 
-    def __call__(self, answer: Any) -> np.ndarray:
-        values = np.asarray(answer)
+    def __call__(self, output: Any) -> np.ndarray:
+        values = np.asarray(output)
         values = values.reshape(-1, 1) if values.ndim == 1 else values
         if self.target_type is TargetType.BINARY and values.shape[1:] == (1,):
             positive = np.asarray(values, dtype=np.float64)

@@ -1,12 +1,12 @@
-"""How an estimator predicts each kind of target. Values are never touched: they equal the estimator's own, bit for bit.
+"""Bind scikit-learn estimators: one method per target type. Values equal the estimator's own, bit for bit.
 
 ===============  =====================================================================================
 regression       ``predict``
-binary,          ``predict_proba``, its columns put in the order of the declared labels; without any
-multiclass       classes, ``predict`` with one column a label, or the positive label's for binary
-multilabel       ``predict_proba``: a list of arrays, or one array with a column a label
-anomaly          ``-decision_function`` of an outlier detector: the higher the more anomalous, above 0 an
-                 outlier by its own threshold; of anything else ``predict``
+binary,          ``predict_proba``, its columns in the order of the declared labels; without
+multiclass       classes, ``predict`` with one column per label, or the positive label's for binary
+multilabel       ``predict_proba``: a list of arrays, or one array with a column per label
+anomaly          ``-decision_function`` of an outlier detector: higher is more anomalous, above 0 is an
+                 outlier by its own threshold; ``predict`` of any other estimator
 text and others  ``predict``
 ===============  =====================================================================================
 """
@@ -26,8 +26,8 @@ from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, Artifact
 from datarobot_drum.drum.artifact_predictors.class_columns import ClassColumns, one_column
 from datarobot_drum.drum.artifact_predictors.features import NumericFeatures, select_features
 from datarobot_drum.drum.artifact_predictors.frameworks import module_roots
-from datarobot_drum.drum.artifact_predictors.inplace_scalers import overwriting
-from datarobot_drum.drum.artifact_predictors.label_matching import as_label, list_labels, match_labels
+from datarobot_drum.drum.artifact_predictors.inplace_scalers import with_inplace_scalers
+from datarobot_drum.drum.artifact_predictors.label_matching import as_label, format_labels, match_labels
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
@@ -37,16 +37,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-OVERWRITTEN_BYTES = 16 * 1024 * 1024
-"""Samples from this size on are not copied if it can be helped."""
+MIN_INPLACE_BYTES = 16 * 1024 * 1024
+"""Minimum size of the samples that scalers overwrite instead of copying them."""
 
-_DEEPEST_NESTING = 10
-"""Pipelines in searches in pipelines; an object that claims to have any attribute ends here, too."""
+_MAX_NESTING = 10
+"""Limit for nested pipelines and searches, and for objects that return a value for any attribute."""
 
 
 @dataclass(frozen=True)
 class BoundEstimator:
-    """An estimator with the method to ask, the labels of its answer, and how the answer is laid out."""
+    """An estimator with the method to call, the labels of its output, and the function that reorders the output."""
 
     estimator: Any
     method: str
@@ -54,7 +54,7 @@ class BoundEstimator:
     reorder: Callable[[Any], np.ndarray]
 
     @cached_property
-    def takes_numbers(self) -> bool:
+    def accepts_numeric_table(self) -> bool:
         return accepts_arrays(self.estimator)
 
     @cached_property
@@ -62,55 +62,57 @@ class BoundEstimator:
         return NumericFeatures(getattr(self.estimator, "feature_names_in_", None))
 
     @cached_property
-    def _overwriting(self) -> Any:
-        return overwriting(self.estimator)
+    def _inplace_estimator(self) -> Any:
+        return with_inplace_scalers(self.estimator)
 
     def predict(self, data: Any) -> ArtifactOutput:
-        """Predict a table, which is nobody's afterwards: a large one of plain numbers may be overwritten."""
+        """Predict a table; the caller must not use it afterwards, since a large ``NumericTable`` may be overwritten."""
         estimator = self.estimator
         if isinstance(data, NumericTable):
             features = self._numeric_features.select(data).to_array()
-            estimator = self._overwriting if features.nbytes >= OVERWRITTEN_BYTES else estimator
+            estimator = self._inplace_estimator if features.nbytes >= MIN_INPLACE_BYTES else estimator
         else:
             features = select_features(estimator, data)
-        answer = getattr(estimator, self.method)(features)
-        return ArtifactOutput(self.reorder(answer), self.labels)
+        output = getattr(estimator, self.method)(features)
+        return ArtifactOutput(self.reorder(output), self.labels)
 
 
 def bind_estimator(estimator: Any, settings: ModelSettings) -> ArtifactModel:
-    """Choose method and layout for the target.
+    """Choose the method and the column order for the target.
 
     Raises:
-        ModelLoadError: the estimator has not what the target needs, or has other classes than the labels.
+        ModelLoadError: the estimator lacks the method for the target, or its classes are not the labels.
     """
     target_type = settings.target_type
     if target_type.has_class_labels:
         return _bind_classifier(estimator, settings)
     if target_type is TargetType.ANOMALY and _is_outlier_detector(estimator):
-        return BoundEstimator(estimator, "decision_function", (), lambda answer: -one_column(answer))
-    _require(estimator, "predict", target_type)
+        return BoundEstimator(estimator, "decision_function", (), lambda output: -one_column(output))
+    _require_method(estimator, "predict", target_type)
     return BoundEstimator(estimator, "predict", (), one_column)
 
 
 def _bind_classifier(estimator: Any, settings: ModelSettings) -> BoundEstimator:
     labels, target_type = settings.class_labels, settings.target_type
     classes = getattr(estimator, "classes_", None)
-    if not _has(estimator, "predict_proba"):
-        _refuse_without_probabilities(estimator, classes, target_type)
+    if not _has_method(estimator, "predict_proba"):
+        _reject_classifier_without_probabilities(estimator, classes, target_type)
         return BoundEstimator(estimator, "predict", labels, ClassColumns(labels, target_type))
     if target_type is TargetType.MULTILABEL:
-        # XGBoost's classes are then those of each label, 0 and 1.
-        own = None if _numbers_its_classes(estimator) else classes
-        return BoundEstimator(estimator, "predict_proba", labels, _multilabel_columns(labels, own))
-    order = None if classes is None else order_classes(classes, settings, numbered=_numbers_its_classes(estimator))
+        # Here XGBoost's classes_ are those of each label: 0 and 1.
+        own = None if _requires_numbered_classes(estimator) else classes
+        return BoundEstimator(estimator, "predict_proba", labels, _multilabel_reorder(labels, own))
+    order = (
+        None if classes is None else order_classes(classes, settings, numbered=_requires_numbered_classes(estimator))
+    )
     return BoundEstimator(estimator, "predict_proba", labels, ClassColumns(labels, target_type, order))
 
 
 def order_classes(classes: Any, settings: ModelSettings, *, numbered: bool = False) -> tuple[int, ...]:
-    """For each declared label, the column of ``predict_proba`` that belongs to it.
+    """Return the column of ``predict_proba`` for each declared label.
 
-    Two classes of a binary model that are none of the labels keep their own order, the second one positive, as
-    scikit-learn sorts them. So do the classes of a model that cannot but number them (``numbered``).
+    Two classes of a binary model that match no label keep their order; the second one is positive. Classes of a model
+    that only supports numbers as classes (``numbered``) keep their order, too.
 
     Raises:
         ModelLoadError: the classes are not the labels.
@@ -123,22 +125,22 @@ def order_classes(classes: Any, settings: ModelSettings, *, numbered: bool = Fal
         if settings.target_type is TargetType.BINARY:
             logger.warning(
                 "The estimator's classes (%s) are no class labels: taking %r for %r (negative), %r for %r (positive).",
-                list_labels(found), as_label(found[0]), labels[0], as_label(found[1]), labels[1],
+                format_labels(found), as_label(found[0]), labels[0], as_label(found[1]), labels[1],
             )  # fmt: skip
             return (0, 1)
         if numbered and [as_label(item) for item in found] == [str(number) for number in range(len(found))]:
-            logger.warning("The model numbers its classes: taking them for %s, in this order.", list_labels(labels))
+            logger.warning("The model numbers its classes: taking them for %s, in this order.", format_labels(labels))
             return tuple(range(len(found)))
     raise ModelLoadError(
-        f"The estimator's classes ({list_labels(found)}) are not the class labels ({list_labels(labels)}): give the "
-        "estimator's own classes as labels."
+        f"The estimator's classes ({format_labels(found)}) are not the class labels ({format_labels(labels)}): "
+        "give the estimator's own classes as labels."
     )
 
 
-def _numbers_its_classes(estimator: Any) -> bool:
-    """Whether the estimator, or the last step of a pipeline or search, takes no other classes than 0, 1, 2 ..."""
+def _requires_numbered_classes(estimator: Any) -> bool:
+    """Return True if the estimator, or the last step of a pipeline, only supports the classes 0, 1, 2 ..."""
     inner = estimator
-    for _ in range(_DEEPEST_NESTING):
+    for _ in range(_MAX_NESTING):
         steps = getattr(inner, "steps", None)
         following = steps[-1][1] if isinstance(steps, list) and steps else getattr(inner, "best_estimator_", None)
         if following is None:
@@ -148,7 +150,7 @@ def _numbers_its_classes(estimator: Any) -> bool:
 
 
 def _flat_classes(classes: Any) -> list[Any]:
-    """The classes of one target. An array a target means several, which only multilabel models have."""
+    """Return the classes of a single target; several targets are for multilabel models only."""
     found = list(classes)
     if any(isinstance(item, np.ndarray | list | tuple) for item in found):
         if len(found) == 1:
@@ -157,64 +159,64 @@ def _flat_classes(classes: Any) -> list[Any]:
     return found
 
 
-def _refuse_without_probabilities(estimator: Any, classes: Any, target_type: TargetType) -> None:
-    """A classifier without probabilities is of no use; a regressor may predict the probability itself."""
+def _reject_classifier_without_probabilities(estimator: Any, classes: Any, target_type: TargetType) -> None:
+    """Reject a classifier without ``predict_proba``; a regressor may predict the probability itself."""
     name = type(estimator).__name__
-    if classes is not None or _has(estimator, "decision_function"):
+    if classes is not None or _has_method(estimator, "decision_function"):
         raise ModelLoadError(
             f"{name} has no predict_proba, which {target_type.value} models need: train it with probabilities, or wrap "
             "it in CalibratedClassifierCV."
         )
-    _require(estimator, "predict", target_type)
+    _require_method(estimator, "predict", target_type)
 
 
 def _is_outlier_detector(estimator: Any) -> bool:
-    """A classifier has a decision function too, but with classes, and the other way round."""
-    return _has(estimator, "decision_function") and not hasattr(estimator, "classes_")
+    """Return True for a decision function without classes; classifiers have both."""
+    return _has_method(estimator, "decision_function") and not hasattr(estimator, "classes_")
 
 
-def _has(estimator: Any, method: str) -> bool:
+def _has_method(estimator: Any, method: str) -> bool:
     return callable(getattr(estimator, method, None))
 
 
-def _require(estimator: Any, method: str, target_type: TargetType) -> None:
-    if not _has(estimator, method):
+def _require_method(estimator: Any, method: str, target_type: TargetType) -> None:
+    if not _has_method(estimator, method):
         raise ModelLoadError(
             f"{type(estimator).__name__} has no {method}, which {target_type.value} models need: add a score hook to "
             "custom.py."
         )
 
 
-def _multilabel_columns(labels: tuple[str, ...], classes: Any) -> Callable[[Any], np.ndarray]:
-    """Columns stand in the order of the labels, unless the estimator's classes are the labels in another order."""
+def _multilabel_reorder(labels: tuple[str, ...], classes: Any) -> Callable[[Any], np.ndarray]:
+    """Reorder columns only if the estimator's classes are the labels in another order."""
     if classes is not None and len(classes) != len(labels):
         raise ModelLoadError(
             f"The estimator predicts {len(classes)} labels but {len(labels)} class labels are declared."
         )
     if _is_list_of_classes(classes):
         found = [list(item) for item in classes]
-        return lambda answer: ClassColumns(labels, TargetType.MULTILABEL)(_positive_columns(answer, found))
+        return lambda output: ClassColumns(labels, TargetType.MULTILABEL)(_positive_columns(output, found))
     matches = {} if classes is None else match_labels(labels, list(classes))
     order = tuple(matches[label] for label in labels) if len(matches) == len(labels) else None
     columns = ClassColumns(labels, TargetType.MULTILABEL, order)
-    return lambda answer: columns(_positive_columns(answer, None))
+    return lambda output: columns(_positive_columns(output, None))
 
 
 def _is_list_of_classes(classes: Any) -> bool:
     return isinstance(classes, Sequence) and all(isinstance(item, np.ndarray | list) for item in classes)
 
 
-def _positive_columns(answer: Any, classes: list[list[Any]] | None) -> np.ndarray:
-    """From a list with one array of class probabilities a label, the probability that each label applies."""
-    if not isinstance(answer, list | tuple):
-        return np.asarray(answer)
-    arrays = [np.asarray(item) for item in answer]
+def _positive_columns(output: Any, classes: list[list[Any]] | None) -> np.ndarray:
+    """Return one column per label from a list with one array of class probabilities per label."""
+    if not isinstance(output, list | tuple):
+        return np.asarray(output)
+    arrays = [np.asarray(item) for item in output]
     known = classes if classes is not None and len(classes) == len(arrays) else [[0, 1]] * len(arrays)
-    return np.column_stack([_applies(array, own) for array, own in zip(arrays, known, strict=True)])
+    return np.column_stack([_label_probability(array, own) for array, own in zip(arrays, known, strict=True)])
 
 
-def _applies(array: np.ndarray, classes: list[Any]) -> np.ndarray:
-    """The last column of a label's two. A label that never varied in training has one column: all or nothing."""
+def _label_probability(array: np.ndarray, classes: list[Any]) -> np.ndarray:
+    """Return the last of a label's two columns; a label constant in training has one column, all 0 or all 1."""
     if array.ndim == 1 or array.shape[1] > 1 or len(classes) != 1:
         return array if array.ndim == 1 else array[:, -1]
     applies = match_labels(["1"], classes) or not match_labels(["0"], classes)

@@ -1,4 +1,4 @@
-"""What of the samples a model is handed, and in which form."""
+"""Select and convert the columns that a model receives."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
 
-SHOWN_COLUMNS = 10
+MAX_LISTED_COLUMNS = 10
 
 
 def select_features(estimator: Any, data: Any) -> Any:
-    """The columns that the estimator was trained on, in their order; all of the table if it does not say.
+    """Return the estimator's training columns in their order, or the whole table if it has no feature names.
 
-    Sparse tables become CSR matrices: estimators would make a frame of sparse columns dense.
+    A sparse table becomes a CSR matrix: estimators convert a frame of sparse columns to dense.
 
     Raises:
         UnprocessableInput: the table lacks some of the columns.
     """
-    return to_csr(select_columns(data, _names_of(estimator)))
+    return to_csr(select_columns(data, _feature_names(estimator)))
 
 
 def select_columns(data: Any, names: Sequence[Any] | None) -> Any:
-    """The columns of these names; a matrix, which has none, as it is, and so a table if no names are given.
+    """Return the columns of these names; a matrix, or a table without ``names``, is returned as it is.
 
     Raises:
         UnprocessableInput: the table lacks some of the columns.
@@ -35,18 +35,18 @@ def select_columns(data: Any, names: Sequence[Any] | None) -> Any:
     if not isinstance(data, pd.DataFrame) or names is None or not data.columns.is_unique:
         return data
     columns = list(data.columns)
-    return data if columns == list(names) else data.iloc[:, find_places(columns, names)]
+    return data if columns == list(names) else data.iloc[:, find_positions(columns, names)]
 
 
 class NumericFeatures:
-    """The same for tables of plain numbers: the work on names is done once for each header."""
+    """A column selector for ``NumericTable`` that caches the positions for each header."""
 
     def __init__(self, names: Sequence[str] | None) -> None:
         self._names = None if names is None else tuple(names)
-        self._find = lru_cache(maxsize=64)(self._find_places)
+        self._find = lru_cache(maxsize=64)(self._find_positions)
 
     def select(self, table: NumericTable) -> NumericTable:
-        """The columns that the estimator was trained on, in their order.
+        """Return the training columns in their order.
 
         Raises:
             UnprocessableInput: the table lacks some of the columns.
@@ -55,56 +55,58 @@ class NumericFeatures:
             return table
         return table.select(self._find(table.names))
 
-    def _find_places(self, columns: tuple[str, ...]) -> tuple[int, ...]:
-        return tuple(find_places(columns, self._names or ()))
+    def _find_positions(self, columns: tuple[str, ...]) -> tuple[int, ...]:
+        return tuple(find_positions(columns, self._names or ()))
 
 
-def find_places(columns: Sequence[Any], names: Sequence[Any]) -> list[int]:
-    """Where each of ``names`` stands among ``columns``, which are all different.
+def find_positions(columns: Sequence[Any], names: Sequence[Any]) -> list[int]:
+    """Return the position of each of ``names`` among the unique ``columns``.
 
     Raises:
-        UnprocessableInput: some are not among them.
+        UnprocessableInput: some names are missing.
     """
-    places = {column: place for place, column in enumerate(columns)}
-    if not all(name in places for name in names):
-        # LightGBM keeps its columns' names with underscores for blanks.
-        places = {str(column).replace(" ", "_"): place for column, place in places.items()} | places
-    missing = [str(name) for name in names if name not in places]
+    positions = {column: position for position, column in enumerate(columns)}
+    if not all(name in positions for name in names):
+        # LightGBM replaces blanks in column names by underscores.
+        positions = {str(column).replace(" ", "_"): position for column, position in positions.items()} | positions
+    missing = [str(name) for name in names if name not in positions]
     if missing:
         raise UnprocessableInput(
-            f"The samples lack {len(missing)} of the {len(names)} columns of the model: {_show(missing)}."
+            f"The samples lack {len(missing)} of the {len(names)} columns of the model: {_list_names(missing)}."
         )
-    return [places[name] for name in names]
+    return [positions[name] for name in names]
 
 
 def require_width(data: Any, width: int | None) -> None:
-    """Whether there are as many columns as the model takes, if it says how many.
+    """Require ``width`` columns, unless it is None.
 
     Raises:
-        UnprocessableInput: there are more or less.
+        UnprocessableInput: the number of columns differs.
     """
     if width is not None and data.shape[1] != width:
         raise UnprocessableInput(f"The samples have {data.shape[1]} columns; the model takes {width}.")
 
 
-def require_numbers(data: Any, but: Iterable[Any] = ()) -> None:
-    """Whether all columns are numbers or truth values, ``but`` those that need not be.
+def require_numbers(data: Any, except_for: Iterable[Any] = ()) -> None:
+    """Require numeric or boolean columns, except those in ``except_for``.
 
     Raises:
-        UnprocessableInput: some hold text or the like.
+        UnprocessableInput: some columns have another type, such as text.
     """
     if isinstance(data, pd.DataFrame):
-        free = set(but)
-        wrong = [str(name) for name, dtype in data.dtypes.items() if name not in free and not _is_numeric(dtype)]
+        exempt = set(except_for)
+        wrong = [str(name) for name, dtype in data.dtypes.items() if name not in exempt and not _is_numeric(dtype)]
         if wrong:
-            raise UnprocessableInput(f"The model takes numbers only, and these columns hold none: {_show(wrong)}.")
+            raise UnprocessableInput(
+                f"The model takes numbers only, and these columns hold none: {_list_names(wrong)}."
+            )
 
 
 def to_matrix(data: Any, dtype: Any) -> np.ndarray:
-    """The samples as a dense array of numbers in C order, missing values as NaN.
+    """Convert the samples to a dense numeric array in C order, missing values as NaN.
 
     Raises:
-        UnprocessableInput: a column is no number, or does not fit a whole number where those are asked for.
+        UnprocessableInput: a column is not numeric, or has fractions although ``dtype`` is an integer type.
     """
     require_numbers(data)
     if isinstance(data, pd.DataFrame):
@@ -120,27 +122,27 @@ def to_matrix(data: Any, dtype: Any) -> np.ndarray:
 
 
 def to_csr(data: Any) -> Any:
-    """A table of sparse columns as a CSR matrix; anything else as it is."""
+    """Convert a table of sparse columns to a CSR matrix; return anything else as it is."""
     return data.sparse.to_coo().tocsr() if isinstance(data, pd.DataFrame) and is_sparse(data) else data
 
 
 def is_sparse(data: pd.DataFrame) -> bool:
-    """Whether every column is of sparse type."""
+    """Return True if every column has a sparse type."""
     return bool(len(data.columns)) and all(isinstance(dtype, pd.SparseDtype) for dtype in data.dtypes)
 
 
-def _names_of(estimator: Any) -> Sequence[Any] | None:
-    """The names as scikit-learn keeps them, else as CatBoost does, which numbers columns that had no name."""
+def _feature_names(estimator: Any) -> Sequence[Any] | None:
+    """Return the names that scikit-learn or CatBoost stores; CatBoost numbers unnamed columns, which counts as none."""
     names = getattr(estimator, "feature_names_in_", None)
     if names is not None:
         return list(names)
     names = getattr(estimator, "feature_names_", None)
-    numbers = [str(place) for place in range(len(names or ()))]
+    numbers = [str(position) for position in range(len(names or ()))]
     return None if not names or list(names) == numbers else list(names)
 
 
-def _show(names: list[str]) -> str:
-    return ", ".join(names[:SHOWN_COLUMNS]) + (", ..." if len(names) > SHOWN_COLUMNS else "")
+def _list_names(names: list[str]) -> str:
+    return ", ".join(names[:MAX_LISTED_COLUMNS]) + (", ..." if len(names) > MAX_LISTED_COLUMNS else "")
 
 
 def _is_numeric(dtype: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What a file is, told by its content alone: nothing is imported or unpickled for it."""
+"""Detect the framework of a file from its content, without importing or unpickling anything."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-_HEAD_BYTES = 512
-_MOST_OPCODES = 100_000
+_SIGNATURE_BYTES = 512
+_MAX_OPCODES = 100_000
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _MAGIC = {
@@ -18,7 +18,7 @@ _MAGIC = {
     b"tree\nversion=": "lightgbm",
     b"tree\r\nversion=": "lightgbm",
     b"binf": "xgboost",
-    # How torch.save began before it wrote archives: a pickle of one big number.
+    # torch.save before the zip format: it starts with a pickled magic number.
     b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.": "pytorch",
 }
 _XGBOOST_JSON = re.compile(rb'\s*\{\s*("version"\s*:\s*\[[\d,\s]*\]\s*,\s*)?"learner"\s*:\s*\{')
@@ -28,24 +28,23 @@ _STRINGS = ("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8")
 
 
 def detect_framework(path: Path) -> str | None:
-    """The framework whose own format the file certainly is in; None if that cannot be told."""
+    """Return the framework whose native format the file has; None if the content is ambiguous."""
     try:
         with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
+            head = file.read(_SIGNATURE_BYTES)
     except OSError:
         return None
     if head.startswith(b"PK\x03\x04"):
-        return _framework_of_archive(path)
+        return _detect_archive_framework(path)
     if _XGBOOST_JSON.match(head) or _XGBOOST_UBJSON.match(head):
         return "xgboost"
     return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
 
 
 def pickled_modules(path: Path) -> tuple[str, ...]:
-    """The top-level modules of the classes in a pickle, in the order of the file, as far as it can be read.
+    """Return the top-level modules of the classes in a pickle, in file order; the model's own comes first.
 
-    The class of the model itself comes first. Compressed files tell nothing; the raw arrays that joblib writes between
-    the opcodes end the reading.
+    Compressed files return nothing. The scan stops at the raw arrays that joblib writes between the opcodes.
     """
     try:
         with path.open("rb") as file:
@@ -58,12 +57,12 @@ def pickled_modules(path: Path) -> tuple[str, ...]:
 
 
 def is_torch_script(path: Path) -> bool:
-    """Whether a PyTorch file brings its own code."""
-    return any("/code/" in name for name in _members(path))
+    """Return True if a PyTorch file contains its own code."""
+    return any("/code/" in name for name in _member_names(path))
 
 
-def _framework_of_archive(path: Path) -> str | None:
-    names = _members(path)
+def _detect_archive_framework(path: Path) -> str | None:
+    names = _member_names(path)
     if "schema.json" in names:
         return "skops"
     if {"config.json", "metadata.json"} <= names:
@@ -72,7 +71,7 @@ def _framework_of_archive(path: Path) -> str | None:
     return "pytorch" if is_torch else None
 
 
-def _members(path: Path) -> set[str]:
+def _member_names(path: Path) -> set[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return set(archive.namelist())
@@ -81,12 +80,12 @@ def _members(path: Path) -> set[str]:
 
 
 def _global_modules(file: BinaryIO) -> Iterator[str]:
-    """Of every class that is named, the top-level module; stops where the file is no pickle any more."""
+    """Yield the top-level module of every class reference, up to the first byte that is no pickle."""
     memo: list[object] = []
     last: list[object] = [None, None]
     try:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
-            if count > _MOST_OPCODES:
+            if count > _MAX_OPCODES:
                 return
             name = opcode.name
             if name == "MEMOIZE":
@@ -97,13 +96,13 @@ def _global_modules(file: BinaryIO) -> Iterator[str]:
                 yield module.partition(".")[0]
                 if module == "joblib.numpy_pickle":
                     return
-            last = [last[1], _pushed(name, argument, memo)]
+            last = [last[1], _pushed_text(name, argument, memo)]
     except (ValueError, IndexError, UnicodeError):
         return
 
 
-def _pushed(name: str, argument: object, memo: list[object]) -> object:
-    """The text that an opcode puts on the stack; None for anything else."""
+def _pushed_text(name: str, argument: object, memo: list[object]) -> object:
+    """Return the string that an opcode pushes on the stack; None for other opcodes."""
     if name in _STRINGS:
         return argument
     if name in ("BINGET", "LONG_BINGET") and isinstance(argument, int) and argument < len(memo):

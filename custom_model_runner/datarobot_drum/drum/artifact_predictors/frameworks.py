@@ -1,4 +1,4 @@
-"""The table of frameworks: what can be known of each without importing anything of it."""
+"""The table of frameworks, readable without importing any of them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from datarobot_drum.drum.artifact_predictors.base import ArtifactPredictor
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.imports import import_from_string
 
-_ROOM = "datarobot_drum.drum.artifact_predictors"
+_PACKAGE = "datarobot_drum.drum.artifact_predictors"
 
 
 @dataclass(frozen=True)
 class Framework:
-    """One line of the table.
+    """A row of the table.
 
     Args:
-        extensions: names that are enough to take a file for one of this framework's, in lower case, with the dot.
+        extensions: file extensions that identify the framework, in lower case, with the dot.
         predictor: import string of its ``ArtifactPredictor``.
-        modules: top-level modules that the classes of its models come from.
-        extra: what to install of ``datarobot-drum`` to have its library; empty for plug-ins.
-        thread_safe: whether a loaded model may be asked from several threads at once.
+        modules: top-level modules that define the classes of its models.
+        extra: the extra of ``datarobot-drum`` that installs its library.
+        thread_safe: whether a loaded model may predict in several threads at once.
     """
 
     name: str
@@ -32,10 +32,10 @@ class Framework:
     thread_safe: bool = True
 
     def create_predictor(self) -> ArtifactPredictor:
-        """Import the framework.
+        """Import the framework and create its predictor.
 
         Raises:
-            ModelLoadError: it is not installed; the message names the extra.
+            ModelLoadError: the framework is not installed; the message names the extra.
         """
         try:
             predictor: ArtifactPredictor = import_from_string(self.predictor)()
@@ -47,34 +47,34 @@ class Framework:
 
 
 FRAMEWORKS = (
-    Framework("xgboost", (".ubj", ".bst"), f"{_ROOM}.xgboost_predictor:XGBoostPredictor", ("xgboost",), "xgboost"),
-    Framework("lightgbm", (), f"{_ROOM}.lightgbm_predictor:LightGBMPredictor", ("lightgbm",), "lightgbm"),
-    Framework("catboost", (".cbm",), f"{_ROOM}.catboost_predictor:CatBoostPredictor", ("catboost",), "catboost"),
-    Framework("onnx", (".onnx",), f"{_ROOM}.onnx_predictor:OnnxPredictor", ("onnxruntime",), "onnx"),
-    # Before PyTorch: on its backend, models of Keras are PyTorch's modules too.
+    Framework("xgboost", (".ubj", ".bst"), f"{_PACKAGE}.xgboost_predictor:XGBoostPredictor", ("xgboost",), "xgboost"),
+    Framework("lightgbm", (), f"{_PACKAGE}.lightgbm_predictor:LightGBMPredictor", ("lightgbm",), "lightgbm"),
+    Framework("catboost", (".cbm",), f"{_PACKAGE}.catboost_predictor:CatBoostPredictor", ("catboost",), "catboost"),
+    Framework("onnx", (".onnx",), f"{_PACKAGE}.onnx_predictor:OnnxPredictor", ("onnxruntime",), "onnx"),
+    # Before PyTorch: on that backend, Keras models are PyTorch modules, too.
     Framework(
-        "keras", (".keras", ".h5"), f"{_ROOM}.keras_predictor:KerasPredictor", ("keras",), "keras", thread_safe=False
+        "keras", (".keras", ".h5"), f"{_PACKAGE}.keras_predictor:KerasPredictor", ("keras",), "keras", thread_safe=False
     ),
-    Framework("pytorch", (".pth",), f"{_ROOM}.torch_predictor:TorchPredictor", ("torch",), "torch"),
-    Framework("skops", (".skops",), f"{_ROOM}.skops_predictor:SkopsPredictor", ("skops",), "skops"),
+    Framework("pytorch", (".pth",), f"{_PACKAGE}.torch_predictor:TorchPredictor", ("torch",), "torch"),
+    Framework("skops", (".skops",), f"{_PACKAGE}.skops_predictor:SkopsPredictor", ("skops",), "skops"),
     Framework(
         "scikit-learn",
         (".pkl", ".joblib"),
-        f"{_ROOM}.sklearn_predictor:SklearnPredictor",
+        f"{_PACKAGE}.sklearn_predictor:SklearnPredictor",
         ("sklearn", "joblib", "scipy"),
         "scikit-learn",
     ),
 )
-"""In the order in which they are asked; the last one also takes whatever else has ``predict``."""
+"""In search order; the last one also accepts any other object with ``predict``."""
 
 
 def install_hint(module: str) -> str:
-    """What to do about a missing module."""
+    """Return the text that says how to install a missing module."""
     root = module.partition(".")[0]
     extra = next((framework.extra for framework in FRAMEWORKS if root in framework.modules), "")
     return f"install datarobot-drum[{extra}]" if extra else "it is not installed"
 
 
 def module_roots(model: Any) -> tuple[str, ...]:
-    """The top-level modules that the class of ``model`` and its bases come from, the nearest first."""
+    """Return the top-level modules of the class of ``model`` and its bases, in method resolution order."""
     return tuple(dict.fromkeys(cls.__module__.partition(".")[0] for cls in type(model).__mro__))

@@ -1,6 +1,6 @@
-"""Pipelines that compute in the array of their samples, which takes half the memory where that array is large.
+"""Pipelines whose scalers overwrite their samples, which halves the memory for large arrays.
 
-scikit-learn's scalers copy the samples before they change them. Samples that this package has read are nobody else's.
+scikit-learn's scalers copy the samples before they change them. Samples that this package has read have no other user.
 """
 
 from __future__ import annotations
@@ -9,31 +9,31 @@ import copy
 from typing import Any
 
 _SCALERS = frozenset({"MaxAbsScaler", "MinMaxScaler", "RobustScaler", "StandardScaler"})
-"""They change each number of the copy in place, so without the copy they compute the same."""
+"""These change each number of the copy in place, so they compute the same without the copy."""
 
 
-def overwriting(estimator: Any) -> Any:
-    """A pipeline of the same trained steps whose scalers at its beginning overwrite their samples.
+def with_inplace_scalers(estimator: Any) -> Any:
+    """Return a copy of a pipeline whose leading scalers overwrite their samples.
 
-    Whatever is no pipeline, or begins otherwise, is given back as it is. ``estimator`` itself never changes.
+    Any other estimator is returned as it is. ``estimator`` itself is never changed.
     """
-    if not _is(estimator, "pipeline", frozenset({"Pipeline"})):
+    if not _is_sklearn_class(estimator, "pipeline", frozenset({"Pipeline"})):
         return estimator
     steps = list(estimator.steps)
-    for place, (name, step) in enumerate(steps):
-        if not _is(step, "preprocessing", _SCALERS):
+    for position, (name, step) in enumerate(steps):
+        if not _is_sklearn_class(step, "preprocessing", _SCALERS):
             break
-        steps[place] = (name, _changed(step, copy=False))
-    return _changed(estimator, steps=steps)
+        steps[position] = (name, _copy_with(step, copy=False))
+    return _copy_with(estimator, steps=steps)
 
 
-def _is(part: Any, room: str, names: frozenset[str]) -> bool:
-    """Whether it is one of scikit-learn's own, not of a class derived from it."""
+def _is_sklearn_class(part: Any, module: str, names: frozenset[str]) -> bool:
+    """Return True for an instance of one of these scikit-learn classes, but not of a subclass."""
     kind = type(part)
-    return kind.__name__ in names and kind.__module__.startswith(f"sklearn.{room}")
+    return kind.__name__ in names and kind.__module__.startswith(f"sklearn.{module}")
 
 
-def _changed(part: Any, **parameters: Any) -> Any:
+def _copy_with(part: Any, **parameters: Any) -> Any:
     changed = copy.copy(part)
     for name, value in parameters.items():
         setattr(changed, name, value)

@@ -1,12 +1,12 @@
 """Keras 3: ``.keras`` and ``.h5`` files, on the backend that ``KERAS_BACKEND`` names.
 
-Loaded in Keras's safe mode, which refuses code inside the file. Classes of your own must be registered with
-``keras.saving.register_keras_serializable`` in ``custom.py``, which is imported before the model is loaded.
+Files are loaded in Keras's safe mode, which rejects code inside the file. Register your own classes in ``custom.py``
+with ``keras.saving.register_keras_serializable``; it is imported before the model is loaded.
 
-``predict`` is asked with an array of a row a sample and must answer values or probabilities. Column k is the k-th
-declared label, a lone column the positive one's.
+``predict`` receives an array with one row per sample and must return values or probabilities. Column k is the k-th
+declared label; a lone column is the positive label's.
 
-Thread safety: none; ``predict`` keeps its state in the model. One call at a time.
+Thread safety: none; ``predict`` keeps state in the model, so one call runs at a time.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
-from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers, require_columns
+from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers, require_column_count
 from datarobot_drum.drum.artifact_predictors.features import require_width, to_matrix
-from datarobot_drum.drum.artifact_predictors.loading import loading
+from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 from datarobot_drum.drum.exceptions import ModelLoadError
 
 try:
@@ -46,7 +46,7 @@ class KerasPredictor(ArtifactPredictor):
     thread_safe = False
 
     def load(self, path: Path, custom: ModuleType | None = None) -> Any:
-        with loading(path):
+        with artifact_load_errors(path):
             return keras.saving.load_model(str(path), compile=False)
 
     def accepts(self, model: Any) -> bool:
@@ -55,20 +55,20 @@ class KerasPredictor(ArtifactPredictor):
     def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
         width = _table_width(model)
         if isinstance(model.output_shape, tuple) and len(model.output_shape) == _TABLE_RANK:
-            require_columns(model.output_shape[1], settings)
-        turn = threading.Lock()
+            require_column_count(model.output_shape[1], settings)
+        lock = threading.Lock()
 
-        def ask(data: Any) -> Any:
+        def predict(data: Any) -> Any:
             require_width(data, width)
             values = to_matrix(data, np.float32)
-            with turn:
+            with lock:
                 return model.predict(values, verbose=0)
 
-        return bind_numbers(ask, settings)
+        return bind_numbers(predict, settings)
 
 
 def _table_width(model: Any) -> int | None:
-    """How many columns the one input takes."""
+    """Return the number of columns of the single input, None for any number."""
     shape = getattr(model, "input_shape", None)
     if isinstance(shape, tuple) and len(shape) == _TABLE_RANK and isinstance(model.output_shape, tuple):
         return shape[1] if isinstance(shape[1], int) else None

@@ -1,4 +1,4 @@
-"""Which of a model's own classes or columns is which declared label. Labels are compared as text."""
+"""Match a model's classes or columns to the declared labels, compared as text."""
 
 import math
 import unicodedata
@@ -6,43 +6,43 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
-_TRUTH = {"true": 1, "false": 0}
+_BOOLEANS = {"true": 1, "false": 0}
 
 
 def match_labels(declared: Sequence[str], found: Sequence[Any]) -> dict[str, int]:
-    """The position in ``found`` of every declared label that can be told with certainty.
+    """Return the position in ``found`` of every declared label with a unique match.
 
-    Equal text decides first, then text without blanks around it and in one Unicode form, then equal numbers, where
-    true and false count as 1 and 0: ``1.0``, ``"1"`` and ``True`` are the same label unless two of them are there.
-    What is equal to two others is not matched at all.
+    Equal text is matched first, then text stripped of blanks and normalized in Unicode, then equal numbers. True and
+    false count as 1 and 0: ``1.0``, ``"1"`` and ``True`` are one label unless two of them are present. A label that
+    equals two candidates is not matched.
     """
     matches: dict[str, int] = {}
     for key in (as_label, _stripped, _number):
         taken = set(matches.values())
         labels = [label for label in declared if label not in matches]
-        places = [place for place in range(len(found)) if place not in taken]
-        matches |= _unique_matches(labels, places, found, key)
+        candidates = [position for position in range(len(found)) if position not in taken]
+        matches |= _unique_matches(labels, candidates, found, key)
     return matches
 
 
 def as_label(value: Any) -> str:
-    """A class as text: NumPy's scalars read like Python's, bytes as UTF-8."""
+    """Convert a class to text: NumPy scalars as Python's, bytes as UTF-8."""
     value = value.item() if hasattr(value, "item") else value
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def list_labels(labels: Iterable[Any]) -> str:
-    """For an error message: at most ten labels, quoted."""
+def format_labels(labels: Iterable[Any]) -> str:
+    """Format at most ten quoted labels for an error message."""
     texts = [repr(as_label(label)) for label in labels]
     return ", ".join(texts[:10]) + (f" and {len(texts) - 10} more" if len(texts) > 10 else "")
 
 
 def _unique_matches(
-    labels: Sequence[str], places: Sequence[int], found: Sequence[Any], key: Callable[[Any], Hashable | None]
+    labels: Sequence[str], candidates: Sequence[int], found: Sequence[Any], key: Callable[[Any], Hashable | None]
 ) -> dict[str, int]:
     wanted = Counter(key(label) for label in labels)
-    offered = Counter(key(found[place]) for place in places)
-    positions = {key(found[place]): place for place in places}
+    offered = Counter(key(found[position]) for position in candidates)
+    positions = {key(found[position]): position for position in candidates}
     return {
         label: positions[text]
         for label in labels
@@ -55,10 +55,10 @@ def _stripped(value: Any) -> str:
 
 
 def _number(value: Any) -> float | int | None:
-    """The number that a label denotes; whole numbers exactly, whatever their size."""
+    """Return the number that a label denotes; integers of any size are exact."""
     text = as_label(value).strip()
-    if text.lower() in _TRUTH:
-        return _TRUTH[text.lower()]
+    if text.lower() in _BOOLEANS:
+        return _BOOLEANS[text.lower()]
     if "_" in text:
         return None
     try:

@@ -1,9 +1,9 @@
 """LightGBM: native text files as a ``Booster``, and the scikit-learn classes from pickles.
 
-A native file carries no class names: column k is the k-th declared label, a lone column the positive one's. Columns are
-found by name where they are known; LightGBM keeps names with underscores for blanks.
+A native file contains no class names: column k is the k-th declared label, a lone column the positive label's. Input
+columns are selected by name if the file has names, in which LightGBM replaces blanks by underscores.
 
-Thread safety: a loaded booster may be asked from several threads; the library takes a shared lock.
+Thread safety: a loaded booster may predict in several threads; the library takes a shared lock.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import lightgbm
 import pandas as pd
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
-from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers, require_columns
+from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers, require_column_count
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
 from datarobot_drum.drum.artifact_predictors.features import require_numbers, require_width, select_columns, to_csr
-from datarobot_drum.drum.artifact_predictors.loading import loading
+from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.settings.target_types import TargetType
 
@@ -35,7 +35,7 @@ class LightGBMPredictor(ArtifactPredictor):
     extensions = ()
 
     def load(self, path: Path, custom: ModuleType | None = None) -> Any:
-        with loading(path):
+        with artifact_load_errors(path):
             return lightgbm.Booster(model_file=str(path))
 
     def accepts(self, model: Any) -> bool:
@@ -49,37 +49,37 @@ class LightGBMPredictor(ArtifactPredictor):
             raise ModelLoadError(
                 "The model's objective multiclassova gives probabilities that do not sum to 1: train with multiclass."
             )
-        bound = bind_numbers(_asking(model, header), settings)
-        require_columns(model.num_model_per_iteration(), settings)
+        bound = bind_numbers(_predict_function(model, header), settings)
+        require_column_count(model.num_model_per_iteration(), settings)
         return bound
 
 
 def _header(booster: Any) -> dict[str, str]:
-    """What a model file says of the model before its trees."""
+    """Return the key-value pairs before the trees of a model file."""
     lines = booster.model_to_string(num_iteration=1).split("\n\n", 1)[0].splitlines()
     pairs = (line.partition("=") for line in lines)
     return {"objective": "", "feature_infos": "", **{key: value for key, _, value in pairs}}
 
 
-def _asking(booster: Any, header: dict[str, str]) -> Any:
+def _predict_function(booster: Any, header: dict[str, str]) -> Any:
     known = booster.feature_name()
     names = None if all(_UNNAMED.fullmatch(name) for name in known) else known
     width = booster.num_feature()
-    places = _category_places(header) if booster.pandas_categorical else []
+    positions = _category_positions(header) if booster.pandas_categorical else []
 
-    def ask(data: Any) -> Any:
+    def predict(data: Any) -> Any:
         data = select_columns(data, names)
         require_width(data, width)
         if isinstance(data, pd.DataFrame):
-            categories = [data.columns[place] for place in places]
-            require_numbers(data, but=categories)
+            categories = [data.columns[position] for position in positions]
+            require_numbers(data, except_for=categories)
             data = data.astype(dict.fromkeys(categories, "category"))
         return booster.predict(to_csr(data))
 
-    return ask
+    return predict
 
 
-def _category_places(header: dict[str, str]) -> list[int]:
-    """The columns that were categories in training: numbers have a range in brackets, unused columns have ``none``."""
+def _category_positions(header: dict[str, str]) -> list[int]:
+    """Return the categorical columns: numeric ones have a range in brackets, unused ones ``none``."""
     infos = header["feature_infos"].split()
-    return [place for place, info in enumerate(infos) if info != "none" and not info.startswith("[")]
+    return [position for position, info in enumerate(infos) if info != "none" and not info.startswith("[")]

@@ -1,4 +1,4 @@
-"""What to do about an artifact that could not be loaded."""
+"""Hints for artifacts that could not be loaded."""
 
 import mmap
 import pickle
@@ -7,14 +7,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _SKLEARN_VERSION = re.compile(rb"_sklearn_version(?:\x94|q.|r.{4})?(?:\x8c(.)|X(.)\0\0\0)", re.DOTALL)
-"""In a pickle: the key, perhaps its memo, and how long the text of the version is. Looked for, never unpickled."""
+"""The key of the version in a pickle, its optional memo, and the length of the version text that follows."""
 
 
-def hint_for(error: BaseException, path: Path) -> str:
-    """One or two sentences that begin with a blank, or nothing."""
+def load_hint(error: BaseException, path: Path) -> str:
+    """Return one or two sentences that start with a blank, or an empty text."""
     if isinstance(error, AttributeError) and "__main__" in str(error):
         return " Its class was defined in a script: move it to custom.py or a module beside it, and pickle again."
-    if made_with := _other_version(path):
+    if made_with := _foreign_sklearn_version(path):
         installed = version("scikit-learn")
         return (
             f" It was made with scikit-learn {made_with}, and {installed} is installed: install that version, or train "
@@ -25,8 +25,8 @@ def hint_for(error: BaseException, path: Path) -> str:
     return ""
 
 
-def _other_version(path: Path) -> str | None:
-    """The version of scikit-learn that wrote the file, if it is not the one that is installed."""
+def _foreign_sklearn_version(path: Path) -> str | None:
+    """Return the scikit-learn version that wrote the file, if it differs from the installed one."""
     try:
         installed = version("scikit-learn")
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
@@ -35,6 +35,6 @@ def _other_version(path: Path) -> str | None:
                 return None
             length = ord(found[1] or found[2])
             made_with = content[found.end() : found.end() + length].decode()
-    except (PackageNotFoundError, OSError, ValueError):  # an empty file cannot be mapped
+    except (PackageNotFoundError, OSError, ValueError):  # mmap rejects an empty file
         return None
     return None if made_with == installed else made_with

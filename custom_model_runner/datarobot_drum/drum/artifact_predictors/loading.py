@@ -1,4 +1,4 @@
-"""Around the loading of a file: one sentence for whatever goes wrong, and a log line for whatever is warned of."""
+"""Translate errors while an artifact is loaded into one sentence, and log its warnings."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from datarobot_drum.drum.artifact_predictors.frameworks import install_hint
-from datarobot_drum.drum.artifact_predictors.load_hints import hint_for
+from datarobot_drum.drum.artifact_predictors.load_hints import load_hint
 from datarobot_drum.drum.exceptions import ModelLoadError
 
 logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def loading(path: Path) -> Iterator[None]:
-    """Loading may run arbitrary code, so anything may be raised; all of it becomes a ``ModelLoadError``.
+def artifact_load_errors(path: Path) -> Iterator[None]:
+    """Raise any error as ``ModelLoadError``, and log warnings; loading may run arbitrary code.
 
-    Warnings belong to the process: those of other threads in that time are logged with these. Never around predictions.
+    Warnings are recorded for the whole process, those of other threads included: do not use it around predictions.
     """
-    with _load_errors(path), warnings.catch_warnings(record=True) as caught:
+    with _translate_errors(path), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
     for message in dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught):
@@ -29,7 +29,7 @@ def loading(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _load_errors(path: Path) -> Iterator[None]:
+def _translate_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except ModelLoadError:
@@ -38,7 +38,7 @@ def _load_errors(path: Path) -> Iterator[None]:
         raise ModelLoadError(f"{path.name} could not be loaded: {_describe_missing(error)}.") from error
     except (Exception, SystemExit) as error:
         cause = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".:")
-        raise ModelLoadError(f"{path.name} could not be loaded: {cause}.{hint_for(error, path)}") from error
+        raise ModelLoadError(f"{path.name} could not be loaded: {cause}.{load_hint(error, path)}") from error
 
 
 def _describe_missing(error: ModuleNotFoundError) -> str:

@@ -1,7 +1,7 @@
-"""The class names in an ONNX file, which the runtime does not tell.
+"""Read the class names in an ONNX file, which ONNX Runtime does not expose.
 
-Read from the protocol buffer's wire format, whose fields carry their own lengths: what is not wanted, weights above
-all, is stepped over. Field numbers are those of ``onnx.proto``.
+The reader parses the protocol buffer's wire format and skips unneeded fields, such as weights, by their lengths. Field
+numbers are those of ``onnx.proto``.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _ATTRIBUTE_NAME, _ATTRIBUTE_INTS, _ATTRIBUTE_STRINGS = 1, 8, 9
 _TENSOR_STRINGS, _TENSOR_INT64, _TENSOR_NAME = 6, 7, 8
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
-_LARGEST_READ = 1 << 20
-"""Bytes of a node or tensor beyond which it holds no class names: forests and weights are larger."""
+_MAX_READ_BYTES = 1 << 20
+"""Maximum bytes of a tensor or attribute with class names; those of forests and weights are larger."""
 
 
 def class_names(path: Path) -> tuple[Names, ...]:
-    """Every list of class names in the graph, what classifiers name as such first; none if the file is unreadable."""
+    """Return all lists of class names in the graph, those of classifier nodes first; none for an unreadable file."""
     try:
         with path.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
@@ -44,23 +44,23 @@ def _graph_names(file: BinaryIO, end: int) -> tuple[list[Names], list[Names]]:
         if number != _MODEL_GRAPH:
             continue
         file.seek(start)
-        for inner, place, size in _fields(file, start + length):
+        for inner, offset, size in _fields(file, start + length):
             if inner == _GRAPH_NODE:
-                nodes += _node_names(file, place, size)
-            elif inner == _GRAPH_INITIALIZER and size <= _LARGEST_READ:
-                tensors += _tensor_names(_read(file, place, size))
+                nodes += _node_names(file, offset, size)
+            elif inner == _GRAPH_INITIALIZER and size <= _MAX_READ_BYTES:
+                tensors += _tensor_names(_read(file, offset, size))
     return nodes, tensors
 
 
 def _fields(file: BinaryIO, end: int) -> Iterator[tuple[int, int, int]]:
-    """Number, place and length of every field up to ``end``; a varint's is its value's. May be sought in between.
+    """Yield number, offset and length of every field up to ``end``; the caller may seek in between.
 
     Raises:
-        ValueError: this is no protocol buffer.
+        ValueError: the content is no protocol buffer.
     """
-    position = file.tell()
-    while position < end:
-        file.seek(position)
+    offset = file.tell()
+    while offset < end:
+        file.seek(offset)
         key = _varint(file)
         kind = key & 7
         if kind == _VARINT:
@@ -70,21 +70,21 @@ def _fields(file: BinaryIO, end: int) -> Iterator[tuple[int, int, int]]:
         else:
             length = _varint(file) if kind == _LENGTH else {_FIXED64: 8, _FIXED32: 4}.get(kind, -1)
             start = file.tell()
-        position = start + length
-        if length < 0 or position > end:
+        offset = start + length
+        if length < 0 or offset > end:
             raise ValueError("no protocol buffer")
         yield key >> 3, start, length
 
 
 def _node_names(file: BinaryIO, start: int, length: int) -> list[Names]:
-    """The attributes ``classlabels_...`` of a node; those of a forest lie among its large ones."""
+    """Return the values of a node's attributes ``classlabels_...``; large attributes are skipped."""
     file.seek(start)
-    places = [
-        (place, size)
-        for number, place, size in _fields(file, start + length)
-        if number == _NODE_ATTRIBUTE and size <= _LARGEST_READ
+    attributes = [
+        (offset, size)
+        for number, offset, size in _fields(file, start + length)
+        if number == _NODE_ATTRIBUTE and size <= _MAX_READ_BYTES
     ]
-    return [names for place, size in places if (names := _attribute_names(file, place, size))]
+    return [names for offset, size in attributes if (names := _attribute_names(file, offset, size))]
 
 
 def _attribute_names(file: BinaryIO, start: int, length: int) -> Names:
@@ -113,7 +113,7 @@ def _texts(content: bytes, wanted: int) -> Names:
 
 
 def _integers(content: bytes, wanted: int) -> Names:
-    """Whole numbers, one a field or packed into one."""
+    """Return the integers of a field, packed or repeated."""
     found: list[str] = []
     for number, start, length in _fields(BytesIO(content), len(content)):
         if number == wanted:

@@ -1,12 +1,14 @@
 """ONNX on the CPU, through ONNX Runtime.
 
-Input: one tensor of a row a sample, filled with the columns in their order, or one input a column, filled by name;
-values are cast to the input's type. Output: for class labels the map from class to probability (ZipMap), else the
-output whose name speaks of probabilities, else the last of floating numbers; otherwise the first of numbers. Class
-names are read from the graph; where it has none, column k is the k-th declared label. An outlier detector made by
-scikit-learn (outputs ``label`` and ``scores``) answers ``-scores``, as the detector itself would here.
+Input: one tensor with a row per sample, filled in column order. Or one input per column, filled by name. Values are
+cast to the input's type.
 
-Thread safety: a session may be asked from several threads.
+Output for class labels: the map from class to probability (ZipMap), else the output with "prob" in its name, else the
+last floating-point output. For other targets: the first numeric output. Class names are read from the graph; without
+them, column k is the k-th declared label. An outlier detector of scikit-learn (outputs ``label`` and ``scores``)
+returns ``-scores``, as the estimator does.
+
+Thread safety: a session may run in several threads.
 """
 
 from __future__ import annotations
@@ -22,11 +24,11 @@ import onnxruntime
 import pandas as pd
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
-from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers, require_columns
+from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers, require_column_count
 from datarobot_drum.drum.artifact_predictors.estimators import order_classes
 from datarobot_drum.drum.artifact_predictors.features import require_width, select_columns, to_matrix
 from datarobot_drum.drum.artifact_predictors.label_matching import as_label, match_labels
-from datarobot_drum.drum.artifact_predictors.loading import loading
+from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 from datarobot_drum.drum.artifact_predictors.onnx_graph import Names, class_names
 from datarobot_drum.drum.exceptions import ModelLoadError, UnprocessableInput
 from datarobot_drum.drum.settings.target_types import TargetType
@@ -44,10 +46,10 @@ _DTYPES = {
     "tensor(string)": np.object_,
 }
 _FLOATS = ("tensor(float)", "tensor(double)", "tensor(float16)")
-_LARGEST_RANK = 2
+_MAX_RANK = 2
 
 _class_names: WeakKeyDictionary[Any, tuple[Names, ...]] = WeakKeyDictionary()
-"""By session: what its file says, which a session does not."""
+"""Class names by session: they are in the file, but the session does not expose them."""
 
 
 class OnnxPredictor(ArtifactPredictor):
@@ -55,7 +57,7 @@ class OnnxPredictor(ArtifactPredictor):
     extensions = (".onnx",)
 
     def load(self, path: Path, custom: ModuleType | None = None) -> Any:
-        with loading(path):
+        with artifact_load_errors(path):
             session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         _class_names[session] = class_names(path)
         return session
@@ -65,11 +67,11 @@ class OnnxPredictor(ArtifactPredictor):
 
     def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
         output = _choose_output(model.get_outputs(), settings)
-        run = _running(model, output)
+        run = _run_function(model, output)
         names = _class_names.get(model, ())
-        order = _order(names, settings)
-        read = _reading(output, names, settings)
-        if settings.target_type is TargetType.ANOMALY and [one.name for one in model.get_outputs()] == [
+        order = _column_order(names, settings)
+        read = _read_function(output, names, settings)
+        if settings.target_type is TargetType.ANOMALY and [tensor.name for tensor in model.get_outputs()] == [
             "label",
             "scores",
         ]:
@@ -77,9 +79,9 @@ class OnnxPredictor(ArtifactPredictor):
         return bind_numbers(lambda data: read(run(data)), settings, order)
 
 
-def _running(session: Any, output: Any) -> Callable[[Any], Any]:
-    """From samples to what one output says of them; a model of a fixed number of rows is run again and again."""
-    feed, shape = _feeding(session), session.get_inputs()[0].shape
+def _run_function(session: Any, output: Any) -> Callable[[Any], Any]:
+    """Return a function from samples to one output; a model with a fixed batch size runs once per batch."""
+    feed, shape = _feed_function(session), session.get_inputs()[0].shape
     size = shape[0] if shape and isinstance(shape[0], int) else None
 
     def run(data: Any) -> Any:
@@ -94,20 +96,20 @@ def _running(session: Any, output: Any) -> Callable[[Any], Any]:
     return run
 
 
-def _feeding(session: Any) -> Callable[[Any], dict[str, np.ndarray]]:
-    """From samples to the inputs of the model."""
+def _feed_function(session: Any) -> Callable[[Any], dict[str, np.ndarray]]:
+    """Return a function from samples to the inputs of the model."""
     inputs = session.get_inputs()
-    for one in inputs:
-        if one.type not in _DTYPES or len(one.shape) > _LARGEST_RANK:
+    for tensor in inputs:
+        if tensor.type not in _DTYPES or len(tensor.shape) > _MAX_RANK:
             raise ModelLoadError(
-                f"The ONNX model's input {one.name!r} ({one.type} of shape {one.shape}) cannot be filled from a table: "
-                "add a score hook to custom.py."
+                f"The ONNX model's input {tensor.name!r} ({tensor.type} of shape {tensor.shape}) "
+                "cannot be filled from a table: add a score hook to custom.py."
             )
-    return _one_tensor(inputs[0]) if len(inputs) == 1 else _tensor_a_column(inputs)
+    return _feed_one_tensor(inputs[0]) if len(inputs) == 1 else _feed_tensor_per_column(inputs)
 
 
-def _one_tensor(only: Any) -> Callable[[Any], dict[str, np.ndarray]]:
-    width = only.shape[1] if len(only.shape) == _LARGEST_RANK and isinstance(only.shape[1], int) else None
+def _feed_one_tensor(only: Any) -> Callable[[Any], dict[str, np.ndarray]]:
+    width = only.shape[1] if len(only.shape) == _MAX_RANK and isinstance(only.shape[1], int) else None
 
     def feed(data: Any) -> dict[str, np.ndarray]:
         require_width(data, width)
@@ -116,8 +118,8 @@ def _one_tensor(only: Any) -> Callable[[Any], dict[str, np.ndarray]]:
     return feed
 
 
-def _tensor_a_column(inputs: Sequence[Any]) -> Callable[[Any], dict[str, np.ndarray]]:
-    names = [one.name for one in inputs]
+def _feed_tensor_per_column(inputs: Sequence[Any]) -> Callable[[Any], dict[str, np.ndarray]]:
+    names = [tensor.name for tensor in inputs]
 
     def feed(data: Any) -> dict[str, np.ndarray]:
         table = data if isinstance(data, pd.DataFrame) else pd.DataFrame(to_matrix(data, np.float64))
@@ -125,10 +127,10 @@ def _tensor_a_column(inputs: Sequence[Any]) -> Callable[[Any], dict[str, np.ndar
             require_width(data, len(names))
             table.columns = pd.Index(names)
         table = select_columns(table, names)
-        columns = [_cast(table.iloc[:, [place]], one.type) for place, one in enumerate(inputs)]
+        columns = [_cast(table.iloc[:, [position]], tensor.type) for position, tensor in enumerate(inputs)]
         return {
-            one.name: column if len(one.shape) == _LARGEST_RANK else column.ravel()
-            for one, column in zip(inputs, columns, strict=True)
+            tensor.name: column if len(tensor.shape) == _MAX_RANK else column.ravel()
+            for tensor, column in zip(inputs, columns, strict=True)
         }
 
     return feed
@@ -143,47 +145,47 @@ def _cast(data: Any, kind: str) -> np.ndarray:
 
 
 def _choose_output(outputs: Sequence[Any], settings: ModelSettings) -> Any:
-    floats = [one for one in outputs if one.type in _FLOATS]
-    numbers = floats or [one for one in outputs if one.type in _DTYPES and one.type != "tensor(string)"]
+    floats = [tensor for tensor in outputs if tensor.type in _FLOATS]
+    numbers = floats or [tensor for tensor in outputs if tensor.type in _DTYPES and tensor.type != "tensor(string)"]
     if settings.target_type.has_class_labels:
-        maps = [one for one in outputs if one.type.startswith("seq(map(")]
-        named = [one for one in floats if "prob" in one.name.lower()]
+        maps = [tensor for tensor in outputs if tensor.type.startswith("seq(map(")]
+        named = [tensor for tensor in floats if "prob" in tensor.name.lower()]
         numbers = maps or named or floats[-1:]
     if not numbers:
-        kinds = ", ".join(f"{one.name}: {one.type}" for one in outputs)
+        kinds = ", ".join(f"{tensor.name}: {tensor.type}" for tensor in outputs)
         raise ModelLoadError(
             f"The ONNX model has no output that {settings.target_type.value} models need; it has {kinds}."
         )
-    if isinstance(columns := (numbers[0].shape or [None])[-1], int) and len(numbers[0].shape) == _LARGEST_RANK:
-        require_columns(columns, settings)
+    if isinstance(columns := (numbers[0].shape or [None])[-1], int) and len(numbers[0].shape) == _MAX_RANK:
+        require_column_count(columns, settings)
     return numbers[0]
 
 
-def _order(names: tuple[Names, ...], settings: ModelSettings) -> tuple[int, ...] | None:
-    """For each declared label its column: by the list of names that are the labels, else by the only one there is."""
+def _column_order(names: tuple[Names, ...], settings: ModelSettings) -> tuple[int, ...] | None:
+    """Return the column of each declared label, from the class names that match, else from the first of that length."""
     labels = settings.class_labels
-    fitting = [found for found in names if len(found) == len(labels)]
-    for found in fitting:
+    matching = [found for found in names if len(found) == len(labels)]
+    for found in matching:
         matches = match_labels(labels, found)
         if len(matches) == len(labels):
             return tuple(matches[label] for label in labels)
-    if fitting and settings.target_type.is_classification:
-        return order_classes(fitting[0], settings, numbered=True)
+    if matching and settings.target_type.is_classification:
+        return order_classes(matching[0], settings, numbered=True)
     return None
 
 
-def _reading(output: Any, names: tuple[Names, ...], settings: ModelSettings) -> Callable[[Any], Any]:
-    """From the output to an array, its columns in the order that ``_order`` goes by."""
+def _read_function(output: Any, names: tuple[Names, ...], settings: ModelSettings) -> Callable[[Any], Any]:
+    """Return a function from the output to an array, with the columns that ``_column_order`` refers to."""
     if not output.type.startswith("seq(map("):
-        return lambda answer: answer
-    fitting = [found for found in names if len(found) == len(settings.class_labels)]
-    if not fitting:
+        return lambda output: output
+    matching = [found for found in names if len(found) == len(settings.class_labels)]
+    if not matching:
         raise ModelLoadError(
             f"The ONNX model predicts other classes than the {len(settings.class_labels)} declared class labels."
         )
 
-    def read(answer: Any) -> np.ndarray:
-        rows = [{as_label(key): value for key, value in row.items()} for row in answer]
-        return np.array([[row[name] for name in fitting[0]] for row in rows])
+    def read(maps: Any) -> np.ndarray:
+        rows = [{as_label(key): value for key, value in row.items()} for row in maps]
+        return np.array([[row[name] for name in matching[0]] for row in rows])
 
     return read

@@ -1,4 +1,4 @@
-"""Frameworks that other packages bring: classes that they name in the entry point group of this module."""
+"""Predictors of other packages, registered in the entry point group ``GROUP``."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ logger = logging.getLogger(__name__)
 
 
 @cache
-def plugged_in() -> tuple[ArtifactPredictor, ...]:
-    """One predictor of each class, by the name of its entry point; one that cannot be had is logged and left out."""
+def plugin_predictors() -> tuple[ArtifactPredictor, ...]:
+    """Create one predictor per entry point, sorted by name; log and skip those that fail."""
     found = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
     return tuple(predictor for entry in found if (predictor := _create(entry)) is not None)
 
@@ -23,7 +23,7 @@ def plugged_in() -> tuple[ArtifactPredictor, ...]:
 def _create(entry: EntryPoint) -> ArtifactPredictor | None:
     try:
         predictor = entry.load()()
-    except Exception as error:  # a stranger's code; models of other kinds do not need it
+    except Exception as error:  # third-party code; models of other frameworks must still load
         logger.warning("The plug-in %s (%s) is left out: %s: %s", entry.name, entry.value, type(error).__name__, error)
         return None
     if isinstance(predictor, ArtifactPredictor):

@@ -1,7 +1,6 @@
-"""The search for the one artifact of a model, and for the framework that loads it and predicts with it.
+"""Find the artifact in a model folder, and the framework that loads it and predicts with it.
 
-Content decides first, then the name: what another package's plug-in says it can load, what the bytes certainly are,
-the class in a pickle, and at last the extension.
+Search order: a plug-in that accepts the file, the content of a native format, the class in a pickle, the extension.
 """
 
 from __future__ import annotations
@@ -14,48 +13,52 @@ from typing import Any
 from datarobot_drum.drum.artifact_predictors.base import ArtifactPredictor
 from datarobot_drum.drum.artifact_predictors.file_detection import detect_framework, pickled_modules
 from datarobot_drum.drum.artifact_predictors.frameworks import FRAMEWORKS, Framework, module_roots
-from datarobot_drum.drum.artifact_predictors.plugins import plugged_in
+from datarobot_drum.drum.artifact_predictors.plugins import plugin_predictors
 from datarobot_drum.drum.exceptions import ModelLoadError
 
-PICKLES = FRAMEWORKS[-1]
-"""Loads every framework's pickles."""
+PICKLE_FRAMEWORK = FRAMEWORKS[-1]
+"""It loads the pickles of every framework."""
 
 CONTENT_ONLY = (".json", ".txt", ".pt")
-"""Extensions that much else has, too: such a file is an artifact if its content says so. Named in messages only."""
+"""Ambiguous extensions: such a file is an artifact only by its content. Used in messages."""
 
 
 def list_extensions() -> str:
-    """For a message: what an artifact may be called."""
+    """Format the extensions of artifacts for a message."""
     return ", ".join([*known_extensions(), *CONTENT_ONLY])
 
 
 def known_extensions() -> tuple[str, ...]:
-    plugged = (extension for predictor in plugged_in() for extension in predictor.extensions)
-    return (*(extension for framework in reversed(FRAMEWORKS) for extension in framework.extensions), *plugged)
+    own = (extension for framework in reversed(FRAMEWORKS) for extension in framework.extensions)
+    return (*own, *(extension for plugin in plugin_predictors() for extension in plugin.extensions))
 
 
 def list_artifacts(code_dir: Path) -> tuple[Path, ...]:
-    """The model files at the top level of the folder, by name; hidden ones do not count.
+    """Return the model files at the top level of the folder, sorted by name, without hidden ones.
 
-    Files of a known extension, and those of any other whose content is certainly a framework's own format.
+    A model file has a known extension, or the content of a framework's native format.
     """
-    known, plugged = known_extensions(), plugged_in()
+    known, plugins = known_extensions(), plugin_predictors()
     return tuple(
         sorted(
             path
             for path in code_dir.iterdir()
             if not path.name.startswith(".")
             and path.is_file()
-            and (path.suffix.lower() in known or detect_framework(path) or any(one.can_load(path) for one in plugged))
+            and (
+                path.suffix.lower() in known
+                or detect_framework(path)
+                or any(plugin.can_load(path) for plugin in plugins)
+            )
         )
     )
 
 
-def require_one(artifacts: Iterable[Path]) -> Path | None:
-    """The artifact, if there is one.
+def require_single_artifact(artifacts: Iterable[Path]) -> Path | None:
+    """Return the artifact, or None without one.
 
     Raises:
-        ModelLoadError: there are several; only a ``load_model`` hook can choose (model-contract.md section 1).
+        ModelLoadError: there are several; only a ``load_model`` hook can choose one.
     """
     found = list(artifacts)
     if len(found) > 1:
@@ -67,63 +70,65 @@ def require_one(artifacts: Iterable[Path]) -> Path | None:
 
 
 def framework_name(path: Path) -> str:
-    """Who predicts with a listed artifact, as far as the file tells before it is loaded."""
-    plugged = _plugged_loader(path)
-    if plugged is not None:
-        return plugged.name
-    loader = _loader(path)
-    return _pickled_framework(path).name if loader is PICKLES else loader.name if loader else path.suffix
+    """Return the name of the framework that predicts with an artifact, as far as the unloaded file shows."""
+    plugin = _find_plugin(path)
+    if plugin is not None:
+        return plugin.name
+    framework = _find_framework(path)
+    return (
+        _pickled_framework(path).name if framework is PICKLE_FRAMEWORK else framework.name if framework else path.suffix
+    )
 
 
 def is_thread_safe(path: Path) -> bool:
-    """Whether the model in a listed artifact may be asked from several threads, as far as the file tells."""
-    plugged = _plugged_loader(path)
-    if plugged is not None:
-        return plugged.thread_safe
-    loader = _loader(path)
-    if loader is not PICKLES:
-        return loader is None or loader.thread_safe
+    """Return True if the artifact may predict in several threads, as far as the unloaded file shows."""
+    plugin = _find_plugin(path)
+    if plugin is not None:
+        return plugin.thread_safe
+    framework = _find_framework(path)
+    if framework is not PICKLE_FRAMEWORK:
+        return framework is None or framework.thread_safe
     modules = set(pickled_modules(path))
     return all(framework.thread_safe or not modules & set(framework.modules) for framework in FRAMEWORKS)
 
 
 def load_artifact(path: Path, custom: ModuleType | None = None) -> Any:
-    """The model in a file, loaded by the framework that the file is of.
+    """Load the model in a file with its framework.
 
     Args:
-        custom: the model's ``custom.py``, where a file needs its code.
+        custom: the module ``custom.py``, for files that need code from it.
 
     Raises:
-        ModelLoadError: it is no known kind of file, its framework is not installed, or loading it fails.
+        ModelLoadError: the format is unknown, its framework is not installed, or loading fails.
     """
-    plugged = _plugged_loader(path)
-    if plugged is not None:
-        return plugged.load(path, custom)
-    loader = _loader(path)
-    if loader is None:
+    plugin = _find_plugin(path)
+    if plugin is not None:
+        return plugin.load(path, custom)
+    framework = _find_framework(path)
+    if framework is None:
         raise ModelLoadError(f"{path.name} is not an artifact of a known kind ({list_extensions()}).")
-    return loader.create_predictor().load(path, custom)
+    return framework.create_predictor().load(path, custom)
 
 
-def predictor_for(model: Any) -> ArtifactPredictor | None:
-    """The framework that can predict with a loaded object, wherever it came from."""
-    for plugged in plugged_in():
-        if plugged.accepts(model):
-            return plugged
+def find_predictor(model: Any) -> ArtifactPredictor | None:
+    """Return the predictor for a loaded object, from an artifact or a hook; None without one."""
+    for plugin in plugin_predictors():
+        if plugin.accepts(model):
+            return plugin
     roots = set(module_roots(model))
     for framework in FRAMEWORKS:
-        if roots & set(framework.modules) or framework is PICKLES:
+        if roots & set(framework.modules) or framework is PICKLE_FRAMEWORK:
             predictor = framework.create_predictor()
             if predictor.accepts(model):
                 return predictor
     return None
 
 
-def _plugged_loader(path: Path) -> ArtifactPredictor | None:
-    return next((predictor for predictor in plugged_in() if predictor.can_load(path)), None)
+def _find_plugin(path: Path) -> ArtifactPredictor | None:
+    return next((predictor for predictor in plugin_predictors() if predictor.can_load(path)), None)
 
 
-def _loader(path: Path) -> Framework | None:
+def _find_framework(path: Path) -> Framework | None:
     name, extension = detect_framework(path), path.suffix.lower()
     by_content = [framework for framework in FRAMEWORKS if framework.name == name]
     by_name = [framework for framework in FRAMEWORKS if extension in framework.extensions]
@@ -131,6 +136,6 @@ def _loader(path: Path) -> Framework | None:
 
 
 def _pickled_framework(path: Path) -> Framework:
-    """The framework of the outermost class."""
+    """Return the framework of the outermost class in a pickle."""
     first = pickled_modules(path)[:1]
-    return next((framework for framework in FRAMEWORKS if first and first[0] in framework.modules), PICKLES)
+    return next((framework for framework in FRAMEWORKS if first and first[0] in framework.modules), PICKLE_FRAMEWORK)

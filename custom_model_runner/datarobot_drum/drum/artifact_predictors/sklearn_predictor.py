@@ -1,4 +1,4 @@
-"""scikit-learn and whatever behaves like it: any object with ``predict`` from a ``.pkl`` or ``.joblib`` file."""
+"""scikit-learn and compatible objects: anything with ``predict`` from a ``.pkl`` or ``.joblib`` file."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
-from datarobot_drum.drum.artifact_predictors.loading import loading
+from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings
 
 
 class SklearnPredictor(ArtifactPredictor):
-    """Loads the pickles of all frameworks; who predicts is found out afterwards, by the class of the object."""
+    """Loader for the pickles of all frameworks; the class of the object then selects the predictor."""
 
     name = "scikit-learn"
     extensions = (".pkl", ".joblib")
 
     def load(self, path: Path, custom: ModuleType | None = None) -> Any:
-        with loading(path):
+        with artifact_load_errors(path):
             return _unpickle(path)
 
     def accepts(self, model: Any) -> bool:
@@ -33,7 +33,7 @@ class SklearnPredictor(ArtifactPredictor):
 
 
 def _unpickle(path: Path) -> Any:
-    """``joblib`` reads its own files and plain pickles; where it is missing, plain pickles can still be read."""
+    """Load with ``joblib``, which also reads plain pickles; without it, only plain pickles load."""
     try:
         import joblib
     except ImportError:

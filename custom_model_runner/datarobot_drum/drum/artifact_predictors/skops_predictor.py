@@ -1,7 +1,7 @@
-"""skops: estimators of scikit-learn and its like in a file that runs no code.
+"""skops: scikit-learn compatible estimators in a file that runs no code.
 
-Only types that skops knows are made. Others must be named: ``SKOPS_TRUSTED = ["my_steps.Clipper"]`` at the top level of
-``custom.py``. Who predicts is found out afterwards, by the class of the object.
+Only types that skops trusts are loaded. Name others at the top level of ``custom.py``:
+``SKOPS_TRUSTED = ["my_steps.Clipper"]``. The class of the object then selects the predictor.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import skops.io
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
-from datarobot_drum.drum.artifact_predictors.loading import loading
+from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 from datarobot_drum.drum.exceptions import ModelLoadError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class SkopsPredictor(ArtifactPredictor):
 
     def load(self, path: Path, custom: ModuleType | None = None) -> Any:
         trusted = [str(name) for name in getattr(custom, TRUSTED_NAME, ())]
-        with loading(path):
+        with artifact_load_errors(path):
             unknown = sorted(set(skops.io.get_untrusted_types(file=path)) - set(trusted))
             if unknown:
                 raise ModelLoadError(

@@ -1,15 +1,16 @@
 """PyTorch on the CPU: TorchScript, weights of a class in ``custom.py``, and pickled modules.
 
-A file is loaded in the safest way that it allows: TorchScript brings its own code and needs none of yours; weights are
-read with ``weights_only``; a whole pickled module, whose loading runs the code inside, comes last, with a warning.
+A file is loaded in the safest way that it allows. TorchScript contains its code. Weights are read with
+``weights_only``. A pickled module runs code while it is loaded, so it is tried last and logs a warning.
 
-Weights need their class: the one in ``custom.py`` (imported ones count, too) that can be made without arguments and
-has parameters of the same names. A checkpoint may hold the weights as ``state_dict`` or ``model_state_dict``.
+Weights need their class: one in ``custom.py``, defined or imported, that takes no arguments and has parameters of the
+same names. A checkpoint may contain the weights as ``state_dict`` or ``model_state_dict``.
 
-The model is called with one tensor of a row a sample, of the floating type of its parameters, and must answer values or
-probabilities: end it with a sigmoid or softmax. Column k is the k-th declared label, a lone column the positive one's.
+The model receives one tensor with a row per sample, of the floating type of its parameters. It must return values or
+probabilities: end it with a sigmoid or softmax. Column k is the k-th declared label; a lone column is the positive
+label's.
 
-Thread safety: a module in evaluation mode is not changed by a call; one that keeps state of its own must say so.
+Thread safety: a call does not change a module in evaluation mode; a module with state must set ``THREAD_SAFE = False``.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, Artifact
 from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers
 from datarobot_drum.drum.artifact_predictors.features import to_matrix
 from datarobot_drum.drum.artifact_predictors.file_detection import is_torch_script
-from datarobot_drum.drum.artifact_predictors.loading import loading
+from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
 
 if TYPE_CHECKING:
@@ -43,11 +44,15 @@ class TorchPredictor(ArtifactPredictor):
     extensions = (".pth",)
 
     def load(self, path: Path, custom: ModuleType | None = None) -> Any:
-        with loading(path):
+        with artifact_load_errors(path):
             if is_torch_script(path):
                 return torch.jit.load(str(path), map_location="cpu").eval()
             content = _load_content(path)
-            module = content if isinstance(content, torch.nn.Module) else _fill(_weights(content, path), custom, path)
+            module = (
+                content
+                if isinstance(content, torch.nn.Module)
+                else _load_weights(_find_weights(content, path), custom, path)
+            )
             return module.eval()
 
     def accepts(self, model: Any) -> bool:
@@ -58,13 +63,13 @@ class TorchPredictor(ArtifactPredictor):
         floating = (parameter.dtype for parameter in model.parameters() if parameter.is_floating_point())
         dtype = next(floating, torch.float32)
 
-        def ask(data: Any) -> Any:
+        def predict(data: Any) -> Any:
             values = to_matrix(data, np.float64 if dtype is torch.float64 else np.float32)
-            rows = torch.from_numpy(np.require(values, requirements="W"))  # a table's own memory is read-only
+            rows = torch.from_numpy(np.require(values, requirements="W"))  # the memory of a table may be read-only
             with torch.inference_mode():
                 return _to_array(model(rows.to(dtype)))
 
-        return bind_numbers(ask, settings)
+        return bind_numbers(predict, settings)
 
 
 def _load_content(path: Path) -> Any:
@@ -78,7 +83,7 @@ def _load_content(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=False)
 
 
-def _weights(content: Any, path: Path) -> dict[str, Any]:
+def _find_weights(content: Any, path: Path) -> dict[str, Any]:
     if isinstance(content, dict):
         nested = next((content[key] for key in _WEIGHTS_KEYS if isinstance(content.get(key), dict)), content)
         if nested and all(isinstance(value, torch.Tensor) for value in nested.values()):
@@ -86,37 +91,37 @@ def _weights(content: Any, path: Path) -> dict[str, Any]:
     raise ModelLoadError(f"{path.name} holds a {type(content).__name__}, neither a module nor the weights of one.")
 
 
-def _fill(weights: dict[str, Any], custom: ModuleType | None, path: Path) -> Any:
-    """The module that the weights belong to, with them inside."""
-    made = [module for cls in _module_classes(custom) if (module := _make(cls)) is not None]
-    fitting = [module for module in made if module.state_dict().keys() == weights.keys()]
-    if len({type(module) for module in fitting}) != 1:
-        found = ", ".join(type(module).__name__ for module in fitting or made) or "none"
+def _load_weights(weights: dict[str, Any], custom: ModuleType | None, path: Path) -> Any:
+    """Create the module that the weights fit, and load them into it."""
+    instances = [module for cls in _module_classes(custom) if (module := _instantiate(cls)) is not None]
+    matching = [module for module in instances if module.state_dict().keys() == weights.keys()]
+    if len({type(module) for module in matching}) != 1:
+        found = ", ".join(type(module).__name__ for module in matching or instances) or "none"
         raise ModelLoadError(
             f"{path.name} holds weights only: custom.py must have one class of torch.nn.Module that they fit and that "
             f"can be made without arguments (found: {found})."
         )
-    fitting[0].load_state_dict(weights)
-    return fitting[0]
+    matching[0].load_state_dict(weights)
+    return matching[0]
 
 
 def _module_classes(custom: ModuleType | None) -> list[type]:
-    """The model's own classes, those that ``custom.py`` imports from its helpers included."""
+    """Return the module classes that ``custom.py`` defines or imports, without those of PyTorch."""
     values = list(vars(custom).values()) if custom else []
     classes = [value for value in values if isinstance(value, type) and issubclass(value, torch.nn.Module)]
     return [cls for cls in dict.fromkeys(classes) if cls.__module__.partition(".")[0] != "torch"]
 
 
-def _make(cls: type) -> Any | None:
+def _instantiate(cls: type) -> Any | None:
     try:
         return cls()
-    except TypeError:  # it takes arguments
+    except TypeError:  # the class takes arguments
         return None
 
 
-def _to_array(answer: Any) -> np.ndarray:
-    if not isinstance(answer, torch.Tensor):
-        raise PredictionError(f"The module returned a {type(answer).__name__}: it must return one tensor.")
-    answer = answer.detach().cpu()
-    values: np.ndarray = (answer.float() if answer.dtype in (torch.bfloat16, torch.float16) else answer).numpy()
+def _to_array(output: Any) -> np.ndarray:
+    if not isinstance(output, torch.Tensor):
+        raise PredictionError(f"The module returned a {type(output).__name__}: it must return one tensor.")
+    output = output.detach().cpu()
+    values: np.ndarray = (output.float() if output.dtype in (torch.bfloat16, torch.float16) else output).numpy()
     return values

@@ -1,10 +1,10 @@
 """XGBoost: native files (JSON and UBJSON) as a ``Booster``, and the scikit-learn classes from pickles.
 
-A native file carries no class names: column k is the k-th declared label, a lone column the positive one's. A file
-that was saved by one of the scikit-learn classes predicts as that class would: after early stopping, by the best
-iteration. The one of a ``Booster`` predicts with all trees, as a ``Booster`` does.
+A native file contains no class names: column k is the k-th declared label, a lone column the positive label's. A file
+of a scikit-learn class predicts as that class: after early stopping, with the best iteration. A file of a ``Booster``
+predicts with all trees.
 
-Thread safety: predictions of tree models are safe since 1.4. Settings are changed here at load only.
+Thread safety: predictions of tree models are safe since 1.4. This module changes parameters at load only.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import pandas as pd
 import xgboost
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
-from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers, require_columns
+from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers, require_column_count
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
 from datarobot_drum.drum.artifact_predictors.features import require_numbers, require_width, select_columns, to_csr
-from datarobot_drum.drum.artifact_predictors.loading import loading
+from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 from datarobot_drum.drum.exceptions import ModelLoadError
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ class XGBoostPredictor(ArtifactPredictor):
 
     def load(self, path: Path, custom: ModuleType | None = None) -> Any:
         booster = xgboost.Booster()
-        with loading(path):
-            # From memory, XGBoost tells JSON from UBJSON by the content; from a file, by the name.
+        with artifact_load_errors(path):
+            # XGBoost detects JSON or UBJSON by content in memory, but by name in a file.
             booster.load_model(bytearray(path.read_bytes()))
         return booster
 
@@ -54,39 +54,39 @@ def _bind_booster(booster: Any, settings: ModelSettings) -> ArtifactModel:
     objective, sizes = learner["objective"]["name"], learner["learner_model_param"]
     if settings.target_type.has_class_labels:
         _require_probabilities(booster, objective)
-    model = bind_numbers(_asking(booster, _rounds(booster)), settings)
+    model = bind_numbers(_predict_function(booster, _iteration_range(booster)), settings)
     is_class_number = objective == _SOFTMAX and not settings.target_type.has_class_labels
-    require_columns(1 if is_class_number else max(1, int(sizes["num_class"]), int(sizes["num_target"])), settings)
+    require_column_count(1 if is_class_number else max(1, int(sizes["num_class"]), int(sizes["num_target"])), settings)
     return model
 
 
 def _require_probabilities(booster: Any, objective: str) -> None:
-    """The same trees give classes or probabilities; softmax is only another way to end."""
+    """Switch softmax to softprob, which has the same trees; reject objectives without probabilities."""
     if objective == _SOFTMAX:
         booster.set_param({"objective": _SOFTPROB})
-        booster.save_config()  # settles it now: the first predictions may come from several threads
+        booster.save_config()  # applies it now: the first predictions may run in several threads
     if objective in _NO_PROBABILITIES:
         raise ModelLoadError(
             f"The model's objective {objective} gives no probabilities: train it with {_NO_PROBABILITIES[objective]}."
         )
 
 
-def _rounds(booster: Any) -> tuple[int, int]:
+def _iteration_range(booster: Any) -> tuple[int, int]:
     attributes = booster.attributes()
     if "scikit_learn" in attributes and "best_iteration" in attributes:
         return 0, booster.best_iteration + 1
     return 0, 0
 
 
-def _asking(booster: Any, rounds: tuple[int, int]) -> Any:
+def _predict_function(booster: Any, rounds: tuple[int, int]) -> Any:
     names, types = booster.feature_names, booster.feature_types
     width = booster.num_features()
     categories = [name for name, kind in zip(names or (), types or (), strict=False) if kind == "c"]
 
-    def ask(data: Any) -> Any:
+    def predict(data: Any) -> Any:
         data = select_columns(data, names)
         require_width(data, width)
-        require_numbers(data, but=categories)
+        require_numbers(data, except_for=categories)
         data = to_csr(data)
         if isinstance(data, pd.DataFrame):
             matrix = xgboost.DMatrix(data.astype(dict.fromkeys(categories, "category")), enable_categorical=True)
@@ -94,4 +94,4 @@ def _asking(booster: Any, rounds: tuple[int, int]) -> Any:
             matrix = xgboost.DMatrix(data, feature_names=names, feature_types=types)
         return booster.predict(matrix, iteration_range=rounds)
 
-    return ask
+    return predict

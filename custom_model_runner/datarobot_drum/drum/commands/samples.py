@@ -11,7 +11,7 @@ from datarobot_drum.drum.artifact_predictors.features import is_sparse
 from datarobot_drum.drum.commands.input_file import opened_input
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload, read_table
-from datarobot_drum.drum.tabular.table_files import BLOCK_ROWS, FileFormat, find_format, open_table
+from datarobot_drum.drum.tabular.table_files import BLOCK_ROWS, FileFormat, detect_format, open_table
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def read_samples(path: Path, rows: int | None = None) -> pd.DataFrame:
         CommandError: a package that reads it is missing.
     """
     with opened_input(path) as opened:
-        kind = find_format(opened.file, path)
+        kind = detect_format(opened.file, path)
         if kind is FileFormat.MTX or (kind is FileFormat.CSV and rows is None):
             return read_table(StructuredPayload(opened.file, PayloadFormat(kind.value))).iloc[:rows]
         table = open_table(opened.file, kind, "utf-8", _say_nothing, rows or BLOCK_ROWS)

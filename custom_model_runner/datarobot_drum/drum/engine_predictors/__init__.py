@@ -1,5 +1,4 @@
-"""Models that an inference engine beside this server answers for (NIM, vLLM): chat, its list of models, its health.
+"""Models served by an inference engine beside this server (NIM, vLLM): chat, list of models, health.
 
-httpx is used here and nowhere below: its errors become ours in ``client.engine_errors``, for the adapters, too, which
-pass requests on to the engine.
+``client.engine_errors`` translates the errors of httpx, also for the proxy, which forwards requests to the engine.
 """

@@ -1,4 +1,4 @@
-"""HTTP clients of an engine, and what their errors mean."""
+"""HTTP clients of an engine, and the translation of their errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,27 +11,27 @@ from datarobot_drum.drum.exceptions import BadGateway, DeadlineExceeded, ServerO
 from datarobot_drum.drum.settings.engine import EngineSettings
 
 CONNECT_SECONDS = 10.0
-"""The engine runs nearby: who does not take a connection by then is not there."""
+"""Connect timeout; short, since the engine runs nearby."""
 
 POOL_SECONDS = 30.0
-"""How long a request waits for a free connection."""
+"""Maximum wait for a free connection."""
 
 IDLE_SECONDS = 2.0
-"""How long an idle connection is kept: less than any engine keeps it (uvicorn: 5 s), else requests get lost on it."""
+"""Keep-alive of idle connections; shorter than that of any engine (uvicorn: 5 s), else requests fail on closed ones."""
 
 
 def open_client(engine: EngineSettings) -> httpx.Client:
-    """A client for threads."""
+    """Open a client for use in threads."""
     return httpx.Client(**_options(engine))
 
 
 def open_async_client(engine: EngineSettings) -> httpx.AsyncClient:
-    """A client for one event loop."""
+    """Open a client for one event loop."""
     return httpx.AsyncClient(**_options(engine))
 
 
-def timeout_of(engine: EngineSettings) -> httpx.Timeout:
-    """How long each step of a request to the engine may take."""
+def engine_timeout(engine: EngineSettings) -> httpx.Timeout:
+    """Return the timeouts of the steps of a request to the engine."""
     return httpx.Timeout(
         engine.timeout, connect=min(engine.timeout, CONNECT_SECONDS), pool=min(engine.timeout, POOL_SECONDS)
     )
@@ -41,25 +41,25 @@ def _options(engine: EngineSettings) -> dict[str, Any]:
     count = engine.connections
     return {
         "base_url": engine.url,
-        "timeout": timeout_of(engine),
+        "timeout": engine_timeout(engine),
         "limits": httpx.Limits(max_connections=count, max_keepalive_connections=count, keepalive_expiry=IDLE_SECONDS),
-        # Neither a proxy nor a password file of this machine is meant for the engine.
+        # Proxies and password files of this machine do not apply to the engine.
         "trust_env": False,
-        # All clients share this one: what the engine tells one of them to remember is no business of the others.
+        # All our clients share this HTTP client: a cookie for one must not reach the others.
         "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        # The engine speaks plain HTTP; to load certificates takes longer than a request does.
+        # The engine uses plain HTTP; loading certificates takes longer than a request.
         "verify": False,
     }
 
 
 @contextmanager
 def engine_errors(engine: EngineSettings) -> Iterator[None]:
-    """Errors of the client as ours.
+    """Raise errors of httpx as ``RequestError``.
 
     Raises:
         ServerOverloaded: all connections are busy.
-        DeadlineExceeded: the engine is silent for too long.
-        BadGateway: it cannot be reached, or it broke off.
+        DeadlineExceeded: the engine did not respond in time.
+        BadGateway: the engine cannot be reached, or it closed the connection.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""An engine's OpenAI interface as a model's: completions, whole or as chunks, and the list of models."""
+"""A client of an engine's OpenAI interface: completions, complete or streamed, and the list of models."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -8,40 +8,40 @@ import httpx
 import orjson
 
 from datarobot_drum.drum.engine_predictors.client import engine_errors, open_client
-from datarobot_drum.drum.exceptions import BadGateway, EngineAnsweredError
+from datarobot_drum.drum.exceptions import BadGateway, EngineResponseError
 from datarobot_drum.drum.settings.engine import EngineSettings
 
-PLACEHOLDER = "datarobot-deployed-llm"
-"""The name that stands for whatever model is deployed."""
+PLACEHOLDER_MODEL = "datarobot-deployed-llm"
+"""The model name that stands for the deployed model."""
 
 _DONE = b"[DONE]"
-_PASSED_ON = ("retry-after",)
+_FORWARDED_HEADERS = ("retry-after",)
 
 
 class Completions:
-    """Asks one engine, from any thread. It holds connections: close it."""
+    """A client of one engine for any thread; close it to release its connections."""
 
     def __init__(self, engine: EngineSettings) -> None:
         self._engine = engine
         self._client = open_client(engine)
 
     def create(self, params: Mapping[str, Any]) -> dict[str, Any] | Iterator[dict[str, Any]]:
-        """A completion, or with ``stream`` the chunks of one, which must be closed.
+        """Create a completion, or with ``stream`` an iterator of its chunks, which the caller must close.
 
         Raises:
-            EngineAnsweredError: the engine refused; so may drawing a chunk.
-            BadGateway, DeadlineExceeded, ServerOverloaded: it cannot be asked; so may drawing a chunk.
+            EngineResponseError: the engine responded with an error; the iterator may raise it, too.
+            BadGateway, DeadlineExceeded, ServerOverloaded: the call failed; the iterator may raise these, too.
         """
         model = params.get("model")
-        named = model if model and model != PLACEHOLDER else self._engine.model_name
-        response = self._send("POST", "/v1/chat/completions", {**params, "model": named})
-        return _Chunks(response, self._engine) if params.get("stream") is True else self._read(response)
+        model_name = model if model and model != PLACEHOLDER_MODEL else self._engine.model_name
+        response = self._send("POST", "/v1/chat/completions", {**params, "model": model_name})
+        return _CompletionChunks(response, self._engine) if params.get("stream") is True else self._read(response)
 
     def list_models(self) -> Any:
-        """The engine's own list.
+        """Return the engine's list of models.
 
         Raises:
-            EngineAnsweredError, BadGateway, DeadlineExceeded, ServerOverloaded: as ``create``.
+            EngineResponseError, BadGateway, DeadlineExceeded, ServerOverloaded: as ``create``.
         """
         return self._read(self._send("GET", "/v1/models"))
 
@@ -49,15 +49,15 @@ class Completions:
         self._client.close()
 
     def _send(self, method: str, path: str, document: Mapping[str, Any] | None = None) -> httpx.Response:
-        """The engine's answer, its body unread."""
+        """Send a request; return the response with its body unread."""
         content = None if document is None else orjson.dumps(document)
-        # Compressed events would arrive in lumps.
+        # Compression would buffer events.
         headers = {"Accept-Encoding": "identity", **({"Content-Type": "application/json"} if content else {})}
         request = self._client.build_request(method, path, content=content, headers=headers)
         with engine_errors(self._engine):
             response = self._client.send(request, stream=True)
         if response.status_code != 200:
-            raise self._refusal(response)
+            raise self._response_error(response)
         return response
 
     def _read(self, response: httpx.Response) -> dict[str, Any]:
@@ -65,15 +65,15 @@ class Completions:
             body = response.read()
         return _document(body)
 
-    def _refusal(self, response: httpx.Response) -> Exception:
+    def _response_error(self, response: httpx.Response) -> Exception:
         with closing(response), engine_errors(self._engine):
             body = response.read()
-        headers = {name: response.headers[name] for name in _PASSED_ON if name in response.headers}
-        return _error_of(body, response.status_code, headers)
+        headers = {name: response.headers[name] for name in _FORWARDED_HEADERS if name in response.headers}
+        return _to_error(body, response.status_code, headers)
 
 
-class _Chunks(Iterator[dict[str, Any]]):
-    """The data of a stream of server-sent events; only ``[DONE]`` ends it well."""
+class _CompletionChunks(Iterator[dict[str, Any]]):
+    """The documents of a stream of server-sent events, which must end with ``[DONE]``."""
 
     def __init__(self, response: httpx.Response, engine: EngineSettings) -> None:
         self._response = response
@@ -90,18 +90,18 @@ class _Chunks(Iterator[dict[str, Any]]):
             raise StopIteration
         document = _document(event)
         if "choices" not in document and document.get("error"):
-            raise _error_of(event, 500, {})
+            raise _to_error(event, 500, {})
         return document
 
     def close(self) -> None:
-        """Hang up on the engine, which stops its work."""
+        """Close the connection, which stops the engine's work."""
         self._response.close()
 
 
-def _events(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The data of each event (HTML standard, 9.2.6); the other fields say nothing here."""
+def _events(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the data of each event (HTML standard, 9.2.6); other fields are ignored."""
     data: list[bytes] = []
-    for line in _lines(pieces):
+    for line in _lines(chunks):
         if line.startswith(b"data:"):
             data.append(line[5:].removeprefix(b" "))
         elif not line and data:
@@ -109,10 +109,10 @@ def _events(pieces: Iterator[bytes]) -> Iterator[bytes]:
             data = []
 
 
-def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
     rest = b""
-    for piece in pieces:
-        *lines, rest = (rest + piece).split(b"\n")
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
         yield from (line.removesuffix(b"\r") for line in lines)
 
 
@@ -126,11 +126,11 @@ def _document(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _error_of(body: bytes, status: int, headers: Mapping[str, str]) -> Exception:
-    """The engine's refusal as an error of ours.
+def _to_error(body: bytes, status: int, headers: Mapping[str, str]) -> Exception:
+    """Convert an error response of the engine.
 
-    OpenAI's form is ``{"error": {...}}``; older engines send the inner object alone, and what stands in front of an
-    engine may send anything.
+    OpenAI's format is ``{"error": {...}}``; older engines send the inner object alone. A proxy before an engine may
+    send anything.
     """
     if status < 400:
         return BadGateway(f"The engine answered with status {status}, which is no answer to a chat request.")
@@ -146,14 +146,14 @@ def _error_of(body: bytes, status: int, headers: Mapping[str, str]) -> Exception
     if isinstance(code, int) and 400 <= code <= 599 and status == 500:
         status = code
     message = details.get("message")
-    return EngineAnsweredError(str(message or f"The engine answered {status}."), status, details, headers=headers)
+    return EngineResponseError(str(message or f"The engine answered {status}."), status, details, headers=headers)
 
 
-def text_of(completion: Mapping[str, Any]) -> str | None:
-    """What the assistant says in the first choice of a completion.
+def message_text(completion: Mapping[str, Any]) -> str | None:
+    """Return the assistant's text in the first choice of a completion.
 
     Raises:
-        BadGateway: there is no such thing.
+        BadGateway: the completion has no message.
     """
     try:
         text: str | None = completion["choices"][0]["message"].get("content")

@@ -1,4 +1,4 @@
-"""A model that an engine answers for; hooks of ``custom.py``, where there are any, come first."""
+"""The predictor of a model in an engine; hooks of ``custom.py`` precede the engine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datarobot_drum.drum.engine_predictors.completions import Completions, text_of
+from datarobot_drum.drum.engine_predictors.completions import Completions, message_text
 from datarobot_drum.drum.engine_predictors.health import EngineHealthMonitor
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, ProbeResult, StreamChunk, Worker
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.settings.engine import EngineSettings
     from datarobot_drum.drum.tabular.payload import StructuredPayload
 
-_SCORING_HOOKS = ("score", "score_stream", "read_input_data")
+_SCORING_HOOK_NAMES = ("score", "score_stream", "read_input_data")
 
 
 class EnginePredictor(BasePredictor):
-    """Asks the engine, unless ``custom.py`` has a hook for it. While the engine is not ready, calls are refused.
+    """A model in an engine, or in hooks of ``custom.py``. Calls raise ``ModelNotReady`` until the engine is ready.
 
     Raises:
-        ModelLoadError: the folder holds several ``custom.py``.
+        ModelLoadError: the folder contains several ``custom.py``.
     """
 
     language = "python"
@@ -55,7 +55,7 @@ class EnginePredictor(BasePredictor):
         return self._engine
 
     def load(self) -> None:
-        """Load ``custom.py``; the engine may take its time."""
+        """Load ``custom.py``, without waiting for the engine."""
         if self._hooks is not None:
             self._hooks.load()
 
@@ -80,30 +80,30 @@ class EnginePredictor(BasePredictor):
 
     @property
     def reads_raw_input(self) -> bool:
-        return self._scoring is not None and self._scoring.reads_raw_input
+        return self._scoring_hooks is not None and self._scoring_hooks.reads_raw_input
 
     def read_input(self, payload: StructuredPayload) -> Any:
         self._health.require_ready()
-        return self._scoring.read_input(payload) if self._scoring else read_table(payload)
+        return self._scoring_hooks.read_input(payload) if self._scoring_hooks else read_table(payload)
 
     def predict(self, data: Any) -> Predictions:
-        if self._scoring:
-            return self._scoring.predict(data)
-        return self._as_predictions([self._answer(prompt) for prompt in self._prompts(data)])
+        if self._scoring_hooks:
+            return self._scoring_hooks.predict(data)
+        return self._to_predictions([self._complete(prompt) for prompt in self._prompts(data)])
 
     def predict_stream(self, payload: StructuredPayload) -> Iterator[StreamChunk]:
         data = self.read_input(payload)
-        if self._scoring:
-            yield from self._scoring.predict_stream(payload)
+        if self._scoring_hooks:
+            yield from self._scoring_hooks.predict_stream(payload)
             return
         for prompt in self._prompts(data):
-            yield self._as_predictions([self._answer(prompt)])
+            yield self._to_predictions([self._complete(prompt)])
 
     @property
-    def _scoring(self) -> PythonPredictor | None:
-        """The hooks, if they predict rows."""
+    def _scoring_hooks(self) -> PythonPredictor | None:
+        """The hooks of ``custom.py``, if they predict rows."""
         hooks = self._hooks
-        return hooks if hooks is not None and any(map(hooks.has_hook, _SCORING_HOOKS)) else None
+        return hooks if hooks is not None and any(map(hooks.has_hook, _SCORING_HOOK_NAMES)) else None
 
     def _prompts(self, table: pd.DataFrame) -> list[str]:
         column = self._engine.prompt_column
@@ -113,22 +113,22 @@ class EnginePredictor(BasePredictor):
             return [str(prompt) for prompt in table.iloc[:, 0]]
         raise UnprocessableInput(f"The input has no column {column!r} of prompts (DRUM_ENGINE_PROMPT_COLUMN).")
 
-    def _answer(self, prompt: str) -> str | None:
+    def _complete(self, prompt: str) -> str | None:
         completion = self._completions.create({"messages": [{"role": "user", "content": prompt}]})
-        assert isinstance(completion, dict), "no stream was asked for"
-        return text_of(completion)
+        assert isinstance(completion, dict), "streaming was not requested"
+        return message_text(completion)
 
-    def _as_predictions(self, texts: list[str | None]) -> Predictions:
+    def _to_predictions(self, texts: list[str | None]) -> Predictions:
         values = np.array(texts, dtype=object).reshape(-1, 1)
         return Predictions((self._settings.target_name or VALUE_COLUMN,), values)
 
-    # Anything else
+    # Unstructured and chat
 
-    def predict_unstructured(self, asked: UnstructuredInput) -> UnstructuredOutput:
+    def predict_unstructured(self, request: UnstructuredInput) -> UnstructuredOutput:
         self._health.require_ready()
         if self._hooks is None:
             raise UnprocessableInput("This model has no hook score_unstructured: use /directAccess/.")
-        return self._hooks.predict_unstructured(asked)
+        return self._hooks.predict_unstructured(request)
 
     @property
     def can_chat(self) -> bool:

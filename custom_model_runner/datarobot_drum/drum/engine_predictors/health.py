@@ -1,4 +1,4 @@
-"""What is known of an engine's health: asked again and again in the background, and told at once."""
+"""Poll an engine's health in a background thread; reading the state never blocks."""
 
 import logging
 import threading
@@ -12,9 +12,9 @@ from datarobot_drum.drum.exceptions import MODEL_FAILED, ModelNotReady
 from datarobot_drum.drum.language_predictors.base import ProbeResult, Worker
 from datarobot_drum.drum.settings.engine import EngineSettings
 
-FIRST_PATIENCE = 1.0
-PATIENCE = 10.0
-"""Seconds that the engine has to answer. A busy one may take its time; only the first question holds up a start."""
+FIRST_TIMEOUT = 1.0
+TIMEOUT = 10.0
+"""Timeouts of a health check in seconds. The first is shorter, since the start of the worker waits for it."""
 
 THREAD = "drum-engine-health"
 
@@ -22,45 +22,45 @@ logger = logging.getLogger(__name__)
 
 
 class Health(str, Enum):
-    """The states of an engine (http-api.md H15)."""
+    """The states of an engine."""
 
     STARTING = "starting"
-    """It has never been ready since this server asks."""
+    """The engine has not been ready since this server started."""
 
     READY = "ready"
 
     CRASHED = "crashed"
-    """It was ready, and is not any more."""
+    """The engine was ready and no longer is."""
 
 
 class EngineHealthMonitor:
-    """Asks one engine. ``state`` never blocks, so probes may read it."""
+    """A background poll of one engine. Probes may read ``state``, which never blocks."""
 
     def __init__(self, engine: EngineSettings) -> None:
         self._engine = engine
-        self._over = threading.Event()
+        self._stopped = threading.Event()
         self.state = Health.STARTING
 
     def start(self, worker: Worker) -> None:
-        """Ask once now, then again and again on a thread that ends with the worker."""
+        """Check the health once, then poll in a thread that ``worker`` stops."""
         self._client = open_client(self._engine)
-        self._ask(FIRST_PATIENCE)
-        thread = threading.Thread(target=self._watch, name=THREAD, daemon=True)
+        self._check(FIRST_TIMEOUT)
+        thread = threading.Thread(target=self._poll, name=THREAD, daemon=True)
         worker.add_thread(thread)
-        worker.defer_stop(self._over.set, "stop asking for the engine's health")
+        worker.defer_stop(self._stopped.set, "stop polling the engine's health")
         thread.start()
 
     def probe(self) -> ProbeResult:
-        """What a readiness probe answers."""
+        """Return the result of a readiness probe."""
         if self.state is Health.READY:
             return {"message": "OK"}
         return {"message": f"ERROR: {self._status_message}"}, MODEL_FAILED if self.state is Health.CRASHED else 503
 
     def require_ready(self) -> None:
-        """Let a call through.
+        """Require a ready engine.
 
         Raises:
-            ModelNotReady: the engine is starting, or has crashed (503).
+            ModelNotReady: the engine is starting or has crashed (503).
         """
         if self.state is not Health.READY:
             raise ModelNotReady(f"{self._status_message} Please retry later.")
@@ -71,14 +71,14 @@ class EngineHealthMonitor:
             return f"The {self._engine.kind} engine was ready but does not answer any more."
         return f"The {self._engine.kind} engine is still starting."
 
-    def _watch(self) -> None:
+    def _poll(self) -> None:
         with closing(self._client):
-            while not self._over.wait(self._engine.health_interval):
-                self._ask(PATIENCE)
+            while not self._stopped.wait(self._engine.health_interval):
+                self._check(TIMEOUT)
 
-    def _ask(self, patience: float) -> None:
+    def _check(self, timeout: float) -> None:
         try:
-            ready = self._client.get(self._engine.health_path, timeout=patience).status_code == 200
+            ready = self._client.get(self._engine.health_path, timeout=timeout).status_code == 200
         except httpx.HTTPError:
             ready = False
         if ready:

@@ -206,7 +206,7 @@ class ChunkStreamResponse(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._stream.abandon()
+            self._stream.cancel()
 
 
 class DrainingResponse(Response):

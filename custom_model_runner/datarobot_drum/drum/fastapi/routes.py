@@ -142,13 +142,13 @@ async def _respond_from_model(route: Route, core: ServingCore, request: Request)
     timeout = core.request_timeout
     timer = loop.call_at(start + timeout, submission.time_out, timeout) if timeout else None
     try:
-        return await (_unless_disconnected(submission, request) if submission.waiting else submission)
+        return await (_unless_disconnected(submission, request) if submission.is_queued else submission)
     finally:
         if timer:
             timer.cancel()
-        submission.leave()
-        if not submission.started:
-            call.discard()
+        submission.cancel()
+        if not submission.has_started:
+            call.close_body()
         del submission  # it holds the error of the call, whose traceback holds this frame
 
 
@@ -172,7 +172,7 @@ async def _unless_disconnected(submission: Submission[ModelResponse], request: R
         ClientDisconnect: the client disconnected while the call was queued.
     """
     listener = asyncio.ensure_future(wait_for_disconnect(request.receive))
-    listener.add_done_callback(lambda _: submission.leave())
+    listener.add_done_callback(lambda _: submission.cancel())
     try:
         return await submission
     except asyncio.CancelledError:

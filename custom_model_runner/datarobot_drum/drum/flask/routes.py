@@ -78,7 +78,7 @@ def _respond_from_model(route: Route, core: ServingCore, handle: Handle) -> Mode
     call = ModelCall(handle, to_request(request.environ, headers, body), body, core.request_timeout)
     if core.request_timeout or route.for_openai:
         # On a thread of its own: this one must be free to give up, or to send something while nothing comes.
-        return core.executor.call_within(core.request_timeout or None, call, call.discard)
+        return core.executor.call_with_timeout(core.request_timeout or None, call, call.close_body)
     return _answer_in_this_thread(core, call, body)
 
 
@@ -87,7 +87,7 @@ def _answer_in_this_thread(core: ServingCore, call: ModelCall, body: RequestBody
     with ExitStack() as held:
         held.callback(body.close)
         held.enter_context(core.executor.slot())
-        response = call.answer()
+        response = call.respond()
         if not isinstance(response.content, bytes):
             return replace(response, content=_HeldContent(response.content, held.pop_all()))
     return response

@@ -10,6 +10,7 @@ from datarobot_drum.drum.gunicorn.logger import BriefLogger, DrumLogger
 from datarobot_drum.drum.gunicorn.signals import listen_in_master, listen_in_worker
 from datarobot_drum.drum.management.watchdog.owner import Watchdog
 from datarobot_drum.drum.model_loading.shared_model import reseed_random
+from datarobot_drum.drum.process.signals import exit_if_prediction_hangs
 from datarobot_drum.drum.settings.build import settings_from_environment
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def worker_exit(server: Any, worker: Any) -> None:
     if prediction_server is not None:
         prediction_server.close()
         worker.log.info("Worker %d stopped: %s.", worker.pid, prediction_server.request_log.summary())
+        exit_if_prediction_hangs(os.EX_OK)
 
 
 def _drain(worker: Any) -> None:

@@ -1,5 +1,5 @@
-"""How to talk to a model in one language.
+"""Predictors: load and call the model in a model folder.
 
-``base`` is the interface that the core knows, ``factory`` finds out what is in a model folder, ``hooks`` is the list of
-custom hooks, and ``output_checks`` is what a model's answer must look like.
+``base`` is the interface to the core, and ``factory`` creates the predictor of a model folder. ``hooks`` lists the
+custom hooks. ``output_checks`` checks what models return.
 """

@@ -1,4 +1,4 @@
-"""The interface between the core and a model in any language."""
+"""The interface between the core and a predictor."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.tabular.payload import StructuredPayload
 
 ProbeResult = Mapping[str, Any] | tuple[Mapping[str, Any], int]
-"""The JSON body of a probe, alone (status 200) or with its HTTP status."""
+"""The JSON body of a probe, alone (status 200) or with an HTTP status."""
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
     """Checked predictions, as the core encodes them.
 
-    ``columns`` are class labels, or the name of the one value column. ``values`` is a contiguous array of one row a
-    sample and one column a name: float64, or object for text. ``extra`` is extra model output, one row a sample.
+    ``columns`` are class labels, or the name of the single value column. ``values`` is a contiguous array with one row
+    per sample and one column per name: float64, or object for text. ``extra`` is extra model output, a row per sample.
     """
 
     columns: tuple[str, ...]
@@ -38,95 +38,95 @@ class Predictions:
 
 
 StreamChunk = Predictions | str | bytes
-"""One block of predictions, or a piece of generated output that is sent as it is."""
+"""A block of predictions, or a chunk of generated output that is sent unchanged."""
 
 
 class Worker(Protocol):
-    """The worker process, as far as a predictor may use it."""
+    """The part of the worker context that a predictor may use."""
 
     def add_thread(self, thread: threading.Thread) -> None: ...
     def defer_stop(self, fn: Callable[[], object], desc: str = "") -> None: ...
 
 
 class BasePredictor(ABC):
-    """A model. Made cheaply, then loaded once, then asked from any thread, or from one if it is not thread-safe.
+    """A model: created cheaply, loaded once, then called in any thread, or one call at a time if not thread-safe.
 
-    ``language``, ``thread_safe``, ``max_concurrency`` and all about batches are known from the start.
-    ``max_concurrency`` is how many calls the model takes at once in one process, None for any number.
+    ``language``, ``thread_safe``, ``max_concurrency`` and the batch settings are known before ``load``.
+    ``max_concurrency`` limits the concurrent calls in one process; None means no limit.
     """
 
     language: ClassVar[str]
     thread_safe: bool = True
     max_concurrency: int | None = None
-    joins_samples: ClassVar[bool] = False
-    """Whether it makes sense to ask for the samples of several requests at once."""
+    supports_batching: ClassVar[bool] = False
+    """True if samples of several requests may be predicted in one call."""
     max_batch_size: int = 0
-    """Rows of several requests that the model wants to predict at once; below 2 means that it does not."""
+    """Maximum rows of a batch of several requests; below 2 disables batching."""
     batch_wait_ms: float = 0.0
-    """Milliseconds that it wants a request to wait for others."""
+    """Milliseconds that a request may wait for a batch."""
 
     @property
     def concurrency_limit(self) -> int | None:
-        """What the server keeps to: ``max_concurrency``, or one call at a time if the model is not thread-safe."""
+        """The limit that the server applies: ``max_concurrency``, or 1 if the model is not thread-safe."""
         return self.max_concurrency if self.thread_safe else 1
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """What predicts, for ``/info/``: ``scikit-learn``, ``custom`` ..."""
+        """The name of the framework or language for ``/info/``: ``scikit-learn``, ``custom`` ..."""
 
     @abstractmethod
     def load(self) -> None:
         """Load the model; may take long.
 
         Raises:
-            ModelLoadError: whatever went wrong, in one sentence.
+            ModelLoadError: the cause in one sentence.
         """
 
-    def on_worker_start(self, worker: Worker) -> None:  # noqa: B027  # most predictors do nothing between two calls
-        """Called once after ``load``: start what runs beside the calls, and leave its end to the worker."""
+    def on_worker_start(self, worker: Worker) -> None:  # noqa: B027  # most predictors have no background work
+        """Start background work after ``load``; ``worker`` stops it."""
 
     @property
     def engine(self) -> EngineSettings | None:
-        """The inference engine that clients may access directly, if there is one."""
+        """The inference engine for direct access, None without one."""
         return None
 
     @property
     @abstractmethod
     def payload_formats(self) -> Mapping[str, str | None]:
-        """The formats that can be read, with the version of the package behind each."""
+        """The readable formats, with the version of the package that reads each."""
 
     @property
     def reads_raw_input(self) -> bool:
-        """Whether the model decodes the bytes of a request itself, whatever their format. Known after ``load``."""
+        """True if a hook decodes the bytes of a request, whatever their format. Known after ``load``."""
         return False
 
     @property
     def only_streams(self) -> bool:
-        """Whether structured predictions come from ``predict_stream`` alone. Known after ``load``."""
+        """True if only ``predict_stream`` makes structured predictions. Known after ``load``."""
         return False
 
     @abstractmethod
     def read_input(self, payload: StructuredPayload) -> Any:
-        """The samples, in whatever form ``predict`` takes them.
+        """Read the samples into the object that ``predict`` receives.
 
         Raises:
             UnprocessableInput: the payload cannot be read.
-            PredictionError: a hook that reads it failed.
+            PredictionError: the hook that reads it failed.
         """
 
-    def check_samples(self, data: Any) -> None:  # noqa: B027  # most predictors take any table
-        """Hold a table that ``read_input`` did not read against what the model says it takes.
+    def check_samples(self, data: Any) -> None:  # noqa: B027  # most predictors accept any table
+        """Check a table that ``read_input`` did not read against the input requirements of the model.
 
         Raises:
-            UnprocessableInput: it is another kind of table.
+            UnprocessableInput: the table does not meet them.
         """
 
     def predict_stream(self, payload: StructuredPayload) -> Iterator[StreamChunk]:
-        """Predictions as they are made: of one block of rows after the other, so memory stays flat.
+        """Yield predictions block by block, so memory stays flat.
 
         Raises:
-            UnprocessableInput, PredictionError, DrumHTTPError: as ``read_input`` and ``predict``, on the way.
+            UnprocessableInput, PredictionError, DrumHTTPError: as ``read_input`` and ``predict``, at any block.
         """
         yield self.predict(self.read_input(payload))
 
@@ -135,15 +135,15 @@ class BasePredictor(ABC):
         """Predict what ``read_input`` returned.
 
         Raises:
-            PredictionError: the model raised, or its answer fails a check.
-            DrumHTTPError: model code chose its own answer.
+            PredictionError: the model raised, or its result fails a check.
+            DrumHTTPError: model code chose the response.
         """
 
-    def predict_unstructured(self, asked: UnstructuredInput) -> UnstructuredOutput:
-        """Answer a body of any kind.
+    def predict_unstructured(self, request: UnstructuredInput) -> UnstructuredOutput:
+        """Predict from a body of any media type.
 
         Raises:
-            UnprocessableInput: the body is not the text that its media type promises.
+            UnprocessableInput: the body is not text, but its media type is.
             PredictionError, DrumHTTPError: as ``predict``.
         """
         raise PredictionError(f"The predictor {self.name} has no unstructured predictions.")
@@ -152,27 +152,27 @@ class BasePredictor(ABC):
         """Transform samples, and their target if it was sent.
 
         Raises:
-            UnprocessableInput: one of them cannot be read, or they do not belong together.
+            UnprocessableInput: one of them cannot be read, or their row counts differ.
             PredictionError, DrumHTTPError: as ``predict``.
         """
         raise PredictionError(f"The predictor {self.name} does not transform.")
 
     @property
     def transforms(self) -> bool:
-        """Whether rows are transformed instead of predicted."""
+        """True if the model transforms rows instead of predicting them."""
         return False
 
     def transform_samples(self, data: Any, target: StructuredPayload | None = None) -> Transformed:
-        """The same for what ``read_input`` returned."""
+        """Transform what ``read_input`` returned."""
         raise PredictionError(f"The predictor {self.name} does not transform.")
 
     @property
     def can_chat(self) -> bool:
-        """Whether ``chat`` answers. Known after ``load``."""
+        """True if ``chat`` is available. Known after ``load``."""
         return False
 
     def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
-        """A completion, or an iterator of its chunks, as objects of the OpenAI library or as dicts.
+        """Return a completion or an iterator of its chunks, as objects of the OpenAI library or dicts.
 
         Raises:
             PredictionError, DrumHTTPError: as ``predict``.
@@ -180,7 +180,7 @@ class BasePredictor(ABC):
         raise PredictionError(f"The predictor {self.name} cannot chat.")
 
     def list_models(self) -> Any:
-        """What the model says of the language models behind it; None if it says nothing."""
+        """Return the list of language models behind this one; None without a list."""
         return None
 
     def liveness_probe(self) -> ProbeResult:
@@ -189,5 +189,5 @@ class BasePredictor(ABC):
     def readiness_probe(self) -> ProbeResult:
         return {"message": "OK"}
 
-    def close(self) -> None:  # noqa: B027  # most predictors hold nothing
-        """Give back what ``load`` took."""
+    def close(self) -> None:  # noqa: B027  # most predictors hold no resources
+        """Release the resources that ``load`` acquired."""

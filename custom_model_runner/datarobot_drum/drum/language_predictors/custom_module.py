@@ -1,4 +1,4 @@
-"""Finding and importing ``custom.py``."""
+"""Find and import ``custom.py``."""
 
 import importlib.util
 import os
@@ -15,10 +15,10 @@ _SKIPPED_FOLDERS = (".", "__pycache__", "site-packages", "node_modules")
 
 
 def find_custom_file(code_dir: Path) -> Path | None:
-    """``custom.py`` at the top level, else the one nearest to it. Hidden folders and installed packages do not count.
+    """Return ``custom.py`` at the top level, else the least nested one, outside hidden folders and installed packages.
 
     Raises:
-        ModelLoadError: several are equally near.
+        ModelLoadError: several are equally nested.
     """
     if (code_dir / FILE_NAME).is_file():
         return code_dir / FILE_NAME
@@ -40,10 +40,10 @@ def _depth(file: Path, code_dir: Path) -> int:
 
 
 def import_custom_file(file: Path, code_dir: Path) -> ModuleType:
-    """Import the file as module ``custom``; it is a package too, so ``from . import helper`` works.
+    """Import the file as module ``custom``, which is also a package, so ``from . import helper`` works.
 
     Raises:
-        ModelLoadError: it cannot be imported; the message names file and line.
+        ModelLoadError: the import failed; the message names file and line.
     """
     spec = importlib.util.spec_from_file_location(CUSTOM_MODULE, file, submodule_search_locations=[str(file.parent)])
     if spec is None or spec.loader is None:

@@ -1,4 +1,4 @@
-"""From a model folder to the predictor for it, without importing any of its code."""
+"""Create the predictor of a model folder, without importing the model's code."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings
 
 PREDICTORS = {"python": "datarobot_drum.drum.language_predictors.python_predictor:PythonPredictor"}
-"""By language."""
+"""Import strings by language."""
 
 ENGINE_PREDICTOR = "datarobot_drum.drum.engine_predictors.engine_predictor:EnginePredictor"
 
 
 def create_predictor(model: ModelSettings) -> BasePredictor:
-    """Make the predictor; loading it is a second step.
+    """Create the predictor, without loading the model.
 
     Raises:
-        ModelLoadError: the language is not served, or the folder holds no model or several.
+        ModelLoadError: the language is unknown, or the folder contains no model or several.
     """
     language = model.language or "python"
     if language not in PREDICTORS:

@@ -1,4 +1,4 @@
-"""What model code raises, told in one paragraph. Tracebacks are for the log: the cause is chained."""
+"""Translate errors of model code into one paragraph; the cause is chained, so the log has the traceback."""
 
 import inspect
 import os
@@ -22,18 +22,18 @@ from datarobot_drum.drum.iterators import close_iterator, drain_async
 from datarobot_drum.runtime_parameters import mask_secrets
 
 
-class prediction_errors:  # reads as what it does: `with prediction_errors():`
-    """Whatever model code raises while it predicts becomes a ``PredictionError``.
+class prediction_errors:  # lower case: `with prediction_errors():`
+    """Context manager that raises errors of model code as ``PredictionError``.
 
-    That includes what is no ``Exception``: ``SystemExit``, the panic of a library written in Rust, a cancelled task.
-    The answer that model code chose itself (``DrumHTTPError``) passes, as do ``KeyboardInterrupt``, a server whose
-    patience is at its end (``DeadlineExceeded``), and ``passed``. A class, as it stands around every call of a hook.
+    It translates ``BaseException`` too: ``SystemExit``, the panic of a Rust extension, a cancelled task.
+    ``DrumHTTPError``, ``DeadlineExceeded``, ``KeyboardInterrupt`` and the types in ``passthrough`` are not translated.
+    A class costs less than a generator function; one surrounds every call of a hook.
     """
 
-    __slots__ = ("_passed",)
+    __slots__ = ("_passthrough",)
 
-    def __init__(self, *passed: type[BaseException]) -> None:
-        self._passed = passed
+    def __init__(self, *passthrough: type[BaseException]) -> None:
+        self._passthrough = passthrough
 
     def __enter__(self) -> None:
         pass
@@ -41,23 +41,23 @@ class prediction_errors:  # reads as what it does: `with prediction_errors():`
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is None or isinstance(error, (*_PASSED, *self._passed)):
+        if error is None or isinstance(error, (*_PASSTHROUGH, *self._passthrough)):
             return
         raise PredictionError(_describe(error)) from error
 
 
-_PASSED = (DrumHTTPError, PredictionError, DeadlineExceeded, KeyboardInterrupt)
+_PASSTHROUGH = (DrumHTTPError, PredictionError, DeadlineExceeded, KeyboardInterrupt)
 
 
-def wrap_iterator_errors(answer: Any) -> Any:
-    """``answer``; if it is an iterator, one that tells errors of model code as ``PredictionError``."""
-    if isinstance(answer, AsyncIterator):
-        answer = drain_async(answer)
-    return GuardedIterator(answer) if isinstance(answer, Iterator) else answer
+def wrap_iterator_errors(result: Any) -> Any:
+    """Return ``result``; an iterator is wrapped so that it raises errors of model code as ``PredictionError``."""
+    if isinstance(result, AsyncIterator):
+        result = drain_async(result)
+    return HookIterator(result) if isinstance(result, Iterator) else result
 
 
-class GuardedIterator(Iterator[Any]):
-    """An iterator of model code; closing it runs the ``finally`` blocks there."""
+class HookIterator(Iterator[Any]):
+    """An iterator returned by model code; ``close`` runs its ``finally`` blocks."""
 
     def __init__(self, items: Iterator[Any]) -> None:
         self._items = items
@@ -75,7 +75,7 @@ class GuardedIterator(Iterator[Any]):
 
 
 class InvalidHookReturn(PredictionError):
-    """A hook returned what it must not; ``function`` is the hook."""
+    """The result of the hook ``function`` has a wrong type."""
 
     def __init__(self, message: str, function: Any) -> None:
         super().__init__(message)
@@ -84,25 +84,25 @@ class InvalidHookReturn(PredictionError):
 
 @contextmanager
 def load_errors(what_failed: str, code_dir: Path) -> Iterator[None]:
-    """Whatever model code raises at start becomes a ``ModelLoadError`` of one paragraph.
+    """Raise errors of model code at start as a ``ModelLoadError`` of one paragraph.
 
-    It tells what failed, the place in the model's own code, the cause, and what to do.
+    The message names what failed, file and line in the model's code, the cause, and what to do.
     """
     try:
         yield
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        place = _place(error, code_dir)
-        # Masked first: a secret of several lines would not be found in one.
+        location = _find_location(error, code_dir)
+        # Mask before joining the lines: a secret may span several.
         cause = " ".join(mask_secrets(_explain(error)).split()).rstrip(".")
-        raise ModelLoadError(f"{what_failed}: {place}{cause}.{_advice(error, code_dir)}") from error
+        raise ModelLoadError(f"{what_failed}: {location}{cause}.{_hint(error, code_dir)}") from error
 
 
-def hook_place(function: Any, code_dir: Path) -> str:
-    """Where a hook is defined, as the beginning of a sentence; empty if it is no plain function of the folder."""
+def hook_location(function: Any, code_dir: Path) -> str:
+    """Return file and line of a hook as a prefix for a message; empty if it is not defined in the folder."""
     code = getattr(inspect.unwrap(function), "__code__", None)
-    return "" if code is None else _tell([(code.co_filename, code.co_firstlineno)], code_dir)
+    return "" if code is None else _format_location([(code.co_filename, code.co_firstlineno)], code_dir)
 
 
 def _describe(error: BaseException) -> str:
@@ -115,42 +115,42 @@ def _explain(error: BaseException) -> str:
         return f"{type(error).__name__}: {error.msg}"
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"the module {error.name} is not installed"
-    if isinstance(error, PredictionError | UnprocessableInput):  # told by us already, for a request
+    if isinstance(error, PredictionError | UnprocessableInput):  # its message is already written for users
         return error.message
     return _describe(error)
 
 
-def _advice(error: BaseException, code_dir: Path) -> str:
+def _hint(error: BaseException, code_dir: Path) -> str:
     if isinstance(error, SyntaxError):
         return f" Correct that line; this is Python {sys.version_info.major}.{sys.version_info.minor}."
     if isinstance(error, ModuleNotFoundError):
         return " Install it where the server runs, or put its file into the model folder."
     if isinstance(error, ImportError):
         return " Perhaps another version of that package is installed than the model was written for."
-    if isinstance(error, FileNotFoundError) and _lies_in(code_dir, error.filename):
+    if isinstance(error, FileNotFoundError) and _is_in_code_dir(code_dir, error.filename):
         return " It lies in the model folder, which is not the working folder: join its name to code_dir."
     if isinstance(error, RequestError) and error.__cause__ is None:
         return ""
     return " The traceback is shown with --show-stacktrace."
 
 
-def _lies_in(code_dir: Path, file: Any) -> bool:
+def _is_in_code_dir(code_dir: Path, file: Any) -> bool:
     return isinstance(file, str) and not os.path.isabs(file) and (code_dir / file).exists()
 
 
-def _place(error: BaseException, code_dir: Path) -> str:
-    """File and line of the model's own code, if it got that far: of the error, else of what led to it."""
+def _find_location(error: BaseException, code_dir: Path) -> str:
+    """Return file and line in the model's code where the error, or else its cause, was raised."""
     if isinstance(error, InvalidHookReturn):
-        return hook_place(error.function, code_dir)
+        return hook_location(error.function, code_dir)
     if isinstance(error, SyntaxError) and error.filename:
-        return _tell([(error.filename, error.lineno)], code_dir)
+        return _format_location([(error.filename, error.lineno)], code_dir)
     frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
-    place = _tell(frames, code_dir)
-    return place if place or error.__cause__ is None else _place(error.__cause__, code_dir)
+    location = _format_location(frames, code_dir)
+    return location if location or error.__cause__ is None else _find_location(error.__cause__, code_dir)
 
 
-def _tell(places: Iterable[tuple[str, int | None]], code_dir: Path) -> str:
-    own = [(Path(file), line) for file, line in places if Path(file).is_relative_to(code_dir)]
+def _format_location(locations: Iterable[tuple[str, int | None]], code_dir: Path) -> str:
+    own = [(Path(file), line) for file, line in locations if Path(file).is_relative_to(code_dir)]
     if not own:
         return ""
     file, line = own[-1]

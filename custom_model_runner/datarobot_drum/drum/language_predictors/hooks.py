@@ -1,4 +1,4 @@
-"""The custom hooks: which there are, how each is called, and when one is needed."""
+"""The custom hooks: names, signatures, and when each is required."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from types import ModuleType
 from typing import Any
 
 from datarobot_drum.drum.exceptions import ModelLoadError
-from datarobot_drum.drum.language_predictors.hook_errors import hook_place
+from datarobot_drum.drum.language_predictors.hook_errors import hook_location
 
 
 @dataclass(frozen=True)
 class HookSpec:
     """A hook of ``custom.py``.
 
-    ``arguments`` are passed by position, ``keywords`` by name and only those that the hook accepts. ``required_when``
+    ``arguments`` are passed by position, ``keywords`` by name and only if the hook accepts them. ``required_when``
     completes the sentence "is required when ...".
     """
 
@@ -59,13 +59,13 @@ HOOKS = (
     HookSpec("chat", ("completion_create_params", "model"), ("headers",)),
     HookSpec("get_supported_llm_models", ("model",)),
 )
-"""In the order in which they are called (model-contract.md section 2)."""
+"""In call order."""
 
 TRANSFORM_HOOKS = (
     *(spec for spec in HOOKS if spec.name in ("init", "load_model", "read_input_data")),
     HookSpec("transform", ("data", "model"), ("y",), required_when="the target type is transform, without an artifact"),
 )
-"""Those of a model whose target type is transform: its one step may change the target, too."""
+"""Hooks of target type transform, whose ``transform`` may also change the target."""
 
 FIT_HOOKS = (
     *(spec for spec in HOOKS if spec.name == "init"),
@@ -73,17 +73,18 @@ FIT_HOOKS = (
         "fit", ("X", "y", "output_dir"), ("class_order", "row_weights"), required_when="drum fit trains the model"
     ),
 )
-"""Those of training."""
+"""Hooks of training."""
 
 
 USER_SECRETS = "user_secrets"
-"""Any hook with a parameter of this name gets the user's secrets there. ``**kwargs`` does not: it may be logged."""
+"""A hook parameter of this name receives the user's secrets; ``**kwargs`` does not, since it may be logged."""
 
 
 @dataclass(frozen=True)
 class Hook:
-    """A hook that a model defines. ``accepted`` are the keywords it takes, None stands for all; ``named`` those that
-    stand in its signature.
+    """A hook that a model defines.
+
+    ``accepted`` are the keywords that it accepts, None for all; ``named`` are those in its signature.
     """
 
     spec: HookSpec
@@ -93,23 +94,21 @@ class Hook:
     user_secrets: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __call__(self, *arguments: Any, **offered: Any) -> Any:
-        """Call it with the documented arguments and those of the offered keywords that it accepts."""
-        keywords = offered if self.accepted is None else self._select(offered, self.accepted)
+        """Call the hook with the documented arguments and the accepted ones of the offered keywords."""
+        accepted = offered if self.accepted is None else self.accepted
+        keywords = {name: value for name, value in offered.items() if name in accepted}
         if USER_SECRETS in self.named:
             keywords[USER_SECRETS] = deepcopy(dict(self.user_secrets))
         return self.function(*arguments, **keywords)
-
-    def _select(self, offered: Mapping[str, Any], accepted: frozenset[str]) -> dict[str, Any]:
-        return {name: value for name, value in offered.items() if name in accepted}
 
 
 def find_hooks(
     module: ModuleType, specs: tuple[HookSpec, ...] = HOOKS, user_secrets: Mapping[str, Any] | None = None
 ) -> dict[str, Hook]:
-    """The hooks that ``module`` defines, by name.
+    """Return the hooks that ``module`` defines, by name.
 
     Raises:
-        ModelLoadError: one of them is no function, or cannot be called as documented.
+        ModelLoadError: a hook is no function, or cannot be called as documented.
     """
     hooks = {}
     for spec in specs:
@@ -118,13 +117,13 @@ def find_hooks(
             try:
                 hooks[spec.name] = replace(_as_hook(spec, candidate), user_secrets=user_secrets or {})
             except ModelLoadError as error:
-                raise ModelLoadError(f"{_place(candidate, module)}{error}") from None
+                raise ModelLoadError(f"{_hook_location(candidate, module)}{error}") from None
     return hooks
 
 
-def _place(candidate: Any, module: ModuleType) -> str:
+def _hook_location(candidate: Any, module: ModuleType) -> str:
     file = getattr(module, "__file__", None)
-    return hook_place(candidate, Path(file).parent) if file and callable(candidate) else ""
+    return hook_location(candidate, Path(file).parent) if file and callable(candidate) else ""
 
 
 def _as_hook(spec: HookSpec, candidate: Any) -> Hook:
@@ -133,14 +132,14 @@ def _as_hook(spec: HookSpec, candidate: Any) -> Hook:
             f"custom.py defines {spec.name} as a {type(candidate).__name__}, but {spec.name} is a hook: it must be a "
             f"function {spec.signature}."
         )
-    if inspect.iscoroutinefunction(candidate):  # an asynchronous generator is none, and may stream
+    if inspect.iscoroutinefunction(candidate):  # async generators pass: they may stream
         raise ModelLoadError(f"The hook {spec.name} must be a plain function, not an async one.")
     try:
         parameters = list(inspect.signature(candidate).parameters.values())
-    except ValueError:  # some functions written in C do not tell
+    except ValueError:  # some functions written in C have no signature
         return Hook(spec, candidate, frozenset())
-    if _has_keyword_amid_arguments(spec, parameters):
-        candidate = _with_keyword_last(candidate)
+    if _has_target_before_model(spec, parameters):
+        candidate = _reorder_target(candidate)
         parameters = [parameters[0], *parameters[2:], parameters[1].replace(kind=inspect.Parameter.KEYWORD_ONLY)]
     _require_callable_as_documented(spec, parameters)
     named = _named_keywords(spec, parameters)
@@ -148,13 +147,13 @@ def _as_hook(spec: HookSpec, candidate: Any) -> Hook:
     return Hook(spec, candidate, None if takes_all else named, named)
 
 
-def _has_keyword_amid_arguments(spec: HookSpec, parameters: list[inspect.Parameter]) -> bool:
-    """Whether it is ``transform(X, y, transformer)``: the order of scikit-learn, with the model behind its target."""
+def _has_target_before_model(spec: HookSpec, parameters: list[inspect.Parameter]) -> bool:
+    """Return True for ``transform(X, y, transformer)``, scikit-learn's order with the target before the model."""
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return names[1:2] == ["y"] and "y" in spec.keywords
 
 
-def _with_keyword_last(function: Callable[..., Any]) -> Callable[..., Any]:
+def _reorder_target(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda data, model, y: function(data, y, model)
 
 
@@ -174,7 +173,7 @@ def _filled_by_position(spec: HookSpec, parameters: list[inspect.Parameter]) -> 
 
 
 def _unfilled(spec: HookSpec, parameters: list[inspect.Parameter]) -> list[str]:
-    """Parameters beyond the documented ones that have no default and that no keyword fills."""
+    """Return the extra parameters that have no default and that no keyword fills."""
     filled = _filled_by_position(spec, parameters)
     return [
         p.name

@@ -1,10 +1,9 @@
-"""Model folders on ``sys.path``, and their modules in ``sys.modules``, one folder at a time.
+"""Model folders on ``sys.path`` and their modules in ``sys.modules``, for one model at a time.
 
-A process has one model, as a rule. Tests and embedding programs have several, whose ``custom`` and helper modules
-share their names; so the model that was opened last owns the names, and closing it gives them back to the one before.
-Functions keep the modules that they were made with. While several models are open, an ``import`` statement in the code
-of an older one, made while predicting, gets the names back for as long as it takes; ``importlib.import_module`` does
-not.
+A process usually has one model. Tests and embedding programs have several, whose ``custom`` and helper modules share
+their names. The scope opened last is installed; closing it installs the one before. Functions keep the modules that
+they were defined with. While several scopes are open, an ``import`` in an older model's code installs that model's
+scope for its duration; ``importlib.import_module`` does not.
 """
 
 import builtins
@@ -25,11 +24,11 @@ _plain_import = builtins.__import__
 
 
 class ImportScope:
-    """Makes the modules in some folders importable, ahead of all others, between ``open`` and ``close``."""
+    """Folders whose modules are importable, before all others, between ``open`` and ``close``."""
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self._folders = [str(folder) for folder in dict.fromkeys(folders)]
-        self._foreign: frozenset[str] = frozenset()
+        self._preloaded: frozenset[str] = frozenset()
         self._modules: dict[str, ModuleType] = {}
         self._displaced: dict[str, ModuleType] = {}
         self._is_installed = False
@@ -37,42 +36,42 @@ class ImportScope:
     def open(self) -> None:
         with _lock:
             for scope in _open_scopes:
-                scope._withdraw()
-            self._foreign = frozenset(sys.modules.copy()) - {CUSTOM_MODULE}
+                scope._uninstall()
+            self._preloaded = frozenset(sys.modules.copy()) - {CUSTOM_MODULE}
             _open_scopes.append(self)
             self._install()
-            _share_imports()
+            _patch_import()
 
     def close(self) -> None:
-        """Leave no trace; closing twice is allowed."""
+        """Remove the folders and their modules; closing twice is allowed."""
         with _lock:
             if self not in _open_scopes:
                 return
-            self._withdraw()
+            self._uninstall()
             self._modules.clear()
             _open_scopes.remove(self)
             if _open_scopes and not _open_scopes[-1]._is_installed:
                 _open_scopes[-1]._install()
-            _share_imports()
+            _patch_import()
 
-    def holds(self, file: str) -> bool:
-        """Whether a file lies in the folders."""
+    def contains(self, file: str) -> bool:
+        """Return True if the file is in the folders."""
         return any(Path(file).is_relative_to(folder) for folder in self._folders)
 
     @contextmanager
-    def names(self) -> Iterator[None]:
-        """Own the names for a moment; the caller holds the lock."""
+    def activated(self) -> Iterator[None]:
+        """Install this scope within the ``with`` block; the caller holds the lock."""
         owner = next((scope for scope in _open_scopes if scope._is_installed), None)
         if owner is self or self not in _open_scopes:
             yield
             return
         if owner is not None:
-            owner._withdraw()
+            owner._uninstall()
         self._install()
         try:
             yield
         finally:
-            self._withdraw()
+            self._uninstall()
             if owner is not None:
                 owner._install()
 
@@ -84,8 +83,8 @@ class ImportScope:
             self._displaced[CUSTOM_MODULE] = sys.modules.pop(CUSTOM_MODULE)
         sys.modules.update(self._modules)
 
-    def _withdraw(self) -> None:
-        """Take the scope's modules and folders away, if they are there, and keep the modules."""
+    def _uninstall(self) -> None:
+        """Remove the scope's folders and modules, if installed, and keep the modules for the next install."""
         if not self._is_installed:
             return
         self._is_installed = False
@@ -93,22 +92,22 @@ class ImportScope:
         for name in own:
             del sys.modules[name]
         for folder in self._folders:
-            if folder in sys.path:  # model code may change it
+            if folder in sys.path:  # model code may have removed it
                 sys.path.remove(folder)
         self._modules = own
         sys.modules.update(self._displaced)
         self._displaced.clear()
 
     def _owns(self, name: str) -> bool:
-        """Whether a module came from the folders, which may well hold a virtual environment further down."""
+        """Return True for a module from the folders, but not from a virtual environment below them."""
         root = name.partition(".")[0]
         if root == CUSTOM_MODULE:
             return True
-        return root not in self._foreign and _home(sys.modules.get(root)) in self._folders
+        return root not in self._preloaded and _parent_folder(sys.modules.get(root)) in self._folders
 
 
-def _share_imports() -> None:
-    """With one model, imports are Python's own."""
+def _patch_import() -> None:
+    """Replace Python's ``__import__`` only while several scopes are open."""
     builtins.__import__ = _import_with_own_names if len(_open_scopes) > 1 else _plain_import
 
 
@@ -120,15 +119,15 @@ def _import_with_own_names(
     level: int = 0,
 ) -> ModuleType:
     file = (globals or {}).get("__file__")
-    scope = next((scope for scope in reversed(_open_scopes) if file and scope.holds(file)), None)
+    scope = next((scope for scope in reversed(_open_scopes) if file and scope.contains(file)), None)
     if scope is None:
         return _plain_import(name, globals, locals, fromlist, level)
-    with _lock, scope.names():
+    with _lock, scope.activated():
         return _plain_import(name, globals, locals, fromlist, level)
 
 
-def _home(module: ModuleType | None) -> str | None:
-    """The folder in which a top-level module or package lies."""
+def _parent_folder(module: ModuleType | None) -> str | None:
+    """Return the folder that contains a top-level module or package."""
     paths = list(getattr(module, "__path__", None) or [])
     location = paths[0] if paths else getattr(module, "__file__", None)
     return str(Path(location).parent) if location else None

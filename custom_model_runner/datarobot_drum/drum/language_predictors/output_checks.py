@@ -1,4 +1,4 @@
-"""What a model's answer must look like (model-contract.md section 4), and how it becomes ``Predictions``."""
+"""Check what a model returned, and convert it to ``Predictions``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datarobot_drum.drum.artifact_predictors.label_matching import as_label, list_labels, match_labels
+from datarobot_drum.drum.artifact_predictors.label_matching import as_label, format_labels, match_labels
 from datarobot_drum.drum.exceptions import PredictionError
 from datarobot_drum.drum.language_predictors.base import Predictions
 from datarobot_drum.drum.settings.target_types import TargetType
@@ -26,128 +26,128 @@ _ROUNDING = 1e-9
 
 
 def check_artifact_output(output: ArtifactOutput, settings: ModelSettings, rows: int | None) -> Predictions:
-    """Check the answer of an artifact; its columns are in the order of the labels already.
+    """Check the output of an artifact, whose columns are in the order of the labels already.
 
     Raises:
-        PredictionError: what is wrong, and where.
+        PredictionError: the output is invalid; the message says what is wrong and where.
     """
     _check_row_count(len(output.values), rows, "The model")
     columns = output.classes or (_value_name(settings),)
-    return _finish(columns, _to_values(output.values, columns, settings, "The model"), settings, "The model")
+    return _to_predictions(columns, _to_values(output.values, columns, settings, "The model"), settings, "The model")
 
 
 def to_frame(output: ArtifactOutput, settings: ModelSettings) -> pd.DataFrame:
-    """The answer of an artifact in the form that a ``score`` hook would give it."""
+    """Convert the output of an artifact to the frame that a ``score`` hook would return."""
     return pd.DataFrame(output.values, columns=list(output.classes or (_value_name(settings),)))
 
 
 def check_frame(frame: pd.DataFrame, settings: ModelSettings, rows: int | None, hook: str) -> Predictions:
-    """Check the DataFrame of a hook. Its columns keep their order; what is no prediction is extra model output.
+    """Check the DataFrame of a hook. Columns keep their order; other columns become extra model output.
 
     Raises:
-        PredictionError: what is wrong, and where.
+        PredictionError: the frame is invalid; the message says what is wrong and where.
     """
     source = f"The hook {hook}"
     _check_row_count(len(frame), rows, source)
     _check_column_names(frame, source)
     if settings.target_type.has_class_labels:
-        columns, places, values = _class_values(frame, settings, source)
+        columns, positions, values = _class_values(frame, settings, source)
     else:
-        place = _value_place(frame, settings, source)
-        columns, places = (_value_name(settings),), [place]
-        values = _to_values(frame.iloc[:, [place]], columns, settings, source)
-    return _finish(columns, values, settings, source, _extra(frame, places))
+        position = _find_value_column(frame, settings, source)
+        columns, positions = (_value_name(settings),), [position]
+        values = _to_values(frame.iloc[:, [position]], columns, settings, source)
+    return _to_predictions(columns, values, settings, source, _extra(frame, positions))
 
 
 def _value_name(settings: ModelSettings) -> str:
-    """``Predictions``, or the target's name where the name matters (http-api.md H27)."""
+    """Return ``Predictions``, or the target's name for target types that use it."""
     return (settings.target_name if settings.target_type.has_target_column else None) or VALUE_COLUMN
 
 
-def _check_row_count(found: int, wanted: int | None, source: str) -> None:
-    if wanted is not None and found != wanted:
-        raise PredictionError(f"{source} returned {found} rows of predictions for {wanted} rows of input.")
+def _check_row_count(found: int, expected: int | None, source: str) -> None:
+    if expected is not None and found != expected:
+        raise PredictionError(f"{source} returned {found} rows of predictions for {expected} rows of input.")
 
 
 def _check_column_names(frame: pd.DataFrame, source: str) -> None:
     counts = Counter(as_label(name) for name in frame.columns)
     if not counts:
         raise PredictionError(f"{source} returned a DataFrame without columns.")
-    twice = [name for name, count in counts.items() if count > 1]
-    if twice:
-        raise PredictionError(f"{source} returned more than one column of the name {list_labels(twice)}.")
+    duplicates = [name for name, count in counts.items() if count > 1]
+    if duplicates:
+        raise PredictionError(f"{source} returned more than one column of the name {format_labels(duplicates)}.")
 
 
-def _value_place(frame: pd.DataFrame, settings: ModelSettings, source: str) -> int:
-    """The position of the prediction: the only column, or the one of the right name."""
+def _find_value_column(frame: pd.DataFrame, settings: ModelSettings, source: str) -> int:
+    """Return the position of the prediction: the only column, or the one with the expected name."""
     names = [as_label(name) for name in frame.columns]
-    wanted = [_value_name(settings), settings.target_name]
-    found = [name for name in wanted if name in names]
+    expected = [_value_name(settings), settings.target_name]
+    found = [name for name in expected if name in names]
     if found or len(names) == 1:
         return names.index(str(found[0])) if found else 0
     raise PredictionError(
-        f"{source} returned the columns {list_labels(names)}: the predictions must be in one named {wanted[0]!r}."
+        f"{source} returned the columns {format_labels(names)}: the predictions must be in one named {expected[0]!r}."
     )
 
 
 def _class_values(
     frame: pd.DataFrame, settings: ModelSettings, source: str
 ) -> tuple[tuple[str, ...], Sequence[int], np.ndarray]:
-    """Labels, positions and values of the columns that are classes, in the order of the frame."""
+    """Return labels, positions and values of the class columns, in the order of the frame."""
     matches = match_labels(settings.class_labels, list(frame.columns))
     if len(matches) == len(settings.class_labels):
         columns = tuple(sorted(matches, key=matches.__getitem__))
-        places = [matches[label] for label in columns]
-        return columns, places, _to_values(frame.iloc[:, places], columns, settings, source)
+        positions = [matches[label] for label in columns]
+        return columns, positions, _to_values(frame.iloc[:, positions], columns, settings, source)
     if settings.target_type is TargetType.BINARY:
         expanded = _expand_binary(frame, settings, matches, source)
         if expanded is not None:
             return expanded
     missing = [label for label in settings.class_labels if label not in matches]
     raise PredictionError(
-        f"{source} returned no column for the class label {list_labels(missing)}; its columns are "
-        f"{list_labels(frame.columns)}."
+        f"{source} returned no column for the class label {format_labels(missing)}; its columns are "
+        f"{format_labels(frame.columns)}."
     )
 
 
 def _expand_binary(
     frame: pd.DataFrame, settings: ModelSettings, matches: dict[str, int], source: str
 ) -> tuple[tuple[str, ...], Sequence[int], np.ndarray] | None:
-    """One class's column is enough for two; a lone column of any other name is the positive class's."""
+    """Compute both binary columns from one; a lone column of any other name is the positive class's."""
     negative, positive = settings.class_labels
     is_alone = len(frame.columns) == 1
     if positive not in matches and not is_alone:
         return None
-    place = matches.get(positive, 0)
-    given = _to_values(frame.iloc[:, [place]], (as_label(frame.columns[place]),), settings, source)
+    position = matches.get(positive, 0)
+    given = _to_values(frame.iloc[:, [position]], (as_label(frame.columns[position]),), settings, source)
     pair = [given, 1.0 - given] if negative in matches else [1.0 - given, given]
-    return (negative, positive), [place], np.hstack(pair)
+    return (negative, positive), [position], np.hstack(pair)
 
 
-def _extra(frame: pd.DataFrame, places: Sequence[int]) -> pd.DataFrame | None:
-    rest = [place for place in range(len(frame.columns)) if place not in set(places)]
-    if not rest:
+def _extra(frame: pd.DataFrame, positions: Sequence[int]) -> pd.DataFrame | None:
+    extra_positions = [position for position in range(len(frame.columns)) if position not in set(positions)]
+    if not extra_positions:
         return None
-    extra = frame.iloc[:, rest].reset_index(drop=True)
+    extra = frame.iloc[:, extra_positions].reset_index(drop=True)
     extra.columns = [as_label(name) for name in extra.columns]
     return extra
 
 
 def _to_values(data: Any, columns: Sequence[str], settings: ModelSettings, source: str) -> np.ndarray:
-    """A fresh array of the type that the target has: objects for text and its like, numbers for all others."""
+    """Return a new array: objects for text-like targets, float64 for all others."""
     if settings.target_type.has_target_column:
         return _objects(data)
     if isinstance(data, np.ndarray) and data.dtype.kind in "biuf":
         return np.array(data, dtype=np.float64, order="C")
     frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(data)
     values = np.empty(frame.shape, dtype=np.float64)
-    for place, column in enumerate(columns):
-        values[:, place] = _numbers(frame.iloc[:, place], column, source)
+    for position, column in enumerate(columns):
+        values[:, position] = _numbers(frame.iloc[:, position], column, source)
     return values
 
 
 def _objects(data: Any) -> np.ndarray:
-    """One column of Python objects, missing values as None."""
+    """Return one column of Python objects, missing values as None."""
     series = data.iloc[:, 0] if isinstance(data, pd.DataFrame) else pd.Series(data[:, 0])
     values = np.empty((len(series), 1), dtype=object)
     values[:, 0] = series.astype(object).to_numpy()
@@ -156,16 +156,18 @@ def _objects(data: Any) -> np.ndarray:
 
 
 def _numbers(series: Any, column: str, source: str) -> Any:
-    """A column as floats; missing values of any kind become NaN."""
+    """Return a column as floats; missing values of any kind become NaN."""
     if pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_complex_dtype(series.dtype):
         return series.to_numpy(dtype=np.float64, na_value=np.nan)
     missing = series.isna().to_numpy()
     cells = series.astype(object).to_numpy()
-    strange = [cell for cell, gone in zip(cells, missing, strict=True) if not gone and not _is_number(cell)]
-    if strange:
-        raise PredictionError(f"{source} returned {strange[0]!r:.60} in column {column!r}, which must be numeric.")
+    non_numeric = [
+        cell for cell, is_missing in zip(cells, missing, strict=True) if not is_missing and not _is_number(cell)
+    ]
+    if non_numeric:
+        raise PredictionError(f"{source} returned {non_numeric[0]!r:.60} in column {column!r}, which must be numeric.")
     try:
-        return [np.nan if gone else float(cell) for cell, gone in zip(cells, missing, strict=True)]
+        return [np.nan if is_missing else float(cell) for cell, is_missing in zip(cells, missing, strict=True)]
     except OverflowError as error:
         raise PredictionError(f"{source} returned a number in column {column!r} that is too large.") from error
 
@@ -174,7 +176,7 @@ def _is_number(cell: Any) -> bool:
     return isinstance(cell, Real | Decimal | np.bool_)
 
 
-def _finish(
+def _to_predictions(
     columns: tuple[str, ...],
     values: np.ndarray,
     settings: ModelSettings,
@@ -189,12 +191,12 @@ def _finish(
 
 
 def _check_range(columns: Sequence[str], values: np.ndarray, source: str) -> None:
-    """Every probability lies between 0 and 1; NaN lies nowhere."""
+    """Require probabilities between 0 and 1; NaN is rejected."""
     wrong = ~((values >= -_ROUNDING) & (values <= 1 + _ROUNDING))
     if wrong.any():
-        row, place = np.argwhere(wrong)[0]
+        row, position = np.argwhere(wrong)[0]
         raise PredictionError(
-            f"{source} returned {values[row, place]} for the class label {columns[place]!r} in row {row + 1}: a "
+            f"{source} returned {values[row, position]} for the class label {columns[position]!r} in row {row + 1}: a "
             "probability lies between 0 and 1."
         )
 

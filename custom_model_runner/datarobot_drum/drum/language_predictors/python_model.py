@@ -1,4 +1,4 @@
-"""A loaded Python model: hooks around an artifact, in the documented order (model-contract.md section 2)."""
+"""A loaded Python model: hooks and an artifact, called in the documented order."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.artifact_predictors import transformers
 from datarobot_drum.drum.artifact_predictors.registry import (
+    find_predictor,
     list_extensions,
     load_artifact,
-    predictor_for,
-    require_one,
+    require_single_artifact,
 )
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.custom_module import import_custom_file
 from datarobot_drum.drum.language_predictors.hook_errors import (
-    GuardedIterator,
+    HookIterator,
     InvalidHookReturn,
-    hook_place,
+    hook_location,
     load_errors,
     prediction_errors,
     wrap_iterator_errors,
 )
 from datarobot_drum.drum.language_predictors.hooks import HOOKS, TRANSFORM_HOOKS, Hook, find_hooks
 from datarobot_drum.drum.language_predictors.output_checks import check_artifact_output, check_frame, to_frame
-from datarobot_drum.drum.language_predictors.transforms import ask_transform, read_target
-from datarobot_drum.drum.language_predictors.unstructured import ask_unstructured
+from datarobot_drum.drum.language_predictors.transforms import call_transform, read_target
+from datarobot_drum.drum.language_predictors.unstructured import call_unstructured
 from datarobot_drum.drum.settings.target_types import TargetType
-from datarobot_drum.drum.tabular import PayloadFormat, read_blocks, read_matrix, read_numbers_or_table, read_table
+from datarobot_drum.drum.tabular import PayloadFormat, read_blocks, read_matrix, read_numeric_or_frame, read_table
 from datarobot_drum.drum.tabular.lazy_pandas import pd
-from datarobot_drum.drum.type_schema.checks import check_input, check_output, input_facts
+from datarobot_drum.drum.type_schema.checks import check_input, check_output, input_stats
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.artifact_predictors.base import ArtifactModel
@@ -44,12 +44,12 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.type_schema.requirements import TypeSchema
 
 BLOCK_ROWS = 10_000
-"""Rows that a streamed prediction reads, predicts and sends at a time."""
+"""Rows per block of a streamed prediction."""
 
 
 @dataclass(frozen=True)
 class PythonModel:
-    """Hooks by name, the object that ``load_model`` or the artifact gave, and, without a score hook, what predicts."""
+    """Hooks by name, the loaded model object, and ``artifact`` as its predictor if there is no score hook."""
 
     settings: ModelSettings
     hooks: Mapping[str, Hook]
@@ -67,7 +67,7 @@ class PythonModel:
         return "score_stream" in self.hooks and "score" not in self.hooks
 
     def read_input(self, payload: StructuredPayload) -> Any:
-        """What the hook makes of the bytes, else the table; a matrix when no hook asks for a table."""
+        """Return the result of the hook ``read_input_data``, else the table, or a matrix if no hook needs a table."""
         data = self._read(payload)
         self.check_samples(data)
         return data
@@ -85,21 +85,21 @@ class PythonModel:
                     "The hook read_input_data returned None: it must return the samples.", hook.function
                 )
             return data
-        is_asked_directly = self.artifact is not None or self.settings.target_type is TargetType.TRANSFORM
-        if "transform" in self.hooks or not is_asked_directly:
+        is_direct = self.artifact is not None or self.settings.target_type is TargetType.TRANSFORM
+        if "transform" in self.hooks or not is_direct:
             return read_table(payload)
         if payload.format is PayloadFormat.MTX:
             return read_matrix(payload)
-        if self.artifact is not None and self.artifact.takes_numbers:
-            return read_numbers_or_table(payload)
+        if self.artifact is not None and self.artifact.accepts_numeric_table:
+            return read_numeric_or_frame(payload)
         return read_table(payload)
 
     def predict(self, data: Any) -> Predictions:
         if self.schema is None:
             return self._predict(data)
-        facts = input_facts(self.schema, data)
+        stats = input_stats(self.schema, data)
         predictions = self._predict(data)
-        check_output(self.schema, facts, predictions.values, predictions.columns)
+        check_output(self.schema, stats, predictions.values, predictions.columns)
         return predictions
 
     def _predict(self, data: Any) -> Predictions:
@@ -108,27 +108,29 @@ class PythonModel:
             with prediction_errors():
                 data = hook(data, self.model)
             _require_frame(data, hook)
-        return self._score(data, rows) if self.artifact is None else self._ask(self.artifact, data, rows)
+        return (
+            self._call_score(data, rows) if self.artifact is None else self._predict_artifact(self.artifact, data, rows)
+        )
 
-    def predict_unstructured(self, asked: UnstructuredInput) -> UnstructuredOutput:
-        return ask_unstructured(self.hooks["score_unstructured"], self.model, asked)
+    def predict_unstructured(self, request: UnstructuredInput) -> UnstructuredOutput:
+        return call_unstructured(self.hooks["score_unstructured"], self.model, request)
 
     def transform(self, samples: StructuredPayload, target: StructuredPayload | None) -> Transformed:
         return self.transform_samples(self.read_input(samples), target)
 
     def transform_samples(self, data: Any, target: StructuredPayload | None) -> Transformed:
-        facts = input_facts(self.schema, data) if self.schema is not None else None
+        stats = input_stats(self.schema, data) if self.schema is not None else None
         rows = _count_rows(data)
-        transformed = ask_transform(
+        transformed = call_transform(
             self.hooks.get("transform"),
             self.model,
             data,
             None if target is None else read_target(target, rows),
-            as_sent=not self.reads_raw_input,
+            is_unmodified=not self.reads_raw_input,
             rows=rows,
         )
         if self.schema is not None:
-            check_output(self.schema, facts, transformed.features, transformed.names)
+            check_output(self.schema, stats, transformed.features, transformed.names)
         return transformed
 
     @property
@@ -137,8 +139,8 @@ class PythonModel:
 
     def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
         with prediction_errors():
-            answer = self.hooks["chat"](params, self.model, headers=headers)
-        return wrap_iterator_errors(answer)
+            result = self.hooks["chat"](params, self.model, headers=headers)
+        return wrap_iterator_errors(result)
 
     def list_models(self) -> Any:
         hook = self.hooks.get("get_supported_llm_models")
@@ -158,14 +160,14 @@ class PythonModel:
                 yield self.predict(block)
 
     def _stream(self, data: Any) -> Iterator[StreamChunk]:
-        """What ``score_stream`` yields: text and bytes as they are, frames as checked predictions."""
+        """Yield the chunks of ``score_stream``: text and bytes unchanged, frames as checked predictions."""
         with prediction_errors():
             if hook := self.hooks.get("transform"):
                 data = hook(data, self.model)
-            answer = self.hooks["score_stream"](data, self.model, **_score_keywords(self.settings))
-        chunks = wrap_iterator_errors(answer)
-        if not isinstance(chunks, GuardedIterator):
-            raise PredictionError(f"The hook score_stream returned a {type(answer).__name__}: it must be a generator.")
+            result = self.hooks["score_stream"](data, self.model, **_score_keywords(self.settings))
+        chunks = wrap_iterator_errors(result)
+        if not isinstance(chunks, HookIterator):
+            raise PredictionError(f"The hook score_stream returned a {type(result).__name__}: it must be a generator.")
         with closing(chunks):
             for chunk in chunks:
                 yield chunk if isinstance(chunk, str | bytes) else self._check_block(chunk)
@@ -177,30 +179,30 @@ class PythonModel:
             check_output(self.schema, None, predictions.values, predictions.columns)
         return predictions
 
-    def _score(self, data: Any, rows: int | None) -> Predictions:
+    def _call_score(self, data: Any, rows: int | None) -> Predictions:
         if "score" not in self.hooks:
             route = "/predictionsStream/" if "score_stream" in self.hooks else "/chat/completions/"
             raise UnprocessableInput(f"This model has no score hook: use {route}.")
         hook = self.hooks["score"]
         with prediction_errors():
             frame = hook(data, self.model, **_score_keywords(self.settings))
-        return self._finish(_require_frame(frame, hook), "score", rows)
+        return self._post_process(_require_frame(frame, hook), "score", rows)
 
-    def _ask(self, artifact: ArtifactModel, data: Any, rows: int | None) -> Predictions:
+    def _predict_artifact(self, artifact: ArtifactModel, data: Any, rows: int | None) -> Predictions:
         if not hasattr(data, "shape"):
             raise PredictionError(
                 f"The hook read_input_data returned a {type(data).__name__}: without a score hook it must return a "
                 "DataFrame."
             )
-        # What the client sent is the client's fault; what a hook made of it is not.
-        is_as_sent = not {"read_input_data", "transform"} & self.hooks.keys()
-        with prediction_errors(*([UnprocessableInput] if is_as_sent else [])):
+        # Input errors are the client's only if no hook changed the input.
+        is_unmodified = not {"read_input_data", "transform"} & self.hooks.keys()
+        with prediction_errors(*([UnprocessableInput] if is_unmodified else [])):
             output = artifact.predict(data)
         if "post_process" not in self.hooks:
             return check_artifact_output(output, self.settings, rows)
-        return self._finish(to_frame(output, self.settings), self.name, rows)
+        return self._post_process(to_frame(output, self.settings), self.name, rows)
 
-    def _finish(self, frame: pd.DataFrame, source: str, rows: int | None) -> Predictions:
+    def _post_process(self, frame: pd.DataFrame, source: str, rows: int | None) -> Predictions:
         if hook := self.hooks.get("post_process"):
             source = "post_process"
             with prediction_errors():
@@ -210,10 +212,10 @@ class PythonModel:
 
 
 def load_python_model(settings: ModelSettings, custom_file: Path | None, artifacts: Sequence[Path]) -> PythonModel:
-    """Import ``custom.py``, call ``init``, load the model, and settle what predicts.
+    """Import ``custom.py``, call ``init``, load the model, and select what predicts.
 
     Raises:
-        ModelLoadError: any of it fails, or there is nothing to predict with.
+        ModelLoadError: a step fails, or nothing predicts.
     """
     code_dir = settings.code_dir
     specs = TRANSFORM_HOOKS if settings.target_type is TargetType.TRANSFORM else HOOKS
@@ -225,14 +227,14 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
     if "load_model" in hooks:
         model = _call_load_model(code_dir, hooks["load_model"])
     else:
-        artifact = require_one(artifacts)
-        # Hooks that ask an engine need to know where it is.
+        artifact = require_single_artifact(artifacts)
+        # Hooks that call an engine receive its settings as the model.
         model = settings.engine if artifact is None else load_artifact(artifact, custom)
     if settings.target_type is TargetType.UNSTRUCTURED:
         _require_hook(hooks, "score_unstructured", settings.target_type)
         return PythonModel(settings, hooks, model, None, "custom")
     if settings.target_type is TargetType.TRANSFORM:
-        return PythonModel(settings, hooks, model, None, _find_transformer(hooks, model))
+        return PythonModel(settings, hooks, model, None, _transformer_name(hooks, model))
     if "score" in hooks or "score_stream" in hooks or ("chat" in hooks and settings.target_type.may_chat):
         return PythonModel(settings, hooks, model, None, "custom")
     if model is None:
@@ -240,7 +242,7 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
             "Nothing predicts: add a score hook or a load_model hook to custom.py, or a model artifact "
             f"({list_extensions()}) to the model folder."
         )
-    predictor = predictor_for(model)
+    predictor = find_predictor(model)
     if predictor is None:
         raise ModelLoadError(
             f"The model is a {type(model).__name__}, which has no predict method: add a score hook to custom.py."
@@ -248,11 +250,11 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
     return PythonModel(settings, hooks, model, predictor.bind(model, settings), predictor.name)
 
 
-def _find_transformer(hooks: Mapping[str, Hook], model: Any) -> str:
-    """The name of what transforms.
+def _transformer_name(hooks: Mapping[str, Hook], model: Any) -> str:
+    """Return the name of what transforms.
 
     Raises:
-        ModelLoadError: nothing does.
+        ModelLoadError: nothing transforms.
     """
     if "transform" in hooks:
         return "custom"
@@ -273,13 +275,13 @@ def _call_load_model(code_dir: Path, hook: Hook) -> Any:
     with load_errors("The hook load_model failed", code_dir):
         model = hook(str(code_dir))
     if model is None:
-        place = hook_place(hook.function, code_dir)
-        raise ModelLoadError(f"{place}The hook load_model returned None: it must return the model.")
+        location = hook_location(hook.function, code_dir)
+        raise ModelLoadError(f"{location}The hook load_model returned None: it must return the model.")
     return model
 
 
 def _score_keywords(settings: ModelSettings) -> dict[str, Any]:
-    """What a score hook may want to know; what a model does not have is not passed."""
+    """Return the keywords of score hooks, without those that the model does not have."""
     keywords = {
         "positive_class_label": settings.positive_class_label,
         "negative_class_label": settings.negative_class_label,
@@ -299,7 +301,7 @@ def _require_frame(result: Any, hook: Hook) -> pd.DataFrame:
 
 
 def _count_rows(data: Any) -> int | None:
-    """How many samples there are, if the input is of a kind that tells."""
+    """Return the number of samples, None for an input without a length or shape."""
     shape = getattr(data, "shape", None)
     if shape:
         return int(shape[0])

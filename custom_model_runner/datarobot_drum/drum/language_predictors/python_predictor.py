@@ -1,4 +1,4 @@
-"""A Python model: ``custom.py``, an artifact, or both. Light until it is loaded."""
+"""The predictor of a Python model: ``custom.py``, an artifact, or both. It imports no heavy library before ``load``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.artifact_predictors import registry
-from datarobot_drum.drum.artifact_predictors.registry import list_artifacts, require_one
+from datarobot_drum.drum.artifact_predictors.registry import list_artifacts, require_single_artifact
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
@@ -19,7 +19,7 @@ from datarobot_drum.drum.language_predictors.custom_module import find_custom_fi
 from datarobot_drum.drum.language_predictors.import_scope import ImportScope
 from datarobot_drum.drum.language_predictors.module_constants import (
     is_thread_safe,
-    read_batch_wishes,
+    read_batch_settings,
     read_max_concurrency,
 )
 from datarobot_drum.drum.settings.target_types import TargetType
@@ -34,20 +34,20 @@ if TYPE_CHECKING:
 
 _LOADER = "datarobot_drum.drum.language_predictors.python_model:load_python_model"
 
-_loading = threading.Lock()
-"""Two models do not load at once: while one does, the names of its modules are its own."""
+_load_lock = threading.Lock()
+"""Models load one at a time: each needs its own modules in ``sys.modules`` meanwhile."""
 
 
 class PythonPredictor(BasePredictor):
-    """Finds the files at once, and reads them in ``load``.
+    """A Python model: the constructor finds its files, ``load`` reads them.
 
     Raises:
-        ModelLoadError: there is no model in the folder, or more than one, or a constant of custom.py is wrong.
+        ModelLoadError: the folder contains no model or several, or a constant of custom.py is invalid.
         TypeSchemaError: typeSchema of model-metadata.yaml is malformed.
     """
 
     language = "python"
-    joins_samples = True
+    supports_batching = True
 
     def __init__(self, settings: ModelSettings) -> None:
         code_dir = settings.code_dir
@@ -61,14 +61,14 @@ class PythonPredictor(BasePredictor):
         )
         if self._custom_file is not None:
             self.max_concurrency = read_max_concurrency(self._custom_file)
-            self.max_batch_size, self.batch_wait_ms = read_batch_wishes(self._custom_file)
+            self.max_batch_size, self.batch_wait_ms = read_batch_settings(self._custom_file)
         self._schema = read_type_schema(settings.metadata, is_strict=settings.strict_type_schema)
         folders = [self._custom_file.parent] if self._custom_file else []
         self._scope = ImportScope([*folders, code_dir])
         self._model: PythonModel | None = None
 
     def _require_artifact(self, code_dir: Path) -> None:
-        if require_one(self._artifacts) is None:
+        if require_single_artifact(self._artifacts) is None:
             raise ModelLoadError(
                 f"There is no model in {code_dir}: put a custom.py or a model artifact there "
                 f"({registry.list_extensions()})."
@@ -76,13 +76,13 @@ class PythonPredictor(BasePredictor):
 
     @property
     def name(self) -> str:
-        """The framework that predicts, or ``custom`` where a hook does; before ``load`` as far as files tell."""
+        """The framework that predicts, or ``custom`` for a hook; before ``load``, as far as the files show."""
         if self._model is not None:
             return self._model.name
         return "custom" if self._custom_file else registry.framework_name(self._artifacts[0])
 
     def load(self) -> None:
-        with _loading:
+        with _load_lock:
             self._scope.open()
             try:
                 load = import_from_string(_LOADER)
@@ -94,7 +94,7 @@ class PythonPredictor(BasePredictor):
 
     @property
     def payload_formats(self) -> Mapping[str, str | None]:
-        return {} if self._settings.target_type is TargetType.UNSTRUCTURED else _readable_formats()
+        return {} if self._settings.target_type is TargetType.UNSTRUCTURED else _payload_formats()
 
     @property
     def reads_raw_input(self) -> bool:
@@ -113,8 +113,8 @@ class PythonPredictor(BasePredictor):
     def predict(self, data: Any) -> Predictions:
         return self._loaded.predict(data)
 
-    def predict_unstructured(self, asked: UnstructuredInput) -> UnstructuredOutput:
-        return self._loaded.predict_unstructured(asked)
+    def predict_unstructured(self, request: UnstructuredInput) -> UnstructuredOutput:
+        return self._loaded.predict_unstructured(request)
 
     def transform(self, samples: StructuredPayload, target: StructuredPayload | None) -> Transformed:
         return self._loaded.transform(samples, target)
@@ -137,7 +137,7 @@ class PythonPredictor(BasePredictor):
         return self._loaded.chat(params, headers)
 
     def has_hook(self, name: str) -> bool:
-        """Whether ``custom.py`` defines the hook. Known after ``load``."""
+        """Return True if ``custom.py`` defines the hook. Known after ``load``."""
         return self._model is not None and name in self._model.hooks
 
     def list_models(self) -> Any:
@@ -154,8 +154,8 @@ class PythonPredictor(BasePredictor):
 
 
 @cache
-def _readable_formats() -> Mapping[str, str | None]:
-    """Matrix Market takes SciPy, which is optional."""
+def _payload_formats() -> Mapping[str, str | None]:
+    """Return the readable formats; Matrix Market needs SciPy, which is optional."""
     formats = {"csv": _version("pandas"), "mtx": _version("scipy")}
     return {name: found for name, found in formats.items() if found}
 

@@ -1,4 +1,4 @@
-"""Transforms: samples go in, and perhaps their target; transformed samples of as many rows come out."""
+"""Transform samples, and their target if it was sent; the number of rows must not change."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _NUMERIC_KINDS = "biuf"
 
 @dataclass(frozen=True, eq=False)
 class Transformed:
-    """Transformed samples, checked.
+    """Checked, transformed samples.
 
-    ``features`` is a DataFrame, or a numeric ``scipy.sparse`` CSR matrix whose columns are called ``names``; names are
-    text and may repeat. ``target`` is None when no target was sent.
+    ``features`` is a DataFrame, or a numeric ``scipy.sparse`` CSR matrix with the columns ``names``. Names are text and
+    may repeat. ``target`` is None if no target was sent.
     """
 
     features: Any
@@ -42,10 +42,10 @@ class Transformed:
 
 
 def read_target(payload: StructuredPayload, rows: int | None) -> pd.DataFrame:
-    """The target of the samples as a dense table.
+    """Read the target of the samples as a dense table.
 
     Raises:
-        UnprocessableInput: it is no table, or has not as many rows as the samples.
+        UnprocessableInput: it is no table, or its number of rows differs from that of the samples.
     """
     try:
         table = read_table(payload)
@@ -60,25 +60,25 @@ def read_target(payload: StructuredPayload, rows: int | None) -> pd.DataFrame:
     return dense.set_axis([str(name) for name in dense.columns], axis=1)
 
 
-def ask_transform(
-    hook: Hook | None, model: Any, data: Any, target: pd.DataFrame | None, *, as_sent: bool, rows: int | None
+def call_transform(
+    hook: Hook | None, model: Any, data: Any, target: pd.DataFrame | None, *, is_unmodified: bool, rows: int | None
 ) -> Transformed:
     """Transform with the hook, else with the model's own ``transform``.
 
-    A hook gets a target of one column as a Series. It returns the samples alone, and the target stays as it is, or a
-    pair of both.
+    A hook receives a target of one column as a Series. It returns the samples, which keeps the target unchanged, or a
+    pair of samples and target.
 
     Args:
-        as_sent: nothing has changed the samples yet, so columns that they lack are the client's fault.
-        rows: of the samples, None if they do not tell.
+        is_unmodified: no hook has changed the samples, so missing columns are the client's error.
+        rows: the number of samples, None if unknown.
 
     Raises:
         UnprocessableInput: the samples lack columns.
-        PredictionError: model code raised, or returned what cannot be sent, or another number of rows.
-        DrumHTTPError: model code chose its own answer.
+        PredictionError: model code raised, or its result has a wrong type or number of rows.
+        DrumHTTPError: model code chose the response.
     """
     names: Sequence[Any] | None = None
-    with prediction_errors(*([UnprocessableInput] if as_sent and hook is None else [])):
+    with prediction_errors(*([UnprocessableInput] if is_unmodified and hook is None else [])):
         if hook is None:
             returned: Any = transform_with(model, data)
             features, names = returned
@@ -109,7 +109,7 @@ def _as_pair(returned: Any) -> tuple[Any, Any]:
 
 
 def _as_features(features: Any, names: Sequence[Any] | None, source: str) -> Transformed:
-    """The samples in one of the two forms that can be sent."""
+    """Convert the samples to a DataFrame or a CSR matrix."""
     if isinstance(features, pd.DataFrame) and _is_mostly_zeros(features):
         names, features = list(features.columns), _to_coo(features)
     if hasattr(features, "tocsr"):
@@ -119,7 +119,7 @@ def _as_features(features: Any, names: Sequence[Any] | None, source: str) -> Tra
 
 
 def _is_mostly_zeros(table: pd.DataFrame) -> bool:
-    """Whether all columns are sparse, and what they do not store is zero; it may be missing values just as well."""
+    """Return True if all columns are sparse with zero, rather than a missing value, as fill value."""
     return is_sparse(table) and all(dtype.fill_value == 0 for dtype in table.dtypes)
 
 
@@ -138,26 +138,26 @@ def _as_matrix(matrix: Any, names: Sequence[Any] | None, source: str) -> Transfo
             f"{source} returned a sparse X of type {matrix.dtype} and shape {matrix.shape}: it must have rows and "
             "columns of real numbers."
         )
-    return Transformed(matrix.tocsr(), tuple(_names(matrix.shape[1], names, source)))
+    return Transformed(matrix.tocsr(), tuple(_column_names(matrix.shape[1], names, source)))
 
 
 def _as_table(table: Any, names: Sequence[Any] | None, source: str, what: str) -> pd.DataFrame:
-    """A DataFrame that shares its cells with what was returned, with names of its own."""
+    """Return a DataFrame with text column names that shares the cells of ``table``."""
     if isinstance(table, pd.Series):
         table = table.to_frame(name=table.name if table.name is not None else (names or ["0"])[0])
     if isinstance(table, pd.DataFrame):
-        return table.set_axis(_names(len(table.columns), list(table.columns), source), axis=1)
+        return table.set_axis(_column_names(len(table.columns), list(table.columns), source), axis=1)
     if isinstance(table, np.ndarray) and table.ndim in (1, 2):
         table = table[:, None] if table.ndim == 1 else table
-        return pd.DataFrame(table, columns=_names(table.shape[1], names, source))
+        return pd.DataFrame(table, columns=_column_names(table.shape[1], names, source))
     kind = "None" if table is None else f"a {type(table).__name__}"
     raise PredictionError(
         f"{source} returned {kind} as {what}: it must be a DataFrame, or an array or sparse matrix of rows and columns."
     )
 
 
-def _names(width: int, names: Sequence[Any] | None, source: str) -> list[str]:
-    """Columns without names of their own are called by their places, from 0."""
+def _column_names(width: int, names: Sequence[Any] | None, source: str) -> list[str]:
+    """Return the column names as text; unnamed columns are numbered from 0."""
     if not width:
         raise PredictionError(f"{source} returned a table without columns.")
     if names is None or len(names) != width:
@@ -166,7 +166,7 @@ def _names(width: int, names: Sequence[Any] | None, source: str) -> list[str]:
 
 
 def _as_target(target: Any, names: list[Any]) -> pd.DataFrame:
-    """The target of a hook, never sparse; without names of its own it keeps those that were sent."""
+    """Convert the target of a hook to a dense table; an unnamed one keeps the column names that were sent."""
     if hasattr(target, "toarray"):
         target = target.toarray()
     elif isinstance(target, list):
@@ -176,6 +176,6 @@ def _as_target(target: Any, names: list[Any]) -> pd.DataFrame:
     return _as_table(target, names, _HOOK, "y")
 
 
-def _check_rows(found: int, wanted: int | None, source: str, what: str) -> None:
-    if wanted is not None and found != wanted:
-        raise PredictionError(f"{source} returned {found} rows of {what} for {wanted} rows of input.")
+def _check_rows(found: int, expected: int | None, source: str, what: str) -> None:
+    if expected is not None and found != expected:
+        raise PredictionError(f"{source} returned {found} rows of {what} for {expected} rows of input.")

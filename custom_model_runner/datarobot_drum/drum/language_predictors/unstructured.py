@@ -1,4 +1,4 @@
-"""Unstructured predictions: a body of any kind goes in, whatever the hook returns comes out (model-contract.md 5)."""
+"""Unstructured predictions: call ``score_unstructured`` with a body of any media type, and encode its result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.exceptions import PredictionError, UnprocessableInput
-from datarobot_drum.drum.language_predictors.hook_errors import GuardedIterator, prediction_errors, wrap_iterator_errors
+from datarobot_drum.drum.language_predictors.hook_errors import HookIterator, prediction_errors, wrap_iterator_errors
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.language_predictors.hooks import Hook
@@ -26,7 +26,7 @@ _HEADER_TEXT = re.compile(r"[\x21-\x7e][\x20-\x7e]*")
 
 @dataclass(slots=True)
 class UnstructuredInput:
-    """One body. ``mimetype`` is empty and ``charset`` None where the client sent none; the file is rewound first."""
+    """A request body. ``mimetype`` is empty and ``charset`` None if the client sent none; readers rewind the file."""
 
     file: BinaryFile
     mimetype: str = ""
@@ -37,38 +37,38 @@ class UnstructuredInput:
 
 @dataclass(slots=True)
 class UnstructuredOutput:
-    """The bytes of the answer, at once or as they are made."""
+    """The bytes of the response, complete or as an iterator."""
 
     content: bytes | Iterator[bytes]
     mimetype: str
     charset: str
 
 
-def ask_unstructured(hook: Hook, model: Any, asked: UnstructuredInput) -> UnstructuredOutput:
+def call_unstructured(hook: Hook, model: Any, request: UnstructuredInput) -> UnstructuredOutput:
     """Call ``score_unstructured``.
 
-    ``data`` is text for ``text/*`` and ``application/json``, and where no type was sent; else bytes. A hook with a
-    parameter named ``file`` gets the body as a binary file there instead, and None as ``data``: nothing is copied.
+    ``data`` is text for ``text/*``, ``application/json`` and without a media type; else bytes. A hook with a parameter
+    ``file`` receives the body as a binary file, uncopied, and None as ``data``.
 
     Raises:
-        UnprocessableInput: text that its charset cannot decode.
-        PredictionError: the hook raised, or returned what cannot be sent.
+        UnprocessableInput: the charset cannot decode the text.
+        PredictionError: the hook raised, or its result has a wrong type.
     """
-    asked.file.seek(0)
-    keywords: dict[str, Any] = {"query": dict(asked.query), "headers": asked.headers, "mlops": None}
-    keywords["mimetype"] = asked.mimetype or TEXT
-    is_text = _is_text(asked.mimetype)
-    charset = asked.charset or (DEFAULT_CHARSET if is_text else None)
+    request.file.seek(0)
+    keywords: dict[str, Any] = {"query": dict(request.query), "headers": request.headers, "mlops": None}
+    keywords["mimetype"] = request.mimetype or TEXT
+    is_text = _is_text(request.mimetype)
+    charset = request.charset or (DEFAULT_CHARSET if is_text else None)
     if charset is not None:
         keywords["charset"] = charset
     if "file" in hook.named:
         data: Any = None
-        keywords["file"] = asked.file
+        keywords["file"] = request.file
     else:
-        data = _decode(asked.file.read(), charset or DEFAULT_CHARSET) if is_text else asked.file.read()
+        data = _decode(request.file.read(), charset or DEFAULT_CHARSET) if is_text else request.file.read()
     with prediction_errors():
-        answer = hook(model, data, **keywords)
-    return _to_output(answer)
+        result = hook(model, data, **keywords)
+    return _to_output(result)
 
 
 def _is_text(mimetype: str) -> bool:
@@ -84,21 +84,21 @@ def _decode(body: bytes, charset: str) -> str:
         raise UnprocessableInput(f"The body is not {charset[:40]} text.") from error
 
 
-def _to_output(answer: Any) -> UnstructuredOutput:
-    content, details = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, {})
-    if not isinstance(details, (dict, Mapping)):  # in this order it takes less time
+def _to_output(result: Any) -> UnstructuredOutput:
+    content, details = result if isinstance(result, tuple) and len(result) == 2 else (result, {})
+    if not isinstance(details, (dict, Mapping)):  # dict first: the check of an abstract class is slower
         raise PredictionError(
             "The second value that score_unstructured returns must be a dict of mimetype and charset."
         )
     charset = str(details.get("charset") or DEFAULT_CHARSET)
     if not isinstance(content, str | bytes):
         content = wrap_iterator_errors(content)
-    if type(content) is GuardedIterator:  # to ask an abstract class takes longer
-        content = _Chunks(content, _piecewise_encoder(charset))
+    if type(content) is HookIterator:  # faster than isinstance with an abstract class
+        content = _EncodedChunks(content, _incremental_encoder(charset))
         kind = TEXT if content.is_text else BINARY
     else:
         kind = TEXT if isinstance(content, str) else BINARY
-        content = _whole_encoder(charset)(content)
+        content = _string_encoder(charset)(content)
     mimetype = str(details.get("mimetype") or kind)
     _require_header_text(mimetype, charset)
     return UnstructuredOutput(content, mimetype, charset)
@@ -106,14 +106,14 @@ def _to_output(answer: Any) -> UnstructuredOutput:
 
 @lru_cache(maxsize=16)
 def _require_header_text(*words: str) -> None:
-    """What stands in a header must not be able to end it."""
+    """Reject text that could end a header, such as line breaks."""
     for word in words:
         if not _HEADER_TEXT.fullmatch(word):
             raise PredictionError(f"score_unstructured returned {word[:40]!r}, which no header can carry.")
 
 
 class _Encoder:
-    """Output of the hook to bytes."""
+    """A function that encodes output of the hook."""
 
     def __init__(self, charset: str, encode: Callable[[str], bytes]) -> None:
         self._charset = charset
@@ -134,15 +134,15 @@ class _Encoder:
 
 
 @lru_cache(maxsize=16)
-def _whole_encoder(charset: str) -> _Encoder:
+def _string_encoder(charset: str) -> _Encoder:
     with _charset_errors(charset):
-        "".encode(charset)  # a codec that does not encode text is no charset
+        "".encode(charset)  # rejects codecs that do not encode text
     return _Encoder(charset, partial(str.encode, encoding=charset))
 
 
-def _piecewise_encoder(charset: str) -> _Encoder:
-    """Piece by piece, a charset that begins with a mark begins once."""
-    _whole_encoder(charset)
+def _incremental_encoder(charset: str) -> _Encoder:
+    """Return an encoder for chunks, which writes a byte order mark only once."""
+    _string_encoder(charset)
     with _charset_errors(charset):
         return _Encoder(charset, codecs.getincrementalencoder(charset)().encode)
 
@@ -157,10 +157,10 @@ def _charset_errors(charset: str) -> Iterator[None]:
         ) from error
 
 
-class _Chunks(Iterator[bytes]):
-    """The chunks of a hook's iterator as bytes. The first one is made at once, while an error can still be told."""
+class _EncodedChunks(Iterator[bytes]):
+    """The encoded chunks of a hook's iterator. The first is drawn at once, so its error can still set the status."""
 
-    def __init__(self, chunks: GuardedIterator, encode: _Encoder) -> None:
+    def __init__(self, chunks: HookIterator, encode: _Encoder) -> None:
         self._chunks = chunks
         self._encode = encode
         first = next(chunks, b"")

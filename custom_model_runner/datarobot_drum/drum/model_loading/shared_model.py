@@ -20,7 +20,7 @@ from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.model_loading.warm_up import warm_up
 from datarobot_drum.drum.process.stdout_flusher import flush_output
 from datarobot_drum.drum.settings.build import Settings, environment_without_sharing
-from datarobot_drum.drum.tabular.lazy_pandas import import_now
+from datarobot_drum.drum.tabular.lazy_pandas import import_pandas
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ def load_predictor(predictor: BasePredictor, settings: Settings) -> None:
     """Load the model and warm it up; whatever model code raises."""
     begin = time.monotonic()
     if settings.model.target_type.reads_tables and settings.model.engine is None:
-        import_now()
+        import_pandas()
     predictor.load()
     warm_up(predictor, settings.model, settings.server.warm_up_file)
     logger.info("Model loaded in %.2f s.", time.monotonic() - begin)

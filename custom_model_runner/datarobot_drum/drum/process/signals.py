@@ -25,14 +25,19 @@ _cleanups: list[Callable[[], object]] = []
 
 
 def exit_process(code: int) -> NoReturn:
-    """Exit with ``code``. Python would wait for every prediction thread, and one that hangs would keep the process."""
+    """Exit with ``code``, even if a prediction hangs."""
+    exit_if_prediction_hangs(code)
+    sys.exit(code)
+
+
+def exit_if_prediction_hangs(code: int) -> None:
+    """Exit at once if a thread of the model does not end: Python would wait for it without a limit."""
     model_threads = (PREDICTION_THREADS, LOADER_THREAD)
     busy = [thread for thread in threading.enumerate() if thread.name.startswith(model_threads)]
     for thread in busy:
         thread.join(JOIN_SECONDS)
     if any(thread.is_alive() for thread in busy):
         _leave_now(code)
-    sys.exit(code)
 
 
 def exit_on_signals() -> None:

@@ -227,7 +227,7 @@ class PredictionServer:
             return None
         rows = predictor.max_batch_size if server.max_batch_size is None else server.max_batch_size
         wait = predictor.batch_wait_ms if server.batch_wait_ms is None else server.batch_wait_ms
-        if rows < 2 or not predictor.joins_samples:
+        if rows < 2 or not predictor.supports_batching:
             return None
         if server.executor_queue_timeout <= 0:
             logger.warning("No micro-batching: DRUM_FASTAPI_EXECUTOR_QUEUE_TIMEOUT=0 lets no request wait for a batch.")

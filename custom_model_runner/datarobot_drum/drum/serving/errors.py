@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from datarobot_drum.drum.exceptions import DrumHTTPError, EngineAnsweredError, RequestError
+from datarobot_drum.drum.exceptions import DrumHTTPError, EngineResponseError, RequestError
 from datarobot_drum.drum.serving.messages import ModelResponse, json_response
 from datarobot_drum.drum.tracing.spans import note_error
 from datarobot_drum.runtime_parameters import mask_secrets, mask_secrets_in
@@ -56,7 +56,7 @@ def error_payload(error: BaseException) -> dict[str, Any]:
 
 def openai_error(error: BaseException) -> dict[str, Any]:
     """Return the ``error`` object that OpenAI clients read."""
-    if isinstance(error, EngineAnsweredError):
+    if isinstance(error, EngineResponseError):
         details: dict[str, Any] = mask_secrets_in(dict(error.details))
         return details
     status = error.status if isinstance(error, RequestError) else 500

@@ -12,7 +12,7 @@ from datarobot_drum.drum.exceptions import MODEL_FAILED, NotFound, Unprocessable
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, ProbeResult
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
-from datarobot_drum.drum.serving.execution.streaming import BegunStream
+from datarobot_drum.drum.serving.execution.streaming import PrefetchedIterator
 from datarobot_drum.drum.serving.formats.deployment_json import deployment_response
 from datarobot_drum.drum.serving.formats.openai_chat import (
     STREAM_HEADERS,
@@ -192,7 +192,7 @@ class Handlers:
         stream_format = negotiate_format(request.headers.get("Accept") or "")
         chunks = stream_format.encode(predictor.predict_stream(payload), self._model.target_type)
         return ModelResponse(
-            BegunStream(chunks), stream_format.media_type, headers=STREAM_HEADERS | {"X-Streaming": "true"}
+            PrefetchedIterator(chunks), stream_format.media_type, headers=STREAM_HEADERS | {"X-Streaming": "true"}
         )
 
     def _samples(self, request: ModelRequest) -> tuple[BasePredictor, StructuredPayload]:

@@ -1,12 +1,11 @@
-"""Samples as the client sent them, and how they become a table.
+"""Read the samples of a request into a table.
 
-``payload`` holds the types and imports nothing heavy; each format has one reader module, imported when the first
-body of that format arrives. The readers take bytes from strangers: whatever those hold, the outcome is a table or
-``UnprocessableInput``.
+``payload`` defines the types and imports no heavy library. Each format has one reader module, imported with the first
+body of that format. Bodies are untrusted: a reader returns a table or raises ``UnprocessableInput``.
 """
 
 from datarobot_drum.drum.tabular.payload import BinaryFile, PayloadFormat, StructuredPayload
-from datarobot_drum.drum.tabular.readers import read_blocks, read_matrix, read_numbers_or_table, read_table
+from datarobot_drum.drum.tabular.readers import read_blocks, read_matrix, read_numeric_or_frame, read_table
 
 __all__ = [
     "BinaryFile",
@@ -14,6 +13,6 @@ __all__ = [
     "StructuredPayload",
     "read_blocks",
     "read_matrix",
-    "read_numbers_or_table",
+    "read_numeric_or_frame",
     "read_table",
 ]

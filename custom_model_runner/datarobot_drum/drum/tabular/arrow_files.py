@@ -1,4 +1,4 @@
-"""Parquet and Arrow (Feather) files, read in batches. PyArrow comes with the extra ``arrow``."""
+"""Read Parquet and Arrow (Feather) files in batches, with PyArrow from the extra ``arrow``."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from datarobot_drum.drum.tabular.table_files import BLOCK_BYTES, TableFile
 _CELL_BYTES = 8
 
 
-class _Batches(TableFile):
-    """A table of which batches can be read, all columns or some of them."""
+class _BatchTable(TableFile):
+    """A table file that is read in record batches, with all columns or some."""
 
     format_name = ""
 
@@ -35,10 +35,10 @@ class _Batches(TableFile):
     def blocks(self) -> Iterator[pd.DataFrame]:
         done = 0
         with self._read_errors():
-            gaps, categories = self._look_ahead()
+            missing, categories = self._scan_columns()
             total = self._row_count()
-        for batch in self._guarded(self._batches()):
-            frame = _to_frame(batch, gaps, categories)
+        for batch in self._read_batches(self._batches()):
+            frame = _to_frame(batch, missing, categories)
             frame.index = pd.RangeIndex(done, done + len(frame))
             done += len(frame)
             yield frame
@@ -46,13 +46,13 @@ class _Batches(TableFile):
         if not done:
             raise UnprocessableInput(f"The {self.format_name} file has no rows.")
 
-    def _look_ahead(self) -> tuple[set[str], dict[str, pd.Index]]:
-        """Columns that have gaps somewhere, which makes whole numbers floats, and all categories of the others."""
+    def _scan_columns(self) -> tuple[set[str], dict[str, pd.Index]]:
+        """Return the columns with missing values, which turn integers into floats, and all categories of the others."""
         fields = [field for field in self._schema() if _depends_on_other_rows(field.type)]
-        gaps: set[str] = set()
+        missing: set[str] = set()
         categories: dict[str, pd.Index] = {}
         if not fields:
-            return gaps, categories
+            return missing, categories
         for batch in self._batches([field.name for field in fields]):
             for name, column in zip(batch.schema.names, batch.columns, strict=True):
                 if pa.types.is_dictionary(column.type):
@@ -60,21 +60,21 @@ class _Batches(TableFile):
                     known = categories.get(name)
                     categories[name] = values if known is None else known.append(values[~values.isin(known)])
                 elif column.null_count:
-                    gaps.add(name)
-        return gaps, categories
+                    missing.add(name)
+        return missing, categories
 
-    def _guarded(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def _read_batches(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         with self._read_errors():
             batch = next(batches, None)
         while batch is not None:
-            rows = self._rows_of_a_block(batch.schema)
-            for begin in range(0, batch.num_rows, rows):
-                yield batch.slice(begin, rows)
+            rows = self._rows_per_block(batch.schema)
+            for start in range(0, batch.num_rows, rows):
+                yield batch.slice(start, rows)
             with self._read_errors():
                 batch = next(batches, None)
 
-    def _rows_of_a_block(self, schema: pa.Schema) -> int:
-        """Fewer than usual where there are many columns."""
+    def _rows_per_block(self, schema: pa.Schema) -> int:
+        """Return the rows of a block, fewer for many columns."""
         return max(1, min(self.rows, BLOCK_BYTES // _CELL_BYTES // max(1, len(schema))))
 
     @contextmanager
@@ -86,7 +86,7 @@ class _Batches(TableFile):
             raise UnprocessableInput(f"The {self.format_name} file could not be read: {cause}.") from error
 
 
-class ParquetTable(_Batches):
+class ParquetTable(_BatchTable):
     format_name = "Parquet"
 
     def _schema(self) -> pa.Schema:
@@ -98,7 +98,7 @@ class ParquetTable(_Batches):
     def _batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         chosen = None if columns is None else list(columns)
         batches: Iterator[pa.RecordBatch] = self._open().iter_batches(
-            batch_size=self._rows_of_a_block(self._schema()), columns=chosen
+            batch_size=self._rows_per_block(self._schema()), columns=chosen
         )
         return batches
 
@@ -107,8 +107,8 @@ class ParquetTable(_Batches):
         return pyarrow.parquet.ParquetFile(pa.PythonFile(self.file, mode="r"), pre_buffer=False)
 
 
-class ArrowTable(_Batches):
-    """The file form, which Feather is, or the stream form."""
+class ArrowTable(_BatchTable):
+    """A table in Arrow's file format, which Feather is, or its stream format."""
 
     format_name = "Arrow"
 
@@ -139,10 +139,10 @@ def _depends_on_other_rows(dtype: pa.DataType) -> bool:
     return bool(pa.types.is_integer(dtype) or pa.types.is_boolean(dtype) or pa.types.is_dictionary(dtype))
 
 
-def _to_frame(batch: pa.RecordBatch, gaps: set[str], categories: dict[str, pd.Index]) -> pd.DataFrame:
-    """A block with the types that the whole table would have; an index that was stored with it is dropped."""
+def _to_frame(batch: pa.RecordBatch, missing: set[str], categories: dict[str, pd.Index]) -> pd.DataFrame:
+    """Convert a block, with the types of the whole table and without a stored index."""
     frame = pa.Table.from_batches([batch]).to_pandas()
-    for name in gaps.intersection(frame.columns):
+    for name in missing.intersection(frame.columns):
         if isinstance(frame[name].dtype, np.dtype):
             frame[name] = frame[name].astype(object if frame[name].dtype.kind in "bO" else "float64")
     for name in categories.keys() & set(frame.columns):

@@ -1,4 +1,4 @@
-"""Samples of several requests as one table, so that a model can be asked once for all of them."""
+"""Concatenate the samples of several requests into one table for one model call."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ import pandas as pd
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
 
 
-def joining_key(data: Any) -> Hashable | None:
-    """What samples must have in common to be joined: kind, columns and types; None for what is never joined.
+def concat_key(data: Any) -> Hashable | None:
+    """Return a key that only samples with the same kind, columns and types share; None if they are not batchable.
 
-    Tables of plain numbers that hold a fraction are one float array for the estimator, so it does not matter which of
-    their columns happen to be whole.
+    A numeric table with a fraction is one float array, so the key does not contain its integer columns.
     """
     if isinstance(data, NumericTable):
         return NumericTable, data.names, data.cells.dtype.char
-    if type(data) is not pd.DataFrame or not len(data) or not _is_numbered(data.index):
+    if type(data) is not pd.DataFrame or not len(data) or not _is_default_index(data.index):
         return None
     return pd.DataFrame, tuple(data.columns), tuple(data.dtypes)
 
 
-def join(tables: Sequence[Any]) -> Any:
-    """The rows of all tables, which share a key, in order; always a copy, so whoever changes it changes no table."""
+def concat(tables: Sequence[Any]) -> Any:
+    """Return the rows of all tables, which share a key, in order. The result is a copy and may be changed."""
     first = tables[0]
     if isinstance(first, NumericTable):
-        whole = tuple(all(flags) for flags in zip(*(table.whole for table in tables), strict=True))
-        has_gaps = any(table.has_gaps for table in tables)
-        return NumericTable(first.names, np.concatenate([table.cells for table in tables], axis=1), whole, has_gaps)
+        cells = np.concatenate([table.cells for table in tables], axis=1)
+        integer_columns = tuple(all(flags) for flags in zip(*(table.integer_columns for table in tables), strict=True))
+        has_missing = any(table.has_missing for table in tables)
+        return NumericTable(first.names, cells, integer_columns, has_missing)
     return pd.concat(tables, ignore_index=True)
 
 
 def count_rows(data: Any) -> int:
-    """Of what ``joining_key`` has a key for."""
+    """Return the number of rows of samples that have a ``concat_key``."""
     return int(data.shape[0])
 
 
-def _is_numbered(index: pd.Index) -> bool:
-    """Whether the rows have no names but their numbers: others would be lost."""
+def _is_default_index(index: pd.Index) -> bool:
+    """Return True for row labels 0, 1, 2 ...; other labels would be lost."""
     return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1 and index.name is None

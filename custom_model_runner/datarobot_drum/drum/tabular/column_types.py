@@ -1,8 +1,8 @@
-"""The types of a csv that is read in blocks: those that it would have if it were read as a whole.
+"""Infer the column types of a csv that is read in blocks, as if it were read as a whole.
 
-pandas tells the type of a column from all of its values. Read in blocks, a column may be whole numbers in one, have
-gaps or text in the next, and a model would meet types that it was not trained on. So the blocks are read twice:
-first to learn what each holds of a column, then with the type that follows from all of them.
+pandas infers the type of a column from all of its values. Within one block, a column may have integers only, and
+missing values or text in the next. A model would receive types that it was not trained on. So the blocks are read
+twice: first to infer the kind of each column, then with the resulting types.
 """
 
 from __future__ import annotations
@@ -14,66 +14,66 @@ from typing import Any
 
 import pandas as pd
 
-_NOTHING = frozenset(
+_MISSING_VALUES = frozenset(
     {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A"}
     | {"NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
 )
-"""What ``pandas.read_csv`` takes for missing values, as it documents."""
+"""The texts that ``pandas.read_csv`` reads as missing values, as documented."""
 
 ColumnReader = Callable[[int], pd.Series]
 
 
 class Kind(Enum):
-    """What a block holds of a column."""
+    """The kind of values that a column has in one block."""
 
-    WHOLE = "whole numbers"
-    UNSIGNED = "whole numbers beyond 63 bits"
+    INTEGER = "integers"
+    UNSIGNED = "integers beyond 63 bits"
     FLOAT = "numbers"
-    EMPTY = "nothing"
+    EMPTY = "missing values"
     BOOLEAN = "booleans"
-    BOOLEAN_WITH_GAPS = "booleans and nothing"
+    BOOLEAN_WITH_MISSING = "booleans and missing values"
     TEXT = "text"
-    VAST = "numbers alone, but too large for a type of numbers"
+    HUGE_INTEGER = "numbers beyond the range of numeric types"
 
 
 class ColumnSpec(Enum):
-    """What becomes of a block once it is read."""
+    """The conversion of a column after a block is read."""
 
     AS_READ = "as read"
-    AS_OBJECTS = "booleans in a column with gaps"
-    AS_VAST = "text that is whole numbers"
-    AS_WRITTEN = "text in which even what stands for nothing is text"
+    AS_OBJECTS = "booleans in a column with missing values"
+    AS_HUGE_INTEGERS = "text to integers"
+    AS_RAW_TEXT = "text without missing values"
 
 
 @dataclass(frozen=True)
 class ColumnTypes:
-    """What to read the columns as, by name, and what to make of them then; a column in neither is left to pandas."""
+    """Types and conversions of the columns, by name; pandas infers the type of a column in neither."""
 
     dtypes: Mapping[str, Any]
-    recipes: Mapping[str, ColumnSpec]
+    specs: Mapping[str, ColumnSpec]
 
     @property
     def options(self) -> dict[str, Any]:
-        """Those of ``pandas.read_csv``."""
-        written = [name for name, recipe in self.recipes.items() if recipe is ColumnSpec.AS_WRITTEN]
+        """Options of ``pandas.read_csv``."""
+        written = [name for name, spec in self.specs.items() if spec is ColumnSpec.AS_RAW_TEXT]
         dtypes = {name: dtype for name, dtype in self.dtypes.items() if name not in written}
-        return {"dtype": dtypes, "converters": dict.fromkeys(written, _mark)}
+        return {"dtype": dtypes, "converters": dict.fromkeys(written, _add_prefix)}
 
     def restore(self, block: pd.DataFrame) -> pd.DataFrame:
-        """The block with the types of the whole table."""
-        for name, recipe in self.recipes.items():
-            if recipe is ColumnSpec.AS_OBJECTS:
+        """Convert a block to the types of the whole table."""
+        for name, spec in self.specs.items():
+            if spec is ColumnSpec.AS_OBJECTS:
                 block[name] = block[name].astype(object)
-            elif recipe is ColumnSpec.AS_VAST:
+            elif spec is ColumnSpec.AS_HUGE_INTEGERS:
                 block[name] = block[name].astype(object).map(int, na_action="ignore").astype(object)
-            elif recipe is ColumnSpec.AS_WRITTEN:
+            elif spec is ColumnSpec.AS_RAW_TEXT:
                 block[name] = block[name].str[1:].astype(self.dtypes[name])
         return block
 
 
 @dataclass
 class InferredTypes:
-    """Collects what the blocks hold."""
+    """A collector of the kinds that each column has in the blocks."""
 
     kinds: dict[str, set[Kind]] = field(default_factory=dict)
 
@@ -82,52 +82,52 @@ class InferredTypes:
             self.kinds.setdefault(str(name), set()).add(_kind_of(column))
 
     def finalize(self, read_column: ColumnReader) -> ColumnTypes:
-        """The types of the whole; ``read_column`` reads one column at once where only that can tell."""
+        """Return the types of the whole table; ``read_column`` reads a column whose kinds are ambiguous."""
         dtypes: dict[str, Any] = {}
-        recipes: dict[str, ColumnSpec] = {}
-        for place, (name, kinds) in enumerate(self.kinds.items()):
-            dtype, recipe = _settle(kinds, lambda place=place: read_column(place))  # type: ignore[misc]
+        specs: dict[str, ColumnSpec] = {}
+        for position, (name, kinds) in enumerate(self.kinds.items()):
+            dtype, spec = _infer_column(kinds, lambda position=position: read_column(position))  # type: ignore[misc]
             if dtype is not None:
                 dtypes[name] = dtype
-            if recipe is not ColumnSpec.AS_READ:
-                recipes[name] = recipe
-        return ColumnTypes(dtypes, recipes)
+            if spec is not ColumnSpec.AS_READ:
+                specs[name] = spec
+        return ColumnTypes(dtypes, specs)
 
 
-def _mark(text: str) -> str:
-    """Text that pandas takes for nothing else; the mark goes when the block is restored."""
+def _add_prefix(text: str) -> str:
+    """Prefix a cell, so that pandas reads it as text; ``restore`` removes the prefix."""
     return f"={text}"
 
 
 def _kind_of(column: pd.Series) -> Kind:
     letter = column.dtype.kind
     if letter in "iub":
-        return {"i": Kind.WHOLE, "u": Kind.UNSIGNED, "b": Kind.BOOLEAN}[letter]
+        return {"i": Kind.INTEGER, "u": Kind.UNSIGNED, "b": Kind.BOOLEAN}[letter]
     if letter == "f":
         return Kind.EMPTY if column.isna().all() else Kind.FLOAT
     content = pd.api.types.infer_dtype(column, skipna=True)
     if content == "boolean":
-        return Kind.BOOLEAN_WITH_GAPS
-    return Kind.VAST if content == "integer" or _is_digits(column) else Kind.TEXT
+        return Kind.BOOLEAN_WITH_MISSING
+    return Kind.HUGE_INTEGER if content == "integer" or _is_digits(column) else Kind.TEXT
 
 
 def _is_digits(column: pd.Series) -> bool:
-    """Whether text is nothing but numbers, as it is where they fit no type. The first value settles most columns.
+    """Return True for a text column of numbers, which fit no numeric type. The first value decides for most columns.
 
-    Where pandas gives up on such numbers, it leaves what stands for nothing as text, too.
+    In such columns pandas may leave texts for missing values as text, too.
     """
     values = column.dropna()
-    if values.iloc[:1].isin(_NOTHING).any():
-        values = values[~values.isin(_NOTHING)]
+    if values.iloc[:1].isin(_MISSING_VALUES).any():
+        values = values[~values.isin(_MISSING_VALUES)]
     if pd.isna(pd.to_numeric(values.iloc[:1], errors="coerce")).any():
         return False
-    return bool(pd.to_numeric(values[~values.isin(_NOTHING)], errors="coerce").notna().all())
+    return bool(pd.to_numeric(values[~values.isin(_MISSING_VALUES)], errors="coerce").notna().all())
 
 
-def _settle(kinds: set[Kind], read_column: Callable[[], pd.Series]) -> tuple[Any, ColumnSpec]:
-    booleans = {Kind.BOOLEAN, Kind.BOOLEAN_WITH_GAPS}
-    if Kind.VAST in kinds or (Kind.UNSIGNED in kinds and len(kinds) > 1):
-        return _ask_pandas(read_column())
+def _infer_column(kinds: set[Kind], read_column: Callable[[], pd.Series]) -> tuple[Any, ColumnSpec]:
+    booleans = {Kind.BOOLEAN, Kind.BOOLEAN_WITH_MISSING}
+    if Kind.HUGE_INTEGER in kinds or (Kind.UNSIGNED in kinds and len(kinds) > 1):
+        return _infer_huge_column(read_column())
     if len(kinds) == 1:
         return None, ColumnSpec.AS_READ
     if Kind.TEXT in kinds or (kinds & booleans and kinds - booleans - {Kind.EMPTY}):
@@ -137,10 +137,10 @@ def _settle(kinds: set[Kind], read_column: Callable[[], pd.Series]) -> tuple[Any
     return "float64", ColumnSpec.AS_READ
 
 
-def _ask_pandas(column: pd.Series) -> tuple[Any, ColumnSpec]:
-    """What pandas makes of numbers beyond 63 bits depends on their neighbours, and on its version."""
+def _infer_huge_column(column: pd.Series) -> tuple[Any, ColumnSpec]:
+    """Infer from the whole column: beyond 63 bits the type depends on the other cells and on the pandas version."""
     if column.dtype.kind in "uf":
         return column.dtype, ColumnSpec.AS_READ
     if pd.api.types.infer_dtype(column, skipna=True) == "integer":
-        return str, ColumnSpec.AS_VAST
-    return column.dtype, ColumnSpec.AS_READ if column.isna().any() else ColumnSpec.AS_WRITTEN
+        return str, ColumnSpec.AS_HUGE_INTEGERS
+    return column.dtype, ColumnSpec.AS_READ if column.isna().any() else ColumnSpec.AS_RAW_TEXT

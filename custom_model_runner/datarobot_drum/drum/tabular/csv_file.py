@@ -1,4 +1,4 @@
-"""A csv file, read in blocks whose types are those of the whole."""
+"""Read a csv file in blocks with the column types of the whole table."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ _SAMPLE_BYTES = 1024 * 1024
 
 
 class CsvFile(TableFile):
-    """Read twice, unless it is one block: once for its types, once for its rows."""
+    """A csv file, read once for its types and once for its rows, unless it is a single block."""
 
     def blocks(self) -> Iterator[pd.DataFrame]:
         payload = StructuredPayload(self.file, PayloadFormat.CSV, self.charset)
-        rows = self._rows_of_a_block()
-        seen = InferredTypes()
+        rows = self._rows_per_block()
+        inferred = InferredTypes()
         first: pd.DataFrame | None = None
-        for number, block in enumerate(self._told("reading types", read_csv_blocks(payload, rows))):
-            seen.add(block)
+        for number, block in enumerate(self._report_progress("reading types", read_csv_blocks(payload, rows))):
+            inferred.add(block)
             first = block if number == 0 else None
         if first is not None:
             yield first
             return
-        types: ColumnTypes = seen.finalize(lambda place: read_csv_column(payload, place))
-        for block in self._told("scoring", read_csv_blocks(payload, rows, types.options)):
+        types: ColumnTypes = inferred.finalize(lambda position: read_csv_column(payload, position))
+        for block in self._report_progress("scoring", read_csv_blocks(payload, rows, types.options)):
             yield types.restore(block)
 
-    def _told(self, what: str, blocks: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    def _report_progress(self, stage: str, blocks: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         size = max(1, os.fstat(self.file.fileno()).st_size)
         for block in blocks:
             yield block
-            self.on_progress(what, min(1.0, self.file.tell() / size))
+            self.on_progress(stage, min(1.0, self.file.tell() / size))
 
-    def _rows_of_a_block(self) -> int:
-        """Fewer than usual where rows are long, as the beginning of the file has them."""
+    def _rows_per_block(self) -> int:
+        """Return the rows of a block, fewer for long rows, estimated from the start of the file."""
         self.file.seek(0)
         sample = self.file.read(_SAMPLE_BYTES)
-        bytes_of_a_row = len(sample) / max(1, sample.count(b"\n"))
-        return max(1, min(self.rows, int(BLOCK_BYTES / max(1, bytes_of_a_row))))
+        bytes_per_row = len(sample) / max(1, sample.count(b"\n"))
+        return max(1, min(self.rows, int(BLOCK_BYTES / max(1, bytes_per_row))))

@@ -1,4 +1,4 @@
-"""CSV by the rules of ``pandas.read_csv``, except that nothing is ever shifted or dropped in silence."""
+"""Read csv by the rules of ``pandas.read_csv``, but reject rows that pandas would silently shift."""
 
 from __future__ import annotations
 
@@ -9,47 +9,47 @@ from typing import Any
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.tabular.decoded_text import DecodedText
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
-from datarobot_drum.drum.tabular.fast_csv import read_plain_numbers
+from datarobot_drum.drum.tabular.fast_csv import read_numeric_csv
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.tabular.payload import StructuredPayload
 
 
 def read_csv(payload: StructuredPayload) -> pd.DataFrame:
-    """The table of a csv payload.
+    """Read a csv payload into a table.
 
     The defaults of pandas hold: missing values, types, ``a.1`` for a second column ``a``, ``Unnamed: 0`` for one
     without a name, empty lines skipped, missing fields at the end of a row read as missing values.
 
     Raises:
-        UnprocessableInput: whatever the payload holds that is no such table.
+        UnprocessableInput: the payload is no such table.
     """
-    numbers = read_plain_numbers(payload)
-    return read_any_csv(payload) if numbers is None else numbers.to_frame()
+    numbers = read_numeric_csv(payload)
+    return read_csv_with_pandas(payload) if numbers is None else numbers.to_frame()
 
 
-def read_any_csv(payload: StructuredPayload) -> pd.DataFrame:
-    """The same, by pandas itself."""
+def read_csv_with_pandas(payload: StructuredPayload) -> pd.DataFrame:
+    """Read a csv payload with pandas only."""
     payload.file.seek(0)
     text = DecodedText(payload.file, payload.charset)
     with csv_errors():
-        # low_memory would guess types block by block and warn of it.
+        # low_memory infers types block by block and warns about differences.
         frame = pd.read_csv(text, low_memory=False, compression=None, **EXACT_FLOATS)
     if frame.empty:
         raise UnprocessableInput("The csv has a header but no data rows.")
     if not _is_first_row_within_header(text.head):
-        _refuse_wide_first_row(payload)
+        _reject_wide_first_row(payload)
     return frame
 
 
 def read_csv_blocks(
     payload: StructuredPayload, rows: int, options: Mapping[str, Any] | None = None
 ) -> Iterator[pd.DataFrame]:
-    """The same table in blocks of ``rows`` rows, so that memory stays flat.
+    """Yield the table in blocks of ``rows`` rows, so memory stays flat.
 
-    Types are told block by block, unless ``options`` of ``pandas.read_csv`` settle them.
+    Types are inferred block by block, unless ``options`` of ``pandas.read_csv`` set them.
 
     Raises:
-        UnprocessableInput: as ``read_csv``, when the block with the fault is reached.
+        UnprocessableInput: as ``read_csv``, at the invalid block.
     """
     payload.file.seek(0)
     text = DecodedText(payload.file, payload.charset)
@@ -62,19 +62,19 @@ def read_csv_blocks(
         if first is None or first.empty:
             raise UnprocessableInput("The csv has a header but no data rows.")
         if not _is_first_row_within_header(text.head):
-            _refuse_wide_first_row(payload, back_to=payload.file.tell())
+            _reject_wide_first_row(payload, back_to=payload.file.tell())
         block: pd.DataFrame | None = first
         while block is not None:
             yield block
             block = _next_block(blocks)
 
 
-def read_csv_column(payload: StructuredPayload, place: int) -> pd.Series:
-    """One column of the table, whole, of the type that it has there."""
+def read_csv_column(payload: StructuredPayload, position: int) -> pd.Series:
+    """Read one whole column, with the type that it has in the whole table."""
     payload.file.seek(0)
     text = DecodedText(payload.file, payload.charset)
     with csv_errors():
-        frame = pd.read_csv(text, usecols=[place], low_memory=False, compression=None, **EXACT_FLOATS)
+        frame = pd.read_csv(text, usecols=[position], low_memory=False, compression=None, **EXACT_FLOATS)
     return frame.iloc[:, 0]
 
 
@@ -85,7 +85,7 @@ def _next_block(blocks: Iterator[pd.DataFrame]) -> pd.DataFrame | None:
 
 @contextmanager
 def csv_errors() -> Iterator[None]:
-    """Translate what pandas raises over a file's content."""
+    """Raise the errors of pandas for invalid content as ``UnprocessableInput``."""
     try:
         yield
     except pd.errors.EmptyDataError as error:
@@ -96,9 +96,9 @@ def csv_errors() -> Iterator[None]:
 
 
 def _is_first_row_within_header(head: str) -> bool:
-    """True is certain; False means that it takes the parser to tell.
+    """Return True if the first row has no more fields than the header; False if only the parser can decide.
 
-    Plain lines are settled by counting commas, which spares nearly every request the second look.
+    Counting commas decides for plain lines, which saves nearly every request a second parse.
     """
     header, _, rest = head.partition("\n")
     row, end, _ = rest.partition("\n")
@@ -106,11 +106,11 @@ def _is_first_row_within_header(head: str) -> bool:
     return bool(end) and is_plain and row.count(",") <= header.count(",")
 
 
-def _refuse_wide_first_row(payload: StructuredPayload, back_to: int = 0) -> None:
-    """Raise when the first data row has more fields than the header.
+def _reject_wide_first_row(payload: StructuredPayload, back_to: int = 0) -> None:
+    """Reject a first data row with more fields than the header.
 
-    Of all rows, pandas accepts only the first one so: it takes the surplus for row labels and shifts every column.
-    Read without a header, the same row is a second row, which must not be wider.
+    pandas reads surplus fields of the first row as row labels and shifts every column; it rejects any other such row.
+    Without a header the row is the second one, which pandas rejects.
     """
     payload.file.seek(0)
     text = DecodedText(payload.file, payload.charset)

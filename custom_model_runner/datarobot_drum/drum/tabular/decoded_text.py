@@ -1,4 +1,4 @@
-"""A binary file read as text: the charset of strangers, decoded piece by piece."""
+"""Decode a binary file to text, chunk by chunk."""
 
 import codecs
 import re
@@ -7,63 +7,62 @@ from collections.abc import Iterator
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.tabular.payload import BinaryFile
 
-_PIECE = 256 * 1024
+_CHUNK_BYTES = 256 * 1024
 
 _NOT_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"})
-"""Python calls these text encodings. No table is written in one, some take quadratic time, some warn."""
+"""Text encodings of Python that are no charsets; some take quadratic time, some warn."""
 
 
 _LONE_RETURN = re.compile("\r(?!\n)")
 
 
-def find_charset(name: str) -> codecs.CodecInfo:
-    """The codec of a charset; that of UTF-8 accepts a byte order mark.
+def find_codec(name: str) -> codecs.CodecInfo:
+    """Return the codec of a charset; for UTF-8, one that accepts a byte order mark.
 
     Raises:
-        UnprocessableInput: Python knows no such charset, or what it knows by the name is none.
+        UnprocessableInput: the charset is unknown.
     """
     try:
         codec = codecs.lookup(name)
     except (LookupError, ValueError) as error:  # ValueError: NUL or half a surrogate pair in the name
-        raise _unknown(name) from error
+        raise _unknown_charset(name) from error
     if codec.name.replace("_", "-") in _NOT_CHARSETS or not getattr(codec, "_is_text_encoding", True):
-        raise _unknown(name)
+        raise _unknown_charset(name)
     return codecs.lookup("utf-8-sig") if codec.name == "utf-8" else codec
 
 
-def _unknown(name: str) -> UnprocessableInput:
+def _unknown_charset(name: str) -> UnprocessableInput:
     return UnprocessableInput(f"The charset {name[:40]!r} is not known.")
 
 
 class DecodedText:
-    """Just file-like enough for pandas: ``read`` returns text, and an empty string at the end.
+    """A text file for pandas: ``read`` returns text, and an empty string at the end.
 
-    Two things are kept from the parsers behind it, which are written in C. NUL characters, which end a string there,
-    are refused. A carriage return without a line feed becomes a line feed: some of those in a row make the parser of
-    pandas before 3.1 take all the memory there is, however short the body.
+    It protects the C parser of pandas. NUL characters, which end a C string, are rejected. A carriage return without a
+    line feed becomes a line feed: a few of them in a row make pandas before 3.1 exhaust the memory.
     """
 
     def __init__(self, file: BinaryFile, charset: str) -> None:
         self._file = file
         self._charset = charset
-        self._decoder = find_charset(charset).incrementaldecoder("strict")
-        self._held_back = ""
+        self._decoder = find_codec(charset).incrementaldecoder("strict")
+        self._pending = ""
         self.head = ""
-        """The first piece that was read."""
+        """The first chunk that was read."""
 
     def read(self, size: int = -1) -> str:
         text = ""
         while not text:
-            piece = self._file.read(size if size and size > 0 else _PIECE)
-            text = self._with_line_feeds(self._decode(piece), is_last=not piece)
-            if not piece:
+            chunk = self._file.read(size if size and size > 0 else _CHUNK_BYTES)
+            text = self._with_line_feeds(self._decode(chunk), is_last=not chunk)
+            if not chunk:
                 break
         self.head = self.head or text
         return text
 
-    def _decode(self, piece: bytes) -> str:
+    def _decode(self, chunk: bytes) -> str:
         try:
-            text = self._decoder.decode(piece, final=not piece)
+            text = self._decoder.decode(chunk, final=not chunk)
         except UnicodeError as error:
             raise UnprocessableInput(
                 f"The body is not {self._charset} text: send it in UTF-8 or name its charset in Content-Type."
@@ -73,10 +72,10 @@ class DecodedText:
         return text
 
     def _with_line_feeds(self, text: str, *, is_last: bool) -> str:
-        """Replace lone carriage returns; one at the end waits to see what follows it."""
-        text, self._held_back = self._held_back + text, ""
+        """Replace lone carriage returns; one at the end of a chunk is kept for the next."""
+        text, self._pending = self._pending + text, ""
         if text.endswith("\r") and not is_last:
-            text, self._held_back = text[:-1], "\r"
+            text, self._pending = text[:-1], "\r"
         has_lone = "\r" in text and text.count("\r") != text.count("\r\n")
         return _LONE_RETURN.sub("\n", text) if has_lone else text
 

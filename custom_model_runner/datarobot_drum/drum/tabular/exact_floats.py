@@ -1,8 +1,8 @@
-"""How ``pandas.read_csv`` is told to read numbers to the last bit."""
+"""Options that make ``pandas.read_csv`` read numbers exactly."""
 
 from importlib.metadata import version
 from typing import Any
 
 _PANDAS_RELEASE = tuple(int(part) for part in version("pandas").split(".")[:2])
 EXACT_FLOATS: dict[str, Any] = {} if _PANDAS_RELEASE >= (3, 1) else {"float_precision": "round_trip"}
-"""Options of ``pandas.read_csv``: what has been its default since pandas 3.1."""
+"""Options of ``pandas.read_csv``; the default since pandas 3.1."""

@@ -1,9 +1,9 @@
-"""Tables of plain numbers, read otherwise than by ``pandas.read_csv`` at once, to the same bits.
+"""Read numeric tables faster than ``pandas.read_csv``, or with less memory; the result is equal bit for bit.
 
-Small ones are read twenty times faster. What counts as plain is the grammar of JSON's numbers, so orjson parses the
-cells. Whatever else a table holds (text, missing values, quotes, blanks, ragged rows, odd headers) is left to pandas,
-and so is whatever pandas might read otherwise: numbers from 1e18 on, ``-0`` among floats. Beyond 128 KB pandas is as
-fast; from 8 MiB on it reads block by block, for the sake of memory (``number_blocks``).
+Small tables are read twenty times faster: orjson parses the cells, which must be JSON numbers. All other tables (text,
+missing values, quotes, blanks, ragged rows, odd headers) are left to pandas. So are numbers that pandas may read
+differently: those from 1e18 on, and ``-0`` among floats. Beyond 128 KiB pandas is as fast. From 8 MiB on, pandas reads
+block by block to save memory (``chunked_csv``).
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from functools import lru_cache
 import numpy as np
 import orjson
 
-from datarobot_drum.drum.tabular.chunked_csv import read_number_blocks
-from datarobot_drum.drum.tabular.numeric_table import EXACT, NumericTable
+from datarobot_drum.drum.tabular.chunked_csv import read_chunked_csv
+from datarobot_drum.drum.tabular.numeric_table import MAX_EXACT_INTEGER, NumericTable
 from datarobot_drum.drum.tabular.payload import BinaryFile, StructuredPayload
 
-LARGEST_BODY = 128 * 1024
-"""Bytes that orjson gets."""
+MAX_ORJSON_BYTES = 128 * 1024
+"""Maximum size of a body that orjson parses."""
 
-LEAST_BODY_OF_BLOCKS = 8 * 1024 * 1024
-"""Bytes from which on a table is read in blocks; smaller ones are one block."""
+MIN_CHUNKED_BYTES = 8 * 1024 * 1024
+"""Minimum size of a body that is read in blocks."""
 
 _UTF_8 = frozenset({"utf-8", "utf8"})
 _PLAIN = b"0123456789.,-+eE\n"
-_LARGEST = 1e18
-"""Integers from here on may not fit into 64 bits, which pandas and orjson take in ways of their own."""
+_MAX_NUMBER = 1e18
+"""Limit of the numbers read here: larger integers may exceed 64 bits, where pandas and orjson differ."""
 
 
-def read_plain_numbers(payload: StructuredPayload) -> NumericTable | None:
-    """The table, or None if pandas is to read it; the file is then to be read from its beginning."""
+def read_numeric_csv(payload: StructuredPayload) -> NumericTable | None:
+    """Read the table; return None if pandas must read it, after the caller has rewound the file."""
     if payload.charset.lower() not in _UTF_8:
         return None
     payload.file.seek(0)
-    body = payload.file.read(LARGEST_BODY + 1)
-    is_small = len(body) <= LARGEST_BODY
-    if not is_small and _size_of(payload.file) < LEAST_BODY_OF_BLOCKS:
+    body = payload.file.read(MAX_ORJSON_BYTES + 1)
+    is_small = len(body) <= MAX_ORJSON_BYTES
+    if not is_small and _file_size(payload.file) < MIN_CHUNKED_BYTES:
         return None
     header, line_end, text = body.partition(b"\n")
     names = _read_names(header) if line_end else None
@@ -45,16 +45,16 @@ def read_plain_numbers(payload: StructuredPayload) -> NumericTable | None:
         return None
     if is_small:
         return _parse(text.removesuffix(b"\n"), names)
-    return read_number_blocks(payload.file, names, len(header) + 1)
+    return read_chunked_csv(payload.file, names, len(header) + 1)
 
 
-def _size_of(file: BinaryFile) -> int:
+def _file_size(file: BinaryFile) -> int:
     return file.seek(0, io.SEEK_END)
 
 
 @lru_cache(maxsize=64)
 def _read_names(header: bytes) -> tuple[str, ...] | None:
-    """The names of a plain header: all different, none empty or quoted; a blank line is no header."""
+    """Return the names of a plain header: unique, not empty, not quoted. None for any other header."""
     if header.startswith(b"\xef\xbb\xbf") or b'"' in header or b"\0" in header:
         return None
     try:
@@ -81,21 +81,22 @@ def _parse(text: bytes, names: tuple[str, ...]) -> NumericTable | None:
 
 def _to_table(rows: list[list[float]], names: tuple[str, ...]) -> NumericTable | None:
     cells = np.ascontiguousarray(np.array(rows).T)
-    if not np.abs(cells).max() < _LARGEST:
+    if not np.abs(cells).max() < _MAX_NUMBER:
         return None
     if cells.dtype == np.int64:
         return NumericTable(names, cells, (True,) * len(names))
-    whole = _whole_columns(rows, cells)
-    if any(whole) and np.abs(cells[list(whole)]).max() >= EXACT:
+    integer_columns = _find_integer_columns(rows, cells)
+    if any(integer_columns) and np.abs(cells[list(integer_columns)]).max() >= MAX_EXACT_INTEGER:
         return None
-    return NumericTable(names, cells, whole)
+    return NumericTable(names, cells, integer_columns)
 
 
-def _whole_columns(rows: list[list[float]], cells: np.ndarray) -> tuple[bool, ...]:
-    """Which columns were written as integers throughout: those with a fraction somewhere need no second look."""
+def _find_integer_columns(rows: list[list[float]], cells: np.ndarray) -> tuple[bool, ...]:
+    """Return which columns have integers only, as written; columns with a fraction are skipped early."""
     if len(rows) == 1:
         return tuple(type(cell) is int for cell in rows[0])
     candidates = (np.floor(cells) == cells).all(axis=1)
     return tuple(
-        bool(candidate) and all(type(row[place]) is int for row in rows) for place, candidate in enumerate(candidates)
+        bool(candidate) and all(type(row[position]) is int for row in rows)
+        for position, candidate in enumerate(candidates)
     )

@@ -1,13 +1,13 @@
-"""pandas, imported when something of it is first used: it takes longer than everything else of a small server.
+"""pandas, imported on first use: the import takes longer than the rest of a small server's start.
 
-Models that read no tables never need it. For all others it is there before the first prediction (``import_now``): while
-one thread imports it, libraries that look for it among the modules would find half of it.
+Models that read no tables never import it. Other models import it before threads predict (``import_pandas``): during an
+import, libraries that look for pandas in ``sys.modules`` would find a partial module.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["import_now", "pd"]
+__all__ = ["import_pandas", "pd"]
 
 
 class _LazyModule:
@@ -26,6 +26,6 @@ else:
     pd = _LazyModule("pandas")
 
 
-def import_now() -> None:
-    """Import pandas, before threads predict."""
+def import_pandas() -> None:
+    """Import pandas now; call it before threads predict."""
     import_module("pandas")

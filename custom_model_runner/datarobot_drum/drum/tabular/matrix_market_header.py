@@ -1,4 +1,4 @@
-"""The head of a Matrix Market file, judged before its body is read.
+"""Read and check the header of a Matrix Market file before its body is read.
 
 Rules: R. F. Boisvert, R. Pozo, K. A. Remington, "The Matrix Market Exchange Formats", NISTIR 5935 (1996).
 """
@@ -27,7 +27,7 @@ _SYMMETRIES = ("general", "symmetric", "skew-symmetric", "hermitian")
 
 @dataclass(frozen=True)
 class MatrixHeader:
-    """What the banner and the size line say. ``entries`` is the count of values or triples in the body."""
+    """The fields of the banner and the size line. ``entries`` is the number of values or triples in the body."""
 
     layout: str
     field: str
@@ -46,15 +46,15 @@ class MatrixHeader:
 
 
 def read_header(file: BinaryFile) -> MatrixHeader:
-    """Read up to the size line, so that the body comes next, and refuse what cannot be true or cannot be served.
+    """Read up to the size line; the file position is then at the body.
 
     Raises:
-        UnprocessableInput: no Matrix Market file, an unsupported kind, absurd or impossible sizes.
+        UnprocessableInput: no Matrix Market file, an unsupported kind, or impossible sizes.
     """
     file.seek(0)
     layout, field, symmetry = _read_banner(file)
     rows, columns, *declared = _read_sizes(file, layout)
-    entries = declared[0] if declared else _stored(rows, columns, symmetry)
+    entries = declared[0] if declared else _stored_entries(rows, columns, symmetry)
     header = MatrixHeader(layout, field, symmetry, rows, columns, entries)
     _check_shape(header)
     _check_length(header, file)
@@ -82,15 +82,15 @@ def _read_banner(file: BinaryFile) -> tuple[str, str, str]:
 
 
 def _read_sizes(file: BinaryFile, layout: str) -> tuple[int, ...]:
-    """The numbers of the first line that is neither a comment nor blank."""
+    """Return the numbers of the first line that is neither a comment nor blank."""
     line = "%"
     while line.startswith("%") or line.isspace():
         line = _read_line(file)
     words = line.split()
-    wanted = 3 if layout == "coordinate" else 2
-    if len(words) != wanted or not all(_is_size(word) for word in words):
+    expected = 3 if layout == "coordinate" else 2
+    if len(words) != expected or not all(_is_size(word) for word in words):
         raise UnprocessableInput(
-            f"The Matrix Market size line must hold {wanted} whole numbers, not {line.strip()[:60]!r}."
+            f"The Matrix Market size line must hold {expected} whole numbers, not {line.strip()[:60]!r}."
         )
     return tuple(int(word) for word in words)
 
@@ -103,8 +103,8 @@ def _read_line(file: BinaryFile) -> str:
     return file.readline(_LINE_LIMIT).decode("latin-1")
 
 
-def _stored(rows: int, columns: int, symmetry: str) -> int:
-    """How many values an array file holds: of a symmetric matrix only the lower triangle is stored."""
+def _stored_entries(rows: int, columns: int, symmetry: str) -> int:
+    """Return the number of values of an array file, which stores only the lower triangle of a symmetric matrix."""
     if symmetry == "general":
         return rows * columns
     return rows * (rows - 1) // 2 if symmetry == "skew-symmetric" else rows * (rows + 1) // 2
@@ -124,11 +124,11 @@ def _check_shape(header: MatrixHeader) -> None:
 
 
 def _check_length(header: MatrixHeader, file: BinaryFile) -> None:
-    """No memory is set aside for entries that the body is too short to hold: at least two bytes a number."""
-    begin = file.tell()
+    """Reject more entries than fit into the body, at two bytes per number, before memory is allocated for them."""
+    start = file.tell()
     file.seek(0, io.SEEK_END)
-    length = file.tell() - begin
-    file.seek(begin)
+    length = file.tell() - start
+    file.seek(start)
     shortest = 2 * (2 if header.is_coordinate else 1)
     if length + 1 < shortest * header.entries:
         raise UnprocessableInput(

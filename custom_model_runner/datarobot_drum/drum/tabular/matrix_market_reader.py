@@ -1,7 +1,7 @@
-"""Matrix Market files as sparse samples.
+"""Read Matrix Market files as sparse samples.
 
-``scipy.io.mmread`` is not used: it is not made for the files of strangers. Up to SciPy 1.17 it writes outside its
-arrays, and ends the process, over an ``array`` file with more values than it declares or with a dimension of zero.
+``scipy.io.mmread`` is not safe for untrusted files. Up to SciPy 1.17 an ``array`` file with more values
+than declared, or a dimension of zero, crashes the process.
 """
 
 import csv
@@ -23,20 +23,20 @@ except ImportError:
 
 
 def read_sparse_frame(payload: StructuredPayload) -> pd.DataFrame:
-    """The samples as a DataFrame of sparse columns, whatever the layout of the file.
+    """Read the samples into a DataFrame of sparse columns.
 
-    A Matrix Market file has no column names: they are the integers 0, 1, 2 ..., which scikit-learn takes for no
-    feature names at all.
+    A Matrix Market file has no column names. They are the integers 0, 1, 2 ..., which scikit-learn does not treat as
+    feature names.
 
     Raises:
-        UnprocessableInput: whatever the payload holds that is no such matrix; SciPy is missing.
+        UnprocessableInput: the payload is no such matrix, or SciPy is not installed.
     """
     frame = pd.DataFrame.sparse.from_spmatrix(read_csr(payload))
     return _with_zeros(frame) if pd.isna(frame.dtypes.iloc[0].fill_value) else frame
 
 
 def _with_zeros(frame: pd.DataFrame) -> pd.DataFrame:
-    """pandas 3.0 alone takes what a sparse matrix does not store for missing, not for zero (pandas issue 59212)."""
+    """Set the fill value to zero: pandas 3.0 reads unstored entries as missing (pandas issue 59212)."""
     arrays = {name: column.array.copy() for name, column in frame.items()}
     for array in arrays.values():
         array.fill_value = array.dtype.subtype.type(0)
@@ -44,7 +44,7 @@ def _with_zeros(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_csr(payload: StructuredPayload) -> Any:
-    """The samples as a ``scipy.sparse.csr_matrix``; entries given twice are added up.
+    """Read the samples into a ``scipy.sparse.csr_matrix``; duplicate entries are added.
 
     Raises:
         UnprocessableInput: as ``read_sparse_frame``.
@@ -55,18 +55,18 @@ def read_csr(payload: StructuredPayload) -> Any:
         )
     header = read_header(payload.file)
     rows, columns, values = _read_entries(payload, header)
-    rows, columns, values = _unfold(header, rows, columns, values)
+    rows, columns, values = _expand_symmetry(header, rows, columns, values)
     return sparse.coo_matrix((values, (rows, columns)), shape=(header.rows, header.columns)).tocsr()
 
 
 def _read_entries(payload: StructuredPayload, header: MatrixHeader) -> tuple[Any, Any, Any]:
-    """Row and column indices from zero, and values, of what the body stores."""
+    """Return zero-based row indices, column indices and values of the stored entries."""
     if not header.entries:
         _require_blank(payload)
         return (np.empty(0, dtype=np.int64),) * 2 + (np.empty(0, dtype=header.dtype),)
     if not header.is_coordinate:
         (values,) = _read_columns(payload, header, [header.dtype])
-        return (*_lower_triangle_or_all(header), values)
+        return (*_entry_indices(header), values)
     dtypes = ["int64", "int64"] + ([header.dtype] if header.field != "pattern" else [])
     rows, columns, *values = _read_columns(payload, header, dtypes)
     _require_inside(rows, header.rows, "row")
@@ -80,15 +80,15 @@ def _require_blank(payload: StructuredPayload) -> None:
 
 
 def _read_columns(payload: StructuredPayload, header: MatrixHeader, dtypes: list[str]) -> list[Any]:
-    """The body as arrays: every line must hold exactly one number a column, of its type."""
+    """Read the body into arrays; every line must have exactly one number per column, of its type."""
     text = DecodedText(payload.file, "utf-8")
     try:
         frame = pd.read_csv(
             text,  # type: ignore[arg-type, unused-ignore]
             sep=r"\s+",
             header=None,
-            # Whole numbers are left to be guessed and then checked: told of them, pandas warns of others.
-            dtype={place: dtype for place, dtype in enumerate(dtypes) if dtype == "float64"},
+            # Integers are inferred and then checked: with an integer dtype pandas warns about other values.
+            dtype={position: dtype for position, dtype in enumerate(dtypes) if dtype == "float64"},
             keep_default_na=False,
             na_values={len(dtypes) - 1: ["nan", "NaN", "NAN"]} if dtypes[-1] == "float64" else None,
             quoting=csv.QUOTE_NONE,
@@ -99,15 +99,15 @@ def _read_columns(payload: StructuredPayload, header: MatrixHeader, dtypes: list
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise _malformed(header, len(dtypes)) from error
     columns = [frame[column].to_numpy() for column in frame.columns]
-    if len(columns) != len(dtypes) or not all(map(_holds, columns, dtypes)):
+    if len(columns) != len(dtypes) or not all(map(_has_dtype, columns, dtypes)):
         raise _malformed(header, len(dtypes))
     if len(frame) != header.entries:
         raise UnprocessableInput(f"The Matrix Market file declares {header.entries} entries but holds {len(frame)}.")
     return [column.astype(dtype) for column, dtype in zip(columns, dtypes, strict=True)]
 
 
-def _holds(column: Any, dtype: str) -> bool:
-    """Whether the values are of the type, or whole numbers that fit it."""
+def _has_dtype(column: Any, dtype: str) -> bool:
+    """Return True if the values have the type, or are integers that fit it."""
     if dtype == "float64" or column.dtype.kind not in "iu":
         return bool(column.dtype == dtype)
     return bool(column.min() >= 0) if dtype == "uint64" else bool(column.dtype == dtype)
@@ -124,8 +124,8 @@ def _require_inside(indices: Any, size: int, axis: str) -> None:
         raise UnprocessableInput(f"The Matrix Market file has a {axis} index outside 1 to {size}.")
 
 
-def _lower_triangle_or_all(header: MatrixHeader) -> tuple[Any, Any]:
-    """Where the values of an array file belong; they are stored column by column."""
+def _entry_indices(header: MatrixHeader) -> tuple[Any, Any]:
+    """Return row and column indices of the values of an array file, which stores them column by column."""
     if header.symmetry == "general":
         columns, rows = np.divmod(np.arange(header.entries), header.rows)
         return rows, columns
@@ -133,15 +133,15 @@ def _lower_triangle_or_all(header: MatrixHeader) -> tuple[Any, Any]:
     return rows, columns
 
 
-def _unfold(header: MatrixHeader, rows: Any, columns: Any, values: Any) -> tuple[Any, Any, Any]:
+def _expand_symmetry(header: MatrixHeader, rows: Any, columns: Any, values: Any) -> tuple[Any, Any, Any]:
     """Add the mirrored half of a symmetric matrix."""
     if header.symmetry == "general":
         return rows, columns, values
     sign = -1 if header.symmetry == "skew-symmetric" else 1
-    off = rows != columns
-    mirrored = values[off] * values.dtype.type(sign)
+    off_diagonal = rows != columns
+    mirrored = values[off_diagonal] * values.dtype.type(sign)
     return (
-        np.concatenate([rows, columns[off]]),
-        np.concatenate([columns, rows[off]]),
+        np.concatenate([rows, columns[off_diagonal]]),
+        np.concatenate([columns, rows[off_diagonal]]),
         np.concatenate([values, mirrored]),
     )

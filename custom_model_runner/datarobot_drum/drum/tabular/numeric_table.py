@@ -1,4 +1,4 @@
-"""A table of nothing but numbers: for whoever computes with it an array, for everybody else a frame."""
+"""A table of numbers, convertible to an array or a DataFrame."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from datarobot_drum.drum.tabular.lazy_pandas import pd
 INTEGER = np.dtype(np.int64)
 FLOAT = np.dtype(np.float64)
 
-EXACT = 2.0**53
-"""Every whole number up to this is a float, too."""
+MAX_EXACT_INTEGER = 2.0**53
+"""Every integer up to this is exactly representable as a float."""
 
 
 @dataclass(frozen=True, eq=False)
 class NumericTable:
     """A table of numbers.
 
-    ``cells`` has a row for each column of the table, as pandas lays out a block: int64 if all columns are whole, else
-    float64. ``whole`` says which columns are. Where ``has_gaps``, some cells may be missing values (NaN).
+    ``cells`` has a row for each column of the table, as in a pandas block: int64 if all columns are integers, else
+    float64. ``integer_columns`` has a flag per column. With ``has_missing``, some cells are missing values (NaN).
     """
 
     names: tuple[str, ...]
     cells: np.ndarray
-    whole: tuple[bool, ...]
-    has_gaps: bool = False
+    integer_columns: tuple[bool, ...]
+    has_missing: bool = False
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> NumericTable | None:
-        """What pandas has read, if every cell is a number that an array of the table holds as it is."""
+        """Convert a frame; return None unless one array represents every cell exactly."""
         dtypes = set(frame.dtypes)
         if not dtypes <= {INTEGER, FLOAT} or not all(type(name) is str for name in frame.columns):
             return None
         cells = np.asarray(frame).T
         if not cells.flags.c_contiguous or np.isnan(cells).any():
             return None
-        whole = tuple(dtype == INTEGER for dtype in frame.dtypes)
-        if len(dtypes) > 1 and np.abs(cells[list(whole)]).max() >= EXACT:
+        integer_columns = tuple(dtype == INTEGER for dtype in frame.dtypes)
+        if len(dtypes) > 1 and np.abs(cells[list(integer_columns)]).max() >= MAX_EXACT_INTEGER:
             return None
-        return cls(tuple(frame.columns), cells, whole)
+        return cls(tuple(frame.columns), cells, integer_columns)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -50,26 +50,27 @@ class NumericTable:
         return rows, columns
 
     def to_array(self) -> np.ndarray:
-        """What ``np.asarray`` makes of the frame: same values, same type, same layout in memory."""
+        """Return the array that ``np.asarray`` makes of the frame: same values, type and memory layout."""
         return self.cells.T
 
     def to_frame(self) -> pd.DataFrame:
-        """What ``pandas.read_csv`` makes of the same bytes."""
+        """Return the frame that ``pandas.read_csv`` reads from the same bytes."""
         index = _index(self.names)
-        if self.cells.dtype == INTEGER or not any(self.whole):
+        if self.cells.dtype == INTEGER or not any(self.integer_columns):
             return pd.DataFrame(self.cells.T, columns=index, copy=False)
         columns = [
-            cells.astype(INTEGER) if whole else cells for cells, whole in zip(self.cells, self.whole, strict=True)
+            cells.astype(INTEGER) if is_integer else cells
+            for cells, is_integer in zip(self.cells, self.integer_columns, strict=True)
         ]
         return pd.DataFrame(dict(enumerate(columns)), copy=False).set_axis(index, axis=1)
 
-    def select(self, places: tuple[int, ...]) -> NumericTable:
-        """Some of the columns, in any order."""
-        whole = tuple(self.whole[place] for place in places)
-        cells = self.cells[list(places)]
-        if all(whole) and cells.dtype != INTEGER:
+    def select(self, positions: tuple[int, ...]) -> NumericTable:
+        """Return some of the columns, in any order."""
+        integer_columns = tuple(self.integer_columns[position] for position in positions)
+        cells = self.cells[list(positions)]
+        if all(integer_columns) and cells.dtype != INTEGER:
             cells = cells.astype(INTEGER)
-        return NumericTable(tuple(self.names[place] for place in places), cells, whole)
+        return NumericTable(tuple(self.names[position] for position in positions), cells, integer_columns)
 
 
 @lru_cache(maxsize=64)

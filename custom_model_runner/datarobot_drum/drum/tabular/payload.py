@@ -1,4 +1,4 @@
-"""What a structured request carries, before anyone has read it."""
+"""The unread samples of a structured request."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -6,14 +6,14 @@ from typing import Protocol
 
 
 class PayloadFormat(str, Enum):
-    """The formats of ``/predict/`` (model-contract.md section 3)."""
+    """The input formats of ``/predict/``."""
 
     CSV = "csv"
     MTX = "mtx"
 
 
 class BinaryFile(Protocol):
-    """What a reader needs of a file: ``BytesIO``, a spooled temporary file and an upload all fit."""
+    """The file methods that readers use; ``BytesIO``, spooled temporary files and uploads have them."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 
@@ -28,7 +28,7 @@ class BinaryFile(Protocol):
 class StructuredPayload:
     """The samples of one request.
 
-    ``file`` belongs to the caller, who closes it; every reader rewinds it first. ``charset`` is as the client sent it.
+    The caller closes ``file``; every reader rewinds it first. ``charset`` is as the client sent it.
     """
 
     file: BinaryFile
@@ -36,6 +36,6 @@ class StructuredPayload:
     charset: str = "utf-8"
 
     def read_bytes(self) -> bytes:
-        """All of the payload, for a hook that reads bytes."""
+        """Read the whole payload, for a hook that parses bytes."""
         self.file.seek(0)
         return self.file.read()

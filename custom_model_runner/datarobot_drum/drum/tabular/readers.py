@@ -1,4 +1,4 @@
-"""From a payload to samples, by its format."""
+"""Read a payload with the reader of its format."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ _READERS = {
 
 
 def read_table(payload: StructuredPayload) -> pd.DataFrame:
-    """The samples as a DataFrame; those of a Matrix Market file are columns of sparse type.
+    """Read the samples into a DataFrame, with sparse columns for a Matrix Market file.
 
     Raises:
-        UnprocessableInput: unreadable, empty, or without data rows.
+        UnprocessableInput: the payload is unreadable, empty, or without data rows.
     """
     return import_from_string(_READERS[payload.format])(payload)
 
 
-def read_numbers_or_table(payload: StructuredPayload) -> Any:
-    """A ``NumericTable`` if every cell of a csv is plainly a number, else as ``read_table``.
+def read_numeric_or_frame(payload: StructuredPayload) -> Any:
+    """Read a csv of plain numbers into a ``NumericTable``, anything else as ``read_table``.
 
     Raises:
         UnprocessableInput: as ``read_table``.
     """
     if payload.format is not PayloadFormat.CSV:
         return read_table(payload)
-    numbers = import_from_string("datarobot_drum.drum.tabular.fast_csv:read_plain_numbers")(payload)
+    numbers = import_from_string("datarobot_drum.drum.tabular.fast_csv:read_numeric_csv")(payload)
     if numbers is not None:
-        return numbers.to_frame() if numbers.has_gaps else numbers
-    # Not `read_table`, which would look for plain numbers once more.
-    table = import_from_string("datarobot_drum.drum.tabular.csv_reader:read_any_csv")(payload)
+        return numbers.to_frame() if numbers.has_missing else numbers
+    # Not `read_table`, which would try the fast readers again.
+    table = import_from_string("datarobot_drum.drum.tabular.csv_reader:read_csv_with_pandas")(payload)
     numbers = import_from_string("datarobot_drum.drum.tabular.numeric_table:NumericTable.from_frame")(table)
     return table if numbers is None else numbers
 
 
 def read_matrix(payload: StructuredPayload) -> Any:
-    """The samples of a Matrix Market file as a ``scipy.sparse`` CSR matrix: no cost per column, unlike a frame.
+    """Read a Matrix Market file into a ``scipy.sparse`` CSR matrix, which has no cost per column.
 
     Raises:
         UnprocessableInput: as ``read_table``.
@@ -53,14 +53,14 @@ def read_matrix(payload: StructuredPayload) -> Any:
 
 
 def read_blocks(payload: StructuredPayload, rows: int) -> Iterator[pd.DataFrame]:
-    """The samples in blocks of at most ``rows`` rows; a Matrix Market file is read as a whole and cut.
+    """Yield the samples in blocks of at most ``rows`` rows; a Matrix Market file is read whole and sliced.
 
     Raises:
-        UnprocessableInput: as ``read_table``, when the block with the fault is reached.
+        UnprocessableInput: as ``read_table``, at the invalid block.
     """
     if payload.format is PayloadFormat.CSV:
         yield from import_from_string("datarobot_drum.drum.tabular.csv_reader:read_csv_blocks")(payload, rows)
         return
     table = read_table(payload)
-    for begin in range(0, len(table), rows):
-        yield table.iloc[begin : begin + rows]
+    for start in range(0, len(table), rows):
+        yield table.iloc[start : start + rows]

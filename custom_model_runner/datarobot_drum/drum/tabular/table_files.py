@@ -1,4 +1,4 @@
-"""Tables in files of this machine, read block by block: csv, Parquet and Arrow. What a file is, its first bytes say."""
+"""Read local table files (csv, Parquet, Arrow) block by block, and detect their format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 BLOCK_ROWS = 10_000
 BLOCK_BYTES = 16 * 1024 * 1024
-"""A block holds at most so many rows, and of wide rows about so many bytes of the file."""
+"""Maximum rows of a block, and the approximate bytes of a block of wide rows."""
 
 _READERS = {
     "csv": "datarobot_drum.drum.tabular.csv_file:CsvFile",
@@ -25,11 +25,11 @@ _READERS = {
 }
 
 OnProgress = Callable[[str, float], None]
-"""Told what is done, and the share of it that is: 0 to 1."""
+"""Callback with the current stage and its completed fraction, 0 to 1."""
 
 
 class FileFormat(str, Enum):
-    """The kinds of files that hold samples."""
+    """The formats of sample files."""
 
     CSV = "csv"
     MTX = "mtx"
@@ -53,9 +53,9 @@ _EXTENSIONS = {
 
 
 class TableFile(ABC):
-    """A table in an open file, which belongs to the caller. Memory stays flat; types are those of the whole table.
+    """A table in an open file, which the caller closes. Memory stays flat; types are those of the whole table.
 
-    ``rows`` is how many a block has at most.
+    ``rows`` is the maximum number of rows in a block.
     """
 
     def __init__(self, file: BinaryIO, charset: str, on_progress: OnProgress, rows: int) -> None:
@@ -66,15 +66,15 @@ class TableFile(ABC):
 
     @abstractmethod
     def blocks(self) -> Iterator[pd.DataFrame]:
-        """The rows, a block after the other; their index goes on counting.
+        """Yield the rows in blocks with a continuous index.
 
         Raises:
-            UnprocessableInput: when what cannot be read, or is no table, is reached.
+            UnprocessableInput: a block cannot be read.
         """
 
 
-def find_format(file: BinaryIO, path: Path) -> FileFormat:
-    """By content first, by the extension second; else csv."""
+def detect_format(file: BinaryIO, path: Path) -> FileFormat:
+    """Detect the format by content, then by extension; csv by default."""
     file.seek(0)
     head = file.read(16).lower()
     file.seek(0)
@@ -87,18 +87,18 @@ def find_format(file: BinaryIO, path: Path) -> FileFormat:
 def open_table(
     file: BinaryIO, kind: FileFormat, charset: str, on_progress: OnProgress, rows: int = BLOCK_ROWS
 ) -> TableFile:
-    """The table in ``file``, which must be able to rewind; anything but Matrix Market.
+    """Open the table in the seekable ``file``, of any format but Matrix Market.
 
     Raises:
-        CommandError: the package that reads its format is not installed.
+        CommandError: the package that reads the format is not installed.
     """
-    with arrow_extra(kind.value.capitalize()):
+    with require_arrow_extra(kind.value.capitalize()):
         table: TableFile = import_from_string(_READERS[kind.value])(file, charset, on_progress, rows)
     return table
 
 
-class arrow_extra:
-    """Within, a missing ``pyarrow`` is told in a sentence that names the extra."""
+class require_arrow_extra:
+    """Context manager that raises a missing ``pyarrow`` as ``CommandError`` with the extra to install."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -1,6 +1,6 @@
-"""``typeSchema`` of model-metadata.yaml: what a model takes and gives.
+"""``typeSchema`` of model-metadata.yaml: requirements on the input and output of a model.
 
-``vocabulary`` is the words, ``requirements`` reads the document at start and imports nothing heavy, ``tables`` tells
-what is in a table, whatever its form, ``column_kinds`` which kinds a column may be, and ``checks`` holds one against
-the other. For a model without a schema none of it runs.
+``constants`` defines the keywords. ``requirements`` parses the document at start and imports no heavy library.
+``tables`` inspects tables of any type, ``column_kinds`` infers the kinds of a column, and ``checks`` compares them. For
+a model without a schema none of it runs.
 """

@@ -1,4 +1,4 @@
-"""A table held against the requirements of a schema."""
+"""Check tables against the requirements of a schema."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from datarobot_drum.drum.exceptions import DrumError, InputSchemaError, OutputSchemaError
 from datarobot_drum.drum.type_schema.constants import IDENTITY, Condition, DataType, Field, Presence
 from datarobot_drum.drum.type_schema.requirements import KEY, Requirement, TypeSchema
-from datarobot_drum.drum.type_schema.tables import Table, as_table
+from datarobot_drum.drum.type_schema.tables import Table, to_table
 
 logger = logging.getLogger(__name__)
 
@@ -24,53 +24,53 @@ _COMPARISONS: dict[Condition, Callable[[int, int], bool]] = {
 
 
 def check_input(schema: TypeSchema, data: Any) -> None:
-    """Check samples; what a hook has read into a form of its own is not looked at.
+    """Check samples; objects of a hook that are no table are not checked.
 
     Raises:
-        InputBreaksSchema: with the requirement, and the column or the number that breaks it.
+        InputSchemaError: a requirement is not met; the message names it, and the column or number at fault.
     """
-    table = as_table(data)
+    table = to_table(data)
     if table is not None:
         _check(schema, schema.input, table, None, "The input", InputSchemaError)
 
 
-def input_facts(schema: TypeSchema, data: Any) -> InputStats | None:
-    """What the output will be compared with; computed before hooks may change the samples in place."""
-    table = as_table(data) if schema.compares_with_input else None
+def input_stats(schema: TypeSchema, data: Any) -> InputStats | None:
+    """Compute what ``IDENTITY`` compares the output with, before hooks may change the samples in place."""
+    table = to_table(data) if schema.compares_with_input else None
     return None if table is None else InputStats(table)
 
 
 class InputStats:
-    """What ``IDENTITY`` refers to."""
+    """The properties of the input that ``IDENTITY`` refers to."""
 
     def __init__(self, table: Table) -> None:
         self.width = table.width
         self.is_sparse = table.is_sparse
-        self.has_missing = table.missing() is not None
-        self.kinds = frozenset[DataType]().union(*(table.kinds(place) for place in range(table.width)))
+        self.has_missing = table.first_missing() is not None
+        self.kinds = frozenset[DataType]().union(*(table.kinds(position) for position in range(table.width)))
 
 
-def check_output(schema: TypeSchema, facts: InputStats | None, data: Any, names: tuple[str, ...]) -> None:
-    """Check transformed samples, or predictions: an array of a column for each of ``names``.
+def check_output(schema: TypeSchema, stats: InputStats | None, data: Any, names: tuple[str, ...]) -> None:
+    """Check transformed samples or predictions; the columns of an array are called ``names``.
 
     Raises:
-        OutputBreaksSchema: as ``check_input``.
+        OutputSchemaError: as ``check_input``.
     """
-    table = as_table(data, names)
+    table = to_table(data, names)
     if table is not None:
-        _check(schema, schema.output, table, facts, "The model's output", OutputSchemaError)
+        _check(schema, schema.output, table, stats, "The model's output", OutputSchemaError)
 
 
 def _check(
     schema: TypeSchema,
     requirements: Iterable[Requirement],
     table: Table,
-    facts: InputStats | None,
+    stats: InputStats | None,
     what: str,
     error: Callable[[str], DrumError],
 ) -> None:
     for requirement in requirements:
-        reason = _FIELDS[requirement.field](requirement, table, facts)
+        reason = _FIELDS[requirement.field](requirement, table, stats)
         if reason is None:
             continue
         message = f"{what} breaks {KEY}: {requirement} is required, but {reason}."
@@ -79,19 +79,19 @@ def _check(
         logger.warning("%s", message)
 
 
-def _data_types(requirement: Requirement, table: Table, facts: InputStats | None) -> str | None:
+def _data_types(requirement: Requirement, table: Table, stats: InputStats | None) -> str | None:
     if requirement.compares_with_input:
-        allowed = None if facts is None else facts.kinds
+        allowed = None if stats is None else stats.kinds
     elif requirement.condition in (Condition.NOT_IN, Condition.NOT_EQUALS):
         return _unwanted_type(_types(requirement), table)
     else:
         allowed = _types(requirement)
     if allowed is None:
         return None
-    found = [table.kinds(place) for place in range(table.width)]
-    for place, kinds in enumerate(found):
+    found = [table.kinds(position) for position in range(table.width)]
+    for position, kinds in enumerate(found):
         if not kinds & allowed:
-            return f"the column {table.name(place)!r} is {_tell(kinds)}"
+            return f"the column {table.name(position)!r} is {_format_kinds(kinds)}"
     if requirement.condition is Condition.EQUALS and len(requirement.values) > 1:
         absent = [kind.value for kind in allowed if not any(kind in kinds for kinds in found)]
         return f"no column is {sorted(absent)[0]}" if absent else None
@@ -99,13 +99,13 @@ def _data_types(requirement: Requirement, table: Table, facts: InputStats | None
 
 
 def _unwanted_type(unwanted: frozenset[DataType], table: Table) -> str | None:
-    """Numbers are NUM alone here: they are categories only where categories are asked for."""
-    for place in range(table.width):
-        kinds = table.kinds(place)
+    """Return the reason if a column has an unwanted kind; numbers count as NUM only, not as CAT."""
+    for position in range(table.width):
+        kinds = table.kinds(position)
         if kinds == {DataType.NUM, DataType.CAT}:
             kinds = frozenset({DataType.NUM})
         if kinds <= unwanted:
-            return f"the column {table.name(place)!r} is {_tell(kinds)}"
+            return f"the column {table.name(position)!r} is {_format_kinds(kinds)}"
     return None
 
 
@@ -113,53 +113,53 @@ def _types(requirement: Requirement) -> frozenset[DataType]:
     return frozenset(DataType(value) for value in requirement.values)
 
 
-def _tell(kinds: frozenset[DataType]) -> str:
+def _format_kinds(kinds: frozenset[DataType]) -> str:
     return " or ".join(kind.value for kind in DataType if kind in kinds)
 
 
-def _number_of_columns(requirement: Requirement, table: Table, facts: InputStats | None) -> str | None:
-    wanted = requirement.values
+def _number_of_columns(requirement: Requirement, table: Table, stats: InputStats | None) -> str | None:
+    expected = requirement.values
     if requirement.compares_with_input:
-        if facts is None:
+        if stats is None:
             return None
-        wanted = (facts.width,)
-    if _number_fits(requirement.condition, table.width, wanted):
+        expected = (stats.width,)
+    if _number_fits(requirement.condition, table.width, expected):
         return None
-    beside = f" for {wanted[0]} in the input" if requirement.compares_with_input else ""
-    return f"there are {table.width}{beside}"
+    suffix = f" for {expected[0]} in the input" if requirement.compares_with_input else ""
+    return f"there are {table.width}{suffix}"
 
 
-def _number_fits(condition: Condition, width: int, wanted: tuple[int, ...]) -> bool:
+def _number_fits(condition: Condition, width: int, expected: tuple[int, ...]) -> bool:
     if condition in (Condition.EQUALS, Condition.IN):
-        return width in wanted
+        return width in expected
     if condition is Condition.NOT_IN:
-        return width not in wanted
-    return _COMPARISONS[condition](width, wanted[0])
+        return width not in expected
+    return _COMPARISONS[condition](width, expected[0])
 
 
-def _sparse(requirement: Requirement, table: Table, facts: InputStats | None) -> str | None:
-    word = requirement.values[0]
+def _sparse(requirement: Requirement, table: Table, stats: InputStats | None) -> str | None:
+    value = requirement.values[0]
     found = "it is sparse" if table.is_sparse else "it is dense"
-    if word == IDENTITY:
-        if facts is None or facts.is_sparse == table.is_sparse:
+    if value == IDENTITY:
+        if stats is None or stats.is_sparse == table.is_sparse:
             return None
         return f"{found} and the input is not"
     must_be = {Presence.REQUIRED: True, Presence.ALWAYS: True, Presence.FORBIDDEN: False, Presence.NEVER: False}
-    return found if must_be.get(Presence(word), table.is_sparse) != table.is_sparse else None
+    return found if must_be.get(Presence(value), table.is_sparse) != table.is_sparse else None
 
 
-def _contains_missing(requirement: Requirement, table: Table, facts: InputStats | None) -> str | None:
-    word = requirement.values[0]
-    if word in (Presence.SUPPORTED, Presence.DYNAMIC):
+def _contains_missing(requirement: Requirement, table: Table, stats: InputStats | None) -> str | None:
+    value = requirement.values[0]
+    if value in (Presence.SUPPORTED, Presence.DYNAMIC):
         return None
-    if word == IDENTITY and (facts is None or facts.has_missing):
+    if value == IDENTITY and (stats is None or stats.has_missing):
         return None
-    missing = table.missing()
-    if missing is None:
+    first_missing = table.first_missing()
+    if first_missing is None:
         return None
-    row, place = missing
-    beside = ", and the input has none" if word == IDENTITY else ""
-    return f"the column {table.name(place)!r} has a missing value in row {row + 1}{beside}"
+    row, position = first_missing
+    suffix = ", and the input has none" if value == IDENTITY else ""
+    return f"the column {table.name(position)!r} has a missing value in row {row + 1}{suffix}"
 
 
 _FIELDS: dict[Field, Callable[[Requirement, Table, InputStats | None], str | None]] = {

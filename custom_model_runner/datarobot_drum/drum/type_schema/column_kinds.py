@@ -1,11 +1,11 @@
-"""Which kinds a column may be.
+"""Infer the possible kinds of a column.
 
-A column whose cells are all numbers is NUM, all dates DATE, all durations DATE_DURATION, all images (base64) IMG; any
-other is TXT. Text is CAT as well while every cell is short, and so are numbers while all are whole: codes of
-categories are often numbers. Missing cells say nothing, and a column of nothing else may be anything.
+A column of numbers is NUM, of dates DATE, of durations DATE_DURATION, of base64 images IMG; any other is TXT. Text is
+also CAT if every cell is short. Numbers are also CAT if all are integers: categories often have numeric codes.
+Missing cells are ignored, and a column of missing cells has every kind.
 
-No share of distinct values is looked at, so a cell counts the same alone and among ten thousand. A column of texts that
-are bare numbers or dates is the one exception: a csv cannot tell them from numbers and dates.
+The fraction of distinct values is ignored, so a cell has the same kinds alone and among ten thousand. Texts that are
+numbers or dates count as those, since a csv cannot distinguish them.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ import numpy as np
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.type_schema.constants import DataType
 
-LONGEST_CATEGORY = 100
+MAX_CATEGORY_LENGTH = 100
 """Characters."""
 
-MOST_CATEGORY_WORDS = 10
+MAX_CATEGORY_WORDS = 10
 
-ANY = frozenset(DataType)
+ANY_KIND = frozenset(DataType)
 
-_WHOLE = frozenset({DataType.NUM, DataType.CAT})
-_TEXT = frozenset({DataType.TXT})
-_SHORT_TEXT = frozenset({DataType.TXT, DataType.CAT})
+_INTEGER_KINDS = frozenset({DataType.NUM, DataType.CAT})
+_TEXT_KINDS = frozenset({DataType.TXT})
+_SHORT_TEXT_KINDS = frozenset({DataType.TXT, DataType.CAT})
 
 _DATE = re.compile(
     r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
@@ -40,12 +40,12 @@ _DURATION = re.compile(
     r"-?P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+([.,]\d+)?S)?)?"
     r"|-?\d+ days?(,? [+-]?\d{1,2}:\d{2}:\d{2}(\.\d+)?)?"
 )
-_IMAGE_BEGINNINGS = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "SUkqA", "TU0AK")
+_IMAGE_PREFIXES = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "SUkqA", "TU0AK")
 """PNG, JPEG, GIF, WebP and both kinds of TIFF, in base64."""
 
 
-def kinds_of(column: pd.Series[Any]) -> frozenset[DataType]:
-    """All kinds that the column may be."""
+def possible_kinds(column: pd.Series[Any]) -> frozenset[DataType]:
+    """Return all kinds that the column may have."""
     dtype = column.dtype
     if isinstance(dtype, pd.SparseDtype):
         column = pd.Series(np.asarray(column.array.sp_values))
@@ -53,7 +53,7 @@ def kinds_of(column: pd.Series[Any]) -> frozenset[DataType]:
     if isinstance(dtype, np.dtype) and dtype.kind in "iuf":
         return numeric_kinds(column.to_numpy())
     if pd.api.types.is_bool_dtype(dtype):
-        return _WHOLE
+        return _INTEGER_KINDS
     if pd.api.types.is_complex_dtype(dtype):
         return frozenset({DataType.NUM})
     if pd.api.types.is_numeric_dtype(dtype):
@@ -66,25 +66,25 @@ def kinds_of(column: pd.Series[Any]) -> frozenset[DataType]:
 
 
 def numeric_kinds(values: np.ndarray) -> frozenset[DataType]:
-    """The same of numbers, missing ones among them or not."""
+    """Return the possible kinds of numbers, missing ones ignored."""
     if values.dtype.kind == "f":
         values = values[np.isfinite(values)]
         if len(values) == 0:
-            return ANY
-        return _WHOLE if bool((np.floor(values) == values).all()) else frozenset({DataType.NUM})
-    return _WHOLE if len(values) else ANY
+            return ANY_KIND
+        return _INTEGER_KINDS if bool((np.floor(values) == values).all()) else frozenset({DataType.NUM})
+    return _INTEGER_KINDS if len(values) else ANY_KIND
 
 
 def _cell_kinds(column: pd.Series[Any]) -> frozenset[DataType]:
     try:
         cells = [cell for cell in set(column.tolist()) if not _is_missing(cell)]
     except TypeError:  # lists and dicts are not hashable
-        return _TEXT
+        return _TEXT_KINDS
     if not cells:
-        return ANY
-    kind = _sure_kind(cells[0])
-    if kind is None or any(_sure_kind(cell) is not kind for cell in cells):
-        return _SHORT_TEXT if all(map(_is_short, cells)) else _TEXT
+        return ANY_KIND
+    kind = _cell_kind(cells[0])
+    if kind is None or any(_cell_kind(cell) is not kind for cell in cells):
+        return _SHORT_TEXT_KINDS if all(map(_is_short, cells)) else _TEXT_KINDS
     if kind is DataType.NUM:
         return numeric_kinds(np.array([float(cell) for cell in cells]))
     return frozenset({kind})
@@ -94,8 +94,8 @@ def _is_missing(cell: Any) -> bool:
     return cell is None or cell is pd.NA or cell != cell
 
 
-def _sure_kind(cell: Any) -> DataType | None:
-    """The kind that a cell has beyond doubt; None for text."""
+def _cell_kind(cell: Any) -> DataType | None:
+    """Return the kind of a cell; None for text."""
     if isinstance(cell, Real | Decimal | np.bool_):
         return DataType.NUM
     if isinstance(cell, dt.timedelta | np.timedelta64):
@@ -103,7 +103,7 @@ def _sure_kind(cell: Any) -> DataType | None:
     if isinstance(cell, dt.date | np.datetime64):
         return DataType.DATE
     text = str(cell).strip()
-    if text.startswith(_IMAGE_BEGINNINGS) and len(text) > LONGEST_CATEGORY:
+    if text.startswith(_IMAGE_PREFIXES) and len(text) > MAX_CATEGORY_LENGTH:
         return DataType.IMG
     if _is_number(text):
         return DataType.NUM
@@ -122,4 +122,4 @@ def _is_number(text: str) -> bool:
 
 def _is_short(cell: Any) -> bool:
     text = str(cell)
-    return len(text) <= LONGEST_CATEGORY and len(text.split()) <= MOST_CATEGORY_WORDS and len(text.splitlines()) <= 1
+    return len(text) <= MAX_CATEGORY_LENGTH and len(text.split()) <= MAX_CATEGORY_WORDS and len(text.splitlines()) <= 1

@@ -1,10 +1,10 @@
-"""The words of a type schema."""
+"""The keywords of a type schema."""
 
 from enum import Enum
 
 
 class Field(str, Enum):
-    """What of a table a requirement is about."""
+    """The property of a table that a requirement refers to."""
 
     DATA_TYPES = "data_types"
     SPARSE = "sparse"
@@ -24,7 +24,7 @@ class Condition(str, Enum):
 
 
 class DataType(str, Enum):
-    """The kinds of column."""
+    """The kinds of columns."""
 
     NUM = "NUM"
     CAT = "CAT"
@@ -35,7 +35,7 @@ class DataType(str, Enum):
 
 
 class Presence(str, Enum):
-    """Whether a table is sparse, or has missing values; the last four are for output."""
+    """Values for ``sparse`` and ``contains_missing``; the last four apply to output."""
 
     SUPPORTED = "SUPPORTED"
     REQUIRED = "REQUIRED"
@@ -47,7 +47,7 @@ class Presence(str, Enum):
 
 
 IDENTITY = Presence.IDENTITY.value
-"""As it was in the input."""
+"""The same as in the input."""
 
 CONDITIONS = {
     Field.DATA_TYPES: (Condition.EQUALS, Condition.NOT_EQUALS, Condition.IN, Condition.NOT_IN),
@@ -57,7 +57,7 @@ CONDITIONS = {
 }
 
 LIST_CONDITIONS = (Condition.EQUALS, Condition.IN, Condition.NOT_IN)
-"""Those that take several values."""
+"""Conditions that accept several values."""
 
 INPUT_VALUES = {
     Field.DATA_TYPES: tuple(kind.value for kind in DataType),

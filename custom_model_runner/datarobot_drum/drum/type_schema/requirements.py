@@ -1,4 +1,4 @@
-"""From the document in model-metadata.yaml to requirements, checked word by word."""
+"""Parse and validate the type schema in model-metadata.yaml."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KEYS = ("field", "condition", "value")
 
 @dataclass(frozen=True)
 class Requirement:
-    """One line of the schema. ``values`` are texts, or whole numbers for ``number_of_columns``."""
+    """A requirement of the schema. ``values`` are texts, or integers for ``number_of_columns``."""
 
     field: Field
     condition: Condition
@@ -41,7 +41,7 @@ class Requirement:
 
 @dataclass(frozen=True)
 class TypeSchema:
-    """What the samples must be, and what the model's answer must be. ``is_strict``: or else a request fails."""
+    """Requirements on input and output. With ``is_strict``, a violation fails the request, else it is logged."""
 
     input: tuple[Requirement, ...]
     output: tuple[Requirement, ...]
@@ -53,10 +53,10 @@ class TypeSchema:
 
 
 def read_type_schema(metadata: Mapping[str, Any] | None, *, is_strict: bool) -> TypeSchema | None:
-    """The schema in a document; None if it has none, or one without requirements.
+    """Read the schema of a document; None without a schema or without requirements.
 
     Raises:
-        TypeSchemaError: it is malformed; the message names the item.
+        TypeSchemaError: the schema is malformed; the message names the item.
     """
     document = (metadata or {}).get(KEY)
     if document is None:
@@ -66,8 +66,8 @@ def read_type_schema(metadata: Mapping[str, Any] | None, *, is_strict: bool) -> 
     unknown = [str(key) for key in document if key not in SECTIONS]
     if unknown:
         raise TypeSchemaError(f"{KEY} in {FILE_NAME} has the unknown key {unknown[0]!r}: {_one_of(SECTIONS)}.")
-    taken, given = (_section(document, name) for name in SECTIONS)
-    schema = TypeSchema(taken, given, is_strict)
+    input_requirements, output_requirements = (_section(document, name) for name in SECTIONS)
+    schema = TypeSchema(input_requirements, output_requirements, is_strict)
     return schema if schema.input or schema.output else None
 
 
@@ -77,20 +77,20 @@ def _section(document: Mapping[str, Any], name: str) -> tuple[Requirement, ...]:
         return ()
     if not isinstance(items, list):
         raise TypeSchemaError(f"{KEY}.{name} in {FILE_NAME} must be a list of requirements.")
-    return tuple(_Item(f"{name}[{place}]", name, item).read() for place, item in enumerate(items))
+    return tuple(_Item(f"{name}[{position}]", name, item).read() for position, item in enumerate(items))
 
 
 @dataclass(frozen=True)
 class _Item:
-    """One item of a section, with its place in the document."""
+    """An item of a section, with its position in the document."""
 
-    place: str
+    position: str
     section: str
     item: Any
 
     def read(self) -> Requirement:
         if not isinstance(self.item, Mapping) or set(self.item) != set(_KEYS):
-            raise self._refusal(f"must be a mapping of {', '.join(_KEYS)}")
+            raise self._item_error(f"must be a mapping of {', '.join(_KEYS)}")
         field = Field(self._choose("field", [known.value for known in Field]))
         condition = Condition(self._choose("condition", [known.value for known in CONDITIONS[field]]))
         return Requirement(field, condition, self._values(field, condition))
@@ -98,35 +98,35 @@ class _Item:
     def _choose(self, key: str, known: list[str]) -> str:
         word = self.item[key]
         if word not in known:
-            raise self._refusal(f"has the {key} {word!r}: {_one_of(known)}")
+            raise self._item_error(f"has the {key} {word!r}: {_one_of(known)}")
         return str(word)
 
     def _values(self, field: Field, condition: Condition) -> tuple[Any, ...]:
-        given = self.item["value"]
-        values = tuple(given) if isinstance(given, list) else (given,)
+        output_requirements = self.item["value"]
+        values = tuple(output_requirements) if isinstance(output_requirements, list) else (output_requirements,)
         takes_list = condition in LIST_CONDITIONS and field in (Field.DATA_TYPES, Field.NUMBER_OF_COLUMNS)
         if not values or (len(values) > 1 and not takes_list):
-            raise self._refusal(f"must have one value for {field.value} {condition.value}")
+            raise self._item_error(f"must have one value for {field.value} {condition.value}")
         for value in values:
             self._check(field, value)
         if IDENTITY in values and (len(values) > 1 or condition is not Condition.EQUALS):
-            raise self._refusal(f"may have {IDENTITY} alone, with {Condition.EQUALS.value}")
+            raise self._item_error(f"may have {IDENTITY} alone, with {Condition.EQUALS.value}")
         return values
 
     def _check(self, field: Field, value: Any) -> None:
         if field is not Field.NUMBER_OF_COLUMNS:
             known = SECTIONS[self.section][field]
             if value not in known:
-                raise self._refusal(f"has the value {value!r}: {_one_of(known)}")
+                raise self._item_error(f"has the value {value!r}: {_one_of(known)}")
         elif not (type(value) is int and value >= 0) and not (value == IDENTITY and self._is_output):
-            raise self._refusal(f"has the value {value!r}: number_of_columns takes whole numbers")
+            raise self._item_error(f"has the value {value!r}: number_of_columns takes whole numbers")
 
     @property
     def _is_output(self) -> bool:
         return self.section == "output_requirements"
 
-    def _refusal(self, reason: str) -> TypeSchemaError:
-        return TypeSchemaError(f"{KEY}.{self.place} in {FILE_NAME} {reason}.")
+    def _item_error(self, reason: str) -> TypeSchemaError:
+        return TypeSchemaError(f"{KEY}.{self.position} in {FILE_NAME} {reason}.")
 
 
 def _one_of(words: Any) -> str:

@@ -1,4 +1,4 @@
-"""What is in a table, whatever its form: a frame, plain numbers, a sparse matrix, or an array. Computed when asked."""
+"""One interface to inspect frames, numeric tables, sparse matrices and arrays; everything is computed on demand."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 from datarobot_drum.drum.artifact_predictors.features import is_sparse
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
-from datarobot_drum.drum.type_schema.column_kinds import kinds_of, numeric_kinds
+from datarobot_drum.drum.type_schema.column_kinds import numeric_kinds, possible_kinds
 from datarobot_drum.drum.type_schema.constants import DataType
 
 
 class Table(ABC):
-    """Columns are asked for by their places, from 0."""
+    """A table whose columns are identified by position, from 0."""
 
     is_sparse: bool = False
 
@@ -24,15 +24,15 @@ class Table(ABC):
     def width(self) -> int: ...
 
     @abstractmethod
-    def name(self, place: int) -> str: ...
+    def name(self, position: int) -> str: ...
 
     @abstractmethod
-    def kinds(self, place: int) -> frozenset[DataType]:
-        """All kinds that the column may be."""
+    def kinds(self, position: int) -> frozenset[DataType]:
+        """Return all kinds that the column may have."""
 
     @abstractmethod
-    def missing(self) -> tuple[int, int] | None:
-        """Row and column of the first missing value, from 0."""
+    def first_missing(self) -> tuple[int, int] | None:
+        """Return zero-based row and column of the first missing value."""
 
 
 class FrameTable(Table):
@@ -44,18 +44,18 @@ class FrameTable(Table):
     def width(self) -> int:
         return len(self._frame.columns)
 
-    def name(self, place: int) -> str:
-        return str(self._frame.columns[place])
+    def name(self, position: int) -> str:
+        return str(self._frame.columns[position])
 
-    def kinds(self, place: int) -> frozenset[DataType]:
-        return kinds_of(self._frame.iloc[:, place])
+    def kinds(self, position: int) -> frozenset[DataType]:
+        return possible_kinds(self._frame.iloc[:, position])
 
-    def missing(self) -> tuple[int, int] | None:
+    def first_missing(self) -> tuple[int, int] | None:
         return _first(np.asarray(self._frame.isna()))
 
 
 class ArrayTable(Table):
-    """Numbers in an array of one row a sample."""
+    """A numeric array with one row per sample."""
 
     def __init__(self, names: tuple[str, ...], values: np.ndarray) -> None:
         self._names = names
@@ -65,18 +65,18 @@ class ArrayTable(Table):
     def width(self) -> int:
         return len(self._names)
 
-    def name(self, place: int) -> str:
-        return self._names[place]
+    def name(self, position: int) -> str:
+        return self._names[position]
 
-    def kinds(self, place: int) -> frozenset[DataType]:
-        return numeric_kinds(self._values[:, place])
+    def kinds(self, position: int) -> frozenset[DataType]:
+        return numeric_kinds(self._values[:, position])
 
-    def missing(self) -> tuple[int, int] | None:
+    def first_missing(self) -> tuple[int, int] | None:
         return _first(np.isnan(self._values)) if self._values.dtype.kind == "f" else None
 
 
 class MatrixTable(Table):
-    """A ``scipy.sparse`` matrix of numbers. Its columns are told by their numbers, from 1, where nothing names them."""
+    """A numeric ``scipy.sparse`` matrix; unnamed columns are numbered from 1 in messages."""
 
     is_sparse = True
 
@@ -88,16 +88,16 @@ class MatrixTable(Table):
     def width(self) -> int:
         return int(self._matrix.shape[1])
 
-    def name(self, place: int) -> str:
-        return self._names[place] if self._names else str(place + 1)
+    def name(self, position: int) -> str:
+        return self._names[position] if self._names else str(position + 1)
 
-    def kinds(self, place: int) -> frozenset[DataType]:
-        begin, end = self._matrix.indptr[place : place + 2]
-        stored = self._matrix.data[begin:end]
-        # What is not stored is zero.
-        return numeric_kinds(stored if end - begin == self._matrix.shape[0] else np.append(stored, 0))
+    def kinds(self, position: int) -> frozenset[DataType]:
+        start, end = self._matrix.indptr[position : position + 2]
+        stored = self._matrix.data[start:end]
+        # Entries that are not stored are zero.
+        return numeric_kinds(stored if end - start == self._matrix.shape[0] else np.append(stored, 0))
 
-    def missing(self) -> tuple[int, int] | None:
+    def first_missing(self) -> tuple[int, int] | None:
         if self._matrix.dtype.kind != "f":
             return None
         found = np.flatnonzero(np.isnan(self._matrix.data))
@@ -107,8 +107,8 @@ class MatrixTable(Table):
         return int(self._matrix.indices[found[0]]), column
 
 
-def as_table(data: Any, names: tuple[str, ...] | None = None) -> Table | None:
-    """``data`` as a table; None for what a hook has read into a form of its own."""
+def to_table(data: Any, names: tuple[str, ...] | None = None) -> Table | None:
+    """Wrap ``data`` as a table; return None for other objects of a hook."""
     if isinstance(data, pd.DataFrame):
         return FrameTable(data)
     if isinstance(data, NumericTable):
@@ -122,8 +122,8 @@ def as_table(data: Any, names: tuple[str, ...] | None = None) -> Table | None:
     return None
 
 
-def _first(gone: np.ndarray) -> tuple[int, int] | None:
-    if not gone.any():
+def _first(flags: np.ndarray) -> tuple[int, int] | None:
+    if not flags.any():
         return None
-    row, place = np.argwhere(gone)[0]
-    return int(row), int(place)
+    row, position = np.argwhere(flags)[0]
+    return int(row), int(position)

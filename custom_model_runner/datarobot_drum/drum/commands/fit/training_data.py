@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from datarobot_drum.drum.artifact_predictors.label_matching import as_label, list_labels, match_labels
+from datarobot_drum.drum.artifact_predictors.label_matching import as_label, format_labels, match_labels
 from datarobot_drum.drum.commands.input_file import input_path
 from datarobot_drum.drum.commands.samples import read_samples
 from datarobot_drum.drum.exceptions import CommandError, UsageError
@@ -69,7 +69,7 @@ def _check_arguments(arguments: Arguments, target_type: TargetType) -> None:
 
 def _take(table: pd.DataFrame, name: str, flag: str) -> tuple[pd.DataFrame, pd.Series]:
     if name not in table.columns:
-        raise CommandError(f"{flag}: the input has no column {name!r}; its columns are {list_labels(table.columns)}.")
+        raise CommandError(f"{flag}: the input has no column {name!r}; its columns are {format_labels(table.columns)}.")
     return table.drop(columns=name), table[name]
 
 
@@ -122,14 +122,14 @@ def with_labels(
 
 def _complete_pair(found: list[str], negative: str | None, positive: str | None) -> tuple[str, str]:
     if len(found) != _PAIR:
-        raise CommandError(f"The target of a binary model has two classes; this one has {list_labels(found)}.")
+        raise CommandError(f"The target of a binary model has two classes; this one has {format_labels(found)}.")
     matches = match_labels([label for label in (negative, positive) if label], found)
     if negative and negative in matches:
         return negative, found[1 - matches[negative]]
     if positive and positive in matches:
         return found[1 - matches[positive]], positive
     if negative or positive:
-        raise CommandError(f"The target has the classes {list_labels(found)}, not {negative or positive!r}.")
+        raise CommandError(f"The target has the classes {format_labels(found)}, not {negative or positive!r}.")
     return found[0], found[1]
 
 
@@ -165,11 +165,13 @@ def as_declared(target: Target | None, labels: Sequence[str]) -> Target | None:
     matches = match_labels(labels, found)
     strange = [value for place, value in enumerate(found) if place not in matches.values()]
     if strange:
-        raise CommandError(f"The target has {list_labels(strange)}, but the class labels are {list_labels(labels)}.")
+        raise CommandError(
+            f"The target has {format_labels(strange)}, but the class labels are {format_labels(labels)}."
+        )
     if is_table:
         absent = [label for label in labels if label not in matches]
         if absent:
-            raise CommandError(f"The target has no column for the class label {list_labels(absent)}.")
+            raise CommandError(f"The target has no column for the class label {format_labels(absent)}.")
         table = target.iloc[:, [matches[label] for label in labels]]
         return table.set_axis(list(labels), axis=1)
     return target.map({found[place]: label for label, place in matches.items()})

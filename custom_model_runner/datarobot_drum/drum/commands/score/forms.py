@@ -11,7 +11,7 @@ from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.language_predictors.base import StreamChunk
 from datarobot_drum.drum.serving.formats.streaming import csv_lines
 from datarobot_drum.drum.settings.target_types import TargetType
-from datarobot_drum.drum.tabular.table_files import arrow_extra
+from datarobot_drum.drum.tabular.table_files import require_arrow_extra
 
 Write = Callable[[Iterator[StreamChunk], TargetType, Path], None]
 
@@ -49,6 +49,6 @@ def find_form(path: Path) -> Write:
         known = ", ".join((".csv", *_ARROW_FORMS))
         raise UsageError(f"--output {path.name}: the extension must be one of {known}.")
     name = _ARROW_FORMS[extension]
-    with arrow_extra(name):
+    with require_arrow_extra(name):
         write: Write = import_from_string(f"datarobot_drum.drum.commands.score.arrow_output:write_{name.lower()}")
     return write

@@ -12,7 +12,7 @@ from datarobot_drum.drum.commands.progress import OnProgress
 from datarobot_drum.drum.exceptions import CommandError, PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
-from datarobot_drum.drum.tabular.table_files import BLOCK_ROWS, FileFormat, find_format, open_table
+from datarobot_drum.drum.tabular.table_files import BLOCK_ROWS, FileFormat, detect_format, open_table
 
 _PAYLOAD_FORMATS = {FileFormat.CSV: PayloadFormat.CSV, FileFormat.MTX: PayloadFormat.MTX}
 
@@ -26,7 +26,7 @@ def score_rows(
         RequestError: the input cannot be read, or the model refuses it.
         CommandError: a block failed; the message says which rows it holds. Or the blocks do not fit together.
     """
-    kind = find_format(source.file, source.path)
+    kind = detect_format(source.file, source.path)
     if predictor.only_streams:
         yield from predictor.predict_stream(_payload(source, kind, charset))
         return

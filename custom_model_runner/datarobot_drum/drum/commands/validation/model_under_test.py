@@ -17,7 +17,7 @@ from datarobot_drum.drum.exceptions import CommandError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
 from datarobot_drum.drum.settings.build import ModelSettings
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
-from datarobot_drum.drum.tabular.table_files import FileFormat, find_format, open_table
+from datarobot_drum.drum.tabular.table_files import FileFormat, detect_format, open_table
 
 SAMPLE_ROWS = 1000
 """Rows of the input that are used, from its beginning."""
@@ -70,7 +70,7 @@ def read_samples(predictor: BasePredictor, source: InputFile, on_progress: OnPro
         RequestError: the input cannot be read.
         CommandError: a package for its format is missing.
     """
-    kind = find_format(source.file, source.path)
+    kind = detect_format(source.file, source.path)
     if predictor.reads_raw_input:
         return predictor.read_input(StructuredPayload(source.file, PayloadFormat.CSV))
     if kind is FileFormat.MTX:

@@ -1,1 +1,1 @@
-"""Combines calls that are waiting into one prediction."""
+"""Micro-batching: calls that wait at the same time become one prediction."""

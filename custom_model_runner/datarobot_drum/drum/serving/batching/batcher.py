@@ -1,4 +1,4 @@
-"""Micro-batching: which requests may be predicted together, and how each of them is read and answered."""
+"""Selection of the requests that can be batched, and the steps of each of them."""
 
 from contextvars import copy_context
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
 from datarobot_drum.drum.serving.batching.executor import BatchingExecutor
-from datarobot_drum.drum.serving.batching.predictor import JointPrediction
+from datarobot_drum.drum.serving.batching.predictor import BatchPredictor
 from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
 from datarobot_drum.drum.serving.execution.call import ModelCall
 from datarobot_drum.drum.serving.execution.executor import Submission
@@ -16,16 +16,16 @@ from datarobot_drum.drum.serving.payloads import structured_payload
 from datarobot_drum.drum.serving.routes import Route
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
 
-JOINABLE_BYTES = 128 * 1024
-"""Larger samples are predicted on their own: they take so long that company saves nothing."""
+BATCHABLE_BYTES = 128 * 1024
+"""Size of the largest samples that are batched; larger ones take too long for a batch to save time."""
 
-JOINABLE_HANDLERS = frozenset({"do_predict_structured", "do_invocations"})
+BATCHABLE_HANDLERS = frozenset({"do_predict_structured", "do_invocations"})
 
 
-class JoinableCall:
-    """A structured prediction in its three steps, of which the one in the middle may be shared.
+class StructuredCall:
+    """A structured prediction in three steps: read, predict, respond. Several calls can share the second.
 
-    ``context`` is the one of whoever makes it.
+    ``context`` holds the context variables of the request.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class JoinableCall:
         self._handlers = handlers
 
     def read(self) -> Any:
-        """The samples; nothing needs the body afterwards.
+        """Return the samples and close the body.
 
         Raises:
             UnprocessableInput, PredictionError, DrumHTTPError: as ``BasePredictor.read_input``.
@@ -46,14 +46,14 @@ class JoinableCall:
         try:
             return self._predictor.read_input(self._payload)
         finally:
-            self._call.discard()
+            self._call.close_body()
 
-    def answer(self, predictions: Predictions) -> ModelResponse:
+    def respond(self, predictions: Predictions) -> ModelResponse:
         return self._handlers.structured_response(predictions)
 
 
 class Batching:
-    """Hands calls to the executor: to run with others where they may, else as they are.
+    """Submits calls to the executor, as batchable ones where possible.
 
     Args:
         predictor: a model of a structured target type.
@@ -63,28 +63,28 @@ class Batching:
         self._executor = executor
         self._predictor = predictor
         self._handlers = handlers
-        self._joint = JointPrediction(self._predict, executor.limits.rows)
-        executor.run_together = self._joint.run
+        self._batch_predictor = BatchPredictor(self._predict, executor.limits.rows)
+        executor.predict_batch = self._batch_predictor.run
 
     def submit(self, route: Route, call: ModelCall) -> Submission[ModelResponse]:
-        """To be called once the model is loaded."""
-        if self._joint.is_on and route.handler in JOINABLE_HANDLERS:
+        """Submit a call; the model must be loaded."""
+        if self._batch_predictor.is_on and route.handler in BATCHABLE_HANDLERS:
             payload = self._small_table(call.request)
             content = payload.read_bytes() if payload is not None else b""
             rows = count_lines(content)
             if payload is not None and rows <= self._executor.limits.rows:
-                joinable = JoinableCall(call, payload, self._predictor, self._handlers)
-                return self._executor.submit_joinable(joinable, rows, len(content))
+                batchable = StructuredCall(call, payload, self._predictor, self._handlers)
+                return self._executor.submit_batchable(batchable, rows, len(content))
         return self._executor.submit(call)
 
     def _small_table(self, request: ModelRequest) -> StructuredPayload | None:
-        """The csv of a request; None for what is large, of another format or wrong: that is the handler's."""
+        """Return the CSV of a request; None if it is large, in another format or malformed: the handler reads those."""
         try:
             payload = structured_payload(request, any_type=self._predictor.reads_raw_input)
         except UnprocessableInput:
             return None
         file = payload.file
-        is_small = isinstance(file, SpooledUploadFile) and not file.on_disk and file.size <= JOINABLE_BYTES
+        is_small = isinstance(file, SpooledUploadFile) and not file.on_disk and file.size <= BATCHABLE_BYTES
         return payload if is_small and payload.format is PayloadFormat.CSV else None
 
     def _predict(self, data: Any) -> Predictions:
@@ -92,18 +92,18 @@ class Batching:
             return self._predictor.predict(data)
 
     def metrics(self) -> dict[str, Any]:
-        """Those of the executor, with ``batching``."""
+        """Return the metrics of the executor, with more details in ``batching``."""
         metrics = self._executor.metrics()
         batching = {
-            "enabled": self._joint.is_on,
+            "enabled": self._batch_predictor.is_on,
             "max_batch_size": self._executor.limits.rows,
             **metrics["batching"],
-            "bisected": self._joint.bisected,
+            "bisected": self._batch_predictor.bisections,
         }
         return metrics | {"batching": batching}
 
 
 def count_lines(content: bytes) -> int:
-    """How many lines a csv has below its header; that is at least how many rows."""
+    """Return the number of lines below the header of a CSV: it has at most as many rows."""
     text = content.rstrip(b"\r\n")
     return max(text.count(b"\n"), text.count(b"\r"), 1)

@@ -1,12 +1,10 @@
-"""Admission for calls that may run together: many places in the line, one slot.
+"""Admission of calls that can be combined: each waits in the executor's queue, and a batch of them takes one slot.
 
-Calls that can be joined wait in the executor's line like all others, each with its own deadline. A batch takes those
-that wait, in order, up to its limits, and holds one slot until it ends. One batch runs at a time, so the next one is
-made of what came meanwhile; a further one runs beside it only if it is full.
+A batch takes the calls that wait, in their order, up to its limits. One batch runs at a time, so that the next one
+combines the calls that arrive meanwhile; a further one runs beside it only if it is full.
 
-A batch that is not full begins as soon as nothing more is to be expected: when the event loop has had a few turns that
-brought no call (see ``QUIET_TURNS``), and the extra wait, if one is asked for, is over. When other calls need the slot
-it begins at once.
+A batch that is not full starts once the event loop has been idle for ``IDLE_LOOP_TURNS`` and the extra wait, if one is
+set, is over. It starts at once when another call would take the last slot.
 """
 
 import asyncio
@@ -17,272 +15,242 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from datarobot_drum.drum.exceptions import ServerOverloaded
-from datarobot_drum.drum.serving.batching.predictor import Joinable, Outcome
+from datarobot_drum.drum.serving.batching.predictor import BatchableCall, Outcome
 from datarobot_drum.drum.serving.batching.statistics import BatchStatistics
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure, Submission
-from datarobot_drum.drum.serving.execution.futures import tell_loop
-from datarobot_drum.drum.serving.execution.prediction_threads import PredictionThreads, Work
-from datarobot_drum.drum.serving.execution.queue_entries import ENDED, RUNNING, PoolTicket, Ticket
+from datarobot_drum.drum.serving.execution.futures import set_outcome_threadsafe
+from datarobot_drum.drum.serving.execution.queue_entries import QueuedCall, QueueEntry, State
 from datarobot_drum.drum.serving.messages import ModelResponse
 
-QUIET_TURNS = 3
-"""Turns of the event loop: one to look at the connections, one to read a request, one to hand its call in."""
+IDLE_LOOP_TURNS = 3
+"""Turns of the event loop: one to poll the connections, one to read a request, one to submit its call."""
 
-LARGEST_BATCH_BYTES = 8 * 1024 * 1024
-
-Deliver = Callable[[ModelResponse | None, BaseException | None], None]
+MAX_BATCH_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """``rows`` of one batch; ``wait`` is what its first call waits for others, in seconds; ``size`` is in bytes."""
+    """Limits of one batch: ``rows``, ``size`` in bytes, and the seconds that its first call waits for others."""
 
     rows: int
     wait: float = 0.0
-    size: int = LARGEST_BATCH_BYTES
+    size: int = MAX_BATCH_BYTES
 
 
-class Member(Ticket):
-    """The place of a call that may run with others. It is empty once it has its outcome."""
+@dataclass(slots=True, eq=False)
+class BatchMember(QueueEntry):
+    """A call that can be combined with others. It drops its references once it has an outcome."""
 
-    __slots__ = ("_deliver", "call", "rows", "size")
+    call: BatchableCall
+    rows: int
+    size: int
+    on_outcome: Callable[[ModelResponse | None, BaseException | None], object]
 
-    def __init__(self, arrived: float, timeout: float, call: Joinable, rows: int, size: int, deliver: Deliver) -> None:
-        super().__init__(arrived, timeout)
-        self.call = call
-        self.rows = rows
-        self.size = size
-        self._deliver = deliver
+    def set_outcome(self, response: ModelResponse | None, error: BaseException | None) -> None:
+        on_outcome = self.on_outcome
+        del self.call, self.on_outcome
+        on_outcome(response, error)
 
-    def begin(self) -> None:
-        """Its batch does."""
-
-    def refuse(self) -> None:
-        self.tell(None, ServerOverloaded())
-
-    def tell(self, answer: ModelResponse | None, error: BaseException | None) -> None:
-        deliver = self._deliver
-        del self.call, self._deliver
-        deliver(answer, error)
+    def reject(self, error: Exception) -> None:
+        self.set_outcome(None, error)
 
 
-class _Batch(PoolTicket):
-    """The slot of several members. It never stands in the line."""
-
-    __slots__ = ("members",)
-
-    def __init__(self, members: list[Member], pool: PredictionThreads, work: "Callable[[_Batch], Work | None]") -> None:
-        super().__init__(members[0].arrived, 0.0, pool, work)
-        self.members = members
-
-    def refuse(self) -> None:
-        """Its members are refused one by one, while they stand in the line."""
+class Batch(QueuedCall):
+    """The slot that several members share. It never waits in the queue."""
 
 
 class BatchingExecutor(ExecutorWithBackpressure):
-    """An executor that also takes calls which may run together, from one event loop.
+    """An executor that also takes calls which can be combined, from one event loop.
 
-    ``run_together`` does so; it is to be set before the first of them is handed in.
+    ``predict_batch`` returns their outcomes; set it before the first of them is submitted.
     """
 
-    def __init__(self, limits: BatchLimits, max_workers: int = 4, *arguments: Any, **keywords: Any) -> None:
-        super().__init__(max_workers, *arguments, **keywords)
+    def __init__(self, limits: BatchLimits, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
         self.limits = limits
-        self.run_together: Callable[[Sequence[Joinable]], Iterator[Outcome]]
+        self.predict_batch: Callable[[Sequence[BatchableCall]], Iterator[Outcome]]
         self.statistics = BatchStatistics()
         self._batches = 0
         self._last_batch_seconds = 0.0
-        # Of the event loop's thread alone
+        # Used in the thread of the event loop only
         self._loop: asyncio.AbstractEventLoop | None = None
         self._arrivals = 0
-        self._next_look: asyncio.Handle | None = None
+        self._next_poll: asyncio.Handle | None = None
 
-    def submit_joinable(self, call: Joinable, rows: int, size: int) -> Submission[ModelResponse]:
-        """Like ``submit``, for a call that may run with others.
+    def submit_batchable(self, call: BatchableCall, rows: int, size: int) -> Submission[ModelResponse]:
+        """Do the same as ``submit``, for a call that can be combined with others.
 
         Args:
-            rows: how many it has at most, as far as can be told.
+            rows: the largest number of rows that its samples can have.
             size: of its samples in bytes.
         """
-        self._loop = loop = asyncio.get_running_loop()
-        future: asyncio.Future[ModelResponse] = loop.create_future()
-        member = Member(self._clock(), self.queue_timeout, call, rows, size, partial(tell_loop, future))
-        if self._join_line(member):
-            self._watch(member, future)
-            self._arrivals += 1
-            self._expect_more()
-        else:
-            member.refuse()
-        return Submission(self, member, future)
+        self._loop = asyncio.get_running_loop()
+        future: asyncio.Future[ModelResponse] = self._loop.create_future()
+        on_outcome = partial(set_outcome_threadsafe, future)
+        now = self._clock()
+        submission = self._submit(BatchMember(now, now + self.queue_timeout, call, rows, size, on_outcome), future)
+        self._arrivals += 1
+        self._start_or_poll()
+        return submission
 
-    def _join_line(self, member: Member) -> bool:
-        with self._lock:
-            if self._closed:
-                self._refuse(member)
-            else:
-                self._line.append(member)
-            return not self._closed
+    # The start of a batch, decided on the event loop
 
-    # When a batch begins: asked on the event loop
+    def _start_or_poll(self) -> None:
+        """Start the full batches; poll for more calls before a batch that is not full starts."""
+        if self._start_full_batches() is not None and self._next_poll is None:
+            self._poll_in_next_turn(self._clock(), idle_turns=0)
 
-    def _expect_more(self) -> None:
-        """Begin what is full; a batch that is not begins when nothing more comes, which takes some looks to know."""
-        if self._begin_full() is not None and self._next_look is None:
-            self._look_in_next_turn(self._clock(), quiet=0)
-
-    def _look_in_next_turn(self, since: float, quiet: int) -> None:
+    def _poll_in_next_turn(self, since: float, idle_turns: int) -> None:
         assert self._loop is not None
-        self._next_look = self._loop.call_soon(self._look, since, quiet, self._arrivals)
+        self._next_poll = self._loop.call_soon(self._poll, since, idle_turns, self._arrivals)
 
-    def _look(self, since: float, quiet: int, seen: int) -> None:
-        """Begin, look again in the next turn, or when the extra wait is over.
+    def _poll(self, since: float, idle_turns: int, arrivals: int) -> None:
+        """Start a batch, or poll again in the next turn, or when the extra wait is over.
 
-        To look longer than a batch takes could not pay: whoever waits might have had its answer.
+        Polling for longer than a batch takes cannot pay: the calls that wait might have their responses by then.
 
         Args:
-            since: when the first look was.
-            quiet: how many turns before the last look had brought no call.
-            seen: how many calls had arrived by then.
+            since: time of the first poll.
+            idle_turns: turns before the last poll in which no call had arrived.
+            arrivals: number of calls that had arrived by then.
         """
-        self._next_look = None
-        first = self._begin_full()
+        self._next_poll = None
+        first = self._start_full_batches()
         if first is None:
             return
-        quiet = quiet + 1 if seen == self._arrivals else 0
+        idle_turns = idle_turns + 1 if arrivals == self._arrivals else 0
         now = self._clock()
-        left = first.arrived + self.limits.wait - now
-        if quiet < QUIET_TURNS and now <= since + self._last_batch_seconds:
-            self._look_in_next_turn(since, quiet)
-        elif left > 0 and self._loop is not None:
-            self._next_look = self._loop.call_later(left, self._look, since, QUIET_TURNS, self._arrivals)
+        remaining = first.arrived + self.limits.wait - now
+        if idle_turns < IDLE_LOOP_TURNS and now <= since + self._last_batch_seconds:
+            self._poll_in_next_turn(since, idle_turns)
+        elif remaining > 0 and self._loop is not None:
+            self._next_poll = self._loop.call_later(remaining, self._poll, since, IDLE_LOOP_TURNS, self._arrivals)
         else:
-            self._begin_waiting()
+            self._start_waiting_batch()
 
-    def _begin_full(self) -> Member | None:
-        """Begin all batches that are full; returns the first call of one that is not but may begin."""
-        batches: list[_Batch] = []
+    def _start_full_batches(self) -> BatchMember | None:
+        """Start all full batches; return the first member of a batch that may start without being full."""
+        batches: list[Batch] = []
         with self._lock:
-            members, full = self._choose()
-            while members and full and self._running < self.max_workers:
-                batches.append(self._start_batch(members))
-                members, full = self._choose()
-            may_begin = members and not self._batches and self._running < self.max_workers
+            members, is_full = self._next_members()
+            while members and is_full and self.running < self.max_workers:
+                batches.append(self._form_batch(members))
+                members, is_full = self._next_members()
+            may_start = members and self._may_start_batch()
         for batch in batches:
-            batch.begin()
-        return members[0] if may_begin else None
+            self._start(batch)
+        return members[0] if may_start else None
 
-    def _begin_waiting(self) -> None:
-        """Begin a batch with whoever waits, if none runs."""
+    def _start_waiting_batch(self) -> None:
+        """Start a batch of the calls that wait, if none runs."""
         with self._lock:
-            members, _ = self._choose()
-            may_begin = members and not self._batches and self._running < self.max_workers
-            batch = self._start_batch(members) if may_begin else None
-        if batch is not None:
-            batch.begin()
+            members, _ = self._next_members()
+            batch = self._form_batch(members) if members and self._may_start_batch() else None
+        self._start(batch)
 
-    def _look_later(self) -> None:
-        """From any thread: something has ended that those who wait may have waited for."""
+    def _may_start_batch(self) -> bool:
+        return not self._batches and self.running < self.max_workers
+
+    def _start_or_poll_threadsafe(self) -> None:
         if self._loop is not None:
             with suppress(RuntimeError):  # the event loop is closed
-                self._loop.call_soon_threadsafe(self._expect_more)
+                self._loop.call_soon_threadsafe(self._start_or_poll)
 
-    # The line
+    # The queue, under the lock
 
-    def _choose(self) -> tuple[list[Member], bool]:
-        """Those of the line who come next, and whether nobody else would fit in."""
-        chosen: list[Member] = []
+    def _next_members(self) -> tuple[list[BatchMember], bool]:
+        """Return the members of the next batch, and True if no other call would fit in."""
+        members: list[BatchMember] = []
         rows = size = 0
-        for ticket in self._line:
-            if not isinstance(ticket, Member):
+        for entry in self._queue:
+            if not isinstance(entry, BatchMember):
                 continue
-            rows += ticket.rows
-            size += ticket.size
-            if chosen and (rows > self.limits.rows or size > self.limits.size):
-                return chosen, True
-            chosen.append(ticket)
-        return chosen, rows >= self.limits.rows
+            rows += entry.rows
+            size += entry.size
+            if members and (rows > self.limits.rows or size > self.limits.size):
+                return members, True
+            members.append(entry)
+        return members, rows >= self.limits.rows
 
-    def _start_batch(self, members: list[Member]) -> _Batch:
-        gone = set(members)
-        self._line = deque(ticket for ticket in self._line if ticket not in gone)
-        batch = _Batch(members, self.threads, self._work_batch)
-        now = self._clock()
-        for ticket in (batch, *members):
-            ticket.state = RUNNING
-            ticket.started = now
-        for member in members:
-            self.wait_times.record(now - member.arrived)
-        self._running += 1
+    def _form_batch(self, members: list[BatchMember]) -> Batch:
+        """Return a batch that has taken a slot and its members from the queue."""
+        taken = set(members)
+        self._queue = deque(entry for entry in self._queue if entry not in taken)
+        function = partial(self._run_members, dict(enumerate(members)))
+        batch = Batch(members[0].arrived, members[0].deadline, function, _ignore_outcome)
         self._batches += 1
-        self.statistics.begin(len(members))
-        if self.on_running:
-            self.on_running(self._running)
+        self.statistics.start_batch(len(members))
+        self._take_slot(batch)  # records the wait of the first member
+        for member in members:
+            member.state, member.started = State.RUNNING, batch.started
+        for member in members[1:]:
+            self._wait_times.record(batch.started - member.arrived)
         return batch
 
-    def _enter(self, ticket: Ticket) -> bool:
-        """Whoever waits for company gives way to nobody: the last slot is theirs."""
-        if self._line and self._running == self.max_workers - 1:
-            self._begin_waiting()
-        return super()._enter(ticket)
+    def _may_start(self, entry: QueueEntry) -> bool:
+        return not isinstance(entry, BatchMember) and super()._may_start(entry)
 
-    def _take_next(self, now: float, late: list[Ticket]) -> Ticket | None:
-        while self._line and self._line[0].deadline < now:
-            late.append(self._line.popleft())
-            self._refuse(late[-1])
-        others = next((ticket for ticket in self._line if not isinstance(ticket, Member)), None)
-        if self._line and self._line[0] is not others:
-            members, full = self._choose()
-            if full or (not self._batches and (others is not None or self._closed)):
-                return self._start_batch(members)
-        if others is not None:
-            self._line.remove(others)
-            self._start(others)
-        return others
+    def _admit(self, entry: QueueEntry) -> None:
+        """With one slot left, start the waiting batch before admitting another call."""
+        if self._queue and self.running == self.max_workers - 1 and not isinstance(entry, BatchMember):
+            self._start_waiting_batch()
+        super()._admit(entry)
 
-    def _end(self, ticket: Ticket, *, failed: bool) -> Ticket | None:
-        following = super()._end(ticket, failed=failed)
-        if following is None and self._line:
-            self._look_later()
+    def _take_next(self, now: float) -> QueueEntry | None:
+        self._reject_expired(now)
+        other = next((entry for entry in self._queue if not isinstance(entry, BatchMember)), None)
+        if self._queue and self._queue[0] is not other:
+            members, is_full = self._next_members()
+            if is_full or (not self._batches and (other is not None or self._closed)):
+                return self._form_batch(members)
+        if other is None:
+            return None
+        self._queue.remove(other)
+        return self._take_slot(other)
+
+    def _release(self, entry: QueueEntry, *, failed: bool) -> QueueEntry | None:
+        following = super()._release(entry, failed=failed)
+        if following is None and self._queue:
+            self._start_or_poll_threadsafe()
         return following
 
-    def _count_end(self, ticket: Ticket, now: float, *, failed: bool) -> None:
-        if not isinstance(ticket, _Batch):
-            super()._count_end(ticket, now, failed=failed)
+    def _count_finished(self, entry: QueueEntry, now: float, *, failed: bool) -> None:
+        if not isinstance(entry, Batch):
+            super()._count_finished(entry, now, failed=failed)
             return
-        ticket.state = ENDED
+        entry.state = State.FINISHED
         self._batches -= 1
-        self._last_batch_seconds = now - ticket.started
+        self._last_batch_seconds = now - entry.started
 
     def shutdown(self, wait: bool = True, cancel_futures: bool = True) -> None:
         with self._lock:
             self._closed = True
         if not cancel_futures:
-            self._begin_waiting()  # nobody else will come
+            self._start_waiting_batch()  # no other calls will arrive
         super().shutdown(wait, cancel_futures)
 
-    # The work
+    # The work, on a pool thread
 
-    def _work_batch(self, batch: _Batch) -> Work | None:
-        left = dict(enumerate(batch.members))
-        batch.members = []
+    def _run_members(self, members: dict[int, BatchMember]) -> None:
         try:
-            for outcome in self.run_together([member.call for member in left.values()]):
-                self._finish(left.pop(outcome.place), outcome.answer, outcome.error)
-        except BaseException as error:  # whatever went wrong, nobody may wait for ever
-            for member in left.values():
-                self._finish(member, None, error)
-        following = self._end(batch, failed=False)
-        return None if following is None else following.begin_here()
+            for outcome in self.predict_batch([member.call for member in members.values()]):
+                self._finish_member(members.pop(outcome.position), outcome.response, outcome.error)
+        except BaseException as error:  # no caller may wait for ever
+            for member in members.values():
+                self._finish_member(member, None, error)
 
-    def _finish(self, member: Member, answer: ModelResponse | None, error: BaseException | None) -> None:
+    def _finish_member(self, member: BatchMember, response: ModelResponse | None, error: BaseException | None) -> None:
         with self._lock:
-            self._count_end(member, self._clock(), failed=error is not None)
-            self.statistics.end_call()
-        member.tell(answer, error)
+            self._count_finished(member, self._clock(), failed=error is not None)
+            self.statistics.finish_call()
+        member.set_outcome(response, error)
 
     def metrics(self) -> dict[str, Any]:
-        """Those of every executor, and ``batching``. Calls in one batch hold one slot, so count as one that runs."""
+        """Return those of every executor, and ``batching``. A batch holds one slot: it counts as one running call."""
         with self._lock:
             batching = self.statistics.summary()
         return {**super().metrics(), "batching": batching}
+
+
+def _ignore_outcome(result: None, error: BaseException | None) -> None:
+    """Do nothing: the members of a batch have their outcomes."""

@@ -1,4 +1,4 @@
-"""Predictions of several requests at once: cut into those of each, and compared with what each would get alone."""
+"""Splitting the predictions of a batch by request, and comparing them with predictions made one by one."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -12,19 +12,19 @@ from datarobot_drum.drum.language_predictors.base import Predictions
 from datarobot_drum.drum.serving.formats.predictions_json import encode, records
 
 RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE = 1e-5, 1e-7
-"""Libraries of linear algebra sum in another order when they get more rows at once; single precision has 7 digits."""
+"""Linear algebra libraries sum in another order when they get more rows; single precision has 7 digits."""
 
 
 def split(predictions: Predictions, rows: Sequence[int]) -> Iterator[Predictions | None]:
-    """The predictions of each request, given how many rows each has; None for one whose share cannot be told.
+    """Yield the predictions of each request, given their numbers of rows; None for a share whose types are unknown.
 
-    pandas makes a column of extra model output float when a single number in it is, or is missing: whether whole
-    numbers would have been integers without the other requests, only the model can say.
+    pandas makes a column of extra model output float if one number in it is a fraction or is missing. Whole numbers of
+    another request in it could have been integers when predicted alone.
     """
-    unsure = [] if predictions.extra is None else list(_mixed_columns(predictions.extra))
+    mixed_columns = [] if predictions.extra is None else list(_mixed_columns(predictions.extra))
     for end, count in zip(accumulate(rows), rows, strict=True):
         part = slice(end - count, end)
-        if any(not _has_fraction(column[part]) for column in unsure):
+        if any(not _has_fraction(column[part]) for column in mixed_columns):
             yield None
             continue
         extra = None if predictions.extra is None else predictions.extra.iloc[part].reset_index(drop=True)
@@ -32,10 +32,10 @@ def split(predictions: Predictions, rows: Sequence[int]) -> Iterator[Predictions
 
 
 def _mixed_columns(extra: Any) -> Iterator[np.ndarray]:
-    """Float columns that hold whole numbers and others."""
-    for place, dtype in enumerate(extra.dtypes):
+    """Yield the float columns that hold whole numbers and others."""
+    for index, dtype in enumerate(extra.dtypes):
         if getattr(dtype, "kind", "") == "f":
-            column = extra.iloc[:, place].to_numpy(dtype=np.float64, na_value=np.nan)
+            column = extra.iloc[:, index].to_numpy(dtype=np.float64, na_value=np.nan)
             if _is_whole(column).any() and not _is_whole(column).all():
                 yield column
 
@@ -49,8 +49,8 @@ def _has_fraction(column: np.ndarray) -> bool:
     return bool((np.isfinite(column) & ~_is_whole(column)).any())
 
 
-def agree(one: Predictions, other: Predictions) -> bool:
-    """Whether both say the same, numbers within the tolerance."""
+def predictions_equal(one: Predictions, other: Predictions) -> bool:
+    """Return True if both are equal, numbers within the tolerance."""
     if one.columns != other.columns or one.values.shape != other.values.shape:
         return False
     return _same_values(one.values, other.values) and _same_records(_extra(one), _extra(other))

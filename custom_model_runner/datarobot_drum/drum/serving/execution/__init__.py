@@ -1,1 +1,1 @@
-"""Runs handlers on prediction threads: admission, queue, deadlines, streaming."""
+"""Execution of handlers on prediction threads: admission, queue, deadlines, streaming."""

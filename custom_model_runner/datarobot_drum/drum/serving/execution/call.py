@@ -1,36 +1,35 @@
-"""One call of a handler, from the moment it gets a prediction thread to the last byte of its answer."""
+"""A handler call on a prediction thread, up to the last byte of its response."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from datarobot_drum.drum.iterators import close_iterator
 from datarobot_drum.drum.serving.body.reader import RequestBody
-from datarobot_drum.drum.serving.execution.streaming import ChunkStream
+from datarobot_drum.drum.serving.execution.streaming import ChunkStream, IncrementalResult
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.tracing.spans import note_error
 
 Handle = Callable[[ModelRequest], ModelResponse]
 
 
-class StreamedResponse(ModelResponse):
-    """An answer whose content is a ``ChunkStream``; the thread that made it goes on with ``carry_on``."""
+class StreamedResponse(ModelResponse, IncrementalResult):
+    """A response whose content is a ``ChunkStream``; the thread that made it produces the chunks."""
 
-    def carry_on(self) -> BaseException | None:
+    def produce(self) -> BaseException | None:
         stream = self.content
         assert isinstance(stream, ChunkStream)
-        return stream.carry_on()
+        return stream.produce()
 
-    def abandon(self) -> None:
-        """Nobody will take the answer."""
+    def cancel(self) -> None:
         stream = self.content
         assert isinstance(stream, ChunkStream)
-        stream.abandon()
+        stream.cancel()
 
 
 class ModelCall:
     """A handler and its request, as work for a prediction thread.
 
-    It owns the body, which it closes when nothing needs it any more: the call may outlive its request.
+    It closes the body once nothing reads it, since the work may outlive the request.
     """
 
     def __init__(self, handle: Handle, request: ModelRequest, body: RequestBody, chunk_timeout: float = 0.0) -> None:
@@ -40,16 +39,16 @@ class ModelCall:
         self._chunk_timeout = chunk_timeout
 
     def __call__(self) -> ModelResponse:
-        """Run the handler; a streamed answer is made by what its ``carry_on`` does afterwards."""
-        response = self.answer()
+        """Run the handler; the ``produce`` of a streamed response makes its chunks."""
+        response = self.respond()
         if isinstance(response.content, bytes):
             return response
         stream = ChunkStream(response.content, self._chunk_timeout, response.keep_alive)
-        stream.when_ended(self._body.close)
+        stream.add_done_callback(self._body.close)
         return StreamedResponse(stream, response.media_type, response.status, response.headers)
 
-    def answer(self) -> ModelResponse:
-        """Run the handler; a streamed answer is made as the caller draws its chunks, from the body."""
+    def respond(self) -> ModelResponse:
+        """Run the handler; a streamed response is produced, from the body, while the caller iterates."""
         try:
             response = self._handle(self.request)
         except BaseException:
@@ -60,13 +59,13 @@ class ModelCall:
             return response
         return replace(response, content=_TracedContent(response.content))
 
-    def discard(self) -> None:
-        """The handler will never run."""
+    def close_body(self) -> None:
+        """Close the body of a call that will never run."""
         self._body.close()
 
 
 class _TracedContent(Iterator[bytes]):
-    """A streamed answer; an error on the way, which its status cannot tell any more, marks the span of the request."""
+    """Streamed content that records an error in the span of the request: the status is sent already."""
 
     def __init__(self, content: Iterable[bytes]) -> None:
         self._content = iter(content)

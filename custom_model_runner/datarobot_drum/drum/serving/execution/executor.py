@@ -1,416 +1,352 @@
-"""Admission to the prediction threads, for both adapters.
+"""A bounded thread pool behind one admission queue, for event loops and for synchronous servers.
 
-At most ``max_workers`` calls run and ``max_queue_depth`` more are admitted; whoever comes after them waits in the same
-line. First come, first served: one line, one deadline a caller, and a slot that belongs to the work, not to whoever
-waits for it. A thread cannot be stopped, so a caller that leaves while its work runs keeps the slot busy until the
-work ends.
-
-The line is kept under a lock because a thread that ends a call takes the next one itself, without a detour over the
-event loop.
+A slot belongs to the work: a thread cannot be stopped, so a call whose client disconnects keeps its slot until the work
+ends. A lock guards the queue, because a thread that finishes a call starts the next one without the event loop.
 """
 
 import asyncio
 import logging
-import math
 import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Iterator
-from concurrent.futures import Future as ConcurrentFuture
-from concurrent.futures import wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
-from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
-from datarobot_drum.drum.exceptions import DeadlineExceeded, ServerOverloaded
-from datarobot_drum.drum.serving.execution.alarms import Alarms
-from datarobot_drum.drum.serving.execution.futures import drop, settle, tell_loop
-from datarobot_drum.drum.serving.execution.prediction_threads import PredictionThreads, Work
-from datarobot_drum.drum.serving.execution.queue_entries import ENDED, RUNNING, WAITING, Job, Ticket, Turn
+from datarobot_drum.drum.exceptions import DeadlineExceeded, ExecutorShutdown, ServerOverloaded
+from datarobot_drum.drum.serving.execution.futures import discard_result, set_outcome, set_outcome_threadsafe
+from datarobot_drum.drum.serving.execution.queue_entries import CallerThreadEntry, QueuedCall, QueueEntry, State
+from datarobot_drum.drum.serving.execution.streaming import IncrementalResult
 from datarobot_drum.drum.serving.metrics.histogram import Histogram
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Entry = TypeVar("Entry", bound=QueueEntry)
 
 logger = logging.getLogger(__name__)
 
 WARNING_INTERVAL = 1.0
-"""Seconds between two lines about overload; a flood of refusals must not become a flood of logs."""
+"""Seconds between two log lines about rejected calls."""
+
+OVERLOAD_WARNING = "Overloaded: no thread became free within %.1f s (threads %d, waiting %d, rejected so far %d)."
 
 
 class Submission(Awaitable[T]):
-    """A call that was handed in from an event loop: await it for the result, or ``leave``.
+    """A call submitted from an event loop: await its result, or cancel it."""
 
-    ``waiting`` tells whether it stands in the line; only then is it worth watching for a client that leaves.
-    """
-
-    def __init__(self, executor: "ExecutorWithBackpressure", ticket: Ticket, future: "asyncio.Future[T]") -> None:
+    def __init__(self, executor: "ExecutorWithBackpressure", entry: QueueEntry, future: "asyncio.Future[T]") -> None:
         self._executor = executor
-        self._ticket = ticket
+        self._entry = entry
         self.future = future
 
     @property
-    def waiting(self) -> bool:
-        return self._ticket.state == WAITING
+    def is_queued(self) -> bool:
+        return self._entry.state is State.QUEUED
 
     @property
-    def started(self) -> bool:
-        """Whether the work runs or has run; false for good once the call was refused or has left."""
-        return self._ticket.started < math.inf
+    def has_started(self) -> bool:
+        return self._entry.has_started
 
-    def leave(self) -> None:
-        """Waiting work never runs; running work goes on and keeps its slot until it ends. Its outcome is dropped."""
-        self._executor._leave(self._ticket)
+    def cancel(self) -> None:
+        """Remove the call from the queue. Work that runs keeps its slot to its end; its result is discarded."""
+        self._executor._cancel(self._entry)
         self.future.cancel()
 
     def time_out(self, timeout: float) -> None:
-        """Tell whoever awaits the call ``DeadlineExceeded``, unless it has ended; work that runs keeps its slot."""
+        """Raise ``DeadlineExceeded`` in the awaiting task unless the call is done; running work keeps its slot."""
         if not self.future.done():
-            self._executor._leave(self._ticket)
-            self._executor._count_timeout()
-            self.future.set_exception(too_long(timeout))
+            self._executor._cancel(self._entry)
+            self.future.set_exception(self._executor._timeout_error(timeout))
 
     def __await__(self) -> Generator[Any, None, T]:
         try:
             return (yield from self.future.__await__())
         except asyncio.CancelledError:
             if self.future.done() and not self.future.cancelled() and self.future.exception() is None:
-                drop(self.future.result())  # it came in the same moment
+                discard_result(self.future.result())  # result and cancellation came in the same turn of the loop
             raise
         finally:
-            self.leave()
-            del self  # an exception's traceback holds this frame, and the future holds the exception
+            self.cancel()
+            del self  # the traceback of an error refers to this frame, and the future to the error
 
 
 class ExecutorWithBackpressure:
-    """A fixed pool of prediction threads behind one waiting line.
+    """A thread pool that runs calls in the order of their arrival and rejects those that cannot start in time.
 
     Args:
         max_workers: calls that run at once.
-        max_queue_depth: calls that are admitted and wait; whoever comes later waits too, as not admitted.
-        queue_timeout: seconds from arrival within which a call must have started; 0 refuses at once.
-        thread_name_prefix: of the threads.
-        clock: what deadlines and durations are measured with, in seconds.
+        max_queue_depth: calls that are admitted and wait; later ones wait in the same queue without being admitted.
+        queue_timeout: seconds from arrival within which a call must start; 0 rejects at once what cannot start.
+        thread_name_prefix: of the pool threads.
+        clock: measures deadlines and durations, in seconds.
     """
 
     def __init__(
         self,
         max_workers: int = 4,
-        max_queue_depth: int = 40,
+        max_queue_depth: int = 100,
         queue_timeout: float = 30.0,
-        thread_name_prefix: str = "drum-predict",
+        thread_name_prefix: str = "drum-predict-",
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.max_workers = max_workers
         self.max_queue_depth = max_queue_depth
         self.queue_timeout = queue_timeout
+        self.on_running: Callable[[int], None] | None = None
+        """Called with the number of running calls whenever it changes, before the work starts; must be quick."""
         self._clock = clock
-        self.threads = PredictionThreads(max_workers, thread_name_prefix)
+        self._pool = ThreadPoolExecutor(max_workers, thread_name_prefix)
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
-        self._watched = False
-        """Whether anybody waits for that, or has."""
-        self._line: deque[Ticket] = deque()
-        self._alarms: Alarms[Ticket] = Alarms(queue_timeout, self._expire)
-        self._running = 0
+        self._queue: deque[QueueEntry] = deque()
+        self.running = 0
         self._closed = False
         self._warn_after = 0.0
-        self._completed = self._failed = self._rejected = self._cancelled = self._timed_out = 0
-        self.on_running: Callable[[int], None] | None = None
-        """Told how many calls run whenever that changes, before a call begins; must be quick."""
-        self.collects_calls = False
-        """Whether calls that come in one turn of an event loop begin in its next one: they take less time together. To
-        be set where nothing keeps the loop from turning."""
-        self.wait_times = Histogram()
-        self.run_times = Histogram()
+        self._counts = dict.fromkeys(("completed", "failed", "rejected", "cancelled", "timed_out"), 0)
+        self._wait_times, self._run_times = Histogram(), Histogram()
 
-    # From an event loop
+    async def run(self, func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return the result of ``func``, called on a pool thread with the caller's context variables.
 
-    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run ``work`` on a prediction thread, with the caller's context variables.
-
-        A result that has a method ``carry_on`` is handed out at once; the method is called, and the slot is held, until
-        it returns: so a streamed answer keeps its slot to its end. Its ``abandon`` is called if nobody waits any more.
+        An ``IncrementalResult`` is returned at once; the slot is held until its ``produce`` returns.
 
         Raises:
-            ServerOverloaded: it did not start in time, or the executor is shut down.
-            Exception: whatever ``work`` raised, unchanged.
+            ServerOverloaded: it did not start in time, or the executor was shut down meanwhile; a ``TimeoutError``.
+            ExecutorShutdown: the executor is shut down; a ``RuntimeError``.
+            Exception: the error of ``func``, unchanged.
         """
-        return await self.submit(work, *args, **kwargs)
+        return await self.submit(func, *args, **kwargs)
 
-    def submit(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Submission[T]:
-        """Like ``run``, for a caller that wants to watch its client while the call waits."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        call: Callable[..., T] = partial(work, *args, **kwargs) if args or kwargs else work
-        job = Job(self._clock(), self.queue_timeout, self.threads, self._work, call, partial(tell_loop, future))
-        if self._enter(job):
-            self.threads.submit(partial(self._work, job), loop.call_soon if self.collects_calls else None)
-        elif job.state == WAITING:
-            self._watch(job, future)
-        return Submission(self, job, future)
+    def submit(self, func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Submission[T]:
+        """Do the same as ``run``, for a caller that watches its client while the call waits."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        function = partial(func, *args, **kwargs) if args or kwargs else func
+        now = self._clock()
+        call = QueuedCall(now, now + self.queue_timeout, function, partial(set_outcome_threadsafe, future))
+        return self._submit(call, future)
 
-    def _watch(self, ticket: Ticket, future: "asyncio.Future[T]") -> None:
-        """Have the deadline of who waits in the line come, unless ``future`` does before."""
-        self._alarms.set(ticket)
-        future.add_done_callback(lambda _: self._alarms.forget(ticket))
+    def _submit(self, entry: QueueEntry, future: "asyncio.Future[T]") -> Submission[T]:
+        self._admit(entry)
+        if entry.state is State.QUEUED:
+            timer = future.get_loop().call_later(self.queue_timeout, self._on_deadline, entry)
+            future.add_done_callback(lambda _: timer.cancel())
+        return Submission(self, entry, future)
 
-    def _work(self, job: Job[Any]) -> Work | None:
-        """Do one call, on a prediction thread; returns what the thread does next."""
-        result, error = job.run()
-        carry_on = getattr(result, "carry_on", None)
-        if carry_on is not None:
-            error = job.go_on(result, carry_on)
-        following = self._end(job, failed=error is not None)
-        if carry_on is None:
-            job.tell(result, error)
-        del result, error, carry_on  # see Job
-        return None if following is None else following.begin_here()
-
-    # From a synchronous server
-
-    def call(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The same admission for a caller that brings its own thread: ``work`` runs in it.
-
-        Raises:
-            ServerOverloaded: it did not start in time, or the executor is shut down.
-            Exception: whatever ``work`` raised, unchanged.
-        """
+    def call(self, func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call ``func`` in this thread after the same admission; raise the errors of ``run``."""
         with self.slot():
-            return work(*args, **kwargs)
+            return func(*args, **kwargs)
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Hold a slot for the ``with`` block, which is the work.
-
-        Raises:
-            ServerOverloaded: none became free in time, or the executor is shut down.
-        """
-        turn = Turn(self._clock(), self.queue_timeout)
+        """Hold a slot during the ``with`` block, which is the work; raise the errors of ``run``."""
+        now = self._clock()
+        entry = CallerThreadEntry(now, now + self.queue_timeout)
         failed = True
         try:
-            if not self._enter(turn):
-                turn.called.wait(self.queue_timeout)
-                self._expire(turn)
-            if turn.state != RUNNING:
-                raise ServerOverloaded
+            self._admit(entry)
+            wait([entry.slot], self.queue_timeout)
+            self._on_deadline(entry)
+            entry.slot.result()
             yield
             failed = False
         finally:
-            self._release(turn, failed=failed)
+            self._cancel(entry)  # a signal handler may have interrupted the wait
+            if entry.has_started:
+                self._start(self._release(entry, failed=failed))
+            del entry  # the traceback of an error refers to this frame
 
-    def call_within(self, timeout: float | None, work: Callable[[], T], discard: Callable[[], object]) -> T:
-        """Like ``call``, but on a thread of the pool, so that the caller can stop waiting for it.
+    def call_with_timeout(self, timeout: float | None, func: Callable[[], T], discard: Callable[[], object]) -> T:
+        """Do the same as ``run`` for a thread, and raise ``DeadlineExceeded`` after ``timeout`` seconds.
 
-        Args:
-            timeout: seconds after which the caller is let go, None for never; work that runs keeps its slot.
-            discard: called in place of ``work`` when that will never run.
-
-        Raises:
-            DeadlineExceeded: neither result nor error came in time.
-            ServerOverloaded, Exception: as ``call``.
+        Work that runs keeps its slot; ``discard`` is called in place of work that will never run.
         """
-        outcome: ConcurrentFuture[T] = ConcurrentFuture()
-        job = Job(self._clock(), self.queue_timeout, self.threads, self._work, work, partial(settle, outcome))
-        if self._enter(job):
-            job.begin()
-        try:
-            limit = math.inf if timeout is None else timeout
-            wait([outcome], min(limit, self.queue_timeout))
-            if limit > self.queue_timeout:
-                self._expire(job)
-                wait([outcome], None if timeout is None else timeout - self.queue_timeout)
-            if not outcome.done():
-                self._count_timeout()
-                raise too_long(limit)
-            return outcome.result()
-        finally:
-            self._leave(job)
-            if job.started == math.inf:
-                discard()
-            outcome.cancel()
-            del outcome  # an exception's traceback holds this frame, and the future holds the exception
-
-    def _release(self, turn: Ticket, *, failed: bool) -> None:
-        """Give back what the caller has: its slot or, when a signal or a timeout ended its wait, its place."""
-        self._leave(turn)
-        following = self._end(turn, failed=failed) if turn.state == RUNNING else None
-        if following is not None:
-            following.begin()
-
-    # The line
-
-    def _enter(self, ticket: Ticket) -> bool:
-        """Whether the call may start now; otherwise it waits, or was refused at once."""
-        with self._lock:
-            if not self._closed and self._running < self.max_workers:
-                self._start(ticket)
-                return True
-            if not self._closed and self.queue_timeout > 0:
-                self._line.append(ticket)
-                return False
-            self._refuse(ticket)
-        ticket.refuse()
-        return False
-
-    def _start(self, ticket: Ticket) -> None:
-        ticket.state = RUNNING
-        ticket.started = now = self._clock()
-        self._running += 1
-        if self.on_running:
-            self.on_running(self._running)
-        self.wait_times.record(now - ticket.arrived)
-
-    def _end(self, ticket: Ticket, *, failed: bool) -> Ticket | None:
-        """Give the slot back, and take the next call that is still in time."""
+        future: Future[T] = Future()
         now = self._clock()
-        late: list[Ticket] = []
+        call = QueuedCall(now, now + self.queue_timeout, func, partial(set_outcome, future))
+        try:
+            self._admit(call)
+            wait([future], self.queue_timeout if timeout is None else min(timeout, self.queue_timeout))
+            if timeout is None or timeout > self.queue_timeout:
+                self._on_deadline(call)
+                wait([future], None if timeout is None else timeout - self.queue_timeout)
+            if timeout is not None and not future.done():
+                raise self._timeout_error(timeout)
+            return future.result()
+        finally:
+            self._cancel(call)
+            if not call.has_started:
+                discard()
+            future.cancel()
+            del future  # the traceback of an error refers to this frame, and the future to the error
+
+    def _timeout_error(self, timeout: float) -> DeadlineExceeded:
         with self._lock:
-            self._running -= 1
-            self._count_end(ticket, now, failed=failed)
-            following = self._take_next(now, late)
-            if self._running == 0 and self._watched:
-                self._idle.notify_all()
-            if self.on_running:
-                self.on_running(self._running)
-            last = self._closed and self._is_idle()
-        for refused in late:
-            refused.refuse()
-        if last:
-            self.threads.shutdown(wait=False)
+            self._counts["timed_out"] += 1
+        return DeadlineExceeded(f"The prediction took longer than {timeout:g} s (DRUM_CLIENT_REQUEST_TIMEOUT).")
+
+    def _admit(self, entry: QueueEntry) -> None:
+        """Start the entry, queue it, or reject it."""
+        with self._lock:
+            if self._closed:
+                self._reject(entry, ExecutorShutdown())
+            elif self._may_start(entry):
+                self._take_slot(entry)
+            elif self.queue_timeout > 0:
+                self._queue.append(entry)
+            else:
+                self._reject(entry, ServerOverloaded())
+            is_started = entry.has_started
+        if is_started:
+            self._start(entry)
+
+    def _may_start(self, entry: QueueEntry) -> bool:
+        return self.running < self.max_workers
+
+    def _take_slot(self, entry: Entry) -> Entry:
+        entry.state = State.RUNNING
+        entry.started = now = self._clock()
+        self.running += 1
+        if self.on_running:
+            self.on_running(self.running)
+        self._wait_times.record(now - entry.arrived)
+        return entry
+
+    def _start(self, entry: QueueEntry | None) -> None:
+        """Start the work of an entry that has taken a slot."""
+        if isinstance(entry, QueuedCall):
+            self._pool.submit(self._run_calls, entry)
+        elif isinstance(entry, CallerThreadEntry):
+            entry.slot.set_result(None)
+
+    def _run_calls(self, entry: QueueEntry | None) -> None:
+        """Run a call on a pool thread, and those that take over its slot."""
+        while isinstance(entry, QueuedCall):
+            entry = self._run_call(entry)
+        self._start(entry)
+
+    def _run_call(self, call: QueuedCall) -> QueueEntry | None:
+        """Run one call; return the entry that takes over its slot. The slot is free before the caller is notified."""
+        result, error, context = None, None, call.context
+        try:
+            result = context.run(call.function)
+            if isinstance(result, IncrementalResult):
+                call.set_outcome(result, None)
+                error = context.run(result.produce)
+        except BaseException as raised:  # it belongs to the caller
+            error = raised
+        following = self._release(call, failed=error is not None)
+        if not isinstance(result, IncrementalResult):
+            call.set_outcome(result, error)
+        del result, error, context  # the traceback of an error refers to this frame
         return following
 
-    def _count_end(self, ticket: Ticket, now: float, *, failed: bool) -> None:
-        ticket.state = ENDED
-        self._completed += 1
-        self._failed += failed
-        self.run_times.record(now - ticket.started)
-
-    def _take_next(self, now: float, late: list[Ticket]) -> Ticket | None:
-        while self._line:
-            first = self._line.popleft()
-            if first.deadline >= now:
-                self._start(first)
-                return first
-            self._refuse(first)
-            late.append(first)
-        return None
-
-    def _count_timeout(self) -> None:
+    def _release(self, entry: QueueEntry, *, failed: bool) -> QueueEntry | None:
+        """Free the slot of ``entry``; return the entry that has taken it, to be started."""
         with self._lock:
-            self._timed_out += 1
-
-    def _refuse(self, ticket: Ticket) -> None:
-        ticket.state = ENDED
-        self._rejected += 1
-
-    def _expire(self, ticket: Ticket) -> None:
-        """The deadline has come: refuse the call unless it has started."""
-        with self._lock:
-            if ticket.state != WAITING:
-                return
-            self._line.remove(ticket)
-            self._refuse(ticket)
-            waiting = len(self._line)
             now = self._clock()
-            silent = now < self._warn_after
-            if not silent:
-                self._warn_after = now + WARNING_INTERVAL
-        if not silent:
-            logger.warning(
-                "Overloaded: no thread became free within %.1f s (threads %d, waiting %d, refused so far %d).",
-                self.queue_timeout,
-                self.max_workers,
-                waiting,
-                self._rejected,
-            )
-        ticket.refuse()
+            self.running -= 1
+            self._count_finished(entry, now, failed=failed)
+            following = self._take_next(now)
+            if self.on_running:
+                self.on_running(self.running)
+            if self._is_idle():
+                self._idle.notify_all()
+                if self._closed:
+                    self._pool.shutdown(wait=False)
+        return following
 
-    def _leave(self, ticket: Ticket) -> None:
-        """The caller has gone: free its place, if it still waits."""
-        if ticket.state != WAITING:  # it never waits again
-            return
+    def _count_finished(self, entry: QueueEntry, now: float, *, failed: bool) -> None:
+        entry.state = State.FINISHED
+        self._counts["completed"] += 1
+        self._counts["failed"] += failed
+        self._run_times.record(now - entry.started)
+
+    def _take_next(self, now: float) -> QueueEntry | None:
+        """Give a slot to the next entry."""
+        self._reject_expired(now)
+        return self._take_slot(self._queue.popleft()) if self._queue else None
+
+    def _reject_expired(self, now: float) -> None:
+        """Reject the entries whose deadlines the event loop was too busy to notice."""
+        while self._queue and self._queue[0].deadline < now:
+            self._reject(self._queue.popleft(), ServerOverloaded())
+
+    def _reject(self, entry: QueueEntry, error: Exception) -> None:
+        entry.state = State.NEVER_RUN
+        self._counts["rejected"] += 1
+        entry.reject(error)
+
+    def _cancel(self, entry: QueueEntry) -> None:
+        """Remove the entry from the queue if it still waits."""
         with self._lock:
-            if ticket.state == WAITING:
-                self._line.remove(ticket)
-                ticket.state = ENDED
-                self._cancelled += 1
+            if entry.state is State.QUEUED:
+                self._queue.remove(entry)
+                entry.state = State.NEVER_RUN
+                self._counts["cancelled"] += 1
 
-    # The end
+    def _on_deadline(self, entry: QueueEntry) -> None:
+        """Reject the entry if it still waits."""
+        with self._lock:
+            if entry.state is not State.QUEUED:
+                return
+            self._queue.remove(entry)
+            self._reject(entry, ServerOverloaded())
+            now = self._clock()
+            if now < self._warn_after:
+                return
+            self._warn_after = now + WARNING_INTERVAL
+        logger.warning(OVERLOAD_WARNING, self.queue_timeout, self.max_workers, self.waiting, self._counts["rejected"])
 
     def shutdown(self, wait: bool = True, cancel_futures: bool = True) -> None:
-        """Refuse new calls, refuse those that wait, and wait for what runs.
-
-        With ``cancel_futures=False`` the calls that wait already are still run.
-        """
+        """Refuse new calls, reject those that wait unless ``cancel_futures`` is False, and wait for the others."""
         with self._lock:
             self._closed = True
-            refused = list(self._line) if cancel_futures else []
-            if cancel_futures:
-                self._line.clear()
-            for ticket in refused:
-                self._refuse(ticket)
-            idle = self._is_idle()
-        for ticket in refused:
-            ticket.refuse()
+            while cancel_futures and self._queue:
+                self._reject(self._queue.popleft(), ServerOverloaded())
+            is_idle = self._is_idle()
         if wait:
             self.wait_idle()
-        if wait or idle:  # otherwise the last call to end lets the threads go
-            self.threads.shutdown(wait)
+        if wait or is_idle:  # otherwise the last call to finish ends the pool
+            self._pool.shutdown(wait)
 
     def wait_idle(self, timeout: float | None = None) -> bool:
-        """Block until nothing runs or waits, for at most ``timeout`` seconds; whether it came to that."""
+        """Block until no call runs or waits; return False if that takes longer than ``timeout`` seconds."""
         with self._idle:
-            self._watched = True
             return self._idle.wait_for(self._is_idle, timeout)
 
     def _is_idle(self) -> bool:
-        return self._running == 0 and not self._line
+        return self.running == 0 and not self._queue
 
     def __enter__(self) -> "ExecutorWithBackpressure":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.shutdown()
-
-    # What it says of itself
-
-    @property
-    def running(self) -> int:
-        return self._running
 
     @property
     def waiting(self) -> int:
-        return len(self._line)
+        return len(self._queue)
+
+    async def get_metrics(self) -> dict[str, Any]:
+        """Return the same as ``metrics``."""
+        return self.metrics()
 
     def metrics(self) -> dict[str, Any]:
-        """Exact counters since start, per process (http-api.md section 4), and times in seconds."""
+        """Return exact counts since the start, and times in seconds, under their keys in ``/stats/``."""
         with self._lock:
-            pending = self._running + min(len(self._line), self.max_queue_depth)
+            pending = self.running + min(len(self._queue), self.max_queue_depth)
             return {
                 "executor_workers": self.max_workers,
                 "executor_max_queue": self.max_queue_depth,
                 "executor_pending": pending,
                 "executor_queue_available": self.max_workers + self.max_queue_depth - pending,
-                "executor_running": self._running,
-                "executor_waiting": len(self._line),
-                "executor_completed": self._completed,
-                "executor_failed": self._failed,
-                "executor_rejected": self._rejected,
-                "executor_cancelled": self._cancelled,
-                "executor_timed_out": self._timed_out,
-                "executor_wait_seconds": self.wait_times.summary(),
-                "executor_run_seconds": self.run_times.summary(),
+                "executor_running": self.running,
+                "executor_waiting": len(self._queue),
+                **{f"executor_{name}": count for name, count in self._counts.items()},
+                "executor_wait_seconds": self._wait_times.summary(),
+                "executor_run_seconds": self._run_times.summary(),
             }
-
-
-def too_long(timeout: float) -> DeadlineExceeded:
-    """What a caller is told whose call did not end within ``timeout`` seconds."""
-    return DeadlineExceeded(f"The prediction took longer than {timeout:g} s (DRUM_CLIENT_REQUEST_TIMEOUT).")

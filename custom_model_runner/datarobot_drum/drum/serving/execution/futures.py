@@ -1,46 +1,39 @@
-"""The outcome of a call, handed to whoever waits for it; and what becomes of it when nobody does."""
+"""Outcomes of calls as futures, and results that no caller takes."""
 
 import asyncio
 import logging
-from concurrent.futures import Future as ConcurrentFuture
-from concurrent.futures import InvalidStateError
-from typing import TypeVar
+from concurrent.futures import Future, InvalidStateError
+from typing import Any
 
-T = TypeVar("T")
+from datarobot_drum.drum.serving.execution.streaming import IncrementalResult
 
 logger = logging.getLogger(__name__)
 
 
-def tell_loop(future: "asyncio.Future[T]", result: T | None, error: BaseException | None) -> None:
-    """Settle ``future`` on its event loop; nobody is there any more once that is closed."""
+def set_outcome_threadsafe(future: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
+    """Complete ``future`` on its event loop; discard the result if the loop is closed."""
     try:
-        future.get_loop().call_soon_threadsafe(settle, future, result, error)
+        future.get_loop().call_soon_threadsafe(set_outcome, future, result, error)
     except RuntimeError:
-        logger.debug("A call ended after its event loop was closed.")
-        drop(result)
+        logger.debug("A call finished after its event loop was closed; its result is discarded.")
+        discard_result(result)
 
 
-def settle(future: "asyncio.Future[T] | ConcurrentFuture[T]", result: T | None, error: BaseException | None) -> None:
+def set_outcome(future: "asyncio.Future[Any] | Future[Any]", result: Any, error: BaseException | None) -> None:
+    """Complete ``future``; discard the result if the future was cancelled or timed out."""
+    if isinstance(error, StopIteration):  # futures and coroutines cannot carry it (PEP 479)
+        cause, error = error, RuntimeError("The call raised StopIteration.")
+        error.__cause__ = cause
     try:
         if error is None:
-            future.set_result(result)  # type: ignore[arg-type]  # of the call's own type
+            future.set_result(result)
         else:
-            future.set_exception(_fit(error))
+            future.set_exception(error)
     except (InvalidStateError, asyncio.InvalidStateError):
-        drop(result)
+        discard_result(result)
 
 
-def drop(result: object) -> None:
-    """Nobody takes ``result``; one that has just begun would wait for a taker for ever."""
-    abandon = getattr(result, "abandon", None)
-    if abandon is not None:
-        abandon()
-
-
-def _fit(error: BaseException) -> BaseException:
-    """What a future can carry: neither it nor a coroutine can carry a ``StopIteration`` (PEP 479)."""
-    if not isinstance(error, StopIteration):
-        return error
-    fit = RuntimeError("The call raised StopIteration.")
-    fit.__cause__ = error
-    return fit
+def discard_result(result: object) -> None:
+    """Cancel a result that is still being produced: it would wait for its consumer for ever."""
+    if isinstance(result, IncrementalResult):
+        result.cancel()

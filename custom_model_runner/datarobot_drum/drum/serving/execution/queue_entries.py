@@ -1,121 +1,59 @@
-"""Places in the executor's line: of work for a prediction thread, or of a thread that brings its own."""
+"""Entries of the executor's queue: calls for a pool thread, and threads that wait to run the work themselves."""
 
-import math
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextvars import copy_context
-from functools import partial
-from typing import Any, Generic, TypeVar
+from concurrent.futures import Future
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
 
-from datarobot_drum.drum.exceptions import ServerOverloaded
-from datarobot_drum.drum.serving.execution.prediction_threads import PredictionThreads, Work
-
-T = TypeVar("T")
-
-WAITING, RUNNING, ENDED = "waiting", "running", "ended"
+State = Enum("State", ["QUEUED", "RUNNING", "FINISHED", "NEVER_RUN"])
 
 
-class Ticket(ABC):
-    """One call's place in the line. Its state and times are guarded by the executor's lock."""
+@dataclass(slots=True, eq=False)
+class QueueEntry(ABC):
+    """One call from its arrival to its end. The executor's lock guards its state."""
 
-    __slots__ = ("arrived", "deadline", "started", "state")
+    arrived: float
+    deadline: float
+    started: float = field(default=0.0, init=False)
+    state: State = field(default=State.QUEUED, init=False)
 
-    def __init__(self, arrived: float, timeout: float) -> None:
-        self.arrived = arrived
-        self.deadline = arrived + timeout
-        self.started = math.inf  # until it has
-        self.state = WAITING
-
-    @abstractmethod
-    def begin(self) -> None:
-        """Its turn has come."""
-
-    def begin_here(self) -> Work | None:
-        """Like ``begin``, on a prediction thread that is free now; returns what is to be done there."""
-        self.begin()
-        return None
+    @property
+    def has_started(self) -> bool:
+        return self.state is State.RUNNING or self.state is State.FINISHED
 
     @abstractmethod
-    def refuse(self) -> None:
-        """Its turn will never come."""
+    def reject(self, error: Exception) -> None:
+        """Raise ``error`` in the caller: the work will never run."""
 
 
-class PoolTicket(Ticket):
-    """The place of something that a thread of ``pool`` does, by calling ``work`` with it."""
+@dataclass(slots=True, eq=False)
+class CallerThreadEntry(QueueEntry):
+    """A thread that runs the work itself once its ``slot`` is free."""
 
-    __slots__ = ("_pool", "_work")
+    slot: Future[None] = field(default_factory=Future, init=False)
 
-    def __init__(
-        self, arrived: float, timeout: float, pool: PredictionThreads, work: "Callable[[Any], Work | None]"
-    ) -> None:
-        super().__init__(arrived, timeout)
-        self._pool = pool
-        self._work = work
-
-    def begin(self) -> None:
-        self._pool.submit(partial(self._work, self))
-
-    def begin_here(self) -> Work | None:
-        return partial(self._work, self)
+    def reject(self, error: Exception) -> None:
+        self.slot.set_exception(error)
 
 
-class Turn(Ticket):
-    """The place of a thread that does its work itself."""
+@dataclass(slots=True, eq=False)
+class QueuedCall(QueueEntry):
+    """A function for a pool thread; ``on_outcome`` receives its result and its error.
 
-    __slots__ = ("called",)
-
-    def __init__(self, arrived: float, timeout: float) -> None:
-        super().__init__(arrived, timeout)
-        self.called = threading.Event()
-
-    def begin(self) -> None:
-        self.called.set()
-
-    def refuse(self) -> None:
-        self.called.set()
-
-
-class Job(PoolTicket, Generic[T]):
-    """The place of work for a thread of the pool; ``deliver`` takes its result or its error.
-
-    It is empty once it has its outcome. A traceback holds all frames below it, the pool's included; whatever led from
-    there back to the future would leave the data of a call to the garbage collector.
+    The references are dropped before that: the traceback of an error refers to the entry.
     """
 
-    __slots__ = ("_call", "_context", "_deliver")
+    function: Callable[[], Any]
+    on_outcome: Callable[[Any, BaseException | None], object]
+    context: Context = field(default_factory=copy_context, init=False)
 
-    def __init__(
-        self,
-        arrived: float,
-        timeout: float,
-        pool: PredictionThreads,
-        work: "Callable[[Job[T]], Work | None]",
-        call: Callable[[], T],
-        deliver: Callable[[T | None, BaseException | None], None],
-    ) -> None:
-        super().__init__(arrived, timeout, pool, work)
-        self._call = call
-        self._context = copy_context()
-        self._deliver = deliver
+    def set_outcome(self, result: Any, error: BaseException | None) -> None:
+        on_outcome = self.on_outcome
+        del self.context, self.function, self.on_outcome
+        on_outcome(result, error)
 
-    def refuse(self) -> None:
-        self.tell(None, ServerOverloaded())
-
-    def run(self) -> tuple[T | None, BaseException | None]:
-        try:
-            return self._context.run(self._call), None
-        except BaseException as error:  # the caller gets it; a pool thread must not end
-            return None, error
-
-    def go_on(self, result: T, carry_on: Callable[[], BaseException | None]) -> BaseException | None:
-        """Hand out ``result`` and do what is left of the work; returns its error."""
-        context = self._context
-        self.tell(result, None)
-        return context.run(carry_on)
-
-    def tell(self, result: T | None, error: BaseException | None) -> None:
-        """Hand the outcome to whoever waits for it."""
-        deliver = self._deliver
-        del self._call, self._context, self._deliver
-        deliver(result, error)
+    def reject(self, error: Exception) -> None:
+        self.set_outcome(None, error)

@@ -1,4 +1,4 @@
-"""An answer that is sent while it is made: from the prediction thread that makes it to the connection that sends it."""
+"""A response that is sent while a prediction thread produces it."""
 
 import asyncio
 import logging
@@ -14,22 +14,34 @@ from datarobot_drum.drum.iterators import close_iterator
 logger = logging.getLogger(__name__)
 
 KEEP_ALIVE_SECONDS = 15.0
-"""Proxies close a connection that is silent for 30 to 60 seconds."""
+"""Seconds without a chunk after which a keep-alive is sent: proxies close idle connections after 30 to 60."""
 
 WINDOW = 256 * 1024
-"""Bytes that may wait for a slow client; then the thread that makes the answer waits, too."""
+"""Bytes that may wait for a slow client; beyond that, the producing thread waits."""
 
 
-class ChunkStream:
-    """The chunks of one answer. ``carry_on`` makes them on one thread, an iteration takes them on another or on a loop.
+class IncrementalResult:
+    """A result that the caller gets at once and its pool thread goes on producing, in the same slot."""
 
-    A client that leaves (``abandon``) stops the making at the next chunk, and ``finally`` blocks of the maker run. An
-    error of the maker reaches the iteration after the chunks before it.
+    def produce(self) -> BaseException | None:
+        """Produce the rest; return the error that ended it."""
+        raise NotImplementedError
+
+    def cancel(self) -> None:
+        """Stop producing: no caller takes the result."""
+        raise NotImplementedError
+
+
+class ChunkStream(IncrementalResult):
+    """The chunks of one response: ``produce`` makes them on one thread, another thread or an event loop iterates.
+
+    ``cancel`` stops the producer at its next chunk, and its ``finally`` blocks run. An error of the producer is raised
+    in the iteration, after the chunks before it.
 
     Args:
-        chunks: makes the bytes; its ``close`` is called in every case.
-        timeout: seconds between two chunks after which an iteration gives up; 0 for no limit.
-        keep_alive: given out whenever ``KEEP_ALIVE_SECONDS`` pass without a chunk; empty for nothing.
+        chunks: the producer; its ``close`` is always called.
+        timeout: seconds without a chunk after which the iteration raises ``DeadlineExceeded``; 0 for no limit.
+        keep_alive: yielded whenever ``KEEP_ALIVE_SECONDS`` pass without a chunk; empty to yield nothing.
     """
 
     def __init__(self, chunks: Iterable[bytes], timeout: float = 0.0, keep_alive: bytes = b"") -> None:
@@ -40,46 +52,46 @@ class ChunkStream:
         self._ready: deque[bytes] = deque()
         self._size = 0
         self._ended = False
-        self._abandoned = False
+        self._cancelled = False
         self._error: BaseException | None = None
-        self._wake: Callable[[], object] = _nobody
-        self._on_end: list[Callable[[], object]] = []
+        self._wake: Callable[[], object] = _do_nothing
+        self._done_callbacks: list[Callable[[], object]] = []
 
-    def when_ended(self, callback: Callable[[], object]) -> None:
-        """Call back, on the thread of the maker, once nothing more is made."""
-        self._on_end.append(callback)
+    def add_done_callback(self, callback: Callable[[], object]) -> None:
+        """Call ``callback`` on the producing thread once it produces no more."""
+        self._done_callbacks.append(callback)
 
-    # The maker
+    # Producer
 
-    def carry_on(self) -> BaseException | None:
-        """Make all chunks; returns the error that ended it, None after a full stream or when the client left."""
+    def produce(self) -> BaseException | None:
+        """Produce all chunks; return the error that ended it, None if the stream is complete or cancelled."""
         try:
             for chunk in self._chunks:
                 if chunk and not self._put(chunk):
                     break
-        except BaseException as error:  # whatever model code raises, the iteration gets it
+        except BaseException as error:  # it is raised in the iteration
             self._error = error
-        self._close_maker()
+        self._close_producer()
         self._notify(ended=True)
-        for callback in self._on_end:
+        for callback in self._done_callbacks:
             callback()
         return self._error
 
     def _put(self, chunk: bytes) -> bool:
         with self._changed:
-            self._changed.wait_for(lambda: self._abandoned or not self._ready or self._size < WINDOW)
-            if self._abandoned:
+            self._changed.wait_for(lambda: self._cancelled or not self._ready or self._size < WINDOW)
+            if self._cancelled:
                 return False
             self._ready.append(chunk)
             self._size += len(chunk)
         self._notify()
         return True
 
-    def _close_maker(self) -> None:
+    def _close_producer(self) -> None:
         try:
             close_iterator(self._chunks)
-        except Exception:  # a finally block of model code; the answer is over
-            logger.exception("A stream failed while it was closed.")
+        except Exception:  # a finally block of model code; the response is complete
+            logger.exception("A finally block of a streaming model failed after the response.")
 
     def _notify(self, *, ended: bool = False) -> None:
         with self._changed:
@@ -87,22 +99,22 @@ class ChunkStream:
             self._changed.notify_all()
             self._wake()
 
-    # The sender
+    # Consumer
 
-    def abandon(self) -> None:
-        """Nobody listens any more."""
+    def cancel(self) -> None:
+        """Stop the producer at its next chunk: the client has disconnected."""
         with self._changed:
-            self._abandoned = True
+            self._cancelled = True
             self._ready.clear()
             self._changed.notify_all()
             self._wake()
 
     def close(self) -> None:
-        """What a WSGI server calls in any case, even if it never began to iterate."""
-        self.abandon()
+        """Do the same as ``cancel``; WSGI servers call it even if they never iterated."""
+        self.cancel()
 
     def _take(self) -> bytes | None:
-        """The next chunk, None if there is none yet; the lock is held."""
+        """Return the next chunk, None if there is none yet; the caller holds the lock."""
         if not self._ready:
             return None
         chunk = self._ready.popleft()
@@ -115,94 +127,94 @@ class ChunkStream:
             raise self._error
 
     def __iter__(self) -> Iterator[bytes]:
-        silence = _Silence(self._timeout, self._keep_alive)
+        timer = _KeepAliveTimer(self._timeout, self._keep_alive)
         try:
             while True:
                 with self._changed:
-                    there = self._changed.wait_for(lambda: self._ready or self._ended, silence.next_wait())
+                    is_notified = self._changed.wait_for(lambda: self._ready or self._ended, timer.next_timeout())
                     chunk = self._take()
                 if chunk is not None:
-                    silence.broken()
+                    timer.reset()
                     yield chunk
-                elif not there:
-                    yield silence.keep_alive_or_raise()
+                elif not is_notified:
+                    yield timer.keep_alive_or_raise()
                 else:
                     break
             self._raise_error()
         finally:
-            self.abandon()
+            self.cancel()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
-        there = asyncio.Event()
-        silence = _Silence(self._timeout, self._keep_alive)
-        self._wake = lambda: _call_if_open(loop, there.set)
+        changed = asyncio.Event()
+        timer = _KeepAliveTimer(self._timeout, self._keep_alive)
+        self._wake = lambda: _call_unless_closed(loop, changed.set)
         try:
             while True:
                 with self._changed:
                     chunk = self._take()
-                    ended = self._ended or self._abandoned
-                    there.clear()
+                    ended = self._ended or self._cancelled
+                    changed.clear()
                 if chunk is not None:
-                    silence.broken()
+                    timer.reset()
                     yield chunk
                 elif ended:
                     break
-                elif not await _set_within(there, silence.next_wait()):
-                    yield silence.keep_alive_or_raise()
+                elif not await _wait_for_event(changed, timer.next_timeout()):
+                    yield timer.keep_alive_or_raise()
             self._raise_error()
         finally:
-            self._wake = _nobody
-            self.abandon()
+            self._wake = _do_nothing
+            self.cancel()
 
 
-class BegunStream(Iterator[bytes]):
-    """``pieces`` with the first one made already, while an error can still be an error answer."""
+class PrefetchedIterator(Iterator[bytes]):
+    """An iterator whose first chunk is already made, so that its error can still become an error response."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._first: bytes | None = next(pieces, b"")
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._first: bytes | None = next(chunks, b"")
 
     def __next__(self) -> bytes:
         if self._first is not None:
             first, self._first = self._first, None
             return first
-        return next(self._pieces)
+        return next(self._chunks)
 
     def close(self) -> None:
-        """Close the pieces' maker."""
-        close_iterator(self._pieces)
+        """Close the wrapped iterator."""
+        close_iterator(self._chunks)
 
 
-class _Silence:
-    """How long a stream has had nothing to send, and what to do about it."""
+class _KeepAliveTimer:
+    """The time since the last chunk of a stream."""
 
     def __init__(self, timeout: float, keep_alive: bytes) -> None:
         self._timeout = timeout
         self._keep_alive = keep_alive
-        self.broken()
+        self.reset()
 
-    def broken(self) -> None:
+    def reset(self) -> None:
         self._deadline = time.monotonic() + self._timeout
 
-    def next_wait(self) -> float | None:
-        """Seconds until something has to be done; None for ever."""
-        left = self._deadline - time.monotonic()
-        wait = min(left, KEEP_ALIVE_SECONDS) if self._keep_alive else left
+    def next_timeout(self) -> float | None:
+        """Return the seconds until a keep-alive or an error is due, None for never."""
+        remaining = self._deadline - time.monotonic()
+        wait = min(remaining, KEEP_ALIVE_SECONDS) if self._keep_alive else remaining
         return None if wait == math.inf else max(wait, 0.0)
 
     def keep_alive_or_raise(self) -> bytes:
-        """The wait is over: the bytes to send.
+        """Return the keep-alive to send.
 
         Raises:
-            DeadlineExceeded: it was the last one.
+            DeadlineExceeded: the timeout is over.
         """
         if time.monotonic() >= self._deadline:
             raise DeadlineExceeded(f"No chunk came for {self._timeout:g} s (DRUM_CLIENT_REQUEST_TIMEOUT).")
         return self._keep_alive
 
 
-async def _set_within(event: asyncio.Event, timeout: float | None) -> bool:
+async def _wait_for_event(event: asyncio.Event, timeout: float | None) -> bool:
     try:
         await asyncio.wait_for(event.wait(), timeout)
     except asyncio.TimeoutError:
@@ -210,12 +222,12 @@ async def _set_within(event: asyncio.Event, timeout: float | None) -> bool:
     return True
 
 
-def _nobody() -> None:
-    """Nobody waits on an event loop."""
+def _do_nothing() -> None:
+    """Wake no event loop: none iterates."""
 
 
-def _call_if_open(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
+def _call_unless_closed(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
     try:
         loop.call_soon_threadsafe(callback)
     except RuntimeError:
-        logger.debug("A stream went on after its event loop was closed.")
+        logger.debug("A stream continued after its event loop was closed.")

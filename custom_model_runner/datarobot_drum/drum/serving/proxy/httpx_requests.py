@@ -2,7 +2,7 @@
 
 import httpx
 
-from datarobot_drum.drum.engine_predictors.client import timeout_of
+from datarobot_drum.drum.engine_predictors.client import engine_timeout
 from datarobot_drum.drum.serving.proxy.requests import EngineCall
 from datarobot_drum.drum.settings.engine import EngineSettings
 
@@ -17,5 +17,5 @@ def to_httpx(
     It goes to the configured address of the engine. ``call.target`` is sent unchanged in the request line. No header
     is added.
     """
-    extensions = {"target": call.target, "timeout": timeout_of(engine).as_dict()}
+    extensions = {"target": call.target, "timeout": engine_timeout(engine).as_dict()}
     return httpx.Request(call.method, engine.url, headers=call.headers, stream=body, extensions=extensions)
