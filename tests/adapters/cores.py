@@ -10,8 +10,8 @@ import numpy as np
 
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
+from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
-from datarobot_drum.drum.serving.body.reader import BodyLimits
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
 from datarobot_drum.drum.serving.handlers import Handlers

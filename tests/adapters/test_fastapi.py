@@ -11,8 +11,7 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from datarobot_drum.drum.fastapi.app import build_app
-from datarobot_drum.drum.serving.body.reader import WRITE_SIZE
-from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
+from datarobot_drum.drum.serving.body.spooled_file import CHUNK_SIZE, SpooledUploadFile
 from datarobot_drum.drum.serving.model_state import ModelState
 from tests.adapters.asgi_calls import AsgiCall
 from tests.adapters.cores import PATIENCE, CoreUnderTest
@@ -48,7 +47,7 @@ async def _running_call(app: FastAPI, parts: CoreUnderTest) -> AsgiCall:
     return call
 
 
-@pytest.mark.parametrize("size", [1, 7, 1000, WRITE_SIZE + 1], ids=lambda size: f"by-{size}")
+@pytest.mark.parametrize("size", [1, 7, 1000, CHUNK_SIZE + 1], ids=lambda size: f"by-{size}")
 @pytest.mark.parametrize("length", [0, 4, 1024, 1025, 700_000], ids=lambda length: f"{length}-bytes")
 async def test_a_body_is_the_same_in_whatever_pieces_it_comes(
     app: FastAPI, parts: CoreUnderTest, length: int, size: int
@@ -66,7 +65,7 @@ async def test_a_body_is_the_same_in_whatever_pieces_it_comes(
     assert parts.left_behind() == {}
 
 
-@pytest.mark.parametrize("length", [1024, 1025, 3 * WRITE_SIZE], ids=["memory", "one-byte-more", "large"])
+@pytest.mark.parametrize("length", [1024, 1025, 3 * CHUNK_SIZE], ids=["memory", "one-byte-more", "large"])
 async def test_only_other_threads_than_the_event_loops_touch_the_disk(
     app: FastAPI, parts: CoreUnderTest, monkeypatch: pytest.MonkeyPatch, length: int
 ) -> None:

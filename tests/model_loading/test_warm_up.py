@@ -94,7 +94,7 @@ def test_warm_up_predicts_sample_with_the_models_hook(
 def test_server_is_ready_after_warm_up(make: Make, tmp_path: Path, server_type: str) -> None:
     server = make("score", {"warm_up.csv": CSV}, server_type=server_type)
     seen: Queue[str] = Queue()
-    server.state.settled.add_done_callback(lambda _: seen.put((tmp_path / "seen").read_text()))
+    server.state.finished.add_done_callback(lambda _: seen.put((tmp_path / "seen").read_text()))
     server.materialize()
     assert seen.get(timeout=30) == "2 rows"
     assert ask(server, "GET", "/readyz").status_code == 200

@@ -8,21 +8,21 @@ from datarobot_drum.drum.serving.model_state import ModelState, Phase
 from datarobot_drum.runtime_parameters.masking import MASK, register_secret
 
 
-def test_a_model_starts_as_loading() -> None:
+def test_model_starts_as_loading() -> None:
     state = ModelState()
-    assert state.phase is Phase.LOADING and not state.settled.done()
+    assert state.phase is Phase.LOADING and not state.finished.done()
     with pytest.raises(ModelNotReady):
         state.require_ready()
 
 
-def test_a_ready_model_lets_predictions_through() -> None:
+def test_ready_model_accepts_predictions() -> None:
     state = ModelState()
     state.set_ready()
     state.wait(60)
     state.require_ready()
 
 
-def test_a_model_that_failed_says_why_without_secrets() -> None:
+def test_failed_model_raises_the_cause_without_secrets() -> None:
     register_secret("hunter-2")
     state = ModelState()
     state.set_failed("No access with hunter-2.")
@@ -31,7 +31,7 @@ def test_a_model_that_failed_says_why_without_secrets() -> None:
     assert state.cause == f"No access with {MASK}."
 
 
-def test_a_state_settles_once() -> None:
+def test_phase_changes_once() -> None:
     ready, failed = ModelState(), ModelState()
     ready.set_ready()
     ready.set_failed("too late")
@@ -42,7 +42,7 @@ def test_a_state_settles_once() -> None:
     assert (failed.phase, failed.cause) == (Phase.FAILED, "first")
 
 
-def test_a_wait_ends_with_the_load() -> None:
+def test_wait_ends_with_the_load() -> None:
     state = ModelState()
     waiter = threading.Thread(target=state.wait, args=(60,))
     waiter.start()
@@ -51,19 +51,19 @@ def test_a_wait_ends_with_the_load() -> None:
     assert state.phase is Phase.READY
 
 
-def test_a_wait_can_end_before_the_load() -> None:
+def test_wait_times_out_during_the_load() -> None:
     state = ModelState()
     state.wait(0.001)
     assert state.phase is Phase.LOADING
 
 
-async def test_a_client_that_gives_up_does_not_stop_the_load() -> None:
+async def test_cancelled_waiter_does_not_cancel_the_others() -> None:
     state = ModelState()
-    waiting = asyncio.wrap_future(state.settled)
-    patient = asyncio.wrap_future(state.settled)
-    waiting.cancel()
+    cancelled = asyncio.wrap_future(state.finished)
+    other = asyncio.wrap_future(state.finished)
+    cancelled.cancel()
     await asyncio.sleep(0)
-    assert not state.settled.done()
+    assert not state.finished.done()
     await asyncio.to_thread(state.set_ready)
-    await patient
+    await other
     state.require_ready()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, PredictionError
-from datarobot_drum.drum.serving.body.reader import Body
+from datarobot_drum.drum.serving.body.reader import RequestBody
 from datarobot_drum.drum.serving.execution import streaming as streams
 from datarobot_drum.drum.serving.execution.call import ModelCall, StreamedResponse
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
@@ -329,7 +329,7 @@ def test_prefetched_iterator_accepts_empty_iterator() -> None:
 
 
 def call_of(producer: Iterator[bytes]) -> ModelCall:
-    return ModelCall(lambda request: ModelResponse(producer), ModelRequest(), Body())
+    return ModelCall(lambda request: ModelResponse(producer), ModelRequest(), RequestBody())
 
 
 async def test_stream_holds_slot_until_complete(executor: ExecutorWithBackpressure) -> None:
@@ -358,7 +358,7 @@ def held_call(producer: Iterator[bytes], free: threading.Event) -> ModelCall:
         assert free.wait(TIMEOUT)
         return ModelResponse(producer)
 
-    return ModelCall(handle, ModelRequest(), Body())
+    return ModelCall(handle, ModelRequest(), RequestBody())
 
 
 @pytest.mark.parametrize("timed_out", [False, True], ids=["cancelled", "timed out"])

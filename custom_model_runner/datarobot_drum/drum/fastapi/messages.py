@@ -21,8 +21,9 @@ from datarobot_drum.drum.exceptions import (
     RequestError,
     RequestTimeout,
 )
+from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.body.progress import BodyProgress
-from datarobot_drum.drum.serving.body.reader import Body, BodyLimits, BodyReader
+from datarobot_drum.drum.serving.body.reader import BodyReader, RequestBody
 from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
 from datarobot_drum.drum.serving.execution.streaming import ChunkStream
 from datarobot_drum.drum.serving.headers import Headers
@@ -44,14 +45,14 @@ def request_headers(request: Request) -> Headers:
     return Headers.from_raw(request.scope["headers"])
 
 
-def to_request(request: Request, headers: Headers, body: Body) -> ModelRequest:
+def to_request(request: Request, headers: Headers, body: RequestBody) -> ModelRequest:
     """Translate a request whose body has been read."""
     query = request.scope["query_string"]
     return ModelRequest(
         method=request.method,
         headers=headers,
         query=parse_query(query.decode("latin-1")) if query else {},
-        body=body.whole,
+        body=body.raw,
         parts=tuple(body.parts),
     )
 
@@ -74,7 +75,7 @@ class BodyRejected(Exception):
 
 async def read_body(
     request: Request, headers: Mapping[str, str], limits: BodyLimits, form_fields: frozenset[str]
-) -> Body:
+) -> RequestBody:
     """Read the whole body; memory stays bounded, and the event loop never writes to disk.
 
     Raises:
@@ -101,9 +102,9 @@ async def read_body(
         raise
 
 
-async def _from_form(form: FormData, form_fields: frozenset[str]) -> Body:
+async def _from_form(form: FormData, form_fields: frozenset[str]) -> RequestBody:
     """Return the parts of a form that a dependency has parsed already; its files are wrapped, not copied."""
-    body = Body()
+    body = RequestBody()
     for name, value in form.multi_items():
         if name not in form_fields:
             continue
@@ -118,30 +119,21 @@ async def _from_form(form: FormData, form_fields: frozenset[str]) -> Body:
 
 async def _feed(reader: BodyReader, request: Request) -> None:
     """Feed the body to ``reader`` as it comes. One deadline, moved on with each chunk, limits how slow it may be."""
-    unwritten: list[bytes] = []
-    progress = reader.arrival
+    progress = reader.progress
     with anyio.move_on_after(progress.time_left) as scope, _consumed_bodies():
         async with aclosing(request.stream()) as chunks:
             async for chunk in chunks:
-                if not unwritten and not reader.try_reserve_memory(len(chunk)):
+                if not chunk:
+                    continue
+                if reader.reserve_memory(len(chunk)):
                     reader.feed(chunk)
                 else:
-                    unwritten.append(chunk)
-                    if sum(map(len, unwritten)) >= reader.worth_writing:
-                        scope.deadline = math.inf
-                        await _write(reader, unwritten)
+                    scope.deadline = math.inf
+                    await _on_disk_thread(partial(reader.feed, chunk))
                 if not progress.is_complete:
                     scope.deadline = _deadline(progress)
     if scope.cancelled_caught:
-        raise progress.too_slow()
-    if unwritten:
-        await _write(reader, unwritten)
-
-
-async def _write(reader: BodyReader, unwritten: list[bytes]) -> None:
-    chunk = b"".join(unwritten)
-    unwritten.clear()
-    await _on_disk_thread(partial(reader.feed, chunk))
+        raise progress.timeout_error()
 
 
 def _deadline(progress: BodyProgress) -> float:
@@ -170,7 +162,7 @@ async def body_chunks(request: Request, progress: BodyProgress) -> AsyncGenerato
             with anyio.move_on_after(progress.time_left) as scope, _consumed_bodies():
                 chunk = await anext(chunks, None)
             if scope.cancelled_caught:
-                raise progress.too_slow()
+                raise progress.timeout_error()
             if chunk is None:
                 return
             if chunk:

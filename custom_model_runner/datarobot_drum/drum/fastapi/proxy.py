@@ -25,7 +25,7 @@ from datarobot_drum.drum.fastapi.routes import wait_for_model
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.proxy.httpx_requests import NO_BODY, to_httpx
-from datarobot_drum.drum.serving.proxy.requests import EngineCall, RawTarget, answer_fields, engine_call
+from datarobot_drum.drum.serving.proxy.requests import EngineCall, RawTarget, engine_call, response_fields
 from datarobot_drum.drum.serving.routes import Route
 from datarobot_drum.drum.settings.engine import EngineSettings
 
@@ -91,7 +91,7 @@ class _EngineResponse(Response):
         scope.cancel()
 
     async def _forward(self) -> None:
-        has_body = self._call.arrival.expected
+        has_body = self._call.progress.has_body
         if not has_body:
             self._body_taken.set()
         request = to_httpx(self._call, self._engine, _Body(self._body()) if has_body else NO_BODY)
@@ -107,7 +107,7 @@ class _EngineResponse(Response):
 
     async def _answer(self, response: httpx.Response) -> None:
         self._begun = True
-        headers = [(name.lower(), value) for name, value in answer_fields(response.headers.raw)]
+        headers = [(name.lower(), value) for name, value in response_fields(response.headers.raw)]
         await self._send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         with engine_errors(self._engine):
             async for piece in response.aiter_raw():
@@ -115,14 +115,14 @@ class _EngineResponse(Response):
         await self._send({"type": "http.response.body", "body": b""})
 
     async def _body(self) -> AsyncIterator[bytes]:
-        arrival = self._call.arrival
-        async with aclosing(body_chunks(self._request, arrival)) as chunks:
+        progress = self._call.progress
+        async with aclosing(body_chunks(self._request, progress)) as chunks:
             async for chunk in chunks:
-                arrival.count(len(chunk))
+                progress.count(len(chunk))
                 given = time.monotonic()
                 yield chunk
-                arrival.allow(time.monotonic() - given)
-        arrival.require_complete()
+                progress.extend_deadline(time.monotonic() - given)
+        progress.require_complete()
         self._body_taken.set()
 
     async def _fail(self, failure: Exception) -> None:

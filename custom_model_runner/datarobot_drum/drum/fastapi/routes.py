@@ -168,7 +168,7 @@ async def wait_for_model(core: ServingCore) -> None:
         ModelNotReady: it still loads after the load timeout.
         ModelFailedToLoad: on an error server.
     """
-    finished = core.state.settled
+    finished = core.state.finished
     if not finished.done():
         await asyncio.wait([asyncio.wrap_future(finished)], timeout=core.load_timeout)
     core.state.require_ready()

@@ -12,8 +12,9 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException
 from werkzeug.wsgi import get_input_stream
 
 from datarobot_drum.drum.exceptions import BadRequest
+from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.body.progress import BodyProgress
-from datarobot_drum.drum.serving.body.reader import Body, BodyLimits, BodyReader
+from datarobot_drum.drum.serving.body.reader import BodyReader, RequestBody
 from datarobot_drum.drum.serving.body.spooled_file import CHUNK_SIZE, SPOOL_MAX_SIZE
 from datarobot_drum.drum.serving.headers import Headers
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, parse_query
@@ -31,26 +32,28 @@ def request_headers(environ: WSGIEnvironment) -> Headers:
     return Headers(fields)
 
 
-def to_request(environ: WSGIEnvironment, headers: Headers, body: Body) -> ModelRequest:
+def to_request(environ: WSGIEnvironment, headers: Headers, body: RequestBody) -> ModelRequest:
     """Translate a WSGI request whose body has been read."""
     return ModelRequest(
         method=environ["REQUEST_METHOD"],
         headers=headers,
         query=parse_query(environ.get("QUERY_STRING", "")),
-        body=body.whole,
+        body=body.raw,
         parts=tuple(body.parts),
     )
 
 
-def read_body(environ: WSGIEnvironment, headers: Headers, limits: BodyLimits, form_fields: frozenset[str]) -> Body:
-    """Read the complete body, chunked or with Content-Length.
+def read_body(
+    environ: WSGIEnvironment, headers: Headers, limits: BodyLimits, form_fields: frozenset[str]
+) -> RequestBody:
+    """The whole body, chunked or with Content-Length.
 
     Raises:
         RequestError: ``BodyReader`` rejected it; what had been received is released.
     """
     reader = BodyReader(headers, limits, form_fields)
     try:
-        for chunk in body_chunks(environ, reader.arrival):
+        for chunk in body_chunks(environ, reader.progress):
             reader.feed(chunk)
         return reader.finish()
     except BaseException:  # whatever ended it, what was received must be released
@@ -73,7 +76,7 @@ def body_chunks(environ: WSGIEnvironment, progress: BodyProgress) -> Iterator[by
     while chunk := _read(stream, progress):
         yield chunk
         if progress.time_left is not None and progress.time_left <= 0:
-            raise progress.too_slow()
+            raise progress.timeout_error()
 
 
 class ReplayableInput(io.RawIOBase):
@@ -145,7 +148,7 @@ def _read(stream: Any, progress: BodyProgress) -> bytes:
         return bytes(buffer[: _read_into(stream, buffer)])
     except Exception as error:  # each WSGI server has its own errors for malformed chunks and disconnects
         if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
-            raise progress.too_slow() from error
+            raise progress.timeout_error() from error
         raise BadRequest("The request body ended early, or its chunks are malformed.") from error
 
 

@@ -17,7 +17,7 @@ from datarobot_drum.drum.engine_predictors.client import engine_errors, open_cli
 from datarobot_drum.drum.flask.messages import body_chunks, request_headers
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.proxy.httpx_requests import NO_BODY, to_httpx
-from datarobot_drum.drum.serving.proxy.requests import EngineCall, RawTarget, answer_fields, engine_call
+from datarobot_drum.drum.serving.proxy.requests import EngineCall, RawTarget, engine_call, response_fields
 from datarobot_drum.drum.serving.routes import Route
 from datarobot_drum.drum.settings.engine import EngineSettings
 
@@ -53,11 +53,11 @@ class ProxyView:
         )
 
     def _forward(self, call: EngineCall, environ: WSGIEnvironment) -> Response:
-        body = _RequestBody(call, environ) if call.arrival.expected else NO_BODY
+        body = _RequestBody(call, environ) if call.progress.has_body else NO_BODY
         with engine_errors(self._engine):
             response = self._client.send(to_httpx(call, self._engine, body), stream=True)
         fields = [
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in answer_fields(response.headers.raw)
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in response_fields(response.headers.raw)
         ]
         chunks = _EngineChunks(response, self._engine)
         return RawResponse(chunks, response.status_code, fields, direct_passthrough=True)
@@ -74,16 +74,16 @@ class RawResponse(Response):
 
 class _RequestBody(httpx.SyncByteStream):
     def __init__(self, call: EngineCall, environ: WSGIEnvironment) -> None:
-        self._arrival = call.arrival
+        self._progress = call.progress
         self._environ = environ
 
     def __iter__(self) -> Iterator[bytes]:
-        for chunk in body_chunks(self._environ, self._arrival):
-            self._arrival.count(len(chunk))
+        for chunk in body_chunks(self._environ, self._progress):
+            self._progress.count(len(chunk))
             sent = time.monotonic()
             yield chunk
-            self._arrival.allow(time.monotonic() - sent)
-        self._arrival.require_complete()
+            self._progress.extend_deadline(time.monotonic() - sent)
+        self._progress.require_complete()
 
 
 class _EngineChunks(Iterator[bytes]):

@@ -12,7 +12,7 @@ from werkzeug.wsgi import ClosingIterator
 from datarobot_drum.drum.flask.messages import read_body, request_headers, to_flask, to_request
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.iterators import close_iterator
-from datarobot_drum.drum.serving.body.reader import Body
+from datarobot_drum.drum.serving.body.reader import RequestBody
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.execution.call import Handle, ModelCall
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
@@ -97,7 +97,7 @@ def _respond_from_model(route: Route, core: ServingCore, handle: Handle) -> Mode
     return _respond_in_this_thread(core, call, body)
 
 
-def _respond_in_this_thread(core: ServingCore, call: ModelCall, body: Body) -> ModelResponse:
+def _respond_in_this_thread(core: ServingCore, call: ModelCall, body: RequestBody) -> ModelResponse:
     """Hold the slot and the body until the response is complete; the server closes a streamed one."""
     with ExitStack() as resources:
         resources.callback(body.close)

@@ -18,8 +18,8 @@ from datarobot_drum.drum.process.signals import LOADER_THREAD, PREDICTION_THREAD
 from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
 from datarobot_drum.drum.server import get_fastapi_app, get_flask_app
+from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
-from datarobot_drum.drum.serving.body.reader import BodyLimits
 from datarobot_drum.drum.serving.body.spooled_file import CHUNK_SIZE, SPOOL_MAX_SIZE, SpooledUploadFile
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
@@ -122,7 +122,7 @@ class PredictionServer:
         return []
 
     def _start_tracing(self) -> None:
-        self.state.settled.add_done_callback(lambda _: detect_provider())
+        self.state.finished.add_done_callback(lambda _: detect_provider())
         provider = start_exporting(self.settings.tracing)
         if provider is not None:
             self.worker_ctx.defer_cleanup(provider.shutdown, order=-100, desc="send the last spans")
@@ -269,7 +269,7 @@ class PredictionServer:
         ctx.defer_cleanup(self._stop_executor, order=100, desc="shut down the executor")
         if self.predictor is not None:
             ctx.add_closeable(self.predictor, order=50)
-        budget = MemoryBudget.of(server.memory_budget)
+        budget = MemoryBudget.for_process(server.memory_budget)
         return ServingCore(
             handlers=handlers,
             executor=self.executor,

@@ -1,6 +1,6 @@
 """The core: a request object in, a response object out.
 
-Everything that decides about a prediction lives here, once: the route table, reading a body, admission to a thread,
-the handlers, and what an exception answers. No web framework is imported, so each handler runs in a test without a
-server. The adapters in ``flask/`` and ``fastapi/`` only translate.
+It holds the route table, the body reader, the executor, the handlers and the error responses, each once for all
+servers. No web framework is imported, so tests call handlers without a server. The adapters in ``flask/`` and
+``fastapi/`` only translate.
 """

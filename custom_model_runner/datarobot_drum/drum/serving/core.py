@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
-from datarobot_drum.drum.serving.body.reader import BodyLimits
+from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.execution.call import ModelCall
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure, Submission
 from datarobot_drum.drum.serving.handlers import Handler, Handlers

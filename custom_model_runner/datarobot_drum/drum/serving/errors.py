@@ -1,4 +1,4 @@
-"""What an exception answers: decided here, for every route of every server."""
+"""Turns exceptions into responses, for every route of every server."""
 
 import logging
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def error_response(error: BaseException, *, for_openai: bool = False) -> ModelResponse:
-    """The answer to a request that ended in ``error``; credentials are masked, tracebacks stay in the log.
+    """Return the response for ``error``. Credentials are masked, tracebacks stay in the log.
 
     Args:
         for_openai: add the ``error`` object that OpenAI clients read.
@@ -33,16 +33,16 @@ def error_response(error: BaseException, *, for_openai: bool = False) -> ModelRe
 def _error_response(error: BaseException) -> ModelResponse:
     if not isinstance(error, RequestError):
         return json_response(error_payload(error), status=500)
-    headers = {str(name): str(value) for name, value in error.headers.items()}  # a model may well give a number
+    headers = {str(name): str(value) for name, value in error.headers.items()}  # model code may use numbers
     if isinstance(error, DrumHTTPError):
         headers[USER_ERROR_HEADER] = "true"
     return json_response(error_payload(error), status=error.status, headers=headers)
 
 
 def error_payload(error: BaseException) -> dict[str, Any]:
-    """What a client is told of ``error``, masked; what it is not told goes to the log."""
+    """Return the masked JSON body of the error response, and log unexpected errors with their traceback."""
     if not isinstance(error, RequestError):
-        logger.error("Unexpected error while answering a request.", exc_info=error)
+        logger.error("Unexpected error while handling a request.", exc_info=error)
         note_error(error)
         payload: Mapping[str, Any] = {"message": f"ERROR: {type(error).__name__}: {error}"}
     else:
@@ -55,10 +55,10 @@ def error_payload(error: BaseException) -> dict[str, Any]:
 
 
 def openai_error(error: BaseException) -> dict[str, Any]:
-    """The ``error`` object that OpenAI clients read (http-api.md H56)."""
+    """Return the ``error`` object that OpenAI clients read."""
     if isinstance(error, EngineResponseError):
-        passed_on: dict[str, Any] = mask_secrets_in(dict(error.details))
-        return passed_on
+        details: dict[str, Any] = mask_secrets_in(dict(error.details))
+        return details
     status = error.status if isinstance(error, RequestError) else 500
     message = error.message if isinstance(error, RequestError) else f"{type(error).__name__}: {error}"
     kind = "invalid_request_error" if status < 500 else "server_error"
@@ -70,5 +70,5 @@ def _encodable(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _encodable_text(text: str) -> str:
-    """Lone surrogates cannot be UTF-8, and a message may quote what a client sent."""
+    """Replace lone surrogates, which UTF-8 cannot encode. A message may quote client input."""
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,7 +1,7 @@
-"""The handlers: request in, response out. What each route means is decided here and nowhere else.
+"""The handlers of all routes: request in, response out.
 
-A handler is synchronous and reads as check, decode, call, encode. It raises on failure; what the error answers is
-decided in ``errors.py``.
+A handler is synchronous: it checks, decodes, calls the model and encodes. It raises on failure, and ``errors.py`` turns
+the exception into a response.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,17 +41,17 @@ Handler = Callable[[ModelRequest], ModelResponse]
 
 OK = {"message": "OK"}
 
-OWN_ROUTES = {TargetType.UNSTRUCTURED: "/predictUnstructured/", TargetType.TRANSFORM: "/transform/"}
-"""Of the kinds of model that ``/predict/`` does not serve."""
+ROUTES_BY_TARGET = {TargetType.UNSTRUCTURED: "/predictUnstructured/", TargetType.TRANSFORM: "/transform/"}
+"""The prediction routes of models that ``/predict/`` does not serve."""
 
 TRANSFORM_ENCODER = "datarobot_drum.drum.serving.formats.transform_multipart:transform_response"
 
 
 class Handlers:
-    """The routes' handlers over one predictor.
+    """The handlers of all routes over one predictor.
 
     Args:
-        predictor: None when not even its files could be found; ``state`` then says why.
+        predictor: None if its files were not found; ``state`` then has the cause.
         server_type: ``flask``, ``gunicorn`` or ``fastapi``, for ``/info/``.
     """
 
@@ -72,17 +72,17 @@ class Handlers:
         self._llm_id = llm_id
         self._timings = Timings()
         self.measure_prediction = partial(self._timings.measure, "run_predictor_total")
-        """Records the time of a ``with`` block for ``time_info`` of ``/stats/``."""
+        """Return a context manager that records its duration for ``time_info`` of ``/stats/``."""
         self._statistics = ProcessStatistics()
 
     def find(self, name: str) -> Handler:
-        """The handler that a route names."""
+        """Return the handler by the name that a route has for it."""
         handler: Handler = getattr(self, name)
         return handler
 
     @property
     def has_own_probes(self) -> bool:
-        """Whether the model brings probes that may take their time."""
+        """Whether the model defines its own probes, which may block."""
         if self._predictor is None:
             return False
         kind = type(self._predictor)
@@ -91,20 +91,22 @@ class Handlers:
             or kind.readiness_probe is not BasePredictor.readiness_probe
         )
 
-    # Alive, healthy, ready (the state table of http-api.md, H15)
+    # Liveness, health and readiness
 
     def do_livez(self, request: ModelRequest) -> ModelResponse:
-        """The process answers. Says nothing of the model: a restart repairs no broken model (H16)."""
+        """Report that the process responds. The model does not count: a restart repairs no broken model."""
         return json_response({"status": "alive"})
 
     def do_ping(self, request: ModelRequest) -> ModelResponse:
-        return self._condition(lambda predictor: predictor.liveness_probe())
+        """Return the result of the model's liveness probe."""
+        return self._probe_response(lambda predictor: predictor.liveness_probe())
 
     def do_health(self, request: ModelRequest) -> ModelResponse:
-        return self._condition(lambda predictor: predictor.readiness_probe())
+        """Return the result of the model's readiness probe."""
+        return self._probe_response(lambda predictor: predictor.readiness_probe())
 
     def do_readyz(self, request: ModelRequest) -> ModelResponse:
-        """Whether a balancer should send traffic to this worker; each worker answers for itself."""
+        """Report whether a load balancer should send requests to this worker."""
         if self._state.phase is Phase.LOADING:
             return _not_ready("model is loading")
         if self._state.phase is Phase.FAILED or self._predictor is None:
@@ -114,16 +116,17 @@ class Handlers:
         body, status = as_probe(self._predictor.readiness_probe())
         return json_response({"status": "ready"}) if status == 200 else json_response(body, status=503)
 
-    def _condition(self, probe: Callable[[BasePredictor], ProbeResult]) -> ModelResponse:
+    def _probe_response(self, probe: Callable[[BasePredictor], ProbeResult]) -> ModelResponse:
         if self._state.phase is Phase.FAILED or self._predictor is None:
             return json_response({"message": f"ERROR: {self._state.cause}"}, status=MODEL_FAILED)
         self._state.require_ready()
         body, status = as_probe(probe(self._predictor))
         return json_response(body, status=status)
 
-    # What the server says of itself
+    # Information about the server
 
     def do_info(self, request: ModelRequest) -> ModelResponse:
+        """Describe the server and the model."""
         predictor = self._predictor
         return json_response(
             {
@@ -139,6 +142,7 @@ class Handlers:
         )
 
     def do_stats(self, request: ModelRequest) -> ModelResponse:
+        """Return memory, CPU, durations and executor metrics."""
         return json_response(
             {
                 **self._statistics.collect(self._worker_ctx.server_pid),
@@ -148,6 +152,7 @@ class Handlers:
         )
 
     def make_capabilities(self, request: ModelRequest) -> ModelResponse:
+        """List the payload formats and methods that the model supports."""
         formats: Mapping[str, str | None] = {}
         if self._state.phase is Phase.READY and self._predictor is not None:
             formats = self._predictor.payload_formats
@@ -162,13 +167,14 @@ class Handlers:
     # Predictions
 
     def do_predict_structured(self, request: ModelRequest) -> ModelResponse:
+        """Predict every row of the samples."""
         predictor, payload = self._samples(request)
         with self.measure_prediction():
             predictions = predictor.predict(predictor.read_input(payload))
-        return self.answer_structured(predictions)
+        return self.structured_response(predictions)
 
-    def answer_structured(self, predictions: Predictions) -> ModelResponse:
-        """The last step of ``do_predict_structured``.
+    def structured_response(self, predictions: Predictions) -> ModelResponse:
+        """Encode predictions as ``/predict/`` returns them.
 
         Raises:
             PredictionError: the model returned a value that JSON cannot carry.
@@ -178,17 +184,20 @@ class Handlers:
         return predictions_response(predictions, self._model.target_type)
 
     def do_predict_stream(self, request: ModelRequest) -> ModelResponse:
-        """The first chunk is made before the headers are sent, so an error until then is an error answer."""
+        """Predict in blocks of rows, in the format that ``Accept`` asks for.
+
+        The first chunk is produced here, so an error in it becomes an error response.
+        """
         predictor, payload = self._samples(request)
-        form = negotiate_format(request.headers.get("Accept") or "")
-        pieces = form.encode(predictor.predict_stream(payload), self._model.target_type)
+        stream_format = negotiate_format(request.headers.get("Accept") or "")
+        chunks = stream_format.encode(predictor.predict_stream(payload), self._model.target_type)
         return ModelResponse(
-            PrefetchedIterator(pieces), form.media_type, headers=STREAM_HEADERS | {"X-Streaming": "true"}
+            PrefetchedIterator(chunks), stream_format.media_type, headers=STREAM_HEADERS | {"X-Streaming": "true"}
         )
 
     def _samples(self, request: ModelRequest) -> tuple[BasePredictor, StructuredPayload]:
         predictor = self._ready_predictor()
-        self._require(self._model.target_type.is_structured)
+        self._require_target(self._model.target_type.is_structured)
         return predictor, self._payload(request, predictor)
 
     def _payload(self, request: ModelRequest, predictor: BasePredictor) -> StructuredPayload:
@@ -198,8 +207,9 @@ class Handlers:
         return payload
 
     def do_transform(self, request: ModelRequest) -> ModelResponse:
+        """Transform the samples, and their target if the form has one."""
         predictor = self._ready_predictor()
-        self._require(self._model.target_type is TargetType.TRANSFORM)
+        self._require_target(self._model.target_type is TargetType.TRANSFORM)
         samples, target = self._payload(request, predictor), target_payload(request)
         with self.measure_prediction():
             transformed = predictor.transform(samples, target)
@@ -207,23 +217,26 @@ class Handlers:
         return response
 
     def do_predict_unstructured(self, request: ModelRequest) -> ModelResponse:
+        """Pass the body to the model as it is, and return the model's output."""
         predictor = self._ready_predictor()
-        self._require(self._model.target_type is TargetType.UNSTRUCTURED)
+        self._require_target(self._model.target_type is TargetType.UNSTRUCTURED)
         with self.measure_prediction():
             output = predictor.predict_unstructured(unstructured_input(request))
         return ModelResponse(output.content, f"{output.mimetype};charset={output.charset}")
 
     def do_chat(self, request: ModelRequest) -> ModelResponse:
+        """Return a chat completion, as JSON or as server-sent events."""
         predictor = self._ready_predictor()
         if not predictor.can_chat:
             raise NotFound("This model does not chat: that takes a text generation model with a chat hook.")
         params = completion_params(request)
         annotate(chat_attributes(params))
         with self.measure_prediction():
-            answer = predictor.chat(params, request.headers.copy())
-        return chat_response(answer, wants_stream=params.get("stream") is True)
+            completion = predictor.chat(params, request.headers.copy())
+        return chat_response(completion, wants_stream=params.get("stream") is True)
 
     def get_supported_llm_models(self, request: ModelRequest) -> ModelResponse:
+        """List the language models behind this model."""
         predictor = self._ready_predictor()
         if not self._model.target_type.may_chat:
             raise NotFound("Only text generation models list language models.")
@@ -233,16 +246,17 @@ class Handlers:
         return models_response(models)
 
     def do_direct_access(self, request: ModelRequest) -> ModelResponse:
-        """Without an engine; with one, the adapter passes the request on (``direct_access.py``)."""
+        """Reject direct access to a model without an engine; with one, the adapter forwards the request."""
         self._ready_predictor()
         raise NotFound("This model has no inference engine to access directly.")
 
     @property
     def engine(self) -> EngineSettings | None:
+        """The inference engine that clients may access directly, if there is one."""
         return self._predictor.engine if self._predictor is not None else None
 
     def do_invocations(self, request: ModelRequest) -> ModelResponse:
-        """What the model's own route answers: SageMaker has one path for every kind of model (http-api.md H13)."""
+        """Predict on the one route that SageMaker has for every kind of model."""
         if self._model.target_type is TargetType.UNSTRUCTURED:
             return self.do_predict_unstructured(request)
         if self._model.target_type is TargetType.TRANSFORM:
@@ -250,7 +264,7 @@ class Handlers:
         return self.do_predict_structured(request)
 
     def form_fields(self, route: Route) -> frozenset[str]:
-        """The form parts to take from a request's body; none for a model that takes bodies as they are."""
+        """Return the form parts to read on ``route``; none for a model that takes raw bodies."""
         if self._model.target_type is TargetType.UNSTRUCTURED:
             return frozenset()
         return route.form_fields if self._model.target_type is TargetType.TRANSFORM else route.form_fields & SAMPLES
@@ -261,16 +275,16 @@ class Handlers:
             raise NotFound("There is no model.")
         return self._predictor
 
-    def _require(self, fits: bool) -> None:
-        """Refuse a request for another kind of model, naming the route for this one (http-api.md H14)."""
+    def _require_target(self, fits: bool) -> None:
+        """Reject a request to the route of another kind of model."""
         if not fits:
             kind = self._model.target_type
-            route = OWN_ROUTES.get(kind, "/predict/")
+            route = ROUTES_BY_TARGET.get(kind, "/predict/")
             raise UnprocessableInput(f"This route does not serve {kind.value} models: use {route}.")
 
 
 def as_probe(result: ProbeResult) -> tuple[Mapping[str, Any], int]:
-    """A probe as (body, HTTP status): a bare dict means 200 (http-api.md H17)."""
+    """Return the body and HTTP status of a probe result; a body alone means 200."""
     return result if isinstance(result, tuple) else (result, 200)
 
 

@@ -1,4 +1,4 @@
-"""Headers of requests as hooks see them, and the headers that every response carries."""
+"""Headers of requests, and the standard headers of every response."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -8,7 +8,7 @@ from datarobot_drum.drum.tracing.request_id import REQUEST_ID_HEADER
 from datarobot_drum.version import __version__
 
 VERSION_HEADER = "X-Drum-Version"
-LONGEST_KEPT_NAME = 64
+MAX_CACHED_NAME = 64
 
 
 def standard_headers(request_id: str) -> dict[str, str]:
@@ -17,9 +17,9 @@ def standard_headers(request_id: str) -> dict[str, str]:
 
 
 class Headers(dict[str, str]):
-    """Header fields of one request: looked up in any case, listed in Title-Case.
+    """Header fields of one request: found in any case, listed in Title-Case.
 
-    Repeated fields are joined by a comma (RFC 9110, 5.3), so WSGI and ASGI show a hook the same dict.
+    Repeated fields are joined by a comma (RFC 9110, 5.3), so hooks get the same dict from WSGI and ASGI.
     """
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
@@ -30,12 +30,12 @@ class Headers(dict[str, str]):
 
     @classmethod
     def from_raw(cls, fields: Iterable[tuple[bytes, bytes]]) -> "Headers":
-        """From the fields of an ASGI scope."""
+        """Return the headers of an ASGI scope."""
         headers = cls()
         for raw, value in fields:
-            key = _short_raw_title_case(raw) if len(raw) < LONGEST_KEPT_NAME else raw.decode("latin-1").title()
+            key = _short_raw_title_case(raw) if len(raw) < MAX_CACHED_NAME else raw.decode("latin-1").title()
             text = value.decode("latin-1")
-            # Not `headers[key]`, here and in the constructor: the key has its case already.
+            # Not `headers[key]`: the key is in Title-Case already.
             known = dict.get(headers, key)
             dict.__setitem__(headers, key, text if known is None else f"{known},{text}")
         return headers
@@ -47,7 +47,7 @@ class Headers(dict[str, str]):
         return isinstance(name, str) and super().__contains__(_title_case(name))
 
     def get(self, name: str, default: Any = None) -> Any:
-        value = super().get(name)  # most are asked for by the name that they have here
+        value = super().get(name)  # most names come in Title-Case
         return super().get(_title_case(name), default) if value is None else value
 
     def copy(self) -> "Headers":
@@ -67,5 +67,5 @@ def _short_raw_title_case(name: bytes) -> str:
 
 
 def _title_case(name: str) -> str:
-    """The same few names come again and again; a client's long ones are not kept."""
-    return _short_title_case(name) if len(name) < LONGEST_KEPT_NAME else name.title()
+    """Return ``name`` in Title-Case; only short names are cached, as clients choose them."""
+    return _short_title_case(name) if len(name) < MAX_CACHED_NAME else name.title()

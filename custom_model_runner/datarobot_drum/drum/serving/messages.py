@@ -1,4 +1,4 @@
-"""What the adapters hand to the core, and what the core hands back."""
+"""Requests and responses between the adapters and the core."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -14,16 +14,16 @@ from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
 from datarobot_drum.drum.serving.headers import Headers
 
 JSON = "application/json"
-LONGEST_KEPT_VALUE = 128
+MAX_CACHED_VALUE = 128
 
 _PARAMETER = re.compile(r';[ \t]*([^\s;="]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^;]*)')
 
 
 @dataclass(frozen=True)
 class MediaType:
-    """A ``Content-Type`` value: the type in lower case (empty when absent) and its parameters, the first of a name.
+    """A ``Content-Type`` or ``Content-Disposition`` value: the type in lower case, or empty, and its parameters.
 
-    ``Content-Disposition`` has the same form.
+    Of repeated parameters the first one counts.
     """
 
     essence: str = ""
@@ -33,7 +33,7 @@ class MediaType:
     def parse(cls, value: str | None) -> "MediaType":
         if not value:
             return _NO_MEDIA_TYPE
-        return _short_media_type(value) if len(value) < LONGEST_KEPT_VALUE else _media_type(value)
+        return _short_media_type(value) if len(value) < MAX_CACHED_VALUE else _media_type(value)
 
     @property
     def charset(self) -> str | None:
@@ -54,12 +54,12 @@ def _media_type(value: str) -> MediaType:
 _short_media_type = lru_cache(maxsize=128)(_media_type)
 
 
-@dataclass(slots=True)  # not frozen: that takes longer to make
+@dataclass(slots=True)  # a frozen one takes longer to create
 class ModelRequest:
     """One HTTP request, free of any framework.
 
-    ``body`` is the whole body, or None where the route reads no body or the body was a form; ``parts`` are the
-    form's parts that the route asked for, in the order sent. Both belong to the adapter, which closes them.
+    ``body`` is the raw body; None on a route without one, and for a form. ``parts`` are the wanted parts of the form,
+    in the order sent. The adapter closes both.
     """
 
     method: str = "GET"
@@ -75,25 +75,25 @@ class ModelRequest:
 
 @dataclass(slots=True)
 class ModelResponse:
-    """One answer: an iterable as content is streamed, and its ``close`` is called however the answer ends."""
+    """One response. An iterable as content is streamed, and closed at the end or on an error."""
 
     content: bytes | Iterable[bytes]
     media_type: str = JSON
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     keep_alive: bytes = b""
-    """Sent now and then while a streamed answer has nothing to send, so that proxies do not take it for dead."""
+    """Sent while a stream is idle, so that proxies keep the connection open."""
 
 
 def _unquote(text: str) -> str:
-    """The value of a token or of a quoted string (RFC 9110, 5.6.4)."""
+    """Return the value of a token or of a quoted string (RFC 9110, 5.6.4)."""
     if len(text) > 1 and text.startswith('"') and text.endswith('"'):
         return re.sub(r"\\(.)", r"\1", text[1:-1])
     return text
 
 
 def parse_query(query_string: str) -> dict[str, str]:
-    """Query parameters as text; of a repeated key the first value counts (http-api.md H45)."""
+    """Return query parameters as text; of a repeated key the first value counts."""
     query: dict[str, str] = {}
     for key, value in parse_qsl(query_string, keep_blank_values=True, errors="replace"):
         query.setdefault(key, value)
@@ -101,5 +101,5 @@ def parse_query(query_string: str) -> dict[str, str]:
 
 
 def json_response(payload: Any, status: int = 200, *, headers: Mapping[str, str] | None = None) -> ModelResponse:
-    """``payload`` as JSON (RFC 8259: NaN and infinities become null)."""
+    """Encode ``payload`` as JSON (RFC 8259: NaN and infinities become null)."""
     return ModelResponse(orjson.dumps(payload, option=orjson.OPT_NON_STR_KEYS), status=status, headers=headers or {})

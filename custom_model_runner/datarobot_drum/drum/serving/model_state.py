@@ -1,4 +1,4 @@
-"""Where a model is on its way from loading to serving; both servers' probes and routes ask it."""
+"""The load state of the model, for probes and prediction routes."""
 
 import threading
 from concurrent.futures import Future
@@ -19,24 +19,25 @@ class Phase(Enum):
 
 
 class ModelState:
-    """Starts as loading; settles once, on any thread."""
+    """The phase of the model: loading, then once ready or failed. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.phase = Phase.LOADING
         self.cause = ""
         self.extension_failed = False
-        self.settled: Future[None] = Future()
+        self.finished: Future[None] = Future()
         """Done once the model is ready or has failed; await it through ``asyncio.wrap_future``."""
         # A waiter that is cancelled must not cancel it for all.
-        self.settled.set_running_or_notify_cancel()
+        self.finished.set_running_or_notify_cancel()
 
     def set_ready(self) -> None:
-        self._settle(Phase.READY)
+        """Let predictions through, unless the load has failed before."""
+        self._finish(Phase.READY)
 
     def set_failed(self, cause: str) -> None:
-        """``cause`` is what clients of an error server read, so credentials are masked in it."""
-        self._settle(Phase.FAILED, mask_secrets(cause))
+        """Keep the cause of the failure, with credentials masked, for clients of an error server."""
+        self._finish(Phase.FAILED, mask_secrets(cause))
 
     def set_extension_failed(self) -> None:
         """Fail in any phase, with a cause that tells clients nothing: what failed may be their authentication."""
@@ -46,23 +47,23 @@ class ModelState:
             was_loading = self.phase is Phase.LOADING
             self.phase = Phase.FAILED
         if was_loading:
-            self.settled.set_result(None)
+            self.finished.set_result(None)
 
-    def _settle(self, phase: Phase, cause: str = "") -> None:
+    def _finish(self, phase: Phase, cause: str = "") -> None:
         with self._lock:
             if self.phase is not Phase.LOADING:
                 return
             self.cause = cause
             self.phase = phase
-        self.settled.set_result(None)
+        self.finished.set_result(None)
 
     def wait(self, timeout: float) -> None:
-        """Block for at most ``timeout`` seconds while the model loads."""
+        """Block until the load ends, for at most ``timeout`` seconds."""
         with suppress(FutureTimeoutError):
-            self.settled.result(timeout)
+            self.finished.result(timeout)
 
     def require_ready(self) -> None:
-        """Let a prediction through, or refuse it with the state's own status.
+        """Raise unless the model is ready.
 
         Raises:
             ModelNotReady: still loading (503).

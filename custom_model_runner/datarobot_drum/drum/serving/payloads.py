@@ -1,4 +1,4 @@
-"""From a request to the table of samples in it (http-api.md section 5)."""
+"""Finds the samples and the target in a request."""
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput
@@ -11,13 +11,13 @@ DEFAULT_CHARSET = "utf-8"
 
 
 def structured_payload(request: ModelRequest, *, any_type: bool) -> StructuredPayload:
-    """The samples of ``request``: its form part ``X``, or its whole body.
+    """Return the samples of ``request``: its raw body, or its form part ``X``.
 
     Args:
-        any_type: the model reads the bytes itself, so their media type is its own affair.
+        any_type: accept every media type, since the model decodes the bytes itself.
 
     Raises:
-        UnprocessableInput: no samples, two of them, an empty body, a media type that cannot be a table.
+        UnprocessableInput: there are no samples, two parts of them, or the media type is no table.
     """
     upload, media_type = _samples(request)
     if upload.size == 0:
@@ -26,10 +26,10 @@ def structured_payload(request: ModelRequest, *, any_type: bool) -> StructuredPa
 
 
 def target_payload(request: ModelRequest) -> StructuredPayload | None:
-    """The target that came along with the samples, in the form part ``y``; None without one.
+    """Return the target in the form part ``y``; None without one.
 
     Raises:
-        UnprocessableInput: there are two, it is empty, or its media type cannot be a table.
+        UnprocessableInput: there are two parts, the part is empty, or its media type is no table.
     """
     part = _only_part(request, "y")
     if part is None:
@@ -40,14 +40,14 @@ def target_payload(request: ModelRequest) -> StructuredPayload | None:
 
 
 def unstructured_input(request: ModelRequest) -> UnstructuredInput:
-    """The body of ``request`` byte for byte, and what its headers say of it (http-api.md section 7)."""
+    """Return the raw body of ``request`` with its media type, query and headers."""
     media_type = request.media_type
     return UnstructuredInput(
         file=request.body or SpooledUploadFile(),
         mimetype=media_type.essence,
         charset=media_type.charset,
         query=request.query,
-        headers=request.headers.copy(),  # requests may share them
+        headers=request.headers.copy(),  # a hook may change them
     )
 
 
@@ -75,7 +75,7 @@ def _as_payload(upload: SpooledUploadFile, media_type: MediaType, *, any_type: b
 
 
 def _format(upload: SpooledUploadFile, media_type: MediaType) -> PayloadFormat:
-    """Matrix Market by its media type, or by its file name in any case; otherwise csv (http-api.md H31)."""
+    """Return Matrix Market by media type or file name, else csv."""
     if media_type.essence == "text/mtx" or (upload.filename or "").lower().endswith(".mtx"):
         return PayloadFormat.MTX
     return PayloadFormat.CSV

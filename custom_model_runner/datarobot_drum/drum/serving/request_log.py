@@ -1,4 +1,4 @@
-"""What became of the requests of one process: the access log, the summary at the end, and what a drain waits for."""
+"""The access log, the summary at exit, and the count of requests that a drain waits for."""
 
 import logging
 import threading
@@ -17,9 +17,9 @@ CLIENT_CLOSED_REQUEST = 499
 
 
 class RequestLog:
-    """Counts requests in, and how they went out.
+    """Counts the requests of one process and their outcomes.
 
-    Probes are logged at debug and not counted: an orchestrator asks every second, and a drain must not wait for it.
+    Probes come every second and must not delay a drain. So they are logged at debug level and not counted.
     """
 
     def __init__(self, probe_paths: frozenset[str] = frozenset(), tracing: Tracing | None = None) -> None:
@@ -27,11 +27,9 @@ class RequestLog:
         self.tracing = tracing or Tracing()
         self._lock = threading.Lock()
         self._empty = threading.Condition(self._lock)
-        self._watched = False
-        """Whether anybody waits for that, or has."""
         self._in_flight = 0
         self._served = 0
-        self._refused = 0
+        self._rejected = 0
         self._abandoned = 0
         self._longest = 0.0
 
@@ -40,25 +38,24 @@ class RequestLog:
         return self._in_flight
 
     def wait_empty(self, timeout: float) -> bool:
-        """Block until nothing is in flight, for at most ``timeout`` seconds; whether it came to that."""
+        """Block until no request is in flight, for at most ``timeout`` seconds; return False on timeout."""
         with self._lock:
-            self._watched = True
             return self._empty.wait_for(lambda: self._in_flight == 0, timeout)
 
     def summary(self) -> str:
-        """One line: served, refused (503), abandoned (504, or the client left), longest."""
+        """Return one line: served, refused (503), abandoned (504, or the client disconnected), longest."""
         with self._lock:
             line = (
-                f"served {self._served}, refused {self._refused}, abandoned {self._abandoned}, "
+                f"served {self._served}, refused {self._rejected}, abandoned {self._abandoned}, "
                 f"longest {self._longest:.2f} s"
             )
             return f"{line}, cut off {self._in_flight}" if self._in_flight else line
 
-    def _enter(self) -> None:
+    def _request_started(self) -> None:
         with self._lock:
             self._in_flight += 1
 
-    def _leave(self, status: int, seconds: float) -> None:
+    def _request_ended(self, status: int, seconds: float) -> None:
         with self._lock:
             self._in_flight -= 1
             if seconds > self._longest:
@@ -66,40 +63,40 @@ class RequestLog:
             if status in (0, CLIENT_CLOSED_REQUEST, 504):
                 self._abandoned += 1
             elif status == 503:
-                self._refused += 1
+                self._rejected += 1
             else:
                 self._served += 1
-            if not self._in_flight and self._watched:
+            if not self._in_flight:
                 self._empty.notify_all()
 
 
 class RequestLogEntry:
-    """One request and its answer, as the outermost layer of an adapter sees them. Leaving the ``with`` ends it.
+    """One request and its response, from the outermost layer of an adapter; a context manager.
 
     Args:
-        header: reads a header of the request.
+        header: returns a header of the request by its lower-case name.
     """
 
     def __init__(self, request_log: RequestLog, method: str, path: str, header: ReadHeader) -> None:
-        self._ledger = request_log
+        self._request_log = request_log
         self._method = method
         self._path = path
         self._header = header
         self._is_probe = path in request_log.probe_paths
-        self._identifier = accept_request_id(header(REQUEST_ID_HEADER.lower()))
-        self.headers = standard_headers(self._identifier)
-        """Headers of every answer, errors included."""
+        self._request_id = accept_request_id(header(REQUEST_ID_HEADER.lower()))
+        self.headers = standard_headers(self._request_id)
+        """Headers of every response, errors included."""
         self.status = 0
-        """Of the answer; 0 until it has begun, and for ever if the client did not wait for it."""
+        """Status of the response; 0 until its start, so also if the client disconnected before."""
         self._token: Token[str]
         self._span: RequestSpan | None = None
 
     def __enter__(self) -> "RequestLogEntry":
-        self._token = request_id.set(self._identifier)
-        self._began = time.perf_counter()
+        self._token = request_id.set(self._request_id)
+        self._started = time.perf_counter()
         if not self._is_probe:
-            self._ledger._enter()
-            self._span = self._ledger.tracing.begin(self._method, self._path, self._header, self._identifier)
+            self._request_log._request_started()
+            self._span = self._request_log.tracing.begin(self._method, self._path, self._header, self._request_id)
         return self
 
     def __exit__(
@@ -108,13 +105,13 @@ class RequestLogEntry:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        seconds = time.perf_counter() - self._began
+        seconds = time.perf_counter() - self._started
         if not self._is_probe:
-            self._ledger._leave(self.status, seconds)
+            self._request_log._request_ended(self.status, seconds)
         level = logging.DEBUG if self._is_probe and self.status < 400 else logging.INFO
         if access_logger.isEnabledFor(level):
-            answer = str(self.status) if self.status else "no answer: the client left"
-            access_logger.log(level, "%s %s %s %.1f ms", self._method, self._path, answer, seconds * 1000)
+            outcome = str(self.status) if self.status else "no response: the client disconnected"
+            access_logger.log(level, "%s %s %s %.1f ms", self._method, self._path, outcome, seconds * 1000)
         if self._span is not None:
             self._span.end(self.status)
         request_id.reset(self._token)

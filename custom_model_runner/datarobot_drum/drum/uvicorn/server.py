@@ -52,7 +52,7 @@ class DrumServer(uvicorn.Server):
         self._request_limit = _request_limit(settings)
         self._beating: asyncio.Future[None] | None = None
         if heartbeat:
-            prediction_server.state.settled.add_done_callback(lambda _: heartbeat.loaded())
+            prediction_server.state.finished.add_done_callback(lambda _: heartbeat.loaded())
 
     @property
     def _supervised(self) -> bool:

@@ -49,7 +49,7 @@ class StructuredCall:
             self._call.close_body()
 
     def respond(self, predictions: Predictions) -> ModelResponse:
-        return self._handlers.answer_structured(predictions)
+        return self._handlers.structured_response(predictions)
 
 
 class Batching:

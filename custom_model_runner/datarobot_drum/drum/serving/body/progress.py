@@ -1,4 +1,4 @@
-"""The arrival of one request body: how much may come, how much has come, and whether it comes fast enough."""
+"""Tracks the size and the speed of one request body while it is received."""
 
 import time
 from collections.abc import Mapping
@@ -6,55 +6,55 @@ from collections.abc import Mapping
 from datarobot_drum.drum.exceptions import BadRequest, PayloadTooLarge, RequestTimeout
 
 MIN_RATE = 500
-"""Bytes a second that a body must bring on average once ``upload_timeout`` is over."""
+"""Bytes a second that a body must bring on average after ``upload_timeout``."""
 
 MAX_LENGTH_DIGITS = 1000
-"""Digits of a Content-Length; Python converts no more than a few thousand."""
+"""Digits of a Content-Length; Python converts at most a few thousand."""
 
 
 class BodyProgress:
-    """Counts a body on its way in.
+    """Bytes received of one body, and its deadline.
 
     Args:
         headers: of the request.
         max_size: largest body in bytes; 0 for no limit.
-        upload_timeout: seconds a body may take, and one more for every ``MIN_RATE`` bytes of it; 0 for no limit.
+        upload_timeout: seconds for the body, plus one for every ``MIN_RATE`` bytes received; 0 for no limit.
 
     Raises:
         PayloadTooLarge: Content-Length is over the limit.
-        BadRequest: Content-Length is no number.
+        BadRequest: Content-Length is not a number.
     """
 
     def __init__(self, headers: Mapping[str, str], max_size: int = 0, upload_timeout: float = 0.0) -> None:
         self._max_size = max_size
         self._upload_timeout = upload_timeout
         self._received = 0
-        self._began = time.monotonic()
+        self._started = time.monotonic()
         self.chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
-        self.declared = None if self.chunked else _content_length(headers)
-        self.check_size(self.declared or 0)
+        self.content_length = None if self.chunked else _parse_content_length(headers)
+        self.check_size(self.content_length or 0)
 
     @property
-    def expected(self) -> bool:
-        """Whether there is a body to wait for."""
-        return self.chunked or bool(self.declared)
+    def has_body(self) -> bool:
+        """Whether the headers announce a body."""
+        return self.chunked or bool(self.content_length)
 
     @property
     def is_complete(self) -> bool:
-        """Whether as many bytes have come as Content-Length says; never for a chunked body."""
-        return self._received == self.declared
+        """Whether the bytes of Content-Length were received; never for a chunked body."""
+        return self._received == self.content_length
 
     def count(self, size: int) -> None:
-        """``size`` more bytes came.
+        """Add ``size`` received bytes.
 
         Raises:
-            PayloadTooLarge: they pass the limit; nothing more should be read.
+            PayloadTooLarge: the body passes the limit.
         """
         self._received += size
         self.check_size(self._received)
 
     def check_size(self, size: int) -> None:
-        """Refuse a body of ``size`` bytes, as sent or unpacked, that is over the limit.
+        """Reject a body of ``size`` bytes, compressed or decoded, that is over the limit.
 
         Raises:
             PayloadTooLarge: it is.
@@ -65,35 +65,35 @@ class BodyProgress:
             )
 
     def require_complete(self) -> None:
-        """To be asked after the last byte.
+        """Check the length after the last byte.
 
         Raises:
-            BadRequest: fewer came than Content-Length said.
+            BadRequest: the length differs from Content-Length.
         """
-        if self.declared is not None and self._received != self.declared:
-            raise BadRequest(f"The request body ended early: {self._received} of {self.declared} bytes arrived.")
+        if self.content_length is not None and self._received != self.content_length:
+            raise BadRequest(f"The request body ended early: {self._received} of {self.content_length} bytes arrived.")
 
-    def allow(self, seconds: float) -> None:
-        """Add time that passed for want of somebody to take the bytes, which is not the client's fault."""
-        self._began += seconds
+    def extend_deadline(self, seconds: float) -> None:
+        """Exclude time in which the server, not the client, was slow."""
+        self._started += seconds
 
     @property
     def time_left(self) -> float | None:
-        """Seconds in which the next bytes must come, 0 or less when the body is too slow; None without a limit."""
+        """Seconds until the deadline of the next bytes, negative after it; None without a limit."""
         if not self._upload_timeout:
             return None
         allowed = self._upload_timeout + self._received / MIN_RATE
-        return self._began + allowed - time.monotonic()
+        return self._started + allowed - time.monotonic()
 
-    def too_slow(self) -> RequestTimeout:
-        """What a body answers that used up its time."""
+    def timeout_error(self) -> RequestTimeout:
+        """Return the error of a body that missed its deadline."""
         return RequestTimeout(
-            f"The request body came too slowly: {self._received} bytes in {time.monotonic() - self._began:.0f} s "
+            f"The request body came too slowly: {self._received} bytes in {time.monotonic() - self._started:.0f} s "
             "(DRUM_UPLOAD_TIMEOUT)."
         )
 
 
-def _content_length(headers: Mapping[str, str]) -> int | None:
+def _parse_content_length(headers: Mapping[str, str]) -> int | None:
     text = headers.get("Content-Length")
     if text is None:
         return None

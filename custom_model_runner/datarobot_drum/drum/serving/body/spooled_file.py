@@ -1,4 +1,4 @@
-"""A body or a part of one: in memory while it is small, in a temporary file when it is not."""
+"""A body or form part as a file: in memory while it is small, else in a temporary file."""
 
 import errno
 import io
@@ -14,149 +14,141 @@ from datarobot_drum.drum.exceptions import InsufficientStorage
 from datarobot_drum.drum.serving.body.memory_budget import UNLIMITED, MemoryBudget
 
 SPOOL_MAX_SIZE = 10 * 1024 * 1024
-"""Bytes that one upload may hold in memory."""
+"""Bytes of one upload in memory."""
 
 CHUNK_SIZE = 64 * 1024
 """Bytes read at a time."""
 
-_STEP = 4
-"""A body of unknown size reserves up to so many times what it has. So of many that grow side by side some stay in
-memory, and the others leave it early."""
+_RESERVE_FACTOR = 4
+"""An upload of unknown size reserves up to this factor ahead. So of many that grow at once some stay in memory, and
+the others go to disk while they are small."""
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class SpooledUploadFile:
-    """A readable, seekable binary file that received one body or one form part.
+    """A readable, seekable binary file that holds one request body or one form part.
 
-    Up to ``max_size`` bytes stay in memory, fewer when ``budget`` is used up by others; beyond that the content rolls
-    over to a temporary file that has no name and goes away with its descriptor.
+    Content beyond ``max_memory`` bytes, or beyond the memory budget, rolls over to an unnamed temporary file.
 
     Args:
-        source: an upload of a web framework (anything with ``read``); when it carries a ``file`` that is already
-            spooled, that file is wrapped, not copied.
-        filename: the file name that the client sent, if any.
-        content_type: the media type that the client sent, if any.
-        expected: bytes that are to come, if that is known. There is room for all of them or it goes to disk at once:
-            many that grow side by side would all fill the memory that is there, and then all have to leave it.
+        upload_file: an upload of a web framework, anything with an async ``read``. If it has a spooled ``file``, that
+            file is wrapped, not copied.
+        max_memory: bytes of this upload in memory.
+        filename: as sent by the client; by default that of ``upload_file``.
+        content_type: as sent by the client; by default that of ``upload_file``.
+        name: name of the form part.
+        directory: for the temporary file.
+        budget: bytes of all uploads in memory.
+        expected_size: bytes to come, if known. If the budget lacks room for all of them, the content goes to disk
+            from the first byte.
     """
 
     mode = "rb"
-    """Tells pandas that this is no text, so it decodes what it reads."""
+    """pandas decodes a file with a binary mode."""
 
     def __init__(
         self,
-        source: Any = None,
+        upload_file: Any = None,
+        max_memory: int = SPOOL_MAX_SIZE,
         *,
         filename: str | None = None,
         content_type: str | None = None,
         name: str | None = None,
-        max_size: int = SPOOL_MAX_SIZE,
         directory: str | None = None,
         budget: MemoryBudget = UNLIMITED,
-        expected: int = 0,
+        expected_size: int = 0,
     ) -> None:
-        self.filename = filename if filename is not None else getattr(source, "filename", None)
-        self.content_type = content_type if content_type is not None else getattr(source, "content_type", None)
+        self.filename = filename if filename is not None else getattr(upload_file, "filename", None)
+        self.content_type = content_type if content_type is not None else getattr(upload_file, "content_type", None)
         self.name = name
-        self._source = source
-        self._max_size = max_size
-        self._budget = budget
-        self._reserved = 0
-        self._expected = expected
-        self._spooled = source is None
-        self._directory = directory
-        # Not a SpooledTemporaryFile: that rolls over by its own count, and the budget has a say, too.
-        self._file: IO[bytes] = io.BytesIO()
         self.size = 0
+        self._source = upload_file
+        self._max_memory = max_memory
+        self._directory = directory
+        self._budget = budget
+        self._expected_size = expected_size
+        self._reserved = 0
+        # A SpooledTemporaryFile decides by its own size alone; here the budget decides, too.
+        self._file: IO[bytes] = io.BytesIO()
 
     @classmethod
     def from_bytes(cls, content: bytes, **kwargs: Any) -> "SpooledUploadFile":
-        """An upload that holds ``content``, rewound."""
-        upload = cls(expected=len(content), **kwargs)
+        """Return an upload that holds ``content``, rewound."""
+        upload = cls(expected_size=len(content), **kwargs)
         upload.write(content)
         upload.seek(0)
         return upload
 
-    @classmethod
-    def holding(cls, content: bytes, content_type: str | None, budget: MemoryBudget) -> "SpooledUploadFile":
-        """An upload that is ``content``, not a copy of it, for which ``budget`` has been asked already."""
-        upload = cls(content_type=content_type, budget=budget)
-        upload._file = io.BytesIO(content)
-        upload.size = upload._reserved = len(content)
-        return upload
+    async def read_to_spool(self) -> int:
+        """Take over the content of ``upload_file``, rewind, and return the size in bytes.
 
-    async def read_to_spool(self) -> "SpooledUploadFile":
-        """Take over the content of ``source``; afterwards the upload is rewound. Disk is written off the event loop.
+        Writes to disk run on a thread. A second call only rewinds.
 
         Raises:
             InsufficientStorage: the temporary directory is full.
         """
-        if not self._spooled:
-            inner = getattr(self._source, "file", None)
-            if inner is not None and hasattr(inner, "seek"):
-                await anyio.to_thread.run_sync(self._adopt, inner)
+        if self._source is not None:
+            spooled = getattr(self._source, "file", None)
+            if spooled is not None and hasattr(spooled, "seek"):
+                await anyio.to_thread.run_sync(self._wrap, spooled)
             else:
                 await self._copy_source()
-            self._spooled = True
+            self._source = None
         self.seek(0)
-        return self
+        return self.size
 
-    def _adopt(self, inner: IO[bytes]) -> None:
+    def _wrap(self, spooled: IO[bytes]) -> None:
         self.close()
-        self._file = inner
+        self._file = spooled
         self.size = self.seek(0, io.SEEK_END)
 
     async def _copy_source(self) -> None:
         while chunk := await self._source.read(CHUNK_SIZE):
-            if self.try_reserve_memory(len(chunk)):
-                await anyio.to_thread.run_sync(self.write, chunk)
-            else:
+            if self.reserve_memory(len(chunk)):
                 self.write(chunk)
+            else:
+                await anyio.to_thread.run_sync(self.write, chunk)
 
     @property
     def on_disk(self) -> bool:
-        """Whether the content has left memory."""
-        return not isinstance(self._file, io.BytesIO) and bool(getattr(self._file, "_rolled", True))  # an adopted one
+        """Whether the content is in a temporary file."""
+        return not isinstance(self._file, io.BytesIO) and bool(getattr(self._file, "_rolled", True))  # a wrapped file
 
-    def try_reserve_memory(self, more: int) -> bool:
-        """Whether writing ``more`` bytes reaches the disk, so must not happen on an event loop.
-
-        If not, memory for them is reserved, so the answer holds until they are written.
-        """
+    def reserve_memory(self, size: int) -> bool:
+        """Reserve memory for the next ``size`` bytes; return False if writing them reaches the disk."""
         if self.on_disk:
-            return True
-        needed = max(self.size + more, self._expected)
-        if needed > self._max_size:
-            return True
+            return False
+        needed = max(self.size + size, self._expected_size)
+        if needed > self._max_memory:
+            return False
         if needed > self._reserved:
-            wanted = needed if self._expected else min(_ahead_of(needed), self._max_size)
+            wanted = needed if self._expected_size else min(_reservation_for(needed), self._max_memory)
             if not self._budget.reserve(wanted - self._reserved):
-                return True
+                return False
             self._reserved = wanted
-        return False
+        return True
 
     def write(self, chunk: bytes) -> int:
-        """Append ``chunk``.
+        """Append ``chunk`` and return its size.
 
         Raises:
             InsufficientStorage: the temporary directory is full.
         """
-        if self.try_reserve_memory(len(chunk)):
+        if self.reserve_memory(len(chunk)):
+            self._file.write(chunk)
+        else:
             with _storage_errors():
                 self._rollover()
                 self._file.write(chunk)
-            self._budget.passed += len(chunk)
-        else:
-            self._file.write(chunk)
         self.size += len(chunk)
         return len(chunk)
 
     def _rollover(self) -> None:
-        """Move what is in memory to a temporary file."""
+        """Move the content from memory to a temporary file."""
         if isinstance(self._file, io.BytesIO):
-            held, self._file = self._file, cast("IO[bytes]", TemporaryFile(dir=self._directory))
-            self._file.write(held.getbuffer())
+            in_memory, self._file = self._file, cast("IO[bytes]", TemporaryFile(dir=self._directory))
+            self._file.write(in_memory.getbuffer())
             self._release_memory()
 
     def _release_memory(self) -> None:
@@ -176,9 +168,14 @@ class SpooledUploadFile:
         return len(data)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to a position and return it.
+
+        Raises:
+            InsufficientStorage: a seek writes out buffered bytes, and the temporary directory is full.
+        """
         if isinstance(self._file, io.BytesIO):
             return self._file.seek(offset, whence)
-        with _storage_errors():  # a seek writes out what is buffered
+        with _storage_errors():
             self._file.seek(offset, whence)
         return self._file.tell()
 
@@ -199,7 +196,7 @@ class SpooledUploadFile:
 
     @property
     def file(self) -> IO[bytes]:
-        """The file itself, for a library that wants a plain one."""
+        """The underlying file, for a library that needs a plain one."""
         return self._file
 
     @property
@@ -207,10 +204,10 @@ class SpooledUploadFile:
         return self._file.closed
 
     def close(self) -> None:
-        """Give back memory, descriptor and disk; closing twice is allowed."""
+        """Release memory, file descriptor and disk space; a second call does nothing."""
         try:
             self._file.close()
-        except OSError:  # a full disk fails again over what is still buffered, but closes
+        except OSError:  # a full disk fails again on buffered bytes, but closes
             pass
         self._release_memory()
 
@@ -221,19 +218,18 @@ class SpooledUploadFile:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
 
 
-def _ahead_of(size: int) -> int:
-    ahead = CHUNK_SIZE
-    while ahead < size:
-        ahead *= _STEP
-    return ahead if size > CHUNK_SIZE else size
+def _reservation_for(size: int) -> int:
+    if size <= CHUNK_SIZE:
+        return size
+    reservation = CHUNK_SIZE
+    while reservation < size:
+        reservation *= _RESERVE_FACTOR
+    return reservation
 
 
 @contextmanager
@@ -241,7 +237,7 @@ def _storage_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_ROOM:
+        if error.errno in _DISK_FULL:
             raise InsufficientStorage("No room left to store the request body. Please retry later.") from error
-        # The folder is gone or read-only, or there are no more descriptors: no fault of this request either.
+        # The folder is missing or read-only, or there are no descriptors left: no fault of this request either.
         raise InsufficientStorage(f"The request body could not be stored: {error.strerror or error}.") from error

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from datarobot_drum.drum.iterators import close_iterator
-from datarobot_drum.drum.serving.body.reader import Body
+from datarobot_drum.drum.serving.body.reader import RequestBody
 from datarobot_drum.drum.serving.execution.streaming import ChunkStream, IncrementalResult
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.tracing.spans import note_error
@@ -32,7 +32,7 @@ class ModelCall:
     It closes the body once nothing reads it, since the work may outlive the request.
     """
 
-    def __init__(self, handle: Handle, request: ModelRequest, body: Body, chunk_timeout: float = 0.0) -> None:
+    def __init__(self, handle: Handle, request: ModelRequest, body: RequestBody, chunk_timeout: float = 0.0) -> None:
         self._handle = handle
         self.request = request
         self._body = body

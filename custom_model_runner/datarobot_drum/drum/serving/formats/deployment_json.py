@@ -1,7 +1,7 @@
-"""The answer of ``/predict/`` in the format of DataRobot's prediction server, which ``--deployment-config`` asks for.
+"""Predictions in the JSON format of DataRobot's prediction server, enabled by ``--deployment-config``.
 
-As its public documentation describes it: ``{"data": [...]}`` with an object a row: ``rowId`` from 0, ``prediction``,
-``predictionValues`` (a ``label`` and ``value`` each), and ``predictionThreshold`` for binary models.
+``{"data": [...]}`` has one object a row: ``rowId`` from 0, ``prediction``, ``predictionValues`` (a ``label`` and a
+``value`` each), and ``predictionThreshold`` for binary models.
 """
 
 from typing import Any
@@ -15,11 +15,10 @@ from datarobot_drum.drum.settings.target_types import TargetType
 
 
 def deployment_response(predictions: Predictions, model: ModelSettings, deployment: DeploymentConfig) -> ModelResponse:
-    """One object a row, in the order sent.
+    """Encode one object a row, in the order sent.
 
-    ``prediction`` is the value itself, the label of a binary model (the positive one from the threshold on), the most
-    probable label of a multiclass model (the first of several), or the labels of a multilabel model from the threshold
-    on. ``extraModelOutput`` and ``deploymentApprovalStatus`` are there when there is something to say.
+    ``prediction`` depends on the target type: see ``_prediction``. ``extraModelOutput`` and
+    ``deploymentApprovalStatus`` are present if the model or the deployment has them.
 
     Raises:
         PredictionError: the model returned a value that JSON cannot carry.
@@ -33,7 +32,7 @@ def deployment_response(predictions: Predictions, model: ModelSettings, deployme
     rows = [
         {
             "rowId": number,
-            "prediction": _decide(dict(zip(labels, values, strict=True)), model, deployment.threshold),
+            "prediction": _prediction(dict(zip(labels, values, strict=True)), model, deployment.threshold),
             "predictionValues": [{"label": label, "value": value} for label, value in zip(labels, values, strict=True)],
             **shared,
         }
@@ -46,13 +45,14 @@ def deployment_response(predictions: Predictions, model: ModelSettings, deployme
 
 
 def _labels(predictions: Predictions, model: ModelSettings, deployment: DeploymentConfig) -> tuple[str, ...]:
-    """Class labels; else the name of the target, where one is known."""
+    """Return the class labels, else the name of the target, else that of the column."""
     if model.target_type.has_class_labels:
         return predictions.columns
     return (deployment.target_name or model.target_name or predictions.columns[0],)
 
 
-def _decide(values: dict[str, Any], model: ModelSettings, threshold: float) -> Any:
+def _prediction(values: dict[str, Any], model: ModelSettings, threshold: float) -> Any:
+    """Return the label or labels at or above the threshold, the most probable class, or the value itself."""
     if model.target_type is TargetType.BINARY:
         is_positive = values[str(model.positive_class_label)] >= threshold
         return model.positive_class_label if is_positive else model.negative_class_label

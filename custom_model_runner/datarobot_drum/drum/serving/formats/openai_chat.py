@@ -1,4 +1,4 @@
-"""OpenAI's chat interface: what a request must be, and completions as JSON or as server-sent events."""
+"""OpenAI's chat interface: checks requests, encodes completions as JSON or as server-sent events."""
 
 import logging
 import uuid
@@ -16,23 +16,23 @@ from datarobot_drum.drum.tracing.spans import annotate, note_error
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 STREAM_HEADERS = {
     "Cache-Control": "no-cache",
-    # nginx would gather the events, and send them in one lump.
+    # Otherwise nginx buffers the events.
     "X-Accel-Buffering": "no",
 }
 KEEP_ALIVE = b": keep-alive\n\n"
 DONE = b"data: [DONE]\n\n"
 ASSOCIATION_ID = "datarobot_association_id"
 MODELS_CREATED = 1735689600
-"""When a model was made of which only the name is known (http-api.md section 9)."""
+"""``created`` of a model that has none."""
 
 logger = logging.getLogger(__name__)
 
 
 def completion_params(request: ModelRequest) -> dict[str, Any]:
-    """The body of "create chat completion".
+    """Parse the body of "create chat completion".
 
     Raises:
-        BadRequest: no JSON object, or no list of messages that are JSON objects.
+        BadRequest: it is no JSON object with a list of messages, each a JSON object.
     """
     body = request.body.read() if request.body is not None else b""
     try:
@@ -49,13 +49,13 @@ def completion_params(request: ModelRequest) -> dict[str, Any]:
 
 
 def chat_attributes(params: Mapping[str, Any]) -> dict[str, Any]:
-    """What OpenTelemetry's conventions for generative models say of a request; never what was said."""
+    """Return the span attributes of a request by OpenTelemetry's conventions, without message content."""
     numbers = {name: params.get(name) for name in ("temperature", "top_p", "max_tokens", "frequency_penalty")}
     return {
         "gen_ai.operation.name": "chat",
-        "gen_ai.request.model": _if_of(str, params.get("model")),
+        "gen_ai.request.model": _value_if(str, params.get("model")),
         "gen_ai.request.stream": params.get("stream") is True,
-        **{f"gen_ai.request.{name}": _if_of((int, float), value) for name, value in numbers.items()},
+        **{f"gen_ai.request.{name}": _value_if((int, float), value) for name, value in numbers.items()},
     }
 
 
@@ -63,31 +63,31 @@ def _completion_attributes(completion: Mapping[str, Any]) -> dict[str, Any]:
     usage = completion.get("usage")
     tokens = usage if isinstance(usage, Mapping) else {}
     return {
-        "gen_ai.response.id": _if_of(str, completion.get("id")),
-        "gen_ai.response.model": _if_of(str, completion.get("model")),
-        "gen_ai.usage.input_tokens": _if_of(int, tokens.get("prompt_tokens")),
-        "gen_ai.usage.output_tokens": _if_of(int, tokens.get("completion_tokens")),
+        "gen_ai.response.id": _value_if(str, completion.get("id")),
+        "gen_ai.response.model": _value_if(str, completion.get("model")),
+        "gen_ai.usage.input_tokens": _value_if(int, tokens.get("prompt_tokens")),
+        "gen_ai.usage.output_tokens": _value_if(int, tokens.get("completion_tokens")),
     }
 
 
-def _if_of(kind: type | tuple[type, ...], value: Any) -> Any:
-    """Only values that an attribute can hold."""
+def _value_if(kind: type | tuple[type, ...], value: Any) -> Any:
+    """Return ``value`` if a span attribute can hold it, else None."""
     return value if isinstance(value, kind) else None
 
 
-def chat_response(answer: Any, *, wants_stream: bool) -> ModelResponse:
-    """What the model's ``chat`` returned, as JSON, or as events when it is an iterator or a stream was asked for.
+def chat_response(result: Any, *, wants_stream: bool) -> ModelResponse:
+    """Encode the result of the model's ``chat`` as JSON, or as events if it is an iterator or a stream is wanted.
 
-    The first chunk is drawn here, so that an error before it is an error answer.
+    The first chunk is read here, so an error in it becomes an error response.
 
     Raises:
-        PredictionError: the model returned something else.
+        PredictionError: the result is no completion.
     """
     association_id = str(uuid.uuid4())
     annotate({ASSOCIATION_ID: association_id})
-    if isinstance(answer, Iterator):
-        return _event_stream(_Events(answer, association_id))
-    completion = _as_dict(answer, "a completion")
+    if isinstance(result, Iterator):
+        return _event_stream(_Events(result, association_id))
+    completion = _as_dict(result, "a completion")
     completion[ASSOCIATION_ID] = association_id
     annotate(_completion_attributes(completion))
     if wants_stream:
@@ -100,7 +100,7 @@ def _event_stream(events: Iterator[bytes]) -> ModelResponse:
 
 
 class _Events(Iterator[bytes]):
-    """Chunks as server-sent events with ``[DONE]`` at the end; an error on the way is the last event, without it."""
+    """Encodes chunks as server-sent events and ends with ``[DONE]``, or with an error event."""
 
     def __init__(self, chunks: Iterator[Any], association_id: str) -> None:
         self._chunks = chunks
@@ -120,7 +120,7 @@ class _Events(Iterator[bytes]):
             raise StopIteration
         try:
             return self._event()
-        except Exception as error:  # model code; the headers are out, so the stream has to tell
+        except Exception as error:  # model code; the headers are sent, so only an event can report it
             logger.error("A chat stream failed after its first chunk.", exc_info=error)
             note_error(error)
             self._ended = True
@@ -137,7 +137,7 @@ class _Events(Iterator[bytes]):
         return _as_event(document)
 
     def close(self) -> None:
-        """Run the ``finally`` blocks of the model."""
+        """Close the model's generator, which runs its ``finally`` blocks."""
         close_iterator(self._chunks)
 
 
@@ -146,10 +146,10 @@ def _as_event(document: dict[str, Any]) -> bytes:
 
 
 def _encode(document: dict[str, Any]) -> bytes:
-    """Model output as JSON; objects of the OpenAI library may stand in it anywhere.
+    """Encode model output as JSON, with objects of the OpenAI library at any depth.
 
     Raises:
-        PredictionError: it holds what JSON cannot carry.
+        PredictionError: it holds a value that JSON cannot carry.
     """
     try:
         return orjson.dumps(document, default=lambda value: _as_dict(value, "JSON"), option=orjson.OPT_NON_STR_KEYS)
@@ -159,18 +159,18 @@ def _encode(document: dict[str, Any]) -> bytes:
         ) from error
 
 
-def _as_dict(answer: Any, what: str) -> dict[str, Any]:
-    """A completion or chunk, an object of the OpenAI library or a mapping, as a dict of plain values."""
-    dump = getattr(answer, "model_dump", None)
-    found = dump(mode="json") if callable(dump) else answer
-    if not isinstance(found, Mapping):
-        kind = "None" if answer is None else f"a {type(answer).__name__}"
-        raise PredictionError(f"The chat hook returned {kind} where {what} was expected.")
-    return dict(found)
+def _as_dict(value: Any, expected: str) -> dict[str, Any]:
+    """Return a mapping or an object of the OpenAI library as a dict of plain values."""
+    dump = getattr(value, "model_dump", None)
+    mapping = dump(mode="json") if callable(dump) else value
+    if not isinstance(mapping, Mapping):
+        kind = "None" if value is None else f"a {type(value).__name__}"
+        raise PredictionError(f"The chat hook returned {kind} where {expected} was expected.")
+    return dict(mapping)
 
 
 def _as_chunk(completion: dict[str, Any]) -> dict[str, Any]:
-    """A whole completion as the one chunk of a stream."""
+    """Convert a completion to the single chunk of a stream."""
     choices = [
         {
             "index": choice.get("index", index),
@@ -184,7 +184,7 @@ def _as_chunk(completion: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_delta(message: Any) -> dict[str, Any]:
-    """A whole message as the only difference of a stream, where calls of tools are numbered."""
+    """Convert a message to a delta, in which tool calls have an index."""
     delta = _as_dict(message or {}, "a message")
     if delta.get("tool_calls"):
         calls = (_as_dict(call, "a tool call") for call in delta["tool_calls"])
@@ -193,10 +193,10 @@ def _as_delta(message: Any) -> dict[str, Any]:
 
 
 def models_response(models: Any) -> ModelResponse:
-    """OpenAI's list of models, from whatever ``get_supported_llm_models`` returned (http-api.md H63, H64).
+    """Encode the result of ``get_supported_llm_models`` as OpenAI's list of models.
 
     Raises:
-        PredictionError: it returned no list.
+        PredictionError: it is no list.
     """
     listed = getattr(models, "data", models)
     if isinstance(listed, Mapping) and isinstance(listed.get("data"), list):
@@ -207,6 +207,6 @@ def models_response(models: Any) -> ModelResponse:
 
 
 def _as_model(item: Any) -> dict[str, Any]:
-    """A name, an object or a dict, filled up."""
+    """Convert a name, an object or a dict to a model with all fields."""
     known = {"id": item} if isinstance(item, str) else _as_dict(item, "a model")
     return {"object": "model", "created": MODELS_CREATED, "owned_by": "DataRobot", **known}

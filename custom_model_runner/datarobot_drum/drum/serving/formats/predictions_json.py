@@ -1,4 +1,4 @@
-"""From predictions to the JSON document that ``/predict/`` answers (http-api.md section 5)."""
+"""Encodes predictions as the JSON document of ``/predict/``."""
 
 from datetime import date, datetime
 from typing import Any
@@ -12,23 +12,23 @@ from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.drum.settings.target_types import TargetType
 
 BLOCK_ROWS = 1000
-"""Rows that are encoded at a time: their numbers are Python objects meanwhile, ten times as large as in the answer."""
+"""Rows encoded at a time. Meanwhile their numbers are Python objects, ten times as large as their text."""
 
 
 def predictions_response(predictions: Predictions, target_type: TargetType) -> ModelResponse:
-    """``{"predictions": [...]}``, one element a row, with ``extraModelOutput`` when the model returned more.
+    """Encode ``{"predictions": [...]}``, one element a row, and ``extraModelOutput`` for extra columns.
 
     Raises:
         PredictionError: the model returned a value that JSON cannot carry.
     """
-    pieces = [b'{"predictions":', encode_elements(predictions, target_type)]
+    parts = [b'{"predictions":', encode_elements(predictions, target_type)]
     if predictions.extra is not None and len(predictions.extra.columns):
-        pieces += [b',"extraModelOutput":', encode(records(predictions.extra))]
-    return ModelResponse(b"".join([*pieces, b"}"]))
+        parts += [b',"extraModelOutput":', encode(records(predictions.extra))]
+    return ModelResponse(b"".join([*parts, b"}"]))
 
 
 def encode_elements(predictions: Predictions, target_type: TargetType) -> bytes:
-    """``encode(elements(...))``; numbers go straight from their array into the text.
+    """Return ``encode(elements(...))``, but encode numbers directly from their array.
 
     Raises:
         PredictionError: the model returned a value that JSON cannot carry.
@@ -45,6 +45,7 @@ def encode_elements(predictions: Predictions, target_type: TargetType) -> bytes:
 
 
 def _fill(row: bytes, values: np.ndarray) -> bytes:
+    """Fill the template ``row`` with every row of ``values``."""
     rows = b",".join([row] * len(values))
     return rows % tuple(_encode_numbers(values)[1:-1].split(b","))
 
@@ -54,19 +55,19 @@ def _encode_numbers(values: np.ndarray) -> bytes:
 
 
 def encode(value: Any) -> bytes:
-    """Model output as JSON; NaN and infinities become null (http-api.md H29).
+    """Encode model output as JSON; NaN and infinities become null.
 
     Raises:
-        PredictionError: it holds what JSON cannot carry.
+        PredictionError: it holds a value that JSON cannot carry.
     """
     try:
-        return orjson.dumps(value, default=_plain)
+        return orjson.dumps(value, default=_to_json_type)
     except TypeError as error:
         raise PredictionError(f"The model returned a value that JSON cannot carry: {error}.") from error
 
 
 def elements(predictions: Predictions, target_type: TargetType) -> list[Any]:
-    """Plain values where the column has one fixed meaning, objects where its name matters (http-api.md H27)."""
+    """Return one element a row: an object if the target type has named columns, else a value."""
     if _has_names(target_type):
         columns = predictions.columns
         return [dict(zip(columns, row, strict=True)) for row in predictions.values.tolist()]
@@ -79,13 +80,14 @@ def _has_names(target_type: TargetType) -> bool:
 
 
 def records(extra: Any) -> list[dict[str, Any]]:
+    """Return the rows of extra model output as objects; missing values become None."""
     columns = [str(name) for name in extra.columns]
     cells = extra.astype(object).where(extra.notna(), None).to_numpy().tolist()
     return [dict(zip(columns, row, strict=True)) for row in cells]
 
 
-def _plain(value: Any) -> Any:
-    """Model output that is not of JSON's own types."""
+def _to_json_type(value: Any) -> Any:
+    """Convert NumPy values and dates to types that JSON has."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

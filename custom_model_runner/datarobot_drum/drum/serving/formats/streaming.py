@@ -1,15 +1,15 @@
-"""The forms in which ``/predictionsStream/`` sends predictions, chosen by ``Accept``.
+"""The formats of ``/predictionsStream/``, negotiated by ``Accept``.
 
 ======================  ==================================================================================
-octet-stream (default)  the bytes of the JSON document that ``/predictions/`` answers
-ndjson                  a line a row: ``{"prediction": ...}``, with ``extraModelOutput`` if there is more
+octet-stream (default)  the bytes of the JSON document that ``/predictions/`` returns
+ndjson                  a line a row: ``{"prediction": ...}``, with ``extraModelOutput`` for extra columns
 csv                     a header line, then a line a row
 event-stream            an event a block of rows: ``{"predictions": [...]}``; ``[DONE]`` at the end
 ======================  ==================================================================================
 
-Text and bytes that a ``score_stream`` hook yields are sent as they are; as ndjson and as events in ``{"chunk": ...}``.
-An error on the way is a record of its own where the form has records; else the connection is aborted, so that nobody
-takes half an answer for a whole one.
+Text and bytes that a ``score_stream`` hook yields are sent unchanged; as ndjson and as events in ``{"chunk": ...}``.
+An error after the first chunk becomes a last record in ndjson and event-stream. The other formats abort the connection,
+so a client cannot mistake a truncated response for a complete one.
 """
 
 import csv
@@ -35,13 +35,13 @@ Encoder = Callable[[Iterator[StreamChunk], TargetType], Iterator[bytes]]
 
 @dataclass(frozen=True)
 class StreamFormat:
-    """A media type and how its bytes are made."""
+    """A media type and its encoder."""
 
     media_type: str
     encoder: Encoder
 
     def encode(self, chunks: Iterator[StreamChunk], target_type: TargetType) -> Iterator[bytes]:
-        """The bytes of ``chunks``, which are closed however this ends."""
+        """Yield the encoded ``chunks``; close them at the end or on an error."""
         try:
             yield from self.encoder(chunks, target_type)
         finally:
@@ -49,7 +49,7 @@ class StreamFormat:
 
 
 def document(chunks: Iterator[StreamChunk], target_type: TargetType) -> Iterator[bytes]:
-    """The JSON document, its list of predictions cut into blocks; extra output, which comes last, is kept encoded."""
+    """Yield the JSON document block by block. Extra output comes last, so it is held in memory, encoded."""
     first = next(chunks, b"")
     if not isinstance(first, Predictions):
         yield from map(_as_bytes, chain([first], chunks))
@@ -66,16 +66,19 @@ def document(chunks: Iterator[StreamChunk], target_type: TargetType) -> Iterator
 
 
 def json_lines(chunks: Iterator[StreamChunk], target_type: TargetType) -> Iterator[bytes]:
+    """Yield ndjson."""
     return _with_error_record(_lines(chunks, target_type), lambda error: encode({"error": error}) + b"\n")
 
 
 def events(chunks: Iterator[StreamChunk], target_type: TargetType) -> Iterator[bytes]:
+    """Yield server-sent events."""
     return _with_error_record(
         _events(chunks, target_type), lambda error: b"event: error\ndata: " + encode({"error": error}) + b"\n\n"
     )
 
 
 def csv_lines(chunks: Iterator[StreamChunk], target_type: TargetType) -> Iterator[bytes]:
+    """Yield csv with one header line."""
     needs_header = True
     for chunk in chunks:
         if not isinstance(chunk, Predictions):
@@ -103,24 +106,28 @@ STREAM_FORMATS = (
 
 
 def negotiate_format(accept: str) -> StreamFormat:
-    """The form that the client likes best; the first of the table when it does not say or likes none of them."""
+    """Return the format that the client prefers; the first one without a preference or a match (RFC 9110, 12.5.1)."""
     preferences = dict(_preferences(accept))
-    # Of two that are liked as well, the one that is named; then the one that is named first.
+    # At equal quality a media type comes before a range, else the first one listed.
     wanted = sorted(preferences, key=lambda media_type: (-preferences[media_type], media_type.count("*")))
     for media_type in wanted:
-        for form in STREAM_FORMATS:
-            refused = preferences.get(form.media_type) == 0
-            if preferences[media_type] > 0 and not refused and form.media_type in _covered(media_type):
-                return form
+        for stream_format in STREAM_FORMATS:
+            excluded = preferences.get(stream_format.media_type) == 0
+            if preferences[media_type] > 0 and not excluded and stream_format.media_type in _matching_types(media_type):
+                return stream_format
     return STREAM_FORMATS[0]
 
 
-def _covered(media_range: str) -> list[str]:
-    """The media types of the table that ``media_range`` means (RFC 9110, 12.5.1)."""
+def _matching_types(media_range: str) -> list[str]:
+    """Return the media types of the formats that ``media_range`` matches."""
     kind = media_range.removesuffix("*") if media_range.endswith("/*") else None
     if kind is None:
         return [media_range]
-    return [form.media_type for form in STREAM_FORMATS if kind == "*/" or form.media_type.startswith(kind)]
+    return [
+        stream_format.media_type
+        for stream_format in STREAM_FORMATS
+        if kind == "*/" or stream_format.media_type.startswith(kind)
+    ]
 
 
 def _preferences(accept: str) -> Iterator[tuple[str, float]]:
@@ -153,26 +160,22 @@ def _events(chunks: Iterator[StreamChunk], target_type: TargetType) -> Iterator[
     yield b"data: [DONE]\n\n"
 
 
-def _with_error_record(pieces: Iterator[bytes], as_record: Callable[[dict[str, Any]], bytes]) -> Iterator[bytes]:
-    """``pieces``; an error after the first one becomes the last record."""
-    yield next(pieces, b"")
+def _with_error_record(encoded: Iterator[bytes], as_record: Callable[[dict[str, Any]], bytes]) -> Iterator[bytes]:
+    """Yield ``encoded``; an error after the first chunk becomes the last record."""
+    yield next(encoded, b"")
     try:
-        yield from pieces
-    except Exception as error:  # the status is out; this record is the only way left to tell
+        yield from encoded
+    except Exception as error:  # the status is sent, so only a record can report it
         yield as_record(error_payload(error))
 
 
-def _inner(values: list[Any]) -> bytes:
-    """A list without its brackets."""
-    return encode(values)[1:-1]
-
-
 def _extra_of(block: Predictions) -> list[bytes]:
-    return [] if block.extra is None else [_inner(records(block.extra))]
+    """Return the extra output of a block, encoded without the brackets of its list."""
+    return [] if block.extra is None else [encode(records(block.extra))[1:-1]]
 
 
 def _as_cell(value: Any) -> Any:
-    """What is missing is an empty cell."""
+    """Return None, an empty cell, for NaN."""
     return None if isinstance(value, float) and math.isnan(value) else value
 
 

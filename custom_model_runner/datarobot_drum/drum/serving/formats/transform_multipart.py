@@ -1,4 +1,4 @@
-"""From transformed samples to the ``multipart/form-data`` that ``/transform/`` answers (http-api.md section 6)."""
+"""Encodes transformed samples as the ``multipart/form-data`` of ``/transform/``."""
 
 import hashlib
 import io
@@ -16,7 +16,7 @@ from datarobot_drum.drum.serving.messages import ModelResponse
 CSV, MTX, TEXT = "text/csv", "text/mtx", "text/plain"
 
 _LINE_BREAKS = str.maketrans({mark: repr(mark)[1:-1] for mark in "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"})
-"""What anyone takes for the end of a line, as an escape sequence."""
+"""Every character that a reader may take for a line break, as its escape sequence."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,10 @@ class _Part:
 
 
 def transform_response(transformed: Transformed) -> ModelResponse:
-    """The parts ``X.transformed`` and ``out.format``, ``X.colnames`` of sparse samples, ``y.transformed`` and
-    ``y.format`` of a target.
+    """Encode the parts of a form.
+
+    They are ``X.transformed`` and ``out.format``, for sparse samples ``X.colnames``, for a target ``y.transformed`` and
+    ``y.format``.
 
     Raises:
         PredictionError: the model returned text that UTF-8 cannot carry.
@@ -54,7 +56,7 @@ def transform_response(transformed: Transformed) -> ModelResponse:
 
 
 def _boundary(parts: list[_Part]) -> str:
-    """A digest of the content: equal answers have equal bytes, and no content can hold its own digest."""
+    """Return a digest of the content: equal content gives equal bytes, and no content contains its own digest."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(b"%s %d " % (part.name.encode(), len(part.content)))
@@ -63,32 +65,32 @@ def _boundary(parts: list[_Part]) -> str:
 
 
 def _to_csv(table: pd.DataFrame) -> bytes:
-    """A header and a line a row, without the index; a missing value is an empty cell."""
+    """Encode csv with a header, without the index; a missing value is an empty cell."""
     file = io.BytesIO()
     try:
         table.to_csv(file, index=False, lineterminator="\n")
         return file.getvalue()
     except UnicodeEncodeError as error:
-        raise _not_text(error) from error
+        raise _encoding_error(error) from error
 
 
 def _to_mtx(matrix: Any) -> bytes:
-    """Coordinates in Matrix Market format; numbers are exact to the last bit."""
-    from scipy.io import mmwrite  # whoever made the matrix has SciPy
+    """Encode coordinates in Matrix Market format; numbers are exact to the last bit."""
+    from scipy.io import mmwrite  # installed if there is a sparse matrix
 
     file = io.BytesIO()
-    # Without a symmetry SciPy looks for one, and square samples that have one by chance would come out otherwise.
+    # By default SciPy detects symmetry, so square samples that are symmetric by chance would be encoded differently.
     mmwrite(file, matrix, symmetry="general")
     return file.getvalue()
 
 
 def _to_lines(names: tuple[str, ...]) -> bytes:
-    """A name a line; a line break inside a name is written as its escape sequence."""
+    """Encode one name a line; a line break inside a name becomes its escape sequence."""
     try:
         return "\n".join(name.translate(_LINE_BREAKS) for name in names).encode("utf-8")
     except UnicodeEncodeError as error:
-        raise _not_text(error) from error
+        raise _encoding_error(error) from error
 
 
-def _not_text(error: UnicodeEncodeError) -> PredictionError:
+def _encoding_error(error: UnicodeEncodeError) -> PredictionError:
     return PredictionError(f"The model returned text that UTF-8 cannot carry: {error.reason}.")

@@ -1,14 +1,14 @@
-"""A histogram of durations that costs one bisection to record and no memory to keep."""
+"""A histogram of durations in fixed memory; recording takes one bisection."""
 
 from bisect import bisect_left
 from itertools import accumulate
 
-# A tenth of a millisecond to an hour, each bound a quarter larger than the one before: percentiles are right to 25 %.
+# From 0.1 ms to one hour; each bound is a quarter larger than the one before, so percentiles are exact to 25 %.
 BOUNDS = tuple(1e-4 * 1.25**step for step in range(79))
 
 
 class Histogram:
-    """Counts durations in seconds. The owner serialises ``record``."""
+    """Counts durations in seconds. Calls of ``record`` must not overlap."""
 
     def __init__(self) -> None:
         self._counts = [0] * (len(BOUNDS) + 1)
@@ -26,10 +26,10 @@ class Histogram:
         return sum(self._counts)
 
     def percentile(self, share: float) -> float:
-        """Upper bound, in seconds, of the bucket that holds ``share`` (0 to 1) of what was recorded; 0.0 for none."""
-        wanted = share * self.count
-        for index, seen in enumerate(accumulate(self._counts)):
-            if seen and seen >= wanted:
+        """Return the upper bound in seconds of the bucket at ``share`` (0 to 1) of the durations; 0.0 without any."""
+        rank = share * self.count
+        for index, count in enumerate(accumulate(self._counts)):
+            if count and count >= rank:
                 return min(BOUNDS[index], self._maximum) if index < len(BOUNDS) else self._maximum
         return 0.0
 

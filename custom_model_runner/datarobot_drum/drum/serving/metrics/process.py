@@ -1,6 +1,6 @@
-"""Memory and CPU of this server's processes, of its container and of the machine (``/stats/``).
+"""Memory and CPU of this server's processes, its container and the machine, for ``/stats/``.
 
-Made to be asked every second: no look at processes that are not this server's, and handles that are kept.
+Cheap enough for a call every second: it reads only this server's processes, and keeps their handles.
 """
 
 from collections.abc import Iterator
@@ -21,29 +21,29 @@ _FILES = {
     1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.max_usage_in_bytes"),
     2: ("memory.max", "memory.current", "memory.peak"),
 }
-"""By version of the control groups."""
+"""Limit, use and peak, by cgroup version."""
 
-# Version 1 writes a number near 2**63 for "no limit".
+# cgroup version 1 reports a number near 2**63 for no limit.
 _NO_LIMIT = 1 << 60
 
 
 class ProcessStatistics:
-    """Facts about the processes of one server; keeps their handles, since a CPU share needs two looks."""
+    """Memory and CPU of the processes of one server. CPU use needs two samples, so handles are kept."""
 
     def __init__(self) -> None:
         self._known: dict[int, Any] = {}
 
     @cached_property
     def _psutil(self) -> Any:
-        import psutil  # 20 ms that a start does not need
+        import psutil  # takes 20 ms, which would delay the start
 
         return psutil
 
     def collect(self, server_pid: int) -> dict[str, Any]:
-        """``drum_info`` and ``mem_info`` (http-api.md section 4); memory in MiB.
+        """Return ``drum_info`` and ``mem_info``; memory in MiB.
 
         Args:
-            server_pid: the process whose direct children are the workers, or the only process.
+            server_pid: the parent of the workers, or the only process.
         """
         processes = list(self._processes(server_pid))
         machine = self._psutil.virtual_memory()
@@ -65,7 +65,7 @@ class ProcessStatistics:
                 process = self._process(pid)
                 with process.oneshot():
                     command = process.cmdline()
-                    # Of Python's own, started beside spawned workers.
+                    # A helper of multiprocessing, not a worker.
                     if any("resource_tracker" in word for word in command):
                         continue
                     seen[pid] = process
@@ -78,37 +78,37 @@ class ProcessStatistics:
         self._known = seen
 
     def _process(self, pid: int) -> Any:
-        """The handle of the last look, unless another process has its id by now."""
+        """Return the handle of the last sample, unless another process has its id now."""
         known = self._known.get(pid)
         return known if known is not None and known.is_running() else self._psutil.Process(pid)
 
     def _children(self, pid: int) -> list[int]:
         try:
             return child_pids(pid)
-        except OSError:  # the kernel keeps no such lists, or a thread has just ended
+        except OSError:  # the kernel has no such file, or a thread has just ended
             with suppress(self._psutil.NoSuchProcess):
                 return [child.pid for child in self._psutil.Process(pid).children()]
             return []
 
 
 def child_pids(pid: int) -> list[int]:
-    """The children of a process, as Linux keeps them for each of its threads; psutil would read all processes.
+    """Return the children of a process from the files of its threads; psutil would read all processes.
 
     Raises:
-        OSError: this kernel does not tell.
+        OSError: this kernel has no such files.
     """
     threads = (PROC / str(pid) / "task").iterdir()
     return sorted(int(child) for thread in threads for child in (thread / "children").read_text().split())
 
 
 def container_memory(cgroup: Path = MOUNT, membership: Path = MEMBERSHIP) -> dict[str, float | None]:
-    """Limit, use and peak in MiB of the control group that holds this process; None for what is not known.
+    """Return limit, use and peak in MiB of the cgroup of this process; None for an unknown value.
 
-    Of nested groups the innermost one with a limit decides, else the innermost one.
+    Of nested cgroups it is the innermost one with a limit, else the innermost one.
 
     Args:
-        cgroup: where the control groups are mounted, version 2 or 1.
-        membership: the file that says which groups the process is in.
+        cgroup: mount point of the cgroups, version 2 or 1.
+        membership: file that lists the cgroups of the process.
     """
     groups = [_read(folder) for folder in cgroup_folders("memory", cgroup, membership)]
     known = [group for group in groups if group["container_used"] is not None]

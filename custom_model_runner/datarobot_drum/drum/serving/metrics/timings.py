@@ -1,4 +1,4 @@
-"""How long the steps of a prediction take, for ``time_info`` of ``/stats/``."""
+"""Durations of the steps of a prediction, for ``time_info`` of ``/stats/``."""
 
 import threading
 import time
@@ -15,14 +15,14 @@ class _Timing:
 
 
 class Timings:
-    """Minimum, average and maximum in seconds by label."""
+    """Minimum, average and maximum duration in seconds by label. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._timings: dict[str, _Timing] = {}
 
     def measure(self, label: str) -> "Measurement":
-        """Record the time of the ``with`` block under ``label``, unless it raises."""
+        """Return a context manager that records its duration under ``label``, unless it raises."""
         return Measurement(self, label)
 
     def record(self, label: str, seconds: float) -> None:
@@ -46,20 +46,20 @@ class Timings:
 
 
 class Measurement:
-    """One ``with`` block that is timed."""
+    """One timed ``with`` block."""
 
-    __slots__ = ("_began", "_label", "_timings")
+    __slots__ = ("_label", "_started", "_timings")
 
     def __init__(self, timings: Timings, label: str) -> None:
         self._timings = timings
         self._label = label
-        self._began = 0.0
+        self._started = 0.0
 
     def __enter__(self) -> None:
-        self._began = time.perf_counter()
+        self._started = time.perf_counter()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if kind is None:
-            self._timings.record(self._label, time.perf_counter() - self._began)
+            self._timings.record(self._label, time.perf_counter() - self._started)

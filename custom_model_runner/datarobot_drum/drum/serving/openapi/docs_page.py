@@ -1,7 +1,7 @@
-"""The handlers of ``/openapi.json`` and ``/docs``: the API described for programs and for people.
+"""The handlers of ``/openapi.json`` and ``/docs``.
 
-The page is Swagger UI, whose files come from an installed package and are served from here: no browser that shows it
-needs the internet, and its policy keeps it from asking any other server.
+The page is Swagger UI. Its files come from an installed package, so a browser needs no other server. A content security
+policy forbids requests to others.
 """
 
 import base64
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.serving.openapi.schemas import Json
 
 SWAGGER_UI = "flask_swagger_ui"
-"""The package whose folder ``dist`` holds Swagger UI. Found, never imported: its code wants Flask."""
+"""The package whose folder ``dist`` holds Swagger UI. It is found without importing it, since it needs Flask."""
 
-# The page may have any of its spellings, and lie below the prefix of a gateway that this server knows nothing of.
+# Paths are relative to the page: a gateway may add a prefix that this server does not know.
 _SCRIPT = """
 const page = "/" + location.pathname.replace(/^\\/+|\\/+$/g, "") + "/";
 function add(name, properties) {
@@ -53,15 +53,15 @@ _PAGE = """<!DOCTYPE html>
 </html>
 """
 
-_REVALIDATE = {"Cache-Control": "no-cache"}
-_KEEP = {"Cache-Control": "max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+_NO_CACHE = {"Cache-Control": "no-cache"}
+_IMMUTABLE = {"Cache-Control": "max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
 
 
 class OpenApiHandlers:
-    """The routes' handlers; the document is made when it is first asked for, and again once the model has loaded.
+    """The handlers of the documentation routes. The document is cached for each phase of the model.
 
     Args:
-        package: which holds Swagger UI's files.
+        package: contains the files of Swagger UI.
     """
 
     def __init__(
@@ -77,17 +77,19 @@ class OpenApiHandlers:
         self._state = state
         self._url_prefix = url_prefix
         self._package = package
-        self._describe_more: Callable[[], Json] | None = None
+        self._describe_extension: Callable[[], Json] | None = None
         self._encoded = lru_cache(maxsize=2)(self._encode)
 
     def add_source(self, describe: "Callable[[], Json]") -> None:
-        """Have ``describe()``, an OpenAPI document of routes that are not of the route table, taken in as well."""
-        self._describe_more = describe
+        """Merge the OpenAPI document of an extension's routes, which ``describe()`` returns."""
+        self._describe_extension = describe
 
     def do_openapi(self, request: ModelRequest) -> ModelResponse:
-        return ModelResponse(self._encoded(self._state.phase), headers=_REVALIDATE)
+        """Return the OpenAPI document."""
+        return ModelResponse(self._encoded(self._state.phase), headers=_NO_CACHE)
 
     def do_docs(self, request: ModelRequest) -> ModelResponse:
+        """Return the page of Swagger UI."""
         script = _SCRIPT.replace("VERSION", self._asset("VERSION").decode().strip())
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         policy = (
@@ -95,17 +97,19 @@ class OpenApiHandlers:
             "img-src 'self' data:"
         )
         page = _PAGE.replace("SCRIPT", script).encode()
-        headers = {**_REVALIDATE, "Content-Security-Policy": policy}
+        headers = {**_NO_CACHE, "Content-Security-Policy": policy}
         return ModelResponse(page, "text/html; charset=utf-8", headers=headers)
 
     def do_docs_script(self, request: ModelRequest) -> ModelResponse:
-        return ModelResponse(self._asset("swagger-ui-bundle.js"), "text/javascript; charset=utf-8", headers=_KEEP)
+        """Return the script of Swagger UI."""
+        return ModelResponse(self._asset("swagger-ui-bundle.js"), "text/javascript; charset=utf-8", headers=_IMMUTABLE)
 
     def do_docs_style(self, request: ModelRequest) -> ModelResponse:
-        return ModelResponse(self._asset("swagger-ui.css"), "text/css; charset=utf-8", headers=_KEEP)
+        """Return the style sheet of Swagger UI."""
+        return ModelResponse(self._asset("swagger-ui.css"), "text/css; charset=utf-8", headers=_IMMUTABLE)
 
     def _asset(self, name: str) -> bytes:
-        """One of Swagger UI's files; ``name`` is never a client's.
+        """Return a file of Swagger UI; ``name`` must not come from a client.
 
         Raises:
             NotFound: the package is not installed.
@@ -116,7 +120,7 @@ class OpenApiHandlers:
         return (Path(spec.origin).parent / "dist" / name).read_bytes()
 
     def _encode(self, phase: Phase) -> bytes:
-        # Not at the top: no start needs the tables behind it.
+        # Imported here, since a start does not need these tables.
         from datarobot_drum.drum.serving.openapi.document import build_document
         from datarobot_drum.drum.serving.openapi.operations import ServedApi
 
@@ -132,4 +136,4 @@ class OpenApiHandlers:
             can_chat=loaded.can_chat if loaded else model.target_type.may_chat,
             url_prefix=self._url_prefix,
         )
-        return orjson.dumps(build_document(api, self._describe_more() if self._describe_more else None))
+        return orjson.dumps(build_document(api, self._describe_extension() if self._describe_extension else None))

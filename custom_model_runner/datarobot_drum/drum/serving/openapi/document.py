@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, generated from the route table and the model that is served."""
+"""Generates the OpenAPI 3.1 document from the route table and the served model."""
 
 import re
 from collections.abc import Iterator
@@ -28,20 +28,18 @@ _ABOUT = (
 _PATH_PARAMETER = re.compile(r"{(\w+)}")
 
 
-def build_document(api: ServedApi, more: Json | None = None) -> Json:
-    """The document of one server.
-
-    Routes that this kind of model answers with nothing but an error are left out.
+def build_document(api: ServedApi, extension: Json | None = None) -> Json:
+    """Return the document of one server, without routes that this kind of model does not serve.
 
     Args:
-        more: an OpenAPI document of routes that an extension added; the server's own win over it.
+        extension: an OpenAPI document of an extension's routes; the server's own routes override it.
     """
     own = {
         path: _operations(route, path, api)
         for route in _served(api)
         for path in documented_paths(route, api.url_prefix)
     }
-    extra: Json = (more or {}).get("components", {})
+    extra: Json = (extension or {}).get("components", {})
     components: Json = {
         **extra,
         "schemas": {**extra.get("schemas", {}), **SCHEMAS, "DrumPredictions": predictions_schema(api)},
@@ -57,7 +55,7 @@ def build_document(api: ServedApi, more: Json | None = None) -> Json:
             "description": _ABOUT,
         },
         "tags": [{"name": name} for name in TAGS if name != OPENAI or api.target_type.may_chat],
-        "paths": {**(more or {}).get("paths", {}), **own},
+        "paths": {**(extension or {}).get("paths", {}), **own},
         "components": components,
     }
 
@@ -67,7 +65,7 @@ def _served(api: ServedApi) -> Iterator[Route]:
 
 
 def documented_paths(route: Route, prefix: str = "") -> list[str]:
-    """One spelling of each path, without its trailing slash."""
+    """Return the paths of ``route`` without a trailing slash."""
     return [prefix + (path or "/") + ("/{subpath}" if route.has_subpath else "") for path in route.paths]
 
 
@@ -88,7 +86,7 @@ def _operation(operation: Operation, route: Route, path: str, method: str, api: 
             *operation.parameters(api),
             ref("parameters", "X-Request-ID"),
         ],
-        "responses": {"200": operation.answer(api), **_errors(route), **(operation.errors or {})},
+        "responses": {"200": operation.response(api), **_errors(route), **(operation.errors or {})},
     }
     body = operation.body(api)
     if body is not None and method not in ("get", "delete"):
@@ -98,12 +96,12 @@ def _operation(operation: Operation, route: Route, path: str, method: str, api: 
 
 def _errors(route: Route) -> Json:
     if route.execution is Execution.ENGINE:
-        return {}  # every status may be the engine's own
+        return {}  # the engine may return any status
     if route.execution is Execution.EXECUTOR:
         return model_errors("DrumOpenAI" if route.for_openai else "Drum")
     if route.execution is Execution.INLINE:
         return {}
-    return status_errors(asks_model=route.execution is Execution.PROBE)
+    return status_errors(calls_model=route.execution is Execution.PROBE)
 
 
 def _request_body(body: RequestBody, route: Route, api: ServedApi) -> Json:
@@ -114,7 +112,7 @@ def _request_body(body: RequestBody, route: Route, api: ServedApi) -> Json:
 
 
 def _form(route: Route) -> Json:
-    """The same samples as a form; only the part ``X`` must be there."""
+    """Return the schema of the samples as a form; only the part ``X`` is required."""
     parts: dict[str, Any] = {name: form_part(name) for name in sorted(route.form_fields)}
     return {
         "schema": {"type": "object", "required": ["X"], "properties": parts},

@@ -1,4 +1,4 @@
-"""The error answers of the OpenAPI document (http-api.md section 12)."""
+"""The error responses of the OpenAPI document."""
 
 from datarobot_drum.drum.exceptions import MODEL_FAILED
 from datarobot_drum.drum.serving.openapi.schemas import Json, ref, schema
@@ -23,23 +23,23 @@ _NOT_NOW = {"503": "The model is still loading."}
 _FAILED = {str(MODEL_FAILED): _MODEL_ERRORS[str(MODEL_FAILED)]}
 
 
-def contract_headers(*more: str) -> Json:
-    """The headers of every answer, and ``more``."""
+def standard_headers(*more: str) -> Json:
+    """Return the headers of every response, and ``more``."""
     return {name: ref("headers", name) for name in ("X-Drum-Version", "X-Request-ID", *more)}
 
 
-def answer(description: str, content: Json, *headers: str) -> Json:
-    """One answer: ``content`` is by media type."""
-    return {"description": description, "headers": contract_headers(*headers), "content": content}
+def response(description: str, content: Json, *headers: str) -> Json:
+    """Return a response with content by media type."""
+    return {"description": description, "headers": standard_headers(*headers), "content": content}
 
 
-def json_answer(description: str, name: str, *headers: str) -> Json:
-    """An answer whose JSON body is the named schema."""
-    return answer(description, {"application/json": {"schema": schema(name)}}, *headers)
+def json_response(description: str, name: str, *headers: str) -> Json:
+    """Return a response whose JSON body has the named schema."""
+    return response(description, {"application/json": {"schema": schema(name)}}, *headers)
 
 
 def model_errors(prefix: str) -> Json:
-    """References to what a request that reaches the model may end in, by status.
+    """Return references to the error responses of a route that calls the model, by status.
 
     Args:
         prefix: ``Drum``, or ``DrumOpenAI`` on routes whose errors OpenAI clients read.
@@ -47,19 +47,19 @@ def model_errors(prefix: str) -> Json:
     return {status: ref("responses", f"{prefix}Error{status}") for status in _MODEL_ERRORS}
 
 
-def status_errors(*, asks_model: bool) -> Json:
-    """What a status route that is not a matter of memory alone may end in, by status."""
-    errors = {"500": json_answer(_UNEXPECTED["500"], "DrumError")}
-    if asks_model:
-        errors["503"] = json_answer(_NOT_NOW["503"], "DrumUnavailable", "Retry-After")
-        errors |= {status: json_answer(text, "DrumError") for status, text in _FAILED.items()}
+def status_errors(*, calls_model: bool) -> Json:
+    """Return the error responses of a status route that may block, by status."""
+    errors = {"500": json_response(_UNEXPECTED["500"], "DrumError")}
+    if calls_model:
+        errors["503"] = json_response(_NOT_NOW["503"], "DrumUnavailable", "Retry-After")
+        errors |= {status: json_response(text, "DrumError") for status, text in _FAILED.items()}
     return errors
 
 
 def error_responses(*, for_openai: bool) -> Json:
-    """The answers that ``model_errors`` refers to; with those that OpenAI clients read, too, if the model has such."""
+    """Return the error responses that ``model_errors`` refers to, with or without those for OpenAI clients."""
     return {
-        f"{prefix}Error{status}": json_answer(text, _schema(prefix, status), *_headers(status))
+        f"{prefix}Error{status}": json_response(text, _schema(prefix, status), *_headers(status))
         for prefix in (("Drum", "DrumOpenAI") if for_openai else ("Drum",))
         for status, text in _MODEL_ERRORS.items()
     }
@@ -72,5 +72,5 @@ def _schema(prefix: str, status: str) -> str:
 
 
 def _headers(status: str) -> tuple[str, ...]:
-    """A model may choose any status; the server itself asks for another try on 503 alone."""
+    """Return header names; the model may choose any status, the server sends Retry-After on 503 only."""
     return ("X-Drum-User-Http-Error", "Retry-After") if status == "503" else ("X-Drum-User-Http-Error",)

@@ -1,21 +1,20 @@
-"""What each handler of the route table takes and answers, as data: one entry a handler.
+"""The request and response of each handler, for the OpenAPI document.
 
-A new route needs an entry in ``OPERATIONS``; what follows from the route table (paths, methods, form parts, the errors
-of every request that reaches the model) is not repeated here.
+A new route needs an entry in ``OPERATIONS``. Paths, methods, form parts and common errors come from the route table.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from datarobot_drum.drum.serving.formats.streaming import STREAM_FORMATS
-from datarobot_drum.drum.serving.openapi.errors import answer, json_answer
+from datarobot_drum.drum.serving.openapi.errors import json_response, response
 from datarobot_drum.drum.serving.openapi.schemas import NUMBER_OR_NULL, TEXT_OR_NULL, Json, record, schema
 from datarobot_drum.drum.settings.target_types import TargetType
 
 PREDICTIONS, OPENAI, ABOUT = "predictions", "OpenAI", "about the server"
 STATUS, DOCUMENTATION = "status", "documentation"
 TAGS = (PREDICTIONS, OPENAI, ABOUT, STATUS, DOCUMENTATION)
-"""What readers come for first."""
+"""In the order of the page."""
 
 _SAMPLES: Json = {
     "type": "string",
@@ -25,17 +24,17 @@ _SAMPLES: Json = {
 _TEXT: Json = {"type": "string"}
 _ANYTHING: Json = {}
 _EVENTS: Json = {}
-"""OpenAPI 3.1 has no words for the events of a stream."""
+"""OpenAPI 3.1 cannot describe server-sent events."""
 
 _CSV_TYPES = ("text/csv", "text/plain", "application/octet-stream")
 
 
 @dataclass(frozen=True)
 class ServedApi:
-    """What decides the document: the kind of model, and where its routes lie.
+    """The properties of the model and the server that the document depends on.
 
-    ``formats`` are those of samples, ``csv`` and ``mtx``; ``reads_raw_input`` means that the model takes any body,
-    ``has_deployment`` that answers have the format of the prediction server, ``has_engine`` that one stands behind it.
+    ``formats``: of samples, ``csv`` and ``mtx``. ``reads_raw_input``: the model accepts any body. ``has_deployment``:
+    responses have the format of the prediction server. ``has_engine``: there is an inference engine.
     """
 
     target_type: TargetType
@@ -58,7 +57,7 @@ class ServedApi:
 
 @dataclass(frozen=True)
 class RequestBody:
-    """``content`` is by media type."""
+    """The body of a request; ``content`` is by media type."""
 
     content: Json
     required: bool = True
@@ -67,14 +66,15 @@ class RequestBody:
 
 @dataclass(frozen=True)
 class Operation:
-    """One handler: ``answer`` is that of status 200, ``serves`` tells whether the model served has this route at all.
+    """One handler.
 
-    ``errors`` are answers by status beyond those that every route of its kind has.
+    ``response``: of status 200. ``serves``: whether the served model has this route. ``errors``: by status, beyond
+    those that every route of its kind has.
     """
 
     summary: str
     tag: str
-    answer: Callable[[ServedApi], Json]
+    response: Callable[[ServedApi], Json]
     serves: Callable[[ServedApi], bool] = lambda api: True
     body: Callable[[ServedApi], RequestBody | None] = lambda api: None
     parameters: Callable[[ServedApi], tuple[Json, ...]] = lambda api: ()
@@ -86,7 +86,7 @@ def _always(content: Json) -> Callable[[ServedApi], Json]:
 
 
 def form_part(name: str) -> Json:
-    """The schema of a part of a form."""
+    """Return the schema of a part of a form."""
     return _SAMPLES if name == "X" else {**_SAMPLES, "description": f"The part {name}: rows as in X."}
 
 
@@ -94,7 +94,7 @@ def form_part(name: str) -> Json:
 
 
 def _samples(api: ServedApi) -> RequestBody:
-    """Samples as the raw body; the form of the same, if the route takes one, is added by the builder."""
+    """Return the samples as a raw body; ``build_document`` adds the form."""
     if api.reads_raw_input:
         return RequestBody({"*/*": {"schema": _ANYTHING}})
     types = (*_CSV_TYPES, "text/mtx") if "mtx" in api.formats else _CSV_TYPES
@@ -102,7 +102,7 @@ def _samples(api: ServedApi) -> RequestBody:
 
 
 def _prediction(api: ServedApi) -> Json:
-    """One element of ``predictions`` (http-api.md H27)."""
+    """Return the schema of one element of ``predictions``."""
     if api.target_type.has_class_labels:
         return {
             "type": "object",
@@ -116,7 +116,7 @@ def _prediction(api: ServedApi) -> Json:
 
 
 def predictions_schema(api: ServedApi) -> Json:
-    """The body of ``/predict/``: one element a row, and the model's further columns if there are any."""
+    """Return the schema of the response of ``/predict/``."""
     if api.has_deployment:
         row = {"rowId": {"type": "integer"}, "prediction": _ANYTHING, "predictionValues": {"type": "array"}}
         return record({"data": {"type": "array", "items": record(row)}})
@@ -124,15 +124,18 @@ def predictions_schema(api: ServedApi) -> Json:
     return record({"predictions": {"type": "array", "items": _prediction(api)}}, {"extraModelOutput": extra})
 
 
-def _predictions_answer(api: ServedApi) -> Json:
-    return json_answer("One prediction a row.", "DrumPredictions")
+def _predictions_response(api: ServedApi) -> Json:
+    return json_response("One prediction a row.", "DrumPredictions")
 
 
-def _stream_answer(api: ServedApi) -> Json:
+def _stream_response(api: ServedApi) -> Json:
     content: Json = {
-        form.media_type: _EVENTS if "event" in form.media_type else {"schema": _TEXT} for form in STREAM_FORMATS
+        stream_format.media_type: _EVENTS if "event" in stream_format.media_type else {"schema": _TEXT}
+        for stream_format in STREAM_FORMATS
     }
-    return answer("The predictions while they are made, in the form that Accept names.", content, "X-Streaming")
+    return response(
+        "The predictions while they are computed, in the format that Accept selects.", content, "X-Streaming"
+    )
 
 
 # Unstructured models
@@ -144,8 +147,8 @@ def _any_body(api: ServedApi) -> RequestBody:
     return RequestBody({name: {"schema": _ANYTHING} for name in types}, required=False, description=text)
 
 
-def _any_answer(api: ServedApi) -> Json:
-    return answer("Whatever the model answers, in the media type that it names.", {"*/*": {"schema": _ANYTHING}})
+def _any_response(api: ServedApi) -> Json:
+    return response("The output of the model, in the media type that it chooses.", {"*/*": {"schema": _ANYTHING}})
 
 
 def _any_query(api: ServedApi) -> tuple[Json, ...]:
@@ -164,7 +167,7 @@ def _any_query(api: ServedApi) -> tuple[Json, ...]:
 # Transform models
 
 
-def _transform_answer(api: ServedApi) -> Json:
+def _transform_response(api: ServedApi) -> Json:
     parts = {
         "X.transformed": _TEXT,
         "out.format": {"enum": ["csv", "sparse"]},
@@ -173,13 +176,13 @@ def _transform_answer(api: ServedApi) -> Json:
         "y.format": {"enum": ["csv"]},
     }
     form = record({name: parts[name] for name in ("X.transformed", "out.format")}, parts)
-    return answer("A form with the transformed samples.", {"multipart/form-data": {"schema": form}})
+    return response("A form with the transformed samples.", {"multipart/form-data": {"schema": form}})
 
 
-def _own_answer(api: ServedApi) -> Callable[[ServedApi], Json]:
+def _own_response(api: ServedApi) -> Callable[[ServedApi], Json]:
     if api.is_unstructured:
-        return _any_answer
-    return _transform_answer if api.transforms else _predictions_answer
+        return _any_response
+    return _transform_response if api.transforms else _predictions_response
 
 
 # Chat
@@ -189,81 +192,93 @@ def _chat_body(api: ServedApi) -> RequestBody:
     return RequestBody({"application/json": {"schema": schema("DrumChatRequest")}})
 
 
-def _chat_answer(api: ServedApi) -> Json:
+def _chat_response(api: ServedApi) -> Json:
     content = {
         "application/json": {"schema": schema("DrumChatCompletion")},
         "text/event-stream": _EVENTS,
     }
-    return answer("The completion; as server-sent events, the last one [DONE], when it is streamed.", content)
+    return response("The completion; as server-sent events, the last one [DONE], when it is streamed.", content)
 
 
 # Documentation
 
 
 def _page(media_type: str, description: str) -> Callable[[ServedApi], Json]:
-    return _always(answer(description, {media_type: {"schema": _TEXT}}))
+    return _always(response(description, {media_type: {"schema": _TEXT}}))
 
 
-_NO_EXTRA = {"404": json_answer("The extra docs of the package is not installed.", "DrumError")}
+_NOT_INSTALLED = {"404": json_response("The extra docs of the package is not installed.", "DrumError")}
 
 OPERATIONS: Mapping[str, Operation] = {
-    "do_ping": Operation("Whether the model is loaded", STATUS, _always(json_answer("It is.", "DrumMessage"))),
-    "do_health": Operation("Whether the model is healthy", STATUS, _always(json_answer("It is.", "DrumMessage"))),
-    "do_livez": Operation("Whether the process answers", STATUS, _always(json_answer("It does.", "DrumAlive"))),
-    "do_readyz": Operation(
-        "Whether to send traffic here",
-        STATUS,
-        _always(json_answer("Yes.", "DrumReady")),
-        errors={"503": json_answer("No, with the reason.", "DrumProbe", "Retry-After")},
+    "do_ping": Operation(
+        "Check that the model is loaded", STATUS, _always(json_response("The model is loaded.", "DrumMessage"))
     ),
-    "do_info": Operation("What is served", ABOUT, _always(json_answer("Server and model.", "DrumInfo"))),
-    "do_stats": Operation("Memory, CPU and times", ABOUT, _always(json_answer("As of now.", "DrumStats"))),
+    "do_health": Operation(
+        "Check that the model is healthy", STATUS, _always(json_response("The model is healthy.", "DrumMessage"))
+    ),
+    "do_livez": Operation(
+        "Check that the process is alive", STATUS, _always(json_response("The process is alive.", "DrumAlive"))
+    ),
+    "do_readyz": Operation(
+        "Check that this server is ready for requests",
+        STATUS,
+        _always(json_response("Ready.", "DrumReady")),
+        errors={"503": json_response("Not ready, with the reason.", "DrumProbe", "Retry-After")},
+    ),
+    "do_info": Operation(
+        "Describe the server and the model", ABOUT, _always(json_response("Server and model.", "DrumInfo"))
+    ),
+    "do_stats": Operation(
+        "Get memory, CPU and durations", ABOUT, _always(json_response("Current values.", "DrumStats"))
+    ),
     "make_capabilities": Operation(
-        "What the model can read and do", ABOUT, _always(json_answer("Formats and methods.", "DrumCapabilities"))
+        "List supported formats and methods", ABOUT, _always(json_response("Formats and methods.", "DrumCapabilities"))
     ),
     "do_predict_structured": Operation(
-        "Predict rows", PREDICTIONS, _predictions_answer, lambda api: api.target_type.is_structured, _samples
+        "Predict rows", PREDICTIONS, _predictions_response, lambda api: api.target_type.is_structured, _samples
     ),
     "do_predict_stream": Operation(
-        "Predict rows, streamed", PREDICTIONS, _stream_answer, lambda api: api.target_type.is_structured, _samples
+        "Predict rows, streamed", PREDICTIONS, _stream_response, lambda api: api.target_type.is_structured, _samples
     ),
     "do_predict_unstructured": Operation(
-        "Have the model answer any body",
+        "Pass any body to the model",
         PREDICTIONS,
-        _any_answer,
+        _any_response,
         lambda api: api.is_unstructured,
         _any_body,
         _any_query,
     ),
-    "do_transform": Operation("Transform rows", PREDICTIONS, _transform_answer, lambda api: api.transforms, _samples),
+    "do_transform": Operation("Transform rows", PREDICTIONS, _transform_response, lambda api: api.transforms, _samples),
     "do_invocations": Operation(
         "Predict (the one route of SageMaker)",
         PREDICTIONS,
-        lambda api: _own_answer(api)(api),
+        lambda api: _own_response(api)(api),
         body=lambda api: _any_body(api) if api.is_unstructured else _samples(api),
         parameters=lambda api: _any_query(api) if api.is_unstructured else (),
     ),
     "do_direct_access": Operation(
-        "Ask the inference engine itself",
+        "Access the inference engine",
         PREDICTIONS,
-        lambda api: answer("Whatever the engine answers, with its own status.", {"*/*": {"schema": _ANYTHING}}),
+        lambda api: response("The response of the engine, with its status.", {"*/*": {"schema": _ANYTHING}}),
         lambda api: api.has_engine,
         _any_body,
-        errors={"default": answer("Whatever the engine answers.", {"*/*": {"schema": _ANYTHING}})},
+        errors={"default": response("The response of the engine.", {"*/*": {"schema": _ANYTHING}})},
     ),
-    "do_chat": Operation("Complete a chat", OPENAI, _chat_answer, lambda api: api.can_chat, _chat_body),
+    "do_chat": Operation("Complete a chat", OPENAI, _chat_response, lambda api: api.can_chat, _chat_body),
     "get_supported_llm_models": Operation(
         "List the language models",
         OPENAI,
-        _always(json_answer("The list, empty if the model says nothing.", "DrumModels")),
+        _always(json_response("The list, empty if the model has none.", "DrumModels")),
         lambda api: api.target_type.may_chat,
     ),
-    "do_openapi": Operation("This document", DOCUMENTATION, _always(json_answer("OpenAPI 3.1.", "DrumOpenAPI"))),
+    "do_openapi": Operation("Get this document", DOCUMENTATION, _always(json_response("OpenAPI 3.1.", "DrumOpenAPI"))),
     "do_docs": Operation(
-        "This document, to read and to try out", DOCUMENTATION, _page("text/html", "A page."), errors=_NO_EXTRA
+        "This document as a page", DOCUMENTATION, _page("text/html", "A page."), errors=_NOT_INSTALLED
     ),
     "do_docs_script": Operation(
-        "The script of /docs", DOCUMENTATION, _page("text/javascript", "Swagger UI."), errors=_NO_EXTRA
+        "The script of /docs", DOCUMENTATION, _page("text/javascript", "Swagger UI."), errors=_NOT_INSTALLED
     ),
-    "do_docs_style": Operation("The style of /docs", DOCUMENTATION, _page("text/css", "Swagger UI."), errors=_NO_EXTRA),
+    "do_docs_style": Operation(
+        "The style of /docs", DOCUMENTATION, _page("text/css", "Swagger UI."), errors=_NOT_INSTALLED
+    ),
 }

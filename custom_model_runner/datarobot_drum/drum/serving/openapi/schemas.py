@@ -1,4 +1,4 @@
-"""What the OpenAPI document refers to: schemas of bodies, headers and parameters (http-api.md 4, 5, 8, 12)."""
+"""The components of the OpenAPI document: schemas of bodies, headers and parameters."""
 
 from typing import Any
 
@@ -9,16 +9,17 @@ TEXT_OR_NULL: Json = {"type": ["string", "null"]}
 
 
 def ref(kind: str, name: str) -> Json:
-    """A reference to a part of the document; ``kind`` is ``schemas``, ``headers``, ``parameters`` or ``responses``."""
+    """Return a reference; ``kind`` is ``schemas``, ``headers``, ``parameters`` or ``responses``."""
     return {"$ref": f"#/components/{kind}/{name}"}
 
 
 def schema(name: str) -> Json:
+    """Return a reference to a schema."""
     return ref("schemas", name)
 
 
 def record(required: Json, optional: Json | None = None) -> Json:
-    """The schema of an object; it may have other keys, too."""
+    """Return the schema of an object, which may have further keys."""
     return {"type": "object", "required": list(required), "properties": {**required, **(optional or {})}}
 
 
@@ -87,7 +88,7 @@ SCHEMAS: Json = {
     "DrumReady": record({"status": {"type": "string", "const": "ready"}}),
     "DrumProbe": {
         "type": "object",
-        "description": "`status` and `reason`, or whatever the model's own readiness probe says.",
+        "description": "`status` and `reason`, or the body of the model's own readiness probe.",
         "properties": {"status": {}, "reason": {}},
     },
     "DrumInfo": record(
@@ -96,7 +97,7 @@ SCHEMAS: Json = {
             "drumServer": {"type": "string", "enum": ["flask", "gunicorn", "fastapi"]},
             "drumVersion": {"type": "string"},
             "language": TEXT_OR_NULL,
-            "maxConcurrency": {"type": ["integer", "null"], "description": "Calls that the model takes at once."},
+            "maxConcurrency": {"type": ["integer", "null"], "description": "Concurrent calls of the model."},
             "modelMetadata": {"type": ["object", "null"], "description": "model-metadata.yaml, credentials masked."},
             "predictor": TEXT_OR_NULL,
             "targetType": {"type": "string"},
@@ -122,12 +123,12 @@ SCHEMAS: Json = {
             {"messages": {"type": "array", "items": {"type": "object"}}},
             {"model": {"type": "string"}, "stream": {"type": "boolean"}},
         ),
-        "description": 'As OpenAI\'s "create chat completion"; all further keys reach the model as they are.',
+        "description": 'As OpenAI\'s "create chat completion"; all further keys are passed to the model unchanged.',
         "examples": [{"messages": [{"role": "user", "content": "Hello"}]}],
     },
     "DrumChatCompletion": {
         **record({"datarobot_association_id": {"type": "string"}}),
-        "description": "What the model made of it: OpenAI's chat completion, and an id of this answer.",
+        "description": "OpenAI's chat completion, and an id of this response.",
     },
     "DrumModels": record(
         {
@@ -142,12 +143,12 @@ HEADERS: Json = {
     "X-Request-ID": {
         "required": True,
         "schema": {"type": "string"},
-        "description": "The id that the request brought, or a new one; on every log line of the request.",
+        "description": "The id from the request, or a new one; on every log line of the request.",
     },
     "Retry-After": {"schema": {"type": "string"}, "description": "Seconds to wait before the next try."},
     "X-Drum-User-Http-Error": {
         "schema": {"type": "string", "const": "true"},
-        "description": "Present when the model itself chose this answer.",
+        "description": "Present if the model itself raised this error.",
     },
     "X-Streaming": {"required": True, "schema": {"type": "string", "const": "true"}},
 }
@@ -158,6 +159,6 @@ PARAMETERS: Json = {
         "in": "header",
         "required": False,
         "schema": {"type": "string"},
-        "description": "Comes back in the answer; at most 128 visible ASCII characters, or a new one takes its place.",
+        "description": "Returned in the response. At most 128 visible ASCII characters, else a new one replaces it.",
     },
 }

@@ -1,4 +1,4 @@
-"""Calls of direct access as httpx sends them; loaded only where there is an engine."""
+"""Converts calls to an engine to httpx requests; imported only with an engine."""
 
 import httpx
 
@@ -12,10 +12,10 @@ NO_BODY = httpx.ByteStream(b"")
 def to_httpx(
     call: EngineCall, engine: EngineSettings, body: httpx.SyncByteStream | httpx.AsyncByteStream
 ) -> httpx.Request:
-    """The request, to be sent by a client with ``stream=True``.
+    """Return the request, to be sent with ``stream=True``.
 
-    It goes to the engine's own address; ``target`` replaces what follows in the first line, byte for byte. No header is
-    added to those of the call.
+    It goes to the configured address of the engine. ``call.target`` is sent unchanged in the request line. No header
+    is added.
     """
     extensions = {"target": call.target, "timeout": engine_timeout(engine).as_dict()}
     return httpx.Request(call.method, engine.url, headers=call.headers, stream=body, extensions=extensions)

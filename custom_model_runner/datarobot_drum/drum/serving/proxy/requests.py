@@ -1,6 +1,6 @@
-"""Direct access: which request goes on to the engine, and with which path and headers (http-api.md section 10).
+"""Direct access: checks requests, and selects the path and headers that are forwarded to the engine.
 
-The engine's address is settled before a request is read. Here it is made sure that the path is nothing but a path.
+The address of the engine comes from the configuration. The checks ensure that a path cannot change it.
 """
 
 import re
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from datarobot_drum.drum.exceptions import BadRequest, NotFound
+from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.body.progress import BodyProgress
-from datarobot_drum.drum.serving.body.reader import BodyLimits
 from datarobot_drum.drum.serving.headers import VERSION_HEADER
 from datarobot_drum.drum.settings.engine import EngineSettings
 from datarobot_drum.drum.tracing.request_id import REQUEST_ID_HEADER, request_id
@@ -19,13 +19,13 @@ HOP_BY_HOP = frozenset(
     "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding "
     "upgrade".split()
 )
-"""They are for one connection (RFC 9110, 7.6.1), and so are those that Connection names."""
+"""Headers of one connection (RFC 9110, 7.6.1); those that ``Connection`` lists are dropped, too."""
 
-_OWN_REQUEST_FIELDS = frozenset({"host", "content-length", "expect", REQUEST_ID_HEADER.lower()})
-_OWN_ANSWER_FIELDS = frozenset({"date", "server", REQUEST_ID_HEADER.lower(), VERSION_HEADER.lower()})
-"""What this server says for itself."""
+_REPLACED_REQUEST_FIELDS = frozenset({"host", "content-length", "expect", REQUEST_ID_HEADER.lower()})
+_REPLACED_RESPONSE_FIELDS = frozenset({"date", "server", REQUEST_ID_HEADER.lower(), VERSION_HEADER.lower()})
+"""Headers that this server sets itself."""
 
-_MOST_DECODINGS = 4
+_MAX_DECODINGS = 4
 _INVISIBLE = re.compile(rb"[^\x21-\x7e]")
 _FORBIDDEN = re.compile(rb"[\x00-\x1f\x7f\\@]|://")
 
@@ -34,7 +34,7 @@ Fields = list[tuple[bytes, bytes]]
 
 @dataclass(frozen=True)
 class RawTarget:
-    """A request's target as it was sent, still encoded. ``mount``, decoded, is where the app hangs; as a rule empty."""
+    """The encoded target of a request. ``mount`` is the decoded path that the app is mounted at, usually empty."""
 
     path: bytes
     query: bytes = b""
@@ -43,12 +43,12 @@ class RawTarget:
 
 @dataclass(frozen=True)
 class EngineCall:
-    """What is asked of the engine; the body follows as it comes, counted by ``arrival``."""
+    """A request to the engine without its body, which is streamed and counted by ``progress``."""
 
     method: str
     target: bytes
     headers: Fields
-    arrival: BodyProgress
+    progress: BodyProgress
 
 
 def engine_call(
@@ -59,67 +59,67 @@ def engine_call(
     headers: Mapping[str, str],
     limits: BodyLimits,
 ) -> EngineCall:
-    """The call that a request stands for.
+    """Return the call to the engine for a request.
 
     Args:
-        bases: what stands before the engine's own path.
+        bases: the paths of our route, which are removed.
 
     Raises:
-        BadRequest: the path may not go on, or Content-Length is no number.
+        BadRequest: the path is not allowed, or Content-Length is no number.
         PayloadTooLarge: Content-Length is over the limit.
     """
-    arrival = BodyProgress(headers, limits.max_size, limits.upload_timeout)
+    progress = BodyProgress(headers, limits.max_size, limits.upload_timeout)
     target = _checked_path(_below(raw, bases)) + (b"?" + _checked_query(raw.query) if raw.query else b"")
-    fields = _request_fields(headers, engine) + _framing(arrival, method)
-    return EngineCall(method, target, fields, arrival)
+    fields = _request_fields(headers, engine) + _framing(progress, method)
+    return EngineCall(method, target, fields, progress)
 
 
 def _below(raw: RawTarget, bases: Iterable[str]) -> bytes:
-    """The path below the route, as it was sent: each byte of the route may have come encoded."""
+    """Return the path below the route, unchanged. Each byte of the route may be percent-encoded."""
     path = b"/" + raw.path.lstrip(b"/")
     decoded = unquote_to_bytes(path)
     for base in bases:
-        whole = (raw.mount + base).encode()
-        if decoded == whole or decoded.startswith(whole + b"/"):
-            sent = re.match(rb"(?:%%[0-9a-fA-F]{2}|.){%d}" % len(whole), path, re.DOTALL)
+        route = (raw.mount + base).encode()
+        if decoded == route or decoded.startswith(route + b"/"):
+            sent = re.match(rb"(?:%%[0-9a-fA-F]{2}|.){%d}" % len(route), path, re.DOTALL)
             return path[sent.end() :] if sent else b""
     raise NotFound("There is no such route.")
 
 
 def _checked_path(path: bytes) -> bytes:
-    """``path`` byte for byte, if no reading of it, decoded however often, leads anywhere else."""
+    """Return ``path`` unchanged, if it stays a plain path however often it is decoded."""
     path = path or b"/"
     if not path.startswith(b"/") or _INVISIBLE.search(path):
-        raise _refusal()
-    reading = path
-    for _ in range(_MOST_DECODINGS):
-        if reading.startswith(b"//") or _FORBIDDEN.search(reading) or _climbs(reading):
-            raise _refusal()
-        further = unquote_to_bytes(reading)
-        if further == reading:
+        raise _path_error()
+    decoded = path
+    for _ in range(_MAX_DECODINGS):
+        if decoded.startswith(b"//") or _FORBIDDEN.search(decoded) or _has_parent_segment(decoded):
+            raise _path_error()
+        again = unquote_to_bytes(decoded)
+        if again == decoded:
             return path
-        reading = further
-    raise _refusal()
+        decoded = again
+    raise _path_error()
 
 
-def _climbs(path: bytes) -> bool:
+def _has_parent_segment(path: bytes) -> bool:
     return any(segment.partition(b";")[0] == b".." for segment in path.split(b"/"))
 
 
 def _checked_query(query: bytes) -> bytes:
     if _INVISIBLE.search(query):
-        raise _refusal()
+        raise _path_error()
     return query
 
 
-def _refusal() -> BadRequest:
+def _path_error() -> BadRequest:
     return BadRequest(
         "The path is not one that goes on to the engine: no .., //, ://, @, backslash or control character."
     )
 
 
 def _request_fields(headers: Mapping[str, str], engine: EngineSettings) -> Fields:
-    dropped = HOP_BY_HOP | _OWN_REQUEST_FIELDS | _named_by(headers.get("Connection", ""))
+    dropped = HOP_BY_HOP | _REPLACED_REQUEST_FIELDS | _named_by(headers.get("Connection", ""))
     if not engine.forwards_authorization:
         dropped |= {"authorization"}
     kept = [(name, value) for name, value in headers.items() if name.lower() not in dropped]
@@ -127,19 +127,19 @@ def _request_fields(headers: Mapping[str, str], engine: EngineSettings) -> Field
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in own + sorted(kept)]
 
 
-def _framing(arrival: BodyProgress, method: str) -> Fields:
-    if arrival.chunked:
+def _framing(progress: BodyProgress, method: str) -> Fields:
+    if progress.chunked:
         return [(b"Transfer-Encoding", b"chunked")]
-    if arrival.declared is not None or method in ("POST", "PUT"):
-        return [(b"Content-Length", b"%d" % (arrival.declared or 0))]
+    if progress.content_length is not None or method in ("POST", "PUT"):
+        return [(b"Content-Length", b"%d" % (progress.content_length or 0))]
     return []
 
 
-def answer_fields(fields: Iterable[tuple[bytes, bytes]]) -> Fields:
-    """The headers of the engine's answer that go back."""
+def response_fields(fields: Iterable[tuple[bytes, bytes]]) -> Fields:
+    """Return the headers of the engine's response that are forwarded to the client."""
     listed = list(fields)
     named = (_named_by(value.decode("latin-1")) for name, value in listed if name.lower() == b"connection")
-    dropped = HOP_BY_HOP.union(_OWN_ANSWER_FIELDS, *named)
+    dropped = HOP_BY_HOP.union(_REPLACED_RESPONSE_FIELDS, *named)
     return [(name, value) for name, value in listed if name.decode("latin-1").lower() not in dropped]
 
 

@@ -1,4 +1,4 @@
-"""Memory of the container and of the server's processes, and what `/stats/` says of the executor."""
+"""Memory of the container and of the processes of the server."""
 
 import subprocess
 import sys
@@ -60,7 +60,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("files", "membership", "expected"), CASES.values(), ids=list(CASES))
-def test_container_memory_is_that_of_the_group_that_counts(
+def test_container_memory_is_read_from_the_limiting_cgroup(
     tmp_path: Path, files: Mapping[str, str], membership: str | None, expected: tuple[float | None, ...]
 ) -> None:
     groups = tmp_path / "groups"
@@ -70,20 +70,20 @@ def test_container_memory_is_that_of_the_group_that_counts(
     assert found == dict(zip(("container_limit", "container_used", "container_max_used"), expected, strict=True))
 
 
-def test_this_machines_own_groups_are_read_without_an_error() -> None:
+def test_cgroups_of_this_machine_are_read() -> None:
     assert set(container_memory()) == {"container_limit", "container_used", "container_max_used"}
 
 
 @pytest.fixture
 def child() -> Iterator[int]:
-    """A process that a thread of this one has started, below it a child of its own."""
+    """Start a child process that has a child of its own."""
     code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'])"
     process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
     yield process.pid
     process.communicate(b"\n", timeout=60)
 
 
-def test_a_server_is_its_process_and_the_direct_children(child: int) -> None:
+def test_statistics_cover_the_process_and_its_direct_children(child: int) -> None:
     own = psutil.Process()
     found = ProcessStatistics().collect(own.pid)
     pids = [process["pid"] for process in found["drum_info"]]
@@ -93,13 +93,11 @@ def test_a_server_is_its_process_and_the_direct_children(child: int) -> None:
     assert own.cmdline() in [process["cmdline"] for process in found["drum_info"]]
 
 
-def test_the_kernels_list_of_children_is_that_of_psutil(child: int) -> None:
+def test_child_pids_equal_those_of_psutil(child: int) -> None:
     assert set(child_pids(psutil.Process().pid)) == {process.pid for process in psutil.Process().children()}
 
 
-def test_children_are_found_on_a_kernel_that_keeps_no_lists(
-    child: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_children_are_found_without_children_files(child: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statistics, "PROC", tmp_path)
     with pytest.raises(OSError):
         child_pids(psutil.Process().pid)
@@ -107,13 +105,13 @@ def test_children_are_found_on_a_kernel_that_keeps_no_lists(
     assert child in [process["pid"] for process in found["drum_info"]]
 
 
-def test_a_server_that_is_gone_has_no_processes() -> None:
+def test_ended_server_has_no_processes() -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait(60)
     assert ProcessStatistics().collect(ended.pid)["drum_info"] == []
 
 
-def test_a_second_look_measures_the_cpu_since_the_first() -> None:
+def test_second_call_measures_cpu_since_the_first() -> None:
     statistics = ProcessStatistics()
     pid = psutil.Process().pid
     assert statistics.collect(pid)["drum_info"][0]["cpu_percent"] == 0.0

@@ -1,4 +1,4 @@
-"""What tests do with a body reader."""
+"""Feeds bodies to a ``BodyReader``, and builds them."""
 
 import gc
 import gzip
@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import RequestError
-from datarobot_drum.drum.serving.body.reader import Body, BodyLimits, BodyReader
+from datarobot_drum.drum.serving.body.limits import BodyLimits
+from datarobot_drum.drum.serving.body.reader import BodyReader, RequestBody
 from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
 from datarobot_drum.drum.serving.headers import Headers
 
@@ -22,7 +23,7 @@ Fields = dict[str, str]
 
 @st.composite
 def chunkings(draw: st.DrawFn, content: bytes) -> list[bytes]:
-    """``content`` cut into pieces, empty ones included."""
+    """Draw a split of ``content`` into chunks, empty ones included."""
     cuts = sorted(draw(st.lists(st.integers(0, len(content)), max_size=8)))
     return [content[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(content)], strict=True)]
 
@@ -32,12 +33,12 @@ def receive(
     fields: Fields | None = None,
     limits: BodyLimits | None = None,
     wanted: frozenset[str] = frozenset(),
-) -> Body:
-    """What an adapter does: everything is given back when something is wrong."""
+) -> RequestBody:
+    """Read a body as an adapter does; on an error, close the reader."""
     reader = BodyReader(Headers((fields or {}).items()), limits or BodyLimits(), wanted)
     try:
         for chunk in chunks:
-            reader.try_reserve_memory(len(chunk))
+            reader.reserve_memory(len(chunk))
             reader.feed(chunk)
         return reader.finish()
     except BaseException:
@@ -45,12 +46,12 @@ def receive(
         raise
 
 
-def receive_whole(chunks: Iterable[bytes], fields: Fields | None = None, limits: BodyLimits | None = None) -> bytes:
+def receive_raw(chunks: Iterable[bytes], fields: Fields | None = None, limits: BodyLimits | None = None) -> bytes:
     body = receive(chunks, fields, limits)
-    assert body.whole is not None and not body.parts
-    with body.whole:
-        content = body.whole.read()
-        assert len(content) == body.whole.size
+    assert body.raw is not None and not body.parts
+    with body.raw:
+        content = body.raw.read()
+        assert len(content) == body.raw.size
         return content
 
 
@@ -61,26 +62,26 @@ def receive_form(
     chunks: Iterable[bytes], content_type: str = FORM, limits: BodyLimits | None = None, wanted: frozenset[str] = WANTED
 ) -> list[Part]:
     body = receive(chunks, {"Content-Type": content_type}, limits, wanted)
-    assert body.whole is None
+    assert body.raw is None
     parts = [(part.name, part.filename, part.content_type, part.read()) for part in body.parts]
     body.close()
     return parts
 
 
 def outcome(chunks: Iterable[bytes], fields: Fields, limits: BodyLimits, wanted: frozenset[str]) -> object:
-    """The content, or the kind of error."""
+    """Return the content, or the status of the error."""
     try:
         body = receive(chunks, fields, limits, wanted)
     except RequestError as error:
         return error.status
-    uploads = [*body.parts] if body.whole is None else [body.whole]
+    uploads = [*body.parts] if body.raw is None else [body.raw]
     content = [(upload.name, upload.filename, upload.read()) for upload in uploads]
     body.close()
     return content
 
 
 def form(*parts: tuple[str, bytes], boundary: str = BOUNDARY) -> bytes:
-    """A form by hand: the headers of each part as text, and its content."""
+    """Encode a form from the headers and the content of each part."""
     body = b"".join(f"--{boundary}\r\n{headers}\r\n\r\n".encode() + content + b"\r\n" for headers, content in parts)
     return body + f"--{boundary}--\r\n".encode()
 
@@ -100,7 +101,7 @@ def is_open(upload: SpooledUploadFile | None) -> bool:
 
 @contextmanager
 def no_descriptor_left() -> Iterator[None]:
-    """Without the help of the garbage collector."""
+    """Check that the block closes its descriptors without the garbage collector."""
     gc.collect()
     gc.disable()
     before = set(os.listdir("/proc/self/fd"))

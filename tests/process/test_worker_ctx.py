@@ -8,7 +8,7 @@ from datarobot_drum.drum.process.worker_ctx import WorkerCtx
 
 
 class Owned:
-    """Something a worker gives back at its end: closed, killed or called."""
+    """A resource that logs when it is closed, killed or called."""
 
     def __init__(self, log: list[str], name: str) -> None:
         self._log = log
@@ -31,10 +31,10 @@ def ctx() -> WorkerCtx:
     return ctx
 
 
-# Running or not
+# Running
 
 
-def test_a_worker_runs_from_start_to_stop() -> None:
+def test_worker_is_running_from_start_to_stop() -> None:
     ctx = WorkerCtx()
     states = [ctx.is_running]
     for step in (ctx.start, ctx.start, ctx.stop):
@@ -43,14 +43,14 @@ def test_a_worker_runs_from_start_to_stop() -> None:
     assert states == [False, True, True, False]
 
 
-def test_a_draining_worker_is_not_ready_any_more(ctx: WorkerCtx) -> None:
+def test_draining_worker_is_not_running(ctx: WorkerCtx) -> None:
     states = [(ctx.is_running, ctx.is_draining)]
     ctx.drain()
     states.append((ctx.is_running, ctx.is_draining))
     assert states == [(True, False), (False, True)]
 
 
-def test_a_worker_can_drain_before_it_starts() -> None:
+def test_worker_can_drain_before_start() -> None:
     ctx = WorkerCtx()
     ctx.drain()
     ctx.start()
@@ -58,13 +58,13 @@ def test_a_worker_can_drain_before_it_starts() -> None:
 
 
 @pytest.mark.parametrize("end", [WorkerCtx.stop, WorkerCtx.cleanup], ids=["stop", "cleanup"])
-def test_a_worker_that_has_stopped_never_starts_again(ctx: WorkerCtx, end: Callable[[WorkerCtx], None]) -> None:
+def test_stopped_worker_never_starts_again(ctx: WorkerCtx, end: Callable[[WorkerCtx], None]) -> None:
     end(ctx)
     ctx.start()
     assert not ctx.is_running
 
 
-def test_whoever_waits_for_the_drain_is_told_once(ctx: WorkerCtx) -> None:
+def test_drain_callbacks_run_once(ctx: WorkerCtx) -> None:
     log: list[str] = []
     ctx.defer_drain(Owned(log, "first"))
     ctx.defer_drain(Owned(log, "second"))
@@ -76,7 +76,7 @@ def test_whoever_waits_for_the_drain_is_told_once(ctx: WorkerCtx) -> None:
 # Order
 
 
-def test_stops_run_last_first_and_before_greenlets_and_threads_end(ctx: WorkerCtx) -> None:
+def test_stops_run_in_reverse_order_before_greenlets_and_threads_end(ctx: WorkerCtx) -> None:
     log: list[str] = []
     stopped = threading.Event()
 
@@ -95,7 +95,7 @@ def test_stops_run_last_first_and_before_greenlets_and_threads_end(ctx: WorkerCt
     assert log[0] == "later stop" and sorted(log[1:]) == ["kill greenlet", "thread ends"]
 
 
-def test_cleanups_run_by_order_and_the_later_of_equals_first(ctx: WorkerCtx) -> None:
+def test_cleanups_run_by_order_and_last_added_first(ctx: WorkerCtx) -> None:
     log: list[str] = []
     for order, name in [(0, "a"), (50, "b"), (100, "c"), (50, "d"), (-1, "e")]:
         ctx.defer_cleanup(Owned(log, name), order)
@@ -104,7 +104,7 @@ def test_cleanups_run_by_order_and_the_later_of_equals_first(ctx: WorkerCtx) -> 
     assert log == ["c", "close f", "d", "b", "a", "e"]
 
 
-def test_cleanup_stops_first(ctx: WorkerCtx) -> None:
+def test_cleanup_stops_the_worker_first(ctx: WorkerCtx) -> None:
     log: list[str] = []
     ctx.defer_cleanup(Owned(log, "cleanup"))
     ctx.defer_stop(Owned(log, "stop"))
@@ -112,7 +112,7 @@ def test_cleanup_stops_first(ctx: WorkerCtx) -> None:
     assert log == ["stop", "cleanup"]
 
 
-def test_everything_is_given_back_once(ctx: WorkerCtx) -> None:
+def test_stops_and_cleanups_run_once(ctx: WorkerCtx) -> None:
     log: list[str] = []
     ctx.defer_stop(Owned(log, "stop"))
     ctx.add_closeable(Owned(log, "file"))
@@ -121,14 +121,14 @@ def test_everything_is_given_back_once(ctx: WorkerCtx) -> None:
     assert log == ["stop", "close file"]
 
 
-def test_stopping_cleans_nothing_up(ctx: WorkerCtx) -> None:
+def test_stop_runs_no_cleanup(ctx: WorkerCtx) -> None:
     log: list[str] = []
     ctx.add_closeable(Owned(log, "file"))
     ctx.stop()
     assert log == []
 
 
-def test_a_cleanup_may_defer_another(ctx: WorkerCtx) -> None:
+def test_cleanup_may_defer_another(ctx: WorkerCtx) -> None:
     log: list[str] = []
     ctx.defer_cleanup(lambda: ctx.defer_cleanup(Owned(log, "late")), order=5)
     ctx.defer_cleanup(Owned(log, "planned"))
@@ -143,12 +143,12 @@ def fail() -> None:
     raise OSError("no such device")
 
 
-def leave() -> None:
+def exit_process() -> None:
     raise SystemExit(3)
 
 
-@pytest.mark.parametrize("failure", [fail, leave], ids=["error", "exit"])
-def test_a_failing_step_does_not_keep_the_others_from_running(
+@pytest.mark.parametrize("failure", [fail, exit_process], ids=["error", "exit"])
+def test_failing_step_is_logged_and_the_others_run(
     ctx: WorkerCtx, caplog: pytest.LogCaptureFixture, failure: Callable[[], None]
 ) -> None:
     log: list[str] = []
@@ -157,17 +157,17 @@ def test_a_failing_step_does_not_keep_the_others_from_running(
         ctx.defer_stop(Owned(log, f"stop {name}"))
         ctx.defer_cleanup(Owned(log, f"clean {name}"))
         if name == "first":
-            ctx.defer_drain(failure, "tell the neighbours")
-            ctx.defer_stop(failure, "stop the press")
-            ctx.defer_cleanup(failure, desc="sweep the floor")
+            ctx.defer_drain(failure, "deregister")
+            ctx.defer_stop(failure, "stop the listener")
+            ctx.defer_cleanup(failure, desc="remove files")
     ctx.drain()
     ctx.cleanup()
     assert log == ["drain first", "drain last", "stop last", "stop first", "clean last", "clean first"]
-    for description in ("tell the neighbours", "stop the press", "sweep the floor"):
+    for description in ("deregister", "stop the listener", "remove files"):
         assert description in caplog.text
 
 
-def test_what_fails_without_a_description_is_named_by_its_function(
+def test_failure_without_description_is_logged_with_function_name(
     ctx: WorkerCtx, caplog: pytest.LogCaptureFixture
 ) -> None:
     ctx.defer_cleanup(fail)
@@ -175,7 +175,7 @@ def test_what_fails_without_a_description_is_named_by_its_function(
     assert "Worker shutdown step failed: fail." in caplog.text
 
 
-def test_a_thread_that_does_not_stop_is_named_and_left(
+def test_thread_that_does_not_stop_is_logged_and_abandoned(
     ctx: WorkerCtx, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "THREAD_JOIN_SECONDS", 0.0)
@@ -189,7 +189,7 @@ def test_a_thread_that_does_not_stop_is_named_and_left(
     thread.join()
 
 
-def test_threads_that_never_started_or_stop_themselves_are_no_trouble(ctx: WorkerCtx) -> None:
+def test_unstarted_thread_and_stop_from_own_thread_are_accepted(ctx: WorkerCtx) -> None:
     ctx.add_thread(threading.Thread())
     thread = threading.Thread(target=ctx.stop)
     ctx.add_thread(thread)
@@ -201,20 +201,20 @@ def test_threads_that_never_started_or_stop_themselves_are_no_trouble(ctx: Worke
 # Metrics
 
 
-def test_a_worker_without_an_executor_has_no_backpressure_metrics(ctx: WorkerCtx) -> None:
+def test_worker_without_executor_has_no_backpressure_metrics(ctx: WorkerCtx) -> None:
     assert ctx.get_backpressure_metrics() == {}
 
 
-def test_backpressure_metrics_are_asked_for_each_time(ctx: WorkerCtx) -> None:
+def test_backpressure_metrics_are_collected_on_each_call(ctx: WorkerCtx) -> None:
     numbers = iter([1, 2])
     ctx.set_backpressure_metrics(lambda: {"executor_pending": next(numbers)})
     assert [ctx.get_backpressure_metrics() for _ in range(2)] == [{"executor_pending": 1}, {"executor_pending": 2}]
 
 
-# On an event loop
+# Event loop
 
 
-async def test_what_only_a_loop_can_give_back_goes_first(ctx: WorkerCtx) -> None:
+async def test_async_cleanups_run_before_the_others(ctx: WorkerCtx) -> None:
     log: list[str] = []
 
     def awaited(name: str) -> Callable[[], Awaitable[None]]:

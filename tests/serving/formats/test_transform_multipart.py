@@ -1,4 +1,4 @@
-"""The multipart answer of a transform: parts, types and bytes."""
+"""The multipart response of a transform: parts, types and bytes."""
 
 import io
 from typing import Any
@@ -28,14 +28,14 @@ def encode(features: Any, names: tuple[str, ...] = ("a", "b"), target: pd.DataFr
     return parse_form(response.content, response.media_type)
 
 
-def test_a_table_is_csv() -> None:
+def test_table_is_encoded_as_csv() -> None:
     form = encode(TABLE)
     assert list(form) == ["X.transformed", "out.format"]
     assert form["X.transformed"] == Part(b'a,"\xc3\xbc, \n"\n1.5,x\n,"quo""ted,"\n', "text/csv", "X.csv")
     assert form["out.format"] == Part(b"csv", "text/plain", None)
 
 
-def test_a_matrix_is_matrix_market_with_its_names() -> None:
+def test_sparse_matrix_is_encoded_as_matrix_market_with_column_names() -> None:
     form = encode(MATRIX)
     assert list(form) == ["X.transformed", "out.format", "X.colnames"]
     samples = form["X.transformed"]
@@ -46,7 +46,7 @@ def test_a_matrix_is_matrix_market_with_its_names() -> None:
 
 
 @pytest.mark.parametrize("features", [TABLE, MATRIX], ids=["dense", "sparse"])
-def test_a_target_is_csv_whatever_the_samples_are(features: Any) -> None:
+def test_target_is_encoded_as_csv(features: Any) -> None:
     form = encode(features, target=pd.DataFrame({"t": ["ä", None]}))
     assert list(form)[-2:] == ["y.transformed", "y.format"]
     assert form["y.transformed"] == Part('t\nä\n""\n'.encode(), "text/csv", "y.csv")
@@ -54,7 +54,7 @@ def test_a_target_is_csv_whatever_the_samples_are(features: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "int64", "uint64", "float32", "float64"])
-def test_numbers_of_every_type_are_exact(dtype: str) -> None:
+def test_sparse_numbers_are_exact_for_every_dtype(dtype: str) -> None:
     matrix = sparse.csr_array(np.array([[0, 1], [1, 0]]).astype(dtype))
     if dtype == "int64":
         matrix[0, 1] = -(2**63)
@@ -64,25 +64,25 @@ def test_numbers_of_every_type_are_exact(dtype: str) -> None:
     np.testing.assert_array_equal(found, matrix.toarray().astype(found.dtype))
 
 
-def test_a_matrix_that_is_symmetric_by_chance_is_written_whole() -> None:
+def test_symmetric_matrix_is_encoded_as_general() -> None:
     content = encode(sparse.eye(2, format="csr"))["X.transformed"].content
     assert content.startswith(b"%%MatrixMarket matrix coordinate real general\n")
 
 
-def test_a_line_break_inside_a_name_does_not_end_its_line() -> None:
+def test_line_break_in_column_name_is_escaped() -> None:
     names = ("a\nb", "\r", "c\u2028d", "", "ü\\n")
     form = encode(sparse.csr_matrix((1, len(names))), names)
     assert form["X.colnames"].text.split("\n") == ["a\\nb", "\\r", "c\\u2028d", "", "ü\\n"]
 
 
-def test_equal_answers_have_equal_bytes() -> None:
+def test_equal_content_has_equal_bytes() -> None:
     first, second, other = (transform_response(Transformed(table, ())) for table in (TABLE, TABLE.copy(), TABLE[:1]))
     assert first == second
     assert first.media_type != other.media_type
 
 
 @pytest.mark.parametrize("lone", ["cell", "name", "sparse name"])
-def test_text_that_utf_8_cannot_carry_is_an_error_of_the_model(lone: str) -> None:
+def test_text_that_utf_8_cannot_encode_is_a_prediction_error(lone: str) -> None:
     features = {
         "cell": pd.DataFrame({"a": ["\ud800"]}, dtype=object),
         "name": pd.DataFrame([[1]], columns=pd.Index(["\ud800"], dtype=object)),
@@ -97,7 +97,7 @@ def test_text_that_utf_8_cannot_carry_is_an_error_of_the_model(lone: str) -> Non
     st.lists(st.floats(), min_size=1, max_size=20),
     st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), max_size=8), min_size=1, max_size=4),
 )
-def test_a_table_reads_back_equal(numbers: list[float], names: list[str]) -> None:
+def test_encoded_table_reads_back_equal(numbers: list[float], names: list[str]) -> None:
     table = pd.DataFrame({place: numbers for place in range(len(names))})
     table.columns = pd.Index(names, dtype=object)
     content = encode(table)["X.transformed"].content

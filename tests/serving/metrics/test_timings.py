@@ -5,11 +5,11 @@ import pytest
 from datarobot_drum.drum.serving.metrics.timings import Timings
 
 
-def test_nothing_measured_is_an_empty_summary() -> None:
+def test_summary_is_empty_without_measurements() -> None:
     assert Timings().summary() == {}
 
 
-def test_each_label_has_its_minimum_average_and_maximum() -> None:
+def test_summary_has_minimum_average_and_maximum_by_label() -> None:
     timings = Timings()
     for seconds in (3.0, 1.0, 2.0):
         timings.record("predict", seconds)
@@ -20,7 +20,7 @@ def test_each_label_has_its_minimum_average_and_maximum() -> None:
     }
 
 
-def test_a_block_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_block_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = iter([10.0, 12.5])
     monkeypatch.setattr("datarobot_drum.drum.serving.metrics.timings.time.perf_counter", lambda: next(ticks))
     timings = Timings()
@@ -29,14 +29,14 @@ def test_a_block_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     assert timings.summary() == {"predict": {"min": 2.5, "avg": 2.5, "max": 2.5}}
 
 
-def test_a_block_that_raises_is_not_measured() -> None:
+def test_with_block_that_raises_is_not_measured() -> None:
     timings = Timings()
     with pytest.raises(LookupError), timings.measure("predict"):
         raise LookupError
     assert timings.summary() == {}
 
 
-def test_threads_lose_no_measurement() -> None:
+def test_concurrent_measurements_are_all_recorded() -> None:
     timings = Timings()
 
     def record() -> None:

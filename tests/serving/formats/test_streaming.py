@@ -1,4 +1,4 @@
-"""Which form a client gets, and the bytes of each."""
+"""Negotiation and encoding of stream formats."""
 
 import json
 from collections.abc import Iterator
@@ -16,31 +16,42 @@ from datarobot_drum.drum.serving.formats.streaming import STREAM_FORMATS, Stream
 from datarobot_drum.drum.settings.target_types import TargetType
 
 OCTETS, JSON_LINES, CSV, EVENTS = STREAM_FORMATS
-RANGES = [*(form.media_type for form in STREAM_FORMATS), "*/*", "text/*", "application/*", "text/html", "", "*", "/*"]
+RANGES = [
+    *(stream_format.media_type for stream_format in STREAM_FORMATS),
+    "*/*",
+    "text/*",
+    "application/*",
+    "text/html",
+    "",
+    "*",
+    "/*",
+]
 QUALITIES = ["", ";q=0", ";q=0.5", ";q=1", ";Q=0.001", ";q=", ";q=²", ";q=-1", ";q=nan", ";q=1e9", ";v=1;q=.5", ";;"]
 
 
 @given(st.text())
-def test_any_text_chooses_a_form(accept: str) -> None:
+def test_any_accept_header_selects_a_format(accept: str) -> None:
     assert negotiate_format(accept) in STREAM_FORMATS
 
 
 @given(st.lists(st.tuples(st.sampled_from(RANGES), st.sampled_from(QUALITIES)), max_size=6))
-def test_a_refused_form_is_chosen_only_if_nothing_is_liked(preferences: list[tuple[str, str]]) -> None:
+def test_format_with_quality_zero_is_only_the_fallback(preferences: list[tuple[str, str]]) -> None:
     accept = ", ".join(media_type + quality for media_type, quality in preferences)
     chosen = negotiate_format(accept)
     said = dict(preferences)
     assert chosen is STREAM_FORMATS[0] or said.get(chosen.media_type) != ";q=0"
 
 
-@given(st.permutations([(form.media_type, f"0.{place}") for place, form in enumerate(STREAM_FORMATS, 1)]))
-def test_the_order_matters_less_than_the_quality(preferences: list[tuple[str, str]]) -> None:
+@given(
+    st.permutations([(stream_format.media_type, f"0.{place}") for place, stream_format in enumerate(STREAM_FORMATS, 1)])
+)
+def test_quality_comes_before_order(preferences: list[tuple[str, str]]) -> None:
     accept = ", ".join(f"{media_type};q={quality}" for media_type, quality in preferences)
     assert negotiate_format(accept) is STREAM_FORMATS[-1]
 
 
 @pytest.mark.parametrize(
-    ("accept", "form"),
+    ("accept", "stream_format"),
     [
         ("", OCTETS),
         ("*/*", OCTETS),
@@ -53,8 +64,8 @@ def test_the_order_matters_less_than_the_quality(preferences: list[tuple[str, st
         ("text/event-stream, text/csv", EVENTS),
     ],
 )
-def test_the_form_is_what_the_client_likes_best(accept: str, form: StreamFormat) -> None:
-    assert negotiate_format(accept) is form
+def test_accept_header_selects_the_preferred_format(accept: str, stream_format: StreamFormat) -> None:
+    assert negotiate_format(accept) is stream_format
 
 
 # Bytes
@@ -68,18 +79,20 @@ def block(values: list[float], **extra: list[object]) -> Predictions:
     return Predictions(("Predictions",), np.array(values, dtype=float).reshape(-1, 1), frame)
 
 
-def encoded(form: StreamFormat, *chunks: StreamChunk, target_type: TargetType = TargetType.REGRESSION) -> bytes:
-    return b"".join(form.encode(iter(chunks), target_type))
+def encoded(
+    stream_format: StreamFormat, *chunks: StreamChunk, target_type: TargetType = TargetType.REGRESSION
+) -> bytes:
+    return b"".join(stream_format.encode(iter(chunks), target_type))
 
 
 @given(BLOCKS)
-def test_the_document_is_that_of_one_block(blocks: list[list[float]]) -> None:
+def test_streamed_document_equals_the_document_of_one_block(blocks: list[list[float]]) -> None:
     whole = block([value for values in blocks for value in values])
     assert encoded(OCTETS, *map(block, blocks)) == predictions_response(whole, TargetType.REGRESSION).content
 
 
 @given(st.lists(st.lists(st.text(st.characters(codec="utf-8")), min_size=1, max_size=3), min_size=1, max_size=4))
-def test_the_extra_output_is_that_of_one_block(blocks: list[list[str]]) -> None:
+def test_streamed_extra_output_equals_that_of_one_block(blocks: list[list[str]]) -> None:
     parts = [block([1.0] * len(texts), text=list(texts)) for texts in blocks]
     texts = [text for part in blocks for text in part]
     whole = block([1.0] * len(texts), text=list(texts))
@@ -87,7 +100,7 @@ def test_the_extra_output_is_that_of_one_block(blocks: list[list[str]]) -> None:
 
 
 @given(BLOCKS)
-def test_lines_and_events_hold_the_same_predictions(blocks: list[list[float]]) -> None:
+def test_ndjson_and_events_have_the_predictions_of_the_document(blocks: list[list[float]]) -> None:
     document = json.loads(encoded(OCTETS, *map(block, blocks)))["predictions"]
     lines = [json.loads(line) for line in encoded(JSON_LINES, *map(block, blocks)).splitlines()]
     *events, end = encoded(EVENTS, *map(block, blocks)).decode().split("\n\n")[:-1]
@@ -96,19 +109,19 @@ def test_lines_and_events_hold_the_same_predictions(blocks: list[list[float]]) -
     assert end == "data: [DONE]"
 
 
-def test_class_labels_are_the_columns_of_csv() -> None:
+def test_csv_columns_are_class_labels() -> None:
     chunk = Predictions(("yes", 'n"o'), np.array([[0.25, 0.75]]))
     assert encoded(CSV, chunk, chunk, target_type=TargetType.BINARY) == b'yes,"n""o"\n0.25,0.75\n0.25,0.75\n'
 
 
-def test_a_text_of_several_lines_is_one_cell_of_csv() -> None:
+def test_multiline_text_is_one_csv_cell() -> None:
     chunk = Predictions(("reply",), np.array([["a\nb"], [None]], dtype=object))
     assert encoded(CSV, chunk, target_type=TargetType.TEXT_GENERATION) == b'reply\n"a\nb"\n""\n'
 
 
-@pytest.mark.parametrize("form", STREAM_FORMATS, ids=lambda form: form.media_type)
+@pytest.mark.parametrize("stream_format", STREAM_FORMATS, ids=lambda stream_format: stream_format.media_type)
 @pytest.mark.parametrize("chunks", [("a", "b"), (block([1.0]), block([2.0]))], ids=["text", "blocks"])
-def test_closing_a_form_closes_its_chunks(form: StreamFormat, chunks: tuple[StreamChunk, ...]) -> None:
+def test_closing_the_encoder_closes_the_chunks(stream_format: StreamFormat, chunks: tuple[StreamChunk, ...]) -> None:
     closed: list[bool] = []
 
     def make() -> Iterator[StreamChunk]:
@@ -117,14 +130,14 @@ def test_closing_a_form_closes_its_chunks(form: StreamFormat, chunks: tuple[Stre
         finally:
             closed.append(True)
 
-    made = make()
-    pieces = form.encode(made, TargetType.REGRESSION)
-    next(pieces)
-    pieces.close()  # type: ignore[attr-defined]
+    chunk_generator = make()
+    encoded_chunks = stream_format.encode(chunk_generator, TargetType.REGRESSION)
+    next(encoded_chunks)
+    encoded_chunks.close()  # type: ignore[attr-defined]
     assert closed == [True]
 
 
 @pytest.mark.parametrize("chunks", [(block([1.0]), "a"), ("a", block([1.0]))], ids=["text last", "block last"])
-def test_a_document_is_of_one_kind(chunks: tuple[StreamChunk, ...]) -> None:
+def test_mixed_chunks_are_rejected(chunks: tuple[StreamChunk, ...]) -> None:
     with pytest.raises(PredictionError, match="one kind"):
         encoded(OCTETS, *chunks)

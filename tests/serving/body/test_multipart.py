@@ -1,4 +1,4 @@
-"""Multipart bodies in particular (RFC 7578, RFC 2046 section 5.1.1)."""
+"""Multipart bodies (RFC 7578, RFC 2046 section 5.1.1)."""
 
 import httpx
 import pytest
@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import BadRequest
-from datarobot_drum.drum.serving.body.reader import MAX_PARTS
-from tests.serving.body_feeding import BOUNDARY, FORM, chunkings, disposition, form, receive, receive_form
+from datarobot_drum.drum.serving.body.multipart import MAX_PARTS
+from tests.serving.body.feeding import BOUNDARY, FORM, chunkings, disposition, form, receive, receive_form
 
 EXAMPLE = form(
     (disposition("X", "samples.csv") + "\r\nContent-Type: text/csv", b"a,b\r\n1,2\r\n--simple\r\n--simple-boundar\r\n"),
-    (disposition("other", "big.bin"), b"nobody asked for this"),
+    (disposition("other", "big.bin"), b"not wanted"),
     (disposition("y"), b"\r\n\r\n"),
     (disposition("X"), b""),
 )
@@ -23,11 +23,11 @@ PARTS = [
 
 
 @pytest.mark.parametrize("position", range(len(EXAMPLE) + 1))
-def test_a_form_may_be_split_anywhere(position: int) -> None:
+def test_form_is_parsed_when_split_at_any_position(position: int) -> None:
     assert receive_form([EXAMPLE[:position], EXAMPLE[position:]]) == PARTS
 
 
-def test_a_form_may_come_byte_by_byte() -> None:
+def test_form_is_parsed_byte_by_byte() -> None:
     assert receive_form(bytes([byte]) for byte in EXAMPLE) == PARTS
 
 
@@ -38,17 +38,17 @@ NEAR_BOUNDARIES = st.lists(
 
 
 @given(st.data(), st.lists(NEAR_BOUNDARIES, max_size=4))
-def test_any_content_passes_through_a_form_unchanged(data: st.DataObject, contents: list[bytes]) -> None:
+def test_any_part_content_is_kept_unchanged(data: st.DataObject, contents: list[bytes]) -> None:
     body = form(*((disposition("X"), content) for content in contents))
     assert [part[3] for part in receive_form(data.draw(chunkings(body)))] == contents
 
 
-# A browser and httpx write these as %22 and the like (WHATWG HTML, multipart/form-data), which nothing can tell apart.
+# Without characters that browsers and httpx escape as %22 (WHATWG HTML): the escaped form is ambiguous.
 FILE_NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters='"%\\'), min_size=1)
 
 
 @given(st.data(), FILE_NAMES, st.binary(max_size=50))
-def test_what_a_client_library_encodes_is_read(data: st.DataObject, filename: str, content: bytes) -> None:
+def test_form_encoded_by_httpx_is_parsed(data: st.DataObject, filename: str, content: bytes) -> None:
     files = {"X": (filename, content, "text/csv")}
     request = httpx.Request("POST", "http://server/", files=files, data={"y": "1", "other": "2"})
     chunks = data.draw(chunkings(request.read()))
@@ -83,12 +83,12 @@ def test_what_a_client_library_encodes_is_read(data: st.DataObject, filename: st
         "none",
     ],
 )
-def test_file_names(parameters: str, filename: str | None) -> None:
+def test_file_name_is_parsed(parameters: str, filename: str | None) -> None:
     headers = f'Content-Disposition: form-data; name="X"; {parameters}'
     assert [part[1] for part in receive_form([form((headers, b""))])] == [filename]
 
 
-def test_a_file_name_of_broken_utf8_is_still_a_name() -> None:
+def test_invalid_utf8_in_file_name_is_replaced() -> None:
     body = form((disposition("X", "?.csv"), b"1")).replace(b"?", b"\xff")
     assert [part[1] for part in receive_form([body])] == ["\ufffd.csv"]
 
@@ -103,12 +103,12 @@ def test_a_file_name_of_broken_utf8_is_still_a_name() -> None:
         'X-Other: 1\r\nContent-Disposition: form-data; name="X"\r\nX-More: 2',
     ],
 )
-def test_headers_of_a_part_are_read_in_any_case_and_spacing(headers: str) -> None:
+def test_part_headers_are_parsed_in_any_case_and_spacing(headers: str) -> None:
     assert [part[0] for part in receive_form([form((headers, b"1"))])] == ["X"]
 
 
 @pytest.mark.parametrize("headers", ["Content-Type: text/csv", "Content-Disposition: form-data", "X-Name: X"])
-def test_a_part_without_a_name_is_nobodys(headers: str) -> None:
+def test_part_without_a_name_is_dropped(headers: str) -> None:
     assert receive_form([form((headers, b"1"))]) == []
 
 
@@ -117,7 +117,7 @@ def test_a_part_without_a_name_is_nobodys(headers: str) -> None:
     "after", [b"", b"\r\n", b"\r\nan epilogue\r\n--simple-boundary\r\n"], ids=["none", "line", "text"]
 )
 @pytest.mark.parametrize("size", [1, 7, 1000])
-def test_what_comes_before_and_after_the_parts_is_skipped(before: bytes, after: bytes, size: int) -> None:
+def test_preamble_and_epilogue_are_skipped(before: bytes, after: bytes, size: int) -> None:
     body = before + form((disposition("X"), b"1")).rstrip(b"\r\n") + after
     chunks = [body[begin : begin + size] for begin in range(0, len(body), size)]
     assert receive_form(chunks) == [("X", None, None, b"1")]
@@ -126,11 +126,11 @@ def test_what_comes_before_and_after_the_parts_is_skipped(before: bytes, after: 
 @pytest.mark.parametrize(
     "content_type", ['multipart/form-data; boundary="simple-boundary"', "Multipart/Form-Data;Boundary=simple-boundary"]
 )
-def test_a_boundary_may_be_quoted_and_its_name_in_any_case(content_type: str) -> None:
+def test_boundary_may_be_quoted_and_named_in_any_case(content_type: str) -> None:
     assert len(receive_form([form((disposition("X"), b"1"))], content_type)) == 1
 
 
-def test_a_form_without_parts_has_none() -> None:
+def test_form_without_parts_is_empty() -> None:
     assert receive_form([b"--simple-boundary--\r\n"]) == []
 
 
@@ -145,7 +145,7 @@ def test_a_form_without_parts_has_none() -> None:
     ],
     ids=["none", "empty", "empty-quoted", "other-parameter", "too-long"],
 )
-def test_a_form_without_a_usable_boundary_is_refused(content_type: str) -> None:
+def test_form_without_valid_boundary_is_rejected(content_type: str) -> None:
     with pytest.raises(BadRequest):
         receive_form([EXAMPLE], content_type)
 
@@ -154,7 +154,7 @@ WHOLE = form((disposition("X"), b"1"))
 
 
 @pytest.mark.parametrize("end", range(len(WHOLE) - 3))
-def test_a_form_without_its_closing_boundary_is_refused(end: int) -> None:
+def test_form_without_closing_boundary_is_rejected(end: int) -> None:
     with pytest.raises(BadRequest):
         receive_form([WHOLE[:end]])
 
@@ -184,18 +184,18 @@ def test_a_form_without_its_closing_boundary_is_refused(end: int) -> None:
         "many-headers",
     ],
 )
-def test_malformed_forms_are_refused(body: bytes) -> None:
+def test_malformed_form_is_rejected(body: bytes) -> None:
     with pytest.raises(BadRequest):
         receive_form([body])
 
 
-def test_a_form_may_have_many_parts_but_not_without_end() -> None:
+def test_form_over_max_parts_is_rejected() -> None:
     assert len(receive_form([form(*[(disposition("X"), b"")] * MAX_PARTS)])) == MAX_PARTS
     with pytest.raises(BadRequest, match="more than"):
         receive_form([form(*[(disposition("other"), b"")] * (MAX_PARTS + 1))])
 
 
-def test_other_multipart_types_are_no_forms() -> None:
+def test_other_multipart_types_stay_raw() -> None:
     body = receive([WHOLE], {"Content-Type": FORM.replace("form-data", "mixed")}, wanted=frozenset({"X"}))
-    assert body.whole is not None and body.whole.read() == WHOLE
+    assert body.raw is not None and body.raw.read() == WHOLE
     body.close()

@@ -1,4 +1,4 @@
-"""Which requests may go on to an engine, and as what, without any server."""
+"""Which requests are forwarded to an engine, and with which path and headers."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import BadRequest, NotFound, PayloadTooLarge, RequestError
-from datarobot_drum.drum.serving.body.reader import BodyLimits
+from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.headers import Headers
 from datarobot_drum.drum.serving.proxy.httpx_requests import NO_BODY, to_httpx
-from datarobot_drum.drum.serving.proxy.requests import EngineCall, RawTarget, answer_fields, engine_call
+from datarobot_drum.drum.serving.proxy.requests import EngineCall, RawTarget, engine_call, response_fields
 from datarobot_drum.drum.settings.engine import EngineSettings
 
 ENGINE = EngineSettings("nim", "engine.example", 8000)
@@ -41,7 +41,7 @@ def call(
 
 
 @given(tokens, st.binary(max_size=10))
-def test_whatever_the_path_the_engine_is_the_one_that_was_configured(path: bytes, query: bytes) -> None:
+def test_no_path_changes_the_address_of_the_engine(path: bytes, query: bytes) -> None:
     try:
         made = call(b"/a/nim" + path, query=query)
     except RequestError as error:
@@ -69,23 +69,23 @@ def test_whatever_the_path_the_engine_is_the_one_that_was_configured(path: bytes
         (b"/a%2Fdirect%41ccess/nim", b"/nim"),
     ],
 )
-def test_what_stands_below_the_route_is_the_engines_path(path: bytes, target: bytes) -> None:
+def test_path_below_the_route_is_forwarded(path: bytes, target: bytes) -> None:
     assert call(path).target == target
 
 
 @pytest.mark.parametrize("path", [b"/nim/x", b"/a/nimx", b"/a/other", b"/", b""])
-def test_another_route_is_none(path: bytes) -> None:
+def test_path_of_another_route_is_not_found(path: bytes) -> None:
     with pytest.raises(NotFound):
         call(path)
 
 
-def test_an_app_below_a_mount_takes_it_off() -> None:
+def test_mount_path_is_removed() -> None:
     raw = RawTarget(b"/m%C3%A9/a/nim/x", mount="/mé")
     assert engine_call(ENGINE, BASES, "GET", raw, Headers(), BodyLimits()).target == b"/x"
 
 
 @pytest.mark.parametrize("query", [b"a b", b"\x00", b"\r\n", b"\xff"])
-def test_a_query_that_no_request_line_can_hold_is_refused(query: bytes) -> None:
+def test_query_with_invisible_bytes_is_rejected(query: bytes) -> None:
     with pytest.raises(BadRequest):
         call(b"/a/nim/x", query=query)
 
@@ -102,28 +102,30 @@ def test_a_query_that_no_request_line_can_hold_is_refused(query: bytes) -> None:
         ("POST", {"Transfer-Encoding": "chunked", "Content-Length": "5"}, [(b"Transfer-Encoding", b"chunked")]),
     ],
 )
-def test_a_body_is_framed_once(method: str, fields: dict[str, str], framing: list[tuple[bytes, bytes]]) -> None:
+def test_body_has_exactly_one_framing_header(
+    method: str, fields: dict[str, str], framing: list[tuple[bytes, bytes]]
+) -> None:
     made = call(b"/a/nim/x", method, fields)
     assert [field for field in made.headers if field[0] in (b"Content-Length", b"Transfer-Encoding")] == framing
 
 
-def test_a_body_over_the_limit_goes_nowhere() -> None:
+def test_body_over_max_size_is_rejected() -> None:
     with pytest.raises(PayloadTooLarge):
         call(b"/a/nim/x", "POST", {"Content-Length": "5"}, max_size=4)
 
 
 @pytest.mark.parametrize("forwards", [True, False])
-def test_authorization_goes_on_only_if_configured(forwards: bool) -> None:
+def test_authorization_is_forwarded_only_if_configured(forwards: bool) -> None:
     engine = EngineSettings("nim", forwards_authorization=forwards)
     made = call(b"/a/nim/x", fields={"Authorization": "Bearer x"}, engine=engine)
     assert ((b"Authorization", b"Bearer x") in made.headers) is forwards
 
 
-def test_an_answers_connection_names_what_stays_here() -> None:
+def test_headers_named_by_connection_are_dropped_from_response() -> None:
     fields = [(b"connection", b"close, X-A"), (b"x-a", b"1"), (b"X-B", b"2"), (b"Transfer-Encoding", b"chunked")]
-    assert answer_fields(fields) == [(b"X-B", b"2")]
+    assert response_fields(fields) == [(b"X-B", b"2")]
 
 
 @pytest.mark.parametrize(("host", "url"), [("::1", "http://[::1]:8000"), ("[::1]", "http://[::1]:8000")])
-def test_an_ipv6_address_stands_in_brackets(host: str, url: str) -> None:
+def test_ipv6_address_of_engine_is_in_brackets(host: str, url: str) -> None:
     assert EngineSettings("vllm", host).url == url

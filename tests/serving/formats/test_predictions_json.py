@@ -1,4 +1,4 @@
-"""Predictions as JSON: straight from the array they give the bytes that their plain values would."""
+"""Predictions as JSON: arrays are encoded to the same bytes as their elements."""
 
 import numpy as np
 import orjson
@@ -18,7 +18,7 @@ NAMED = [TargetType.BINARY, TargetType.MULTICLASS, TargetType.MULTILABEL, Target
 @given(labels=st.lists(LABELS, min_size=1, max_size=4, unique=True), rows=st.integers(0, 5), data=st.data())
 @example(labels=["%", "%b", "%%d", '"'], rows=2, data=None)
 @pytest.mark.parametrize("target_type", NAMED)
-def test_named_numbers_are_encoded_as_their_plain_values(
+def test_named_numbers_are_encoded_like_their_elements(
     target_type: TargetType, labels: list[str], rows: int, data: st.DataObject | None
 ) -> None:
     shape = (rows, len(labels))
@@ -28,7 +28,7 @@ def test_named_numbers_are_encoded_as_their_plain_values(
 
 
 @given(arrays(np.float64, st.integers(0, 20)))
-def test_numbers_are_encoded_as_their_plain_values(column: np.ndarray) -> None:
+def test_numbers_are_encoded_like_their_elements(column: np.ndarray) -> None:
     predictions = Predictions(("Predictions",), column.reshape(-1, 1))
     found = encode_elements(predictions, TargetType.REGRESSION)
     assert found == encode(elements(predictions, TargetType.REGRESSION))
@@ -36,7 +36,7 @@ def test_numbers_are_encoded_as_their_plain_values(column: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("columns", [1, 2])
-def test_the_order_of_an_array_in_memory_does_not_matter(columns: int) -> None:
+def test_encoding_does_not_depend_on_array_order(columns: int) -> None:
     values = np.asfortranarray(np.arange(6.0).reshape(-1, columns))[::2]
     predictions = Predictions(("a", "b")[:columns], values)
     for target_type in (TargetType.REGRESSION, TargetType.MULTICLASS)[2 - columns :]:
@@ -45,11 +45,11 @@ def test_the_order_of_an_array_in_memory_does_not_matter(columns: int) -> None:
 
 
 @pytest.mark.parametrize("rows", [BLOCK_ROWS, BLOCK_ROWS + 1, 3 * BLOCK_ROWS - 1])
-def test_many_rows_are_encoded_in_blocks_to_the_same_bytes(rows: int) -> None:
+def test_rows_in_several_blocks_have_the_same_bytes(rows: int) -> None:
     predictions = Predictions(("a", "b"), np.random.default_rng(0).normal(size=(rows, 2)))
     assert encode_elements(predictions, TargetType.BINARY) == encode(elements(predictions, TargetType.BINARY))
 
 
-def test_text_is_encoded_as_it_was() -> None:
+def test_text_is_encoded_unchanged() -> None:
     predictions = Predictions(("answer",), np.array([["ä"], [None]], dtype=object))
     assert encode_elements(predictions, TargetType.TEXT_GENERATION) == '[{"answer":"ä"},{"answer":null}]'.encode()

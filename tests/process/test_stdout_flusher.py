@@ -1,4 +1,4 @@
-"""The thread that flushes what a model prints."""
+"""The thread that flushes stdout and stderr."""
 
 import io
 import subprocess
@@ -11,13 +11,13 @@ import pytest
 from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
 
-PATIENCE = 20.0
+TIMEOUT = 20.0
 
 THREAD = "drum-stdout-flusher"
 
 
 class Output(io.StringIO):
-    """Standard output that tells when it is flushed."""
+    """Standard output that counts and signals flushes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ def flusher(worker_ctx: WorkerCtx) -> StdoutFlusher:
 
 
 def _replace_stdout(monkeypatch: pytest.MonkeyPatch) -> Output:
-    """In the test itself: pytest puts its own in place after the fixtures."""
+    """Replace stdout in the test itself, since pytest replaces it after the fixtures."""
     output = Output()
     monkeypatch.setattr(sys, "stdout", output)
     return output
@@ -59,18 +59,18 @@ def test_output_is_flushed_without_any_request(flusher: StdoutFlusher, monkeypat
     output = _replace_stdout(monkeypatch)
     for _ in range(3):
         output.flushed.clear()
-        assert output.flushed.wait(PATIENCE)
+        assert output.flushed.wait(TIMEOUT)
 
 
 def test_output_is_flushed_after_a_request(worker_ctx: WorkerCtx, monkeypatch: pytest.MonkeyPatch) -> None:
     output = _replace_stdout(monkeypatch)
-    monkeypatch.setattr("datarobot_drum.drum.process.stdout_flusher.IDLE_SECONDS", 2 * PATIENCE)
+    monkeypatch.setattr("datarobot_drum.drum.process.stdout_flusher.IDLE_SECONDS", 2 * TIMEOUT)
     flusher = StdoutFlusher()
     flusher.start(worker_ctx)
     for _ in range(3):
         output.flushed.clear()
         flusher.request_ended()
-        assert output.flushed.wait(PATIENCE)
+        assert output.flushed.wait(TIMEOUT)
 
 
 def test_many_requests_share_a_flush(
@@ -83,7 +83,7 @@ def test_many_requests_share_a_flush(
     assert 1 <= output.flushes < 100
 
 
-def test_the_end_of_the_worker_ends_the_thread_after_a_last_flush(
+def test_worker_stop_ends_the_thread_after_a_last_flush(
     flusher: StdoutFlusher, worker_ctx: WorkerCtx, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = _replace_stdout(monkeypatch)
@@ -93,7 +93,7 @@ def test_the_end_of_the_worker_ends_the_thread_after_a_last_flush(
     assert output.flushes >= 1
 
 
-def test_a_second_start_and_a_second_stop_change_nothing(flusher: StdoutFlusher, worker_ctx: WorkerCtx) -> None:
+def test_second_start_and_second_stop_do_nothing(flusher: StdoutFlusher, worker_ctx: WorkerCtx) -> None:
     flusher.start(worker_ctx)
     assert len(_threads()) == 1
     worker_ctx.stop()
@@ -108,7 +108,7 @@ def _closed() -> io.StringIO:
 
 
 @pytest.mark.parametrize("broken", [None, _closed(), object()], ids=["none", "closed", "not-a-stream"])
-def test_a_broken_standard_output_keeps_nothing_else_from_being_flushed(
+def test_stderr_is_flushed_when_stdout_is_broken(
     broken: object, flusher: StdoutFlusher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = Output()
@@ -117,11 +117,11 @@ def test_a_broken_standard_output_keeps_nothing_else_from_being_flushed(
     for _ in range(2):
         output.flushed.clear()
         flusher.request_ended()
-        assert output.flushed.wait(PATIENCE)
+        assert output.flushed.wait(TIMEOUT)
 
 
 @pytest.mark.process
-def test_a_process_that_never_stops_its_worker_exits_with_its_output_complete() -> None:
+def test_process_without_stop_exits_with_complete_output() -> None:
     code = """
 from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers as StarletteHeaders
 from starlette.datastructures import UploadFile
 
-from datarobot_drum.drum.serving.body.memory_budget import PIECES, MemoryBudget
+from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.body.spooled_file import SPOOL_MAX_SIZE, SpooledUploadFile
-from tests.serving.body_feeding import no_descriptor_left
+from tests.serving.body.feeding import no_descriptor_left
 
 TABLE = b"name,size\nJos\xe9,1\nZo\xeb,2\n"
 
@@ -47,13 +47,13 @@ def framework_upload(content: bytes, max_size: int = 0) -> UploadFile:
     )
 
 
-# Where the content comes from
+# Sources
 
 
-async def test_what_a_framework_has_spooled_is_wrapped_not_copied() -> None:
+async def test_spooled_file_of_framework_is_wrapped_not_copied() -> None:
     source = framework_upload(TABLE)
     upload = SpooledUploadFile(source)
-    assert await upload.read_to_spool() is upload
+    assert await upload.read_to_spool() == len(TABLE)
     assert upload.file is source.file
     assert (upload.filename, upload.content_type, upload.size) == ("samples.csv", "text/csv", len(TABLE))
     assert upload.read() == TABLE
@@ -62,72 +62,75 @@ async def test_what_a_framework_has_spooled_is_wrapped_not_copied() -> None:
 
 
 @pytest.mark.parametrize("max_size", [1, 1000], ids=["disk", "memory"])
-async def test_a_wrapped_upload_knows_where_it_is(max_size: int) -> None:
-    with await SpooledUploadFile(framework_upload(TABLE, max_size)).read_to_spool() as upload:
+async def test_wrapped_upload_reports_whether_it_is_on_disk(max_size: int) -> None:
+    with SpooledUploadFile(framework_upload(TABLE, max_size)) as upload:
+        await upload.read_to_spool()
         assert upload.on_disk == (max_size == 1)
         assert upload.size == len(TABLE)
 
 
-async def test_a_wrapped_file_in_memory_is_in_memory() -> None:
-    with await SpooledUploadFile(UploadFile(io.BytesIO(TABLE))).read_to_spool() as upload:
+async def test_wrapped_bytesio_is_in_memory() -> None:
+    with SpooledUploadFile(UploadFile(io.BytesIO(TABLE))) as upload:
+        await upload.read_to_spool()
         assert (upload.on_disk, upload.size, upload.filename) == (False, len(TABLE), None)
 
 
-@pytest.mark.parametrize("max_size", [10, 1000], ids=["disk", "memory"])
-async def test_anything_with_an_asynchronous_read_is_copied(max_size: int) -> None:
-    upload = SpooledUploadFile(Source(TABLE), filename="a.csv", content_type="text/csv", max_size=max_size)
-    with await upload.read_to_spool():
-        assert (upload.read(), upload.size, upload.on_disk) == (TABLE, len(TABLE), max_size == 10)
+@pytest.mark.parametrize("max_memory", [10, 1000], ids=["disk", "memory"])
+async def test_source_with_async_read_is_copied(max_memory: int) -> None:
+    with SpooledUploadFile(Source(TABLE), max_memory, filename="a.csv", content_type="text/csv") as upload:
+        assert await upload.read_to_spool() == len(TABLE)
+        assert (upload.read(), upload.size, upload.on_disk) == (TABLE, len(TABLE), max_memory == 10)
         assert (upload.filename, upload.content_type) == ("a.csv", "text/csv")
 
 
-async def test_large_content_is_copied_whole_and_goes_to_disk() -> None:
+async def test_large_source_is_copied_to_disk() -> None:
     content = bytes(range(256)) * (SPOOL_MAX_SIZE // 256) + b"x"
-    with await SpooledUploadFile(Source(content)).read_to_spool() as upload:
+    with SpooledUploadFile(Source(content)) as upload:
+        assert await upload.read_to_spool() == len(content)
         assert upload.on_disk
         assert upload.read() == content
 
 
-async def test_reading_to_the_spool_again_only_rewinds() -> None:
-    with await SpooledUploadFile(Source(TABLE)).read_to_spool() as upload:
+async def test_second_read_to_spool_only_rewinds() -> None:
+    with SpooledUploadFile(Source(TABLE)) as upload:
+        await upload.read_to_spool()
         upload.read()
-        assert (await upload.read_to_spool()).read() == TABLE
-        assert upload.size == len(TABLE)
+        assert await upload.read_to_spool() == upload.size == len(TABLE)
+        assert upload.read() == TABLE
 
 
-async def test_half_a_source_is_not_taken_for_a_whole_one() -> None:
+async def test_read_to_spool_continues_after_failed_read() -> None:
     with SpooledUploadFile(Source(bytes(100_000), fails_at=2)) as upload:
         with pytest.raises(ConnectionError):
             await upload.read_to_spool()
+        assert await upload.read_to_spool() == 100_000
+
+
+async def test_arguments_override_attributes_of_upload_file() -> None:
+    with SpooledUploadFile(framework_upload(b""), filename="b.mtx", content_type="text/mtx") as upload:
         await upload.read_to_spool()
-        assert upload.size == 100_000
-
-
-async def test_what_is_given_counts_more_than_what_the_source_says() -> None:
-    source = SpooledUploadFile(framework_upload(b""), filename="b.mtx", content_type="text/mtx")
-    with await source.read_to_spool() as upload:
         assert (upload.filename, upload.content_type) == ("b.mtx", "text/mtx")
 
 
-def test_bytes_make_an_upload() -> None:
+def test_from_bytes_returns_rewound_upload() -> None:
     with SpooledUploadFile.from_bytes(TABLE, filename="a.csv", name="X") as upload:
         assert (upload.name, upload.filename, upload.size, upload.read()) == ("X", "a.csv", len(TABLE), TABLE)
 
 
-# As a file
+# File interface
 
 
 @pytest.fixture(params=[0, 1000], ids=["disk", "memory"])
 def upload(request: pytest.FixtureRequest) -> Iterator[SpooledUploadFile]:
-    with SpooledUploadFile.from_bytes(TABLE, max_size=request.param) as upload:
+    with SpooledUploadFile.from_bytes(TABLE, max_memory=request.param) as upload:
         assert upload.on_disk == (request.param == 0)
         yield upload
 
 
 @given(st.binary(max_size=60), st.integers(0, 60), st.integers(-1, 70), st.integers(0, 60))
-def test_it_reads_as_a_file_of_bytes_does(content: bytes, spool_size: int, size: int, position: int) -> None:
+def test_upload_reads_like_bytesio(content: bytes, spool_size: int, size: int, position: int) -> None:
     plain = io.BytesIO(content)
-    with SpooledUploadFile.from_bytes(content, max_size=spool_size) as upload:
+    with SpooledUploadFile.from_bytes(content, max_memory=spool_size) as upload:
         for file in (plain, upload):
             assert file.seek(position) == position
         assert upload.read(size) == plain.read(size)
@@ -142,17 +145,17 @@ def test_it_reads_as_a_file_of_bytes_does(content: bytes, spool_size: int, size:
         assert list(upload) == content.splitlines(keepends=True) or b"\r" in content
 
 
-def test_it_says_what_it_can_do(upload: SpooledUploadFile) -> None:
+def test_upload_is_readable_seekable_and_not_writable(upload: SpooledUploadFile) -> None:
     assert (upload.readable(), upload.seekable(), upload.writable(), upload.mode) == (True, True, False, "rb")
     assert not upload.closed
     upload.flush()
 
 
-def test_lines_can_be_iterated(upload: SpooledUploadFile) -> None:
+def test_upload_iterates_over_lines(upload: SpooledUploadFile) -> None:
     assert list(upload) == TABLE.splitlines(keepends=True)
 
 
-def test_text_can_be_read_from_it(upload: SpooledUploadFile) -> None:
+def test_upload_works_below_text_io_wrapper(upload: SpooledUploadFile) -> None:
     text = io.TextIOWrapper(cast("IO[bytes]", upload), encoding="latin-1")
     assert list(csv.reader(text)) == [["name", "size"], ["José", "1"], ["Zoë", "2"]]
     text.detach()
@@ -164,7 +167,7 @@ def test_text_can_be_read_from_it(upload: SpooledUploadFile) -> None:
 
 
 @pytest.mark.parametrize("engine", ["c", "python"])
-def test_pandas_reads_it_in_its_own_charset(upload: SpooledUploadFile, engine: str) -> None:
+def test_pandas_reads_upload_in_any_charset(upload: SpooledUploadFile, engine: str) -> None:
     frame = pd.read_csv(upload, encoding="latin-1", engine=engine)
     assert frame.to_dict("list") == {"name": ["José", "Zoë"], "size": [1, 2]}
     assert not upload.closed
@@ -172,16 +175,16 @@ def test_pandas_reads_it_in_its_own_charset(upload: SpooledUploadFile, engine: s
     assert len(pd.read_csv(upload, encoding="latin-1", chunksize=1).read()) == 2
 
 
-def test_a_binary_format_can_be_read_from_it() -> None:
+def test_pandas_reads_binary_format_from_upload() -> None:
     frame, content = pd.DataFrame({"a": [1, 2]}), io.BytesIO()
     frame.to_pickle(content)
-    with SpooledUploadFile.from_bytes(content.getvalue(), max_size=1) as upload:
+    with SpooledUploadFile.from_bytes(content.getvalue(), max_memory=1) as upload:
         pd.testing.assert_frame_equal(pd.read_pickle(upload), frame)
 
 
-def test_the_block_closes_it_and_closing_twice_is_allowed() -> None:
+def test_with_block_closes_upload_and_second_close_does_nothing() -> None:
     with no_descriptor_left():
-        with SpooledUploadFile.from_bytes(TABLE, max_size=1) as upload:
+        with SpooledUploadFile.from_bytes(TABLE, max_memory=1) as upload:
             assert upload.on_disk
         upload.close()
         assert upload.closed
@@ -189,8 +192,8 @@ def test_the_block_closes_it_and_closing_twice_is_allowed() -> None:
             upload.read()
 
 
-def test_the_temporary_file_has_no_name_and_lies_where_it_is_told(tmp_path: Path) -> None:
-    with SpooledUploadFile.from_bytes(TABLE, max_size=1, directory=str(tmp_path)) as upload:
+def test_temporary_file_is_unnamed_and_in_the_given_directory(tmp_path: Path) -> None:
+    with SpooledUploadFile.from_bytes(TABLE, max_memory=1, directory=str(tmp_path)) as upload:
         assert list(tmp_path.iterdir()) == []
         descriptor = upload.file.fileno()
         assert Path(f"/proc/self/fd/{descriptor}").readlink().parent == tmp_path
@@ -200,7 +203,7 @@ def test_the_temporary_file_has_no_name_and_lies_where_it_is_told(tmp_path: Path
 # Memory
 
 
-def test_the_budget_decides_too_what_stays_in_memory() -> None:
+def test_upload_beyond_budget_goes_to_disk() -> None:
     budget = MemoryBudget(100)
     first = SpooledUploadFile.from_bytes(bytes(60), budget=budget)
     second = SpooledUploadFile.from_bytes(bytes(41), budget=budget)
@@ -212,9 +215,9 @@ def test_the_budget_decides_too_what_stays_in_memory() -> None:
     assert budget.used == 0
 
 
-def test_what_goes_to_disk_gives_its_memory_back() -> None:
+def test_rollover_releases_memory() -> None:
     budget = MemoryBudget(100)
-    with SpooledUploadFile(max_size=50, budget=budget) as upload:
+    with SpooledUploadFile(max_memory=50, budget=budget) as upload:
         upload.write(bytes(50))
         assert (budget.used, upload.on_disk) == (50, False)
         upload.write(b"x")
@@ -222,23 +225,23 @@ def test_what_goes_to_disk_gives_its_memory_back() -> None:
     assert budget.used == 0
 
 
-def test_a_body_of_known_size_is_in_memory_as_a_whole_or_not_at_all() -> None:
+def test_upload_of_known_size_is_in_memory_completely_or_not_at_all() -> None:
     budget = MemoryBudget(100)
     with (
-        SpooledUploadFile(budget=budget, expected=60) as first,
-        SpooledUploadFile(budget=budget, expected=60) as second,
-        SpooledUploadFile(budget=budget, max_size=30, expected=31) as third,
+        SpooledUploadFile(budget=budget, expected_size=60) as first,
+        SpooledUploadFile(budget=budget, expected_size=60) as second,
+        SpooledUploadFile(budget=budget, max_memory=30, expected_size=31) as third,
     ):
         for upload in (first, second, third):
             upload.write(b"x")
         assert [upload.on_disk for upload in (first, second, third)] == [False, True, True]
         assert budget.used == 60
-        first.write(bytes(100))  # its client was wrong
+        first.write(bytes(100))  # more than expected
         assert (first.on_disk, first.size) == (True, 101)
         assert budget.used == 0
 
 
-def test_of_many_bodies_of_unknown_size_most_leave_the_memory_early() -> None:
+def test_most_of_many_growing_uploads_go_to_disk_early() -> None:
     budget = MemoryBudget(4 * 2**20)
     uploads = [SpooledUploadFile(budget=budget) for _ in range(40)]
     for _ in range(8):
@@ -250,44 +253,19 @@ def test_of_many_bodies_of_unknown_size_most_leave_the_memory_early() -> None:
     assert budget.used == 0
 
 
-@given(st.lists(st.integers(-(2**21), 2**21), max_size=300))
-def test_the_more_is_under_way_the_smaller_the_pieces(steps: list[int]) -> None:
-    budget = MemoryBudget.of(40 * 10**6)
-    assert budget.piece == max(PIECES)
-    under_way = 0
-    for step in steps:
-        before, step = budget.piece, max(step, -under_way)
-        budget.count_under_way(step)
-        under_way += step
-        assert budget.piece in PIECES
-        assert (budget.piece <= before) if step > 0 else (budget.piece >= before)
-    budget.count_under_way(-under_way)
-    assert budget.piece == max(PIECES)
-
-
-def test_what_comes_at_once_in_pieces_keeps_to_its_share_of_the_budget() -> None:
-    budget, under_way = MemoryBudget.of(40 * 10**6), 0
-    for _ in range(200):
-        under_way += budget.piece
-        budget.count_under_way(budget.piece)
-    assert under_way < 5 * 10**6 + 200 * min(PIECES)
-
-
-def test_foretelling_twice_reserves_once() -> None:
+def test_repeated_reservation_reserves_once() -> None:
     budget = MemoryBudget(100)
     with SpooledUploadFile(budget=budget) as upload:
-        assert [upload.try_reserve_memory(30), upload.try_reserve_memory(30), upload.try_reserve_memory(20)] == [
-            False
-        ] * 3
+        assert all(upload.reserve_memory(size) for size in (30, 30, 20))
         upload.write(bytes(30))
         assert budget.used == 30
     assert budget.used == 0
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40)), max_size=20), st.integers(0, 100))
-def test_memory_in_use_never_passes_the_budget_and_all_comes_back(steps: list[tuple[int, int]], limit: int) -> None:
+def test_memory_in_use_stays_within_budget_and_is_released(steps: list[tuple[int, int]], limit: int) -> None:
     budget = MemoryBudget(limit)
-    uploads = [SpooledUploadFile(max_size=50, budget=budget) for _ in range(4)]
+    uploads = [SpooledUploadFile(max_memory=50, budget=budget) for _ in range(4)]
     for number, size in steps:
         uploads[number].write(bytes(size))
         in_memory = sum(upload.size for upload in uploads if not upload.on_disk)
@@ -304,18 +282,19 @@ def test_memory_in_use_never_passes_the_budget_and_all_comes_back(steps: list[tu
 FULL_DISK = """
     import asyncio, os, resource, signal, sys
     from datarobot_drum.drum.exceptions import InsufficientStorage
-    from datarobot_drum.drum.serving.body.reader import BodyLimits, BodyReader
+    from datarobot_drum.drum.serving.body.limits import BodyLimits
+    from datarobot_drum.drum.serving.body.reader import BodyReader
     from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
     from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
 
-    # No file may grow beyond this: to whoever writes it is a disk without room (EFBIG in place of ENOSPC).
+    # Limit the size of every file: writing beyond it fails as on a full disk (EFBIG in place of ENOSPC).
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
     budget = MemoryBudget(1_000_000)
     before = len(os.listdir("/proc/self/fd"))
 
     def by_writing():
-        upload = SpooledUploadFile(max_size=200_000, budget=budget)
+        upload = SpooledUploadFile(max_memory=200_000, budget=budget)
         try:
             for _ in range(100):
                 upload.write(bytes(10_000))
@@ -323,7 +302,7 @@ FULL_DISK = """
             upload.close()
 
     def by_rewinding():
-        upload = SpooledUploadFile(max_size=0, budget=budget)
+        upload = SpooledUploadFile(max_memory=0, budget=budget)
         try:
             upload.write(bytes(99_000))
             upload.write(bytes(1_001))
@@ -336,7 +315,7 @@ FULL_DISK = """
             async def read(self, size):
                 return bytes(size)
 
-        upload = SpooledUploadFile(Source(), max_size=1000, budget=budget)
+        upload = SpooledUploadFile(Source(), max_memory=1000, budget=budget)
         try:
             asyncio.run(upload.read_to_spool())
         finally:
@@ -370,7 +349,7 @@ FULL_DISK = """
 
 @pytest.mark.process
 @pytest.mark.parametrize("how", ["by_writing", "by_rewinding", "by_copying", "by_receiving", "by_receiving_a_form"])
-def test_a_full_disk_is_insufficient_storage_and_leaves_nothing(how: str) -> None:
+def test_full_disk_raises_insufficient_storage_and_releases_all(how: str) -> None:
     script = textwrap.dedent(FULL_DISK)
     done = subprocess.run([sys.executable, "-c", script, how], capture_output=True, text=True, timeout=60, check=True)
     assert (done.stdout.split(), done.stderr) == (["507", "0", "0"], "")

@@ -33,7 +33,7 @@ def rows_of(
     return list(rows)
 
 
-def test_a_regression_has_one_value_named_after_its_target() -> None:
+def test_regression_row_has_one_value_named_after_the_target() -> None:
     rows = rows_of("regression", ("Predictions",), [[1.5], [float("nan")]], DeploymentConfig("price"))
     assert rows == [
         {"rowId": 0, "prediction": 1.5, "predictionValues": [{"label": "price", "value": 1.5}]},
@@ -44,12 +44,12 @@ def test_a_regression_has_one_value_named_after_its_target() -> None:
 @pytest.mark.parametrize(
     ("deployed", "declared", "label"), [("a", "b", "a"), (None, "b", "b"), (None, None, "Predictions")]
 )
-def test_the_document_knows_the_name_of_the_target_best(deployed: str | None, declared: str | None, label: str) -> None:
+def test_label_is_the_first_known_target_name(deployed: str | None, declared: str | None, label: str) -> None:
     (row,) = rows_of("anomaly", ("Predictions",), [[0.5]], DeploymentConfig(deployed), target_name=declared)
     assert row["predictionValues"] == [{"label": label, "value": 0.5}]
 
 
-def test_a_binary_row_has_both_labels_and_the_threshold() -> None:
+def test_binary_row_has_both_labels_and_the_threshold() -> None:
     (row,) = rows_of("binary", ("yes", "no"), [[0.75, 0.25]])
     assert row == {
         "rowId": 0,
@@ -68,31 +68,31 @@ def test_a_binary_row_has_both_labels_and_the_threshold() -> None:
         (1.0, ["no", "no", "no", "yes"]),
     ],
 )
-def test_the_positive_label_begins_at_the_threshold(threshold: float, decisions: list[str]) -> None:
+def test_positive_label_is_predicted_from_the_threshold_on(threshold: float, decisions: list[str]) -> None:
     values = [[0.0, 1.0], [0.49, 0.51], [0.5, 0.5], [1.0, 0.0]]
     rows = rows_of("binary", ("yes", "no"), values, DeploymentConfig(threshold=threshold))
     assert [row["prediction"] for row in rows] == decisions
     assert {row["predictionThreshold"] for row in rows} == {threshold}
 
 
-def test_the_most_probable_class_is_the_prediction() -> None:
+def test_multiclass_row_predicts_the_most_probable_class() -> None:
     rows = rows_of("multiclass", ("a", "b", "c"), [[0.2, 0.5, 0.3], [0.4, 0.2, 0.4]])
     assert [row["prediction"] for row in rows] == ["b", "a"]
     assert "predictionThreshold" not in rows[0]
 
 
-def test_every_label_that_applies_is_predicted() -> None:
+def test_multilabel_row_predicts_labels_from_the_threshold_on() -> None:
     rows = rows_of("multilabel", ("a", "b"), [[0.5, 0.9], [0.1, 0.2]])
     assert [row["prediction"] for row in rows] == [["a", "b"], []]
 
 
-def test_text_is_a_value() -> None:
+def test_text_generation_row_has_the_text_as_value() -> None:
     (row,) = rows_of("textgeneration", ("answer",), [["日本"]], target_name="answer")
     assert row["prediction"] == "日本"
     assert row["predictionValues"] == [{"label": "answer", "value": "日本"}]
 
 
-def test_more_output_and_the_approval_stand_in_each_row() -> None:
+def test_row_has_extra_output_and_approval_status() -> None:
     extra = pd.DataFrame({"why": ["x", None]})
     rows = rows_of("regression", ("P",), [[1.0], [2.0]], DeploymentConfig(approval_status="APPROVED"), extra)
     assert [row["extraModelOutput"] for row in rows] == [{"why": "x"}, {"why": None}]

@@ -1,0 +1,138 @@
+"""Splits multipart/form-data bodies (RFC 7578) into spooled parts."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser
+
+from datarobot_drum.drum.exceptions import BadRequest
+from datarobot_drum.drum.serving.body.limits import BodyLimits
+from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
+from datarobot_drum.drum.serving.messages import MediaType
+
+MAX_PARTS = 1000
+"""Parts of one form; more is an attack, not a request."""
+
+
+class MultipartSink:
+    """Stores the wanted parts of a form as its chunks arrive, and drops the others.
+
+    Args:
+        content_type: the Content-Type of the request, with its boundary.
+        wanted: names of the parts to store.
+
+    Raises:
+        BadRequest: the boundary is missing or invalid.
+    """
+
+    def __init__(self, content_type: MediaType, limits: BodyLimits, wanted: frozenset[str]) -> None:
+        boundary = content_type.parameters.get("boundary")
+        if not boundary:
+            raise BadRequest("The multipart body has no boundary in its Content-Type.")
+        self.parts: list[SpooledUploadFile] = []
+        self._limits = limits
+        self._wanted = wanted
+        self._current: SpooledUploadFile | None = None
+        self._count = 0
+        self._header_name = b""
+        self._header_value = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._ended = False
+        with _multipart_errors():
+            self._parser = MultipartParser(
+                boundary.encode("latin-1", "replace"),
+                {
+                    "on_part_begin": self._on_part_begin,
+                    "on_header_field": self._on_header_field,
+                    "on_header_value": self._on_header_value,
+                    "on_header_end": self._on_header_end,
+                    "on_headers_finished": self._on_headers_finished,
+                    "on_part_data": self._on_part_data,
+                    "on_part_end": self._on_part_end,
+                    "on_end": self._on_end,
+                },
+            )
+
+    @property
+    def on_disk(self) -> bool:
+        return any(part.on_disk for part in self.parts)
+
+    def reserve_memory(self, size: int) -> bool:
+        """Return whether ``size`` more bytes certainly stay in memory.
+
+        A chunk may end one part and start the next, so the limits are checked beside the current part.
+        """
+        if size > self._limits.spool_size or self._limits.budget.would_exceed(size):
+            return False
+        return self._current is None or self._current.reserve_memory(size)
+
+    def write(self, chunk: bytes) -> None:
+        """Parse the next bytes of the form.
+
+        Raises:
+            BadRequest: the form is malformed.
+        """
+        with _multipart_errors():
+            self._parser.write(chunk)
+
+    def finish(self) -> None:
+        """Rewind the parts.
+
+        Raises:
+            BadRequest: the closing boundary is missing.
+        """
+        if not self._ended:
+            raise BadRequest("The multipart body ended before its closing boundary.")
+        for part in self.parts:
+            part.seek(0)
+
+    def _on_part_begin(self) -> None:
+        self._count += 1
+        if self._count > MAX_PARTS:
+            raise BadRequest(f"The multipart body has more than {MAX_PARTS} parts.")
+        self._headers = {}
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header_name += data[start:end]
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+
+    def _on_header_end(self) -> None:
+        self._headers[self._header_name.lower()] = self._header_value
+        self._header_name = self._header_value = b""
+
+    def _on_headers_finished(self) -> None:
+        disposition = MediaType.parse(_decode(self._headers.get(b"content-disposition")))
+        name = disposition.parameters.get("name", "")
+        if name not in self._wanted:
+            return
+        part = self._limits.new_upload()
+        part.name = name
+        part.filename = disposition.parameters.get("filename")
+        part.content_type = _decode(self._headers.get(b"content-type"))
+        self._current = part
+        self.parts.append(part)
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._current is not None:
+            self._current.write(data[start:end])
+
+    def _on_part_end(self) -> None:
+        self._current = None
+
+    def _on_end(self) -> None:
+        self._ended = True
+
+
+@contextmanager
+def _multipart_errors() -> Iterator[None]:
+    try:
+        yield
+    except FormParserError as error:
+        raise BadRequest(f"The multipart body is malformed: {error}.") from error
+
+
+def _decode(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("utf-8", "replace")

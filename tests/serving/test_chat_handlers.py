@@ -1,0 +1,121 @@
+"""The handlers of chat, language models and direct access, called with a request."""
+
+from typing import Any
+
+import pytest
+
+from datarobot_drum.drum.exceptions import BadRequest, NotFound, PredictionError
+from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
+from datarobot_drum.drum.settings.engine import EngineSettings
+from tests.serving.handlers_under_test import FakePredictor, document_of, failed, make_handlers, post, post_json
+
+COMPLETION = {"id": "1", "object": "chat.completion", "model": "m", "choices": []}
+
+
+def _chat(result: Any, **params: Any) -> ModelResponse:
+    handlers = make_handlers(FakePredictor(result, chats=True), "textgeneration")
+    return handlers.do_chat(post_json({"messages": [{"role": "user", "content": "Hi"}], **params}))
+
+
+def test_chat_returns_a_completion_with_an_association_id() -> None:
+    document = document_of(_chat(dict(COMPLETION)))
+    assert document.pop("datarobot_association_id")
+    assert document == COMPLETION
+
+
+def test_chat_passes_params_and_headers() -> None:
+    predictor = FakePredictor(dict(COMPLETION), chats=True)
+    params = {"messages": [{"role": "user", "content": "Hi"}], "temperature": 0.5}
+    make_handlers(predictor, "textgeneration").do_chat(post_json(params, x_custom="1"))
+    ((given, headers),) = predictor.calls
+    assert given == params and headers["x-custom"] == "1"
+
+
+@pytest.mark.parametrize("result", [dict(COMPLETION), iter([dict(COMPLETION)])], ids=["completion", "iterator"])
+def test_chat_streams_events_and_ends_with_done(result: Any) -> None:
+    response = _chat(result, stream=True)
+    events = list(response.content)
+    assert response.media_type.startswith("text/event-stream") and response.keep_alive.startswith(b":")
+    assert len(events) == 2 and events[-1] == b"data: [DONE]\n\n"
+
+
+def test_error_of_the_first_chat_chunk_is_raised() -> None:
+    def fail(chunk: None) -> Any:
+        raise PredictionError("The hook raised.")
+
+    with pytest.raises(PredictionError):
+        _chat(map(fail, [None]), stream=True)
+
+
+@pytest.mark.parametrize("result", [None, "text", 1], ids=["none", "text", "number"])
+def test_chat_rejects_a_result_that_is_no_completion(result: Any) -> None:
+    with pytest.raises(PredictionError, match="where a completion was expected"):
+        _chat(result)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b"{}", b'{"messages": {}}', b'{"messages": ["Hi"]}'],
+    ids=["empty", "no-json", "no-object", "no-messages", "messages-no-list", "message-no-object"],
+)
+def test_chat_rejects_a_malformed_request(body: bytes) -> None:
+    predictor = FakePredictor(chats=True)
+    with pytest.raises(BadRequest):
+        make_handlers(predictor, "textgeneration").do_chat(post(body, "application/json"))
+    assert predictor.calls == []
+
+
+def test_chat_without_a_chat_hook_is_not_found() -> None:
+    with pytest.raises(NotFound):
+        make_handlers(FakePredictor(), "textgeneration").do_chat(post_json({"messages": []}))
+
+
+# Language models
+
+
+@pytest.mark.parametrize(
+    ("models", "llm_id", "ids"),
+    [
+        (None, "", []),
+        (None, "configured", ["configured"]),
+        (["a", {"id": "b"}], "configured", ["a", "b"]),
+        ({"data": ["c"]}, "", ["c"]),
+        ([], "configured", []),
+    ],
+    ids=["none", "parameter", "list", "document", "empty"],
+)
+def test_models_are_listed(models: Any, llm_id: str, ids: list[str]) -> None:
+    handlers = make_handlers(FakePredictor(models=models), "textgeneration", llm_id=llm_id)
+    document = document_of(handlers.get_supported_llm_models(ModelRequest()))
+    assert document["object"] == "list" and [model["id"] for model in document["data"]] == ids
+    assert all(model["object"] == "model" and model["owned_by"] for model in document["data"])
+
+
+@pytest.mark.parametrize("models", ["a", 1, {"id": "a"}])
+def test_models_that_are_no_list_are_rejected(models: Any) -> None:
+    with pytest.raises(PredictionError, match="must return a list"):
+        make_handlers(FakePredictor(models=models), "textgeneration").get_supported_llm_models(ModelRequest())
+
+
+@pytest.mark.parametrize("target_type", ["regression", "unstructured", "transform"])
+def test_models_of_other_target_types_are_not_found(target_type: str) -> None:
+    with pytest.raises(NotFound):
+        make_handlers(FakePredictor(models=["a"]), target_type).get_supported_llm_models(ModelRequest())
+
+
+# Direct access
+
+
+def test_direct_access_without_an_engine_is_not_found() -> None:
+    handlers = make_handlers(FakePredictor())
+    assert handlers.engine is None
+    with pytest.raises(NotFound, match="no inference engine"):
+        handlers.do_direct_access(ModelRequest())
+
+
+def test_engine_is_that_of_the_predictor() -> None:
+    class EnginePredictor(FakePredictor):
+        engine = EngineSettings("nim")
+
+    assert make_handlers(EnginePredictor()).engine == EngineSettings("nim")
+    assert make_handlers(None, prepare=failed).engine is None

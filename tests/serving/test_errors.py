@@ -1,0 +1,125 @@
+"""Exceptions as responses."""
+
+import logging
+from typing import Any
+
+import pytest
+
+from datarobot_drum.drum.exceptions import (
+    BadGateway,
+    BadRequest,
+    CustomHTTPError,
+    DeadlineExceeded,
+    EngineResponseError,
+    InsufficientStorage,
+    ModelFailedToLoad,
+    ModelNotReady,
+    NotFound,
+    PayloadTooLarge,
+    PredictionError,
+    RequestTimeout,
+    ServerOverloaded,
+    UnprocessableInput,
+    UnsupportedContentEncoding,
+)
+from datarobot_drum.drum.serving.errors import USER_ERROR_HEADER, error_payload, error_response, openai_error
+from datarobot_drum.drum.serving.routing_errors import method_not_allowed, route_not_found
+from datarobot_drum.runtime_parameters.masking import MASK, register_secret
+from tests.serving.handlers_under_test import document_of
+
+STATUSES = [
+    (BadRequest, 400),
+    (NotFound, 404),
+    (RequestTimeout, 408),
+    (PayloadTooLarge, 413),
+    (UnsupportedContentEncoding, 415),
+    (UnprocessableInput, 422),
+    (PredictionError, 500),
+    (BadGateway, 502),
+    (DeadlineExceeded, 504),
+    (InsufficientStorage, 507),
+    (ModelFailedToLoad, 513),
+]
+
+
+@pytest.mark.parametrize(("kind", "status"), STATUSES, ids=[kind.__name__ for kind, _ in STATUSES])
+def test_error_of_a_request_has_its_status_and_message(kind: Any, status: int) -> None:
+    response = error_response(kind("Too bad."))
+    assert (response.status, document_of(response)) == (status, {"message": "ERROR: Too bad."})
+    assert response.headers == {}
+
+
+@pytest.mark.parametrize("error", [ServerOverloaded(), ModelNotReady()], ids=["overloaded", "not-ready"])
+def test_unavailable_service_asks_for_a_retry(error: ServerOverloaded | ModelNotReady) -> None:
+    response = error_response(error)
+    assert (response.status, response.headers) == (503, {"Retry-After": "5"})
+    assert document_of(response) == {"message": error.message, "error": "SERVICE_UNAVAILABLE", "retry_after": 5}
+
+
+def test_error_chosen_by_the_model_is_marked_and_has_its_headers_as_text() -> None:
+    error = CustomHTTPError("No tea.", 418, headers={"X-Tea": 1})  # type: ignore[dict-item]
+    response = error_response(error)
+    assert (response.status, document_of(response)) == (418, {"message": "No tea."})
+    assert response.headers == {"X-Tea": "1", USER_ERROR_HEADER: "true"}
+
+
+def test_unexpected_error_is_500_with_its_traceback_in_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
+    response = error_response(KeyError("x"))
+    assert (response.status, document_of(response)) == (500, {"message": "ERROR: KeyError: 'x'"})
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR and record.exc_info is not None
+
+
+@pytest.mark.parametrize(("error", "logged"), [(PredictionError("x"), 1), (UnprocessableInput("x"), 0)])
+def test_only_server_errors_are_logged(caplog: pytest.LogCaptureFixture, error: Exception, logged: int) -> None:
+    error_response(error)
+    assert len(caplog.records) == logged
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("hunter-2"), UnprocessableInput("hunter-2"), CustomHTTPError("hunter-2", 400)]
+)
+def test_secrets_are_masked_in_every_response(error: Exception) -> None:
+    register_secret("hunter-2")
+    content = error_response(error, for_openai=True).content
+    assert isinstance(content, bytes) and b"hunter-2" not in content and MASK.encode() in content
+
+
+def test_lone_surrogates_are_replaced() -> None:
+    assert document_of(error_response(BadRequest("\ud800"))) == {"message": "ERROR: ?"}
+    assert openai_error(BadRequest("\ud800"))["message"] == "?"
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "kind"),
+    [
+        (BadRequest("Too bad."), "Too bad.", "invalid_request_error"),
+        (CustomHTTPError("No tea.", 418), "No tea.", "invalid_request_error"),
+        (PredictionError("Too bad."), "Too bad.", "server_error"),
+        (ValueError("Too bad."), "ValueError: Too bad.", "server_error"),
+    ],
+)
+def test_openai_clients_get_an_error_object_beside_the_message(error: Exception, message: str, kind: str) -> None:
+    document = document_of(error_response(error, for_openai=True))
+    assert document["message"] == error_payload(error)["message"]
+    assert document["error"] == {"message": message, "type": kind, "param": None, "code": None}
+
+
+def test_error_object_of_an_engine_is_forwarded() -> None:
+    details = {"message": "Too long.", "type": "x", "code": 7}
+    assert openai_error(EngineResponseError("Too long.", 400, details)) == details
+
+
+# Routing
+
+
+def test_missing_route_is_404_with_its_path_or_the_message_of_an_extension() -> None:
+    response = route_not_found("/nowhere")
+    assert (response.status, document_of(response)) == (404, {"message": "ERROR: There is no route /nowhere."})
+    assert document_of(route_not_found("/nowhere", "No such user.")) == {"message": "ERROR: No such user."}
+
+
+def test_wrong_method_is_405_with_sorted_allow() -> None:
+    response = method_not_allowed("PUT", "POST,GET , HEAD,")
+    assert (response.status, response.headers) == (405, {"Allow": "GET, HEAD, POST"})
+    assert document_of(response) == {"message": "ERROR: PUT is not allowed here; use GET, HEAD, POST."}

@@ -1,0 +1,103 @@
+"""The samples and the target of a request."""
+
+import pytest
+
+from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.serving.messages import ModelRequest
+from datarobot_drum.drum.serving.payloads import structured_payload, target_payload
+from datarobot_drum.drum.tabular import PayloadFormat
+from tests.serving.handlers_under_test import FakePredictor, make_handlers, numbers, post, post_form
+
+CSV, MTX = PayloadFormat.CSV, PayloadFormat.MTX
+
+
+@pytest.mark.parametrize(
+    ("content_type", "payload_format", "charset"),
+    [
+        ("text/csv", CSV, "utf-8"),
+        ("text/csv; charset=latin-1", CSV, "latin-1"),
+        ("", CSV, "utf-8"),
+        ("application/octet-stream", CSV, "utf-8"),
+        ("text/mtx", MTX, "utf-8"),
+        ("Text/MTX", MTX, "utf-8"),
+    ],
+)
+def test_media_type_of_a_raw_body_decides_the_format(
+    content_type: str, payload_format: PayloadFormat, charset: str
+) -> None:
+    payload = structured_payload(post(b"1", content_type), any_type=False)
+    assert (payload.format, payload.charset, payload.read_bytes()) == (payload_format, charset, b"1")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "filename", "payload_format"),
+    [
+        (None, None, CSV),
+        ("text/csv", "a.csv", CSV),
+        ("text/mtx", None, MTX),
+        (None, "a.mtx", MTX),
+        ("application/octet-stream", "A.MTX", MTX),
+        (None, "a.mtx.csv", CSV),
+    ],
+)
+def test_media_type_or_file_name_of_a_part_decides_the_format(
+    content_type: str | None, filename: str | None, payload_format: PayloadFormat
+) -> None:
+    request = post_form(("X", b"1"), content_type=content_type, filename=filename)
+    assert structured_payload(request, any_type=False).format is payload_format
+
+
+@pytest.mark.parametrize(
+    "request_without_samples",
+    [post(b""), post_form(), post_form(("y", b"1")), post_form(("X", b"")), ModelRequest("POST")],
+    ids=["empty-body", "empty-form", "other-part", "empty-part", "no-body"],
+)
+def test_predict_rejects_a_request_without_samples(request_without_samples: ModelRequest) -> None:
+    predictor = FakePredictor(numbers(1.0))
+    with pytest.raises(UnprocessableInput):
+        make_handlers(predictor).do_predict_structured(request_without_samples)
+    assert predictor.calls == []
+
+
+def test_two_parts_of_samples_are_rejected() -> None:
+    with pytest.raises(UnprocessableInput, match="2 parts named `X`"):
+        structured_payload(post_form(("X", b"1"), ("X", b"2")), any_type=False)
+
+
+def test_json_is_rejected_unless_the_model_reads_any_type() -> None:
+    with pytest.raises(UnprocessableInput, match="JSON input is not supported"):
+        structured_payload(post(b"[]", "application/json"), any_type=False)
+    assert structured_payload(post(b"[]", "application/json"), any_type=True).read_bytes() == b"[]"
+
+
+def test_predict_rejects_a_format_that_the_model_does_not_read() -> None:
+    predictor = FakePredictor(numbers(1.0), formats={"csv": None})
+    with pytest.raises(UnprocessableInput, match="does not read mtx"):
+        make_handlers(predictor).do_predict_structured(post(b"1", "text/mtx"))
+
+
+def test_predict_passes_any_type_to_a_model_that_reads_raw_input() -> None:
+    predictor = FakePredictor(numbers(1.0), formats={}, raw_input=True)
+    make_handlers(predictor).do_predict_structured(post(b"[]", "application/json"))
+    assert predictor.calls == [b"[]"]
+
+
+def test_target_is_the_part_y() -> None:
+    target = target_payload(post_form(("X", b"1"), ("y", b"2")))
+    assert target is not None and target.read_bytes() == b"2"
+    assert target_payload(post_form(("X", b"1"))) is None
+    assert target_payload(post(b"1")) is None
+
+
+@pytest.mark.parametrize(
+    ("request_with_target", "message"),
+    [
+        (post_form(("y", b"")), "`y` is empty"),
+        (post_form(("y", b"1"), ("y", b"2")), "2 parts named `y`"),
+        (post_form(("y", b"[]"), content_type="application/json"), "JSON input is not supported"),
+    ],
+    ids=["empty", "two", "json"],
+)
+def test_invalid_target_is_rejected(request_with_target: ModelRequest, message: str) -> None:
+    with pytest.raises(UnprocessableInput, match=message):
+        target_payload(request_with_target)
