@@ -8,7 +8,6 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import closing, nullcontext, suppress
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -18,21 +17,21 @@ from typing import Any
 import uvicorn
 
 from datarobot_drum.drum.fastapi.front_door import FrontDoor
-from datarobot_drum.drum.fastapi.probes import probe_answers
+from datarobot_drum.drum.management.reporting import BEAT_SECONDS, StatusReporter
+from datarobot_drum.drum.management.status import WorkerStatus
 from datarobot_drum.drum.model_loading.shared_model import inherited_model
 from datarobot_drum.drum.process.memory_reuse import keep_freed_memory
-from datarobot_drum.drum.process.sockets import BACKLOG, HANDSHAKE_SECONDS, accept_pending, turn_newcomers_away
+from datarobot_drum.drum.process.sockets import BACKLOG, accept_pending
 from datarobot_drum.drum.process.start_up import collect_as_usual
 from datarobot_drum.drum.process.turn_taking import take_turns_quickly
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
-from datarobot_drum.drum.serving.model_state import Phase
 from datarobot_drum.drum.settings.build import Settings
-from datarobot_drum.drum.uvicorn.handover import BEAT_TICKS, Answers, Handover
-from datarobot_drum.drum.uvicorn.heartbeat import Heartbeat
-from datarobot_drum.drum.uvicorn.loads import Seat
 
 logger = logging.getLogger(__name__)
+
+BEAT_TICKS = int(BEAT_SECONDS / 0.1)
+"""Ticks of uvicorn between two heartbeats."""
 
 FIRST_REQUEST_SECONDS = 1.0
 """How long a connection that was open before the listener closed may take to send its first request."""
@@ -46,38 +45,30 @@ class DrumServer(uvicorn.Server):
     up to the graceful timeout. A second signal stops it now. It also ends when the model cannot be served.
 
     Args:
-        heartbeat: of a worker whose parent supervises it. The parent forwards signals, so a second SIGTERM is an echo
-            (a terminal or ``kill`` may have sent it to the whole group) and SIGQUIT means stop now.
-        handover: from the acceptor that listens in this server's place. Where somebody else has put something into the
-            app, its probes are no longer ours to tell, and the server listens itself.
+        on_beat: called every half second by the event loop.
+        supervised: the parent supervises this worker. It forwards signals, so a second SIGTERM is an echo (a terminal
+            or ``kill`` may have sent it to the whole group) and SIGQUIT means stop now.
     """
 
     def __init__(
         self,
         prediction_server: PredictionServer,
-        heartbeat: Heartbeat | None = None,
-        handover: Handover | None = None,
+        on_beat: Callable[[], object],
+        *,
+        supervised: bool = False,
     ) -> None:
         settings = prediction_server.settings
         super().__init__(uvicorn_config(settings, prediction_server.app, prediction_server.core.limits.budget, self))
         self._prediction_server = prediction_server
-        self._heartbeat = heartbeat
-        self._handover = handover
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._on_beat = on_beat
+        self._supervised = supervised
         self._arriving: set[asyncio.Future[None]] = set()
         self._lame_duck = settings.server.lame_duck
         self._stop_at: float | None = None
         self.forced_shutdown = False
         """Whether the end came before that of every request in flight."""
         self._request_limit = _request_limit(settings)
-        self._beating: asyncio.Future[None] | None = None
-        if handover and self._answers_are_ours:
-            handover.publish_from(self._probe_answers)  # before the load of the model takes the interpreter
         prediction_server.state.settled.add_done_callback(self._on_model_settled)
-
-    @property
-    def _supervised(self) -> bool:
-        return self._heartbeat is not None
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         if self._supervised:
@@ -98,10 +89,6 @@ class DrumServer(uvicorn.Server):
         if self._stop_at is not None:
             return
         self._prediction_server.worker_ctx.drain()
-        if self._heartbeat:
-            self._heartbeat.draining()
-        if self._handover:
-            self._handover.publish()
         self._stop_at = time.monotonic() + self._lame_duck
         if not self.started:
             self.should_exit = True
@@ -114,49 +101,8 @@ class DrumServer(uvicorn.Server):
         if self._stop_at is not None and time.monotonic() >= self._stop_at:
             self.should_exit = True
         if counter % BEAT_TICKS == 0:
-            self._beat()
+            self._on_beat()
         return await super().on_tick(counter)
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._handover is None:
-            await super().startup(sockets)
-        else:
-            await super().startup([])
-            await self._take_over(self._handover, sockets or [])
-        if self._heartbeat:
-            self._beating = asyncio.ensure_future(self._heartbeat.keep_beating())
-
-    async def _take_over(self, handover: Handover, sockets: list[socket.socket]) -> None:
-        """Serve what the acceptor hands over; from its end on, listen here."""
-        self._loop = asyncio.get_running_loop()
-        handover.attach(self._welcome, partial(self._on_acceptor_lost, sockets))
-        if self._answers_are_ours:
-            self._beat()
-        else:
-            await handover.stop()
-            self._handover = None
-            await self._listen(sockets)
-
-    @property
-    def _answers_are_ours(self) -> bool:
-        return isinstance(self._prediction_server.app, FrontDoor)
-
-    def _beat(self) -> None:
-        if self._handover:
-            self._handover.beat()
-
-    def _probe_answers(self) -> tuple[bool, bool, Answers]:
-        server = self._prediction_server
-        return server.state.phase is Phase.READY, server.worker_ctx.is_draining, probe_answers(server.core)
-
-    def _on_acceptor_lost(self, sockets: list[socket.socket]) -> None:
-        self._handover = None
-        self._keep(self._listen(sockets))
-
-    async def _listen(self, sockets: list[socket.socket]) -> None:
-        loop = asyncio.get_running_loop()
-        for listener in sockets:
-            self.servers.append(await loop.create_server(self._protocol, sock=listener, backlog=BACKLOG))
 
     def _welcome(self, connection: socket.socket) -> None:
         self._keep(self._connect(connection))
@@ -166,17 +112,13 @@ class DrumServer(uvicorn.Server):
             await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
         except OSError:  # its client has left
             connection.close()
-            self.connection_lost()
+
+    # What DrumProtocol asks; it goes with that.
 
     def connection_lost(self) -> None:
-        """A connection has ended."""
-        if self._handover:
-            self._handover.count_end()
+        """Nothing."""
 
-    @property
-    def wants_to_part(self) -> bool:
-        """Whether a client had better connect anew."""
-        return self._handover is not None and self._handover.wants_to_part()
+    wants_to_part = False
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -185,8 +127,6 @@ class DrumServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         begin = time.monotonic()
-        if self._beating:
-            self._beating.cancel()
         if not self.force_exit:
             await self._close_listeners(sockets or [])
             await self._wait_for_first_requests()
@@ -209,12 +149,6 @@ class DrumServer(uvicorn.Server):
 
     async def _close_listeners(self, sockets: list[socket.socket]) -> None:
         """Close the listening sockets; connections that the kernel has accepted for us already are served."""
-        if self._heartbeat is None or self._heartbeat.server_stops:  # else others go on listening
-            for listener in sockets:
-                turn_newcomers_away(listener)
-            await asyncio.sleep(HANDSHAKE_SECONDS)
-        if self._handover:
-            await self._handover.stop()
         waiting = [connection for listener in sockets for connection in accept_pending(listener)]
         for server in self.servers:
             server.close()
@@ -242,11 +176,6 @@ class DrumServer(uvicorn.Server):
             await asyncio.sleep(0.01)
 
     def _on_model_settled(self, _: object) -> None:
-        if self._heartbeat:
-            self._heartbeat.loaded()
-        if self._loop:
-            with suppress(RuntimeError):  # it has ended
-                self._loop.call_soon_threadsafe(self._beat)
         if self._prediction_server.failed:
             self.should_exit = True
 
@@ -310,32 +239,39 @@ def load_for_workers() -> None:
 def run_server(
     settings: Settings,
     listener: socket.socket,
-    heartbeat: Heartbeat | None = None,
+    status: WorkerStatus,
+    *,
+    supervised: bool = False,
     on_drain: Callable[[], object] | None = None,
-    seat: Seat | None = None,
+    on_beat: Callable[[], object] = lambda: None,
 ) -> int:
-    """Serve until a signal ends it; the exit code, 0 if every request in flight finished.
+    """Serve until a signal ends it; return the exit code, 0 if every request in flight finished.
 
     Args:
-        seat: of a worker among others.
-        on_drain: told when the end begins, in a signal handler perhaps.
+        status: the row where this worker reports its state.
+        supervised: the parent of this process supervises it.
+        on_drain: called when the stop begins, perhaps in a signal handler.
+        on_beat: called every half second by the event loop.
 
     Raises:
         StartupError: the model failed to load and there is no error server.
     """
     take_turns_quickly()
     keep_freed_memory()
-    handover = Handover.start(settings, listener, seat)
-    with closing(handover) if handover else nullcontext():
-        prediction_server = PredictionServer(settings, shared=inherited_model())
-        if heartbeat:
-            prediction_server.worker_ctx.server_pid = os.getppid()
-            prediction_server.executor.on_running = heartbeat.predicting
-        if on_drain:
-            prediction_server.worker_ctx.defer_drain(on_drain)
-        prediction_server.state.settled.add_done_callback(lambda _: collect_as_usual())
-        prediction_server.materialize(alone=True)
-        server = DrumServer(prediction_server, heartbeat, handover)
-        server.run([listener])
-        prediction_server.raise_load_failure()
-        return 1 if server.forced_shutdown else os.EX_OK
+    prediction_server = PredictionServer(settings, shared=inherited_model())
+    reporter = StatusReporter(prediction_server, status)
+
+    def beat() -> None:
+        reporter.beat()
+        on_beat()
+
+    if supervised:
+        prediction_server.worker_ctx.server_pid = os.getppid()
+    if on_drain:
+        prediction_server.worker_ctx.defer_drain(on_drain)
+    prediction_server.state.settled.add_done_callback(lambda _: collect_as_usual())
+    prediction_server.materialize(alone=True)
+    server = DrumServer(prediction_server, beat, supervised=supervised)
+    server.run([listener])
+    prediction_server.raise_load_failure()
+    return 1 if server.forced_shutdown else os.EX_OK
