@@ -33,6 +33,12 @@ logger = logging.getLogger(__name__)
 BEAT_TICKS = int(BEAT_SECONDS / 0.1)
 """Ticks of uvicorn between two heartbeats."""
 
+ACCEPT_PAUSE = 0.001
+"""Seconds until a worker accepts its next connection, in which other workers accept theirs."""
+
+ACCEPT_RETRY_SECONDS = 1.0
+"""The same after a failure."""
+
 FIRST_REQUEST_SECONDS = 1.0
 """How long a connection that was open before the listener closed may take to send its first request."""
 
@@ -104,6 +110,36 @@ class DrumServer(uvicorn.Server):
             self._on_beat()
         return await super().on_tick(counter)
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if not self._supervised:
+            await super().startup(sockets)
+            return
+        await super().startup([])
+        for listener in sockets or []:
+            listener.setblocking(False)
+            asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        """Accept one connection, then pause: uvloop would accept a whole burst in one worker."""
+        pause = ACCEPT_PAUSE
+        try:
+            connection = listener.accept()[0]
+        except (BlockingIOError, ConnectionError):
+            return
+        except OSError as error:  # out of file descriptors: connections wait in the backlog
+            logger.error("Cannot accept connections: %s.", error)
+            pause = ACCEPT_RETRY_SECONDS
+        else:
+            connection.setblocking(False)
+            self._welcome(connection)
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listener)
+        loop.call_later(pause, self._resume_accepting, listener)
+
+    def _resume_accepting(self, listener: socket.socket) -> None:
+        if listener.fileno() >= 0:
+            asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+
     def _welcome(self, connection: socket.socket) -> None:
         self._keep(self._connect(connection))
 
@@ -149,6 +185,8 @@ class DrumServer(uvicorn.Server):
 
     async def _close_listeners(self, sockets: list[socket.socket]) -> None:
         """Close the listening sockets; connections that the kernel has accepted for us already are served."""
+        for listener in sockets if self._supervised else ():
+            asyncio.get_running_loop().remove_reader(listener)
         waiting = [connection for listener in sockets for connection in accept_pending(listener)]
         for server in self.servers:
             server.close()
