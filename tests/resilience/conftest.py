@@ -1,7 +1,7 @@
 """Servers over the obedient model, one a test: what a test does to its server nobody else should feel."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -35,6 +35,7 @@ def start(tmp_path: Path, model: ControlledModel, spool: Path) -> Iterator[Start
         *,
         command: list[str] | None = None,
         ready: str | None = "/readyz",
+        arguments: Sequence[str] = (),
         **parameters: object,
     ) -> RunningServer:
         environment = {f"DRUM_{name}": str(value) for name, value in parameters.items()}
@@ -45,7 +46,7 @@ def start(tmp_path: Path, model: ControlledModel, spool: Path) -> Iterator[Start
             "CUSTOM_MODEL_WORKERS": environment.pop("DRUM_WORKERS", "1"),
             **environment,
         }
-        words = ("--code-dir", model.path, "--target-type", "regression")
+        words: tuple[str | Path, ...] = ("--code-dir", model.path, "--target-type", "regression", *arguments)
         server = RunningServer(*words, log=tmp_path / "log", environment=environment, command=command, ready=ready)
         servers.append(server)
         return server.start()

@@ -72,7 +72,7 @@ def test_a_hung_worker_is_killed_and_replaced(start: StartServer) -> None:
     server.stop()
 
 
-def test_a_worker_that_holds_the_interpreter_while_it_loads_or_predicts_is_left_alone(
+def test_a_worker_that_holds_the_gil_while_it_loads_or_predicts_is_left_alone(
     start: StartServer, model: ControlledModel
 ) -> None:
     model.hold_gil_while_loading(3)
@@ -149,3 +149,20 @@ def test_what_is_in_flight_is_answered_when_the_supervisor_dies(start: StartServ
         model.release()
         assert held.result().prediction == 7
     assert server.wait() == -signal.SIGKILL
+
+
+def test_connections_that_are_opened_at_once_go_to_both_workers(start: StartServer) -> None:
+    server = start(WORKERS=2)
+    server.wait_until(lambda: server.log().count("Model loaded") == 2, "two loaded models")
+    for pid in pids(server):
+        server.wait_until(lambda: _worker(server) == pid, "prediction of each worker")  # noqa: B023
+    assert set(asyncio.run(_workers_of_kept_connections(server, 64))) == pids(server)
+    server.stop()
+
+
+async def _workers_of_kept_connections(server: RunningServer, count: int) -> list[int]:
+    connections = await asyncio.gather(*(Connection.open(server.port) for _ in range(count)))
+    answers = await asyncio.gather(*(connection.request(post(rows(0, pid=1))) for connection in connections))
+    for connection in connections:
+        connection.close()
+    return [answer.prediction for answer in answers]

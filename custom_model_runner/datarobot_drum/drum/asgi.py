@@ -25,6 +25,8 @@ def create_app() -> FastAPI:
     configure_logging(settings.logging_level, settings.server.log_format)
     if settings.server.use_watchdog:
         logger.warning("USE_NIM_WATCHDOG has no effect: only a server that drum starts knows its own address.")
+    if settings.server.management_port:
+        logger.warning("DRUM_MANAGEMENT_PORT has no effect: only a server that drum starts knows its own workers.")
     server = PredictionServer(settings, app=new_app())
     server.materialize()
     server.end_process_on_load_failure()

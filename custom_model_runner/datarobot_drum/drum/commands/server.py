@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 
 from datarobot_drum.drum.imports import import_from_string
+from datarobot_drum.drum.management.owner import check_management_port
 from datarobot_drum.drum.process.logs import configure_logging
 from datarobot_drum.drum.process.sockets import check_address, raise_fd_limit
 from datarobot_drum.drum.settings.arguments import Arguments
@@ -28,6 +29,7 @@ def serve(arguments: Arguments) -> int:
     settings = build_settings(arguments)
     configure_logging(settings.logging_level, settings.server.log_format)
     check_address(settings.host, settings.port)
+    check_management_port(settings)
     raise_fd_limit()
     logger.info("%s", start_line(settings))
     if settings.thread_plan is not None:

@@ -5,9 +5,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datarobot_drum.drum.exceptions import DeadlineExceeded
+from datarobot_drum.drum.exceptions import DeadlineExceeded, StartupError
 from datarobot_drum.drum.gunicorn.logger import BriefLogger, DrumLogger
-from datarobot_drum.drum.gunicorn.signals import listen_in_master, listen_in_worker
+from datarobot_drum.drum.gunicorn.signals import install_master_handlers, install_worker_handlers
+from datarobot_drum.drum.gunicorn.status import WorkerRows, keep_reporting
+from datarobot_drum.drum.management.owner import ManagementPort
 from datarobot_drum.drum.management.watchdog.owner import Watchdog
 from datarobot_drum.drum.model_loading.shared_model import reseed_random
 from datarobot_drum.drum.process.signals import exit_if_prediction_hangs
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 _settings = settings_from_environment("gunicorn")
 _server = _settings.server
 _watchdog = Watchdog(_settings)
+_management = ManagementPort(_settings)
+_rows = WorkerRows(_management.table)
 
 bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
 workers = _settings.workers
@@ -31,10 +35,10 @@ backlog = _server.gunicorn_backlog
 loglevel = _server.gunicorn_log_level
 graceful_timeout = int(_server.graceful_timeout)
 timeout = _server.gunicorn_timeout
-# The app comes to be in each worker, after the fork: threads, clients and locks of a library do not survive one. The
-# model alone may be loaded before (DRUM_SHARE_MODEL), if it has none of these.
+# Each worker builds the app after the fork, which threads, clients and locks of a library do not survive. The model
+# alone may be loaded before (DRUM_SHARE_MODEL), if it has none of these.
 preload_app = False
-# One socket a user, in the home folder: two servers would share it, and a container may not be able to write it.
+# It is one socket per user, in the home folder: two servers would share it, and a container may not have that folder.
 control_socket_disable = True
 # The heartbeat is a file; on a slow disk it would stall.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -45,58 +49,82 @@ proc_name = "drum"
 
 
 def on_starting(server: Any) -> None:
-    """The master does not listen yet."""
+    """Start the management port, and load a model to share; the master does not listen yet."""
+    try:
+        _management.start()
+    except StartupError as error:
+        server.log.error("%s", error)
+        sys.exit(1)
     if _server.share_model:
         from datarobot_drum.drum.gunicorn.sharing import share_in_master
 
-        share_in_master(server, _settings)
+        with _management.table.loading():
+            share_in_master(server, _settings, before_restart=_management.close)
 
 
 def when_ready(server: Any) -> None:
-    """The master listens, and has no worker yet."""
-    listen_in_master(server, on_stop=_watchdog.disarm)
+    """Install signal handlers and start the watchdog; the master listens, and has no worker yet."""
+    install_master_handlers(server, on_stop=_on_stop, on_child_exit=_management.restart_if_ended)
     _watchdog.start(server.LISTENERS[0].getsockname()[1])
 
 
+def _on_stop() -> None:
+    _management.table.announce_stop()
+    _watchdog.disarm()
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Reserve a row of the status table, in the master."""
+    _rows.allocate(worker)
+
+
 def post_fork(server: Any, worker: Any) -> None:
-    """The watchdog is the master's, and so are the random numbers of a model that is shared."""
+    """Claim the worker's row, leave the watchdog to the master, and draw random numbers of this worker's own."""
+    _rows.of(worker).claim()
     _watchdog.close_in_child()
     if _server.share_model:
         reseed_random()
 
 
+def child_exit(server: Any, worker: Any) -> None:
+    """Free the row of a worker that has ended, in the master."""
+    _rows.release(worker)
+
+
 def on_exit(server: Any) -> None:
-    """The master's last act; its exit code tells when it was the watchdog that ended the server."""
+    """Close the master; its exit code says whether the watchdog ended the server."""
     code = _watchdog.exit_code(os.EX_OK)
     _watchdog.close()
+    _management.close()
     if code:
         sys.exit(code)
 
 
 def post_worker_init(worker: Any) -> None:
-    """The worker has loaded the app: its master is the process that a supervisor signals."""
-    listen_in_worker(worker)
+    """Start heartbeats, and name the master as the process that a supervisor signals; the app is loaded."""
+    install_worker_handlers(worker)
     server = _prediction_server(worker)
     if server is not None:
         server.worker_ctx.server_pid = worker.ppid
+        keep_reporting(server, _rows.of(worker))
 
 
 def worker_int(worker: Any) -> None:
-    """SIGINT or SIGQUIT: fail readiness at once."""
+    """Fail readiness at SIGINT or SIGQUIT."""
     _drain(worker)
 
 
 def worker_abort(worker: Any) -> None:
-    """SIGABRT: the master takes a silent worker for hung, and soon kills it. Whoever waits for it is told why.
+    """End a worker that the master takes for hung (SIGABRT, soon SIGKILL), and let its client know why.
 
     Raises:
-        DeadlineExceeded: inside whatever the worker was busy with; the worker ends after that.
+        DeadlineExceeded: inside the call that runs in the worker; the worker ends after that.
     """
     raise DeadlineExceeded(f"The worker was busy for more than {timeout} s (DRUM_GUNICORN_TIMEOUT).")
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """The worker's last act: stop, then clean up in order."""
+    """Stop the worker, then clean up in order."""
     prediction_server = _prediction_server(worker)
     if prediction_server is not None:
         prediction_server.close()
@@ -111,7 +139,7 @@ def _drain(worker: Any) -> None:
 
 
 def _prediction_server(worker: Any) -> "PredictionServer | None":
-    """The server inside the worker's app; None when the app never came to be."""
+    """Return the server of the worker's app; None if the app failed to load."""
     extensions = getattr(getattr(worker, "wsgi", None), "extensions", {})
     server: PredictionServer | None = extensions.get("prediction_server")
     return server

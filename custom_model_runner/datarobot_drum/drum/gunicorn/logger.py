@@ -11,7 +11,7 @@ from datarobot_drum.drum.process.logs import log_handler
 
 
 class DrumLogger(Logger):  # type: ignore[misc]
-    """Replaces gunicorn's own handlers by ours."""
+    """A gunicorn logger with our handler."""
 
     log_format = "text"
 
@@ -24,7 +24,7 @@ class DrumLogger(Logger):  # type: ignore[misc]
 
 
 class BriefLogger(DrumLogger):
-    """Tells why an app could not start in a sentence, without the traceback."""
+    """A logger that reports why an app could not start without a traceback."""
 
     def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         error = sys.exc_info()[1]

@@ -13,7 +13,7 @@ CONFIG = "python:datarobot_drum.drum.gunicorn.config"
 
 
 def serve(settings: Settings) -> NoReturn:
-    """Become gunicorn: its master keeps this process id, receives the signals and owns the exit code.
+    """Replace this process by gunicorn's master, which keeps the process id, the signals and the exit code.
 
     Raises:
         StartupError: gunicorn, or the extra that a worker class needs, is not installed.

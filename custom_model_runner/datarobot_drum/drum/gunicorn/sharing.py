@@ -1,9 +1,9 @@
-"""The model in gunicorn's master (``DRUM_SHARE_MODEL``), before it listens and forks its workers."""
+"""Loading the model in gunicorn's master (``DRUM_SHARE_MODEL``), before it listens and forks its workers."""
 
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from datarobot_drum.drum.exceptions import StartupError
@@ -21,8 +21,12 @@ FAILED_TO_BOOT = 3
 _WORKER_CODE = ("datarobot_drum.drum.wsgi:create_app", "datarobot_drum.drum.flask.app:build_app")
 
 
-def share_in_master(arbiter: Any, settings: Settings) -> None:
-    """Load the model, and the code of the workers, into the master; it ends here if the model does not load."""
+def share_in_master(arbiter: Any, settings: Settings, before_restart: Callable[[], object]) -> None:
+    """Load the model, and the code of the workers, into the master, which exits if the model does not load.
+
+    Args:
+        before_restart: called if the master has to restart without the model.
+    """
     configure_logging(settings.logging_level, settings.server.log_format)
     if arbiter.cfg.worker_class_str == "gevent":
         logger.warning(
@@ -31,12 +35,13 @@ def share_in_master(arbiter: Any, settings: Settings) -> None:
         )
         return
 
-    def begin_anew(environment: Mapping[str, str]) -> NoReturn:
+    def restart(environment: Mapping[str, str]) -> NoReturn:
+        before_restart()
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
 
     with exiting_on_signals():
         try:
-            is_shared = load_shared_model(settings, begin_anew)
+            is_shared = load_shared_model(settings, restart)
         except StartupError:
             arbiter.log.exception("The model failed to load.")
             sys.exit(FAILED_TO_BOOT)

@@ -1,7 +1,7 @@
-"""Signals of gunicorn's master and its workers, so that a stop means what it means on the other servers.
+"""Signal handlers of gunicorn's master and its workers, so that it stops as the other servers do.
 
-Left alone, gunicorn ends the requests in flight at Ctrl-C, ignores a second SIGTERM, and leaves a sync worker whose
-master was killed on the port until its next request.
+gunicorn itself ends the requests in flight at Ctrl-C and ignores a second SIGTERM. A sync worker whose master was
+killed keeps the port until its next request.
 """
 
 import os
@@ -16,14 +16,20 @@ from typing import Any
 PARENT_POLL_SECONDS = 1.0
 
 
-def listen_in_master(arbiter: Any, on_stop: Callable[[], object]) -> None:
-    """The first SIGTERM or SIGINT drains, and ``on_stop`` is told; a second one stops at once."""
+def install_master_handlers(arbiter: Any, on_stop: Callable[[], object], on_child_exit: Callable[[], object]) -> None:
+    """Make the first SIGTERM or SIGINT drain, and a second one stop at once.
+
+    Args:
+        on_stop: called at the first signal, in its handler.
+        on_child_exit: called when a child of the master has ended, in the signal's handler; it must not log.
+    """
     master = os.getpid()
     signals = count(1)
+    reap: Any = signal.getsignal(signal.SIGCHLD)
 
     def stop(number: int, frame: FrameType | None) -> None:
         if os.getpid() != master:
-            os._exit(os.EX_OK)  # forked a moment ago, and not yet a worker that has handlers of its own
+            os._exit(os.EX_OK)  # a fork that has no handlers of its own yet
         if next(signals) == 1:
             on_stop()
             arbiter.signal(signal.SIGTERM, frame)
@@ -32,12 +38,18 @@ def listen_in_master(arbiter: Any, on_stop: Callable[[], object]) -> None:
             os.kill(worker, signal.SIGKILL)
         os._exit(1)
 
+    def child_exit(number: int, frame: FrameType | None) -> None:
+        if os.getpid() == master:
+            reap(number, frame)
+            on_child_exit()
+
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    signal.signal(signal.SIGCHLD, child_exit)
 
 
-def listen_in_worker(worker: Any) -> None:
-    """A terminal sends Ctrl-C to every process; the master decides what it means. Without a master, the worker ends."""
+def install_worker_handlers(worker: Any) -> None:
+    """Ignore SIGINT, which a terminal sends to every process, and end the worker when its master has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_master, args=(worker.ppid,), name="drum-master-watch", daemon=True).start()
 

@@ -285,19 +285,19 @@ class ServerParameters:
     fastapi_worker_timeout: float = parameter(
         "DRUM_FASTAPI_WORKER_TIMEOUT",
         Kind.SECONDS,
-        "Time without a heartbeat after which one of several workers is replaced, unless it is loading its model. A "
-        "running prediction adds DRUM_CLIENT_REQUEST_TIMEOUT. 0 = never.",
+        "Time without a heartbeat after which a worker counts as hung, unless it loads its model or drains; while a "
+        "prediction runs, DRUM_CLIENT_REQUEST_TIMEOUT is added. One of several fastapi workers is then replaced, and "
+        "/livez of the management port fails once every worker is hung. 0 = never.",
         default=60.0,
         limits=(0, 3600),
-        servers=_FASTAPI,
     )
-    fastapi_acceptor: bool = parameter(
-        "DRUM_FASTAPI_ACCEPTOR",
-        Kind.BOOLEAN,
-        "Let a small process beside each worker accept its connections and respond to its probes, also while the model "
-        "holds the GIL; Linux only.",
-        default=True,
-        servers=_FASTAPI,
+    management_port: int = parameter(
+        "DRUM_MANAGEMENT_PORT",
+        Kind.INTEGER,
+        "Port, on the host of --address, where a process of its own answers /livez and /readyz for all workers, also "
+        "while they are busy or hold the GIL; 0 = off.",
+        default=0,
+        limits=(0, 65_535),
     )
     use_watchdog: bool = parameter(
         "USE_NIM_WATCHDOG",

@@ -14,15 +14,20 @@ from typing import Any
 
 import uvicorn
 
+from datarobot_drum.drum.management.reporting import BEAT_SECONDS, StatusReporter
+from datarobot_drum.drum.management.status import WorkerStatus
 from datarobot_drum.drum.model_loading.shared_model import inherited_model
 from datarobot_drum.drum.process.sockets import BACKLOG, accept_pending
 from datarobot_drum.drum.process.tuning import take_turns_quickly
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings.build import Settings
-from datarobot_drum.drum.uvicorn.heartbeat import Heartbeat
+from datarobot_drum.drum.uvicorn.paced_listener import PacedListener, connect
 from datarobot_drum.drum.uvicorn.protocol import LimitedHeadersProtocol
 
 logger = logging.getLogger(__name__)
+
+BEAT_TICKS = int(BEAT_SECONDS / 0.1)
+"""Ticks of uvicorn between two heartbeats."""
 
 FIRST_REQUEST_SECONDS = 1.0
 """Seconds in which a connection that was open before the listener closed may send its first request."""
@@ -36,27 +41,25 @@ class DrumServer(uvicorn.Server):
     to the graceful timeout. A second signal stops at once. The server also stops when the model cannot be served.
 
     Args:
-        heartbeat: of a worker with a supervisor. That forwards signals, so a second SIGTERM is a repetition (a terminal
-            or ``kill`` may have sent it to the whole group) and SIGQUIT means stop at once.
+        on_beat: called every half second by the event loop.
+        supervised: the parent supervises this worker. It forwards signals, so a second SIGTERM is a repetition (a
+            terminal or ``kill`` may have sent it to the whole group) and SIGQUIT means stop at once.
     """
 
-    def __init__(self, prediction_server: PredictionServer, heartbeat: Heartbeat | None = None) -> None:
+    def __init__(
+        self, prediction_server: PredictionServer, on_beat: Callable[[], object], *, supervised: bool = False
+    ) -> None:
         settings = prediction_server.settings
         super().__init__(uvicorn_config(settings, prediction_server.app))
         self._prediction_server = prediction_server
-        self._heartbeat = heartbeat
+        self._on_beat = on_beat
+        self._supervised = supervised
+        self._paced_listeners: list[PacedListener] = []
         self._lame_duck = settings.server.lame_duck
         self._stop_at: float | None = None
         self.forced_shutdown = False
         """Whether the server stopped before every request in flight had finished."""
         self._request_limit = _request_limit(settings)
-        self._beating: asyncio.Future[None] | None = None
-        if heartbeat:
-            prediction_server.state.finished.add_done_callback(lambda _: heartbeat.loaded())
-
-    @property
-    def _supervised(self) -> bool:
-        return self._heartbeat is not None
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         if self._supervised:
@@ -77,8 +80,6 @@ class DrumServer(uvicorn.Server):
         if self._stop_at is not None:
             return
         self._prediction_server.worker_ctx.drain()
-        if self._heartbeat:
-            self._heartbeat.draining()
         self._stop_at = time.monotonic() + self._lame_duck
         if not self.started:
             self.should_exit = True
@@ -91,17 +92,21 @@ class DrumServer(uvicorn.Server):
         has_drained = self._stop_at is not None and time.monotonic() >= self._stop_at
         if has_drained or self._prediction_server.failed:
             self.should_exit = True
+        if counter % BEAT_TICKS == 0:
+            self._on_beat()
         return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self._heartbeat:
-            self._beating = asyncio.ensure_future(self._heartbeat.keep_beating())
+        if not self._supervised:
+            await super().startup(sockets)
+            return
+        await super().startup([])
+        self._paced_listeners = [PacedListener(listener, self._new_protocol) for listener in sockets or []]
+        for listener in self._paced_listeners:
+            listener.start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         start = time.monotonic()
-        if self._beating:
-            self._beating.cancel()
         if not self.force_exit:
             await self._close_listeners(sockets or [])
             await self._wait_for_first_requests()
@@ -124,18 +129,15 @@ class DrumServer(uvicorn.Server):
 
     async def _close_listeners(self, sockets: list[socket.socket]) -> None:
         """Close the listening sockets, and serve the connections in their backlog, which closing would reset."""
+        for paced in self._paced_listeners:
+            paced.stop()
         pending = [connection for listener in sockets for connection in accept_pending(listener)]
         for server in self.servers:
             server.close()
         for listener in sockets:
             listener.close()
-        loop = asyncio.get_running_loop()
         for connection in pending:
-            connection.setblocking(False)
-            try:
-                await loop.connect_accepted_socket(self._new_protocol, connection)
-            except OSError:  # its client has disconnected
-                connection.close()
+            await connect(connection, self._new_protocol)
 
     def _new_protocol(self) -> asyncio.Protocol:
         new_protocol: Any = self.config.http_protocol_class
@@ -179,26 +181,36 @@ def uvicorn_config(settings: Settings, app: object) -> uvicorn.Config:
 def run_server(
     settings: Settings,
     listener: socket.socket,
-    heartbeat: Heartbeat | None = None,
-    on_drain: Callable[[], object] | None = None,
+    status: WorkerStatus,
+    *,
+    supervised: bool = False,
+    on_drain: Callable[[], object] = lambda: None,
+    on_beat: Callable[[], object] = lambda: None,
 ) -> int:
     """Serve until a signal ends it; return the exit code, 0 if every request in flight finished.
 
     Args:
+        status: the row where this worker reports its state.
+        supervised: the parent of this process supervises it.
         on_drain: called when the drain starts, possibly in a signal handler.
+        on_beat: called every half second by the event loop.
 
     Raises:
         StartupError: the model failed to load and there is no error server.
     """
     take_turns_quickly()
     prediction_server = PredictionServer(settings, shared=inherited_model())
-    if heartbeat:
+    reporter = StatusReporter(prediction_server, status)
+
+    def beat() -> None:
+        reporter.beat()
+        on_beat()
+
+    if supervised:
         prediction_server.worker_ctx.server_pid = os.getppid()
-        prediction_server.executor.on_running = heartbeat.predicting
-    if on_drain:
-        prediction_server.worker_ctx.defer_drain(on_drain)
+    prediction_server.worker_ctx.defer_drain(on_drain)
     prediction_server.materialize()
-    server = DrumServer(prediction_server, heartbeat)
+    server = DrumServer(prediction_server, beat, supervised=supervised)
     server.run([listener])
     prediction_server.raise_load_failure()
     return 1 if server.forced_shutdown else os.EX_OK

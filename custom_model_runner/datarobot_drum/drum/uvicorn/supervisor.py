@@ -1,8 +1,8 @@
 """The parent of several uvicorn workers: starts them, replaces those that die or hang, and passes signals on.
 
-uvicorn's own supervisor kills a worker whose interpreter is held for five seconds, leaves a second signal and a failed
-load without an answer, and tells neither by its exit code; the rest is the same idea: spawned workers that share one
-listening socket. Only a supervisor that has loaded the model for its workers to share forks them.
+uvicorn's own supervisor kills a worker whose GIL is held for five seconds, ignores a second signal and a failed load,
+and reports neither by its exit code. The rest is the same: spawned workers that share one listening socket. Only a
+supervisor that has loaded the model for its workers forks them.
 """
 
 import logging
@@ -21,22 +21,23 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 
 from datarobot_drum.drum.exceptions import StartupError
+from datarobot_drum.drum.management.owner import ManagementPort
+from datarobot_drum.drum.management.status import WorkerStatus
 from datarobot_drum.drum.process.signals import blocked_signals
 from datarobot_drum.drum.settings.build import Settings
-from datarobot_drum.drum.uvicorn.heartbeat import Heartbeat, patience_for_predictions
 
 logger = logging.getLogger(__name__)
 
 WORKER_FAILED_TO_START = 3
-LOOK_SECONDS = 1.0
-"""Seconds between two looks at the workers' heartbeats."""
+POLL_SECONDS = 1.0
+"""Seconds between two checks of the workers' heartbeats."""
 RESTART_DELAY = 1.0
-"""Seconds between the death of a worker and its replacement's start, if it died within its first seconds."""
-EARLY_DEATH = 5.0
-CLEAN_ENDS = (os.EX_OK, -signal.SIGTERM, WORKER_FAILED_TO_START)
-"""How a worker ends that is told to stop, is told so before it listens to signals, or has nothing to serve."""
+"""Seconds until a worker is replaced that ended within ``EARLY_END_SECONDS`` of its start."""
+EARLY_END_SECONDS = 5.0
+CLEAN_EXIT_CODES = (os.EX_OK, -signal.SIGTERM, WORKER_FAILED_TO_START)
+"""Exit codes of a worker that are not failures of a stop."""
 KILL_MARGIN = 10.0
-"""Seconds beyond the graceful timeout after which a worker that is still there is killed."""
+"""Seconds beyond the graceful timeout after which a worker is killed."""
 
 WORKER = "drum-worker"
 PARENT_POLL_SECONDS = 1.0
@@ -47,89 +48,90 @@ _SPAWN = multiprocessing.get_context("spawn")
 @dataclass
 class _Worker:
     process: BaseProcess
-    heartbeat: Heartbeat
+    status: WorkerStatus
     started: float
 
 
 class Supervisor:
-    """Keeps the workers alive on ``listener`` until a signal ends them all.
+    """Keeps the workers running on ``listener`` until a signal stops them all.
 
     Args:
-        on_stop: told when the end begins, in a signal handler perhaps.
-        after_fork: makes workers copies of this process, which has loaded the model for them, and is called in each;
-            without it, they are spawned.
+        management: holds the rows that the workers report in.
+        on_stop: called when the stop begins, perhaps in a signal handler.
+        after_fork: called in each worker, which is then a fork of this process with its model; without it, workers
+            are spawned.
     """
 
     def __init__(
         self,
         settings: Settings,
         listener: socket.socket,
+        management: ManagementPort,
         on_stop: Callable[[], object] = lambda: None,
         *,
         after_fork: Callable[[], object] | None = None,
     ) -> None:
         server = settings.server
-        self._count = settings.workers
-        self._idle_patience = server.fastapi_worker_timeout
-        self._predicting_patience = patience_for_predictions(server.fastapi_worker_timeout, server.request_timeout)
+        self._settings = settings
         self._stop_seconds = server.lame_duck + server.graceful_timeout + KILL_MARGIN
         self._listener = listener
+        self._management = management
         self._on_stop = on_stop
         self._after_fork = after_fork
         self._workers: list[_Worker] = []
         self._signals = 0
         self._stop_by = float("inf")
         self._failed = False
-        self._cut_off = False
+        self._forced_shutdown = False
         self._wakeup_read, self._wakeup_write = os.pipe()
 
     def run(self) -> int:
-        """Supervise until all workers have ended; the exit code of the whole server."""
+        """Supervise until all workers have ended; return the exit code of the server."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        for _ in range(self._count):
+        for _ in range(self._settings.workers):
             self._start_worker()
         try:
             while self._workers:
                 self._wait()
+                self._management.restart_if_ended()
                 self._kill_hung()
                 self._reap()
         finally:
             self._listener.close()
             os.close(self._wakeup_read)
             os.close(self._wakeup_write)
-        return 1 if self._failed or self._cut_off else os.EX_OK
+        return 1 if self._failed or self._forced_shutdown else os.EX_OK
 
     @property
     def _stopping(self) -> bool:
         return self._signals > 0 or self._failed
 
     def _start_worker(self) -> None:
-        heartbeat = Heartbeat()
-        process = self._begin_worker(heartbeat)
-        self._workers.append(_Worker(process, heartbeat, time.monotonic()))
+        status = self._management.table.allocate()
+        process = self._start_process(status)
+        self._workers.append(_Worker(process, status, time.monotonic()))
         logger.info("Started worker %d.", process.pid)
         if self._stopping:
-            heartbeat.announce_stop()
-            _signal(process, signal.SIGTERM)  # the signal came while it was being started
+            _signal(process, signal.SIGTERM)  # the signal came while the worker was being started
 
-    def _begin_worker(self, heartbeat: Heartbeat) -> BaseProcess:
+    def _start_process(self, status: WorkerStatus) -> BaseProcess:
         process: BaseProcess
-        # Born with them blocked, a worker cannot be ended by Ctrl-C before it has learnt to ignore it.
+        # Started with them blocked, a worker cannot be ended by Ctrl-C before it ignores it.
         blocked = [signal.SIGINT]
         if self._after_fork:
-            blocked.append(signal.SIGTERM)  # for which a copy of this process has our handler
-            arguments = (self._listener, heartbeat, os.getpid(), self._become_worker)
+            blocked.append(signal.SIGTERM)  # a fork has the supervisor's handler
+            arguments = (self._listener, status, os.getpid(), self._become_worker)
             process = multiprocessing.get_context("fork").Process(target=run_forked_worker, args=arguments, name=WORKER)
         else:
             resource_tracker.ensure_running()  # it unblocks SIGINT once, when it starts
-            process = _SPAWN.Process(target=run_worker, args=(self._listener, heartbeat), name=WORKER)
+            process = _SPAWN.Process(target=run_worker, args=(self._listener, status), name=WORKER)
         with blocked_signals(*blocked):
             process.start()
         return process
 
     def _become_worker(self) -> None:
-        """Let go of what is the supervisor's, in a copy of it."""
+        """Close what belongs to the supervisor, in a fork of it."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         os.close(self._wakeup_read)
@@ -139,18 +141,17 @@ class Supervisor:
 
     def _wait(self) -> None:
         sentinels = [worker.process.sentinel for worker in self._workers]
-        if self._wakeup_read in connection.wait([*sentinels, self._wakeup_read], LOOK_SECONDS):
+        if self._wakeup_read in connection.wait([*sentinels, self._wakeup_read], POLL_SECONDS):
             os.read(self._wakeup_read, 1024)
         if self._stopping:
-            # The workers hold descriptors of their own; with ours open, the kernel would go on taking connections
-            # that nobody will ever accept.
+            # With this descriptor open, the kernel would complete connections that no worker accepts any more.
             self._listener.close()
 
     def _kill_hung(self) -> None:
         overdue = time.monotonic() > self._stop_by
         for worker in self._workers:
-            if overdue or worker.heartbeat.is_hung(self._idle_patience, self._predicting_patience):
-                silence = worker.heartbeat.silence()
+            if overdue or self._management.limits.is_hung(worker.status):
+                silence = worker.status.silence()
                 logger.error("Worker %d hangs (silent for %.0f s); killing it.", worker.process.pid, silence)
                 _signal(worker.process, signal.SIGKILL)
 
@@ -158,21 +159,22 @@ class Supervisor:
         for worker in [worker for worker in self._workers if not worker.process.is_alive()]:
             worker.process.join()
             self._workers.remove(worker)
+            worker.status.release()
             if worker.process.exitcode == WORKER_FAILED_TO_START and not self._stopping:
                 logger.error("Worker %d failed to start; stopping the server.", worker.process.pid)
                 self._failed = True
                 self._stop(signal.SIGTERM)
             elif not self._stopping:
                 self._replace(worker)
-            elif worker.process.exitcode not in CLEAN_ENDS:
-                self._cut_off = True
+            elif worker.process.exitcode not in CLEAN_EXIT_CODES:
+                self._forced_shutdown = True
             worker.process.close()
 
     def _replace(self, worker: _Worker) -> None:
         level = logging.INFO if worker.process.exitcode == os.EX_OK else logging.WARNING
         logger.log(level, "Worker %d ended (exit code %s).", worker.process.pid, worker.process.exitcode)
-        if time.monotonic() - worker.started < EARLY_DEATH:
-            # A worker that dies at once would otherwise be started in a tight loop.
+        if time.monotonic() - worker.started < EARLY_END_SECONDS:
+            # A worker that ends at once would otherwise be restarted in a tight loop.
             connection.wait([self._wakeup_read], RESTART_DELAY)
         if not self._stopping:
             self._start_worker()
@@ -183,10 +185,10 @@ class Supervisor:
         os.write(self._wakeup_write, b"x")
 
     def _stop(self, number: signal.Signals) -> None:
+        self._management.table.announce_stop()
         self._on_stop()
         self._stop_by = time.monotonic() + self._stop_seconds
         for worker in self._workers:
-            worker.heartbeat.announce_stop()
             _signal(worker.process, number)
 
 
@@ -196,24 +198,22 @@ def _signal(process: BaseProcess, number: signal.Signals) -> None:
             os.kill(process.pid, number)
 
 
-def run_worker(listener: socket.socket, heartbeat: Heartbeat) -> None:
-    """The whole life of a worker process; settings come from the environment that the parent exported."""
-    _serve(listener, heartbeat, _end_with_parent)
+def run_worker(listener: socket.socket, status: WorkerStatus) -> None:
+    """Run a spawned worker; settings come from the environment that the parent exported."""
+    _serve(listener, status, _end_with_parent)
 
 
 def run_forked_worker(
-    listener: socket.socket,
-    heartbeat: Heartbeat,
-    supervisor: int,
-    become_worker: Callable[[], None],
+    listener: socket.socket, status: WorkerStatus, supervisor: int, become_worker: Callable[[], None]
 ) -> None:
-    """The same in a copy of the supervisor."""
+    """Run a worker that is a fork of the supervisor."""
     become_worker()
     # Not by the sentinel: workers that are forked later hold its other end, too.
-    _serve(listener, heartbeat, partial(_end_with, supervisor))
+    _serve(listener, status, partial(_end_with, supervisor))
 
 
-def _serve(listener: socket.socket, heartbeat: Heartbeat, watch_parent: Callable[[], None]) -> None:
+def _serve(listener: socket.socket, status: WorkerStatus, watch_parent: Callable[[], None]) -> None:
+    status.claim()
     from datarobot_drum.drum.process.logs import configure_logging
     from datarobot_drum.drum.process.signals import exit_process
     from datarobot_drum.drum.settings.build import settings_from_environment
@@ -225,7 +225,7 @@ def _serve(listener: socket.socket, heartbeat: Heartbeat, watch_parent: Callable
     settings = settings_from_environment()
     configure_logging(settings.logging_level, settings.server.log_format)
     try:
-        exit_code = run_server(settings, listener, heartbeat)
+        exit_code = run_server(settings, listener, status, supervised=True)
     except StartupError as error:
         logger.error("%s", error, exc_info=error if settings.show_stacktrace else None)
         exit_code = WORKER_FAILED_TO_START
@@ -233,7 +233,7 @@ def _serve(listener: socket.socket, heartbeat: Heartbeat, watch_parent: Callable
 
 
 def _end_with_parent() -> None:
-    """A parent that was killed cannot pass a signal on; without it this worker would hold the port for ever."""
+    """Stop when the parent was killed and can pass no signal on; the worker would hold the port for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])

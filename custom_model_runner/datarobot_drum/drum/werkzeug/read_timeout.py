@@ -1,7 +1,7 @@
-"""How long a client may take to send its request.
+"""The deadline within which a client must send its request.
 
-The thread of a connection blocks in reads that gather 64 KiB, so a limit on each packet would never catch a client that
-sends a byte now and then. The limit lies where the bytes come in.
+The thread of a connection blocks in reads that gather 64 KiB. A timeout of each read would never catch a client that
+sends a byte now and then, so the deadline is checked at the socket.
 """
 
 import io
@@ -14,25 +14,25 @@ from datarobot_drum.drum.serving.body.progress import MIN_RATE
 
 
 class DeadlineReader(io.RawIOBase):
-    """What comes in over a connection, within ``patience`` seconds and one more for every ``MIN_RATE`` bytes."""
+    """A raw stream over a socket with a deadline of ``timeout`` seconds, and one more for every ``MIN_RATE`` bytes."""
 
-    def __init__(self, connection: socket.socket, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, connection: socket.socket, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._connection = connection
         self._clock = clock
-        self._patience = patience
-        self._began = clock()
+        self._timeout = timeout
+        self._started = clock()
         self._received = 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """The next bytes.
+        """Read the next bytes.
 
         Raises:
-            TimeoutError: the client has used up its time.
+            TimeoutError: the deadline has passed.
         """
-        left = self._began + self._patience + self._received / MIN_RATE - self._clock()
+        left = self._started + self._timeout + self._received / MIN_RATE - self._clock()
         if left <= 0:
             raise TimeoutError("The request came too slowly.")
         former = self._connection.gettimeout()
@@ -45,6 +45,6 @@ class DeadlineReader(io.RawIOBase):
         return count
 
 
-def patient_input(connection: socket.socket, patience: float) -> io.BufferedReader:
-    """A file that reads from ``connection`` and raises ``TimeoutError`` when its client is too slow."""
-    return io.BufferedReader(DeadlineReader(connection, patience))
+def read_with_deadline(connection: socket.socket, timeout: float) -> io.BufferedReader:
+    """Return a file that reads from ``connection`` and raises ``TimeoutError`` when the client is too slow."""
+    return io.BufferedReader(DeadlineReader(connection, timeout))

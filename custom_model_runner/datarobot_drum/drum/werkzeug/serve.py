@@ -4,35 +4,42 @@ import logging
 import os
 import signal
 import socket
+import threading
 import time
 import traceback
+from collections.abc import Callable
 from http.client import HTTPMessage
 from types import FrameType
 from typing import Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
+from datarobot_drum.drum.management.owner import ManagementPort
+from datarobot_drum.drum.management.reporting import StatusReporter
 from datarobot_drum.drum.management.watchdog.owner import Watchdog
-from datarobot_drum.drum.process.sockets import HANDSHAKE_SECONDS, accept_pending, bind, turn_newcomers_away
+from datarobot_drum.drum.process.sockets import accept_pending, bind
 from datarobot_drum.drum.process.tuning import take_turns_quickly
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings.build import Settings
-from datarobot_drum.drum.werkzeug.read_timeout import patient_input
+from datarobot_drum.drum.werkzeug.read_timeout import read_with_deadline
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
 
+FIRST_REQUEST_SECONDS = 1.0
+"""How long a connection that was open before the listener closed may take to send its request."""
+
 
 class _HeaderFields(HTTPMessage):
-    """Header fields alone: the parser, made for e-mail, would look for the parts of a form and trip over parameters."""
+    """Header fields alone: the e-mail parser below it would look for the parts of a form."""
 
     def get_content_type(self) -> str:
         return "text/plain"
 
 
 class _RequestHandler(WSGIRequestHandler):
-    """Writes no lines of its own (the access log is the middleware's) and answers ``Expect`` once."""
+    """A handler without log lines of its own (the access log is the middleware's); it answers ``Expect`` once."""
 
     MessageClass = _HeaderFields
 
@@ -40,74 +47,115 @@ class _RequestHandler(WSGIRequestHandler):
         super().setup()
         if self.timeout:
             self.rfile.close()
-            self.rfile = patient_input(self.connection, self.timeout)
+            self.rfile = read_with_deadline(self.connection, self.timeout)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Nothing: every request is logged once already."""
+        """Log nothing: the request log has every request."""
 
     def log(self, type: str, message: str, *args: Any) -> None:
         logger.debug(message, *args)
 
     def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
-        """Give back what Werkzeug had open in the frames of its request when the client left, such as a selector."""
+        """Release what Werkzeug's frames hold, such as a selector, when the client disconnects."""
         traceback.clear_frames(error.__traceback__)
 
     def handle_expect_100(self) -> bool:
-        """Nothing: Werkzeug says 100 Continue itself, and once is enough."""
+        """Do nothing: Werkzeug sends 100 Continue itself."""
         return True
 
 
+class _Server(ThreadedWSGIServer):
+    """Werkzeug's server with a thread a connection, which counts its connections."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._lock = threading.Lock()
+        self.open_connections = 0
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._count(1)
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._count(-1)
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self.open_connections += change
+
+
 def serve(settings: Settings) -> int:
-    """Load the model, then serve until a signal ends it; 0 after a clean stop.
+    """Load the model, then serve until a signal ends it; return 0 after a clean stop.
 
     Raises:
         StartupError: the address or the model.
     """
     take_turns_quickly()
-    prediction_server = PredictionServer(settings)
-    prediction_server.materialize()
-    return FlaskServer(prediction_server).run()
+    with ManagementPort(settings).start() as management:
+        status = management.table.allocate().claim()
+        prediction_server = PredictionServer(settings)
+        reporter = StatusReporter(prediction_server, status)
+        prediction_server.materialize()
+
+        def on_poll() -> None:
+            reporter.beat()
+            management.restart_if_ended()
+
+        return FlaskServer(prediction_server, on_poll).run()
 
 
 class FlaskServer:
-    """Werkzeug's server with a thread a connection, so probes are answered while a prediction runs.
+    """Werkzeug's server as a process: signals, draining and exit code.
 
-    The executor lets one prediction run at a time. A stop goes as on every server: readiness fails at once, connections
-    are taken for the lame-duck time, then the listener closes and requests finish. A second signal stops it now.
+    The executor lets one prediction run at a time; probes are answered meanwhile. At the first signal readiness fails,
+    and connections are accepted for the lame-duck time. Then the listener closes and requests finish. A second signal
+    stops the process at once.
+
+    Args:
+        on_poll: called several times a second by the loop that accepts connections.
     """
 
-    def __init__(self, prediction_server: PredictionServer) -> None:
+    def __init__(self, prediction_server: PredictionServer, on_poll: Callable[[], object] = lambda: None) -> None:
         self._prediction_server = prediction_server
         self._settings = prediction_server.settings.server
+        self._on_poll = on_poll
         self._stop_at: float | None = None
 
     def run(self) -> int:
-        """Serve until a signal; the exit code."""
+        """Serve until a signal; return the exit code."""
         settings = self._prediction_server.settings
         listener = bind(settings.host, settings.port)
         _RequestHandler.timeout = self._settings.upload_timeout or None
         app = self._prediction_server.app
-        server = ThreadedWSGIServer(settings.host, settings.port, app, _RequestHandler, fd=listener.fileno())
+        server = _Server(settings.host, settings.port, app, _RequestHandler, fd=listener.fileno())
         listener.close()  # the server holds a descriptor of its own
         server.timeout = POLL_SECONDS
         with Watchdog(settings).start(server.port) as watchdog:
             self._prediction_server.worker_ctx.defer_drain(watchdog.disarm)
             return watchdog.exit_code(self._serve(server))
 
-    def _serve(self, server: ThreadedWSGIServer) -> int:
+    def _serve(self, server: _Server) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         while self._stop_at is None or time.monotonic() < self._stop_at:
             server.handle_request()
+            self._on_poll()
         begin = time.monotonic()
-        turn_newcomers_away(server.socket)
-        while time.monotonic() < begin + HANDSHAKE_SECONDS:
-            server.handle_request()
         for connection in accept_pending(server.socket):
             connection.setblocking(True)
             server.process_request(connection, _peer(connection))
         server.server_close()
+        self._wait_for_first_requests(server)
         return self._drain(begin)
+
+    def _wait_for_first_requests(self, server: _Server) -> None:
+        """Wait for the requests of clients that have connected: ending now would lose them."""
+        deadline = time.monotonic() + FIRST_REQUEST_SECONDS
+        while server.open_connections > self._prediction_server.request_log.in_flight and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def _drain(self, begin: float) -> int:
         request_log = self._prediction_server.request_log
@@ -130,5 +178,5 @@ class FlaskServer:
 def _peer(connection: socket.socket) -> Any:
     try:
         return connection.getpeername()
-    except OSError:  # it has left already
+    except OSError:  # the client has disconnected already
         return ("", 0)

@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from types import TracebackType
 
-from datarobot_drum.drum.management.watchdog.process import FIRED, STAND_DOWN, WatchdogConfig
+from datarobot_drum.drum.management.watchdog.process import DISARM, FIRED, WatchdogConfig
 from datarobot_drum.drum.management.watchdog.termination import INIT, LAST_SIGNAL
 from datarobot_drum.drum.process.signals import blocked_signals
 from datarobot_drum.drum.settings.build import Settings
@@ -16,71 +16,70 @@ from datarobot_drum.drum.settings.build import Settings
 EXIT_CODE = 1
 CLOSE_SECONDS = 5.0
 
-MOST_GRACE = 10.0
-"""Seconds that a server which can still stop by itself gets for its requests in flight, if its graceful timeout is not
-shorter."""
+MAX_GRACE = 10.0
+"""Seconds between SIGTERM and SIGKILL, if the graceful timeout is not shorter."""
 
-_HERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
-"""Where a server is asked that listens on all addresses."""
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+"""The address to request from a server that listens on all addresses."""
 
 
 class Watchdog:
-    """Starts the watchdog's process, if the settings want one, and ends it: a context manager around serving."""
+    """Starts the watchdog's process, if the settings want one, and ends it; a context manager around serving."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
-        self._line: socket.socket | None = None
+        self._control: socket.socket | None = None
 
     def start(self, port: int) -> "Watchdog":
-        """Watch this process, the parent of all others of the server; ``port`` is the one that is listened on."""
+        """Watch this process, the parent of all others of the server, which listens on ``port``."""
         settings, server = self._settings, self._settings.server
         if not server.use_watchdog:
             return self
-        orders = WatchdogConfig(
+        config = WatchdogConfig(
             url=health_url(settings.host, port, settings.url_prefix),
             attempts=server.watchdog_attempts,
             timeout=server.watchdog_timeout,
             server_pid=os.getpid(),
-            grace=min(MOST_GRACE, server.graceful_timeout),
+            grace=min(MAX_GRACE, server.graceful_timeout),
             logging_level=settings.logging_level,
             log_format=server.log_format,
         )
-        if orders.server_pid == INIT:
+        if config.server_pid == INIT:
             _exit_on(LAST_SIGNAL)
-        self._line, theirs = socket.socketpair()
-        self._line.setblocking(False)
-        command = [sys.executable, "-m", "datarobot_drum.drum.management.watchdog.process", orders.to_json()]
+        self._control, theirs = socket.socketpair()
+        self._control.setblocking(False)
+        command = [sys.executable, "-m", "datarobot_drum.drum.management.watchdog.process", config.to_json()]
         with theirs, blocked_signals(signal.SIGINT, signal.SIGTERM):
             self._process = subprocess.Popen(command, stdin=theirs.fileno())
         return self
 
     def disarm(self) -> None:
-        """The server leaves by itself, however long that takes: stop watching. A signal handler may call it."""
-        if self._line is not None:
+        """Stop watching: the server stops by itself, however long that takes. A signal handler may call it."""
+        if self._control is not None:
             with suppress(OSError):
-                self._line.send(STAND_DOWN)
+                self._control.send(DISARM)
 
     @property
     def fired(self) -> bool:
-        """Whether the watchdog has begun to end this server."""
-        if self._line is not None:
+        """Return whether the watchdog has started to end this server."""
+        if self._control is not None:
             with suppress(OSError):
-                return self._line.recv(1, socket.MSG_PEEK) == FIRED
+                return self._control.recv(1, socket.MSG_PEEK) == FIRED
         return False
 
     def exit_code(self, planned: int) -> int:
-        """``planned``, unless the watchdog is why the server ends: nobody may take that for a clean stop."""
+        """Return ``planned``, or the watchdog's code if that ends the server: it was no clean stop."""
         return EXIT_CODE if self.fired else planned
 
     def close_in_child(self) -> None:
-        """In a forked process: leave the line to the parent, so that its end is the end of the line."""
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+        """Close the control socket in a forked process, so that the parent's end closes it for good."""
+        if self._control is not None:
+            self._control.close()
+            self._control = None
 
     def close(self) -> None:
-        """End the watchdog, unless it is ending this server: then it goes on until that is done."""
+        """End the watchdog's process, unless it is ending this server: then it goes on until that is done."""
         self.disarm()
         if self._process is not None and not self.fired:
             try:
@@ -103,17 +102,17 @@ class Watchdog:
 
 
 def health_url(host: str, port: int, prefix: str) -> str:
-    """The address of ``/health/``, asked from this machine."""
-    host = _HERE.get(host, host)
+    """Return the address of ``/health/`` as seen from this machine."""
+    host = _LOOPBACK.get(host, host)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}{prefix}/health/"
 
 
 def _exit_on(number: signal.Signals) -> None:
-    """Let ``number`` end this process, whatever holds its interpreter.
+    """Let ``number`` end this process, even while model code holds the GIL.
 
-    The kernel keeps a container's first process from every signal sent inside the container that it has no handler
-    for, SIGKILL included; and a handler in Python would wait for the interpreter. So the handler is the C function
-    ``_exit``, and the signal's number becomes the exit code.
+    A container's first process gets no signal from inside the container without a handler for it, not even SIGKILL,
+    and a handler in Python would wait for the GIL. So the handler is the C function ``_exit``, and the signal's number
+    becomes the exit code.
     """
     import ctypes
 

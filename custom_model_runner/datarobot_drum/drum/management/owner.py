@@ -1,0 +1,106 @@
+"""The management port as the process that owns the server sees it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from types import TracebackType
+
+from datarobot_drum.drum.exceptions import StartupError
+from datarobot_drum.drum.management.hang_limits import HangLimits
+from datarobot_drum.drum.management.process import ManagementConfig
+from datarobot_drum.drum.management.status import StatusTable
+from datarobot_drum.drum.process.signals import blocked_signals
+from datarobot_drum.drum.process.sockets import bind, check_address
+from datarobot_drum.drum.settings.build import Settings
+
+EARLY_END_SECONDS = 2.0
+"""A process that ends sooner after its start is not restarted: it would end again."""
+
+MODULE = "datarobot_drum.drum.management.process"
+
+
+def check_management_port(settings: Settings) -> None:
+    """Make sure that the management port, if there is one, can be listened on.
+
+    Raises:
+        StartupError: it cannot; the message says why.
+    """
+    port = settings.server.management_port
+    if port and port == settings.port:
+        raise StartupError(f"DRUM_MANAGEMENT_PORT={port} is the port of --address: choose another one.")
+    if port:
+        check_address(settings.host, port)
+
+
+class ManagementPort:
+    """The table of the workers' states and, if the settings want one, the process that answers probes from it.
+
+    A context manager around the whole life of the server. It starts the process before the model loads.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.limits = HangLimits.of(settings.server)
+        self.table = StatusTable.create()
+        self._address = (settings.host, settings.server.management_port)
+        self._logging = (settings.logging_level, settings.server.log_format)
+        self._listener: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = 0.0
+
+    def start(self) -> "ManagementPort":
+        """Listen, and start the process.
+
+        Raises:
+            StartupError: the port is taken.
+        """
+        if self._address[1]:
+            self._listener = bind(*self._address)
+            self._listener.set_inheritable(False)
+            # A forked worker that outlives the server would keep the port.
+            os.register_at_fork(after_in_child=self._listener.close)
+            self._start_process(is_restart=False)
+        return self
+
+    def restart_if_ended(self) -> None:
+        """Start the process again if it has ended; to be called now and then. A signal handler may call it."""
+        if self._process is None or self._process.poll() is None:
+            return
+        self._process = None
+        if time.monotonic() - self._started > EARLY_END_SECONDS:
+            self._start_process(is_restart=True)
+        elif self._listener is not None:
+            self._listener.close()  # probes are refused, not left waiting
+
+    def _start_process(self, *, is_restart: bool) -> None:
+        assert self._listener is not None
+        fds = (self._listener.fileno(), self.table.fd)
+        config = ManagementConfig(os.getpid(), *fds, self.limits, *self._logging, is_restart)
+        self._started = time.monotonic()
+        # What stops the server's whole group is for the server: this process ends with it.
+        with blocked_signals(signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", MODULE, config.to_json()], stdin=subprocess.DEVNULL, pass_fds=fds
+            )
+
+    def close(self) -> None:
+        """End the process. It has no state, so it is killed."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+        if self._listener is not None:
+            self._listener.close()
+
+    def __enter__(self) -> "ManagementPort":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

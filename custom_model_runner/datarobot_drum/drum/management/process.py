@@ -1,0 +1,148 @@
+"""The management port's process: ``python -m datarobot_drum.drum.management.process <config>``.
+
+It imports no web framework, numeric library or model, so it is small and its GIL is free. It ends with the process
+that owns the server.
+"""
+
+import asyncio
+import dataclasses
+import json
+import logging
+import os
+import re
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import cast
+
+from datarobot_drum.drum.management.hang_limits import HangLimits
+from datarobot_drum.drum.management.probes import Probes
+from datarobot_drum.drum.management.status import StatusTable
+from datarobot_drum.drum.process.logs import configure_logging
+from datarobot_drum.version import __version__
+
+MAX_HEADER_SIZE = 8 * 1024
+MAX_CONNECTIONS = 256
+HEADER_SECONDS = 5.0
+"""Time that a client gets to send its request, and to read the response."""
+OWNER_POLL_SECONDS = 0.25
+
+METHODS = "GET, HEAD"
+
+_REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[!-~]{0,1024}) HTTP/1\.[01]\r?\n")
+
+logger = logging.getLogger("drum.management")
+
+Endpoints = Mapping[str, Callable[[], tuple[int, dict[str, object]]]]
+
+
+@dataclass(frozen=True)
+class ManagementConfig:
+    """What the owner passes on the command line; the descriptors are inherited."""
+
+    owner_pid: int
+    listener_fd: int
+    table_fd: int
+    limits: HangLimits
+    logging_level: str
+    log_format: str
+    is_restart: bool
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "ManagementConfig":
+        values = json.loads(text)
+        return cls(**{**values, "limits": HangLimits(**values["limits"])})
+
+
+class Connection(asyncio.Protocol):
+    """One connection for one request; closed after the response."""
+
+    def __init__(self, endpoints: Endpoints, connections: "dict[Connection, None]") -> None:
+        self._endpoints = endpoints
+        self._connections = connections
+        self._received = b""
+        self._transport: asyncio.Transport
+        self._deadline: asyncio.TimerHandle
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        if len(self._connections) >= MAX_CONNECTIONS:
+            next(iter(self._connections)).abort()  # the oldest: a probe sends its request at once
+        self._connections[self] = None
+        self._deadline = asyncio.get_running_loop().call_later(HEADER_SECONDS, self.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._deadline.cancel()
+        self._connections.pop(self, None)
+
+    def abort(self) -> None:
+        """Close without waiting for the client."""
+        self._connections.pop(self, None)
+        self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport.is_closing():
+            return
+        self._received += data
+        if len(self._received) > MAX_HEADER_SIZE:
+            self._send(431, {"message": f"ERROR: The headers are larger than {MAX_HEADER_SIZE} bytes."})
+        elif b"\r\n\r\n" in self._received or b"\n\n" in self._received:
+            self._respond()
+
+    def _respond(self) -> None:
+        match = _REQUEST_LINE.match(self._received)
+        if match is None:
+            self._send(400, {"message": "ERROR: Not a valid HTTP request."})
+            return
+        method, target = (part.decode("ascii") for part in match.groups())
+        path = target.partition("?")[0]
+        endpoint = self._endpoints.get(path.rstrip("/"))
+        if endpoint is None:
+            self._send(404, {"message": f"ERROR: There is no route {path}."})
+        elif method not in METHODS.split(", "):
+            message = f"ERROR: {method} is not allowed here; use {METHODS}."
+            self._send(405, {"message": message}, f"Allow: {METHODS}\r\n")
+        else:
+            self._send(*endpoint(), with_body=method != "HEAD")
+
+    def _send(self, status: int, body: dict[str, object], headers: str = "", *, with_body: bool = True) -> None:
+        content = json.dumps(body, separators=(",", ":")).encode()
+        head = (
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+            f"Date: {formatdate(usegmt=True)}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
+            f"X-Drum-Version: {__version__}\r\nConnection: close\r\n{headers}\r\n"
+        )
+        self._transport.write(head.encode() + (content if with_body else b""))
+        self._transport.close()
+
+
+async def serve(config: ManagementConfig) -> None:
+    """Answer probes until the process that owns the server has ended."""
+    probes = Probes(StatusTable(config.table_fd), config.limits)
+    endpoints: Endpoints = {"/livez": probes.liveness, "/readyz": probes.readiness}
+    connections: dict[Connection, None] = {}
+    listener = socket.socket(fileno=config.listener_fd)
+    await asyncio.get_running_loop().create_server(lambda: Connection(endpoints, connections), sock=listener)
+    while os.getppid() == config.owner_pid:
+        probes.find_workers()
+        await asyncio.sleep(OWNER_POLL_SECONDS)
+
+
+def main() -> None:
+    """Serve as the command line says."""
+    config = ManagementConfig.from_json(sys.argv[1])
+    configure_logging(config.logging_level, config.log_format)
+    if config.is_restart:
+        logger.warning("The process of the management port had ended; it was restarted.")
+    asyncio.run(serve(config))
+
+
+if __name__ == "__main__":
+    main()
