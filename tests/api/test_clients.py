@@ -74,7 +74,7 @@ def curl(server: RunningServer, path: str, *words: str, body: bytes = b"") -> tu
     ids=" ".join,
 )
 @pytest.mark.parametrize("size", ["small", "large"])
-def test_curl_gets_the_same_predictions_however_it_sends(
+def test_curl_gets_the_same_predictions_by_every_way_of_sending(
     server: RunningServer, rows_response: Response, large_response: Response, words: tuple[str, ...], size: str
 ) -> None:
     body, expected = (ROWS, rows_response) if size == "small" else (LARGE, large_response)
@@ -82,7 +82,7 @@ def test_curl_gets_the_same_predictions_however_it_sends(
 
 
 @needs_curl
-def test_curl_sees_only_the_head_of_what_get_answers(server: RunningServer) -> None:
+def test_curl_head_returns_headers_only(server: RunningServer) -> None:
     status, head = curl(server, "/ping", "--head")
     assert status == 200
     assert b"content-length: 16" in head.lower()
@@ -109,7 +109,7 @@ def test_requests_sends_a_file(
     assert (response.status_code, response.content) == (200, large_response.body)
 
 
-def test_a_session_goes_on_after_every_kind_of_answer(
+def test_a_session_can_continue_after_any_response(
     server: RunningServer, session: requests.Session, rows_response: Response
 ) -> None:
     """Whatever came before, the next response belongs to the next request."""
@@ -121,9 +121,7 @@ def test_a_session_goes_on_after_every_kind_of_answer(
         assert session.post(f"{server.url}/predict/", data=ROWS, timeout=60).content == rows_response.body
 
 
-def test_requests_that_do_not_wait_for_answers_are_answered_in_order(
-    echo_servers: Servers, rows_response: Response
-) -> None:
+def test_pipelined_requests_are_processed_in_order(echo_servers: Servers, rows_response: Response) -> None:
     """A pipeline. The servers of WSGI close after the first response, which says so; only FastAPI goes on."""
     post = b"POST /predict/ HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(ROWS), ROWS)
     get = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -83,33 +83,33 @@ def events_of(response: Response) -> list[str]:
 
 
 @pytest.mark.parametrize("rows", [1, 3, BLOCK_ROWS, BLOCK_ROWS + 1, 2 * BLOCK_ROWS + 5])
-def test_the_bytes_are_those_of_predictions(block_servers: Servers, rows: int) -> None:
+def test_the_stream_has_the_bytes_of_predictions(block_servers: Servers, rows: int) -> None:
     response = stream(block_servers, table(rows))
     assert (response.status, media_type(response)) == (200, "application/octet-stream")
     assert response.body == predicted(block_servers, table(rows)).body
 
 
 @pytest.mark.parametrize("path", ["/predictionsStream", ROUTE])
-def test_the_answer_says_that_it_is_streamed(block_servers: Servers, path: str) -> None:
+def test_the_response_has_the_streaming_headers(block_servers: Servers, path: str) -> None:
     for server in block_servers.values():
         response = server.client.post(path, content=table(2))
         assert (response.status_code, response.headers["X-Streaming"]) == (200, "true")
         assert (response.headers["Cache-Control"], response.headers["X-Accel-Buffering"]) == ("no-cache", "no")
 
 
-def test_a_form_streams_as_a_body_does(block_servers: Servers) -> None:
+def test_a_form_streams_like_a_raw_body(block_servers: Servers) -> None:
     for server in block_servers.values():
         response = server.client.post(ROUTE, files={"X": ("x.csv", table(BLOCK_ROWS + 1))})
         assert response.content == predicted(block_servers, table(BLOCK_ROWS + 1)).body
 
 
-def test_a_model_without_extra_output_streams_its_predictions_alone(echo_servers: Servers) -> None:
+def test_a_model_without_extra_output_streams_predictions_only(echo_servers: Servers) -> None:
     response = stream(echo_servers, table(BLOCK_ROWS + 1))
     assert response.body == predicted(echo_servers, table(BLOCK_ROWS + 1)).body
     assert lines_of(stream(echo_servers, table(1), JSON_LINES))[0].keys() == {"prediction"}
 
 
-def test_json_lines_hold_a_row_each(block_servers: Servers) -> None:
+def test_each_json_line_holds_a_row(block_servers: Servers) -> None:
     rows = BLOCK_ROWS + 2
     response = stream(block_servers, table(rows), JSON_LINES)
     document = json.loads(predicted(block_servers, table(rows)).body)
@@ -120,7 +120,7 @@ def test_json_lines_hold_a_row_each(block_servers: Servers) -> None:
     ]
 
 
-def test_csv_has_a_header_and_a_row_each(block_servers: Servers) -> None:
+def test_csv_has_a_header_and_a_line_for_each_row(block_servers: Servers) -> None:
     rows = BLOCK_ROWS + 2
     response = stream(block_servers, table(rows), CSV)
     header, first, *others = response.body.decode().splitlines()
@@ -129,7 +129,7 @@ def test_csv_has_a_header_and_a_row_each(block_servers: Servers) -> None:
     assert others[-1] == f"{(rows - 1) / 16 + 0.03125},{rows - 1},t{(rows - 1) % 7}ä"
 
 
-def test_events_hold_a_block_each(block_servers: Servers) -> None:
+def test_each_event_holds_a_block(block_servers: Servers) -> None:
     rows = BLOCK_ROWS + 2
     response = stream(block_servers, table(rows), EVENTS)
     first, second, end = events_of(response)
@@ -160,7 +160,7 @@ def test_events_hold_a_block_each(block_servers: Servers) -> None:
         (",;q=,;;", "application/octet-stream"),
     ],
 )
-def test_the_client_chooses_the_form(block_servers: Servers, accept: str, expected: str) -> None:
+def test_the_accept_header_selects_the_format(block_servers: Servers, accept: str, expected: str) -> None:
     for server in block_servers.values():
         response = server.client.post(ROUTE, content=table(1), headers={b"Accept": accept.encode("latin-1")})
         assert (response.status_code, response.headers["Content-Type"].partition(";")[0]) == (200, expected)
@@ -170,7 +170,7 @@ def test_the_client_chooses_the_form(block_servers: Servers, accept: str, expect
 @pytest.mark.parametrize(
     ("body", "text"), [(b"", "empty"), (b"a,b,c\n", "no "), (b"a,b\n1,2\n", "'c'")], ids=["empty", "no rows", "column"]
 )
-def test_an_error_before_the_first_block_is_an_error_answer(
+def test_an_error_before_the_first_block_is_an_error_response(
     block_servers: Servers, body: bytes, text: str, accept: str | None
 ) -> None:
     response = stream(block_servers, body, accept)
@@ -181,7 +181,7 @@ def test_an_error_before_the_first_block_is_an_error_answer(
 BROKEN = table(BLOCK_ROWS) + b"1,2,3,4,5\n"
 
 
-def test_a_late_error_breaks_off_what_has_no_records(block_servers: Servers) -> None:
+def test_a_late_error_aborts_formats_without_error_records(block_servers: Servers) -> None:
     for server in block_servers.values():
         for accept in ("application/octet-stream", CSV):
             status, came = read_until_abort(server, ROUTE, content=BROKEN, headers={"Accept": accept})
@@ -222,7 +222,7 @@ def test_a_late_error_is_the_last_event(block_servers: Servers) -> None:
         ("no-rows", b'{"predictions":[]}'),
     ],
 )
-def test_what_the_hook_yields_is_sent(all_servers: Servers, action: str, body: bytes) -> None:
+def test_chunks_of_the_hook_are_sent_by_default(all_servers: Servers, action: str, body: bytes) -> None:
     response = act(all_servers, action)
     assert (response.status, response.body) == (200, body)
 
@@ -244,7 +244,7 @@ def test_what_the_hook_yields_is_sent(all_servers: Servers, action: str, body: b
         ("none", []),
     ],
 )
-def test_what_the_hook_yields_is_sent_as_lines(all_servers: Servers, action: str, lines: list[Any]) -> None:
+def test_chunks_of_the_hook_are_sent_as_json_lines(all_servers: Servers, action: str, lines: list[Any]) -> None:
     assert lines_of(act(all_servers, action, JSON_LINES)) == lines
 
 
@@ -256,7 +256,7 @@ def test_what_the_hook_yields_is_sent_as_lines(all_servers: Servers, action: str
         ("none", ["data: [DONE]"]),
     ],
 )
-def test_what_the_hook_yields_is_sent_as_events(all_servers: Servers, action: str, events: list[str]) -> None:
+def test_chunks_of_the_hook_are_sent_as_events(all_servers: Servers, action: str, events: list[str]) -> None:
     assert events_of(act(all_servers, action, EVENTS)) == events
 
 
@@ -270,11 +270,11 @@ def test_what_the_hook_yields_is_sent_as_events(all_servers: Servers, action: st
         ("none", ""),
     ],
 )
-def test_what_the_hook_yields_is_sent_as_csv(all_servers: Servers, action: str, text: str) -> None:
+def test_chunks_of_the_hook_are_sent_as_csv(all_servers: Servers, action: str, text: str) -> None:
     assert act(all_servers, action, CSV).body.decode() == text
 
 
-def test_plain_predictions_do_not_ask_the_streaming_hook(all_servers: Servers) -> None:
+def test_plain_predictions_do_not_call_the_streaming_hook(all_servers: Servers) -> None:
     response = predicted(all_servers, b"x\n1\n2\n")
     assert json.loads(response.body)["predictions"] == [2.0, 4.0]
 
@@ -289,7 +289,7 @@ def test_plain_predictions_do_not_ask_the_streaming_hook(all_servers: Servers) -
         ("no such action", "KeyError"),
     ],
 )
-def test_an_error_before_the_first_chunk_is_an_error_answer(
+def test_an_error_before_the_first_chunk_is_an_error_response(
     all_servers: Servers, action: str, text: str, accept: str | None
 ) -> None:
     response = act(all_servers, action, accept)
@@ -297,7 +297,7 @@ def test_an_error_before_the_first_chunk_is_an_error_answer(
     assert text in message(response)
 
 
-def test_model_code_may_choose_its_answer(all_servers: Servers) -> None:
+def test_a_custom_http_error_sets_the_response(all_servers: Servers) -> None:
     response = act(all_servers, "teapot-first", JSON_LINES)
     assert (response.status, dict(response.headers)["x-drum-user-http-error"]) == (418, "true")
 
@@ -311,7 +311,7 @@ def test_model_code_may_choose_its_answer(all_servers: Servers) -> None:
         ("kinds", b'{"predictions":[1.0'),
     ],
 )
-def test_an_error_after_the_first_chunk_breaks_the_answer_off(all_servers: Servers, action: str, came: bytes) -> None:
+def test_an_error_after_the_first_chunk_aborts_the_response(all_servers: Servers, action: str, came: bytes) -> None:
     for server in all_servers.values():
         status, begun = read_until_abort(server, ROUTE, content=f"action\n{action}\n".encode())
         assert status == 200
@@ -333,7 +333,7 @@ def test_an_error_after_the_first_chunk_is_a_record(all_servers: Servers, action
 
 @pytest.mark.parametrize("accept", ["*/*", JSON_LINES, CSV, EVENTS])
 @pytest.mark.parametrize("action", ["endless", "endless-async", "endless-frames"])
-def test_a_client_that_leaves_ends_the_generator_and_frees_its_slot(
+def test_a_disconnect_closes_the_generator_and_frees_its_slot(
     all_servers: Servers, folder: Path, action: str, accept: str
 ) -> None:
     for name, server in all_servers.items():

@@ -32,13 +32,13 @@ def ask(all_servers: Servers, *prompts: str) -> dict[str, Any]:
     return document
 
 
-def test_each_text_stands_under_the_name_of_the_target(text_servers: Servers) -> None:
+def test_predictions_name_the_target(text_servers: Servers) -> None:
     assert ask(text_servers, "hello", "bye") == {
         "predictions": [{TARGET: "You said hello."}, {TARGET: "You said bye."}],
     }
 
 
-def test_a_missing_text_is_null(text_servers: Servers) -> None:
+def test_a_missing_text_becomes_null(text_servers: Servers) -> None:
     assert ask(text_servers, "none") == {"predictions": [{TARGET: None}]}
 
 
@@ -46,16 +46,16 @@ def test_a_missing_text_is_null(text_servers: Servers) -> None:
     ("prompt", "text"),
     [("quote", '"\\\n\t'), ("unicode", "日本 \U0001f600"), ("markup", "</script>"), ("é", "You said é.")],
 )
-def test_any_text_survives_the_journey(text_servers: Servers, prompt: str, text: str) -> None:
+def test_any_text_is_returned_unchanged(text_servers: Servers, prompt: str, text: str) -> None:
     assert ask(text_servers, prompt)["predictions"] == [{TARGET: text}]
 
 
-def test_further_columns_are_extra_model_output(text_servers: Servers) -> None:
+def test_further_columns_become_extra_model_output(text_servers: Servers) -> None:
     document = ask(text_servers, "extra", "bye")
     assert document["extraModelOutput"] == [{"tokens": 15}, {"tokens": 13}]
     assert [list(element) for element in document["predictions"]] == [[TARGET], [TARGET]]
 
 
-def test_info_tells_the_target_type(text_servers: Servers) -> None:
+def test_info_names_the_target_type(text_servers: Servers) -> None:
     for server in text_servers.values():
         assert server.client.get("/info/").json()["targetType"] == "textgeneration"

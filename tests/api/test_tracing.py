@@ -138,7 +138,7 @@ def id_of(span: dict[str, Any]) -> str:
     return identifier.removeprefix("0x")
 
 
-def test_a_request_is_a_span_between_the_clients_and_the_models(all_servers: Servers) -> None:
+def test_a_request_span_lies_between_those_of_client_and_model(all_servers: Servers) -> None:
     headers = {**TRACEPARENT, "X-Tenant": "blue", "X-Other": "unseen"}
     assert_same_response(all_servers, "POST", "/predict/", content=b"action\nsay\n", headers=headers)
     for server in all_servers.values():
@@ -158,14 +158,14 @@ def test_a_request_is_a_span_between_the_clients_and_the_models(all_servers: Ser
         }
 
 
-def test_without_a_trace_of_the_client_a_new_one_begins(all_servers: Servers) -> None:
+def test_a_request_without_a_trace_starts_one(all_servers: Servers) -> None:
     request_all(all_servers, "GET", "/info/")
     for server in all_servers.values():
         (span,) = wait_for_spans(server, "drum.info").values()
         assert parent_of(span) is None
 
 
-def test_probes_are_no_spans(all_servers: Servers) -> None:
+def test_probes_have_no_spans(all_servers: Servers) -> None:
     for path in ("/", "/ping", "/health/", "/livez", "/readyz"):
         assert_same_response(all_servers, "GET", path)
     assert_same_response(all_servers, "GET", "/capabilities/")
@@ -174,7 +174,7 @@ def test_probes_are_no_spans(all_servers: Servers) -> None:
 
 
 @pytest.mark.parametrize(("action", "status", "kind"), [("raise", 500, "ERROR"), ("teapot", 418, "UNSET")])
-def test_an_error_of_the_server_marks_the_span(all_servers: Servers, action: str, status: int, kind: str) -> None:
+def test_a_server_error_marks_the_span(all_servers: Servers, action: str, status: int, kind: str) -> None:
     assert_same_response(all_servers, "POST", "/predict/", content=f"action\n{action}\n")
     for server in all_servers.values():
         span = wait_for_spans(server, "drum.invocations")["drum.invocations"]
@@ -183,7 +183,7 @@ def test_an_error_of_the_server_marks_the_span(all_servers: Servers, action: str
         assert [event["name"] for event in span["events"]] == (["exception"] if kind == "ERROR" else [])
 
 
-def test_an_unknown_route_is_named_after_its_method_alone(all_servers: Servers) -> None:
+def test_a_span_of_an_unknown_route_is_named_after_the_method(all_servers: Servers) -> None:
     assert_same_response(all_servers, "GET", "/nothing/4711")
     for server in all_servers.values():
         span = wait_for_spans(server, "GET")["GET"]
@@ -201,7 +201,7 @@ def test_the_span_of_a_stream_ends_when_the_stream_ends(all_servers: Servers) ->
         assert max(span["end_time"] for span in spans.values()) <= request["end_time"]
 
 
-def test_a_stream_that_breaks_marks_the_span(all_servers: Servers) -> None:
+def test_an_aborted_stream_marks_the_span(all_servers: Servers) -> None:
     for server in all_servers.values():
         status, _ = read_until_abort(server, "/predictionsStream/", content=b"action\nraise\n")
         assert status == 200
@@ -209,13 +209,13 @@ def test_a_stream_that_breaks_marks_the_span(all_servers: Servers) -> None:
         assert span["status"] == {"status_code": "ERROR", "description": "PredictionError: ValueError: no more"}
 
 
-def test_the_span_ends_when_the_client_leaves(all_servers: Servers) -> None:
+def test_the_span_ends_when_the_client_disconnects(all_servers: Servers) -> None:
     for server in all_servers.values():
         reset_after_first_byte(server, "/predictionsStream/", b"action\nendless\n")
         assert "drum.invocations" in wait_for_spans(server, "drum.invocations")
 
 
-def test_a_chat_tells_models_and_tokens_and_nothing_that_was_said(all_servers: Servers) -> None:
+def test_a_chat_span_has_models_and_tokens_but_no_messages(all_servers: Servers) -> None:
     request = {"model": "m-1", "temperature": 0.5, "messages": [{"role": "user", "content": "a secret"}]}
     request_all(all_servers, "POST", "/v1/chat/completions", json=request)
     for server in all_servers.values():
@@ -273,7 +273,7 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.mark.parametrize("server_type", ["flask", "gunicorn", "fastapi"])
-def test_the_standard_variables_send_spans_and_a_stop_sends_the_last_ones(
+def test_standard_variables_export_spans_and_shutdown_flushes_them(
     server_type: str, collector: Collector, tmp_path: Path
 ) -> None:
     code = (
@@ -296,7 +296,7 @@ def test_the_standard_variables_send_spans_and_a_stop_sends_the_last_ones(
 
 
 @pytest.mark.parametrize("variables", [{"OTEL_SDK_DISABLED": "true"}, {"OTEL_TRACES_EXPORTER": "none"}])
-def test_tracing_can_be_switched_off(variables: dict[str, str], collector: Collector, tmp_path: Path) -> None:
+def test_tracing_can_be_disabled(variables: dict[str, str], collector: Collector, tmp_path: Path) -> None:
     code = (
         "import sys\n\n\ndef score(data, model, **kwargs):\n    raise ValueError('opentelemetry.sdk' in sys.modules)\n"
     )
@@ -307,7 +307,7 @@ def test_tracing_can_be_switched_off(variables: dict[str, str], collector: Colle
         assert response.json() == {"message": "ERROR: ValueError: False"}
 
 
-def test_an_exporter_that_is_not_installed_is_told_and_the_server_runs(tmp_path: Path) -> None:
+def test_a_missing_exporter_is_logged_and_the_server_runs(tmp_path: Path) -> None:
     code = (
         "import pandas as pd\n\n\ndef score(data, model, **kwargs):\n    return pd.DataFrame({'Predictions': [1.0]})\n"
     )

@@ -30,7 +30,7 @@ def predict(server: RunningServer, x: int) -> Response:
 
 
 @every_server
-def test_a_prediction_that_takes_too_long_keeps_its_slot_but_not_its_client(
+def test_a_prediction_over_the_request_timeout_gets_504_and_keeps_its_slot(
     start: StartServer, model: ControlledModel, spool: Path, server_type: str
 ) -> None:
     server = start(server_type, **ONE_SECOND)
@@ -48,7 +48,7 @@ def test_a_prediction_that_takes_too_long_keeps_its_slot_but_not_its_client(
     server.wait_until(lambda: resource_usage(pid, spool).temporary == quiet.temporary, "end of the temporary files")
 
 
-def test_fastapi_counts_what_took_too_long(start: StartServer, model: ControlledModel) -> None:
+def test_fastapi_counts_timed_out_calls(start: StartServer, model: ControlledModel) -> None:
     server = start(**ONE_SECOND)
     model.hold()
     responses = asyncio.run(request_each(server.port, [post(rows(x)) for x in range(5)]))
@@ -62,7 +62,7 @@ def test_fastapi_counts_what_took_too_long(start: StartServer, model: Controlled
 
 
 @every_server
-def test_whoever_does_not_start_in_time_is_refused_before_its_own_time_is_over(
+def test_the_queue_timeout_rejects_before_the_request_timeout(
     start: StartServer, model: ControlledModel, server_type: str
 ) -> None:
     server = start(server_type, **ONE_SECOND, FASTAPI_EXECUTOR_QUEUE_TIMEOUT=0.5)
@@ -75,7 +75,7 @@ def test_whoever_does_not_start_in_time_is_refused_before_its_own_time_is_over(
     assert set(model.ran) == {1, 3}
 
 
-def test_gunicorn_replaces_a_worker_that_says_nothing_for_too_long(start: StartServer, model: ControlledModel) -> None:
+def test_gunicorn_replaces_a_worker_without_heartbeat(start: StartServer, model: ControlledModel) -> None:
     server = start("gunicorn", GUNICORN_TIMEOUT=2)
     (former,) = worker_processes(server.process.pid)
     model.hold()

@@ -39,7 +39,7 @@ def wait_for_resource_usage(server: RunningServer, pid: int, spool: Path, former
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.01], ids=["fast model", "slow model"])
-def test_a_storm_of_clients_that_leave_leaves_nothing_behind(start: StartServer, spool: Path, seconds: float) -> None:
+def test_disconnecting_clients_leak_nothing(start: StartServer, spool: Path, seconds: float) -> None:
     server = start(**PARAMETERS)
     fresh = resource_usage(server.process.pid, spool)
     storm(server.port, STORM, columns={"seconds": seconds}, padding=PADDING, seed=1)
@@ -50,9 +50,7 @@ def test_a_storm_of_clients_that_leave_leaves_nothing_behind(start: StartServer,
     assert asyncio.run(request_once(server.port, post(rows(7)))).prediction == 7
 
 
-def test_a_storm_of_clients_that_are_refused_leaves_nothing_behind(
-    start: StartServer, model: ControlledModel, spool: Path
-) -> None:
+def test_rejected_clients_leak_nothing(start: StartServer, model: ControlledModel, spool: Path) -> None:
     server = start(**PARAMETERS, FASTAPI_EXECUTOR_QUEUE_TIMEOUT=0)
     fresh = resource_usage(server.process.pid, spool)
     model.hold()
@@ -73,7 +71,9 @@ def test_a_storm_of_clients_that_are_refused_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize("server_type", ["flask", "gunicorn"])
-def test_a_storm_leaves_nothing_behind_on_the_other_servers(start: StartServer, spool: Path, server_type: str) -> None:
+def test_disconnecting_clients_leak_nothing_on_the_other_servers(
+    start: StartServer, spool: Path, server_type: str
+) -> None:
     server = start(server_type, **PARAMETERS)
     (pid,) = worker_processes(server.process.pid) or [server.process.pid]
     fresh = resource_usage(pid, spool)
@@ -84,7 +84,7 @@ def test_a_storm_leaves_nothing_behind_on_the_other_servers(start: StartServer, 
 
 
 @pytest.mark.parametrize("orderly", [True, False], ids=["closed", "reset"])
-def test_the_work_of_a_client_that_left_while_waiting_never_runs(
+def test_a_disconnect_while_queued_cancels_the_call(
     start: StartServer, model: ControlledModel, spool: Path, orderly: bool
 ) -> None:
     server = start(FASTAPI_EXECUTOR_WORKERS=1, FASTAPI_MEMORY_BUDGET="64KB")
@@ -111,7 +111,7 @@ async def _wait_and_leave(server: RunningServer, clients: int, *, orderly: bool)
         connection.close() if orderly else connection.abort()
 
 
-def test_work_whose_client_left_keeps_its_slot_until_it_ends(
+def test_a_running_call_keeps_its_slot_after_a_disconnect(
     start: StartServer, model: ControlledModel, spool: Path
 ) -> None:
     server = start(FASTAPI_EXECUTOR_WORKERS=2, FASTAPI_MEMORY_BUDGET="64KB", FASTAPI_EXECUTOR_QUEUE_TIMEOUT=0)

@@ -44,7 +44,7 @@ class Crowd:
 
 
 @pytest.mark.parametrize("columns", [{}, {"slices": 1.0}], ids=["sleeping", "holding the interpreter"])
-def test_whoever_finds_no_thread_in_time_is_refused_and_the_probes_never_notice(
+def test_calls_over_the_queue_timeout_are_rejected_while_probes_respond(
     start: StartServer, model: ControlledModel, columns: dict[str, float]
 ) -> None:
     server = start(**SMALL, FASTAPI_EXECUTOR_QUEUE_TIMEOUT=3)
@@ -66,7 +66,7 @@ def test_whoever_finds_no_thread_in_time_is_refused_and_the_probes_never_notice(
     assert len(model.ran) == 2
 
 
-def test_the_one_thread_of_flask_refuses_by_the_same_rule(start: StartServer, model: ControlledModel) -> None:
+def test_flask_rejects_by_the_same_rule(start: StartServer, model: ControlledModel) -> None:
     server = start("flask", FASTAPI_EXECUTOR_QUEUE_TIMEOUT=1)
     model.hold()
     with ThreadPoolExecutor(1) as thread:
@@ -80,7 +80,7 @@ def test_the_one_thread_of_flask_refuses_by_the_same_rule(start: StartServer, mo
     assert len(model.ran) == 1
 
 
-def test_a_queue_timeout_of_zero_refuses_at_once(start: StartServer, model: ControlledModel) -> None:
+def test_a_queue_timeout_of_zero_rejects_at_once(start: StartServer, model: ControlledModel) -> None:
     server = start(**SMALL, FASTAPI_EXECUTOR_QUEUE_TIMEOUT=0)
     model.hold()
     with ThreadPoolExecutor(1) as thread:
@@ -92,7 +92,7 @@ def test_a_queue_timeout_of_zero_refuses_at_once(start: StartServer, model: Cont
     assert wait_idle(server)["executor_rejected"] == 20
 
 
-def test_under_steady_overload_every_answer_belongs_to_its_request_and_the_counts_add_up(start: StartServer) -> None:
+def test_metrics_match_the_responses_under_overload(start: StartServer) -> None:
     server = start(**SMALL, FASTAPI_EXECUTOR_QUEUE_TIMEOUT=0.1)
     before = stats(server)["executor_completed"]
     responses = asyncio.run(_ask_again_and_again(server.port, clients=40, times=5))
@@ -121,7 +121,7 @@ async def _ask_again_and_again(port: int, clients: int, times: int) -> dict[int,
     return responses
 
 
-def test_whoever_comes_first_is_served_first(start: StartServer, model: ControlledModel) -> None:
+def test_calls_run_in_the_order_of_arrival(start: StartServer, model: ControlledModel) -> None:
     server = start(FASTAPI_EXECUTOR_WORKERS=1, FASTAPI_EXECUTOR_QUEUE_DEPTH=3)
     model.hold()
     with ThreadPoolExecutor(20) as threads:

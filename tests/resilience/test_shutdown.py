@@ -28,7 +28,7 @@ RESTARTS = int(os.environ.get("DRUM_TEST_RESTARTS", "2"))
     ],
     ids=["fastapi", "fastapi-2-workers", "fastapi-no-lame-duck", "flask"],
 )
-def test_no_request_is_lost_over_restarts_under_load(
+def test_restarts_under_load_lose_no_request(
     start: StartServer, server_type: str, parameters: dict[str, float], keep_alive: bool
 ) -> None:
     server = start(server_type, **parameters)
@@ -48,7 +48,7 @@ def ask(server: RunningServer, request: bytes) -> Response:
 
 
 @pytest.mark.parametrize("server_type", ["fastapi", "flask"])
-def test_a_server_that_leaves_says_so_at_once_and_still_serves(start: StartServer, server_type: str) -> None:
+def test_a_draining_server_fails_readiness_and_serves(start: StartServer, server_type: str) -> None:
     server = start(server_type, LAME_DUCK_SECONDS=3)
     assert ask(server, post(rows(1))).prediction == 1
     server.send_signal(signal.SIGTERM)
@@ -61,7 +61,7 @@ def test_a_server_that_leaves_says_so_at_once_and_still_serves(start: StartServe
     assert "served 3, refused 0, abandoned 0" in server.log()
 
 
-def test_a_kept_connection_is_told_to_connect_elsewhere(start: StartServer) -> None:
+def test_a_draining_server_closes_kept_connections(start: StartServer) -> None:
     server = start(LAME_DUCK_SECONDS=3)
     asyncio.run(_ask_before_and_after_the_signal(server))
     assert server.wait() == 0
@@ -79,9 +79,7 @@ async def _ask_before_and_after_the_signal(server: RunningServer) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_fastapi_says_so_to_whoever_takes_longer_than_the_graceful_timeout(
-    start: StartServer, model: ControlledModel, workers: int
-) -> None:
+def test_the_graceful_timeout_of_fastapi_responds_504(start: StartServer, model: ControlledModel, workers: int) -> None:
     server = start(WORKERS=workers, GUNICORN_GRACEFUL_TIMEOUT=1)
     model.hold()
     with ThreadPoolExecutor(1) as thread:
@@ -98,7 +96,7 @@ def test_fastapi_says_so_to_whoever_takes_longer_than_the_graceful_timeout(
 
 
 @pytest.mark.parametrize(("server_type", "exit_code"), [("flask", 1), ("gunicorn", 0)], ids=["flask", "gunicorn"])
-def test_a_prediction_longer_than_the_graceful_timeout_is_cut_off(
+def test_the_graceful_timeout_of_flask_and_gunicorn_closes_the_connection(
     start: StartServer, model: ControlledModel, server_type: str, exit_code: int
 ) -> None:
     server = start(server_type, GUNICORN_GRACEFUL_TIMEOUT=1)
@@ -124,7 +122,7 @@ def test_a_second_signal_ends_the_lame_duck_time(start: StartServer, server_type
     assert server.wait() in (0, 1)
 
 
-def test_clients_that_wait_for_a_thread_are_served_before_the_end(start: StartServer, model: ControlledModel) -> None:
+def test_queued_calls_are_served_before_shutdown(start: StartServer, model: ControlledModel) -> None:
     server = start(FASTAPI_EXECUTOR_WORKERS=1)
     model.hold()
     with ThreadPoolExecutor(5) as threads:

@@ -41,9 +41,7 @@ async def _grow(
 
 
 @pytest.mark.parametrize("sent", [Sent.CHUNKED, Sent.FORM], ids=lambda sent: sent.value)
-def test_eight_large_bodies_wait_on_disk_and_are_read_from_there(
-    start: StartServer, model: ControlledModel, spool: Path, sent: Sent
-) -> None:
+def test_large_bodies_wait_on_disk(start: StartServer, model: ControlledModel, spool: Path, sent: Sent) -> None:
     server = start(FASTAPI_EXECUTOR_WORKERS=1)
     growth, responses = asyncio.run(_grow(server, model, [LARGE] * 8, sent))
     assert [response.prediction for response in responses] == list(range(8))
@@ -52,9 +50,7 @@ def test_eight_large_bodies_wait_on_disk_and_are_read_from_there(
     assert not resource_usage(server.process.pid, spool).temporary
 
 
-def test_many_bodies_that_would_fit_into_memory_alone_share_a_budget(
-    start: StartServer, model: ControlledModel, spool: Path
-) -> None:
+def test_many_bodies_share_the_memory_budget(start: StartServer, model: ControlledModel, spool: Path) -> None:
     server = start(FASTAPI_EXECUTOR_WORKERS=1, FASTAPI_MEMORY_BUDGET="16MB")
     growth, responses = asyncio.run(_grow(server, model, [MEDIUM] * 20, Sent.WHOLE))
     assert [response.prediction for response in responses] == list(range(20))
@@ -92,16 +88,14 @@ def _is_refused_for_lack_of_room(server: RunningServer, spool: Path) -> None:
 
 
 @pytest.mark.parametrize("server_type", ["fastapi", "flask"])
-def test_a_body_too_large_for_the_files_of_the_server_is_refused(
-    start: StartServer, spool: Path, server_type: str
-) -> None:
+def test_a_body_over_the_file_size_limit_gets_507(start: StartServer, spool: Path, server_type: str) -> None:
     server = start(server_type, command=_limited_files(), FASTAPI_MEMORY_BUDGET="64KB")
     _is_refused_for_lack_of_room(server, spool)
 
 
 @pytest.mark.usefixtures("tiny_disk")
 @pytest.mark.parametrize("server_type", ["fastapi", "flask"])
-def test_a_body_too_large_for_the_disk_is_refused(start: StartServer, spool: Path, server_type: str) -> None:
+def test_a_body_over_the_disk_space_gets_507(start: StartServer, spool: Path, server_type: str) -> None:
     server = start(server_type, FASTAPI_MEMORY_BUDGET="64KB")
     _is_refused_for_lack_of_room(server, spool)
 
@@ -110,7 +104,7 @@ def test_a_body_too_large_for_the_disk_is_refused(start: StartServer, spool: Pat
 
 
 @pytest.mark.parametrize("server_type", ["fastapi", "flask"])
-def test_a_body_that_stalls_or_drips_is_told_so(start: StartServer, spool: Path, server_type: str) -> None:
+def test_a_stalled_or_trickling_body_gets_408(start: StartServer, spool: Path, server_type: str) -> None:
     server = start(server_type, FASTAPI_UPLOAD_TIMEOUT=1, FASTAPI_MEMORY_BUDGET="1KB")
     for response in asyncio.run(_ask_slowly(server.port)):
         assert response.status == 408, response
@@ -142,7 +136,7 @@ async def _drip(port: int, begun: bytes) -> Response:
 
 
 @pytest.mark.parametrize("server_type", ["fastapi", "flask"])
-def test_slow_clients_stop_nobody_else(start: StartServer, model: ControlledModel, server_type: str) -> None:
+def test_slow_clients_do_not_block_others(start: StartServer, model: ControlledModel, server_type: str) -> None:
     server = start(server_type)
     assert asyncio.run(_serve_beside_slow_clients(server.port, slow=200, fast=20)) == list(range(20))
     assert model.ran == list(range(20))
