@@ -1,4 +1,4 @@
-"""Servers for the API tests: every model runs on Flask, gunicorn and FastAPI, started once."""
+"""Servers of the API tests: every model runs on Flask, gunicorn and FastAPI, started once."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ SECRET = "s3cret-t0ken-of-the-tests"
 
 @pytest.fixture(params=SERVER_TYPES)
 def server_type(request: pytest.FixtureRequest) -> str:
-    """A test that uses it, or anything made of it, runs on each server."""
+    """Run the test on each server, as does every fixture that depends on this one."""
     name: str = request.param
     return name
 
@@ -52,9 +52,16 @@ def error_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]
         yield servers
 
 
+@pytest.fixture(scope="module")
+def all_servers(echo_servers: Servers) -> Servers:
+    """The servers of a test module; modules with a model of their own replace it."""
+    return echo_servers
+
+
 @pytest.fixture
-def server(echo_servers: Servers, server_type: str) -> RunningServer:
-    return echo_servers[server_type]
+def server(all_servers: Servers, server_type: str) -> RunningServer:
+    """One of the servers of the module; the test runs on each."""
+    return all_servers[server_type]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Chat and the list of models, byte for byte and through OpenAI's own client (http-api.md sections 8 and 9)."""
+"""Chat and the list of models, byte for byte and through OpenAI's own client."""
 
 import json
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def all_servers(folder: Path) -> Iterator[Servers]:
-    """A model that chats and tells nothing of models; of it the parameter ``LLM_ID`` does."""
+    """A model that chats and lists no models; the parameter ``LLM_ID`` names one."""
     model = write_code(folder / "model", CHAT)
     environment = {"TARGET_NAME": "response", "MLOPS_RUNTIME_PARAM_LLM_ID": '{"type":"string","payload":"my-llm"}'}
     with running_servers(
@@ -57,9 +57,9 @@ def listing_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server
 
 
 @pytest.fixture(scope="module")
-def silent_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def chatless_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """A text generation model without a chat hook."""
-    folder = tmp_path_factory.mktemp("silent")
+    folder = tmp_path_factory.mktemp("chatless")
     model = write_code(folder / "model", NO_CHAT)
     environment = {"TARGET_NAME": "response"}
     with running_servers(
@@ -69,20 +69,14 @@ def silent_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers
 
 
 @pytest.fixture
-def chat_server(all_servers: Servers, server_type: str) -> RunningServer:
-    return all_servers[server_type]
-
-
-@pytest.fixture(params=["", "/v1"], ids=["root", "v1"])
-def client(chat_server: RunningServer, request: pytest.FixtureRequest) -> Iterator[OpenAI]:
+def client(server: RunningServer) -> Iterator[OpenAI]:
     http_client = openai.DefaultHttpxClient(trust_env=False)
-    url = chat_server.url + request.param
-    with OpenAI(base_url=url, api_key="none", max_retries=0, http_client=http_client) as client:
+    with OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, http_client=http_client) as client:
         yield client
 
 
 def said(text: str, **more: Any) -> dict[str, Any]:
-    """A request whose last message is ``text``."""
+    """Return a request whose last message is ``text``."""
     return {"model": "any", "messages": [{"role": "user", "content": text}], **more}
 
 
@@ -91,14 +85,14 @@ def ask(all_servers: Servers, text: str, path: str = ROUTES[0], **more: Any) -> 
 
 
 def without_association(response: Response) -> dict[str, Any]:
-    """The completion; its association id is another one each time."""
+    """Return the completion without its association id, which differs each time."""
     document: dict[str, Any] = json.loads(response.body)
     assert len(document.pop("datarobot_association_id")) == 36
     return document
 
 
 def completion_of(all_servers: Servers, text: str, **more: Any) -> dict[str, Any]:
-    """The completion that all servers gave."""
+    """Return the completion of all servers."""
     responses = ask(all_servers, text, **more)
     for response in responses.values():
         assert response.status == 200, response.body
@@ -113,7 +107,7 @@ def content_of(completion: dict[str, Any]) -> Any:
 
 
 def events_of(response: Response) -> list[Any]:
-    """The documents of an event stream, and the text ``[DONE]``; comments are left out."""
+    """Return the documents of an event stream, and the text ``[DONE]``, without comments."""
     assert dict(response.headers)["content-type"] == "text/event-stream; charset=utf-8"
     assert "content-length" not in dict(response.headers)
     assert response.body.endswith(b"\n\n")
@@ -123,7 +117,7 @@ def events_of(response: Response) -> list[Any]:
 
 
 def stream_of(all_servers: Servers, text: str, **more: Any) -> list[Any]:
-    """The events that all servers sent, each with the association id of its stream."""
+    """Return the events of all servers; all chunks of a stream have its association id."""
     streams = []
     for response in ask(all_servers, text, **more).values():
         assert response.status == 200, response.body
@@ -208,9 +202,9 @@ def test_the_client_raises_a_bad_request(client: OpenAI) -> None:
         client.chat.completions.create(model="any", messages="no list")  # type: ignore[arg-type]
 
 
-async def test_the_async_client_gets_the_same(chat_server: RunningServer) -> None:
+async def test_the_async_client_gets_the_same(server: RunningServer) -> None:
     http_client = openai.DefaultAsyncHttpxClient(trust_env=False)
-    async with AsyncOpenAI(base_url=chat_server.url, api_key="none", max_retries=0, http_client=http_client) as client:
+    async with AsyncOpenAI(base_url=server.url, api_key="none", max_retries=0, http_client=http_client) as client:
         completion = await client.chat.completions.create(**said("Hello"))
         assert completion.choices[0].message.content == "Hello"
         stream = await client.chat.completions.create(**said("Hello dear world", stream=True))
@@ -294,10 +288,9 @@ def test_chunks_are_sent_as_events(all_servers: Servers, kind: str) -> None:
     assert events[-1] == "[DONE]"
 
 
-def test_proxies_neither_cache_nor_buffer_an_event_stream(all_servers: Servers) -> None:
-    for server in all_servers.values():
-        headers = server.client.post(ROUTES[0], json=said("Hello", stream=True)).headers
-        assert (headers["Cache-Control"], headers["X-Accel-Buffering"]) == ("no-cache", "no")
+def test_proxies_neither_cache_nor_buffer_an_event_stream(server: RunningServer) -> None:
+    headers = server.client.post(ROUTES[0], json=said("Hello", stream=True)).headers
+    assert (headers["Cache-Control"], headers["X-Accel-Buffering"]) == ("no-cache", "no")
 
 
 def test_an_iterator_is_streamed_without_stream_true(all_servers: Servers) -> None:
@@ -335,25 +328,27 @@ def test_an_error_after_the_first_chunk_is_the_last_event(
 
 
 @pytest.mark.parametrize("text", ["endless", "endless-async"])
-def test_a_disconnect_closes_the_generator_and_frees_its_slot(all_servers: Servers, folder: Path, text: str) -> None:
-    for name, server in all_servers.items():
-        mark = f"{name}-{text}"
-        first = disconnect_after_first_chunk(server, ROUTES[0], json=said(f"{text}:{mark}", stream=True))
-        assert first.startswith(b"data: {")
-        wait_until_recorded(server, folder, mark)
-    assert content_of(completion_of(all_servers, "Hello")) == "Hello"
+def test_a_disconnect_closes_the_generator_and_frees_its_slot(
+    server: RunningServer, server_type: str, folder: Path, text: str
+) -> None:
+    mark = f"{server_type}-{text}"
+    first = disconnect_after_first_chunk(server, ROUTES[0], json=said(f"{text}:{mark}", stream=True))
+    assert first.startswith(b"data: {")
+    wait_until_recorded(server, folder, mark)
+    assert server.client.post(ROUTES[0], json=said("Hello")).status_code == 200
 
 
 @pytest.mark.parametrize("text", ["endless", "Hello dear world"])
-def test_shutdown_does_not_wait_for_a_reset_connection(all_servers: Servers, folder: Path, text: str) -> None:
-    """The stop of the servers shows whether they took its request for one in flight."""
-    for name, server in all_servers.items():
-        for number in range(5):
-            mark = f"reset-{name}-{number}"
-            reset_after_first_byte(server, ROUTES[0], json.dumps(said(f"{text}:{mark}", stream=True)).encode())
-            if text == "endless":
-                wait_until_recorded(server, folder, mark)
-    assert content_of(completion_of(all_servers, "Hello")) == "Hello"
+def test_shutdown_does_not_wait_for_a_reset_connection(
+    server: RunningServer, server_type: str, folder: Path, text: str
+) -> None:
+    """The servers have to stop cleanly when the module ends: a request that counts as in flight would keep them."""
+    for number in range(5):
+        mark = f"reset-{server_type}-{number}"
+        reset_after_first_byte(server, ROUTES[0], json.dumps(said(f"{text}:{mark}", stream=True)).encode())
+        if text == "endless":
+            wait_until_recorded(server, folder, mark)
+    assert server.client.post(ROUTES[0], json=said("Hello")).status_code == 200
 
 
 # Errors
@@ -424,8 +419,8 @@ def test_an_invalid_request_gets_400_with_the_reason(all_servers: Servers, body:
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_a_model_without_a_chat_hook_responds_404(silent_servers: Servers, echo_servers: Servers, path: str) -> None:
-    for all_servers in (silent_servers, echo_servers):
+def test_a_model_without_a_chat_hook_responds_404(chatless_servers: Servers, echo_servers: Servers, path: str) -> None:
+    for all_servers in (chatless_servers, echo_servers):
         response = same_response(ask(all_servers, "Hello", path))
         assert response.status == 404
         assert json.loads(response.body)["error"]["type"] == "invalid_request_error"
@@ -437,7 +432,9 @@ def test_a_model_that_only_chats_rejects_predictions(all_servers: Servers) -> No
     assert b"/chat/completions/" in response.body
 
 
-@pytest.mark.parametrize(("name", "chats"), [("all_servers", True), ("silent_servers", False), ("echo_servers", False)])
+@pytest.mark.parametrize(
+    ("name", "chats"), [("all_servers", True), ("chatless_servers", False), ("echo_servers", False)]
+)
 def test_capabilities_name_chat_support(request: pytest.FixtureRequest, name: str, chats: bool) -> None:
     response = assert_same_response(request.getfixturevalue(name), "GET", "/capabilities")
     assert json.loads(response.body)["supported_methods"] == {"chat": chats}
@@ -448,14 +445,13 @@ def test_capabilities_name_chat_support(request: pytest.FixtureRequest, name: st
 
 @pytest.mark.parametrize("path", MODEL_ROUTES)
 def test_the_models_route_returns_the_list_of_the_hook(listing_servers: Servers, path: str) -> None:
-    for server in listing_servers.values():
-        document = server.client.get(path).json()
-        assert document["object"] == "list"
-        listed, mapping, text = document["data"]
-        known = {name: value for name, value in listed.items() if value is not None}
-        assert known == {"id": "listed", "created": 1, "object": "model", "owned_by": "us"}
-        assert mapping == {"id": "a dict", "created": 2, "object": "model", "owned_by": "DataRobot", "max_tokens": 100}
-        assert text == {**LLM_ID_ENTRY, "id": "a string"}
+    document = json.loads(assert_same_response(listing_servers, "GET", path).body)
+    assert document["object"] == "list"
+    listed, mapping, text = document["data"]
+    known = {name: value for name, value in listed.items() if value is not None}
+    assert known == {"id": "listed", "created": 1, "object": "model", "owned_by": "us"}
+    assert mapping == {"id": "a dict", "created": 2, "object": "model", "owned_by": "DataRobot", "max_tokens": 100}
+    assert text == {**LLM_ID_ENTRY, "id": "a string"}
 
 
 @pytest.mark.parametrize("path", MODEL_ROUTES)
@@ -464,8 +460,8 @@ def test_the_models_route_returns_the_runtime_parameter(all_servers: Servers, pa
     assert json.loads(response.body) == {"object": "list", "data": [LLM_ID_ENTRY]}
 
 
-def test_the_models_route_returns_an_empty_list_without_hook_and_parameter(silent_servers: Servers) -> None:
-    assert assert_same_response(silent_servers, "GET", "/models").body == b'{"object":"list","data":[]}'
+def test_the_models_route_returns_an_empty_list_without_hook_and_parameter(chatless_servers: Servers) -> None:
+    assert assert_same_response(chatless_servers, "GET", "/models").body == b'{"object":"list","data":[]}'
 
 
 @pytest.mark.parametrize("path", [*MODEL_ROUTES, "/models/my-llm"])

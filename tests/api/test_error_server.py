@@ -1,4 +1,4 @@
-"""``--with-error-server``: a model that failed to load is told to whoever asks (http-api.md section 3, H77 to H80)."""
+"""``--with-error-server``: the error of a model that failed to load is the response to every request."""
 
 import httpx
 import pytest
@@ -18,8 +18,11 @@ def test_status_routes_return_the_load_error(error_servers: Servers, path: str) 
     assert "module_that_nobody_has" in message(response)
 
 
-@pytest.mark.parametrize("path", ["/predict/", "/predictions/", "/invocations"])
-@pytest.mark.parametrize("content", [b"a\n1\n", b"", b"x" * 1_000_000], ids=["csv", "empty", "large"])
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [("/predict/", b"a\n1\n"), ("/predictions/", b""), ("/invocations", b"x" * 1_000_000)],
+    ids=["csv", "empty", "large"],
+)
 def test_predictions_return_the_load_error(error_servers: Servers, path: str, content: bytes) -> None:
     response = assert_same_response(error_servers, "POST", path, content=content)
     assert response == assert_same_response(error_servers, "GET", "/")

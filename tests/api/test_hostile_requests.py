@@ -66,11 +66,6 @@ def all_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 
 @pytest.fixture
-def server(all_servers: Servers, server_type: str) -> RunningServer:
-    return all_servers[server_type]
-
-
-@pytest.fixture
 def fastapi(all_servers: Servers) -> RunningServer:
     return all_servers["fastapi"]
 

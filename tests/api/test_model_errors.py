@@ -6,6 +6,7 @@ import pytest
 from tests.api.all_servers import Servers
 from tests.api.responses import Response, assert_same_response
 from tests.api.test_payloads import message
+from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
 
@@ -43,10 +44,9 @@ def test_a_hook_error_is_returned_without_its_traceback(echo_servers: Servers, a
     assert USER_ERROR not in dict(response.headers)
 
 
-def test_the_log_has_the_traceback(echo_servers: Servers) -> None:
-    act(echo_servers, "raise-deeply")
-    for server in echo_servers.values():
-        server.wait_until(lambda log=server.log: "in fail_deeply" in log(), "traceback")  # type: ignore[misc]
+def test_the_log_has_the_traceback(server: RunningServer) -> None:
+    server.client.post("/predict/", content=b"action\nraise-deeply\n")
+    server.wait_until(lambda: "in fail_deeply" in server.log(), "traceback")
 
 
 @pytest.mark.parametrize(
@@ -121,9 +121,11 @@ def test_further_columns_become_extra_model_output(echo_servers: Servers) -> Non
 
 
 @pytest.mark.parametrize("action", ["raise", "exit", "raise-strange", "http-418"])
-def test_a_server_survives_model_errors(echo_servers: Servers, action: str) -> None:
-    pids = {name: server.client.get("/stats/").json()["drum_info"][-1]["pid"] for name, server in echo_servers.items()}
+def test_a_server_survives_model_errors(server: RunningServer, action: str) -> None:
+    def pid() -> int:
+        return int(server.client.get("/stats/").json()["drum_info"][-1]["pid"])
+
+    before = pid()
     for _ in range(3):
-        act(echo_servers, action)
-    for name, server in echo_servers.items():
-        assert server.client.get("/stats/").json()["drum_info"][-1]["pid"] == pids[name]
+        server.client.post("/predict/", content=f"action\n{action}\n".encode())
+    assert pid() == before

@@ -1,4 +1,4 @@
-"""Raw bodies of ``/predict/``: media types, charsets, csv and Matrix Market, good and bad (http-api.md section 5)."""
+"""Raw bodies of ``/predict/``: media types, charsets, csv and Matrix Market, good and bad."""
 
 import gzip
 import io
@@ -27,7 +27,7 @@ def predict(
 
 
 def message(response: Response) -> str:
-    """The text of an error response, which is JSON like all others."""
+    """Return the text of an error response."""
     assert dict(response.headers)["content-type"] == "application/json"
     document = httpx.Response(response.status, content=response.body).json()
     assert document["message"].startswith("ERROR: ")
@@ -60,16 +60,11 @@ def mtx_response(echo_servers: Servers) -> Response:
         'text/csv;charset="UTF-8"',
         "text/csv; header=present",
         "text/csv ; charset = utf-8;",
-        "text/csv;",
-        "text/csv;;;",
         "text/plain",
         "application/octet-stream",
         "application/x-www-form-urlencoded",
-        "application/jsonx",
         "application/vnd.api+json",
-        "image/png",
         "nonsense",
-        ";",
         "/",
         "text/mtx2",
         "multipart/mixed; boundary=x",
@@ -115,14 +110,10 @@ def test_the_charset_of_the_body_is_used(echo_servers: Servers, charset: str, te
         "nonsense",
         "hex",
         "rot13",
-        "base64",
-        "zlib",
         "idna",
         "undefined",
         "a\\0b",
         "x" * 500,
-        "../../etc",
-        "*",
         "日".encode(),
     ],
 )
@@ -279,16 +270,33 @@ def test_invalid_matrix_market_gets_422(echo_servers: Servers, body: bytes) -> N
     message(response)
 
 
-@pytest.mark.parametrize("media_type", ["application/json", "Application/JSON; charset=utf-8"])
-@pytest.mark.parametrize("body", [b'{"a": [1]}', b"[]", b"a,b\n1,2\n", b"{"], ids=["object", "list", "csv", "broken"])
+@pytest.mark.parametrize(
+    ("body", "media_type"),
+    [
+        (b'{"a": [1]}', "application/json"),
+        (b"[]", "Application/JSON; charset=utf-8"),
+        (b"a,b\n1,2\n", "application/json"),
+        (b"{", "application/json"),
+    ],
+    ids=["object", "list", "csv", "broken"],
+)
 def test_json_gets_422_without_a_read_hook(echo_servers: Servers, body: bytes, media_type: str) -> None:
     response = predict(echo_servers, body, media_type)
     assert response.status == 422
     assert "JSON" in message(response)
 
 
-@pytest.mark.parametrize("media_type", ["application/json", "text/csv; charset=hex", "text/mtx", "image/png", None])
-@pytest.mark.parametrize("body", [b'{"a": 1}', b"\x00\xff" * 1000, b"\r\n"], ids=["json", "binary", "newline"])
+@pytest.mark.parametrize(
+    ("body", "media_type"),
+    [
+        (b'{"a": 1}', "application/json"),
+        (b'{"a": 1}', "text/mtx"),
+        (b"\x00\xff" * 1000, "image/png"),
+        (b"\x00\xff" * 1000, "text/csv; charset=hex"),
+        (b"\r\n", None),
+    ],
+    ids=["json", "json-as-mtx", "binary", "binary-as-csv", "newline"],
+)
 def test_read_input_data_gets_the_body_unchanged(raw_servers: Servers, body: bytes, media_type: str | None) -> None:
     response = predict(raw_servers, body, media_type)
     assert response.status == 200

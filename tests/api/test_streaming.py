@@ -1,4 +1,4 @@
-"""Streamed predictions: every form, every kind of hook, and what happens on the way (http-api.md section 11)."""
+"""Streamed predictions: formats, kinds of hooks, errors before and after the first chunk, disconnects."""
 
 import json
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from tests.api.models import write_code
 from tests.api.responses import Response, assert_same_response
 from tests.api.streaming_models import BLOCKS, STREAM
 from tests.api.test_payloads import message
+from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
 
@@ -36,11 +37,16 @@ def all_servers(folder: Path) -> Iterator[Servers]:
 
 @pytest.fixture(scope="module")
 def block_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """A model that knows nothing of streams, with extra model output."""
+    """A model without ``score_stream``, with extra model output."""
     folder = tmp_path_factory.mktemp("blocks")
     model = write_code(folder / "model", BLOCKS)
     with running_servers(folder, "--code-dir", model, "--target-type", "regression") as servers:
         yield servers
+
+
+@pytest.fixture
+def block_server(block_servers: Servers, server_type: str) -> RunningServer:
+    return block_servers[server_type]
 
 
 def table(rows: int) -> bytes:
@@ -50,7 +56,7 @@ def table(rows: int) -> bytes:
 
 
 def stream(all_servers: Servers, body: bytes, accept: str | None = None, **details: Any) -> Response:
-    """The one response of all servers."""
+    """Return the response of all servers."""
     headers = {"Accept": accept} if accept else {}
     response = assert_same_response(all_servers, "POST", ROUTE, headers=headers, **{"content": body, **details})
     if response.status == 200:
@@ -90,17 +96,15 @@ def test_the_stream_has_the_bytes_of_predictions(block_servers: Servers, rows: i
 
 
 @pytest.mark.parametrize("path", ["/predictionsStream", ROUTE])
-def test_the_response_has_the_streaming_headers(block_servers: Servers, path: str) -> None:
-    for server in block_servers.values():
-        response = server.client.post(path, content=table(2))
-        assert (response.status_code, response.headers["X-Streaming"]) == (200, "true")
-        assert (response.headers["Cache-Control"], response.headers["X-Accel-Buffering"]) == ("no-cache", "no")
+def test_the_response_has_the_streaming_headers(block_server: RunningServer, path: str) -> None:
+    response = block_server.client.post(path, content=table(2))
+    assert (response.status_code, response.headers["X-Streaming"]) == (200, "true")
+    assert (response.headers["Cache-Control"], response.headers["X-Accel-Buffering"]) == ("no-cache", "no")
 
 
 def test_a_form_streams_like_a_raw_body(block_servers: Servers) -> None:
-    for server in block_servers.values():
-        response = server.client.post(ROUTE, files={"X": ("x.csv", table(BLOCK_ROWS + 1))})
-        assert response.content == predicted(block_servers, table(BLOCK_ROWS + 1)).body
+    response = assert_same_response(block_servers, "POST", ROUTE, files={"X": ("x.csv", table(BLOCK_ROWS + 1))})
+    assert response.body == predicted(block_servers, table(BLOCK_ROWS + 1)).body
 
 
 def test_a_model_without_extra_output_streams_predictions_only(echo_servers: Servers) -> None:
@@ -161,14 +165,21 @@ def test_each_event_holds_a_block(block_servers: Servers) -> None:
     ],
 )
 def test_the_accept_header_selects_the_format(block_servers: Servers, accept: str, expected: str) -> None:
-    for server in block_servers.values():
-        response = server.client.post(ROUTE, content=table(1), headers={b"Accept": accept.encode("latin-1")})
-        assert (response.status_code, response.headers["Content-Type"].partition(";")[0]) == (200, expected)
+    headers = [(b"Accept", accept.encode("latin-1"))]
+    response = assert_same_response(block_servers, "POST", ROUTE, content=table(1), headers=headers)
+    assert (response.status, media_type(response).partition(";")[0]) == (200, expected)
 
 
-@pytest.mark.parametrize("accept", [None, JSON_LINES, CSV, EVENTS])
 @pytest.mark.parametrize(
-    ("body", "text"), [(b"", "empty"), (b"a,b,c\n", "no "), (b"a,b\n1,2\n", "'c'")], ids=["empty", "no rows", "column"]
+    ("body", "text", "accept"),
+    [
+        (b"", "empty", None),
+        (b"", "empty", JSON_LINES),
+        (b"a,b,c\n", "no ", CSV),
+        (b"a,b\n1,2\n", "'c'", EVENTS),
+        (b"a,b\n1,2\n", "'c'", None),
+    ],
+    ids=["empty", "empty-json-lines", "no rows-csv", "column-events", "column"],
 )
 def test_an_error_before_the_first_block_is_an_error_response(
     block_servers: Servers, body: bytes, text: str, accept: str | None
@@ -181,13 +192,12 @@ def test_an_error_before_the_first_block_is_an_error_response(
 BROKEN = table(BLOCK_ROWS) + b"1,2,3,4,5\n"
 
 
-def test_a_late_error_aborts_formats_without_error_records(block_servers: Servers) -> None:
-    for server in block_servers.values():
-        for accept in ("application/octet-stream", CSV):
-            status, came = read_until_abort(server, ROUTE, content=BROKEN, headers={"Accept": accept})
-            assert status == 200
-            assert not came.endswith(b"}")
-    assert stream(block_servers, table(1)).status == 200
+def test_a_late_error_aborts_formats_without_error_records(block_server: RunningServer) -> None:
+    for accept in ("application/octet-stream", CSV):
+        status, came = read_until_abort(block_server, ROUTE, content=BROKEN, headers={"Accept": accept})
+        assert status == 200
+        assert not came.endswith(b"}")
+    assert block_server.client.post(ROUTE, content=table(1)).status_code == 200
 
 
 def test_a_late_error_is_the_last_line(block_servers: Servers) -> None:
@@ -279,14 +289,15 @@ def test_plain_predictions_do_not_call_the_streaming_hook(all_servers: Servers) 
     assert json.loads(response.body)["predictions"] == [2.0, 4.0]
 
 
-@pytest.mark.parametrize("accept", [None, JSON_LINES, CSV, EVENTS])
 @pytest.mark.parametrize(
-    ("action", "text"),
+    ("action", "text", "accept"),
     [
-        ("fails-first", "ValueError: not even one"),
-        ("number-first", "returned a int"),
-        ("list", "returned a list"),
-        ("no such action", "KeyError"),
+        ("fails-first", "ValueError: not even one", None),
+        ("fails-first", "ValueError: not even one", CSV),
+        ("number-first", "returned a int", JSON_LINES),
+        ("list", "returned a list", EVENTS),
+        ("list", "returned a list", None),
+        ("no such action", "KeyError", CSV),
     ],
 )
 def test_an_error_before_the_first_chunk_is_an_error_response(
@@ -311,12 +322,11 @@ def test_a_custom_http_error_sets_the_response(all_servers: Servers) -> None:
         ("kinds", b'{"predictions":[1.0'),
     ],
 )
-def test_an_error_after_the_first_chunk_aborts_the_response(all_servers: Servers, action: str, came: bytes) -> None:
-    for server in all_servers.values():
-        status, begun = read_until_abort(server, ROUTE, content=f"action\n{action}\n".encode())
-        assert status == 200
-        assert came.startswith(begun)
-    assert act(all_servers, "text").status == 200
+def test_an_error_after_the_first_chunk_aborts_the_response(server: RunningServer, action: str, came: bytes) -> None:
+    status, begun = read_until_abort(server, ROUTE, content=f"action\n{action}\n".encode())
+    assert status == 200
+    assert came.startswith(begun)
+    assert server.client.post(ROUTE, content=b"action\ntext\n").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -331,14 +341,15 @@ def test_an_error_after_the_first_chunk_is_a_record(all_servers: Servers, action
     assert before and event.startswith("event: error\ndata: ")
 
 
-@pytest.mark.parametrize("accept", ["*/*", JSON_LINES, CSV, EVENTS])
-@pytest.mark.parametrize("action", ["endless", "endless-async", "endless-frames"])
+@pytest.mark.parametrize(
+    ("action", "accept"),
+    [("endless", "*/*"), ("endless", CSV), ("endless-async", JSON_LINES), ("endless-frames", EVENTS)],
+)
 def test_a_disconnect_closes_the_generator_and_frees_its_slot(
-    all_servers: Servers, folder: Path, action: str, accept: str
+    server: RunningServer, server_type: str, folder: Path, action: str, accept: str
 ) -> None:
-    for name, server in all_servers.items():
-        mark = f"{name} {action} {accept}"
-        body = f"action,mark\n{action},{mark}\n".encode()
-        assert disconnect_after_first_chunk(server, ROUTE, content=body, headers={"Accept": accept})
-        wait_until_recorded(server, folder, mark)
-    assert act(all_servers, "text").status == 200
+    mark = f"{server_type} {action} {accept}"
+    body = f"action,mark\n{action},{mark}\n".encode()
+    assert disconnect_after_first_chunk(server, ROUTE, content=body, headers={"Accept": accept})
+    wait_until_recorded(server, folder, mark)
+    assert server.client.post(ROUTE, content=b"action\ntext\n").status_code == 200

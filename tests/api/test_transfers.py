@@ -1,4 +1,4 @@
-"""How a body comes over the wire: compressed, in chunks, announced, too large, cut off."""
+"""Transfer of bodies: compressed, chunked, with ``Expect``, too large, truncated, garbage."""
 
 import gzip
 import socket
@@ -27,7 +27,7 @@ def csv_response(echo_servers: Servers) -> Response:
 
 
 def chunked(*pieces: bytes, end: bytes = b"0\r\n\r\n") -> Iterator[bytes]:
-    """The pieces in the chunked transfer coding."""
+    """Yield the pieces in chunked transfer encoding."""
     for piece in pieces:
         yield b"%x\r\n%s\r\n" % (len(piece), piece)
     yield end
@@ -134,14 +134,15 @@ def test_a_body_over_the_limit_gets_413(raw_servers: Servers, more: int) -> None
     assert not more or str(UPLOAD_LIMIT) in message(response)
 
 
-@pytest.mark.parametrize("more", [0, 1, 100_000, 5_000_000])
-def test_a_chunked_body_over_the_limit_gets_413(raw_servers: Servers, more: int) -> None:
+@pytest.mark.parametrize("more", [0, 1, 5_000_000])
+def test_a_chunked_body_over_the_limit_gets_413(raw_server: RunningServer, more: int) -> None:
     size = UPLOAD_LIMIT + more
-    for server in raw_servers.values():
-        pieces = [b"x" * min(50_000, size - start) for start in range(0, size, 50_000)]
-        response = exchange(server, request_bytes(server, POST_RAW, "Transfer-Encoding: chunked"), *chunked(*pieces))
-        assert status_of(response) == (413 if more else 200)
-        assert not more or b"limit" in body_of(response)
+    pieces = [b"x" * min(50_000, size - start) for start in range(0, size, 50_000)]
+    response = exchange(
+        raw_server, request_bytes(raw_server, POST_RAW, "Transfer-Encoding: chunked"), *chunked(*pieces)
+    )
+    assert status_of(response) == (413 if more else 200)
+    assert not more or b"limit" in body_of(response)
 
 
 def test_a_content_length_over_the_limit_gets_413_before_the_body(raw_server: RunningServer) -> None:
@@ -161,7 +162,7 @@ def test_a_form_over_the_limit_gets_413(raw_servers: Servers) -> None:
     assert assert_same_response(raw_servers, "POST", "/predict/", files=files).status == 413
 
 
-# Cut off
+# Truncated
 
 
 def open_files(server: RunningServer) -> int:
@@ -191,7 +192,7 @@ def test_a_truncated_body_leaks_nothing(server: RunningServer, header: str, body
         assert not response or status_of(response) == 400
         assert b"Traceback" not in response
     assert server.client.post("/predict/", content=CSV).status_code == 200
-    server.wait_until(lambda: open_files(server) <= before, "return of the descriptors")
+    server.wait_until(lambda: open_files(server) <= before, "closed descriptors")
 
 
 @pytest.mark.parametrize("header", ["Content-Length: 1000000", "Transfer-Encoding: chunked", "Expect: 100-continue"])
@@ -202,7 +203,7 @@ def test_a_disconnect_within_the_body_leaks_nothing(server: RunningServer, heade
     for _ in range(5):
         _hang_up(server, header)
     assert server.client.post("/predict/", content=CSV).status_code == 200
-    server.wait_until(lambda: open_files(server) <= before, "return of the descriptors")
+    server.wait_until(lambda: open_files(server) <= before, "closed descriptors")
 
 
 def _hang_up(server: RunningServer, header: str) -> None:
@@ -241,8 +242,10 @@ GARBAGE = [
 
 
 @pytest.mark.parametrize("garbage", GARBAGE, ids=lambda garbage: repr(garbage[:40]))
-def test_servers_survive_garbage(server: RunningServer, garbage: bytes) -> None:
-    response = exchange(server, garbage, half_close=True)
-    assert b"Traceback" not in response
-    assert not response.startswith(b"HTTP/1.1 5") or response.startswith((b"HTTP/1.1 501", b"HTTP/1.1 505"))
-    assert server.client.post("/predict/", content=CSV).status_code == 200
+def test_servers_survive_garbage(echo_servers: Servers, garbage: bytes) -> None:
+    for name, server in echo_servers.items():
+        response = exchange(server, garbage, half_close=True)
+        assert b"Traceback" not in response, name
+        allowed = (b"HTTP/1.1 501", b"HTTP/1.1 505")
+        assert not response.startswith(b"HTTP/1.1 5") or response.startswith(allowed), name
+        assert server.client.post("/predict/", content=CSV).status_code == 200, name

@@ -1,4 +1,4 @@
-"""``/transform/``: samples and their target in, a form out, the same from every server (http-api.md section 6)."""
+"""``/transform/``: samples and their target in, a form out, the same from every server."""
 
 import gzip
 import io
@@ -37,7 +37,7 @@ def all_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 
 def send(all_servers: Servers, content: bytes = CSV, path: str = ROUTE, **details: Any) -> Response:
-    """The one response of all servers to a raw body, or to the ``files`` of a form."""
+    """Send a raw body or the ``files`` of a form; return the response of all servers."""
     body = {} if "files" in details else {"content": content}
     return assert_same_response(all_servers, "POST", path, **body, **details)
 
@@ -65,19 +65,20 @@ def act(action: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "details",
+    ("path", "details"),
     [
-        {"content": CSV},
-        {"content": CSV, "headers": {"Content-Type": "text/csv"}},
-        {"content": CSV, "headers": {"Content-Type": "application/x-www-form-urlencoded"}},
-        {"content": gzip.compress(CSV), "headers": {"Content-Encoding": "gzip"}},
-        {"files": {"X": ("x.csv", CSV)}},
-        {"files": [("other", b"1"), ("X", ("x", CSV, "text/csv"))]},
+        ("/transform", {"content": CSV}),
+        ("/transform/", {"content": CSV, "headers": {"Content-Type": "text/csv"}}),
+        ("/transform/", {"content": CSV, "headers": {"Content-Type": "application/x-www-form-urlencoded"}}),
+        ("/transform/", {"content": gzip.compress(CSV), "headers": {"Content-Encoding": "gzip"}}),
+        ("/transform", {"files": {"X": ("x.csv", CSV)}}),
+        ("/transform/", {"files": [("other", b"1"), ("X", ("x", CSV, "text/csv"))]}),
+        ("/invocations", {"content": CSV}),
+        ("/invocations", {"files": {"X": ("x.csv", CSV)}}),
     ],
-    ids=["no type", "csv", "urlencoded", "gzip", "form", "form with more"],
+    ids=["no type", "csv", "urlencoded", "gzip", "form", "form with more", "invocations", "form to invocations"],
 )
-@pytest.mark.parametrize("path", ["/transform", "/transform/", "/invocations"])
-def test_samples_without_a_target_are_returned_alone(all_servers: Servers, details: dict[str, Any], path: str) -> None:
+def test_samples_without_a_target_are_returned_alone(all_servers: Servers, path: str, details: dict[str, Any]) -> None:
     form = form_of(send(all_servers, path=path, **details))
     assert list(form) == ["X.transformed", "out.format"]
     assert form["X.transformed"].content == b"a,b\n2,4\n6,8\n"
@@ -239,6 +240,4 @@ def test_chat_and_models_routes_respond_404(all_servers: Servers) -> None:
 
 def test_large_samples_are_transformed(all_servers: Servers) -> None:
     samples = b"action,b\n" + b"same,%s\n" % (b"x" * 11_000) * 1000
-    for server in all_servers.values():
-        response = server.client.post(ROUTE, files={"X": ("x.csv", samples)})
-        assert parse_form(response.content, response.headers["content-type"])["X.transformed"].content == samples
+    assert form_of(send(all_servers, files={"X": ("x.csv", samples)}))["X.transformed"].content == samples

@@ -1,4 +1,4 @@
-"""Unstructured models: any body in, any body out, the same on every server (http-api.md section 7)."""
+"""Unstructured models: any body in, any body out, the same on every server."""
 
 import hashlib
 import json
@@ -14,6 +14,7 @@ from tests.api.models import write_code
 from tests.api.responses import Response, assert_same_response
 from tests.api.streaming_models import FILE, UNSTRUCTURED
 from tests.api.test_payloads import message
+from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
 
@@ -46,13 +47,13 @@ def file_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 
 def act(all_servers: Servers, action: str, body: bytes = b"", path: str = ROUTE, **details: Any) -> Response:
-    """Have the model do something; the one response of all servers."""
+    """Have the model do something; return the response of all servers."""
     params = {"action": action, **details.pop("params", {})}
     return assert_same_response(all_servers, "POST", path, params=params, content=body, **details)
 
 
 def show(all_servers: Servers, body: bytes, content_type: str | None) -> dict[str, Any]:
-    """What the hook was given."""
+    """Return what the hook got."""
     response = act(all_servers, "show", body, headers={"Content-Type": content_type} if content_type else {})
     assert response.status == 200, response.body
     seen: dict[str, Any] = json.loads(response.body)
@@ -132,21 +133,20 @@ def test_the_hook_gets_an_empty_body(all_servers: Servers, content_type: str | N
     ],
     ids=["urlencoded", "multipart", "multipart without boundary", "multipart that is none"],
 )
-@pytest.mark.parametrize("path", [ROUTE, "/invocations"])
-def test_a_form_reaches_the_hook_unchanged(all_servers: Servers, body: bytes, content_type: str, path: str) -> None:
-    response = act(all_servers, "echo", body, path, headers={"Content-Type": content_type})
-    assert (response.status, response.body) == (200, body)
-    seen = json.loads(act(all_servers, "headers", body, path, headers={"Content-Type": content_type}).body)
-    assert seen["type"] == content_type
+def test_a_form_reaches_the_hook_unchanged(all_servers: Servers, body: bytes, content_type: str) -> None:
+    for path in (ROUTE, "/invocations"):
+        response = act(all_servers, "echo", body, path, headers={"Content-Type": content_type})
+        assert (response.status, response.body) == (200, body)
+        seen = json.loads(act(all_servers, "headers", body, path, headers={"Content-Type": content_type}).body)
+        assert seen["type"] == content_type
 
 
-def test_a_large_chunked_body_reaches_the_hook_unchanged(all_servers: Servers) -> None:
+def test_a_large_chunked_body_reaches_the_hook_unchanged(server: RunningServer) -> None:
     pieces = [bytes([number % 256]) * 1_000_003 for number in range(12)]
-    for server in all_servers.values():
-        response = server.client.post(
-            ROUTE, params={"action": "echo"}, content=iter(pieces), headers={"Content-Type": "image/png"}
-        )
-        assert response.content == b"".join(pieces)
+    response = server.client.post(
+        ROUTE, params={"action": "echo"}, content=iter(pieces), headers={"Content-Type": "image/png"}
+    )
+    assert response.content == b"".join(pieces)
 
 
 def test_the_first_value_of_a_repeated_query_key_counts(all_servers: Servers) -> None:
@@ -286,34 +286,35 @@ def test_an_iterator_is_streamed(all_servers: Servers, action: str, body: bytes,
 
 
 @pytest.mark.parametrize("action", ["stream-fails-later", "stream-number-later"])
-def test_an_error_after_the_first_chunk_aborts_the_response(all_servers: Servers, action: str) -> None:
-    for server in all_servers.values():
-        status, came = read_until_abort(server, ROUTE, params={"action": action})
-        assert status == 200
-        assert b"ab".startswith(came)
-    assert act(all_servers, "text").status == 200
+def test_an_error_after_the_first_chunk_aborts_the_response(server: RunningServer, action: str) -> None:
+    status, came = read_until_abort(server, ROUTE, params={"action": action})
+    assert status == 200
+    assert b"ab".startswith(came)
+    assert server.client.post(ROUTE, params={"action": "text"}).status_code == 200
 
 
 @pytest.mark.parametrize("action", ["endless", "endless-async"])
-def test_a_disconnect_closes_the_generator_and_frees_its_slot(all_servers: Servers, folder: Path, action: str) -> None:
-    for name, server in all_servers.items():
-        mark = f"{name}-{action}"
-        assert disconnect_after_first_chunk(server, ROUTE, params={"action": action, "mark": mark}).startswith(b"xxx")
-        wait_until_recorded(server, folder, mark)
-    assert act(all_servers, "text").status == 200
+def test_a_disconnect_closes_the_generator_and_frees_its_slot(
+    server: RunningServer, server_type: str, folder: Path, action: str
+) -> None:
+    mark = f"{server_type}-{action}"
+    assert disconnect_after_first_chunk(server, ROUTE, params={"action": action, "mark": mark}).startswith(b"xxx")
+    wait_until_recorded(server, folder, mark)
+    assert server.client.post(ROUTE, params={"action": "text"}).status_code == 200
 
 
 # Other routes
 
 
-@pytest.mark.parametrize("path", ["/predict/", "/predictions/", "/predictionsStream/"])
-@pytest.mark.parametrize("form", [False, True], ids=["csv", "form"])
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [("/predict/", False), ("/predict/", True), ("/predictions/", False), ("/predictionsStream/", True)],
+)
 def test_structured_routes_name_the_right_route(all_servers: Servers, path: str, form: bool) -> None:
     details: dict[str, Any] = {"files": {"X": b"a\n1\n"}} if form else {"content": b"a\n1\n"}
-    for server in all_servers.values():
-        response = server.client.post(path, **details)
-        assert response.status_code == 422
-        assert response.json()["message"].endswith("use /predictUnstructured/.")
+    response = assert_same_response(all_servers, "POST", path, **details)
+    assert response.status == 422
+    assert message(response).endswith("use /predictUnstructured/.")
 
 
 @pytest.mark.parametrize("path", ROUTES)
