@@ -32,7 +32,7 @@ def echo_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture(scope="session")
 def raw_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """A model that reads its input itself, below a URL prefix and with a limit for request bodies."""
+    """A model with a read hook, below a URL prefix and with a limit for request bodies."""
     folder = tmp_path_factory.mktemp("raw")
     model = write_code(folder / "model", RAW)
     environment = {"URL_PREFIX": PREFIX, "DRUM_FASTAPI_MAX_UPLOAD_SIZE": str(UPLOAD_LIMIT)}
@@ -44,11 +44,11 @@ def raw_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture(scope="session")
 def error_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """Error servers: the model's code imports what is not there."""
+    """Error servers: the code of the model imports a module that does not exist."""
     folder = tmp_path_factory.mktemp("broken")
     model = write_code(folder / "model", BROKEN)
     arguments = ["--code-dir", str(model), "--target-type", "regression", "--with-error-server"]
-    with running_servers(folder, *arguments, settled=513) as servers:
+    with running_servers(folder, *arguments, ready_status=513) as servers:
         yield servers
 
 

@@ -1,4 +1,4 @@
-"""Whatever is sent, no server fails: the status is the client's to mend, and the same on all three."""
+"""The server responds to any input without an error of its own, and alike on all three servers."""
 
 import csv
 import io
@@ -114,7 +114,7 @@ def forms(draw: st.DrawFn) -> bytes:
 
 
 def ask(all_servers: Servers, content: bytes, headers: dict[str, str]) -> Response:
-    """The response of all servers, which is never a failure of their own."""
+    """Return the response of all servers; fail if it is an error of the server."""
     fields = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     response = assert_same_response(all_servers, "POST", "/predict/", content=content, headers=httpx.Headers(fields))
     assert response.status in (200, 400, 415, 422) or response.body in MODEL_ERRORS, response

@@ -1,4 +1,4 @@
-"""The three servers response alike: a generated table of requests, good and bad, on every prediction route."""
+"""The three servers respond alike: valid and invalid requests, every method and path, repeated headers."""
 
 import gzip
 from itertools import product

@@ -23,7 +23,7 @@ OTHERS = {"flask": "custom_fastapi.py", "gunicorn": "custom_fastapi.py", "fastap
 def guarded_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     environment = {"MLOPS_RUNTIME_PARAM_ACCESS_TOKEN": json.dumps(CREDENTIAL)}
     logs = tmp_path_factory.mktemp("guarded")
-    with running_servers(logs, "--code-dir", EXAMPLE, environment=environment, settled=401) as servers:
+    with running_servers(logs, "--code-dir", EXAMPLE, environment=environment, ready_status=401) as servers:
         yield servers
 
 

@@ -1,4 +1,4 @@
-"""``/info/``, ``/stats/`` and ``/capabilities/``: keys, types, and what they must not give away."""
+"""``/info/``, ``/stats/`` and ``/capabilities/``: keys, types, and no credentials."""
 
 from importlib.metadata import version
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a client learns of a model that fails, and how odd but sound output is written."""
+"""Responses of a failing model, and how unusual but valid output is encoded."""
 
 import httpx
 import pytest

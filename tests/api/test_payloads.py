@@ -19,7 +19,7 @@ MTX = b"%%MatrixMarket matrix coordinate real general\n2 3 2\n1 1 1.5\n2 3 -2\n"
 def predict(
     all_servers: Servers, content: bytes, media_type: str | bytes | None = None, **headers: str | bytes
 ) -> Response:
-    """What all servers response to a raw body."""
+    """Send a raw body; return the response of all servers."""
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
     if media_type is not None:
         fields["Content-Type"] = media_type

@@ -1,4 +1,4 @@
-"""Spans: one a request on all three servers, as a child of the client's, with what the model traces below it."""
+"""Spans: one for each request on all three servers, a child of the client span and parent of those of the model."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""One loaded model for two workers (``DRUM_SHARE_MODEL``): when it is shared, when not, and what stays as it was."""
+"""One loaded model for two workers (``DRUM_SHARE_MODEL``): when it is shared and when not."""
 
 import os
 import re
@@ -58,7 +58,7 @@ both_servers = pytest.mark.parametrize("server_type", ["gunicorn", "fastapi"])
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[StartSharing]:
-    """Start a server of two workers over the model and ``addition``; whatever is left in the end is killed."""
+    """Start a server of two workers over the model and ``addition``; the fixture kills servers that still run."""
     servers: list[RunningServer] = []
 
     def start(
@@ -75,7 +75,7 @@ def start(tmp_path: Path) -> Iterator[StartSharing]:
 
 @pytest.fixture(scope="module", params=["gunicorn", "fastapi"])
 def sharing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server of two workers that share the model; its end has to be clean."""
+    """A server of two workers that share the model; it has to stop cleanly."""
     with _server(tmp_path_factory.mktemp(request.param), request.param) as server:
         yield server
 
@@ -98,7 +98,7 @@ def _server(
 
 
 def _predict(server: RunningServer, what: str) -> float:
-    """On a connection of its own, which any worker may take."""
+    """Predict on a new connection, which any worker may accept."""
     headers = {"Content-Type": "text/csv", "Connection": "close"}
     response = server.client.post("/predict/", content=f"x,what\n1.5,{what}\n", headers=headers)
     assert response.status_code == 200, response.text
@@ -106,13 +106,13 @@ def _predict(server: RunningServer, what: str) -> float:
 
 
 def _many(server: RunningServer, what: str, times: int = 16) -> list[float]:
-    """Predictions asked for on eight connections at once."""
+    """Predict on eight connections at once."""
     with ThreadPoolExecutor(8) as threads:
         return list(threads.map(lambda _: _predict(server, what), range(times)))
 
 
-def _answering(server: RunningServer) -> set[int]:
-    """The workers that response; asks until there are two of them."""
+def _responding_workers(server: RunningServer) -> set[int]:
+    """Send requests until two workers have responded; return their ids."""
     found: set[int] = set()
 
     def are_two() -> bool:
@@ -124,12 +124,12 @@ def _answering(server: RunningServer) -> set[int]:
 
 
 def _loads(server: RunningServer) -> list[int]:
-    """The process of every load so far."""
+    """Return the process id of every load so far."""
     return [int(pid) for pid in re.findall(r"^loaded by (\d+)$", server.log(), re.MULTILINE)]
 
 
 def test_workers_share_the_model_of_their_parent(sharing: RunningServer) -> None:
-    assert _answering(sharing) == set(worker_processes(sharing.process.pid))
+    assert _responding_workers(sharing) == set(worker_processes(sharing.process.pid))
     assert _many(sharing, "x") == [1.5] * 16
     assert _loads(sharing) == [sharing.process.pid]
     assert sharing.log().count("Model loaded in") == 1
@@ -172,7 +172,7 @@ def test_each_worker_loads_a_model_that_cannot_be_shared(
     server = start(server_type, addition)
     server.wait_until(lambda: len(_loads(server)) == 3, "a load in each worker")
     (refused, *loads) = _loads(server)
-    assert refused == server.process.pid and set(loads) == _answering(server)
+    assert refused == server.process.pid and set(loads) == _responding_workers(server)
     assert "The model is not shared between the workers (DRUM_SHARE_MODEL), since" in server.log()
     assert server.log().count(f"share: {reason}. ") == 1
     assert psutil.Process(server.process.pid).num_threads() == 1

@@ -1,4 +1,4 @@
-"""How servers leave: not one accepted request is lost, balancers are told first, and nothing goes on for ever."""
+"""Shutdown: no accepted request is lost, readiness fails first, and every wait has a limit."""
 
 import asyncio
 import os
@@ -49,7 +49,7 @@ def ask(server: RunningServer, request: bytes) -> Response:
 
 @pytest.mark.parametrize("server_type", ["fastapi", "flask"])
 def test_a_draining_server_fails_readiness_and_serves(start: StartServer, server_type: str) -> None:
-    server = start(server_type, LAME_DUCK_SECONDS=3)
+    server = start(server_type, LAME_DUCK_SECONDS=8)
     assert ask(server, post(rows(1))).prediction == 1
     server.send_signal(signal.SIGTERM)
     server.wait_until(lambda: server.status("/readyz") == 503, "failing readiness")
@@ -62,7 +62,7 @@ def test_a_draining_server_fails_readiness_and_serves(start: StartServer, server
 
 
 def test_a_draining_server_closes_kept_connections(start: StartServer) -> None:
-    server = start(LAME_DUCK_SECONDS=3)
+    server = start(LAME_DUCK_SECONDS=8)
     asyncio.run(_ask_before_and_after_the_signal(server))
     assert server.wait() == 0
 
@@ -83,12 +83,12 @@ def test_the_graceful_timeout_of_fastapi_responds_504(start: StartServer, model:
     server = start(WORKERS=workers, GUNICORN_GRACEFUL_TIMEOUT=1)
     model.hold()
     with ThreadPoolExecutor(1) as thread:
-        held = thread.submit(ask, server, post(rows(1)))
+        blocked = thread.submit(ask, server, post(rows(1)))
         server.wait_until(lambda: model.ran == [1], "prediction in the model")
         server.send_signal(signal.SIGTERM)
         # `wait` also makes sure that no process is left.
         assert server.wait() == 1, server.log()
-        response = held.result()
+        response = blocked.result()
     assert response.status == 504
     assert "DRUM_GUNICORN_GRACEFUL_TIMEOUT" in response.json()["message"]
     assert "served 0, refused 0, abandoned 1" in server.log()
@@ -102,11 +102,11 @@ def test_the_graceful_timeout_of_flask_and_gunicorn_closes_the_connection(
     server = start(server_type, GUNICORN_GRACEFUL_TIMEOUT=1)
     model.hold()
     with ThreadPoolExecutor(1) as thread:
-        held = thread.submit(ask, server, post(rows(1)))
+        blocked = thread.submit(ask, server, post(rows(1)))
         server.wait_until(lambda: model.ran == [1], "prediction in the model")
         server.send_signal(signal.SIGTERM)
         assert server.wait() == exit_code, server.log()
-        assert isinstance(held.exception(STOP_TIMEOUT), (OSError, EOFError))
+        assert isinstance(blocked.exception(STOP_TIMEOUT), (OSError, EOFError))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_queued_calls_are_served_before_shutdown(start: StartServer, model: Cont
     model.hold()
     with ThreadPoolExecutor(5) as threads:
         waiting = [threads.submit(ask, server, post(rows(x))) for x in range(5)]
-        server.wait_until(lambda: server.client.get("/stats/").json()["executor_waiting"] == 4, "waiting line")
+        server.wait_until(lambda: server.client.get("/stats/").json()["executor_waiting"] == 4, "four queued calls")
         server.client.close()
         server.send_signal(signal.SIGTERM)
         server.wait_until(lambda: "Waiting up to 299 s for 5 requests" in server.log(), "drain")
