@@ -5,9 +5,10 @@ VENV ?= .venv
 PYTHON ?=
 
 # make test: tests run in parallel, so numeric libraries get one core each.
+# All tests of a file run in one process, since they share servers.
 JOBS ?= 3
 ONE_CORE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-PYTEST = -m pytest --numprocesses $(JOBS) --dist loadgroup
+PYTEST = -m pytest --numprocesses $(JOBS) --dist loadfile
 
 # make serve
 SERVER ?= fastapi

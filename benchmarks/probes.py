@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.compare.figures import percentile
 from benchmarks.load_generator import Plan, in_process, run_probes
 from tests.processes import RunningServer, free_port
 from tests.resilience.connections import post, request_once, rows
@@ -116,8 +117,8 @@ async def _measure(port: int, management_port: int, scenario: Scenario, plan: Pl
         "predictions": {str(status): count for status, count in (await busy).items()},
         "probes_ms": {
             path: {
-                "p50": round(1000 * times.percentile(0.5), 1),
-                "p99": round(1000 * times.percentile(0.99), 1),
+                "p50": round(1000 * percentile(times.times, 0.5), 1),
+                "p99": round(1000 * percentile(times.times, 0.99), 1),
                 "max": round(1000 * max(times.times), 1),
                 "statuses": {str(status): count for status, count in times.statuses.items()},
             }

@@ -1,4 +1,4 @@
-"""What every test gets: runtime parameters and known secrets of its own."""
+"""Fixtures and options of all tests: own runtime parameters, and which tests are long."""
 
 import os
 from collections.abc import Iterator
@@ -11,16 +11,12 @@ from datarobot_drum.drum.settings.arguments import variable_names
 from datarobot_drum.runtime_parameters import masking
 from datarobot_drum.runtime_parameters.store import install
 
-# A busy machine is no failure: what takes too long is measured elsewhere.
+# No deadline: tests also run on busy machines, and benchmarks measure durations.
 settings.register_profile("drum", deadline=None)
 settings.load_profile("drum")
 
 _PREFIXES = ("DRUM_", "MLOPS_")
 _NAMES = ("CUSTOM_MODEL_WORKERS", "UVICORN_WORKERS", "URL_PREFIX", "TARGET_NAME")
-
-
-_SHARED = {"echo_servers", "raw_servers", "error_servers"}
-"""Servers of a whole run."""
 
 
 _LONG = (
@@ -39,10 +35,10 @@ _LONG = (
     "engine",
     "examples",
     "resilience",
-    "serving/test_batching_schedules.py",
-    "watchdog/test_hung_servers.py",
+    "serving/batching/test_batch_schedules.py",
+    "management/test_watchdog_on_servers.py",
 )
-"""Files and folders that take minutes: trained models, load, many servers one after the other."""
+"""Files and folders that run for minutes: trained models, load, many servers one after the other."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -50,16 +46,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes minutes, unless its file was named or all was asked for; then put tests into processes.
-
-    In a parallel run a file stays in one process, and so do all files whose tests share servers.
-    """
+    """Deselect long tests unless ``--all`` or their file is given."""
     names_files = any(".py" in argument or "/" in argument for argument in config.args)
     if not config.getoption("--all") and not names_files:
-        long = [item for item in items if _is_long(item)]
-        config.hook.pytest_deselected(items=long)
+        config.hook.pytest_deselected(items=[item for item in items if _is_long(item)])
         items[:] = [item for item in items if not _is_long(item)]
-    _put_into_groups(items)
 
 
 def _is_long(item: pytest.Item) -> bool:
@@ -67,16 +58,9 @@ def _is_long(item: pytest.Item) -> bool:
     return any(path == long or path.startswith(f"{long}/") for long in _LONG)
 
 
-def _put_into_groups(items: list[pytest.Item]) -> None:
-    sharing = {item.path for item in items if _SHARED & set(getattr(item, "fixturenames", ()))}
-    for item in items:
-        group = "shared servers" if item.path in sharing else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(autouse=True)
 def own_runtime_parameters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Values that a test installs and secrets that it makes known end with it."""
+    """Reset runtime parameters and known secrets after each test."""
     monkeypatch.setattr(masking, "SECRETS", masking.SecretRegistry())
     former = install(None)
     yield
@@ -85,7 +69,7 @@ def own_runtime_parameters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable of the machine that runs the tests is taken for an argument or a parameter."""
+    """Remove variables that would be read as an argument or a parameter."""
     arguments = variable_names()
     for variable in list(os.environ):
         if variable in arguments or variable in _NAMES or variable.startswith(_PREFIXES):

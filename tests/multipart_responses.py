@@ -1,4 +1,4 @@
-"""``multipart/form-data`` read by the standard library's parser of mail: not by the library that writes it."""
+"""Parser of ``multipart/form-data`` over the standard library, independent of the code that writes it."""
 
 from dataclasses import dataclass
 from email.message import Message
@@ -19,9 +19,9 @@ class Part:
 
 
 def parse_form(body: bytes, content_type: str) -> dict[str, Part]:
-    """The parts by their names, in the order sent."""
-    head = f"MIME-Version: 1.0\r\nContent-Type: {content_type}\r\n\r\n".encode()
-    message = BytesParser().parsebytes(head + body)
+    """Return the parts by name, in the order of the body."""
+    headers = f"MIME-Version: 1.0\r\nContent-Type: {content_type}\r\n\r\n".encode()
+    message = BytesParser().parsebytes(headers + body)
     assert message.get_content_type() == "multipart/form-data"
     assert message.is_multipart() and not message.defects
     parts: list[Message] = message.get_payload()  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""Real servers for tests: processes that are started, waited for, asked over HTTP and stopped."""
+"""Server processes of tests: start, wait for readiness, send requests, stop."""
 
 import os
 import random
@@ -25,21 +25,21 @@ STOP_TIMEOUT = 30.0
 FIRST_PORT, PORTS, PROCESSES = 12_000, 2_500, 8
 
 PLAIN: dict[str, Any] = {"trust_env": False, "verify": False}
-"""No proxy, and no certificates: to load them costs far more than a request does."""
+"""No proxy, and no certificates, whose loading takes longer than a request."""
 
 _FOREIGN_PREFIXES = ("DRUM_", "MLOPS_", "UVICORN_", "GUNICORN_")
 _FOREIGN_NAMES = ("CUSTOM_MODEL_WORKERS", "URL_PREFIX", "TARGET_NAME", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS")
 
 
 class RunningServer:
-    """A server process in a process group of its own; a context manager that starts it and stops it cleanly.
+    """A server process in a process group of its own; a context manager that starts and stops it.
 
     Args:
         arguments: what follows ``drum server`` on the command line; ``--address`` is added.
         log: file that receives standard output and standard error.
-        environment: variables on top of the machine's own, which are rid of everything that means something to drum.
+        environment: variables on top of those of the machine without any that drum reads.
         command: another program instead of ``drum server``; every ``{port}`` in its words is replaced.
-        ready: path below ``prefix`` that answers 200 once the server is up; None to start without waiting.
+        ready: path below ``prefix`` that responds 200 once the server is up; None to start without waiting.
         prefix: the ``URL_PREFIX`` that the environment sets.
         folder: the working folder of the process.
     """
@@ -68,7 +68,7 @@ class RunningServer:
         self.process: subprocess.Popen[bytes]
 
     def start(self) -> "RunningServer":
-        """Start the process and, unless told not to, wait until it is ready."""
+        """Start the process and wait until it is ready, unless ``ready`` is None."""
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 self._command,
@@ -84,11 +84,11 @@ class RunningServer:
         return self
 
     def wait_ready(self, path: str = "/readyz") -> None:
-        """Wait until ``path`` answers 200; fails with the log if the process ends or time runs out."""
+        """Wait until ``path`` responds 200; fail with the log if the process exits or on a timeout."""
         self.wait_until(lambda: self.status(path) == 200, f"200 from {path}")
 
     def wait_until(self, happened: Callable[[], bool], what: str, timeout: float = START_TIMEOUT) -> None:
-        """Wait, bounded, for something that the running server does."""
+        """Wait until ``happened`` returns true; fail with the log if the process exits or on a timeout."""
         deadline = time.monotonic() + timeout
         while not happened():
             assert self.process.poll() is None, f"ended with {self.process.returncode}, no {what}:\n{self.log_end()}"
@@ -96,7 +96,7 @@ class RunningServer:
             time.sleep(0.02)
 
     def status(self, path: str) -> int | None:
-        """The status of a GET; None while nothing listens. On a connection of its own, in little time."""
+        """Return the status of a GET on a new connection; None if there is no response."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=10.0)
         try:
             connection.request("GET", self._prefix + path)
@@ -107,11 +107,11 @@ class RunningServer:
             connection.close()
 
     def log(self) -> str:
-        """Everything that the process and its children have written so far."""
+        """Return everything that the process and its children have written so far."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     def log_end(self) -> str:
-        """What to show of the log when something went wrong."""
+        """Return the end of the log, for failure messages."""
         return self.log()[-4000:]
 
     def send_signal(self, number: signal.Signals, *, to_group: bool = False) -> None:
@@ -122,7 +122,7 @@ class RunningServer:
             self.process.send_signal(number)
 
     def wait(self, timeout: float = STOP_TIMEOUT) -> int:
-        """The exit code, once the process and everything that it started have ended."""
+        """Wait until the process and all its children have exited; return the exit code."""
         exit_code = self.process.wait(timeout)
         deadline = time.monotonic() + timeout
         while self.group_is_alive():
@@ -131,7 +131,7 @@ class RunningServer:
         return exit_code
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Stop as an operator does, and make sure that the end was clean."""
+        """Stop the server by a signal; fail if its exit code is not 0."""
         self.client.close()
         if self.process.poll() is None:
             self.send_signal(number)
@@ -139,14 +139,14 @@ class RunningServer:
         assert exit_code == 0, f"exit code {exit_code}:\n{self.log_end()}"
 
     def kill(self) -> None:
-        """End whatever is left; for tests that have failed or that killed a part themselves."""
+        """Kill all processes that are left, after a failure or a partial kill."""
         self.client.close()
         if self.group_is_alive():
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(STOP_TIMEOUT)
 
     def group_is_alive(self) -> bool:
-        """Whether any process of the group still runs; one that has ended and waits to be reaped does not."""
+        """Return whether any process of the group still runs, zombies excluded."""
         try:
             os.killpg(self.process.pid, 0)
         except ProcessLookupError:
@@ -178,10 +178,10 @@ def _runs_in_group(process: psutil.Process, group: int) -> bool:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address that nobody listens on.
+    """Return an unused TCP port of the loopback address.
 
-    Not one that the kernel would choose: before the server has bound that, the kernel may have given it to a client.
-    Each process of a parallel test run has ports of its own; another run on the machine begins elsewhere among them.
+    Not an ephemeral port: the kernel could give it to a client before the server has bound it.
+    Each process of a parallel test run has its own range; another run on the machine starts elsewhere in it.
     """
     for port in _ports:
         with socket.socket() as probe:
@@ -203,7 +203,7 @@ _ports = cycle(_own_ports())
 
 
 def clean_environment() -> dict[str, str]:
-    """The machine's environment without any variable that an argument or a parameter would be read from."""
+    """Return the environment of the machine without variables that drum reads."""
     foreign = variable_names().union(_FOREIGN_NAMES)
     return {
         name: value

@@ -1,15 +1,16 @@
-"""Guards: which room may import which, who loads what, who reads the environment, and how long things may get.
+"""Guards of the package's structure: imports, environment access, lengths, names and vocabulary.
 
-Read from the source, without importing it, but for the two questions that only an interpreter answers.
+Each guard reads the source of all modules and lists every offender. Only the last ones run an interpreter.
 """
 
 import ast
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import tokenize
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from graphlib import CycleError, TopologicalSorter
 from itertools import chain
 from pathlib import Path
 
@@ -42,7 +43,7 @@ LAYERS = (
     ("runtime_parameters",),
     ("exceptions", "imports", "iterators", "version"),
 )
-"""Rooms from the top to the bottom: a room imports rooms below its own, never one beside or above it."""
+"""Packages (or single modules) of ``drum`` from top to bottom: each imports only from the lines below its own."""
 
 SERVER_LIBRARIES = {"flask", "werkzeug", "fastapi", "starlette", "uvicorn", "gunicorn", "gevent"}
 MAY_IMPORT_THEM = {
@@ -53,13 +54,18 @@ MAY_IMPORT_THEM = {
     "werkzeug": {"werkzeug"},
     "asgi": {"fastapi"},
     "wsgi": {"flask"},
-    # For the types alone: never when it runs.
+    # In annotations only, never at run time.
     "server": {"fastapi", "flask"},
     "root_predictors": {"fastapi", "flask"},
 }
 ONLY_FOR_TYPES = ("server", "root_predictors")
 
 MODULE_LINES, MODULE_LINES_P90, FUNCTION_LINES = 500, 300, 50
+
+CATCH_ALL_NAMES = {"utils", "util", "helpers", "common", "misc"}
+
+VOCABULARY = re.compile(r"\b(whoever|nobody|somebody|anew|patience|(?:is|are|was|were) told)\b", re.IGNORECASE)
+"""Words that comments and docstrings avoid; the field has its own (client, caller, restart, notified, timeout)."""
 
 LAZY = "pyarrow tqdm pandas numpy scipy sklearn flask werkzeug fastapi starlette uvicorn gunicorn yaml urllib3".split()
 
@@ -68,17 +74,27 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True)
 class Module:
-    """One source file: its dotted name, its room and its syntax tree."""
+    """One source file: its dotted name, the package it belongs to and its syntax tree."""
 
     name: str
     path: Path
 
     @property
-    def room(self) -> str:
+    def package(self) -> str:
+        """The name of its layer: the first part of its name below ``drum``."""
+        return self.unit.partition(".")[0]
+
+    @property
+    def unit(self) -> str:
+        """The package of two levels, such as ``serving.body``; a module that lies in none is a unit of its own."""
         inner = self.name.split(".")[1:]
         if inner[:1] == ["drum"]:
             inner = inner[1:] or ["drum"]
-        return inner[0] if inner else PACKAGE
+        return ".".join(inner[:2]) or PACKAGE
+
+    @property
+    def source(self) -> str:
+        return self.path.read_text(encoding="utf-8")
 
     @property
     def tree(self) -> ast.Module:
@@ -96,12 +112,17 @@ def _name(path: Path) -> str:
 
 
 TEMPLATES = ROOT / "drum" / "commands" / "new_model" / "templates"
-"""Code for other people's folders, which is none of our modules."""
+"""Files that ``drum new model`` copies: not modules of ours."""
 
 SOURCES = [path for path in sorted(ROOT.rglob("*.py")) if not path.is_relative_to(TEMPLATES)]
 MODULES = {_name(path): Module(_name(path), path) for path in SOURCES}
 
-every_module = pytest.mark.parametrize("module", MODULES.values(), ids=list(MODULES))
+
+def assert_no_offenders(check: Callable[[Module], Iterable[object]]) -> None:
+    """Fail with a line for every finding of ``check`` in any module."""
+    lines = [f"{module.name}: {finding}" for module in MODULES.values() for finding in check(module)]
+    if lines:
+        pytest.fail("\n".join(lines), pytrace=False)
 
 
 def _imports(tree: ast.AST) -> Iterator[str]:
@@ -153,79 +174,127 @@ def _run(code: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
-@every_module
-def test_every_module_has_its_place_in_the_layers(module: Module) -> None:
-    assert module.room in {PACKAGE, "drum", *chain.from_iterable(LAYERS)}
+def _cycles(graph: Mapping[str, Iterable[str]]) -> list[list[str]]:
+    """Groups of nodes that reach each other."""
+    reachable = {node: _reachable(graph, node) for node in graph}
+    groups = {frozenset(other for other in found if node in reachable[other]) for node, found in reachable.items()}
+    return sorted(sorted(group) for group in groups if group)
 
 
-@every_module
-def test_imports_between_rooms_point_downwards_only(module: Module) -> None:
-    height = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
-    above = height.get(module.room, -1)
-    others = {other.name for other in _own_imports(module) if other.room != module.room}
-    wrong = {name for name in others if height.get(MODULES[name].room, -1) <= above}
-    assert not wrong
+def _reachable(graph: Mapping[str, Iterable[str]], start: str) -> set[str]:
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        new = set(graph[waiting.pop()]) - found
+        found |= new
+        waiting += new
+    return found
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
-    graph = {module.name: [other.name for other in _own_imports(module)] for module in MODULES.values()}
-    try:
-        TopologicalSorter(graph).prepare()
-    except CycleError as error:
-        pytest.fail(" -> ".join(error.args[1]))
+def _texts(module: Module) -> Iterator[tuple[int, str]]:
+    """Comments and docstrings (those below attributes, too) with their line numbers."""
+    with module.path.open("rb") as file:
+        for token in tokenize.tokenize(file.readline):
+            if token.type == tokenize.COMMENT:
+                yield token.start[0], token.string
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.lineno, node.value.value
 
 
-@every_module
-def test_only_the_adapters_import_a_web_framework_or_server(module: Module) -> None:
-    allowed = MAY_IMPORT_THEM.get(module.room, set())
-    assert _libraries(module.tree) & SERVER_LIBRARIES <= allowed
+def test_modules_belong_to_a_layer() -> None:
+    known = {PACKAGE, "drum", *chain.from_iterable(LAYERS)}
+    assert_no_offenders(lambda module: {module.package} - known)
 
 
-@pytest.mark.parametrize("room", ONLY_FOR_TYPES)
-def test_the_doors_name_a_web_framework_in_their_types_only(room: str) -> None:
-    modules = [module for module in MODULES.values() if module.room == room]
-    loaded = {library for module in modules for node in _without_type_imports(module) for library in _libraries(node)}
-    assert modules and not loaded & SERVER_LIBRARIES
+def test_imports_between_packages_point_downwards() -> None:
+    height = {package: level for level, packages in enumerate(LAYERS) for package in packages}
+
+    def upward_imports(module: Module) -> Iterator[str]:
+        for other in _own_imports(module):
+            if other.package != module.package and height.get(other.package, -1) <= height.get(module.package, -1):
+                yield f"imports {other.name}"
+
+    assert_no_offenders(upward_imports)
 
 
-@every_module
-def test_only_the_settings_and_the_runtime_parameters_read_the_environment(module: Module) -> None:
-    if module.name == "datarobot_drum.drum.settings.build" or module.room == "runtime_parameters":
-        return
-    touched = [
-        node
-        for node in ast.walk(module.tree)
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "os"
-        and node.attr in {"environ", "environb", "getenv", "getenvb"}
-    ]
-    assert not [node.lineno for node in touched]
-    assert not {"os.environ", "os.environb", "os.getenv", "os.getenvb"} & set(_imports(module.tree))
+def test_modules_have_no_import_cycle() -> None:
+    graph = {module.name: {other.name for other in _own_imports(module)} for module in MODULES.values()}
+    assert _cycles({"a": ["b"], "b": ["a"], "c": ["a"]}) == [["a", "b"]]
+    assert _cycles(graph) == []
 
 
-@every_module
-def test_no_module_is_long(module: Module) -> None:
-    assert len(module.path.read_text(encoding="utf-8").splitlines()) <= MODULE_LINES
+def test_packages_have_no_import_cycle() -> None:
+    graph: dict[str, set[str]] = {}
+    for module in MODULES.values():
+        others = {other.unit for other in _own_imports(module)}
+        graph.setdefault(module.unit, set()).update(others - {module.unit})
+    assert _cycles(graph) == []
 
 
-def test_nine_modules_of_ten_are_read_in_one_sitting() -> None:
-    lengths = sorted(len(module.path.read_text(encoding="utf-8").splitlines()) for module in MODULES.values())
-    assert lengths[len(lengths) * 9 // 10] <= MODULE_LINES_P90
+def test_only_adapters_import_a_web_framework_or_server() -> None:
+    def foreign_imports(module: Module) -> set[str]:
+        return (_libraries(module.tree) & SERVER_LIBRARIES) - MAY_IMPORT_THEM.get(module.package, set())
+
+    assert_no_offenders(foreign_imports)
 
 
-@every_module
-def test_no_function_is_long(module: Module) -> None:
-    long = {function.name: _code_lines(function) for function in _functions(module)}
-    assert not {name: lines for name, lines in long.items() if lines > FUNCTION_LINES}
+def test_entry_points_import_web_frameworks_for_annotations_only() -> None:
+    def imports_at_run_time(module: Module) -> set[str]:
+        if module.package not in ONLY_FOR_TYPES:
+            return set()
+        loaded = {library for node in _without_type_imports(module) for library in _libraries(node)}
+        return loaded & SERVER_LIBRARIES
+
+    assert_no_offenders(imports_at_run_time)
 
 
-@every_module
-def test_no_module_is_named_after_nothing(module: Module) -> None:
-    assert not {"utils", "util", "helpers", "common", "misc"} & set(module.name.split("."))
+def test_only_settings_and_runtime_parameters_read_the_environment() -> None:
+    names = {"environ", "environb", "getenv", "getenvb"}
+
+    def accesses(module: Module) -> Iterator[str]:
+        if module.name == "datarobot_drum.drum.settings.build" or module.package == "runtime_parameters":
+            return
+        yield from {f"os.{name}" for name in names} & set(_imports(module.tree))
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "os" and node.attr in names:
+                yield f"os.{node.attr} in line {node.lineno}"
+
+    assert_no_offenders(accesses)
 
 
-def test_the_command_starts_without_what_only_a_server_needs() -> None:
+def test_no_module_imports_ctypes() -> None:
+    assert_no_offenders(lambda module: _libraries(module.tree) & {"ctypes", "cffi"})
+
+
+def test_modules_are_short() -> None:
+    lengths = {module.name: len(module.source.splitlines()) for module in MODULES.values()}
+    assert {name: lines for name, lines in lengths.items() if lines > MODULE_LINES} == {}
+    assert sorted(lengths.values())[len(lengths) * 9 // 10] <= MODULE_LINES_P90
+
+
+def test_functions_are_short() -> None:
+    def long_functions(module: Module) -> Iterator[str]:
+        lengths = ((function.name, _code_lines(function)) for function in _functions(module))
+        return (f"{name} has {lines} lines of code" for name, lines in lengths if lines > FUNCTION_LINES)
+
+    assert_no_offenders(long_functions)
+
+
+def test_modules_have_no_catch_all_names() -> None:
+    assert_no_offenders(lambda module: CATCH_ALL_NAMES & set(module.name.split(".")))
+
+
+def test_comments_and_docstrings_use_the_fields_vocabulary() -> None:
+    def metaphors(module: Module) -> Iterator[str]:
+        for line, text in _texts(module):
+            for found in VOCABULARY.finditer(text):
+                yield f"line {line + text.count(chr(10), 0, found.start())}: {found[0]}"
+
+    assert_no_offenders(metaphors)
+
+
+def test_the_command_loads_nothing_that_only_a_server_needs() -> None:
     loaded = _run("import sys, datarobot_drum.drum.main; print(*sys.modules)").split()
     assert not set(LAZY) & set(loaded)
 

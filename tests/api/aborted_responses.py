@@ -1,4 +1,4 @@
-"""Responses that the server breaks off, and clients that leave in the middle of one."""
+"""Responses that the server aborts, and clients that disconnect within a response."""
 
 import socket
 import struct
@@ -12,19 +12,19 @@ from tests.processes import RunningServer
 
 
 def read_until_abort(server: RunningServer, path: str, **details: Any) -> tuple[int, bytes]:
-    """The status and what came of an response that must not come to a proper end."""
-    came = b""
+    """Return status and received bytes of a response that has to be aborted."""
+    received = b""
     with server.client.stream("POST", path, **details) as response:
         try:
-            for piece in response.iter_raw():
-                came += piece
+            for chunk in response.iter_raw():
+                received += chunk
         except httpx.RemoteProtocolError:
-            return response.status_code, came
-    raise AssertionError(f"The response came to an end: {came!r}")
+            return response.status_code, received
+    raise AssertionError(f"The response came to an end: {received!r}")
 
 
 def disconnect_after_first_chunk(server: RunningServer, path: str, **details: Any) -> bytes:
-    """Read a little of an endless response and hang up; what was read."""
+    """Read one chunk of an endless response, disconnect, and return the chunk."""
     with httpx.Client(base_url=server.url, timeout=60.0, trust_env=False) as client:
         with client.stream("POST", path, **details) as response:
             assert response.status_code == 200
@@ -32,14 +32,14 @@ def disconnect_after_first_chunk(server: RunningServer, path: str, **details: An
 
 
 def reset_after_first_byte(server: RunningServer, path: str, body: bytes) -> None:
-    """Read a little of an response and drop the connection without a proper end, as a client that crashes does."""
+    """Read one byte of a response and reset the connection, as a client that crashes does."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
-        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
-        connection.sendall(head.encode() + body)
+        headers = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(headers.encode() + body)
         assert connection.recv(1).startswith(b"H")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def wait_until_recorded(server: RunningServer, folder: Path, mark: str) -> None:
     """Wait until the model's ``finally`` block has run."""
-    server.wait_until(lambda: has_recorded(folder, mark), f"{mark} in told", timeout=20)
+    server.wait_until(lambda: has_recorded(folder, mark), f"record of {mark}", timeout=20)

@@ -1,4 +1,4 @@
-"""The same model on all three servers, each a real process."""
+"""The same model on all three servers, each in a process of its own."""
 
 import signal
 from collections.abc import Iterator, Mapping
@@ -11,22 +11,22 @@ from tests.processes import RunningServer
 SERVER_TYPES = ["flask", "gunicorn", "fastapi"]
 
 Servers = Mapping[str, RunningServer]
-"""A running server by its type."""
+"""Running servers by their type."""
 
 
 @contextmanager
 def running_servers(
-    logs: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None, settled: int | None = 200
+    logs: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None, ready_status: int | None = 200
 ) -> Iterator[Servers]:
-    """Three servers that start and stop at the same time; at the end each must stop cleanly.
+    """Start three servers at the same time; stop them together and fail if one does not exit with 0.
 
-    They are started once ``/`` responses with the status ``settled``, or with any but 503.
+    A server has started once ``/`` responds with ``ready_status``, or for None with any status but 503.
     """
-    # Nobody balances load in front of these servers, so they need not wait before they stop.
+    # No load balancer is in front of these servers, so they need not wait before they stop.
     variables = {"DRUM_LAME_DUCK_SECONDS": "0", **(environment or {})}
     logs.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        all_servers = {}
+        servers = {}
         for server_type in SERVER_TYPES:
             server = RunningServer(
                 *arguments,
@@ -35,16 +35,16 @@ def running_servers(
                 ready=None,
                 prefix=variables.get("URL_PREFIX", ""),
             )
-            all_servers[server_type] = stack.enter_context(server)
-        for server in all_servers.values():
-            server.wait_until(partial(_answers, server, settled), f"{settled or 'an response'} from /")
-        yield all_servers
-        for server in all_servers.values():
+            servers[server_type] = stack.enter_context(server)
+        for server in servers.values():
+            server.wait_until(partial(_responds, server, ready_status), f"{ready_status or 'a response'} from /")
+        yield servers
+        for server in servers.values():
             server.send_signal(signal.SIGTERM)
-        for server in all_servers.values():
+        for server in servers.values():
             assert server.wait() == 0, server.log_end()
 
 
-def _answers(server: RunningServer, status: int | None) -> bool:
+def _responds(server: RunningServer, status: int | None) -> bool:
     found = server.status("/")
     return found not in (None, 503) if status is None else found == status

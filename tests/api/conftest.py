@@ -1,4 +1,4 @@
-"""Servers for the API tests: every model runs on Flask, gunicorn and FastAPI, started once."""
+"""Servers of the API tests: every model runs on Flask, gunicorn and FastAPI, started once."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ SECRET = "s3cret-t0ken-of-the-tests"
 
 @pytest.fixture(params=SERVER_TYPES)
 def server_type(request: pytest.FixtureRequest) -> str:
-    """A test that uses it, or anything made of it, runs on each server."""
+    """Run the test on each server, as does every fixture that depends on this one."""
     name: str = request.param
     return name
 
@@ -32,7 +32,7 @@ def echo_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture(scope="session")
 def raw_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """A model that reads its input itself, below a URL prefix and with a limit for request bodies."""
+    """A model with a read hook, below a URL prefix and with a limit for request bodies."""
     folder = tmp_path_factory.mktemp("raw")
     model = write_code(folder / "model", RAW)
     environment = {"URL_PREFIX": PREFIX, "DRUM_MAX_UPLOAD_SIZE": str(UPLOAD_LIMIT)}
@@ -44,17 +44,24 @@ def raw_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture(scope="session")
 def error_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """Error servers: the model's code imports what is not there."""
+    """Error servers: the code of the model imports a module that does not exist."""
     folder = tmp_path_factory.mktemp("broken")
     model = write_code(folder / "model", BROKEN)
     arguments = ["--code-dir", str(model), "--target-type", "regression", "--with-error-server"]
-    with running_servers(folder, *arguments, settled=513) as servers:
+    with running_servers(folder, *arguments, ready_status=513) as servers:
         yield servers
 
 
+@pytest.fixture(scope="module")
+def all_servers(echo_servers: Servers) -> Servers:
+    """The servers of a test module; modules with a model of their own replace it."""
+    return echo_servers
+
+
 @pytest.fixture
-def server(echo_servers: Servers, server_type: str) -> RunningServer:
-    return echo_servers[server_type]
+def server(all_servers: Servers, server_type: str) -> RunningServer:
+    """One of the servers of the module; the test runs on each."""
+    return all_servers[server_type]
 
 
 @pytest.fixture

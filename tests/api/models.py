@@ -1,4 +1,4 @@
-"""The model folders that the API is asked about: small, deterministic, and as badly behaved as a request wants."""
+"""Model folders of the API tests: small, deterministic, and failing in the way that a request names."""
 
 import pickle
 from collections.abc import Callable

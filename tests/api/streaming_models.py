@@ -1,7 +1,7 @@
-"""Models that response bodies of any kind, chat or stream; a word in the request says how they behave.
+"""Unstructured, chat and streaming models; a word in the request selects their behaviour.
 
-Each runs one call at a time, so that a slot which is not given back stops the server. What they tell of their end goes
-to a file ``told`` beside their folder: a line a mark.
+Each runs one call at a time, so a slot that is not released stops the server. A generator that is closed appends its
+mark to the file ``closed`` beside the model's folder.
 """
 
 from pathlib import Path
@@ -16,9 +16,9 @@ from datarobot_drum.drum.exceptions import CustomHTTPError
 THREAD_SAFE = False
 
 
-def tell(mark):
-    with (Path(__file__).parents[1] / "told").open("a") as told:
-        told.write(mark + "\\n")
+def record(mark):
+    with (Path(__file__).parents[1] / "closed").open("a") as closed:
+        closed.write(mark + "\\n")
 
 
 def endless(item, mark):
@@ -27,7 +27,7 @@ def endless(item, mark):
             yield item
             time.sleep(0.01)
     finally:
-        tell(mark)
+        record(mark)
 
 
 async def endless_async(item, mark):
@@ -36,7 +36,7 @@ async def endless_async(item, mark):
             yield item
             time.sleep(0.01)
     finally:
-        tell(mark)
+        record(mark)
 
 
 def failing(*items, error):
@@ -300,6 +300,6 @@ def score(data, model, **kwargs):
 
 
 def has_recorded(folder: Path, mark: str) -> bool:
-    """Whether a model in ``folder`` has told ``mark``."""
-    told = folder / "told"
-    return told.exists() and mark in told.read_text().splitlines()
+    """Return whether a model in ``folder`` has recorded ``mark``."""
+    closed = folder / "closed"
+    return closed.exists() and mark in closed.read_text().splitlines()

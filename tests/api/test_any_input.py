@@ -1,4 +1,4 @@
-"""Whatever is sent, no server fails: the status is the client's to mend, and the same on all three."""
+"""The server responds to any input without an error of its own, and alike on all three servers."""
 
 import csv
 import io
@@ -114,7 +114,7 @@ def forms(draw: st.DrawFn) -> bytes:
 
 
 def ask(all_servers: Servers, content: bytes, headers: dict[str, str]) -> Response:
-    """The response of all servers, which is never a failure of their own."""
+    """Return the response of all servers; fail if it is an error of the server."""
     fields = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     response = assert_same_response(all_servers, "POST", "/predict/", content=content, headers=httpx.Headers(fields))
     assert response.status in (200, 400, 415, 422) or response.body in MODEL_ERRORS, response
@@ -129,29 +129,29 @@ MODEL_ERRORS = {b'{"message":"ERROR: ValueError: the model said no"}', b'{"messa
 
 @bounded
 @given(content=st.binary(max_size=2000) | st.sampled_from(list(BODIES.values())), media_type=TYPES, coding=CODINGS)
-def test_any_bytes_are_answered(echo_servers: Servers, content: bytes, media_type: str, coding: str) -> None:
+def test_server_responds_to_any_bytes(echo_servers: Servers, content: bytes, media_type: str, coding: str) -> None:
     ask(echo_servers, content, {"Content-Type": media_type, "Content-Encoding": coding})
 
 
 @bounded
 @given(content=st.sampled_from([BODIES["table"], FORM, BODIES["empty"]]), headers=HEADERS)
-def test_any_header_values_are_answered(echo_servers: Servers, content: bytes, headers: dict[str, str]) -> None:
+def test_server_responds_to_any_header_values(echo_servers: Servers, content: bytes, headers: dict[str, str]) -> None:
     ask(echo_servers, content, headers)
 
 
 @bounded
 @given(content=tables(), charset=st.sampled_from(["", "; charset=latin-1", "; charset=utf-8", "; charset=cp1252"]))
-def test_any_csv_is_predicted_or_refused(echo_servers: Servers, content: bytes, charset: str) -> None:
+def test_any_csv_is_predicted_or_rejected(echo_servers: Servers, content: bytes, charset: str) -> None:
     assert ask(echo_servers, content, {"Content-Type": f"text/csv{charset}"}).status in (200, 422)
 
 
 @bounded
 @given(content=forms())
-def test_any_form_is_predicted_or_refused(echo_servers: Servers, content: bytes) -> None:
+def test_any_form_is_predicted_or_rejected(echo_servers: Servers, content: bytes) -> None:
     ask(echo_servers, content, {"Content-Type": "multipart/form-data; boundary=b"})
 
 
 @bounded
 @given(content=st.binary(max_size=300), media_type=GARBLED_TYPES)
-def test_a_hook_that_reads_gets_any_bytes(raw_servers: Servers, content: bytes, media_type: str) -> None:
+def test_read_input_data_gets_any_bytes(raw_servers: Servers, content: bytes, media_type: str) -> None:
     ask(raw_servers, content, {"Content-Type": media_type})

@@ -1,4 +1,4 @@
-"""Chat and the list of models, byte for byte and through OpenAI's own client (http-api.md sections 8 and 9)."""
+"""Chat and the list of models, byte for byte and through OpenAI's own client."""
 
 import json
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def all_servers(folder: Path) -> Iterator[Servers]:
-    """A model that chats and tells nothing of models; of it the parameter ``LLM_ID`` does."""
+    """A model that chats and lists no models; the parameter ``LLM_ID`` names one."""
     model = write_code(folder / "model", CHAT)
     environment = {"TARGET_NAME": "response", "MLOPS_RUNTIME_PARAM_LLM_ID": '{"type":"string","payload":"my-llm"}'}
     with running_servers(
@@ -57,9 +57,9 @@ def listing_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server
 
 
 @pytest.fixture(scope="module")
-def silent_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def chatless_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """A text generation model without a chat hook."""
-    folder = tmp_path_factory.mktemp("silent")
+    folder = tmp_path_factory.mktemp("chatless")
     model = write_code(folder / "model", NO_CHAT)
     environment = {"TARGET_NAME": "response"}
     with running_servers(
@@ -69,20 +69,14 @@ def silent_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers
 
 
 @pytest.fixture
-def chat_server(all_servers: Servers, server_type: str) -> RunningServer:
-    return all_servers[server_type]
-
-
-@pytest.fixture(params=["", "/v1"], ids=["root", "v1"])
-def client(chat_server: RunningServer, request: pytest.FixtureRequest) -> Iterator[OpenAI]:
+def client(server: RunningServer) -> Iterator[OpenAI]:
     http_client = openai.DefaultHttpxClient(trust_env=False)
-    url = chat_server.url + request.param
-    with OpenAI(base_url=url, api_key="none", max_retries=0, http_client=http_client) as client:
+    with OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, http_client=http_client) as client:
         yield client
 
 
 def said(text: str, **more: Any) -> dict[str, Any]:
-    """A request whose last message is ``text``."""
+    """Return a request whose last message is ``text``."""
     return {"model": "any", "messages": [{"role": "user", "content": text}], **more}
 
 
@@ -91,14 +85,14 @@ def ask(all_servers: Servers, text: str, path: str = ROUTES[0], **more: Any) -> 
 
 
 def without_association(response: Response) -> dict[str, Any]:
-    """The completion; its association id is another one each time."""
+    """Return the completion without its association id, which differs each time."""
     document: dict[str, Any] = json.loads(response.body)
     assert len(document.pop("datarobot_association_id")) == 36
     return document
 
 
 def completion_of(all_servers: Servers, text: str, **more: Any) -> dict[str, Any]:
-    """The completion that all servers gave."""
+    """Return the completion of all servers."""
     responses = ask(all_servers, text, **more)
     for response in responses.values():
         assert response.status == 200, response.body
@@ -113,7 +107,7 @@ def content_of(completion: dict[str, Any]) -> Any:
 
 
 def events_of(response: Response) -> list[Any]:
-    """The documents of an event stream, and the text ``[DONE]``; comments are left out."""
+    """Return the documents of an event stream, and the text ``[DONE]``, without comments."""
     assert dict(response.headers)["content-type"] == "text/event-stream; charset=utf-8"
     assert "content-length" not in dict(response.headers)
     assert response.body.endswith(b"\n\n")
@@ -123,7 +117,7 @@ def events_of(response: Response) -> list[Any]:
 
 
 def stream_of(all_servers: Servers, text: str, **more: Any) -> list[Any]:
-    """The events that all servers sent, each with the association id of its stream."""
+    """Return the events of all servers; all chunks of a stream have its association id."""
     streams = []
     for response in ask(all_servers, text, **more).values():
         assert response.status == 200, response.body
@@ -154,18 +148,18 @@ def test_the_client_gets_a_stream(client: OpenAI) -> None:
     assert chunks[-1].choices[0].finish_reason == "stop"
 
 
-def test_the_client_gathers_a_stream(client: OpenAI) -> None:
+def test_the_client_accumulates_a_stream(client: OpenAI) -> None:
     with client.chat.completions.stream(**said("whole:Hello")) as stream:
         assert stream.get_final_completion().choices[0].message.content == "Hello"
 
 
-def test_the_client_gets_calls_of_tools(client: OpenAI) -> None:
+def test_the_client_gets_tool_calls(client: OpenAI) -> None:
     completion = client.chat.completions.create(**said("add", tools=TOOLS))
     (call,) = completion.choices[0].message.tool_calls or []
     assert call.type == "function" and (call.function.name, call.function.arguments) == ("add", '{"a":1}')
 
 
-def test_the_client_gathers_calls_of_tools_from_a_stream(client: OpenAI) -> None:
+def test_the_client_accumulates_tool_calls_from_a_stream(client: OpenAI) -> None:
     with client.chat.completions.stream(**said("add", tools=TOOLS)) as stream:
         (call,) = stream.get_final_completion().choices[0].message.tool_calls or []
     assert (call.id, call.function.arguments) == ("call-1", '{"a":1}')
@@ -186,7 +180,7 @@ def test_the_client_lists_models(client: OpenAI) -> None:
         ("surrogate", openai.UnprocessableEntityError, "? is half a letter"),
     ],
 )
-def test_the_client_raises_what_the_model_raised(
+def test_the_client_raises_the_error_of_the_model(
     client: OpenAI, text: str, kind: type[openai.APIStatusError], message: str, stream: bool
 ) -> None:
     with pytest.raises(kind) as caught:
@@ -208,9 +202,9 @@ def test_the_client_raises_a_bad_request(client: OpenAI) -> None:
         client.chat.completions.create(model="any", messages="no list")  # type: ignore[arg-type]
 
 
-async def test_the_asynchronous_client_gets_the_same(chat_server: RunningServer) -> None:
+async def test_the_async_client_gets_the_same(server: RunningServer) -> None:
     http_client = openai.DefaultAsyncHttpxClient(trust_env=False)
-    async with AsyncOpenAI(base_url=chat_server.url, api_key="none", max_retries=0, http_client=http_client) as client:
+    async with AsyncOpenAI(base_url=server.url, api_key="none", max_retries=0, http_client=http_client) as client:
         completion = await client.chat.completions.create(**said("Hello"))
         assert completion.choices[0].message.content == "Hello"
         stream = await client.chat.completions.create(**said("Hello dear world", stream=True))
@@ -226,12 +220,12 @@ async def test_the_asynchronous_client_gets_the_same(chat_server: RunningServer)
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_every_spelling_of_the_route_answers(all_servers: Servers, path: str) -> None:
+def test_every_path_variant_returns_a_completion(all_servers: Servers, path: str) -> None:
     for response in ask(all_servers, "Hello", path).values():
         assert content_of(without_association(response)) == "Hello"
 
 
-def test_every_route_has_the_prefix(listing_servers: Servers) -> None:
+def test_every_path_variant_is_below_the_prefix(listing_servers: Servers) -> None:
     for path in ROUTES:
         assert {response.status for response in ask(listing_servers, "Hello", path).values()} == {200}
 
@@ -248,7 +242,7 @@ def test_a_completion_may_be_an_object_or_a_dict(all_servers: Servers, kind: str
     assert completion["usage"]["total_tokens"] == 3
 
 
-def test_the_association_id_is_the_servers(all_servers: Servers) -> None:
+def test_the_server_sets_the_association_id(all_servers: Servers) -> None:
     ids = {
         json.loads(response.body)["datarobot_association_id"]
         for _ in range(2)
@@ -258,27 +252,27 @@ def test_the_association_id_is_the_servers(all_servers: Servers) -> None:
     assert "mine" not in ids
 
 
-def test_the_hook_gets_the_request_as_it_came(all_servers: Servers) -> None:
+def test_the_hook_gets_the_request_unchanged(all_servers: Servers) -> None:
     more = {"model": "datarobot-deployed-llm", "temperature": 0.5, "unknown": {"a": [1, None]}, "user": "日本"}
     seen = json.loads(content_of(completion_of(all_servers, "parameters:", **more)))
     assert seen == said("parameters:", **more)
 
 
-def test_a_model_need_not_be_named(all_servers: Servers) -> None:
+def test_a_request_may_omit_the_model_name(all_servers: Servers) -> None:
     request = {"messages": [{"role": "user", "content": "model:"}]}
     for response in request_all(all_servers, "POST", ROUTES[0], json=request).values():
         assert content_of(without_association(response)) == "None"
 
 
 @pytest.mark.parametrize("name", ["x-one", "X-ONE", "X-One"])
-def test_the_hook_gets_the_headers_if_it_asks(all_servers: Servers, name: str) -> None:
+def test_the_hook_gets_the_headers_it_declares(all_servers: Servers, name: str) -> None:
     responses = request_all(all_servers, "POST", ROUTES[0], json=said(f"header:{name}"), headers={"x-oNE": "value"})
     for response in responses.values():
         assert content_of(without_association(response)) == "value"
 
 
 @pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
-def test_any_media_type_may_carry_the_request(all_servers: Servers, content_type: str | None) -> None:
+def test_a_request_may_have_any_media_type(all_servers: Servers, content_type: str | None) -> None:
     headers = {"Content-Type": content_type} if content_type else {}
     responses = request_all(all_servers, "POST", ROUTES[0], content=json.dumps(said("Hello")), headers=headers)
     assert {response.status for response in responses.values()} == {200}
@@ -288,23 +282,22 @@ def test_any_media_type_may_carry_the_request(all_servers: Servers, content_type
 
 
 @pytest.mark.parametrize("kind", ["", "pydantic-chunks:", "async:"])
-def test_chunks_are_events(all_servers: Servers, kind: str) -> None:
+def test_chunks_are_sent_as_events(all_servers: Servers, kind: str) -> None:
     events = stream_of(all_servers, f"{kind}Hällo dear", stream=True)
     assert texts_of(events) == ["Hällo", "dear", ""]
     assert events[-1] == "[DONE]"
 
 
-def test_an_event_stream_is_neither_kept_nor_gathered(all_servers: Servers) -> None:
-    for server in all_servers.values():
-        headers = server.client.post(ROUTES[0], json=said("Hello", stream=True)).headers
-        assert (headers["Cache-Control"], headers["X-Accel-Buffering"]) == ("no-cache", "no")
+def test_proxies_neither_cache_nor_buffer_an_event_stream(server: RunningServer) -> None:
+    headers = server.client.post(ROUTES[0], json=said("Hello", stream=True)).headers
+    assert (headers["Cache-Control"], headers["X-Accel-Buffering"]) == ("no-cache", "no")
 
 
-def test_an_iterator_is_streamed_though_nobody_asked_for_it(all_servers: Servers) -> None:
+def test_an_iterator_is_streamed_without_stream_true(all_servers: Servers) -> None:
     assert texts_of(stream_of(all_servers, "async:a b")) == ["a", "b", ""]
 
 
-def test_a_whole_completion_is_one_chunk_of_the_stream_that_was_asked_for(all_servers: Servers) -> None:
+def test_stream_true_sends_a_completion_as_one_chunk(all_servers: Servers) -> None:
     chunk, end = stream_of(all_servers, "whole:Hello", stream=True)
     assert end == "[DONE]"
     assert (chunk["id"], chunk["object"]) == ("chatcmpl-1", "chat.completion.chunk")
@@ -325,7 +318,9 @@ def test_a_stream_may_be_empty(all_servers: Servers) -> None:
         ("none-later", "The chat hook returned None where a chunk was expected.", "server_error"),
     ],
 )
-def test_a_late_error_is_the_last_event(all_servers: Servers, text: str, message: str, kind: str) -> None:
+def test_an_error_after_the_first_chunk_is_the_last_event(
+    all_servers: Servers, text: str, message: str, kind: str
+) -> None:
     *chunks, last = stream_of(all_servers, text, stream=True)
     assert texts_of(chunks) == ["a", "b"][: len(chunks)]
     assert chunks
@@ -333,29 +328,27 @@ def test_a_late_error_is_the_last_event(all_servers: Servers, text: str, message
 
 
 @pytest.mark.parametrize("text", ["endless", "endless-async"])
-def test_a_client_that_leaves_ends_the_generator_and_frees_its_slot(
-    all_servers: Servers, folder: Path, text: str
+def test_a_disconnect_closes_the_generator_and_frees_its_slot(
+    server: RunningServer, server_type: str, folder: Path, text: str
 ) -> None:
-    for name, server in all_servers.items():
-        mark = f"{name}-{text}"
-        first = disconnect_after_first_chunk(server, ROUTES[0], json=said(f"{text}:{mark}", stream=True))
-        assert first.startswith(b"data: {")
-        wait_until_recorded(server, folder, mark)
-    assert content_of(completion_of(all_servers, "Hello")) == "Hello"
+    mark = f"{server_type}-{text}"
+    first = disconnect_after_first_chunk(server, ROUTES[0], json=said(f"{text}:{mark}", stream=True))
+    assert first.startswith(b"data: {")
+    wait_until_recorded(server, folder, mark)
+    assert server.client.post(ROUTES[0], json=said("Hello")).status_code == 200
 
 
 @pytest.mark.parametrize("text", ["endless", "Hello dear world"])
-def test_a_client_that_resets_its_connection_is_not_waited_for_at_the_end(
-    all_servers: Servers, folder: Path, text: str
+def test_shutdown_does_not_wait_for_a_reset_connection(
+    server: RunningServer, server_type: str, folder: Path, text: str
 ) -> None:
-    """The stop of the servers shows whether they took its request for one in flight."""
-    for name, server in all_servers.items():
-        for number in range(5):
-            mark = f"reset-{name}-{number}"
-            reset_after_first_byte(server, ROUTES[0], json.dumps(said(f"{text}:{mark}", stream=True)).encode())
-            if text == "endless":
-                wait_until_recorded(server, folder, mark)
-    assert content_of(completion_of(all_servers, "Hello")) == "Hello"
+    """The servers have to stop cleanly when the module ends: a request that counts as in flight would keep them."""
+    for number in range(5):
+        mark = f"reset-{server_type}-{number}"
+        reset_after_first_byte(server, ROUTES[0], json.dumps(said(f"{text}:{mark}", stream=True)).encode())
+        if text == "endless":
+            wait_until_recorded(server, folder, mark)
+    assert server.client.post(ROUTES[0], json=said("Hello")).status_code == 200
 
 
 # Errors
@@ -373,7 +366,7 @@ def test_a_client_that_resets_its_connection_is_not_waited_for_at_the_end(
         ("none-first", 500, "The chat hook returned None where a chunk was expected."),
     ],
 )
-def test_an_error_before_the_first_byte_is_an_error_answer(
+def test_an_error_before_the_first_byte_is_an_error_response(
     all_servers: Servers, text: str, status: int, message: str, stream: bool
 ) -> None:
     response = same_response(ask(all_servers, text, stream=stream))
@@ -386,7 +379,7 @@ def test_an_error_before_the_first_byte_is_an_error_answer(
 
 
 @pytest.mark.parametrize("text", ["teapot", "teapot-first"])
-def test_model_code_may_choose_its_answer(all_servers: Servers, text: str) -> None:
+def test_a_custom_http_error_sets_the_response(all_servers: Servers, text: str) -> None:
     response = same_response(ask(all_servers, text, stream=True))
     assert (response.status, dict(response.headers)["x-drum-user-http-error"]) == (418, "true")
     assert json.loads(response.body) == {
@@ -395,7 +388,7 @@ def test_model_code_may_choose_its_answer(all_servers: Servers, text: str) -> No
     }
 
 
-def test_headers_of_an_error_are_kept(all_servers: Servers) -> None:
+def test_a_custom_http_error_sets_headers(all_servers: Servers) -> None:
     response = same_response(ask(all_servers, "slow-down"))
     assert (response.status, dict(response.headers)["retry-after"]) == (429, "7")
 
@@ -417,7 +410,7 @@ def test_headers_of_an_error_are_kept(all_servers: Servers) -> None:
     ],
     ids=lambda value: repr(value[:30]),
 )
-def test_a_bad_request_says_what_is_wrong(all_servers: Servers, body: bytes, message: str) -> None:
+def test_an_invalid_request_gets_400_with_the_reason(all_servers: Servers, body: bytes, message: str) -> None:
     response = assert_same_response(all_servers, "POST", ROUTES[0], content=body)
     document = json.loads(response.body)
     assert response.status == 400
@@ -426,21 +419,23 @@ def test_a_bad_request_says_what_is_wrong(all_servers: Servers, body: bytes, mes
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_a_model_without_a_chat_hook_does_not_chat(silent_servers: Servers, echo_servers: Servers, path: str) -> None:
-    for all_servers in (silent_servers, echo_servers):
+def test_a_model_without_a_chat_hook_responds_404(chatless_servers: Servers, echo_servers: Servers, path: str) -> None:
+    for all_servers in (chatless_servers, echo_servers):
         response = same_response(ask(all_servers, "Hello", path))
         assert response.status == 404
         assert json.loads(response.body)["error"]["type"] == "invalid_request_error"
 
 
-def test_a_model_that_only_chats_predicts_nothing(all_servers: Servers) -> None:
+def test_a_model_that_only_chats_rejects_predictions(all_servers: Servers) -> None:
     response = assert_same_response(all_servers, "POST", "/predict/", content=b"a\n1\n")
     assert response.status == 422
     assert b"/chat/completions/" in response.body
 
 
-@pytest.mark.parametrize(("name", "chats"), [("all_servers", True), ("silent_servers", False), ("echo_servers", False)])
-def test_the_capabilities_tell_whether_it_chats(request: pytest.FixtureRequest, name: str, chats: bool) -> None:
+@pytest.mark.parametrize(
+    ("name", "chats"), [("all_servers", True), ("chatless_servers", False), ("echo_servers", False)]
+)
+def test_capabilities_name_chat_support(request: pytest.FixtureRequest, name: str, chats: bool) -> None:
     response = assert_same_response(request.getfixturevalue(name), "GET", "/capabilities")
     assert json.loads(response.body)["supported_methods"] == {"chat": chats}
 
@@ -449,33 +444,32 @@ def test_the_capabilities_tell_whether_it_chats(request: pytest.FixtureRequest, 
 
 
 @pytest.mark.parametrize("path", MODEL_ROUTES)
-def test_the_hook_lists_models(listing_servers: Servers, path: str) -> None:
-    for server in listing_servers.values():
-        document = server.client.get(path).json()
-        assert document["object"] == "list"
-        listed, mapping, text = document["data"]
-        known = {name: value for name, value in listed.items() if value is not None}
-        assert known == {"id": "listed", "created": 1, "object": "model", "owned_by": "us"}
-        assert mapping == {"id": "a dict", "created": 2, "object": "model", "owned_by": "DataRobot", "max_tokens": 100}
-        assert text == {**LLM_ID_ENTRY, "id": "a string"}
+def test_the_models_route_returns_the_list_of_the_hook(listing_servers: Servers, path: str) -> None:
+    document = json.loads(assert_same_response(listing_servers, "GET", path).body)
+    assert document["object"] == "list"
+    listed, mapping, text = document["data"]
+    known = {name: value for name, value in listed.items() if value is not None}
+    assert known == {"id": "listed", "created": 1, "object": "model", "owned_by": "us"}
+    assert mapping == {"id": "a dict", "created": 2, "object": "model", "owned_by": "DataRobot", "max_tokens": 100}
+    assert text == {**LLM_ID_ENTRY, "id": "a string"}
 
 
 @pytest.mark.parametrize("path", MODEL_ROUTES)
-def test_the_runtime_parameter_is_the_only_model(all_servers: Servers, path: str) -> None:
+def test_the_models_route_returns_the_runtime_parameter(all_servers: Servers, path: str) -> None:
     response = assert_same_response(all_servers, "GET", path)
     assert json.loads(response.body) == {"object": "list", "data": [LLM_ID_ENTRY]}
 
 
-def test_without_either_the_list_is_empty(silent_servers: Servers) -> None:
-    assert assert_same_response(silent_servers, "GET", "/models").body == b'{"object":"list","data":[]}'
+def test_the_models_route_returns_an_empty_list_without_hook_and_parameter(chatless_servers: Servers) -> None:
+    assert assert_same_response(chatless_servers, "GET", "/models").body == b'{"object":"list","data":[]}'
 
 
 @pytest.mark.parametrize("path", [*MODEL_ROUTES, "/models/my-llm"])
-def test_a_model_of_another_kind_lists_none(echo_servers: Servers, path: str) -> None:
+def test_the_models_route_responds_404_for_other_target_types(echo_servers: Servers, path: str) -> None:
     response = assert_same_response(echo_servers, "GET", path)
     assert response.status == 404
     assert b"message" in response.body
 
 
-def test_a_single_model_is_not_offered(all_servers: Servers) -> None:
+def test_there_is_no_route_for_a_single_model(all_servers: Servers) -> None:
     assert assert_same_response(all_servers, "GET", "/models/my-llm").status == 404

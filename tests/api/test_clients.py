@@ -1,4 +1,4 @@
-"""What people really send with: curl, requests, and connections that carry many requests."""
+"""Common clients: curl, requests, and connections with many requests."""
 
 import os
 import shutil
@@ -40,7 +40,7 @@ def session() -> Iterator[requests.Session]:
 
 
 def curl(server: RunningServer, path: str, *words: str, body: bytes = b"") -> tuple[int, bytes]:
-    """The status and body that curl got."""
+    """Return the status and body that curl receives."""
     command = [
         "curl",
         "--silent",
@@ -73,16 +73,15 @@ def curl(server: RunningServer, path: str, *words: str, body: bytes = b"") -> tu
     ],
     ids=" ".join,
 )
-@pytest.mark.parametrize("size", ["small", "large"])
-def test_curl_gets_the_same_predictions_however_it_sends(
-    server: RunningServer, rows_response: Response, large_response: Response, words: tuple[str, ...], size: str
+def test_curl_gets_the_same_predictions_by_every_way_of_sending(
+    server: RunningServer, rows_response: Response, large_response: Response, words: tuple[str, ...]
 ) -> None:
-    body, expected = (ROWS, rows_response) if size == "small" else (LARGE, large_response)
-    assert curl(server, "/predict/", *words, body=body) == (200, expected.body)
+    assert curl(server, "/predict/", *words, body=ROWS) == (200, rows_response.body)
+    assert curl(server, "/predict/", *words, body=LARGE) == (200, large_response.body)
 
 
 @needs_curl
-def test_curl_sees_only_the_head_of_what_get_answers(server: RunningServer) -> None:
+def test_curl_head_returns_headers_only(server: RunningServer) -> None:
     status, head = curl(server, "/ping", "--head")
     assert status == 200
     assert b"content-length: 16" in head.lower()
@@ -109,10 +108,10 @@ def test_requests_sends_a_file(
     assert (response.status_code, response.content) == (200, large_response.body)
 
 
-def test_a_session_goes_on_after_every_kind_of_answer(
+def test_a_session_can_continue_after_any_response(
     server: RunningServer, session: requests.Session, rows_response: Response
 ) -> None:
-    """Whatever came before, the next response belongs to the next request."""
+    """The next response belongs to the next request."""
     for _ in range(3):
         assert session.get(f"{server.url}/nothing", timeout=60).status_code == 404
         assert session.post(f"{server.url}/predict/", data=b"", timeout=60).status_code == 422
@@ -121,10 +120,8 @@ def test_a_session_goes_on_after_every_kind_of_answer(
         assert session.post(f"{server.url}/predict/", data=ROWS, timeout=60).content == rows_response.body
 
 
-def test_requests_that_do_not_wait_for_answers_are_answered_in_order(
-    echo_servers: Servers, rows_response: Response
-) -> None:
-    """A pipeline. The servers of WSGI close after the first response, which says so; only FastAPI goes on."""
+def test_pipelined_requests_are_processed_in_order(echo_servers: Servers, rows_response: Response) -> None:
+    """Only FastAPI serves a pipeline; the WSGI servers close the connection after the first response."""
     post = b"POST /predict/ HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(ROWS), ROWS)
     get = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
     last = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -141,7 +138,7 @@ def test_requests_that_do_not_wait_for_answers_are_answered_in_order(
 
 
 def _read_all(connection: socket.socket) -> list[bytes]:
-    """The responses until the server closes."""
+    """Read responses until the server closes."""
     came = b""
     try:
         while piece := connection.recv(65536):

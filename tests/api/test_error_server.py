@@ -1,4 +1,4 @@
-"""``--with-error-server``: a model that failed to load is told to whoever asks (http-api.md section 3, H77 to H80)."""
+"""``--with-error-server``: the error of a model that failed to load is the response to every request."""
 
 import httpx
 import pytest
@@ -12,15 +12,18 @@ pytestmark = pytest.mark.process
 
 
 @pytest.mark.parametrize("path", ["/", "/ping", "/ping/", "/health", "/health/"])
-def test_the_status_routes_tell_the_cause(error_servers: Servers, path: str) -> None:
+def test_status_routes_return_the_load_error(error_servers: Servers, path: str) -> None:
     response = assert_same_response(error_servers, "GET", path)
     assert response.status == 513
     assert "module_that_nobody_has" in message(response)
 
 
-@pytest.mark.parametrize("path", ["/predict/", "/predictions/", "/invocations"])
-@pytest.mark.parametrize("content", [b"a\n1\n", b"", b"x" * 1_000_000], ids=["csv", "empty", "large"])
-def test_predictions_are_answered_with_the_same_cause(error_servers: Servers, path: str, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [("/predict/", b"a\n1\n"), ("/predictions/", b""), ("/invocations", b"x" * 1_000_000)],
+    ids=["csv", "empty", "large"],
+)
+def test_predictions_return_the_load_error(error_servers: Servers, path: str, content: bytes) -> None:
     response = assert_same_response(error_servers, "POST", path, content=content)
     assert response == assert_same_response(error_servers, "GET", "/")
 
@@ -33,25 +36,25 @@ def test_the_process_is_alive_but_not_ready(error_servers: Servers) -> None:
 
 
 @pytest.mark.parametrize("path", ["/info/", "/stats/", "/capabilities/"])
-def test_the_server_still_speaks_of_itself(broken_client: httpx.Client, path: str) -> None:
+def test_information_routes_respond(broken_client: httpx.Client, path: str) -> None:
     assert broken_client.get(path).status_code == 200
 
 
-def test_info_still_describes_the_model(broken_client: httpx.Client, server_type: str) -> None:
+def test_info_describes_the_model(broken_client: httpx.Client, server_type: str) -> None:
     info = broken_client.get("/info/").json()
     assert (info["drumServer"], info["targetType"], info["predictor"]) == (server_type, "regression", "custom")
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("PUT", "/predict/", 405)])
-def test_routing_errors_stay_what_they_are(error_servers: Servers, method: str, path: str, status: int) -> None:
+def test_routing_errors_keep_their_status(error_servers: Servers, method: str, path: str, status: int) -> None:
     assert assert_same_response(error_servers, method, path).status == status
 
 
-def test_head_tells_the_status(error_servers: Servers) -> None:
+def test_head_returns_the_status(error_servers: Servers) -> None:
     response = assert_same_response(error_servers, "HEAD", "/ping")
     assert (response.status, response.body) == (513, b"")
 
 
-def test_errors_carry_the_headers_of_the_contract(broken_client: httpx.Client) -> None:
+def test_errors_have_the_standard_headers(broken_client: httpx.Client) -> None:
     response = broken_client.get("/", headers={"X-Request-ID": "a"})
     assert (response.headers["X-Drum-Version"], response.headers["X-Request-ID"]) == (__version__, "a")

@@ -60,11 +60,13 @@ def test_a_csv_file_is_predicted(echo_servers: Servers, csv_response: Response, 
     [("x.mtx", MTX), ("x.MTX", MTX, "application/octet-stream"), ("x", MTX, "text/mtx"), ("日.mtx", MTX, "text/csv")],
     ids=["name", "upper case", "type", "name over type"],
 )
-def test_a_matrix_market_file_is_told_by_name_or_type(echo_servers: Servers, mtx_response: Response, file: Any) -> None:
+def test_a_matrix_market_file_is_detected_by_name_or_type(
+    echo_servers: Servers, mtx_response: Response, file: Any
+) -> None:
     assert send(echo_servers, files={"X": file}) == mtx_response
 
 
-def test_a_plain_field_is_csv_text(echo_servers: Servers, csv_response: Response) -> None:
+def test_a_plain_field_is_read_as_csv(echo_servers: Servers, csv_response: Response) -> None:
     body = part('Content-Disposition: form-data; name="X"') + END
     assert send(echo_servers, content=body, headers=HEADERS) == csv_response
 
@@ -75,7 +77,7 @@ def test_other_fields_and_files_are_ignored(echo_servers: Servers, csv_response:
     assert send(echo_servers, files=files, data={"note": "ü"}) == csv_response
 
 
-def test_the_charset_of_the_part_is_honoured(echo_servers: Servers) -> None:
+def test_the_charset_of_the_part_is_used(echo_servers: Servers) -> None:
     latin = ("x.csv", "ä\nö\n".encode("latin-1"), "text/csv; charset=latin-1")
     assert send(echo_servers, files={"X": latin}) == send(echo_servers, content="ä\nö\n".encode())
 
@@ -107,7 +109,7 @@ def test_the_charset_of_the_part_is_honoured(echo_servers: Servers) -> None:
         "more headers",
     ],
 )
-def test_variants_of_the_format_answer_alike_or_are_refused(
+def test_variants_of_the_format_are_read_alike_or_rejected(
     echo_servers: Servers, csv_response: Response, body: bytes
 ) -> None:
     response = send(echo_servers, content=body, headers=HEADERS)
@@ -117,7 +119,9 @@ def test_variants_of_the_format_answer_alike_or_are_refused(
 @pytest.mark.parametrize(
     "media_type", ["multipart/form-data; boundary=frontier", 'Multipart/FORM-DATA; Boundary="frontier"; charset=utf-8']
 )
-def test_the_type_of_a_form_is_read_in_any_case(echo_servers: Servers, csv_response: Response, media_type: str) -> None:
+def test_the_media_type_of_a_form_is_case_insensitive(
+    echo_servers: Servers, csv_response: Response, media_type: str
+) -> None:
     assert send(echo_servers, content=part(X_FILE) + END, headers={"Content-Type": media_type}) == csv_response
 
 
@@ -126,7 +130,7 @@ def test_the_type_of_a_form_is_read_in_any_case(echo_servers: Servers, csv_respo
     [END, part(X_FILE.replace('"X"', '"x"')) + END, part("Content-Type: text/csv") + END, part(X_FILE[:-6]) + END],
     ids=["no parts", "x", "nameless", "broken disposition"],
 )
-def test_a_form_without_x_is_told_what_to_send(echo_servers: Servers, body: bytes) -> None:
+def test_a_form_without_x_is_unprocessable(echo_servers: Servers, body: bytes) -> None:
     response = send(echo_servers, content=body, headers=HEADERS)
     if b"broken" not in body and response.status != 200:
         assert (response.status, message(response)) == (422, MISSING)

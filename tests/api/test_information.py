@@ -1,4 +1,4 @@
-"""``/info/``, ``/stats/`` and ``/capabilities/``: keys, types, and what they must not give away."""
+"""``/info/``, ``/stats/`` and ``/capabilities/``: keys, types, and no credentials."""
 
 from importlib.metadata import version
 from typing import Any
@@ -53,7 +53,7 @@ def test_info_describes_the_model(client: httpx.Client, server_type: str) -> Non
     }
 
 
-def test_info_differs_between_servers_by_their_names_alone(echo_servers: Servers) -> None:
+def test_info_differs_between_servers_only_by_their_names(echo_servers: Servers) -> None:
     responses = request_all(echo_servers, "GET", "/info/")
     neutral = {response.body.replace(name.encode(), b"?") for name, response in responses.items()}
     assert len(neutral) == 1
@@ -70,7 +70,7 @@ def test_stats_list_the_processes_of_the_server(stats: dict[str, Any], server: R
         assert process["cpu_percent"] >= 0
 
 
-def test_stats_tell_the_memory_in_mib(stats: dict[str, Any]) -> None:
+def test_stats_report_memory_in_mib(stats: dict[str, Any]) -> None:
     memory = stats["mem_info"]
     assert memory["total"] == pytest.approx(psutil.virtual_memory().total / 2**20)
     assert memory["drum_rss"] == pytest.approx(sum(process["mem"] for process in stats["drum_info"]))
@@ -80,12 +80,12 @@ def test_stats_tell_the_memory_in_mib(stats: dict[str, Any]) -> None:
         assert memory[name] is None or memory[name] > 0
 
 
-def test_stats_tell_the_time_of_predictions(stats: dict[str, Any]) -> None:
+def test_stats_report_prediction_times(stats: dict[str, Any]) -> None:
     times = stats["time_info"]["run_predictor_total"]
     assert 0 < times["min"] <= times["avg"] <= times["max"]
 
 
-def test_only_fastapi_has_an_executor_to_tell_of(stats: dict[str, Any], server_type: str) -> None:
+def test_only_fastapi_reports_an_executor(stats: dict[str, Any], server_type: str) -> None:
     if server_type != "fastapi":
         assert not EXECUTOR_KEYS.intersection(stats)
         return
@@ -113,7 +113,7 @@ def test_capabilities_name_the_formats_and_their_packages(client: httpx.Client) 
 
 
 @pytest.mark.parametrize("path", ["/info/", "/stats/", "/capabilities/"])
-def test_no_credential_is_given_away(server: RunningServer, path: str) -> None:
+def test_no_route_or_log_shows_a_credential(server: RunningServer, path: str) -> None:
     response = server.client.get(path).text
     assert SECRET not in response
     assert path != "/stats/" or "--api-token" in response or "gunicorn" in response

@@ -68,7 +68,7 @@ def test_large_tables_are_predicted_as_in_process(all_servers: Servers, estimato
 
 
 @pytest.mark.parametrize("odd", ["", "text"], ids=["gap", "text"])
-def test_an_odd_cell_at_the_end_is_refused_as_in_process(all_servers: Servers, estimator: Any, odd: str) -> None:
+def test_an_invalid_cell_at_the_end_is_rejected_as_in_process(all_servers: Servers, estimator: Any, odd: str) -> None:
     body = table_of(SIZES["blocks on disk"]) + ",".join([odd, *"1" * 19])
     with pytest.raises(ValueError, match=r"NaN|convert") as refused:
         estimator.predict(pd.read_csv(io.StringIO(body), low_memory=False, **EXACT_FLOATS))

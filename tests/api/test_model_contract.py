@@ -20,7 +20,7 @@ AT_ONCE = 8
 
 
 @pytest.fixture(scope="module")
-def contract_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def all_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     folder = tmp_path_factory.mktemp("contract")
     model = write_contract_model(folder / "model")
     environment = {
@@ -35,11 +35,6 @@ def contract_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
         yield servers
 
 
-@pytest.fixture
-def server(contract_servers: Servers, server_type: str) -> RunningServer:
-    return contract_servers[server_type]
-
-
 def ask(all_servers: Servers, body: bytes) -> Response:
     return assert_same_response(all_servers, "POST", "/predict/", content=body)
 
@@ -49,9 +44,8 @@ def extra(server: RunningServer) -> dict[str, Any]:
     return first
 
 
-def test_helpers_artifacts_and_files_of_the_folder_are_all_found(contract_servers: Servers) -> None:
-    for server in contract_servers.values():
-        assert server.client.post("/predict/", content=b"x\n1\n").json()["predictions"] == [1113.5]
+def test_the_model_finds_helpers_artifacts_and_files_of_its_folder(server: RunningServer) -> None:
+    assert server.client.post("/predict/", content=b"x\n1\n").json()["predictions"] == [1113.5]
 
 
 def test_init_and_load_model_run_once_and_the_sample_is_predicted_before_any_request(server: RunningServer) -> None:
@@ -60,20 +54,20 @@ def test_init_and_load_model_run_once_and_the_sample_is_predicted_before_any_req
     assert "Warmed up with warm_up.csv in " in server.log()
 
 
-def test_hooks_that_name_them_get_the_secrets(server: RunningServer) -> None:
+def test_hooks_get_the_secrets_they_declare(server: RunningServer) -> None:
     assert extra(server)["secrets"] == "['document', 'plain']"
 
 
-def test_secrets_are_masked(contract_servers: Servers) -> None:
-    response = ask(contract_servers, b"tell\n1\n")
+def test_errors_logs_and_routes_mask_secrets(all_servers: Servers) -> None:
+    response = ask(all_servers, b"tell\n1\n")
     assert (response.status, message(response)) == (500, "ERROR: ValueError: the secret ****")
-    for server in contract_servers.values():
+    for server in all_servers.values():
         assert TOKEN not in server.log()
         assert TOKEN not in server.client.get("/info/").text + server.client.get("/stats/").text
         assert SECRET not in server.client.get("/info/").text + server.client.get("/stats/").text
 
 
-def test_no_more_calls_run_at_once_than_the_model_takes(server: RunningServer, server_type: str) -> None:
+def test_the_model_limits_concurrent_calls(server: RunningServer, server_type: str) -> None:
     assert server.client.get("/info/").json()["maxConcurrency"] == 2
     at_once = 1 if server_type == "flask" else 2
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -83,8 +77,8 @@ def test_no_more_calls_run_at_once_than_the_model_takes(server: RunningServer, s
     assert {response.json()["extraModelOutput"][0]["peak"] for response in responses} == {at_once}
 
 
-def test_the_executor_has_as_many_threads(contract_servers: Servers) -> None:
-    assert contract_servers["fastapi"].client.get("/stats/").json()["executor_workers"] == 2
+def test_the_model_limits_the_executor(all_servers: Servers) -> None:
+    assert all_servers["fastapi"].client.get("/stats/").json()["executor_workers"] == 2
 
 
 @pytest.mark.parametrize(
@@ -94,13 +88,13 @@ def test_the_executor_has_as_many_threads(contract_servers: Servers) -> None:
         (b"x,y,z\n1,2,3\n", "number_of_columns LESS_THAN 3 is required, but there are 3."),
     ],
 )
-def test_input_that_breaks_the_schema_is_the_clients_fault(contract_servers: Servers, body: bytes, reason: str) -> None:
+def test_input_that_breaks_the_schema_gets_422(all_servers: Servers, body: bytes, reason: str) -> None:
     for path in ("/predict/", "/predictionsStream/"):
-        response = assert_same_response(contract_servers, "POST", path, content=body)
+        response = assert_same_response(all_servers, "POST", path, content=body)
         assert (response.status, message(response)) == (422, f"ERROR: The input breaks typeSchema: {reason}")
 
 
-def test_output_that_breaks_the_schema_is_the_models_fault(contract_servers: Servers) -> None:
-    response = ask(contract_servers, b"spoil\n1\n")
+def test_output_that_breaks_the_schema_gets_500(all_servers: Servers) -> None:
+    response = ask(all_servers, b"spoil\n1\n")
     reason = "contains_missing EQUALS NEVER is required, but the column 'Predictions' has a missing value in row 1."
     assert (response.status, message(response)) == (500, f"ERROR: The model's output breaks typeSchema: {reason}")

@@ -1,4 +1,4 @@
-"""What a client learns of a model that fails, and how odd but sound output is written."""
+"""Responses of a failing model, and how unusual but valid output is encoded."""
 
 import httpx
 import pytest
@@ -6,6 +6,7 @@ import pytest
 from tests.api.all_servers import Servers
 from tests.api.responses import Response, assert_same_response
 from tests.api.test_payloads import message
+from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
 
@@ -36,17 +37,16 @@ def act(all_servers: Servers, action: str, rows: int = 3) -> Response:
         ("exit", "SystemExit: 3"),
     ],
 )
-def test_what_a_hook_raises_is_told_without_its_traceback(echo_servers: Servers, action: str, text: str) -> None:
+def test_a_hook_error_is_returned_without_its_traceback(echo_servers: Servers, action: str, text: str) -> None:
     response = act(echo_servers, action)
     assert response.status == 500
     assert message(response).startswith(f"ERROR: {text}")
     assert USER_ERROR not in dict(response.headers)
 
 
-def test_the_traceback_is_in_the_log(echo_servers: Servers) -> None:
-    act(echo_servers, "raise-deeply")
-    for server in echo_servers.values():
-        server.wait_until(lambda log=server.log: "in fail_deeply" in log(), "traceback")  # type: ignore[misc]
+def test_the_log_has_the_traceback(server: RunningServer) -> None:
+    server.client.post("/predict/", content=b"action\nraise-deeply\n")
+    server.wait_until(lambda: "in fail_deeply" in server.log(), "traceback")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_the_traceback_is_in_the_log(echo_servers: Servers) -> None:
         ("extra-surrogate", "JSON"),
     ],
 )
-def test_output_that_fails_its_check_is_an_error_of_the_model(echo_servers: Servers, action: str, text: str) -> None:
+def test_invalid_output_gets_500(echo_servers: Servers, action: str, text: str) -> None:
     response = act(echo_servers, action)
     assert response.status == 500
     assert text in message(response)
@@ -80,7 +80,7 @@ def test_output_that_fails_its_check_is_an_error_of_the_model(echo_servers: Serv
         ("http-599", 599, ""),
     ],
 )
-def test_model_code_may_choose_its_answer(echo_servers: Servers, action: str, status: int, text: str) -> None:
+def test_a_custom_http_error_sets_the_response(echo_servers: Servers, action: str, status: int, text: str) -> None:
     response = act(echo_servers, action)
     headers = dict(response.headers)
     assert (response.status, headers[USER_ERROR]) == (status, "true")
@@ -88,22 +88,22 @@ def test_model_code_may_choose_its_answer(echo_servers: Servers, action: str, st
     assert headers.get("retry-after") == ("7" if action == "http-429" else None)
 
 
-def test_an_exception_that_is_none_ends_its_request_alone(echo_servers: Servers) -> None:
+def test_a_base_exception_fails_only_its_request(echo_servers: Servers) -> None:
     response = act(echo_servers, "raise-strange")
     assert response.status == 500
     assert "Strange" in message(response)
 
 
-def test_missing_and_infinite_predictions_are_null(echo_servers: Servers) -> None:
+def test_missing_and_infinite_predictions_become_null(echo_servers: Servers) -> None:
     assert act(echo_servers, "nan").body == b'{"predictions":[null,null,null]}'
 
 
-def test_numbers_keep_all_their_bits(echo_servers: Servers) -> None:
+def test_numbers_keep_full_precision(echo_servers: Servers) -> None:
     predictions = httpx.Response(200, content=act(echo_servers, "precise").body).json()["predictions"]
     assert predictions == [0.1 + 0.2, 1e-320, 1.7976931348623157e308]
 
 
-def test_further_columns_are_extra_model_output(echo_servers: Servers) -> None:
+def test_further_columns_become_extra_model_output(echo_servers: Servers) -> None:
     document = httpx.Response(200, content=act(echo_servers, "extra").body).json()
     assert document["predictions"] == [1.5, 1.5, 1.5]
     first, second, third = document["extraModelOutput"]
@@ -121,9 +121,11 @@ def test_further_columns_are_extra_model_output(echo_servers: Servers) -> None:
 
 
 @pytest.mark.parametrize("action", ["raise", "exit", "raise-strange", "http-418"])
-def test_a_server_goes_on_after_its_model_failed(echo_servers: Servers, action: str) -> None:
-    pids = {name: server.client.get("/stats/").json()["drum_info"][-1]["pid"] for name, server in echo_servers.items()}
+def test_a_server_survives_model_errors(server: RunningServer, action: str) -> None:
+    def pid() -> int:
+        return int(server.client.get("/stats/").json()["drum_info"][-1]["pid"])
+
+    before = pid()
     for _ in range(3):
-        act(echo_servers, action)
-    for name, server in echo_servers.items():
-        assert server.client.get("/stats/").json()["drum_info"][-1]["pid"] == pids[name]
+        server.client.post("/predict/", content=f"action\n{action}\n".encode())
+    assert pid() == before

@@ -160,7 +160,7 @@ def served(
 
 
 @pytest.mark.parametrize("rows", [1, 2, 10_000])
-def test_predictions_are_those_of_the_estimator(served: Served, rows: int) -> None:
+def test_predictions_equal_those_of_the_estimator(served: Served, rows: int) -> None:
     body = served.truth.samples(rows).to_csv(index=False)
     # Read as anybody would: how a table lies in memory decides the last bit of a product of matrices.
     expected = served.truth.expect(served.estimator, pd.read_csv(io.StringIO(body), **EXACT_FLOATS))
@@ -170,13 +170,13 @@ def test_predictions_are_those_of_the_estimator(served: Served, rows: int) -> No
 
 
 @pytest.mark.parametrize("path", POST_PATHS)
-def test_every_prediction_route_answers_the_same(served: Served, path: str) -> None:
+def test_every_prediction_route_returns_the_same(served: Served, path: str) -> None:
     samples = served.truth.samples(5)
     files = {"X": ("rows.csv", samples.to_csv(index=False).encode())}
     assert served.ask(path, files=files) == served.truth.expect(served.estimator, samples)
 
 
-def test_columns_may_come_in_any_order_and_with_others(served: Served) -> None:
+def test_columns_may_have_any_order(served: Served) -> None:
     samples = served.truth.samples(20)
     shuffled = samples[reversed(samples.columns)].assign(note="ü")
     predictions = served.ask(content=shuffled.to_csv(index=False).encode())
@@ -186,7 +186,7 @@ def test_columns_may_come_in_any_order_and_with_others(served: Served) -> None:
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 @pytest.mark.parametrize("served", ["binary"], indirect=True)
 @pytest.mark.parametrize("rows", [1, 10_000])
-def test_sparse_samples_predict_as_the_estimator_does_on_them(served: Served, rows: int) -> None:
+def test_sparse_samples_predict_as_in_process(served: Served, rows: int) -> None:
     matrix = sparse.csr_matrix(served.truth.samples(rows).fillna(0).clip(lower=0).to_numpy())
     buffer = io.BytesIO()
     scipy_io.mmwrite(buffer, matrix, precision=17)

@@ -78,9 +78,9 @@ def chat_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 
 @pytest.fixture(scope="module")
-def silent_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def undocumented_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """The documentation is switched off."""
-    folder = tmp_path_factory.mktemp("silent")
+    folder = tmp_path_factory.mktemp("undocumented")
     model = write_code(folder / "model", CHAT)
     environment = {"TARGET_NAME": "response", "DRUM_ENABLE_DOCS": "0"}
     with running_servers(
@@ -146,11 +146,11 @@ def test_every_route_is_described_with_all_its_paths_and_methods(route: Route) -
     assert all(set(found[path]) == methods for found in serving for path in paths)
 
 
-def test_nothing_is_described_that_is_no_route() -> None:
+def test_only_routes_are_described() -> None:
     assert {route.handler for route in ROUTES} == set(OPERATIONS)
 
 
-def test_every_described_path_is_there(echo_servers: Servers) -> None:
+def test_every_described_path_exists(echo_servers: Servers) -> None:
     """With and without a trailing slash, and with no status that the document does not name."""
     for path, method, operation in operations(document_of(echo_servers["flask"])):
         for spelling in {path, path.rstrip("/") + "/"}:
@@ -176,7 +176,7 @@ def test_a_form_is_described_where_the_route_takes_one(api: ServedApi) -> None:
         assert described == (set() if api.target_type is TargetType.UNSTRUCTURED else fields[path])
 
 
-def test_routes_that_a_fastapi_extension_adds_are_described_too(chat_servers: Servers) -> None:
+def test_routes_of_a_fastapi_extension_are_described(chat_servers: Servers) -> None:
     document = document_of(chat_servers["fastapi"])
     validate(document)
     more = document["paths"].pop("/more/{number}")["get"]["responses"]["200"]
@@ -184,7 +184,7 @@ def test_routes_that_a_fastapi_extension_adds_are_described_too(chat_servers: Se
     assert document["paths"] == document_of(chat_servers["flask"])["paths"]
 
 
-def test_an_error_server_describes_what_it_would_serve(error_servers: Servers) -> None:
+def test_an_error_server_describes_its_model(error_servers: Servers) -> None:
     response = get(error_servers, "/openapi.json")
     assert response.status == 200
     assert json.loads(response.body) == built(TargetType.REGRESSION)
@@ -194,7 +194,7 @@ def test_an_error_server_describes_what_it_would_serve(error_servers: Servers) -
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/"])
-def test_the_page_refers_to_this_server_alone(echo_servers: Servers, path: str) -> None:
+def test_the_docs_page_loads_only_from_this_server(echo_servers: Servers, path: str) -> None:
     response = get(echo_servers, path)
     assert (response.status, dict(response.headers)["content-type"]) == (200, "text/html; charset=utf-8")
     assert not re.search(rb"https?:|src=.?//|href=.?//", response.body)
@@ -212,7 +212,7 @@ def test_the_page_refers_to_this_server_alone(echo_servers: Servers, path: str) 
     ],
     ids=["script", "style"],
 )
-def test_the_files_of_the_page_come_from_here(
+def test_the_server_serves_the_files_of_the_docs_page(
     echo_servers: Servers, path: str, media_type: str, beginning: bytes
 ) -> None:
     response = get(echo_servers, path)
@@ -223,18 +223,18 @@ def test_the_files_of_the_page_come_from_here(
 @pytest.mark.parametrize(
     "path", ["/docs/LICENSE", "/docs/..%2fopenapi.json", "/docs/%2e%2e/setup.py", "/docs//etc/passwd"]
 )
-def test_no_other_file_is_served(echo_servers: Servers, path: str) -> None:
+def test_the_docs_route_serves_no_other_file(echo_servers: Servers, path: str) -> None:
     assert get(echo_servers, path).status == 404
 
 
 @pytest.mark.parametrize("path", DOCUMENTATION)
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_what_is_switched_off_is_not_there(silent_servers: Servers, method: str, path: str) -> None:
-    response = assert_same_response(silent_servers, method, path)
-    assert (response.status, list(json.loads(response.body))) == (404, ["message"])
+def test_disabled_documentation_responds_404(undocumented_servers: Servers, path: str) -> None:
+    for method in ("GET", "POST"):
+        response = assert_same_response(undocumented_servers, method, path)
+        assert (response.status, list(json.loads(response.body))) == (404, ["message"])
 
 
-def test_without_the_extra_the_page_names_it() -> None:
+def test_the_docs_page_names_the_missing_extra() -> None:
     model = ModelSettings(Path(), TargetType.REGRESSION, None, (), None, None, None, None)
     documentation = OpenApiHandlers(model, None, ModelState(), package="a_package_that_nobody_has")
     assert documentation.do_openapi(ModelRequest()).status == 200
@@ -245,7 +245,7 @@ def test_without_the_extra_the_page_names_it() -> None:
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 @pytest.mark.parametrize(("server_type", "path"), [("flask", "/docs"), ("fastapi", "/docs/")])
-def test_a_browser_shows_the_page_without_an_error_or_a_foreign_request(
+def test_a_browser_shows_the_docs_page_without_errors_or_foreign_requests(
     chat_servers: Servers, server_type: str, path: str, tmp_path: Path
 ) -> None:
     server = chat_servers[server_type]

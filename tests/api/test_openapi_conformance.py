@@ -125,7 +125,7 @@ def session() -> Iterator[requests.Session]:
 
 
 @pytest.mark.parametrize(("name", "path", "method", "mode"), list(_operations()))
-def test_every_answer_is_documented(
+def test_every_response_is_documented(
     servers_by_api: dict[str, Servers],
     schemas: dict[str, Any],
     session: requests.Session,

@@ -1,4 +1,4 @@
-"""Raw bodies of ``/predict/``: media types, charsets, csv and Matrix Market, good and bad (http-api.md section 5)."""
+"""Raw bodies of ``/predict/``: media types, charsets, csv and Matrix Market, good and bad."""
 
 import gzip
 import io
@@ -19,7 +19,7 @@ MTX = b"%%MatrixMarket matrix coordinate real general\n2 3 2\n1 1 1.5\n2 3 -2\n"
 def predict(
     all_servers: Servers, content: bytes, media_type: str | bytes | None = None, **headers: str | bytes
 ) -> Response:
-    """What all servers response to a raw body."""
+    """Send a raw body; return the response of all servers."""
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
     if media_type is not None:
         fields["Content-Type"] = media_type
@@ -27,7 +27,7 @@ def predict(
 
 
 def message(response: Response) -> str:
-    """The text of an error response, which is JSON like all others."""
+    """Return the text of an error response."""
     assert dict(response.headers)["content-type"] == "application/json"
     document = httpx.Response(response.status, content=response.body).json()
     assert document["message"].startswith("ERROR: ")
@@ -60,16 +60,11 @@ def mtx_response(echo_servers: Servers) -> Response:
         'text/csv;charset="UTF-8"',
         "text/csv; header=present",
         "text/csv ; charset = utf-8;",
-        "text/csv;",
-        "text/csv;;;",
         "text/plain",
         "application/octet-stream",
         "application/x-www-form-urlencoded",
-        "application/jsonx",
         "application/vnd.api+json",
-        "image/png",
         "nonsense",
-        ";",
         "/",
         "text/mtx2",
         "multipart/mixed; boundary=x",
@@ -85,9 +80,7 @@ def test_a_raw_body_is_csv_by_default(
 
 
 @pytest.mark.parametrize("media_type", ["text/mtx", "TEXT/MTX", "Text/Mtx; charset=utf-8", "text/mtx ;", "text/mtx;x"])
-def test_matrix_market_is_told_by_its_media_type(
-    echo_servers: Servers, mtx_response: Response, media_type: str
-) -> None:
+def test_the_media_type_selects_matrix_market(echo_servers: Servers, mtx_response: Response, media_type: str) -> None:
     assert predict(echo_servers, MTX, media_type) == mtx_response
 
 
@@ -105,7 +98,7 @@ def test_matrix_market_is_told_by_its_media_type(
         ("ascii", "a,b\nc,d\n"),
     ],
 )
-def test_a_charset_is_honoured(echo_servers: Servers, charset: str, text: str) -> None:
+def test_the_charset_of_the_body_is_used(echo_servers: Servers, charset: str, text: str) -> None:
     encoded = predict(echo_servers, text.encode(charset), f'text/csv; charset="{charset}"')
     assert encoded.status == 200
     assert encoded == predict(echo_servers, text.encode())
@@ -117,18 +110,14 @@ def test_a_charset_is_honoured(echo_servers: Servers, charset: str, text: str) -
         "nonsense",
         "hex",
         "rot13",
-        "base64",
-        "zlib",
         "idna",
         "undefined",
         "a\\0b",
         "x" * 500,
-        "../../etc",
-        "*",
         "日".encode(),
     ],
 )
-def test_an_unknown_charset_is_refused(echo_servers: Servers, charset: str | bytes) -> None:
+def test_an_unknown_charset_gets_422(echo_servers: Servers, charset: str | bytes) -> None:
     name = charset.encode() if isinstance(charset, str) else charset
     response = predict(echo_servers, CSV, b"text/csv; charset=" + name)
     assert response.status == 422
@@ -139,12 +128,12 @@ def test_an_unknown_charset_is_refused(echo_servers: Servers, charset: str | byt
     "parameter",
     ["charset*=utf-8''latin-1", "charset*0=lat; charset*1=in-1", "charset*1*=x", "charset*0*=''", "=;==", 'x="', ";;="],
 )
-def test_odd_parameters_are_ignored(echo_servers: Servers, csv_response: Response, parameter: str) -> None:
+def test_unknown_parameters_are_ignored(echo_servers: Servers, csv_response: Response, parameter: str) -> None:
     assert predict(echo_servers, CSV, f"text/csv; {parameter}") == csv_response
 
 
 @pytest.mark.parametrize("value", ['"utf-16"', '"\\utf-16"', "utf-16;charset=hex", 'utf-16 ;x="a;charset=hex"'])
-def test_the_first_charset_counts_quoted_or_not(echo_servers: Servers, csv_response: Response, value: str) -> None:
+def test_the_first_charset_parameter_counts(echo_servers: Servers, csv_response: Response, value: str) -> None:
     assert predict(echo_servers, CSV.decode().encode("utf-16"), f"text/csv;x=y;charset={value}") == csv_response
 
 
@@ -159,9 +148,7 @@ def test_the_first_charset_counts_quoted_or_not(echo_servers: Servers, csv_respo
     ],
     ids=["byte order mark", "crlf", "cr", "quoted, no last newline", "blank lines"],
 )
-def test_the_same_table_in_other_clothes_predicts_the_same(
-    echo_servers: Servers, csv_response: Response, body: bytes
-) -> None:
+def test_equivalent_csv_predicts_the_same(echo_servers: Servers, csv_response: Response, body: bytes) -> None:
     assert predict(echo_servers, body, "text/csv") == csv_response
 
 
@@ -194,7 +181,7 @@ def test_the_same_table_in_other_clothes_predicts_the_same(
         "exotic blanks",
     ],
 )
-def test_odd_but_sound_csv_is_predicted(echo_servers: Servers, body: bytes) -> None:
+def test_unusual_csv_is_predicted(echo_servers: Servers, body: bytes) -> None:
     response = predict(echo_servers, body, "text/csv")
     assert response.status == 200, response.body
     assert response.body.startswith(b'{"predictions":[')
@@ -240,7 +227,7 @@ def test_five_thousand_columns_are_predicted(echo_servers: Servers) -> None:
         "a pickle",
     ],
 )
-def test_what_is_no_table_is_unprocessable(echo_servers: Servers, body: bytes, fragment: str) -> None:
+def test_invalid_csv_gets_422(echo_servers: Servers, body: bytes, fragment: str) -> None:
     response = predict(echo_servers, body, "text/csv")
     assert response.status == 422
     assert fragment in message(response)
@@ -277,38 +264,53 @@ def test_what_is_no_table_is_unprocessable(echo_servers: Servers, body: bytes, f
         "cut off",
     ],
 )
-def test_what_is_no_matrix_is_unprocessable(echo_servers: Servers, body: bytes) -> None:
+def test_invalid_matrix_market_gets_422(echo_servers: Servers, body: bytes) -> None:
     response = predict(echo_servers, body, "text/mtx")
     assert response.status == 422
     message(response)
 
 
-@pytest.mark.parametrize("media_type", ["application/json", "Application/JSON; charset=utf-8"])
-@pytest.mark.parametrize("body", [b'{"a": [1]}', b"[]", b"a,b\n1,2\n", b"{"], ids=["object", "list", "csv", "broken"])
-def test_json_is_unprocessable_without_a_hook_that_reads_it(
-    echo_servers: Servers, body: bytes, media_type: str
-) -> None:
+@pytest.mark.parametrize(
+    ("body", "media_type"),
+    [
+        (b'{"a": [1]}', "application/json"),
+        (b"[]", "Application/JSON; charset=utf-8"),
+        (b"a,b\n1,2\n", "application/json"),
+        (b"{", "application/json"),
+    ],
+    ids=["object", "list", "csv", "broken"],
+)
+def test_json_gets_422_without_a_read_hook(echo_servers: Servers, body: bytes, media_type: str) -> None:
     response = predict(echo_servers, body, media_type)
     assert response.status == 422
     assert "JSON" in message(response)
 
 
-@pytest.mark.parametrize("media_type", ["application/json", "text/csv; charset=hex", "text/mtx", "image/png", None])
-@pytest.mark.parametrize("body", [b'{"a": 1}', b"\x00\xff" * 1000, b"\r\n"], ids=["json", "binary", "newline"])
-def test_a_hook_that_reads_gets_the_very_bytes(raw_servers: Servers, body: bytes, media_type: str | None) -> None:
+@pytest.mark.parametrize(
+    ("body", "media_type"),
+    [
+        (b'{"a": 1}', "application/json"),
+        (b'{"a": 1}', "text/mtx"),
+        (b"\x00\xff" * 1000, "image/png"),
+        (b"\x00\xff" * 1000, "text/csv; charset=hex"),
+        (b"\r\n", None),
+    ],
+    ids=["json", "json-as-mtx", "binary", "binary-as-csv", "newline"],
+)
+def test_read_input_data_gets_the_body_unchanged(raw_servers: Servers, body: bytes, media_type: str | None) -> None:
     response = predict(raw_servers, body, media_type)
     assert response.status == 200
     assert response.body.startswith(b'{"predictions":[%d.0,' % len(body))
 
 
 @pytest.mark.parametrize("body", [b"raise", b"none"])
-def test_a_hook_that_fails_to_read_is_an_error_of_the_model(raw_servers: Servers, body: bytes) -> None:
+def test_a_failing_read_hook_gets_500(raw_servers: Servers, body: bytes) -> None:
     response = predict(raw_servers, body)
     assert response.status == 500
     message(response)
 
 
-def test_a_body_of_more_than_10_mib_is_answered_as_a_small_one(echo_servers: Servers) -> None:
+def test_a_body_of_more_than_10_mib_is_predicted_as_a_small_one(echo_servers: Servers) -> None:
     buffer = io.StringIO()
     pd.DataFrame({"a": [0.1234567890123] * 1000, "text": ["x" * 11_000] * 1000}).to_csv(buffer, index=False)
     body = buffer.getvalue().encode()

@@ -51,7 +51,7 @@ def post(all_servers: Servers, path: str, **details: Any) -> Response:
 
 
 @pytest.mark.parametrize("path", ["/predict/", "/predictions", "/invocations"])
-def test_predictions_are_answered_in_the_format_of_the_prediction_server(all_servers: Servers, path: str) -> None:
+def test_predictions_have_the_format_of_the_prediction_server(all_servers: Servers, path: str) -> None:
     response = post(all_servers, path)
     shared = {
         "predictionThreshold": 0.25,
@@ -77,19 +77,19 @@ def test_predictions_are_answered_in_the_format_of_the_prediction_server(all_ser
     }
 
 
-def test_streams_keep_their_own_form(all_servers: Servers) -> None:
+def test_streams_keep_their_format(all_servers: Servers) -> None:
     lines = post(all_servers, "/predictionsStream/", headers={"Accept": "application/x-ndjson"}).body.splitlines()
     assert json.loads(lines[0])["prediction"] == {"no": 0.75, "yes": 0.25}
     assert list(json.loads(post(all_servers, "/predictionsStream/").body)) == ["predictions", "extraModelOutput"]
 
 
-def test_errors_stay_as_they_are(all_servers: Servers) -> None:
+def test_errors_keep_their_format(all_servers: Servers) -> None:
     response = assert_same_response(all_servers, "POST", "/predict/", content=b"")
     assert response.status == 422
     assert list(json.loads(response.body)) == ["message"]
 
 
-def test_a_document_that_cannot_be_read_is_an_error_of_usage(folder: Path) -> None:
+def test_an_unreadable_document_is_a_usage_error(folder: Path) -> None:
     words = ("server", "--code-dir", folder / "model", *LABELS, "--address", ":1")
     process = drum(*words, environment={"DEPLOYMENT_CONFIG": str(folder / "nowhere.json")})
     assert process.returncode == 2

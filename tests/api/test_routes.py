@@ -1,4 +1,4 @@
-"""Every route in every spelling, and what is answered where there is none."""
+"""Every route with all its path variants, and the responses where there is none."""
 
 import httpx
 import pytest
@@ -25,58 +25,58 @@ CSV = b"a,b\n1,2\n"
 
 def path_variants(paths: list[str]) -> list[str]:
     """With and without a trailing slash."""
-    return sorted({spelling for path in paths for spelling in (path.rstrip("/") or "/", path.rstrip("/") + "/")})
+    return sorted({variant for path in paths for variant in (path.rstrip("/") or "/", path.rstrip("/") + "/")})
 
 
-@pytest.mark.parametrize("path", path_variants(GET_PATHS))
-def test_a_get_route_answers_json_in_both_spellings(client: httpx.Client, path: str) -> None:
-    response = client.get(path)
-    assert (response.status_code, response.headers["Content-Type"]) == (200, "application/json")
-    assert isinstance(response.json(), dict)
+def test_get_routes_return_json_with_and_without_a_trailing_slash(client: httpx.Client) -> None:
+    responses = {path: client.get(path) for path in path_variants(GET_PATHS)}
+    found = {path: (response.status_code, response.headers["Content-Type"]) for path, response in responses.items()}
+    assert found == dict.fromkeys(responses, (200, "application/json"))
+    assert all(isinstance(response.json(), dict) for response in responses.values())
 
 
-@pytest.mark.parametrize("path", path_variants(list(BODIES)))
-def test_the_status_routes_answer_their_documented_bodies(client: httpx.Client, path: str) -> None:
-    assert client.get(path).content == BODIES[path.rstrip("/") or "/"]
+def test_status_routes_return_their_documented_bodies(client: httpx.Client) -> None:
+    for path, body in BODIES.items():
+        assert [client.get(variant).content for variant in path_variants([path])] == [body] * len(path_variants([path]))
 
 
-@pytest.mark.parametrize("path", path_variants(GET_PATHS))
-def test_head_answers_as_get_without_a_body(client: httpx.Client, path: str) -> None:
-    head, get = client.head(path), client.get(path)
-    assert (head.status_code, head.content) == (200, b"")
-    assert head.headers["Content-Type"] == get.headers["Content-Type"]
-    if path.rstrip("/") != "/stats":
-        assert head.headers["Content-Length"] == get.headers["Content-Length"]
+def test_head_returns_the_headers_of_get_without_a_body(client: httpx.Client) -> None:
+    compared = ["Content-Type", "Content-Length", "X-Drum-Version"]
+    for path in path_variants(GET_PATHS):
+        head, get = client.head(path), client.get(path)
+        assert (path, head.status_code, head.content) == (path, 200, b"")
+        names = compared[:1] if path.startswith("/stats") else compared  # numbers of other lengths a moment later
+        assert [head.headers[name] for name in names] == [get.headers[name] for name in names], path
 
 
 @pytest.mark.parametrize("path", path_variants(POST_PATHS))
-def test_a_prediction_route_predicts_in_both_spellings(echo_servers: Servers, path: str) -> None:
+def test_prediction_routes_predict_with_and_without_a_trailing_slash(echo_servers: Servers, path: str) -> None:
     response = assert_same_response(echo_servers, "POST", path, content=CSV, headers={"Content-Type": "text/csv"})
     assert response.status == 200
     assert response.body == assert_same_response(echo_servers, "POST", "/predict/", content=CSV).body
 
 
 @pytest.mark.parametrize("path", ["//predict/", "///predict", "/predict%2F", "/%70redict"])
-def test_other_forms_of_the_same_path_are_the_same_route(echo_servers: Servers, path: str) -> None:
+def test_equivalent_paths_reach_the_same_route(echo_servers: Servers, path: str) -> None:
     assert assert_same_response(echo_servers, "POST", path, content=CSV).status == 200
 
 
-@pytest.mark.parametrize("path", path_variants(GET_PATHS))
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
-def test_a_get_route_allows_get_and_head_alone(echo_servers: Servers, method: str, path: str) -> None:
-    response = assert_same_response(echo_servers, method, path)
-    assert response.status == 405
-    assert ("allow", "GET, HEAD") in response.headers
-    assert b"message" in response.body
+def test_get_routes_allow_only_get_and_head(echo_servers: Servers, method: str) -> None:
+    for path in path_variants(GET_PATHS):
+        response = assert_same_response(echo_servers, method, path)
+        assert (path, response.status) == (path, 405)
+        assert ("allow", "GET, HEAD") in response.headers
+        assert b"message" in response.body
 
 
-@pytest.mark.parametrize("path", path_variants(POST_PATHS))
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_a_prediction_route_allows_post_alone(echo_servers: Servers, method: str, path: str) -> None:
-    response = assert_same_response(echo_servers, method, path)
-    assert response.status == 405
-    assert ("allow", "POST") in response.headers
-    assert (b"message" in response.body) == (method != "HEAD")
+def test_prediction_routes_allow_only_post(echo_servers: Servers, method: str) -> None:
+    for path in path_variants(POST_PATHS):
+        response = assert_same_response(echo_servers, method, path)
+        assert (path, response.status) == (path, 405)
+        assert ("allow", "POST") in response.headers
+        assert (b"message" in response.body) == (method != "HEAD")
 
 
 @pytest.mark.parametrize(
@@ -107,61 +107,64 @@ def test_a_prediction_route_allows_post_alone(echo_servers: Servers, method: str
         "/" + "x" * 3000,
     ],
 )
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_an_unknown_route_is_a_404_with_a_json_message(echo_servers: Servers, method: str, path: str) -> None:
-    response = assert_same_response(echo_servers, method, path)
-    assert (response.status, dict(response.headers)["content-type"]) == (404, "application/json")
-    assert list(httpx.Response(404, content=response.body).json()) == ["message"]
+def test_unknown_paths_get_404_with_a_json_message(echo_servers: Servers, path: str) -> None:
+    for method in ("GET", "POST"):
+        response = assert_same_response(echo_servers, method, path)
+        assert (response.status, dict(response.headers)["content-type"]) == (404, "application/json")
+        assert list(httpx.Response(404, content=response.body).json()) == ["message"]
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE"])
-def test_an_unknown_route_is_a_404_for_every_method(echo_servers: Servers, method: str) -> None:
+def test_unknown_paths_get_404_for_every_method(echo_servers: Servers, method: str) -> None:
     response = assert_same_response(echo_servers, method, "/nothing")
     assert (response.status, response.body == b"") == (404, method == "HEAD")
 
 
 @pytest.mark.parametrize("query", ["?", "?a=b", "?a=b&a=c", "?%FF=%00", "?a[]=1;b", "?" + "x" * 3000])
-@pytest.mark.parametrize("path", ["/", "/ping", "/livez", "/info/", "/capabilities"])
-def test_a_query_changes_nothing_on_a_status_route(client: httpx.Client, path: str, query: str) -> None:
-    assert client.get(path + query).content == client.get(path).content
+def test_status_routes_ignore_the_query(echo_servers: Servers, query: str) -> None:
+    for path in ("/", "/ping", "/livez", "/readyz/", "/capabilities"):
+        with_query = assert_same_response(echo_servers, "GET", path + query)
+        assert with_query == assert_same_response(echo_servers, "GET", path)
 
 
-@pytest.mark.parametrize("path", [*GET_PATHS, "/nothing"])
-def test_a_body_on_a_get_route_is_ignored(client: httpx.Client, path: str) -> None:
-    plain = client.get(path)
-    assert client.request("GET", path, content=b"x" * 100_000).status_code == plain.status_code
+def test_get_routes_ignore_a_body(client: httpx.Client) -> None:
+    for path in (*GET_PATHS, "/nothing"):
+        plain = client.get(path)
+        assert client.request("GET", path, content=b"x" * 100_000).status_code == plain.status_code, path
 
 
-@pytest.mark.parametrize("path", path_variants([*GET_PATHS, *POST_PATHS, "/nothing"]))
-def test_every_answer_carries_the_version(client: httpx.Client, path: str) -> None:
-    assert client.get(path).headers.get_list("X-Drum-Version") == [__version__]
+def test_every_response_has_the_version_header(client: httpx.Client) -> None:
+    versions = {
+        path: client.get(path).headers.get_list("X-Drum-Version")
+        for path in path_variants([*GET_PATHS, *POST_PATHS, "/nothing"])
+    }
+    assert versions == {path: [__version__] for path in versions}
 
 
-@pytest.mark.parametrize("path", ["", *path_variants(GET_PATHS)])
-def test_routes_lie_below_the_prefix(raw_server: RunningServer, path: str) -> None:
-    response = raw_server.client.get(raw_server.url + path)
-    assert response.status_code == 200
-    assert path not in ("", "/") or response.content == BODIES["/"]
+def test_get_routes_are_below_the_prefix(raw_server: RunningServer) -> None:
+    statuses = {
+        path: raw_server.client.get(raw_server.url + path).status_code for path in ["", *path_variants(GET_PATHS)]
+    }
+    assert statuses == dict.fromkeys(statuses, 200)
+    assert raw_server.client.get(raw_server.url).content == BODIES["/"]
 
 
-@pytest.mark.parametrize("path", path_variants(POST_PATHS))
-def test_prediction_routes_lie_below_the_prefix(raw_servers: Servers, path: str) -> None:
-    assert assert_same_response(raw_servers, "POST", path, content=CSV).status == 200
+def test_prediction_routes_are_below_the_prefix(raw_servers: Servers) -> None:
+    for path in path_variants(POST_PATHS):
+        assert assert_same_response(raw_servers, "POST", path, content=CSV).status == 200
 
 
-@pytest.mark.parametrize(
-    "path", [*path_variants([*GET_PATHS, *POST_PATHS]), "/a", "/a/", "/a/bc", PREFIX + PREFIX + "/"]
-)
-def test_nothing_is_served_outside_the_prefix(raw_servers: Servers, path: str) -> None:
-    for server in raw_servers.values():
-        response = server.client.get(server.url.removesuffix(PREFIX) + path)
-        assert (response.status_code, list(response.json())) == (404, ["message"])
+def test_nothing_is_served_outside_the_prefix(raw_server: RunningServer) -> None:
+    root = raw_server.url.removesuffix(PREFIX)
+    for path in (*path_variants([*GET_PATHS, *POST_PATHS]), "/a", "/a/", "/a/bc", PREFIX + PREFIX + "/"):
+        response = raw_server.client.get(root + path)
+        assert (path, response.status_code, list(response.json())) == (path, 404, ["message"])
 
 
 @pytest.mark.parametrize("path", ["/nim", "/nim/x", "/directAccess/", "/directAccess/../x", "/nim//x", "/nim/%0a"])
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT"])
-def test_a_model_without_an_engine_has_no_direct_access(echo_servers: Servers, method: str, path: str) -> None:
-    assert assert_same_response(echo_servers, method, path).status == 404
+def test_models_without_an_engine_have_no_direct_access(echo_servers: Servers, path: str) -> None:
+    for method in ("GET", "HEAD", "POST", "PUT"):
+        assert assert_same_response(echo_servers, method, path).status == 404
 
 
 def test_direct_access_allows_four_methods(echo_servers: Servers) -> None:

@@ -1,4 +1,4 @@
-"""Streamed predictions: every form, every kind of hook, and what happens on the way (http-api.md section 11)."""
+"""Streamed predictions: formats, kinds of hooks, errors before and after the first chunk, disconnects."""
 
 import json
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from tests.api.models import write_code
 from tests.api.responses import Response, assert_same_response
 from tests.api.streaming_models import BLOCKS, STREAM
 from tests.api.test_payloads import message
+from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
 
@@ -36,11 +37,16 @@ def all_servers(folder: Path) -> Iterator[Servers]:
 
 @pytest.fixture(scope="module")
 def block_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """A model that knows nothing of streams, with extra model output."""
+    """A model without ``score_stream``, with extra model output."""
     folder = tmp_path_factory.mktemp("blocks")
     model = write_code(folder / "model", BLOCKS)
     with running_servers(folder, "--code-dir", model, "--target-type", "regression") as servers:
         yield servers
+
+
+@pytest.fixture
+def block_server(block_servers: Servers, server_type: str) -> RunningServer:
+    return block_servers[server_type]
 
 
 def table(rows: int) -> bytes:
@@ -50,7 +56,7 @@ def table(rows: int) -> bytes:
 
 
 def stream(all_servers: Servers, body: bytes, accept: str | None = None, **details: Any) -> Response:
-    """The one response of all servers."""
+    """Return the response of all servers."""
     headers = {"Accept": accept} if accept else {}
     response = assert_same_response(all_servers, "POST", ROUTE, headers=headers, **{"content": body, **details})
     if response.status == 200:
@@ -83,33 +89,31 @@ def events_of(response: Response) -> list[str]:
 
 
 @pytest.mark.parametrize("rows", [1, 3, BLOCK_ROWS, BLOCK_ROWS + 1, 2 * BLOCK_ROWS + 5])
-def test_the_bytes_are_those_of_predictions(block_servers: Servers, rows: int) -> None:
+def test_the_stream_has_the_bytes_of_predictions(block_servers: Servers, rows: int) -> None:
     response = stream(block_servers, table(rows))
     assert (response.status, media_type(response)) == (200, "application/octet-stream")
     assert response.body == predicted(block_servers, table(rows)).body
 
 
 @pytest.mark.parametrize("path", ["/predictionsStream", ROUTE])
-def test_the_answer_says_that_it_is_streamed(block_servers: Servers, path: str) -> None:
-    for server in block_servers.values():
-        response = server.client.post(path, content=table(2))
-        assert (response.status_code, response.headers["X-Streaming"]) == (200, "true")
-        assert (response.headers["Cache-Control"], response.headers["X-Accel-Buffering"]) == ("no-cache", "no")
+def test_the_response_has_the_streaming_headers(block_server: RunningServer, path: str) -> None:
+    response = block_server.client.post(path, content=table(2))
+    assert (response.status_code, response.headers["X-Streaming"]) == (200, "true")
+    assert (response.headers["Cache-Control"], response.headers["X-Accel-Buffering"]) == ("no-cache", "no")
 
 
-def test_a_form_streams_as_a_body_does(block_servers: Servers) -> None:
-    for server in block_servers.values():
-        response = server.client.post(ROUTE, files={"X": ("x.csv", table(BLOCK_ROWS + 1))})
-        assert response.content == predicted(block_servers, table(BLOCK_ROWS + 1)).body
+def test_a_form_streams_like_a_raw_body(block_servers: Servers) -> None:
+    response = assert_same_response(block_servers, "POST", ROUTE, files={"X": ("x.csv", table(BLOCK_ROWS + 1))})
+    assert response.body == predicted(block_servers, table(BLOCK_ROWS + 1)).body
 
 
-def test_a_model_without_extra_output_streams_its_predictions_alone(echo_servers: Servers) -> None:
+def test_a_model_without_extra_output_streams_predictions_only(echo_servers: Servers) -> None:
     response = stream(echo_servers, table(BLOCK_ROWS + 1))
     assert response.body == predicted(echo_servers, table(BLOCK_ROWS + 1)).body
     assert lines_of(stream(echo_servers, table(1), JSON_LINES))[0].keys() == {"prediction"}
 
 
-def test_json_lines_hold_a_row_each(block_servers: Servers) -> None:
+def test_each_json_line_holds_a_row(block_servers: Servers) -> None:
     rows = BLOCK_ROWS + 2
     response = stream(block_servers, table(rows), JSON_LINES)
     document = json.loads(predicted(block_servers, table(rows)).body)
@@ -120,7 +124,7 @@ def test_json_lines_hold_a_row_each(block_servers: Servers) -> None:
     ]
 
 
-def test_csv_has_a_header_and_a_row_each(block_servers: Servers) -> None:
+def test_csv_has_a_header_and_a_line_for_each_row(block_servers: Servers) -> None:
     rows = BLOCK_ROWS + 2
     response = stream(block_servers, table(rows), CSV)
     header, first, *others = response.body.decode().splitlines()
@@ -129,7 +133,7 @@ def test_csv_has_a_header_and_a_row_each(block_servers: Servers) -> None:
     assert others[-1] == f"{(rows - 1) / 16 + 0.03125},{rows - 1},t{(rows - 1) % 7}ä"
 
 
-def test_events_hold_a_block_each(block_servers: Servers) -> None:
+def test_each_event_holds_a_block(block_servers: Servers) -> None:
     rows = BLOCK_ROWS + 2
     response = stream(block_servers, table(rows), EVENTS)
     first, second, end = events_of(response)
@@ -160,17 +164,24 @@ def test_events_hold_a_block_each(block_servers: Servers) -> None:
         (",;q=,;;", "application/octet-stream"),
     ],
 )
-def test_the_client_chooses_the_form(block_servers: Servers, accept: str, expected: str) -> None:
-    for server in block_servers.values():
-        response = server.client.post(ROUTE, content=table(1), headers={b"Accept": accept.encode("latin-1")})
-        assert (response.status_code, response.headers["Content-Type"].partition(";")[0]) == (200, expected)
+def test_the_accept_header_selects_the_format(block_servers: Servers, accept: str, expected: str) -> None:
+    headers = [(b"Accept", accept.encode("latin-1"))]
+    response = assert_same_response(block_servers, "POST", ROUTE, content=table(1), headers=headers)
+    assert (response.status, media_type(response).partition(";")[0]) == (200, expected)
 
 
-@pytest.mark.parametrize("accept", [None, JSON_LINES, CSV, EVENTS])
 @pytest.mark.parametrize(
-    ("body", "text"), [(b"", "empty"), (b"a,b,c\n", "no "), (b"a,b\n1,2\n", "'c'")], ids=["empty", "no rows", "column"]
+    ("body", "text", "accept"),
+    [
+        (b"", "empty", None),
+        (b"", "empty", JSON_LINES),
+        (b"a,b,c\n", "no ", CSV),
+        (b"a,b\n1,2\n", "'c'", EVENTS),
+        (b"a,b\n1,2\n", "'c'", None),
+    ],
+    ids=["empty", "empty-json-lines", "no rows-csv", "column-events", "column"],
 )
-def test_an_error_before_the_first_block_is_an_error_answer(
+def test_an_error_before_the_first_block_is_an_error_response(
     block_servers: Servers, body: bytes, text: str, accept: str | None
 ) -> None:
     response = stream(block_servers, body, accept)
@@ -181,13 +192,12 @@ def test_an_error_before_the_first_block_is_an_error_answer(
 BROKEN = table(BLOCK_ROWS) + b"1,2,3,4,5\n"
 
 
-def test_a_late_error_breaks_off_what_has_no_records(block_servers: Servers) -> None:
-    for server in block_servers.values():
-        for accept in ("application/octet-stream", CSV):
-            status, came = read_until_abort(server, ROUTE, content=BROKEN, headers={"Accept": accept})
-            assert status == 200
-            assert not came.endswith(b"}")
-    assert stream(block_servers, table(1)).status == 200
+def test_a_late_error_aborts_formats_without_error_records(block_server: RunningServer) -> None:
+    for accept in ("application/octet-stream", CSV):
+        status, came = read_until_abort(block_server, ROUTE, content=BROKEN, headers={"Accept": accept})
+        assert status == 200
+        assert not came.endswith(b"}")
+    assert block_server.client.post(ROUTE, content=table(1)).status_code == 200
 
 
 def test_a_late_error_is_the_last_line(block_servers: Servers) -> None:
@@ -222,7 +232,7 @@ def test_a_late_error_is_the_last_event(block_servers: Servers) -> None:
         ("no-rows", b'{"predictions":[]}'),
     ],
 )
-def test_what_the_hook_yields_is_sent(all_servers: Servers, action: str, body: bytes) -> None:
+def test_chunks_of_the_hook_are_sent_by_default(all_servers: Servers, action: str, body: bytes) -> None:
     response = act(all_servers, action)
     assert (response.status, response.body) == (200, body)
 
@@ -244,7 +254,7 @@ def test_what_the_hook_yields_is_sent(all_servers: Servers, action: str, body: b
         ("none", []),
     ],
 )
-def test_what_the_hook_yields_is_sent_as_lines(all_servers: Servers, action: str, lines: list[Any]) -> None:
+def test_chunks_of_the_hook_are_sent_as_json_lines(all_servers: Servers, action: str, lines: list[Any]) -> None:
     assert lines_of(act(all_servers, action, JSON_LINES)) == lines
 
 
@@ -256,7 +266,7 @@ def test_what_the_hook_yields_is_sent_as_lines(all_servers: Servers, action: str
         ("none", ["data: [DONE]"]),
     ],
 )
-def test_what_the_hook_yields_is_sent_as_events(all_servers: Servers, action: str, events: list[str]) -> None:
+def test_chunks_of_the_hook_are_sent_as_events(all_servers: Servers, action: str, events: list[str]) -> None:
     assert events_of(act(all_servers, action, EVENTS)) == events
 
 
@@ -270,26 +280,27 @@ def test_what_the_hook_yields_is_sent_as_events(all_servers: Servers, action: st
         ("none", ""),
     ],
 )
-def test_what_the_hook_yields_is_sent_as_csv(all_servers: Servers, action: str, text: str) -> None:
+def test_chunks_of_the_hook_are_sent_as_csv(all_servers: Servers, action: str, text: str) -> None:
     assert act(all_servers, action, CSV).body.decode() == text
 
 
-def test_plain_predictions_do_not_ask_the_streaming_hook(all_servers: Servers) -> None:
+def test_plain_predictions_do_not_call_the_streaming_hook(all_servers: Servers) -> None:
     response = predicted(all_servers, b"x\n1\n2\n")
     assert json.loads(response.body)["predictions"] == [2.0, 4.0]
 
 
-@pytest.mark.parametrize("accept", [None, JSON_LINES, CSV, EVENTS])
 @pytest.mark.parametrize(
-    ("action", "text"),
+    ("action", "text", "accept"),
     [
-        ("fails-first", "ValueError: not even one"),
-        ("number-first", "returned a int"),
-        ("list", "returned a list"),
-        ("no such action", "KeyError"),
+        ("fails-first", "ValueError: not even one", None),
+        ("fails-first", "ValueError: not even one", CSV),
+        ("number-first", "returned a int", JSON_LINES),
+        ("list", "returned a list", EVENTS),
+        ("list", "returned a list", None),
+        ("no such action", "KeyError", CSV),
     ],
 )
-def test_an_error_before_the_first_chunk_is_an_error_answer(
+def test_an_error_before_the_first_chunk_is_an_error_response(
     all_servers: Servers, action: str, text: str, accept: str | None
 ) -> None:
     response = act(all_servers, action, accept)
@@ -297,7 +308,7 @@ def test_an_error_before_the_first_chunk_is_an_error_answer(
     assert text in message(response)
 
 
-def test_model_code_may_choose_its_answer(all_servers: Servers) -> None:
+def test_a_custom_http_error_sets_the_response(all_servers: Servers) -> None:
     response = act(all_servers, "teapot-first", JSON_LINES)
     assert (response.status, dict(response.headers)["x-drum-user-http-error"]) == (418, "true")
 
@@ -311,12 +322,11 @@ def test_model_code_may_choose_its_answer(all_servers: Servers) -> None:
         ("kinds", b'{"predictions":[1.0'),
     ],
 )
-def test_an_error_after_the_first_chunk_breaks_the_answer_off(all_servers: Servers, action: str, came: bytes) -> None:
-    for server in all_servers.values():
-        status, begun = read_until_abort(server, ROUTE, content=f"action\n{action}\n".encode())
-        assert status == 200
-        assert came.startswith(begun)
-    assert act(all_servers, "text").status == 200
+def test_an_error_after_the_first_chunk_aborts_the_response(server: RunningServer, action: str, came: bytes) -> None:
+    status, begun = read_until_abort(server, ROUTE, content=f"action\n{action}\n".encode())
+    assert status == 200
+    assert came.startswith(begun)
+    assert server.client.post(ROUTE, content=b"action\ntext\n").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -331,14 +341,15 @@ def test_an_error_after_the_first_chunk_is_a_record(all_servers: Servers, action
     assert before and event.startswith("event: error\ndata: ")
 
 
-@pytest.mark.parametrize("accept", ["*/*", JSON_LINES, CSV, EVENTS])
-@pytest.mark.parametrize("action", ["endless", "endless-async", "endless-frames"])
-def test_a_client_that_leaves_ends_the_generator_and_frees_its_slot(
-    all_servers: Servers, folder: Path, action: str, accept: str
+@pytest.mark.parametrize(
+    ("action", "accept"),
+    [("endless", "*/*"), ("endless", CSV), ("endless-async", JSON_LINES), ("endless-frames", EVENTS)],
+)
+def test_a_disconnect_closes_the_generator_and_frees_its_slot(
+    server: RunningServer, server_type: str, folder: Path, action: str, accept: str
 ) -> None:
-    for name, server in all_servers.items():
-        mark = f"{name} {action} {accept}"
-        body = f"action,mark\n{action},{mark}\n".encode()
-        assert disconnect_after_first_chunk(server, ROUTE, content=body, headers={"Accept": accept})
-        wait_until_recorded(server, folder, mark)
-    assert act(all_servers, "text").status == 200
+    mark = f"{server_type} {action} {accept}"
+    body = f"action,mark\n{action},{mark}\n".encode()
+    assert disconnect_after_first_chunk(server, ROUTE, content=body, headers={"Accept": accept})
+    wait_until_recorded(server, folder, mark)
+    assert server.client.post(ROUTE, content=b"action\ntext\n").status_code == 200

@@ -1,4 +1,4 @@
-"""Responses of a text generation model: objects under the name of the target."""
+"""Responses of a text generation model: objects with the name of the target as key."""
 
 import json
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ import pytest
 from tests.api.all_servers import Servers, running_servers
 from tests.api.models import TEXT, write_code
 from tests.api.responses import Response, assert_same_response
+from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
 
@@ -16,7 +17,7 @@ TARGET = "reply: é"
 
 
 @pytest.fixture(scope="module")
-def text_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def all_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     folder = tmp_path_factory.mktemp("text")
     model = write_code(folder / "model", TEXT)
     arguments = ["--code-dir", str(model), "--target-type", "textgeneration"]
@@ -32,30 +33,29 @@ def ask(all_servers: Servers, *prompts: str) -> dict[str, Any]:
     return document
 
 
-def test_each_text_stands_under_the_name_of_the_target(text_servers: Servers) -> None:
-    assert ask(text_servers, "hello", "bye") == {
+def test_predictions_name_the_target(all_servers: Servers) -> None:
+    assert ask(all_servers, "hello", "bye") == {
         "predictions": [{TARGET: "You said hello."}, {TARGET: "You said bye."}],
     }
 
 
-def test_a_missing_text_is_null(text_servers: Servers) -> None:
-    assert ask(text_servers, "none") == {"predictions": [{TARGET: None}]}
+def test_a_missing_text_becomes_null(all_servers: Servers) -> None:
+    assert ask(all_servers, "none") == {"predictions": [{TARGET: None}]}
 
 
 @pytest.mark.parametrize(
     ("prompt", "text"),
     [("quote", '"\\\n\t'), ("unicode", "日本 \U0001f600"), ("markup", "</script>"), ("é", "You said é.")],
 )
-def test_any_text_survives_the_journey(text_servers: Servers, prompt: str, text: str) -> None:
-    assert ask(text_servers, prompt)["predictions"] == [{TARGET: text}]
+def test_any_text_is_returned_unchanged(all_servers: Servers, prompt: str, text: str) -> None:
+    assert ask(all_servers, prompt)["predictions"] == [{TARGET: text}]
 
 
-def test_further_columns_are_extra_model_output(text_servers: Servers) -> None:
-    document = ask(text_servers, "extra", "bye")
+def test_further_columns_become_extra_model_output(all_servers: Servers) -> None:
+    document = ask(all_servers, "extra", "bye")
     assert document["extraModelOutput"] == [{"tokens": 15}, {"tokens": 13}]
     assert [list(element) for element in document["predictions"]] == [[TARGET], [TARGET]]
 
 
-def test_info_tells_the_target_type(text_servers: Servers) -> None:
-    for server in text_servers.values():
-        assert server.client.get("/info/").json()["targetType"] == "textgeneration"
+def test_info_names_the_target_type(server: RunningServer) -> None:
+    assert server.client.get("/info/").json()["targetType"] == "textgeneration"

@@ -1,4 +1,4 @@
-"""Spans: one a request on all three servers, as a child of the client's, with what the model traces below it."""
+"""Spans: one for each request on all three servers, a child of the client span and parent of those of the model."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from tests.api.aborted_responses import read_until_abort, reset_after_first_byte
 from tests.api.all_servers import Servers, running_servers
 from tests.api.models import write_code
-from tests.api.responses import assert_same_response, request_all
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -102,11 +101,11 @@ def all_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         yield servers
 
 
-@pytest.fixture(autouse=True)
-def nothing_traced_yet(request: pytest.FixtureRequest) -> None:
-    if "all_servers" in request.fixturenames:
-        for server in request.getfixturevalue("all_servers").values():
-            spans_of(server)
+@pytest.fixture
+def server(all_servers: Servers, server_type: str) -> RunningServer:
+    """One of the servers, without spans of earlier tests."""
+    spans_of(all_servers[server_type])
+    return all_servers[server_type]
 
 
 def spans_of(server: RunningServer) -> dict[str, dict[str, Any]]:
@@ -138,101 +137,92 @@ def id_of(span: dict[str, Any]) -> str:
     return identifier.removeprefix("0x")
 
 
-def test_a_request_is_a_span_between_the_clients_and_the_models(all_servers: Servers) -> None:
-    headers = {**TRACEPARENT, "X-Tenant": "blue", "X-Other": "unseen"}
-    assert_same_response(all_servers, "POST", "/predict/", content=b"action\nsay\n", headers=headers)
-    for server in all_servers.values():
-        spans = wait_for_spans(server, "drum.invocations")
-        assert spans.keys() == {"drum.invocations", "scoring"}
-        request = spans["drum.invocations"]
-        assert (parent_of(request), parent_of(spans["scoring"])) == (PARENT, id_of(request))
-        assert {span["context"]["trace_id"] for span in spans.values()} == {f"0x{TRACE}"}
-        assert (request["kind"], request["status"]["status_code"]) == ("SpanKind.SERVER", "UNSET")
-        assert request["attributes"] == {
-            "http.request.method": "POST",
-            "http.route": "/predict",
-            "url.path": "/predict/",
-            "http.request.header.x-request-id": ["the-same-everywhere"],
-            "http.request.header.x-tenant": ["blue"],
-            "http.response.status_code": 200,
-        }
+def test_a_request_span_lies_between_those_of_client_and_model(server: RunningServer) -> None:
+    headers = {**TRACEPARENT, "X-Request-ID": "my-id", "X-Tenant": "blue", "X-Other": "unseen"}
+    server.client.post("/predict/", content=b"action\nsay\n", headers=headers)
+    spans = wait_for_spans(server, "drum.invocations")
+    assert spans.keys() == {"drum.invocations", "scoring"}
+    request = spans["drum.invocations"]
+    assert (parent_of(request), parent_of(spans["scoring"])) == (PARENT, id_of(request))
+    assert {span["context"]["trace_id"] for span in spans.values()} == {f"0x{TRACE}"}
+    assert (request["kind"], request["status"]["status_code"]) == ("SpanKind.SERVER", "UNSET")
+    assert request["attributes"] == {
+        "http.request.method": "POST",
+        "http.route": "/predict",
+        "url.path": "/predict/",
+        "http.request.header.x-request-id": ["my-id"],
+        "http.request.header.x-tenant": ["blue"],
+        "http.response.status_code": 200,
+    }
 
 
-def test_without_a_trace_of_the_client_a_new_one_begins(all_servers: Servers) -> None:
-    request_all(all_servers, "GET", "/info/")
-    for server in all_servers.values():
-        (span,) = wait_for_spans(server, "drum.info").values()
-        assert parent_of(span) is None
+def test_a_request_without_a_trace_starts_one(server: RunningServer) -> None:
+    server.client.get("/info/")
+    (span,) = wait_for_spans(server, "drum.info").values()
+    assert parent_of(span) is None
 
 
-def test_probes_are_no_spans(all_servers: Servers) -> None:
+def test_probes_have_no_spans(server: RunningServer) -> None:
     for path in ("/", "/ping", "/health/", "/livez", "/readyz"):
-        assert_same_response(all_servers, "GET", path)
-    assert_same_response(all_servers, "GET", "/capabilities/")
-    for server in all_servers.values():
-        assert wait_for_spans(server, "drum.capabilities").keys() == {"drum.capabilities"}
+        server.client.get(path)
+    server.client.get("/capabilities/")
+    assert wait_for_spans(server, "drum.capabilities").keys() == {"drum.capabilities"}
 
 
 @pytest.mark.parametrize(("action", "status", "kind"), [("raise", 500, "ERROR"), ("teapot", 418, "UNSET")])
-def test_an_error_of_the_server_marks_the_span(all_servers: Servers, action: str, status: int, kind: str) -> None:
-    assert_same_response(all_servers, "POST", "/predict/", content=f"action\n{action}\n")
-    for server in all_servers.values():
-        span = wait_for_spans(server, "drum.invocations")["drum.invocations"]
-        assert span["attributes"]["http.response.status_code"] == status
-        assert span["status"]["status_code"] == kind
-        assert [event["name"] for event in span["events"]] == (["exception"] if kind == "ERROR" else [])
+def test_a_server_error_marks_the_span(server: RunningServer, action: str, status: int, kind: str) -> None:
+    server.client.post("/predict/", content=f"action\n{action}\n".encode())
+    span = wait_for_spans(server, "drum.invocations")["drum.invocations"]
+    assert span["attributes"]["http.response.status_code"] == status
+    assert span["status"]["status_code"] == kind
+    assert [event["name"] for event in span["events"]] == (["exception"] if kind == "ERROR" else [])
 
 
-def test_an_unknown_route_is_named_after_its_method_alone(all_servers: Servers) -> None:
-    assert_same_response(all_servers, "GET", "/nothing/4711")
-    for server in all_servers.values():
-        span = wait_for_spans(server, "GET")["GET"]
-        assert span["attributes"]["http.response.status_code"] == 404
-        assert "http.route" not in span["attributes"]
+def test_a_span_of_an_unknown_route_is_named_after_the_method(server: RunningServer) -> None:
+    server.client.get("/nothing/4711")
+    span = wait_for_spans(server, "GET")["GET"]
+    assert span["attributes"]["http.response.status_code"] == 404
+    assert "http.route" not in span["attributes"]
 
 
-def test_the_span_of_a_stream_ends_when_the_stream_ends(all_servers: Servers) -> None:
-    assert_same_response(all_servers, "POST", "/predictionsStream/", content=b"action\nsay\n")
-    for server in all_servers.values():
-        spans = wait_for_spans(server, "drum.invocations")
-        request = spans.pop("drum.invocations")
-        assert spans.keys() == {"piece-0", "piece-1", "piece-2"}
-        assert {parent_of(span) for span in spans.values()} == {id_of(request)}
-        assert max(span["end_time"] for span in spans.values()) <= request["end_time"]
+def test_the_span_of_a_stream_ends_when_the_stream_ends(server: RunningServer) -> None:
+    server.client.post("/predictionsStream/", content=b"action\nsay\n")
+    spans = wait_for_spans(server, "drum.invocations")
+    request = spans.pop("drum.invocations")
+    assert spans.keys() == {"piece-0", "piece-1", "piece-2"}
+    assert {parent_of(span) for span in spans.values()} == {id_of(request)}
+    assert max(span["end_time"] for span in spans.values()) <= request["end_time"]
 
 
-def test_a_stream_that_breaks_marks_the_span(all_servers: Servers) -> None:
-    for server in all_servers.values():
-        status, _ = read_until_abort(server, "/predictionsStream/", content=b"action\nraise\n")
-        assert status == 200
-        span = wait_for_spans(server, "drum.invocations")["drum.invocations"]
-        assert span["status"] == {"status_code": "ERROR", "description": "PredictionError: ValueError: no more"}
+def test_an_aborted_stream_marks_the_span(server: RunningServer) -> None:
+    status, _ = read_until_abort(server, "/predictionsStream/", content=b"action\nraise\n")
+    assert status == 200
+    span = wait_for_spans(server, "drum.invocations")["drum.invocations"]
+    assert span["status"] == {"status_code": "ERROR", "description": "PredictionError: ValueError: no more"}
 
 
-def test_the_span_ends_when_the_client_leaves(all_servers: Servers) -> None:
-    for server in all_servers.values():
-        reset_after_first_byte(server, "/predictionsStream/", b"action\nendless\n")
-        assert "drum.invocations" in wait_for_spans(server, "drum.invocations")
+def test_the_span_ends_when_the_client_disconnects(server: RunningServer) -> None:
+    reset_after_first_byte(server, "/predictionsStream/", b"action\nendless\n")
+    assert "drum.invocations" in wait_for_spans(server, "drum.invocations")
 
 
-def test_a_chat_tells_models_and_tokens_and_nothing_that_was_said(all_servers: Servers) -> None:
+def test_a_chat_span_has_models_and_tokens_but_no_messages(server: RunningServer) -> None:
     request = {"model": "m-1", "temperature": 0.5, "messages": [{"role": "user", "content": "a secret"}]}
-    request_all(all_servers, "POST", "/v1/chat/completions", json=request)
-    for server in all_servers.values():
-        spans = wait_for_spans(server, "drum.chat.completions")
-        attributes = spans["drum.chat.completions"]["attributes"]
-        assert len(attributes.pop("datarobot_association_id")) == 36
-        assert {name: value for name, value in attributes.items() if name.startswith("gen_ai")} == {
-            "gen_ai.operation.name": "chat",
-            "gen_ai.request.model": "m-1",
-            "gen_ai.request.stream": False,
-            "gen_ai.request.temperature": 0.5,
-            "gen_ai.response.id": "c-1",
-            "gen_ai.response.model": "m-2",
-            "gen_ai.usage.input_tokens": 1,
-            "gen_ai.usage.output_tokens": 2,
-        }
-        assert "a secret" not in json.dumps(spans)
+    server.client.post("/v1/chat/completions", json=request)
+    spans = wait_for_spans(server, "drum.chat.completions")
+    attributes = spans["drum.chat.completions"]["attributes"]
+    assert len(attributes.pop("datarobot_association_id")) == 36
+    assert {name: value for name, value in attributes.items() if name.startswith("gen_ai")} == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "m-1",
+        "gen_ai.request.stream": False,
+        "gen_ai.request.temperature": 0.5,
+        "gen_ai.response.id": "c-1",
+        "gen_ai.response.model": "m-2",
+        "gen_ai.usage.input_tokens": 1,
+        "gen_ai.usage.output_tokens": 2,
+    }
+    assert "a secret" not in json.dumps(spans)
 
 
 class Collector(ThreadingHTTPServer):
@@ -272,8 +262,7 @@ def collector() -> Iterator[Collector]:
         thread.join()
 
 
-@pytest.mark.parametrize("server_type", ["flask", "gunicorn", "fastapi"])
-def test_the_standard_variables_send_spans_and_a_stop_sends_the_last_ones(
+def test_standard_variables_export_spans_and_shutdown_flushes_them(
     server_type: str, collector: Collector, tmp_path: Path
 ) -> None:
     code = (
@@ -296,7 +285,7 @@ def test_the_standard_variables_send_spans_and_a_stop_sends_the_last_ones(
 
 
 @pytest.mark.parametrize("variables", [{"OTEL_SDK_DISABLED": "true"}, {"OTEL_TRACES_EXPORTER": "none"}])
-def test_tracing_can_be_switched_off(variables: dict[str, str], collector: Collector, tmp_path: Path) -> None:
+def test_tracing_can_be_disabled(variables: dict[str, str], collector: Collector, tmp_path: Path) -> None:
     code = (
         "import sys\n\n\ndef score(data, model, **kwargs):\n    raise ValueError('opentelemetry.sdk' in sys.modules)\n"
     )
@@ -307,7 +296,7 @@ def test_tracing_can_be_switched_off(variables: dict[str, str], collector: Colle
         assert response.json() == {"message": "ERROR: ValueError: False"}
 
 
-def test_an_exporter_that_is_not_installed_is_told_and_the_server_runs(tmp_path: Path) -> None:
+def test_a_missing_exporter_is_logged_and_the_server_runs(tmp_path: Path) -> None:
     code = (
         "import pandas as pd\n\n\ndef score(data, model, **kwargs):\n    return pd.DataFrame({'Predictions': [1.0]})\n"
     )

@@ -1,4 +1,4 @@
-"""``/transform/``: samples and their target in, a form out, the same from every server (http-api.md section 6)."""
+"""``/transform/``: samples and their target in, a form out, the same from every server."""
 
 import gzip
 import io
@@ -37,7 +37,7 @@ def all_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 
 def send(all_servers: Servers, content: bytes = CSV, path: str = ROUTE, **details: Any) -> Response:
-    """The one response of all servers to a raw body, or to the ``files`` of a form."""
+    """Send a raw body or the ``files`` of a form; return the response of all servers."""
     body = {} if "files" in details else {"content": content}
     return assert_same_response(all_servers, "POST", path, **body, **details)
 
@@ -65,19 +65,20 @@ def act(action: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "details",
+    ("path", "details"),
     [
-        {"content": CSV},
-        {"content": CSV, "headers": {"Content-Type": "text/csv"}},
-        {"content": CSV, "headers": {"Content-Type": "application/x-www-form-urlencoded"}},
-        {"content": gzip.compress(CSV), "headers": {"Content-Encoding": "gzip"}},
-        {"files": {"X": ("x.csv", CSV)}},
-        {"files": [("other", b"1"), ("X", ("x", CSV, "text/csv"))]},
+        ("/transform", {"content": CSV}),
+        ("/transform/", {"content": CSV, "headers": {"Content-Type": "text/csv"}}),
+        ("/transform/", {"content": CSV, "headers": {"Content-Type": "application/x-www-form-urlencoded"}}),
+        ("/transform/", {"content": gzip.compress(CSV), "headers": {"Content-Encoding": "gzip"}}),
+        ("/transform", {"files": {"X": ("x.csv", CSV)}}),
+        ("/transform/", {"files": [("other", b"1"), ("X", ("x", CSV, "text/csv"))]}),
+        ("/invocations", {"content": CSV}),
+        ("/invocations", {"files": {"X": ("x.csv", CSV)}}),
     ],
-    ids=["no type", "csv", "urlencoded", "gzip", "form", "form with more"],
+    ids=["no type", "csv", "urlencoded", "gzip", "form", "form with more", "invocations", "form to invocations"],
 )
-@pytest.mark.parametrize("path", ["/transform", "/transform/", "/invocations"])
-def test_samples_without_a_target_come_back_alone(all_servers: Servers, details: dict[str, Any], path: str) -> None:
+def test_samples_without_a_target_are_returned_alone(all_servers: Servers, path: str, details: dict[str, Any]) -> None:
     form = form_of(send(all_servers, path=path, **details))
     assert list(form) == ["X.transformed", "out.format"]
     assert form["X.transformed"].content == b"a,b\n2,4\n6,8\n"
@@ -85,14 +86,14 @@ def test_samples_without_a_target_come_back_alone(all_servers: Servers, details:
 
 
 @pytest.mark.parametrize("path", [ROUTE, "/invocations/"])
-def test_a_target_that_was_sent_comes_back(all_servers: Servers, path: str) -> None:
+def test_a_target_is_returned(all_servers: Servers, path: str) -> None:
     form = form_of(send(all_servers, path=path, files={"y": ("y.csv", TARGET), "X": ("x.csv", CSV)}))
     assert list(form) == ["X.transformed", "out.format", "y.transformed", "y.format"]
     assert form["y.transformed"].content == b"t\n11\n21\n"
     assert form["y.format"].text == "csv"
 
 
-def test_a_hook_that_returns_samples_alone_leaves_the_target_as_it_is(all_servers: Servers) -> None:
+def test_a_hook_that_returns_only_samples_keeps_the_target(all_servers: Servers) -> None:
     target = 'größe\n"a ""b"""\n""\n'.encode()
     form = form_of(send(all_servers, files={"X": ("x.csv", act("same")), "y": ("y.csv", target)}))
     assert form["y.transformed"].content == target
@@ -103,7 +104,7 @@ def test_an_array_keeps_the_name_of_the_target(all_servers: Servers) -> None:
     assert form["y.transformed"].content == b"t\n20\n40\n"
 
 
-def test_what_comes_back_reads_equal(all_servers: Servers) -> None:
+def test_the_returned_csv_keeps_values_and_names(all_servers: Servers) -> None:
     random = np.random.default_rng(0)
     numbers = random.normal(size=500) * 10.0 ** random.integers(-300, 300, size=500)
     names = ["äöü", "日本, 語", 'quo"te', "two\nlines", " ", "\U0001f600"]
@@ -117,7 +118,7 @@ def test_column_names_may_repeat(all_servers: Servers) -> None:
     assert form_of(send(all_servers, act("twice")))["X.transformed"].content.startswith(b"action,a,action,a\n")
 
 
-def test_an_array_has_its_places_for_names(all_servers: Servers) -> None:
+def test_columns_of_an_array_are_named_by_position(all_servers: Servers) -> None:
     assert form_of(send(all_servers, act("array")))["X.transformed"].content == b"0\n1\n2\n"
 
 
@@ -129,7 +130,7 @@ def test_an_array_has_its_places_for_names(all_servers: Servers) -> None:
     [{"headers": {"Content-Type": "text/mtx"}, "content": MTX}, {"files": {"X": ("x.mtx", MTX)}}],
     ids=["raw", "form"],
 )
-def test_sparse_samples_come_back_sparse(all_servers: Servers, details: dict[str, Any]) -> None:
+def test_sparse_samples_are_returned_sparse(all_servers: Servers, details: dict[str, Any]) -> None:
     form = form_of(send(all_servers, **details))
     assert list(form) == ["X.transformed", "out.format", "X.colnames"]
     np.testing.assert_array_equal(matrix_of(form["X.transformed"]), [[3.0, 0, 0], [0, 0, 0.2]])
@@ -166,15 +167,13 @@ def test_dense_samples_may_become_sparse(all_servers: Servers, action: str, name
         ({"files": {"X": CSV, "y": ("y", b"[1, 2]", "application/json")}}, "JSON input is not supported"),
     ],
 )
-def test_input_that_cannot_be_transformed_is_unprocessable(
-    all_servers: Servers, details: dict[str, Any], text: str
-) -> None:
+def test_invalid_input_gets_422(all_servers: Servers, details: dict[str, Any], text: str) -> None:
     response = send(all_servers, **details)
     assert response.status == 422
     assert text.lower() in message(response).lower()
 
 
-def test_a_broken_form_is_a_bad_request(all_servers: Servers) -> None:
+def test_a_malformed_form_gets_400(all_servers: Servers) -> None:
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
     assert send(all_servers, b'--b\r\nContent-Disposition: form-data; name="X"\r\n\r\na', headers=headers).status == 400
 
@@ -190,13 +189,13 @@ def test_a_broken_form_is_a_bad_request(all_servers: Servers) -> None:
         ("raise", "ValueError: the model said no"),
     ],
 )
-def test_a_hook_that_fails_is_an_error_of_the_model(all_servers: Servers, action: str, text: str) -> None:
+def test_a_failing_hook_gets_500(all_servers: Servers, action: str, text: str) -> None:
     response = send(all_servers, files={"X": act(action), "y": TARGET})
     assert (response.status, dict(response.headers)["content-type"]) == (500, "application/json")
     assert text in message(response)
 
 
-def test_model_code_may_choose_its_answer(all_servers: Servers) -> None:
+def test_a_custom_http_error_sets_the_response(all_servers: Servers) -> None:
     response = send(all_servers, act("teapot"))
     assert (response.status, dict(response.headers)["x-drum-user-http-error"]) == (418, "true")
     assert json.loads(response.body) == {"message": "short and stout"}
@@ -208,7 +207,7 @@ def test_model_code_may_choose_its_answer(all_servers: Servers) -> None:
 @pytest.mark.parametrize(
     "path", ["/predict/", "/predictions", "/predictionsStream/", "/predictUnstructured/", "/predictionsUnstructured"]
 )
-def test_a_prediction_route_names_the_right_one(all_servers: Servers, path: str) -> None:
+def test_prediction_routes_name_the_right_route(all_servers: Servers, path: str) -> None:
     for details in ({"content": CSV}, {"files": {"X": CSV, "y": TARGET}}):
         response = send(all_servers, path=path, **details)
         assert response.status == 422
@@ -216,31 +215,29 @@ def test_a_prediction_route_names_the_right_one(all_servers: Servers, path: str)
 
 
 @pytest.mark.parametrize("details", [{"content": CSV}, {"files": {"X": CSV, "y": TARGET}}], ids=["raw", "form"])
-def test_another_kind_of_model_names_its_own(echo_servers: Servers, details: dict[str, Any]) -> None:
+def test_other_models_name_their_route(echo_servers: Servers, details: dict[str, Any]) -> None:
     response = send(echo_servers, **details)
     assert response.status == 422
     assert message(response).endswith("This route does not serve regression models: use /predict/.")
 
 
-def test_it_says_what_it_reads(all_servers: Servers) -> None:
+def test_capabilities_name_the_formats(all_servers: Servers) -> None:
     response = assert_same_response(all_servers, "GET", "/capabilities/")
     formats = {"csv": version("pandas"), "mtx": version("scipy")}
     assert json.loads(response.body) == {"supported_payload_formats": formats, "supported_methods": {"chat": False}}
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
-def test_it_is_posted_to(all_servers: Servers, method: str) -> None:
+def test_the_route_allows_only_post(all_servers: Servers, method: str) -> None:
     response = assert_same_response(all_servers, method, ROUTE)
     assert (response.status, dict(response.headers)["allow"]) == (405, "POST")
 
 
-def test_it_neither_chats_nor_lists_models(all_servers: Servers) -> None:
+def test_chat_and_models_routes_respond_404(all_servers: Servers) -> None:
     assert assert_same_response(all_servers, "GET", "/models").status == 404
     assert assert_same_response(all_servers, "POST", "/chat/completions", json={"messages": []}).status == 404
 
 
 def test_large_samples_are_transformed(all_servers: Servers) -> None:
     samples = b"action,b\n" + b"same,%s\n" % (b"x" * 11_000) * 1000
-    for server in all_servers.values():
-        response = server.client.post(ROUTE, files={"X": ("x.csv", samples)})
-        assert parse_form(response.content, response.headers["content-type"])["X.transformed"].content == samples
+    assert form_of(send(all_servers, files={"X": ("x.csv", samples)}))["X.transformed"].content == samples

@@ -1,4 +1,4 @@
-"""Unstructured models: any body in, any body out, the same on every server (http-api.md section 7)."""
+"""Unstructured models: any body in, any body out, the same on every server."""
 
 import hashlib
 import json
@@ -14,6 +14,7 @@ from tests.api.models import write_code
 from tests.api.responses import Response, assert_same_response
 from tests.api.streaming_models import FILE, UNSTRUCTURED
 from tests.api.test_payloads import message
+from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
 
@@ -46,13 +47,13 @@ def file_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 
 def act(all_servers: Servers, action: str, body: bytes = b"", path: str = ROUTE, **details: Any) -> Response:
-    """Have the model do something; the one response of all servers."""
+    """Have the model do something; return the response of all servers."""
     params = {"action": action, **details.pop("params", {})}
     return assert_same_response(all_servers, "POST", path, params=params, content=body, **details)
 
 
 def show(all_servers: Servers, body: bytes, content_type: str | None) -> dict[str, Any]:
-    """What the hook was given."""
+    """Return what the hook got."""
     response = act(all_servers, "show", body, headers={"Content-Type": content_type} if content_type else {})
     assert response.status == 200, response.body
     seen: dict[str, Any] = json.loads(response.body)
@@ -102,19 +103,19 @@ def test_text_is_decoded_with_its_charset(all_servers: Servers, charset: str) ->
         "nonsense",
     ],
 )
-def test_anything_else_reaches_the_hook_as_bytes(all_servers: Servers, content_type: str) -> None:
+def test_other_media_types_reach_the_hook_as_bytes(all_servers: Servers, content_type: str) -> None:
     seen = show(all_servers, EVERY_BYTE, content_type)
     assert (seen["type"], bytes.fromhex(seen["data"])) == ("bytes", EVERY_BYTE)
     assert (seen["mimetype"], "charset" in seen) == (content_type, False)
 
 
-def test_the_charset_of_bytes_is_passed_on_if_it_was_sent(all_servers: Servers) -> None:
+def test_the_hook_gets_the_charset_of_bytes(all_servers: Servers) -> None:
     seen = show(all_servers, b"\xe4", "application/octet-stream;charset=latin-1")
     assert (seen["type"], seen["data"], seen["charset"]) == ("bytes", "e4", "latin-1")
 
 
 @pytest.mark.parametrize(("content_type", "kind"), [(None, "str"), ("text/x", "str"), ("image/png", "bytes")])
-def test_an_empty_body_is_passed_on(all_servers: Servers, content_type: str | None, kind: str) -> None:
+def test_the_hook_gets_an_empty_body(all_servers: Servers, content_type: str | None, kind: str) -> None:
     seen = show(all_servers, b"", content_type)
     assert (seen["type"], seen["data"]) == (kind, "")
 
@@ -132,29 +133,28 @@ def test_an_empty_body_is_passed_on(all_servers: Servers, content_type: str | No
     ],
     ids=["urlencoded", "multipart", "multipart without boundary", "multipart that is none"],
 )
-@pytest.mark.parametrize("path", [ROUTE, "/invocations"])
-def test_a_form_arrives_byte_for_byte(all_servers: Servers, body: bytes, content_type: str, path: str) -> None:
-    response = act(all_servers, "echo", body, path, headers={"Content-Type": content_type})
-    assert (response.status, response.body) == (200, body)
-    seen = json.loads(act(all_servers, "headers", body, path, headers={"Content-Type": content_type}).body)
-    assert seen["type"] == content_type
+def test_a_form_reaches_the_hook_unchanged(all_servers: Servers, body: bytes, content_type: str) -> None:
+    for path in (ROUTE, "/invocations"):
+        response = act(all_servers, "echo", body, path, headers={"Content-Type": content_type})
+        assert (response.status, response.body) == (200, body)
+        seen = json.loads(act(all_servers, "headers", body, path, headers={"Content-Type": content_type}).body)
+        assert seen["type"] == content_type
 
 
-def test_a_large_chunked_body_arrives_byte_for_byte(all_servers: Servers) -> None:
+def test_a_large_chunked_body_reaches_the_hook_unchanged(server: RunningServer) -> None:
     pieces = [bytes([number % 256]) * 1_000_003 for number in range(12)]
-    for server in all_servers.values():
-        response = server.client.post(
-            ROUTE, params={"action": "echo"}, content=iter(pieces), headers={"Content-Type": "image/png"}
-        )
-        assert response.content == b"".join(pieces)
+    response = server.client.post(
+        ROUTE, params={"action": "echo"}, content=iter(pieces), headers={"Content-Type": "image/png"}
+    )
+    assert response.content == b"".join(pieces)
 
 
-def test_of_a_repeated_query_key_the_first_value_counts(all_servers: Servers) -> None:
+def test_the_first_value_of_a_repeated_query_key_counts(all_servers: Servers) -> None:
     response = assert_same_response(all_servers, "POST", ROUTE + "?a=1&a=2&b=&c&%C3%A4=%20+%2B")
     assert json.loads(response.body)["query"] == {"a": "1", "b": "", "c": "", "ä": "  +"}
 
 
-def test_headers_are_listed_in_title_case_and_found_in_any(all_servers: Servers) -> None:
+def test_the_hook_finds_headers_in_any_case(all_servers: Servers) -> None:
     seen = json.loads(act(all_servers, "headers", headers={"x-oNe": "1", "X-TWO": "2"}).body)
     assert {"X-One", "X-Two", "Host", "X-Request-Id"} <= set(seen["names"])
     assert seen["names"] == [name.title() for name in seen["names"]]
@@ -171,15 +171,13 @@ def test_headers_are_listed_in_title_case_and_found_in_any(all_servers: Servers)
         (b"abc", "utf-16", "not utf-16 text"),
     ],
 )
-def test_text_that_cannot_be_decoded_is_the_fault_of_its_sender(
-    all_servers: Servers, body: bytes, charset: str, text: str
-) -> None:
+def test_undecodable_text_gets_422(all_servers: Servers, body: bytes, charset: str, text: str) -> None:
     response = act(all_servers, "show", body, headers={"Content-Type": f"text/plain; charset={charset}"})
     assert response.status == 422
     assert text in message(response)
 
 
-def test_nothing_else_is_decoded(all_servers: Servers) -> None:
+def test_bytes_with_an_unknown_charset_are_not_decoded(all_servers: Servers) -> None:
     assert show(all_servers, b"\xff", "image/png;charset=klingon")["charset"] == "klingon"
 
 
@@ -193,7 +191,7 @@ def test_nothing_else_is_decoded(all_servers: Servers) -> None:
     ],
     ids=["text", "no type", "empty", "large"],
 )
-def test_a_hook_may_ask_for_the_body_as_a_file(
+def test_a_hook_may_take_the_body_as_a_file(
     file_servers: Servers, body: bytes, content_type: str | None, expected: str
 ) -> None:
     headers = {"Content-Type": content_type} if content_type else {}
@@ -217,13 +215,15 @@ def test_a_hook_may_ask_for_the_body_as_a_file(
         ("binary-charset", b"\xe4", "application/octet-stream;charset=latin-1"),
     ],
 )
-def test_what_the_hook_returns_is_the_answer(all_servers: Servers, action: str, body: bytes, content_type: str) -> None:
+def test_the_return_value_of_the_hook_is_the_response(
+    all_servers: Servers, action: str, body: bytes, content_type: str
+) -> None:
     response = act(all_servers, action)
     assert (response.status, response.body, media_type(response)) == (200, body, content_type)
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_every_spelling_of_the_route_answers(all_servers: Servers, path: str) -> None:
+def test_every_path_variant_responds(all_servers: Servers, path: str) -> None:
     assert act(all_servers, "text", path=path).body == "tëxt".encode()
 
 
@@ -251,14 +251,14 @@ def test_invocations_serves_an_unstructured_model(all_servers: Servers, path: st
         ("stream-number-first", "returned a int"),
     ],
 )
-def test_output_that_cannot_be_sent_is_an_error_of_the_model(all_servers: Servers, action: str, text: str) -> None:
+def test_invalid_output_gets_500(all_servers: Servers, action: str, text: str) -> None:
     response = act(all_servers, action)
     assert (response.status, media_type(response)) == (500, "application/json")
     assert text in message(response)
 
 
 @pytest.mark.parametrize("action", ["teapot", "stream-teapot-first"])
-def test_model_code_may_choose_its_answer(all_servers: Servers, action: str) -> None:
+def test_a_custom_http_error_sets_the_response(all_servers: Servers, action: str) -> None:
     response = act(all_servers, action)
     assert (response.status, dict(response.headers)["x-drum-user-http-error"]) == (418, "true")
     assert json.loads(response.body) == {"message": "short and stout"}
@@ -286,50 +286,49 @@ def test_an_iterator_is_streamed(all_servers: Servers, action: str, body: bytes,
 
 
 @pytest.mark.parametrize("action", ["stream-fails-later", "stream-number-later"])
-def test_an_error_after_the_first_chunk_breaks_the_answer_off(all_servers: Servers, action: str) -> None:
-    for server in all_servers.values():
-        status, came = read_until_abort(server, ROUTE, params={"action": action})
-        assert status == 200
-        assert b"ab".startswith(came)
-    assert act(all_servers, "text").status == 200
+def test_an_error_after_the_first_chunk_aborts_the_response(server: RunningServer, action: str) -> None:
+    status, came = read_until_abort(server, ROUTE, params={"action": action})
+    assert status == 200
+    assert b"ab".startswith(came)
+    assert server.client.post(ROUTE, params={"action": "text"}).status_code == 200
 
 
 @pytest.mark.parametrize("action", ["endless", "endless-async"])
-def test_a_client_that_leaves_ends_the_generator_and_frees_its_slot(
-    all_servers: Servers, folder: Path, action: str
+def test_a_disconnect_closes_the_generator_and_frees_its_slot(
+    server: RunningServer, server_type: str, folder: Path, action: str
 ) -> None:
-    for name, server in all_servers.items():
-        mark = f"{name}-{action}"
-        assert disconnect_after_first_chunk(server, ROUTE, params={"action": action, "mark": mark}).startswith(b"xxx")
-        wait_until_recorded(server, folder, mark)
-    assert act(all_servers, "text").status == 200
+    mark = f"{server_type}-{action}"
+    assert disconnect_after_first_chunk(server, ROUTE, params={"action": action, "mark": mark}).startswith(b"xxx")
+    wait_until_recorded(server, folder, mark)
+    assert server.client.post(ROUTE, params={"action": "text"}).status_code == 200
 
 
 # Other routes
 
 
-@pytest.mark.parametrize("path", ["/predict/", "/predictions/", "/predictionsStream/"])
-@pytest.mark.parametrize("form", [False, True], ids=["csv", "form"])
-def test_a_structured_route_names_the_right_one(all_servers: Servers, path: str, form: bool) -> None:
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [("/predict/", False), ("/predict/", True), ("/predictions/", False), ("/predictionsStream/", True)],
+)
+def test_structured_routes_name_the_right_route(all_servers: Servers, path: str, form: bool) -> None:
     details: dict[str, Any] = {"files": {"X": b"a\n1\n"}} if form else {"content": b"a\n1\n"}
-    for server in all_servers.values():
-        response = server.client.post(path, **details)
-        assert response.status_code == 422
-        assert response.json()["message"].endswith("use /predictUnstructured/.")
+    response = assert_same_response(all_servers, "POST", path, **details)
+    assert response.status == 422
+    assert message(response).endswith("use /predictUnstructured/.")
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_an_unstructured_route_names_the_right_one(echo_servers: Servers, path: str) -> None:
+def test_unstructured_routes_name_the_right_route(echo_servers: Servers, path: str) -> None:
     response = assert_same_response(echo_servers, "POST", path, content=b"a\n1\n")
     assert response.status == 422
     assert message(response).endswith("use /predict/.")
 
 
-def test_it_neither_chats_nor_lists_models(all_servers: Servers) -> None:
+def test_chat_and_models_routes_respond_404(all_servers: Servers) -> None:
     assert assert_same_response(all_servers, "GET", "/models").status == 404
     assert assert_same_response(all_servers, "POST", "/chat/completions", json={"messages": []}).status == 404
 
 
-def test_it_reads_no_table(all_servers: Servers) -> None:
+def test_capabilities_name_no_format(all_servers: Servers) -> None:
     response = assert_same_response(all_servers, "GET", "/capabilities/")
     assert json.loads(response.body) == {"supported_payload_formats": {}, "supported_methods": {"chat": False}}

@@ -71,7 +71,7 @@ def all_servers(
     if (artifacts / name / "model.pkl").exists():
         shutil.copy(artifacts / name / "model.pkl", folder / "model")
     environment = dict(re.findall(r"(MLOPS_RUNTIME_PARAM_\w+)='([^']*)'", lines[2]))
-    with running_servers(folder, "--code-dir", folder / "model", environment=environment, settled=None) as servers:
+    with running_servers(folder, "--code-dir", folder / "model", environment=environment, ready_status=None) as servers:
         yield servers
 
 

@@ -1,4 +1,4 @@
-"""Servers over the obedient model, one a test: what a test does to its server nobody else should feel."""
+"""Servers with the controlled model, one for each test, since tests block or kill their server."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,7 @@ def spool(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(tmp_path: Path, model: ControlledModel, spool: Path) -> Iterator[StartServer]:
-    """Start a server: its type, then parameters by name without ``DRUM_``. What is left in the end is killed."""
+    """Start a server: its type, then parameters by name without ``DRUM_``. The fixture kills servers that still run."""
     servers: list[RunningServer] = []
 
     def start(

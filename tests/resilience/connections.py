@@ -1,4 +1,4 @@
-"""HTTP connections that a test holds by the byte: many at once, and left whenever it likes."""
+"""HTTP connections whose bytes and end a test controls, many at once."""
 
 import asyncio
 import json
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 TIMEOUT = 60.0
-"""Seconds within which any single response has to come."""
+"""Seconds until any single response has to arrive."""
 
 CSV = "Content-Type: text/csv"
 
 
 @dataclass(frozen=True)
 class Response:
-    """One response; the names of its headers are in small letters."""
+    """One response; the names of its headers are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -26,7 +26,7 @@ class Response:
 
     @property
     def prediction(self) -> int:
-        """The only prediction of a 200."""
+        """Return the only prediction of a response with status 200."""
         assert self.status == 200, self
         (value,) = self.json()["predictions"]
         return int(value)
@@ -45,7 +45,7 @@ class Connection:
 
     @property
     def is_over(self) -> bool:
-        """Whether the server is known to have closed it."""
+        """Return whether the server has closed the connection, as far as is known."""
         return self._reader.at_eof() or self._writer.is_closing()
 
     async def send(self, *pieces: bytes) -> None:
@@ -74,36 +74,36 @@ class Connection:
         return await self.receive()
 
     def abort(self) -> None:
-        """Leave without a word: the server's kernel sees a reset."""
+        """Reset the connection."""
         sock = self._writer.get_extra_info("socket")
         if self._writer.is_closing() or sock.fileno() < 0:
-            return  # the server was faster
+            return  # the server has closed it already
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
     def close(self) -> None:
-        """Leave in an orderly way: the server sees the end of what was sent."""
+        """Close the connection; the server reads the end of the stream."""
         self._writer.close()
 
 
 def get(path: str, *lines: str) -> bytes:
-    """A request without a body."""
+    """Return a request without a body."""
     return "\r\n".join([f"GET {path} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
 
 
 def post(content: bytes | str, *lines: str) -> bytes:
-    """A prediction with ``Content-Length``."""
+    """Return a prediction request with ``Content-Length``."""
     body = content.encode() if isinstance(content, str) else content
     return post_headers(f"Content-Length: {len(body)}", *lines) + body
 
 
 def post_headers(*lines: str) -> bytes:
-    """What comes before the body of a prediction."""
+    """Return request line and headers of a prediction request."""
     return "\r\n".join(["POST /predict/ HTTP/1.1", "Host: localhost", *(lines or (CSV,)), "", ""]).encode()
 
 
 async def request_once(port: int, request: bytes) -> Response:
-    """The response over a connection of its own."""
+    """Send a request over a connection of its own."""
     connection = await Connection.open(port)
     try:
         return await connection.request(request)
@@ -112,12 +112,12 @@ async def request_once(port: int, request: bytes) -> Response:
 
 
 async def request_each(port: int, requests: list[bytes]) -> list[Response]:
-    """The responses to requests that are sent at the same time, each over a connection of its own."""
+    """Send requests at the same time, each over a connection of its own."""
     return list(await asyncio.gather(*(request_once(port, request) for request in requests)))
 
 
 def rows(x: int, **columns: float) -> str:
-    """One row of input for the obedient model."""
+    """Return one row of input for the controlled model."""
     names = ["x", *columns]
     values = [x, *columns.values()]
     return ",".join(names) + "\n" + ",".join(map(str, values)) + "\n"

@@ -1,4 +1,4 @@
-"""Clients that leave: at a random moment of their request, in one of the ways in which clients leave."""
+"""Clients that disconnect at a random point of their request."""
 
 import asyncio
 import os
@@ -8,58 +8,58 @@ from enum import Enum
 
 from tests.resilience.connections import CSV, Connection, post_headers, rows
 
-STORM = int(os.environ.get("DRUM_TEST_STORM", "500"))
-"""Clients of one storm."""
+CLIENTS = int(os.environ.get("DRUM_TEST_DISCONNECTS", "500"))
+"""Clients of one load."""
 
-AT_ONCE = 100
-PAUSE = 0.03
-"""Most seconds that a client lets pass before it leaves."""
+CONCURRENT_CLIENTS = 100
+MAX_PAUSE = 0.03
+"""Seconds that a client waits at most before it disconnects."""
 
 
-class Leaves(Enum):
-    """When a client leaves."""
+class DisconnectPoint(Enum):
+    """Where in its request a client disconnects."""
 
-    IN_HEAD = "within the head"
+    IN_HEADERS = "within the headers"
     BEFORE_BODY = "before the body"
     IN_BODY = "within the body"
     IN_CHUNKS = "within a chunked body"
     WAITING = "while it waits for its response"
 
 
-def storm(port: int, clients: int, *, columns: dict[str, float], padding: int, seed: int) -> None:
-    """Let ``clients`` come and go; each sends one row with ``columns``, and ``padding`` bytes of empty lines."""
-    asyncio.run(_storm(port, clients, columns, padding, random.Random(seed)))
+def send_disconnecting_clients(port: int, clients: int, *, columns: dict[str, float], padding: int, seed: int) -> None:
+    """Let each of ``clients`` send one row with ``columns`` and up to ``padding`` empty lines, and disconnect."""
+    asyncio.run(_send_all(port, clients, columns, padding, random.Random(seed)))
 
 
-async def _storm(port: int, clients: int, columns: dict[str, float], padding: int, chance: random.Random) -> None:
-    gate = asyncio.Semaphore(AT_ONCE)
+async def _send_all(port: int, clients: int, columns: dict[str, float], padding: int, chance: random.Random) -> None:
+    limit = asyncio.Semaphore(CONCURRENT_CLIENTS)
 
-    async def come_and_go(number: int) -> None:
-        async with gate:
+    async def send_one(number: int) -> None:
+        async with limit:
             body = rows(number, **columns).encode() + b"\n" * chance.randrange(padding)
-            await _client(port, chance, chance.choice(list(Leaves)), body)
+            await _client(port, chance, chance.choice(list(DisconnectPoint)), body)
 
-    await asyncio.gather(*map(come_and_go, range(clients)))
+    await asyncio.gather(*map(send_one, range(clients)))
 
 
-async def _client(port: int, chance: random.Random, leaves: Leaves, body: bytes) -> None:
+async def _client(port: int, chance: random.Random, point: DisconnectPoint, body: bytes) -> None:
     connection = await Connection.open(port)
-    with suppress(ConnectionError):  # a refused client may find the server gone first
-        await connection.send(_sent_before(leaves, body, chance))
-        await asyncio.sleep(chance.random() * PAUSE)
+    with suppress(ConnectionError):  # the server may have closed the connection of a rejected client
+        await connection.send(_sent_until(point, body, chance))
+        await asyncio.sleep(chance.random() * MAX_PAUSE)
     connection.abort() if chance.random() < 0.5 else connection.close()
 
 
-def _sent_before(leaves: Leaves, body: bytes, chance: random.Random) -> bytes:
-    """What a client has sent when it leaves."""
-    if leaves is Leaves.IN_CHUNKS:
+def _sent_until(point: DisconnectPoint, body: bytes, chance: random.Random) -> bytes:
+    """Return what a client sends before it disconnects."""
+    if point is DisconnectPoint.IN_CHUNKS:
         part = body[: chance.randrange(len(body))]
         return post_headers(CSV, "Transfer-Encoding: chunked") + b"%x\r\n%s" % (len(body), part)
-    head = post_headers(CSV, f"Content-Length: {len(body)}")
-    if leaves is Leaves.IN_HEAD:
-        return head[: chance.randrange(len(head))]
-    if leaves is Leaves.BEFORE_BODY:
-        return head
-    if leaves is Leaves.IN_BODY:
-        return head + body[: chance.randrange(len(body))]
-    return head + body
+    headers = post_headers(CSV, f"Content-Length: {len(body)}")
+    if point is DisconnectPoint.IN_HEADERS:
+        return headers[: chance.randrange(len(headers))]
+    if point is DisconnectPoint.BEFORE_BODY:
+        return headers
+    if point is DisconnectPoint.IN_BODY:
+        return headers + body[: chance.randrange(len(body))]
+    return headers + body

@@ -1,4 +1,4 @@
-"""Constant load: clients that ask one prediction after the other, whatever happens to the server meanwhile."""
+"""Constant load: clients that send one prediction request after the other, also while the server restarts."""
 
 import asyncio
 import itertools
@@ -10,14 +10,14 @@ from types import TracebackType
 from tests.resilience.connections import Connection, Response, post, rows
 
 PAUSE = 0.005
-"""Seconds between an response and the client's next request."""
+"""Seconds between a response and the client's next request."""
 
 WAIT = 60.0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one request. ``former`` is the response before it on the same connection, if there was one."""
+    """Response or error of one request. ``former`` is the previous response on the same connection, if any."""
 
     x: int
     response: Response | None = None
@@ -32,7 +32,7 @@ class Outcome:
 class ConstantLoad:
     """Clients in a thread of their own; a context manager.
 
-    A client tries again only while it cannot connect, or finds its connection closed before it has sent a byte.
+    A client retries only while it cannot connect, or if its connection is closed before it has sent a byte.
     """
 
     def __init__(self, port: int, clients: int = 10, *, keep_alive: bool = True, columns: dict[str, float]) -> None:
@@ -50,7 +50,7 @@ class ConstantLoad:
         return [outcome for outcome in self.outcomes if not outcome.is_good]
 
     def wait_for(self, more: int) -> None:
-        """Wait, bounded, for as many more outcomes."""
+        """Wait for ``more`` further outcomes."""
         wanted = len(self.outcomes) + more
         deadline = time.monotonic() + WAIT
         while len(self.outcomes) < wanted:
@@ -71,16 +71,16 @@ class ConstantLoad:
         asyncio.run(self._load())
 
     async def _load(self) -> None:
-        await asyncio.gather(*(self._ask_on_and_on() for _ in range(self._clients)))
+        await asyncio.gather(*(self._send_requests() for _ in range(self._clients)))
 
-    async def _ask_on_and_on(self) -> None:
+    async def _send_requests(self) -> None:
         connection: Connection | None = None
         former: Response | None = None
         while not self._stopped:
             if connection is None or connection.is_over:
                 connection, former = await self._connect(), None
             if connection is not None:
-                outcome = await self._ask(connection, former)
+                outcome = await self._send(connection, former)
                 former = outcome.response
                 if former is None or not self._keep_alive or former.headers.get("connection") == "close":
                     connection.close()
@@ -96,7 +96,7 @@ class ConstantLoad:
             await asyncio.sleep(0.02)
             return None
 
-    async def _ask(self, connection: Connection, former: Response | None) -> Outcome:
+    async def _send(self, connection: Connection, former: Response | None) -> Outcome:
         x = next(self._numbers)
         lines = ["Content-Type: text/csv"] + ([] if self._keep_alive else ["Connection: close"])
         try:

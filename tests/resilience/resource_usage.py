@@ -1,4 +1,4 @@
-"""What a process takes from the machine, as the kernel counts it."""
+"""Descriptors, threads, temporary files and memory of a process, from the kernel."""
 
 import os
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class ResourceUsage:
-    """Taken at one moment. ``temporary`` are open files that have no name (any more), or lie in the spool folder."""
+    """Usage at one moment. ``temporary`` are open files that are deleted or lie in the spool folder."""
 
     descriptors: int
     threads: int
@@ -19,7 +19,7 @@ class ResourceUsage:
 
 
 def resource_usage(pid: int, spool: Path) -> ResourceUsage:
-    """The footprint of one process whose temporary files go to ``spool``."""
+    """Return the usage of one process whose temporary files go to ``spool``."""
     targets = _open_files(pid)
     temporary = [target for target in targets if target.endswith(" (deleted)") or target.startswith(f"{spool}/")]
     threads = len(os.listdir(f"/proc/{pid}/task"))
@@ -40,12 +40,12 @@ def _target(link: str) -> str:
 
 
 def resident_memory(pid: int) -> int:
-    """Bytes of memory that the process has in use now."""
+    """Return the resident memory of a process in bytes."""
     return int(psutil.Process(pid).memory_info().rss)
 
 
 def worker_processes(pid: int) -> dict[int, psutil.Process]:
-    """The worker processes of a supervisor by their id; multiprocessing's own helper is none."""
+    """Return the worker processes of a supervisor by id, without the helper of multiprocessing."""
     children = psutil.Process(pid).children()
     return {child.pid: child for child in children if not _is_resource_tracker(child)}
 

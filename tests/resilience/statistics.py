@@ -1,4 +1,4 @@
-"""What a FastAPI server says of its executor."""
+"""Executor metrics of a FastAPI server."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ def stats(server: RunningServer) -> dict[str, Any]:
 
 
 def wait_for(server: RunningServer, **wanted: int) -> dict[str, Any]:
-    """Wait, bounded, until these executor metrics (named without their prefix) have these values."""
+    """Wait until these executor metrics (named without their prefix) have these values."""
     return _wait(server, {f"executor_{name}": value for name, value in wanted.items()})
 
 
 def wait_idle(server: RunningServer) -> dict[str, Any]:
-    """Wait until nothing runs or waits and every slot is free; the statistics then."""
+    """Wait until nothing runs or waits and every slot is free; return the statistics."""
     found = _wait(server, IDLE)
     assert found["executor_queue_available"] == found["executor_workers"] + found["executor_max_queue"]
     return found
@@ -29,9 +29,9 @@ def wait_idle(server: RunningServer) -> dict[str, Any]:
 def _wait(server: RunningServer, wanted: dict[str, int]) -> dict[str, Any]:
     found: dict[str, Any] = {}
 
-    def has_come() -> bool:
+    def is_reached() -> bool:
         found.update(stats(server))
         return wanted.items() <= found.items()
 
-    server.wait_until(has_come, str(wanted))
+    server.wait_until(is_reached, str(wanted))
     return found

@@ -1,4 +1,4 @@
-"""One loaded model for two workers (``DRUM_SHARE_MODEL``): when it is shared, when not, and what stays as it was."""
+"""One loaded model for two workers (``DRUM_SHARE_MODEL``): when it is shared and when not."""
 
 import os
 import re
@@ -58,7 +58,7 @@ both_servers = pytest.mark.parametrize("server_type", ["gunicorn", "fastapi"])
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[StartSharing]:
-    """Start a server of two workers over the model and ``addition``; whatever is left in the end is killed."""
+    """Start a server of two workers over the model and ``addition``; the fixture kills servers that still run."""
     servers: list[RunningServer] = []
 
     def start(
@@ -75,7 +75,7 @@ def start(tmp_path: Path) -> Iterator[StartSharing]:
 
 @pytest.fixture(scope="module", params=["gunicorn", "fastapi"])
 def sharing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server of two workers that share the model; its end has to be clean."""
+    """A server of two workers that share the model; it has to stop cleanly."""
     with _server(tmp_path_factory.mktemp(request.param), request.param) as server:
         yield server
 
@@ -98,7 +98,7 @@ def _server(
 
 
 def _predict(server: RunningServer, what: str) -> float:
-    """On a connection of its own, which any worker may take."""
+    """Predict on a new connection, which any worker may accept."""
     headers = {"Content-Type": "text/csv", "Connection": "close"}
     response = server.client.post("/predict/", content=f"x,what\n1.5,{what}\n", headers=headers)
     assert response.status_code == 200, response.text
@@ -106,13 +106,13 @@ def _predict(server: RunningServer, what: str) -> float:
 
 
 def _many(server: RunningServer, what: str, times: int = 16) -> list[float]:
-    """Predictions asked for on eight connections at once."""
+    """Predict on eight connections at once."""
     with ThreadPoolExecutor(8) as threads:
         return list(threads.map(lambda _: _predict(server, what), range(times)))
 
 
-def _answering(server: RunningServer) -> set[int]:
-    """The workers that response; asks until there are two of them."""
+def _responding_workers(server: RunningServer) -> set[int]:
+    """Send requests until two workers have responded; return their ids."""
     found: set[int] = set()
 
     def are_two() -> bool:
@@ -124,19 +124,19 @@ def _answering(server: RunningServer) -> set[int]:
 
 
 def _loads(server: RunningServer) -> list[int]:
-    """The process of every load so far."""
+    """Return the process id of every load so far."""
     return [int(pid) for pid in re.findall(r"^loaded by (\d+)$", server.log(), re.MULTILINE)]
 
 
-def test_workers_share_what_their_parent_has_loaded(sharing: RunningServer) -> None:
-    assert _answering(sharing) == set(worker_processes(sharing.process.pid))
+def test_workers_share_the_model_of_their_parent(sharing: RunningServer) -> None:
+    assert _responding_workers(sharing) == set(worker_processes(sharing.process.pid))
     assert _many(sharing, "x") == [1.5] * 16
     assert _loads(sharing) == [sharing.process.pid]
     assert sharing.log().count("Model loaded in") == 1
 
 
 @pytest.mark.parametrize("source", ["random", "numpy"])
-def test_workers_do_not_share_their_random_numbers(sharing: RunningServer, source: str) -> None:
+def test_workers_have_different_random_numbers(sharing: RunningServer, source: str) -> None:
     numbers = _many(sharing, source, 32)
     assert len(set(numbers)) == 32
 
@@ -151,9 +151,7 @@ def test_a_killed_worker_is_replaced_without_another_load(sharing: RunningServer
 
 
 @both_servers
-def test_workers_that_have_served_their_share_are_replaced_without_another_load(
-    start: StartSharing, server_type: str
-) -> None:
+def test_a_recycled_worker_is_replaced_without_another_load(start: StartSharing, server_type: str) -> None:
     server = start(server_type, **{f"{server_type.upper()}_MAX_REQUESTS": 20})
     former = set(worker_processes(server.process.pid))
     server.wait_until(
@@ -168,20 +166,20 @@ def test_workers_that_have_served_their_share_are_replaced_without_another_load(
     [("gunicorn", THREAD, "1 Python thread (refresher)"), ("fastapi", SOCKET, "a socket")],
     ids=["gunicorn-thread", "fastapi-socket"],
 )
-def test_a_model_that_cannot_be_shared_is_loaded_by_each_worker(
+def test_each_worker_loads_a_model_that_cannot_be_shared(
     start: StartSharing, server_type: str, addition: str, reason: str
 ) -> None:
     server = start(server_type, addition)
     server.wait_until(lambda: len(_loads(server)) == 3, "a load in each worker")
     (refused, *loads) = _loads(server)
-    assert refused == server.process.pid and set(loads) == _answering(server)
+    assert refused == server.process.pid and set(loads) == _responding_workers(server)
     assert "The model is not shared between the workers (DRUM_SHARE_MODEL), since" in server.log()
     assert server.log().count(f"share: {reason}. ") == 1
     assert psutil.Process(server.process.pid).num_threads() == 1
     server.stop()
 
 
-def test_gevent_workers_do_not_share(start: StartSharing) -> None:
+def test_gevent_workers_load_the_model_themselves(start: StartSharing) -> None:
     server = start("gunicorn", GUNICORN_WORKER_CLASS="gevent")
     server.wait_until(lambda: len(_loads(server)) == 2, "a load in each worker")
     assert "gevent changes Python's own modules" in server.log()
@@ -190,7 +188,7 @@ def test_gevent_workers_do_not_share(start: StartSharing) -> None:
 
 
 @both_servers
-def test_a_failed_load_ends_the_server_as_without_sharing(start: StartSharing, server_type: str) -> None:
+def test_a_failed_load_exits_as_without_sharing(start: StartSharing, server_type: str) -> None:
     ends = []
     for share in (0, 1):
         server = start(server_type, FAILURE, ready=None, SHARE_MODEL=share)
@@ -201,7 +199,7 @@ def test_a_failed_load_ends_the_server_as_without_sharing(start: StartSharing, s
 
 
 @both_servers
-def test_the_error_server_tells_why_a_shared_model_did_not_load(start: StartSharing, server_type: str) -> None:
+def test_the_error_server_names_the_load_error_of_a_shared_model(start: StartSharing, server_type: str) -> None:
     server = start(server_type, FAILURE, "--with-error-server", ready="/livez")
     response = server.client.post("/predict/", content="x,what\n1,x\n", headers={"Content-Type": "text/csv"})
     assert response.status_code == 513 and "no such weights" in response.text
@@ -211,14 +209,14 @@ def test_the_error_server_tells_why_a_shared_model_did_not_load(start: StartShar
 
 
 @both_servers
-def test_a_signal_while_the_model_loads_ends_the_server_at_once(start: StartSharing, server_type: str) -> None:
+def test_a_signal_during_loading_stops_the_server(start: StartSharing, server_type: str) -> None:
     server = start(server_type, SLOW, ready=None)
     server.wait_until(lambda: bool(_loads(server)), "load")
     server.stop()
 
 
 @both_servers
-def test_workers_end_when_their_parent_dies(start: StartSharing, server_type: str) -> None:
+def test_workers_exit_when_their_parent_dies(start: StartSharing, server_type: str) -> None:
     server = start(server_type)
     server.send_signal(signal.SIGKILL)
     assert server.wait() == -signal.SIGKILL

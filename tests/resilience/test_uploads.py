@@ -1,4 +1,4 @@
-"""Bodies that are large, many, slow, or more than the disk takes: memory stays bounded, and nobody else waits."""
+"""Large, many, slow bodies, and bodies over the disk space: memory is bounded, other requests are served."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ MEDIUM = 9 * MIB
 async def _grow(
     server: RunningServer, model: ControlledModel, sizes: list[int], sent: Sent
 ) -> tuple[int, list[Response]]:
-    """Send bodies of these sizes at once while the only thread is held; growth until all wait, and the responses."""
+    """Send bodies of these sizes while the only thread is blocked; return memory growth and responses."""
     model.hold()
     held = asyncio.ensure_future(request_once(server.port, post(rows(0))))
     await asyncio.to_thread(wait_for, server, running=1)
@@ -41,9 +41,7 @@ async def _grow(
 
 
 @pytest.mark.parametrize("sent", [Sent.CHUNKED, Sent.FORM], ids=lambda sent: sent.value)
-def test_eight_large_bodies_wait_on_disk_and_are_read_from_there(
-    start: StartServer, model: ControlledModel, spool: Path, sent: Sent
-) -> None:
+def test_large_bodies_wait_on_disk(start: StartServer, model: ControlledModel, spool: Path, sent: Sent) -> None:
     server = start(FASTAPI_EXECUTOR_WORKERS=1)
     growth, responses = asyncio.run(_grow(server, model, [LARGE] * 8, sent))
     assert [response.prediction for response in responses] == list(range(8))
@@ -52,9 +50,7 @@ def test_eight_large_bodies_wait_on_disk_and_are_read_from_there(
     assert not resource_usage(server.process.pid, spool).temporary
 
 
-def test_many_bodies_that_would_fit_into_memory_alone_share_a_budget(
-    start: StartServer, model: ControlledModel, spool: Path
-) -> None:
+def test_many_bodies_share_the_memory_budget(start: StartServer, model: ControlledModel, spool: Path) -> None:
     server = start(FASTAPI_EXECUTOR_WORKERS=1, FASTAPI_MEMORY_BUDGET="16MB")
     growth, responses = asyncio.run(_grow(server, model, [MEDIUM] * 20, Sent.WHOLE))
     assert [response.prediction for response in responses] == list(range(20))
@@ -63,7 +59,7 @@ def test_many_bodies_that_would_fit_into_memory_alone_share_a_budget(
     assert not resource_usage(server.process.pid, spool).temporary
 
 
-# No room
+# No disk space
 
 
 def _limited_files() -> list[str]:
@@ -77,12 +73,12 @@ def tiny_disk(spool: Path) -> Iterator[None]:
     """A file system of 1 MiB under the spool folder."""
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", os.fspath(spool)], capture_output=True)
     if mounted.returncode:
-        pytest.skip("this machine lets nobody mount a file system")
+        pytest.skip("this machine does not allow mounts")
     yield
     subprocess.run(["umount", "--lazy", os.fspath(spool)], check=True)
 
 
-def _is_refused_for_lack_of_room(server: RunningServer, spool: Path) -> None:
+def assert_rejected_for_lack_of_space(server: RunningServer, spool: Path) -> None:
     for sent in Sent:
         response = asyncio.run(upload(server.port, 1, 3 * MIB, sent))
         assert response.status == 507, response
@@ -92,27 +88,25 @@ def _is_refused_for_lack_of_room(server: RunningServer, spool: Path) -> None:
 
 
 @pytest.mark.parametrize("server_type", ["fastapi", "flask"])
-def test_a_body_too_large_for_the_files_of_the_server_is_refused(
-    start: StartServer, spool: Path, server_type: str
-) -> None:
+def test_a_body_over_the_file_size_limit_gets_507(start: StartServer, spool: Path, server_type: str) -> None:
     server = start(server_type, command=_limited_files(), FASTAPI_MEMORY_BUDGET="64KB")
-    _is_refused_for_lack_of_room(server, spool)
+    assert_rejected_for_lack_of_space(server, spool)
 
 
 @pytest.mark.usefixtures("tiny_disk")
 @pytest.mark.parametrize("server_type", ["fastapi", "flask"])
-def test_a_body_too_large_for_the_disk_is_refused(start: StartServer, spool: Path, server_type: str) -> None:
+def test_a_body_over_the_disk_space_gets_507(start: StartServer, spool: Path, server_type: str) -> None:
     server = start(server_type, FASTAPI_MEMORY_BUDGET="64KB")
-    _is_refused_for_lack_of_room(server, spool)
+    assert_rejected_for_lack_of_space(server, spool)
 
 
 # Slow clients
 
 
 @pytest.mark.parametrize("server_type", ["fastapi", "flask"])
-def test_a_body_that_stalls_or_drips_is_told_so(start: StartServer, spool: Path, server_type: str) -> None:
+def test_a_stalled_or_trickling_body_gets_408(start: StartServer, spool: Path, server_type: str) -> None:
     server = start(server_type, FASTAPI_UPLOAD_TIMEOUT=1, FASTAPI_MEMORY_BUDGET="1KB")
-    for response in asyncio.run(_ask_slowly(server.port)):
+    for response in asyncio.run(_send_slow_bodies(server.port)):
         assert response.status == 408, response
         assert "DRUM_UPLOAD_TIMEOUT" in response.json()["message"]
         assert response.headers["connection"] == "close"
@@ -120,17 +114,19 @@ def test_a_body_that_stalls_or_drips_is_told_so(start: StartServer, spool: Path,
     server.wait_until(lambda: not resource_usage(server.process.pid, spool).temporary, "removal of temporary files")
 
 
-async def _ask_slowly(port: int) -> list[Response]:
+async def _send_slow_bodies(port: int) -> list[Response]:
     """Send bodies that stop at the start, after a little, after more than memory takes, or that trickle."""
     head = post_headers(CSV, "Content-Length: 100000000")
     chunked = post_headers(CSV, "Transfer-Encoding: chunked") + b"%x\r\n" % LARGE
     stalled = [head, head + b"x\n", chunked, chunked + b"x\n1\n" * 300]
     return list(
-        await asyncio.gather(*(request_once(port, begun) for begun in stalled), _drip(port, head), _drip(port, chunked))
+        await asyncio.gather(
+            *(request_once(port, begun) for begun in stalled), _trickle(port, head), _trickle(port, chunked)
+        )
     )
 
 
-async def _drip(port: int, begun: bytes) -> Response:
+async def _trickle(port: int, begun: bytes) -> Response:
     connection = await Connection.open(port)
     await connection.send(begun)
     response = asyncio.ensure_future(connection.receive())
@@ -142,7 +138,7 @@ async def _drip(port: int, begun: bytes) -> Response:
 
 
 @pytest.mark.parametrize("server_type", ["fastapi", "flask"])
-def test_slow_clients_stop_nobody_else(start: StartServer, model: ControlledModel, server_type: str) -> None:
+def test_slow_clients_do_not_block_others(start: StartServer, model: ControlledModel, server_type: str) -> None:
     server = start(server_type)
     assert asyncio.run(_serve_beside_slow_clients(server.port, slow=200, fast=20)) == list(range(20))
     assert model.ran == list(range(20))

@@ -1,4 +1,4 @@
-"""Large bodies, sent piece by piece: a row of input, then as many blank lines as it takes (a csv reader skips them)."""
+"""Large bodies, sent in chunks: a row of input, then blank lines, which a csv reader skips."""
 
 import asyncio
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from enum import Enum
 from tests.resilience.connections import CSV, Connection, Response, post_headers, rows
 from tests.resilience.resource_usage import resident_memory
 
-PIECE = 256 * 1024
-_BLANK = (b" " * 4095 + b"\n") * (PIECE // 4096)
+CHUNK = 256 * 1024
+_BLANK = (b" " * 4095 + b"\n") * (CHUNK // 4096)
 _FORM = b'--limit\r\nContent-Disposition: form-data; name="X"; filename="x.csv"\r\nContent-Type: text/csv\r\n\r\n'
 _FORM_END = b"\r\n--limit--\r\n"
 
@@ -21,13 +21,13 @@ class Sent(Enum):
     FORM = "chunked form"
 
 
-def pieces_of(x: int, size: int) -> Iterator[bytes]:
-    """One row, and blank lines up to ``size`` bytes."""
+def chunks_of(x: int, size: int) -> Iterator[bytes]:
+    """Yield one row, and blank lines up to ``size`` bytes."""
     row = rows(x).encode()
     yield row
-    for _ in range((size - len(row)) // PIECE):
+    for _ in range((size - len(row)) // CHUNK):
         yield _BLANK
-    yield _BLANK[: (size - len(row)) % PIECE]
+    yield _BLANK[: (size - len(row)) % CHUNK]
 
 
 async def upload(port: int, x: int, size: int, sent: Sent) -> Response:
@@ -50,7 +50,7 @@ def _head(size: int, sent: Sent) -> bytes:
 
 
 def _framed(x: int, size: int, sent: Sent) -> Iterator[bytes]:
-    body = pieces_of(x, size)
+    body = chunks_of(x, size)
     if sent is Sent.WHOLE:
         yield from body
         return
@@ -61,7 +61,7 @@ def _framed(x: int, size: int, sent: Sent) -> Iterator[bytes]:
 
 
 class MemoryGrowth:
-    """Watches the resident memory of a process from an event loop; a context manager."""
+    """Sampler of the resident memory of a process, on an event loop; a context manager."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
@@ -70,7 +70,7 @@ class MemoryGrowth:
 
     @property
     def max_bytes(self) -> int:
-        """Bytes by which it grew at most."""
+        """Return the largest growth in bytes."""
         return max(self.samples, default=self.start) - self.start
 
     async def __aenter__(self) -> "MemoryGrowth":

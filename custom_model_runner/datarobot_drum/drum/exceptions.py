@@ -34,6 +34,7 @@
             └── CustomHTTPError         400 to 599
 """
 
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -45,6 +46,10 @@ RETRY_AFTER_SECONDS = 5
 
 TYPE_SCHEMA_EXIT_CODE = 3
 """Exit code of commands that fail because of ``typeSchema``."""
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+"""What HTTP can carry (RFC 9110, section 5); anything else could split the response."""
 
 
 class DrumError(Exception):
@@ -279,7 +284,7 @@ class CustomHTTPError(DrumHTTPError):
     """An error to raise from any hook: the response has ``status_code`` (400 to 599) and ``{"message": message}``.
 
     Raises:
-        ValueError: ``status_code`` is no error status.
+        ValueError: ``status_code`` is no error status, or HTTP cannot carry a header.
     """
 
     def __init__(
@@ -291,4 +296,7 @@ class CustomHTTPError(DrumHTTPError):
     ) -> None:
         if not 400 <= int(status_code) <= 599:
             raise ValueError(f"CustomHTTPError needs a status from 400 to 599, not {status_code}.")
+        for name, value in (headers or {}).items():
+            if not (_HEADER_NAME.fullmatch(str(name)) and _HEADER_VALUE.fullmatch(str(value))):
+                raise ValueError(f"CustomHTTPError cannot send the header {name!r}: {value!r}.")
         super().__init__(message, int(status_code), headers=headers)
