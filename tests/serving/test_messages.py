@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.serving.headers import Headers
-from datarobot_drum.drum.serving.messages import MediaType, ModelRequest, ModelResponse, json_response, parse_query
+from datarobot_drum.drum.serving.media_type import MediaType
+from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response, parse_query
 
 NAMES = st.text(string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~", min_size=1, max_size=12)
 VALUES = st.text(st.characters(codec="latin-1"), max_size=12)

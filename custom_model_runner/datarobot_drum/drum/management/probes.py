@@ -15,7 +15,7 @@ _REASONS = {
     WorkerState.READY: "worker does not respond",
     WorkerState.FAILED: "model failed to load",
 }
-"""Why workers are not ready; with several reasons, the first of these is told."""
+"""Why workers are not ready; with several reasons, the first of these is returned."""
 
 
 class Probes:

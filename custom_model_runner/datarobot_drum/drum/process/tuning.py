@@ -1,14 +1,14 @@
-"""How the threads of a server take turns with Python's interpreter, which only one of them holds at a time."""
+"""How often threads hand over the GIL."""
 
 import sys
 
 SWITCH_SECONDS = 0.0005
 
 
-def take_turns_quickly() -> None:
-    """Let a thread that wants the interpreter wait for a tenth of Python's own 5 ms before it is its turn.
+def shorten_switch_interval() -> None:
+    """Let a thread that wants the GIL wait for 0.5 ms before another must release it; Python's default is 5 ms.
 
-    An event loop wants it again for every packet and every timer. Beside four predictions that compute in Python, it
-    would wait 20 ms each time, and probes for seconds (benchmarks/overload.py). Where nobody waits, nothing changes.
+    The event loop wants the GIL for every packet and every timer. Beside four predictions that compute in Python, it
+    would wait 20 ms each time. See "Overload" in benchmarks/README.md for the figures.
     """
     sys.setswitchinterval(SWITCH_SECONDS)

@@ -56,7 +56,7 @@ EXTENSION_LOADERS = {
 }
 
 LAST_WAIT_SECONDS = 1.0
-"""How long the end of the worker waits for predictions whose clients have left or were told 504."""
+"""Seconds for which the cleanup waits for predictions that timed out or whose clients disconnected."""
 
 GEVENT_CONNECTIONS = 1000
 """gunicorn's own default of connections that one gevent worker serves at once."""

@@ -46,7 +46,7 @@ class ServingCore:
     load_timeout: float = 30.0
     """Seconds that a prediction waits for a model that is still loading."""
     request_timeout: float = 0.0
-    """Seconds that one request may take before its client is told 504; 0 for no limit."""
+    """Seconds after which the client of a request gets a 504; 0 for no limit."""
     load_extension: Callable[[Any], bool] = no_extension
     """Applies the model folder's extension to the app; returns False if there is none. A failure sets
     ``state.extension_failed``."""

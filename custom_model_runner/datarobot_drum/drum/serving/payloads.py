@@ -3,7 +3,8 @@
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput
 from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
-from datarobot_drum.drum.serving.messages import MediaType, ModelRequest
+from datarobot_drum.drum.serving.media_type import MediaType
+from datarobot_drum.drum.serving.messages import ModelRequest
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
 
 MISSING_SAMPLES = "Samples should be provided as:   - a csv or mtx under `X` form-data param key.  - binary data."

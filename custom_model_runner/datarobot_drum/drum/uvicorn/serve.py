@@ -39,9 +39,11 @@ def _serve(settings: Settings, management: ManagementPort) -> int:
         status = management.table.allocate().claim()
         from datarobot_drum.drum.uvicorn.server import run_server
 
-        return watchdog.exit_code(
-            run_server(settings, listener, status, on_drain=watchdog.disarm, on_beat=management.restart_if_ended)
-        )
+        def beat() -> None:
+            management.restart_if_ended()
+            watchdog.beat()
+
+        return watchdog.exit_code(run_server(settings, listener, status, on_drain=watchdog.disarm, on_beat=beat))
 
 
 def _share_model(settings: Settings, management: ManagementPort) -> bool:

@@ -18,7 +18,7 @@ from datarobot_drum.drum.management.reporting import BEAT_SECONDS, StatusReporte
 from datarobot_drum.drum.management.status import WorkerStatus
 from datarobot_drum.drum.model_loading.shared_model import inherited_model
 from datarobot_drum.drum.process.sockets import BACKLOG, accept_pending
-from datarobot_drum.drum.process.tuning import take_turns_quickly
+from datarobot_drum.drum.process.tuning import shorten_switch_interval
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.uvicorn.paced_listener import PacedListener, connect
@@ -198,7 +198,7 @@ def run_server(
     Raises:
         StartupError: the model failed to load and there is no error server.
     """
-    take_turns_quickly()
+    shorten_switch_interval()
     prediction_server = PredictionServer(settings, shared=inherited_model())
     reporter = StatusReporter(prediction_server, status)
 

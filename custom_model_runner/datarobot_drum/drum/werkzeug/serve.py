@@ -18,7 +18,7 @@ from datarobot_drum.drum.management.owner import ManagementPort
 from datarobot_drum.drum.management.reporting import StatusReporter
 from datarobot_drum.drum.management.watchdog.owner import Watchdog
 from datarobot_drum.drum.process.sockets import accept_pending, bind
-from datarobot_drum.drum.process.tuning import take_turns_quickly
+from datarobot_drum.drum.process.tuning import shorten_switch_interval
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.werkzeug.read_timeout import read_with_deadline
@@ -93,7 +93,7 @@ def serve(settings: Settings) -> int:
     Raises:
         StartupError: the address or the model.
     """
-    take_turns_quickly()
+    shorten_switch_interval()
     with ManagementPort(settings).start() as management:
         status = management.table.allocate().claim()
         prediction_server = PredictionServer(settings)
@@ -135,14 +135,15 @@ class FlaskServer:
         server.timeout = POLL_SECONDS
         with Watchdog(settings).start(server.port) as watchdog:
             self._prediction_server.worker_ctx.defer_drain(watchdog.disarm)
-            return watchdog.exit_code(self._serve(server))
+            return watchdog.exit_code(self._serve(server, watchdog))
 
-    def _serve(self, server: _Server) -> int:
+    def _serve(self, server: _Server, watchdog: Watchdog) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         while self._stop_at is None or time.monotonic() < self._stop_at:
             server.handle_request()
             self._on_poll()
+            watchdog.beat()
         begin = time.monotonic()
         for connection in accept_pending(server.socket):
             connection.setblocking(True)

@@ -10,7 +10,8 @@ from datarobot_drum.drum.commands.score.output_target import OutputTarget, choos
 from datarobot_drum.drum.commands.score.structured import score_rows
 from datarobot_drum.drum.commands.score.unstructured import score_body
 from datarobot_drum.drum.exceptions import CommandError
-from datarobot_drum.drum.serving.messages import MediaType, parse_query
+from datarobot_drum.drum.serving.media_type import MediaType
+from datarobot_drum.drum.serving.messages import parse_query
 from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.build import build_model_settings
 from datarobot_drum.drum.settings.target_types import TargetType

@@ -6,7 +6,7 @@ from datarobot_drum.drum.commands.input_file import InputFile
 from datarobot_drum.drum.iterators import close_iterator
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput
-from datarobot_drum.drum.serving.messages import MediaType
+from datarobot_drum.drum.serving.media_type import MediaType
 
 
 def score_body(

@@ -7,7 +7,7 @@ from datarobot_drum.drum.commands.score.unstructured import score_body
 from datarobot_drum.drum.commands.validation.results import CheckResult, Status
 from datarobot_drum.drum.exceptions import RequestError
 from datarobot_drum.drum.language_predictors.base import BasePredictor
-from datarobot_drum.drum.serving.messages import MediaType
+from datarobot_drum.drum.serving.media_type import MediaType
 
 _OUTPUT, _DETERMINISM = "output format", "determinism"
 

@@ -1,5 +1,6 @@
 """The watchdog as the process that owns the server sees it."""
 
+import faulthandler
 import os
 import signal
 import socket
@@ -9,9 +10,12 @@ from contextlib import suppress
 from types import TracebackType
 
 from datarobot_drum.drum.management.watchdog.process import DISARM, FIRED, WatchdogConfig
-from datarobot_drum.drum.management.watchdog.termination import INIT, LAST_SIGNAL
+from datarobot_drum.drum.management.watchdog.termination import KILL_SECONDS
 from datarobot_drum.drum.process.signals import blocked_signals
 from datarobot_drum.drum.settings.build import Settings
+
+INIT = 1
+"""The first process of a machine or container."""
 
 EXIT_CODE = 1
 CLOSE_SECONDS = 5.0
@@ -30,6 +34,8 @@ class Watchdog:
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._silence_limit = 0.0
+        """Seconds without a beat after which this process exits; 0 for no limit."""
 
     def start(self, port: int) -> "Watchdog":
         """Watch this process, the parent of all others of the server, which listens on ``port``."""
@@ -46,7 +52,7 @@ class Watchdog:
             log_format=server.log_format,
         )
         if config.server_pid == INIT:
-            _exit_on(LAST_SIGNAL)
+            self._silence_limit = 2 * config.attempts * config.timeout + config.grace + 2 * KILL_SECONDS
         self._control, theirs = socket.socketpair()
         self._control.setblocking(False)
         command = [sys.executable, "-m", "datarobot_drum.drum.management.watchdog.process", config.to_json()]
@@ -54,8 +60,20 @@ class Watchdog:
             self._process = subprocess.Popen(command, stdin=theirs.fileno())
         return self
 
+    def beat(self) -> None:
+        """Extend the deadline of a container's first process, which no signal from inside the container can kill.
+
+        Without a call from the main loop for longer than the watchdog waits, the process exits with a traceback of every
+        thread in the log, even while model code holds the GIL.
+        """
+        if self._silence_limit:
+            faulthandler.dump_traceback_later(self._silence_limit, exit=True)
+
     def disarm(self) -> None:
         """Stop watching: the server stops by itself, however long that takes. A signal handler may call it."""
+        if self._silence_limit:
+            self._silence_limit = 0.0
+            faulthandler.cancel_dump_traceback_later()
         if self._control is not None:
             with suppress(OSError):
                 self._control.send(DISARM)
@@ -105,16 +123,3 @@ def health_url(host: str, port: int, prefix: str) -> str:
     """Return the address of ``/health/`` as seen from this machine."""
     host = _LOOPBACK.get(host, host)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}{prefix}/health/"
-
-
-def _exit_on(number: signal.Signals) -> None:
-    """Let ``number`` end this process, even while model code holds the GIL.
-
-    A container's first process gets no signal from inside the container without a handler for it, not even SIGKILL,
-    and a handler in Python would wait for the GIL. So the handler is the C function ``_exit``, and the signal's number
-    becomes the exit code.
-    """
-    import ctypes
-
-    library = ctypes.CDLL(None)
-    library.signal(int(number), ctypes.cast(library._exit, ctypes.c_void_p))

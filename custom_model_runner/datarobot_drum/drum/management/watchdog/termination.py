@@ -7,12 +7,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-INIT = 1
-"""The first process of a machine or container."""
-
-LAST_SIGNAL = signal.SIGABRT
-"""Ends a container's first process, which SIGKILL does not."""
-
 KILL_SECONDS = 2.0
 POLL_SECONDS = 0.05
 
@@ -48,8 +42,6 @@ class ProcessTree:
         self._send(signal.SIGKILL, below)
         if not self._wait([*below, self.root], KILL_SECONDS):
             self._send(signal.SIGKILL, [self.root])
-            if not self._wait([self.root], KILL_SECONDS) and self.root.pid == INIT:
-                self._send(LAST_SIGNAL, [self.root])
 
     def _send(self, number: signal.Signals, processes: Iterable[Any]) -> None:
         for process in processes:

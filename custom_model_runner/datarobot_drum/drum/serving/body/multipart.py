@@ -9,7 +9,7 @@ from python_multipart.multipart import MultipartParser
 from datarobot_drum.drum.exceptions import BadRequest
 from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
-from datarobot_drum.drum.serving.messages import MediaType
+from datarobot_drum.drum.serving.media_type import MediaType
 
 MAX_PARTS = 1000
 """Parts of one form; more is an attack, not a request."""

@@ -13,7 +13,7 @@ from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.body.multipart import MultipartSink
 from datarobot_drum.drum.serving.body.progress import BodyProgress
 from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
-from datarobot_drum.drum.serving.messages import MediaType
+from datarobot_drum.drum.serving.media_type import MediaType
 
 
 @dataclass
