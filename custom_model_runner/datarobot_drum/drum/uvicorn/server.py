@@ -18,7 +18,7 @@ from datarobot_drum.drum.management.reporting import BEAT_SECONDS, StatusReporte
 from datarobot_drum.drum.management.status import WorkerStatus
 from datarobot_drum.drum.model_loading.shared_model import inherited_model
 from datarobot_drum.drum.process.sockets import BACKLOG, accept_pending
-from datarobot_drum.drum.process.tuning import shorten_switch_interval
+from datarobot_drum.drum.process.tuning import freeze_loaded_objects, shorten_switch_interval
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.uvicorn.paced_listener import PacedListener, connect
@@ -209,6 +209,7 @@ def run_server(
     if supervised:
         prediction_server.worker_ctx.server_pid = os.getppid()
     prediction_server.worker_ctx.defer_drain(on_drain)
+    prediction_server.state.finished.add_done_callback(lambda _: freeze_loaded_objects())
     prediction_server.materialize()
     server = DrumServer(prediction_server, beat, supervised=supervised)
     server.run([listener])

@@ -63,7 +63,7 @@ class Watchdog:
     def beat(self) -> None:
         """Extend the deadline of a container's first process, which no signal from inside the container can kill.
 
-        Without a call from the main loop for longer than the watchdog waits, the process exits with a traceback of every
+        Without a call from the main loop for longer than the watchdog waits, the process exits with a traceback of each
         thread in the log, even while model code holds the GIL.
         """
         if self._silence_limit:
