@@ -1,6 +1,7 @@
 """What an adapter needs to serve a model: the handlers, admission, the body rule and the state of the worker."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -71,9 +72,63 @@ class ServingCore:
         """Hand a call to the executor, from an event loop: to run with others where that is wanted and possible."""
         return self.executor.submit(call) if self.batching is None else self.batching.submit(route, call)
 
+    async def wait_for_model(self) -> None:
+        """Return once the model is loaded.
+
+        Raises:
+            ModelNotReady: it still loads after the load timeout.
+            ModelFailedToLoad: on an error server.
+        """
+        if not self.state.finished.done():
+            await asyncio.wait([asyncio.wrap_future(self.state.finished)], timeout=self.load_timeout)
+        self.state.require_ready()
+
+    async def run(
+        self, route: Route, call: ModelCall, start: float, disconnect: Callable[[], Coroutine[Any, Any, None]]
+    ) -> ModelResponse | None:
+        """Return the response of a call; None if its client disconnects while the call is queued.
+
+        Args:
+            start: of the request, by the clock of the event loop; the request timeout counts from there.
+            disconnect: returns once the client has disconnected.
+
+        Raises:
+            RequestError: the call was rejected, timed out, or failed; also every other error of the handler.
+        """
+        submission = self.submit(route, call)
+        loop, timeout = asyncio.get_running_loop(), self.request_timeout
+        timer = loop.call_at(start + timeout, submission.time_out, timeout) if timeout else None
+        try:
+            if submission.is_queued:
+                return await _result_unless(submission, disconnect())
+            return await submission
+        finally:
+            if timer:
+                timer.cancel()
+            submission.cancel()
+            if not submission.has_started:
+                call.close_body()
+            del submission  # it holds the error of the call, whose traceback holds this frame
+
     def find_handler(self, route: Route) -> Handler:
         """The handler that a route of ``routes`` names."""
         if route.is_documentation:
             handler: Handler = getattr(self.documentation, route.handler)
             return handler
         return self.handlers.find(route.handler)
+
+
+async def _result_unless(
+    submission: Submission[ModelResponse], disconnect: Coroutine[Any, Any, None]
+) -> ModelResponse | None:
+    """Return the result of a queued call; cancel it and return None when ``disconnect`` is done first."""
+    listener = asyncio.ensure_future(disconnect)
+    listener.add_done_callback(lambda _: submission.cancel())
+    try:
+        return await submission
+    except asyncio.CancelledError:
+        if listener.done():
+            return None
+        raise
+    finally:
+        listener.cancel()
