@@ -1,8 +1,8 @@
 """Translates between Starlette's requests and responses and the core's."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import Iterator, Mapping
+from contextlib import aclosing, contextmanager
 
 import anyio
 from starlette.datastructures import FormData
@@ -46,13 +46,14 @@ async def read_body(request: Request, headers: Headers, limits: BodyLimits, form
 
     Raises:
         ClientDisconnect: the client disconnected before the end of the body.
-        BodyRejected, RequestError: as ``receive_body``.
+        BodyRejected, RequestError: as ``receive_body`` and ``consumed_body_errors``.
     """
     form: FormData | None = getattr(request, "_form", None)
     if form is not None and form_fields:
         return await _from_form(form, form_fields)
-    async with aclosing(body_chunks(request)) as chunks:
-        return await receive_body(chunks, headers, limits, form_fields)
+    with consumed_body_errors():
+        async with aclosing(request.stream()) as chunks:
+            return await receive_body(chunks, headers, limits, form_fields)
 
 
 async def _from_form(form: FormData, form_fields: frozenset[str]) -> RequestBody:
@@ -67,19 +68,18 @@ async def _from_form(form: FormData, form_fields: frozenset[str]) -> RequestBody
     return body
 
 
-async def body_chunks(request: Request) -> AsyncGenerator[bytes, None]:
-    """Yield the body as it arrives.
+@contextmanager
+def consumed_body_errors() -> Iterator[None]:
+    """Translate the error of a body that code before this route has consumed without keeping it.
 
     Raises:
-        BadRequest: code before this route has consumed the body without keeping it.
-        ClientDisconnect: the client disconnected before the end of the body.
+        BadRequest: it has.
     """
     try:
-        async with aclosing(request.stream()) as chunks:
-            async for chunk in chunks:
-                if chunk:
-                    yield chunk
-    except RuntimeError as error:  # Starlette's "Stream consumed"
+        yield
+    except RuntimeError as error:
+        if str(error) != "Stream consumed":  # Starlette's only sign
+            raise
         raise BadRequest("Code before this route consumed the request body without keeping it.") from error
 
 

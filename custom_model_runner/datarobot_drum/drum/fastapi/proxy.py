@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from datarobot_drum.drum.engine_predictors.client import engine_errors, open_async_client
 from datarobot_drum.drum.exceptions import PayloadTooLarge, RequestTimeout
 from datarobot_drum.drum.fastapi.messages import (
-    body_chunks,
+    consumed_body_errors,
     disconnected,
     request_headers,
     wait_for_disconnect,
@@ -113,12 +113,13 @@ class _EngineResponse(Response):
 
     async def _body(self) -> AsyncIterator[bytes]:
         progress = self._call.progress
-        async with aclosing(timed_chunks(body_chunks(self._request), progress)) as chunks:
-            async for chunk in chunks:
-                progress.count(len(chunk))
-                sent = time.monotonic()
-                yield chunk
-                progress.extend_deadline(time.monotonic() - sent)
+        with consumed_body_errors():
+            async with aclosing(timed_chunks(self._request.stream(), progress)) as chunks:
+                async for chunk in chunks:
+                    progress.count(len(chunk))
+                    sent = time.monotonic()
+                    yield chunk
+                    progress.extend_deadline(time.monotonic() - sent)
         progress.require_complete()
         self._body_taken.set()
 

@@ -61,6 +61,8 @@ async def _feed(reader: BodyReader, chunks: AsyncIterator[bytes]) -> None:
     progress = reader.progress
     with anyio.move_on_after(progress.time_left) as scope:
         async for chunk in chunks:
+            if not chunk:
+                continue
             if reader.reserve_memory(len(chunk)):
                 reader.feed(chunk)
             else:
@@ -86,7 +88,8 @@ async def timed_chunks(chunks: AsyncIterator[bytes], progress: BodyProgress) -> 
             raise progress.timeout_error()
         if chunk is None:
             return
-        yield chunk
+        if chunk:
+            yield chunk
 
 
 async def _on_disk_thread(work: Callable[[], T]) -> T:
