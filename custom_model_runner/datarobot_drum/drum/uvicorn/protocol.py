@@ -33,7 +33,8 @@ class LimitedHeadersProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        if seconds := self.timeout_keep_alive or self._header_timeout:
+            self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_deadline()
@@ -69,14 +70,10 @@ class LimitedHeadersProtocol(HttpToolsProtocol):
         self._reject(HTTPStatus.REQUEST_TIMEOUT, f"The headers did not arrive within {self._header_timeout:g} s.")
 
     def _reject(self, status: HTTPStatus, message: str) -> None:
-        if not self._is_responding:  # else an earlier request's response is being sent
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete:  # else the response to an earlier request is being sent
             self.transport.write(_response(status, message, self.server_state.default_headers))
         self.transport.close()
-
-    @property
-    def _is_responding(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle
-        return cycle is not None and not cycle.response_complete
 
     def _stop_deadline(self) -> None:
         if self._deadline is not None:
