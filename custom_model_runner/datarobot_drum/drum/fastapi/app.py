@@ -43,7 +43,7 @@ def build_app(core: ServingCore, app: FastAPI | None = None) -> FastAPI:
     _add_middleware(app, core)
     if is_extended:
         with core.extension_errors("The middleware of the extension failed"):
-            # Now: a constructor that raises must fail the start, not the first request.
+            # Built here, so that a constructor that raises fails the start, not the first request.
             app.middleware_stack = app.build_middleware_stack()
         if core.documentation:
             core.documentation.add_source(partial(describe_routes, app))
@@ -73,7 +73,8 @@ def _replace_with_error_app(app: FastAPI, core: ServingCore) -> None:
     add_error_handlers(error_app)
     add_routes(error_app, core)
     _add_middleware(error_app, core)
-    app.middleware_stack = error_app.build_middleware_stack()
+    error_app.router.lifespan_context = _with_worker(core, error_app.router.lifespan_context, is_extended=False)
+    app.middleware_stack = error_app
 
 
 def _with_worker(core: ServingCore, inner: Any, is_extended: bool) -> Any:

@@ -33,7 +33,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 async def respond_to_unexpected_error(request: Request, error: Exception) -> Response:
-    """Respond to what no handler took: by the app's handler for ``Exception`` or 500, else as JSON."""
+    """Respond to an error without a handler of its own: by the app's handler for ``Exception`` or 500, else as JSON."""
     handlers = request.app.exception_handlers
     handler = handlers.get(500) or handlers.get(Exception)
     if handler is None:
@@ -49,7 +49,8 @@ async def _on_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_rejected_body(request: Request, rejected: BodyRejected) -> Response:
-    return to_draining(_to_model_response(request, rejected.error))
+    response = _to_model_response(request, rejected.error)
+    return to_starlette(response) if rejected.is_complete else to_draining(response)
 
 
 async def _on_disconnect(request: Request, error: ClientDisconnect) -> Response:

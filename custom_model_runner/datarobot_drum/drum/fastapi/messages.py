@@ -17,8 +17,11 @@ from datarobot_drum.drum.serving.body.receiving import receive_body
 from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
 from datarobot_drum.drum.serving.execution.streaming import ChunkStream
 from datarobot_drum.drum.serving.headers import Headers
+from datarobot_drum.drum.serving.media_type import MediaType
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, parse_query
 from datarobot_drum.drum.serving.request_log import CLIENT_CLOSED_REQUEST
+
+FORM_TYPES = ("multipart/form-data", "application/x-www-form-urlencoded")
 
 DRAIN_SECONDS = 10.0
 """Seconds for which the rest of a rejected body is read and dropped, so that its client can read the response."""
@@ -49,7 +52,7 @@ async def read_body(request: Request, headers: Headers, limits: BodyLimits, form
         BodyRejected, RequestError: as ``receive_body`` and ``consumed_body_errors``.
     """
     form: FormData | None = getattr(request, "_form", None)
-    if form is not None and form_fields:
+    if form is not None and form_fields and MediaType.parse(headers.get("Content-Type")).essence in FORM_TYPES:
         return await _from_form(form, form_fields)
     with consumed_body_errors():
         async with aclosing(request.stream()) as chunks:
@@ -86,7 +89,7 @@ def consumed_body_errors() -> Iterator[None]:
 async def wait_for_disconnect(receive: Receive) -> None:
     """Return once the client has disconnected.
 
-    Never returns if ``receive`` repeats the body, as some middlewares' replacements for it do for ever.
+    A second end of the body is no disconnect: some middlewares replace ``receive`` with one that repeats the body.
     """
     ended = False
     while (message := await receive())["type"] != "http.disconnect":
@@ -108,7 +111,7 @@ def to_draining(response: ModelResponse) -> Response:
 
 
 def disconnected() -> Response:
-    """Return what ends a request whose client has disconnected."""
+    """Return an empty response for the log: its client has disconnected."""
     return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 

@@ -95,7 +95,7 @@ class _EngineResponse(Response):
         with engine_errors(self._engine):
             response = await self._client.send(request, stream=True)
         try:
-            # An engine may answer before it has read everything, and then takes no more.
+            # The engine may respond before it has read the body; httpx then sends no more of it.
             self._body_taken.set()
             await self._send_response(response)
         finally:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from itertools import chain
 
@@ -82,13 +83,13 @@ def _endpoint(route: Route, core: ServingCore, status_pool: ThreadPoolExecutor) 
 
 
 def _named(endpoint: Endpoint, route: Route) -> Endpoint:
-    """Name ``endpoint`` after its handler: rate limiters and tracers tell endpoints apart by their names."""
+    """Name ``endpoint`` after its handler: rate limiters and tracers distinguish endpoints by name."""
     endpoint.__name__ = endpoint.__qualname__ = route.handler
     return endpoint
 
 
 def _status_endpoint(route: Route, core: ServingCore, status_pool: ThreadPoolExecutor) -> Endpoint:
-    """Return what responds without the model: on the event loop if it only reads memory, else on a status thread."""
+    """Return the endpoint of a route without admission: inline if it only reads memory, else on a status thread."""
     handle = core.find_handler(route)
     runs_inline = route.execution in (Execution.INLINE, Execution.ENGINE) or (
         route.execution is Execution.PROBE and not core.handlers.has_own_probes
@@ -98,8 +99,8 @@ def _status_endpoint(route: Route, core: ServingCore, status_pool: ThreadPoolExe
         model_request = ModelRequest(method=request.method, headers=request_headers(request))
         if runs_inline:
             return to_starlette(handle(model_request))
-        loop = asyncio.get_running_loop()
-        return to_starlette(await loop.run_in_executor(status_pool, handle, model_request))
+        work = partial(copy_context().run, handle, model_request)  # log lines carry the request id
+        return to_starlette(await asyncio.get_running_loop().run_in_executor(status_pool, work))
 
     return endpoint
 

@@ -24,11 +24,12 @@ _disk_threads = ThreadPoolExecutor(DISK_THREADS, "drum-disk")
 
 
 class BodyRejected(Exception):
-    """The request is rejected with ``error`` while its client may still be sending."""
+    """The request is rejected with ``error``; unless its body ``is_complete``, the client may still be sending."""
 
-    def __init__(self, error: RequestError) -> None:
+    def __init__(self, error: RequestError, *, is_complete: bool = False) -> None:
         super().__init__(error.message)
         self.error = error
+        self.is_complete = is_complete
 
 
 async def receive_body(
@@ -50,7 +51,7 @@ async def receive_body(
         return await _on_disk_thread(reader.finish) if reader.on_disk else reader.finish()
     except (PayloadTooLarge, RequestTimeout, InsufficientStorage) as error:
         reader.close()
-        raise BodyRejected(error) from error
+        raise BodyRejected(error, is_complete=reader.progress.is_complete) from error
     except BaseException:  # a cancellation, too, must leave no temporary file
         reader.close()
         raise
