@@ -48,7 +48,7 @@ def _assert_block_types_equal(path: Path, whole: pd.DataFrame) -> None:
 def test_csv_blocks_have_the_types_of_the_whole_table(tmp_path: Path, cells: tuple[str, ...]) -> None:
     path = tmp_path / "table.csv"
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=50, deadline=None)
     @given(column=st.lists(st.sampled_from(cells), min_size=1, max_size=10))
     def check(column: list[str]) -> None:
         text = "a,b\n" + "".join(f"{cell},{number}\n" for number, cell in enumerate(column))
