@@ -234,11 +234,10 @@ GARBAGE = [
 ]
 
 
-@pytest.mark.parametrize("garbage", GARBAGE, ids=lambda garbage: repr(garbage[:40]))
-def test_servers_survive_garbage(echo_servers: Servers, garbage: bytes) -> None:
-    for name, server in echo_servers.items():
-        response = exchange(server, garbage, half_close=True)
-        assert b"Traceback" not in response, name
-        allowed = (b"HTTP/1.1 501", b"HTTP/1.1 505")
-        assert not response.startswith(b"HTTP/1.1 5") or response.startswith(allowed), name
-        assert server.client.post("/predict/", content=CSV).status_code == 200, name
+def test_a_server_survives_garbage(server: RunningServer, subtests: pytest.Subtests) -> None:
+    for garbage in GARBAGE:
+        with subtests.test(garbage=garbage[:40]):
+            response = exchange(server, garbage, half_close=True)
+            assert b"Traceback" not in response
+            assert not response.startswith(b"HTTP/1.1 5") or response.startswith((b"HTTP/1.1 501", b"HTTP/1.1 505"))
+            assert server.client.post("/predict/", content=CSV).status_code == 200

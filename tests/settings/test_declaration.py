@@ -112,6 +112,7 @@ def test_unknown_choice_becomes_default_with_warning(caplog: pytest.LogCaptureFi
         ("DRUM_OLD_WAIT", "soon"),
         ("DRUM_WAIT", "30s"),
         ("DRUM_SIZE", "-1"),
+        ("DRUM_SIZE", "1.5"),
         ("DRUM_SIZE", "100 TB"),
         ("DRUM_SIZE", True),
         ("DRUM_NAME", {"a": 1}),
