@@ -41,6 +41,7 @@ def call(
 
 
 @example(b"/%2525252525252e%2525252525252e/", b"")
+@example(b"/a b", b"")
 @example(b"/v1/models", b"a=1")
 @given(tokens, st.binary(max_size=10))
 def test_no_path_changes_the_address_of_the_engine(path: bytes, query: bytes) -> None:
