@@ -69,14 +69,14 @@ class LimitedHeadersProtocol(HttpToolsProtocol):
         self._reject(HTTPStatus.REQUEST_TIMEOUT, f"The headers did not arrive within {self._header_timeout:g} s.")
 
     def _reject(self, status: HTTPStatus, message: str) -> None:
-        if not self._is_responding:  # else an earlier request's response is being sent
+        cycle: RequestResponseCycle | None = self.cycle
+        is_open = cycle is not None and not cycle.response_complete
+        if cycle is not None and is_open and not cycle.more_body:
+            cycle.keep_alive = False  # the request before is complete: its response is the last one
+            return
+        if cycle is None or not (is_open and cycle.response_started):
             self.transport.write(_response(status, message, self.server_state.default_headers))
         self.transport.close()
-
-    @property
-    def _is_responding(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle
-        return cycle is not None and not cycle.response_complete
 
     def _stop_deadline(self) -> None:
         if self._deadline is not None:
