@@ -12,7 +12,7 @@ from datarobot_drum.runtime_parameters import masking
 from datarobot_drum.runtime_parameters.store import install
 
 # No deadline: tests also run on busy machines, and benchmarks measure durations.
-settings.register_profile("drum", deadline=None)
+settings.register_profile("drum", deadline=None, max_examples=50)
 settings.load_profile("drum")
 
 _PREFIXES = ("DRUM_", "MLOPS_")

@@ -15,7 +15,7 @@ from tests.api.test_equality import BODIES, FORM, MEDIA_TYPES
 
 pytestmark = pytest.mark.process
 
-bounded = settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+bounded = settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 TYPES = st.sampled_from([value for value in MEDIA_TYPES.values() if value] + ["text/csv; charset=utf-16", "text/plain"])
 CODINGS = st.sampled_from(["identity", "identity", "identity", "gzip", "br"])

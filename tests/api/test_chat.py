@@ -69,9 +69,12 @@ def chatless_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
 
 
 @pytest.fixture
-def client(server: RunningServer) -> Iterator[OpenAI]:
+def client(all_servers: Servers) -> Iterator[OpenAI]:
+    """OpenAI's client of one server: other tests compare the bytes of all servers."""
     http_client = openai.DefaultHttpxClient(trust_env=False)
-    with OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, http_client=http_client) as client:
+    with OpenAI(
+        base_url=f"{all_servers['fastapi'].url}/v1", api_key="none", max_retries=0, http_client=http_client
+    ) as client:
         yield client
 
 
@@ -169,7 +172,6 @@ def test_the_client_lists_models(client: OpenAI) -> None:
     assert [model.id for model in client.models.list()] == ["my-llm"]
 
 
-@pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
     ("text", "kind", "message"),
     [
@@ -181,12 +183,13 @@ def test_the_client_lists_models(client: OpenAI) -> None:
     ],
 )
 def test_the_client_raises_the_error_of_the_model(
-    client: OpenAI, text: str, kind: type[openai.APIStatusError], message: str, stream: bool
+    client: OpenAI, text: str, kind: type[openai.APIStatusError], message: str
 ) -> None:
-    with pytest.raises(kind) as caught:
-        client.chat.completions.create(**said(text, stream=stream))
-    assert isinstance(caught.value.body, dict)
-    assert caught.value.body["message"] == message
+    for stream in (False, True):
+        with pytest.raises(kind) as caught:
+            client.chat.completions.create(**said(text, stream=stream))
+        assert isinstance(caught.value.body, dict)
+        assert caught.value.body["message"] == message
 
 
 def test_the_client_raises_an_error_in_a_stream(client: OpenAI) -> None:
@@ -202,9 +205,10 @@ def test_the_client_raises_a_bad_request(client: OpenAI) -> None:
         client.chat.completions.create(model="any", messages="no list")  # type: ignore[arg-type]
 
 
-async def test_the_async_client_gets_the_same(server: RunningServer) -> None:
+async def test_the_async_client_gets_the_same(all_servers: Servers) -> None:
+    url = all_servers["fastapi"].url
     http_client = openai.DefaultAsyncHttpxClient(trust_env=False)
-    async with AsyncOpenAI(base_url=server.url, api_key="none", max_retries=0, http_client=http_client) as client:
+    async with AsyncOpenAI(base_url=url, api_key="none", max_retries=0, http_client=http_client) as client:
         completion = await client.chat.completions.create(**said("Hello"))
         assert completion.choices[0].message.content == "Hello"
         stream = await client.chat.completions.create(**said("Hello dear world", stream=True))
@@ -219,10 +223,10 @@ async def test_the_async_client_gets_the_same(server: RunningServer) -> None:
 # Completions
 
 
-@pytest.mark.parametrize("path", ROUTES)
-def test_every_path_variant_returns_a_completion(all_servers: Servers, path: str) -> None:
-    for response in ask(all_servers, "Hello", path).values():
-        assert content_of(without_association(response)) == "Hello"
+def test_every_path_variant_returns_a_completion(all_servers: Servers) -> None:
+    for path in ROUTES:
+        for response in ask(all_servers, "Hello", path).values():
+            assert content_of(without_association(response)) == "Hello", path
 
 
 def test_every_path_variant_is_below_the_prefix(listing_servers: Servers) -> None:
@@ -264,11 +268,10 @@ def test_a_request_may_omit_the_model_name(all_servers: Servers) -> None:
         assert content_of(without_association(response)) == "None"
 
 
-@pytest.mark.parametrize("name", ["x-one", "X-ONE", "X-One"])
-def test_the_hook_gets_the_headers_it_declares(all_servers: Servers, name: str) -> None:
-    responses = request_all(all_servers, "POST", ROUTES[0], json=said(f"header:{name}"), headers={"x-oNE": "value"})
-    for response in responses.values():
-        assert content_of(without_association(response)) == "value"
+def test_the_hook_gets_the_headers_it_declares(all_servers: Servers) -> None:
+    for name in ("x-one", "X-ONE", "X-One"):
+        responses = request_all(all_servers, "POST", ROUTES[0], json=said(f"header:{name}"), headers={"x-oNE": "value"})
+        assert [content_of(without_association(response)) for response in responses.values()] == ["value"] * 3
 
 
 @pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
@@ -354,7 +357,6 @@ def test_shutdown_does_not_wait_for_a_reset_connection(
 # Errors
 
 
-@pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
     ("text", "status", "message"),
     [
@@ -367,9 +369,10 @@ def test_shutdown_does_not_wait_for_a_reset_connection(
     ],
 )
 def test_an_error_before_the_first_byte_is_an_error_response(
-    all_servers: Servers, text: str, status: int, message: str, stream: bool
+    all_servers: Servers, text: str, status: int, message: str
 ) -> None:
-    response = same_response(ask(all_servers, text, stream=stream))
+    response, streamed = (same_response(ask(all_servers, text, stream=stream)) for stream in (False, True))
+    assert response == streamed
     document = json.loads(response.body)
     assert response.status == status
     assert message in document["message"]
@@ -397,15 +400,11 @@ def test_a_custom_http_error_sets_headers(all_servers: Servers) -> None:
     ("body", "message"),
     [
         (b"", "not valid JSON"),
-        (b"{", "not valid JSON"),
         (b"\xff", "not valid JSON"),
         (b'{"messages": [NaN]}', "not valid JSON"),
         (b"[" * 100_000, "not valid JSON"),
         (b"[]", "JSON object"),
-        (b"null", "JSON object"),
-        (b"{}", "messages"),
         (b'{"messages": null}', "messages"),
-        (b'{"messages": {"role": "user"}}', "messages"),
         (b'{"messages": [{"role": "user"}, "hello"]}', "not a JSON object"),
     ],
     ids=lambda value: repr(value[:30]),
@@ -418,12 +417,12 @@ def test_an_invalid_request_gets_400_with_the_reason(all_servers: Servers, body:
     assert document["error"]["type"] == "invalid_request_error"
 
 
-@pytest.mark.parametrize("path", ROUTES)
-def test_a_model_without_a_chat_hook_responds_404(chatless_servers: Servers, echo_servers: Servers, path: str) -> None:
+def test_a_model_without_a_chat_hook_responds_404(chatless_servers: Servers, echo_servers: Servers) -> None:
     for all_servers in (chatless_servers, echo_servers):
-        response = same_response(ask(all_servers, "Hello", path))
-        assert response.status == 404
-        assert json.loads(response.body)["error"]["type"] == "invalid_request_error"
+        for path in ROUTES:
+            response = same_response(ask(all_servers, "Hello", path))
+            assert (path, response.status) == (path, 404)
+            assert json.loads(response.body)["error"]["type"] == "invalid_request_error"
 
 
 def test_a_model_that_only_chats_rejects_predictions(all_servers: Servers) -> None:
@@ -443,9 +442,10 @@ def test_capabilities_name_chat_support(request: pytest.FixtureRequest, name: st
 # Models
 
 
-@pytest.mark.parametrize("path", MODEL_ROUTES)
-def test_the_models_route_returns_the_list_of_the_hook(listing_servers: Servers, path: str) -> None:
-    document = json.loads(assert_same_response(listing_servers, "GET", path).body)
+def test_the_models_route_returns_the_list_of_the_hook(listing_servers: Servers) -> None:
+    response, *variants = (assert_same_response(listing_servers, "GET", path) for path in MODEL_ROUTES)
+    assert variants == [response] * 3
+    document = json.loads(response.body)
     assert document["object"] == "list"
     listed, mapping, text = document["data"]
     known = {name: value for name, value in listed.items() if value is not None}
@@ -454,21 +454,21 @@ def test_the_models_route_returns_the_list_of_the_hook(listing_servers: Servers,
     assert text == {**LLM_ID_ENTRY, "id": "a string"}
 
 
-@pytest.mark.parametrize("path", MODEL_ROUTES)
-def test_the_models_route_returns_the_runtime_parameter(all_servers: Servers, path: str) -> None:
-    response = assert_same_response(all_servers, "GET", path)
-    assert json.loads(response.body) == {"object": "list", "data": [LLM_ID_ENTRY]}
+def test_the_models_route_returns_the_runtime_parameter(all_servers: Servers) -> None:
+    for path in MODEL_ROUTES:
+        response = assert_same_response(all_servers, "GET", path)
+        assert json.loads(response.body) == {"object": "list", "data": [LLM_ID_ENTRY]}, path
 
 
 def test_the_models_route_returns_an_empty_list_without_hook_and_parameter(chatless_servers: Servers) -> None:
     assert assert_same_response(chatless_servers, "GET", "/models").body == b'{"object":"list","data":[]}'
 
 
-@pytest.mark.parametrize("path", [*MODEL_ROUTES, "/models/my-llm"])
-def test_the_models_route_responds_404_for_other_target_types(echo_servers: Servers, path: str) -> None:
-    response = assert_same_response(echo_servers, "GET", path)
-    assert response.status == 404
-    assert b"message" in response.body
+def test_the_models_route_responds_404_for_other_target_types(echo_servers: Servers) -> None:
+    for path in (*MODEL_ROUTES, "/models/my-llm"):
+        response = assert_same_response(echo_servers, "GET", path)
+        assert (path, response.status) == (path, 404)
+        assert b"message" in response.body
 
 
 def test_there_is_no_route_for_a_single_model(all_servers: Servers) -> None:

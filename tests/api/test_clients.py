@@ -63,7 +63,6 @@ def curl(server: RunningServer, path: str, *words: str, body: bytes = b"") -> tu
     "words",
     [
         ("--data-binary", "@-"),
-        ("-H", "Content-Type: text/csv", "--data-binary", "@-"),
         ("-H", "Transfer-Encoding: chunked", "--data-binary", "@-"),
         ("-H", "Expect: 100-continue", "--data-binary", "@-"),
         ("-F", "X=@-;filename=rows.csv"),

@@ -31,21 +31,19 @@ def guarded_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server
         yield servers
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["/info/", "/stats/", "/capabilities/", "/docs", "/openapi.json", "/nothing", "/livez/more"],
-)
 @pytest.mark.parametrize("token", [None, "Bearer wrong", "Bearer", TOKEN, "Bearer \xe4"])
-def test_no_route_answers_without_the_token(guarded_servers: Servers, path: str, token: str | None) -> None:
+def test_no_route_responds_without_the_token(guarded_servers: Servers, token: str | None) -> None:
     headers = {} if token is None else {"Authorization": token.encode("latin-1")}
-    answer = assert_same_response(guarded_servers, "GET", path, headers={**headers, "X-Request-ID": "extension"})
-    assert answer.status == 401
-    assert answer.body == b'{"message":"ERROR: A valid token is needed."}'
+    headers["X-Request-ID"] = b"extension"
+    for path in ("/info/", "/stats/", "/capabilities/", "/docs", "/openapi.json", "/nothing", "/livez/more"):
+        response = assert_same_response(guarded_servers, "GET", path, headers=headers)
+        assert (path, response.status) == (path, 401)
+        assert response.body == b'{"message":"ERROR: A valid token is needed."}'
 
 
-@pytest.mark.parametrize("path", ["/", "/ping", "/ping/", "/health/", "/livez", "/readyz", "/readyz/"])
-def test_probes_answer_without_the_token(guarded_servers: Servers, path: str) -> None:
-    assert assert_same_response(guarded_servers, "GET", path).status == 200
+def test_probes_respond_without_the_token(guarded_servers: Servers) -> None:
+    for path in ("/", "/ping", "/ping/", "/health/", "/livez", "/readyz", "/readyz/"):
+        assert (path, assert_same_response(guarded_servers, "GET", path).status) == (path, 200)
 
 
 def _echo_app() -> FastAPI:

@@ -133,10 +133,16 @@ def test_a_second_length_is_rejected(server: RunningServer, line: str) -> None:
     assert status_of(exchange(server, headers(line, length=4) + b"body")) == 400
 
 
-def test_garbage_after_a_request_gets_400(fastapi: RunningServer) -> None:
+def test_garbage_after_a_request_closes_the_connection_after_its_response(fastapi: RunningServer) -> None:
     with socket.create_connection(("127.0.0.1", fastapi.port), TIMEOUT) as connection:
         connection.sendall(headers(length=5) + b"first" + b"\x00\x01 no HTTP at all\r\n\r\n")
-        assert statuses_of(receive_all(connection))[-1] == b"400"
+        responses = receive_all(connection)
+    assert (statuses_of(responses), responses.endswith(b"first")) == ([b"200"], True)
+
+
+def test_a_malformed_chunk_gets_400(fastapi: RunningServer) -> None:
+    request = headers("Transfer-Encoding: chunked", length=0).replace(b"Content-Length: 0\r\n", b"")
+    assert status_of(exchange(fastapi, request, b"3\r\nbit\r\nno size\r\n")) == 400
 
 
 def test_half_a_request_after_a_whole_one_gets_408(fastapi: RunningServer) -> None:

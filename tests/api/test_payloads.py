@@ -54,23 +54,13 @@ def mtx_response(echo_servers: Servers) -> Response:
     [
         None,
         "",
-        "text/csv",
-        "TEXT/CSV",
-        "text/csv; charset=utf-8",
         'text/csv;charset="UTF-8"',
-        "text/csv; header=present",
-        "text/csv ; charset = utf-8;",
-        "text/plain",
         "application/octet-stream",
         "application/x-www-form-urlencoded",
-        "application/vnd.api+json",
         "nonsense",
-        "/",
         "text/mtx2",
-        "multipart/mixed; boundary=x",
         "x" * 2000,
         b"text/csv; name=\xe4\xff",
-        "text/csv; charset=",
     ],
 )
 def test_a_raw_body_is_csv_by_default(
@@ -79,24 +69,14 @@ def test_a_raw_body_is_csv_by_default(
     assert predict(echo_servers, CSV, media_type) == csv_response
 
 
-@pytest.mark.parametrize("media_type", ["text/mtx", "TEXT/MTX", "Text/Mtx; charset=utf-8", "text/mtx ;", "text/mtx;x"])
+@pytest.mark.parametrize("media_type", ["text/mtx", "Text/Mtx; charset=utf-8"])
 def test_the_media_type_selects_matrix_market(echo_servers: Servers, mtx_response: Response, media_type: str) -> None:
     assert predict(echo_servers, MTX, media_type) == mtx_response
 
 
 @pytest.mark.parametrize(
     ("charset", "text"),
-    [
-        ("latin-1", "ä,ö\nü,ß\n"),
-        ("ISO-8859-1", "ä,ö\nü,ß\n"),
-        ("windows-1252", "ä,ö\n€,ß\n"),
-        ("utf-16", "ä,ö\n日,ß\n"),
-        ("utf-16-le", "ä,ö\n日,ß\n"),
-        ("UTF8", "ä,ö\n日,ß\n"),
-        ("shift_jis", "a,b\n日,本\n"),
-        ("utf-8-sig", "ä,ö\n日,ß\n"),
-        ("ascii", "a,b\nc,d\n"),
-    ],
+    [("latin-1", "ä,ö\nü,ß\n"), ("utf-16", "ä,ö\n日,ß\n"), ("shift_jis", "a,b\n日,本\n")],
 )
 def test_the_charset_of_the_body_is_used(echo_servers: Servers, charset: str, text: str) -> None:
     encoded = predict(echo_servers, text.encode(charset), f'text/csv; charset="{charset}"')
@@ -106,16 +86,7 @@ def test_the_charset_of_the_body_is_used(echo_servers: Servers, charset: str, te
 
 @pytest.mark.parametrize(
     "charset",
-    [
-        "nonsense",
-        "hex",
-        "rot13",
-        "idna",
-        "undefined",
-        "a\\0b",
-        "x" * 500,
-        "日".encode(),
-    ],
+    ["nonsense", "hex", "日".encode()],
 )
 def test_an_unknown_charset_gets_422(echo_servers: Servers, charset: str | bytes) -> None:
     name = charset.encode() if isinstance(charset, str) else charset
@@ -126,27 +97,21 @@ def test_an_unknown_charset_gets_422(echo_servers: Servers, charset: str | bytes
 
 @pytest.mark.parametrize(
     "parameter",
-    ["charset*=utf-8''latin-1", "charset*0=lat; charset*1=in-1", "charset*1*=x", "charset*0*=''", "=;==", 'x="', ";;="],
+    ["charset*=utf-8''latin-1", "charset*0=lat; charset*1=in-1", 'x="'],
 )
 def test_unknown_parameters_are_ignored(echo_servers: Servers, csv_response: Response, parameter: str) -> None:
     assert predict(echo_servers, CSV, f"text/csv; {parameter}") == csv_response
 
 
-@pytest.mark.parametrize("value", ['"utf-16"', '"\\utf-16"', "utf-16;charset=hex", 'utf-16 ;x="a;charset=hex"'])
+@pytest.mark.parametrize("value", ['"\\utf-16"', 'utf-16 ;x="a;charset=hex"'])
 def test_the_first_charset_parameter_counts(echo_servers: Servers, csv_response: Response, value: str) -> None:
     assert predict(echo_servers, CSV.decode().encode("utf-16"), f"text/csv;x=y;charset={value}") == csv_response
 
 
 @pytest.mark.parametrize(
     "body",
-    [
-        b"\xef\xbb\xbf" + CSV,
-        b"a,b\r\n1,2\r\n3,4\r\n",
-        b"a,b\r1,2\r3,4\r",
-        b'"a","b"\n1,2\n3,4',
-        b"a,b\n\n1,2\n\n3,4\n\n",
-    ],
-    ids=["byte order mark", "crlf", "cr", "quoted, no last newline", "blank lines"],
+    [b"\xef\xbb\xbf" + CSV, b"a,b\r1,2\r3,4\r", b"a,b\n\n1,2\n\n3,4\n\n"],
+    ids=["byte order mark", "cr", "blank lines"],
 )
 def test_equivalent_csv_predicts_the_same(echo_servers: Servers, csv_response: Response, body: bytes) -> None:
     assert predict(echo_servers, body, "text/csv") == csv_response
@@ -158,28 +123,10 @@ def test_equivalent_csv_predicts_the_same(echo_servers: Servers, csv_response: R
         b'a,b\n"x\ny","say ""hi"""\n',
         b"a,a,a\n1,2,3\n",
         "ä,日本,\U0001f600\n1,é,3\n".encode(),
-        b"a\n1\n2\n",
-        b",\n1,2\n",
         b"a,b,c\n1\n1,2\n1,2,3\n",
-        b"a,b\nNA,\n,NaN\n",
         b"a,b\n99999999999999999999999,1e400\n",
-        b"a,b\ntrue,2024-01-01\n",
-        b"a;b\n1;2\n",
-        b"\xc2\xa0,\xe2\x80\xa8\n1,2\n",
     ],
-    ids=[
-        "quotes and newlines",
-        "duplicate names",
-        "unicode names",
-        "one column",
-        "names left out",
-        "short rows",
-        "missing values",
-        "enormous numbers",
-        "booleans and dates",
-        "semicolons",
-        "exotic blanks",
-    ],
+    ids=["quotes and newlines", "duplicate names", "unicode names", "short rows", "enormous numbers"],
 )
 def test_unusual_csv_is_predicted(echo_servers: Servers, body: bytes) -> None:
     response = predict(echo_servers, body, "text/csv")
@@ -196,35 +143,21 @@ def test_five_thousand_columns_are_predicted(echo_servers: Servers) -> None:
     ("body", "fragment"),
     [
         (b"", "empty"),
-        (b"\n\n\n", "empty"),
-        (b"   ", "empty"),
-        (b"\xef\xbb\xbf", "empty"),
         (b"a,b\n", "no data rows"),
-        (b"a,b\r\n\r\n", "no data rows"),
-        (b"a,b\n1,2,3\n", "fields"),
         (b"a,b\n1,2\n1,2,3\n", "fields"),
         (b'a,b\n"1,2\n', "string"),
         (b"a,b\n\xff\xfe,1\n", "UTF-8"),
-        (b"a,b\n1,\x00\n", "NUL"),
         (bytes(range(256)), ""),
         (gzip.compress(CSV), ""),
-        (b"\x80\x04\x95" + b"x" * 50, "UTF-8"),
     ],
     ids=[
         "empty",
-        "newlines",
-        "blanks",
-        "byte order mark alone",
         "header alone",
-        "header and blank lines",
-        "first row too wide",
         "later row too wide",
         "open quote",
         "not utf-8",
-        "nul",
         "all bytes",
         "gzip without saying so",
-        "a pickle",
     ],
 )
 def test_invalid_csv_gets_422(echo_servers: Servers, body: bytes, fragment: str) -> None:
@@ -238,31 +171,11 @@ def test_invalid_csv_gets_422(echo_servers: Servers, body: bytes, fragment: str)
     [
         b"",
         CSV,
-        b"%%MatrixMarket",
-        b"%%MatrixMarket matrix coordinate real general\n",
-        b"%%MatrixMarket matrix coordinate real general\n2 2 1\n",
         b"%%MatrixMarket matrix coordinate real general\n2 2 1\n9 9 1\n",
-        b"%%MatrixMarket matrix coordinate real general\n0 0 0\n",
         b"%%MatrixMarket matrix array real general\n999999999 999999999\n1\n",
-        b"%%MatrixMarket matrix coordinate complex general\n1 1 1\n1 1 1 1\n",
-        MTX.replace(b"1.5", b"x"),
-        MTX + b"\xff",
         MTX[:-4],
     ],
-    ids=[
-        "empty",
-        "csv",
-        "banner alone",
-        "no size",
-        "no entries",
-        "outside",
-        "no rows",
-        "absurd size",
-        "complex",
-        "no number",
-        "not text",
-        "cut off",
-    ],
+    ids=["empty", "csv", "outside", "absurd size", "cut off"],
 )
 def test_invalid_matrix_market_gets_422(echo_servers: Servers, body: bytes) -> None:
     response = predict(echo_servers, body, "text/mtx")
@@ -272,13 +185,8 @@ def test_invalid_matrix_market_gets_422(echo_servers: Servers, body: bytes) -> N
 
 @pytest.mark.parametrize(
     ("body", "media_type"),
-    [
-        (b'{"a": [1]}', "application/json"),
-        (b"[]", "Application/JSON; charset=utf-8"),
-        (b"a,b\n1,2\n", "application/json"),
-        (b"{", "application/json"),
-    ],
-    ids=["object", "list", "csv", "broken"],
+    [(b'{"a": [1]}', "application/json"), (b"a,b\n1,2\n", "application/json")],
+    ids=["object", "csv"],
 )
 def test_json_gets_422_without_a_read_hook(echo_servers: Servers, body: bytes, media_type: str) -> None:
     response = predict(echo_servers, body, media_type)
@@ -291,11 +199,10 @@ def test_json_gets_422_without_a_read_hook(echo_servers: Servers, body: bytes, m
     [
         (b'{"a": 1}', "application/json"),
         (b'{"a": 1}', "text/mtx"),
-        (b"\x00\xff" * 1000, "image/png"),
         (b"\x00\xff" * 1000, "text/csv; charset=hex"),
         (b"\r\n", None),
     ],
-    ids=["json", "json-as-mtx", "binary", "binary-as-csv", "newline"],
+    ids=["json", "json-as-mtx", "binary-as-csv", "newline"],
 )
 def test_read_input_data_gets_the_body_unchanged(raw_servers: Servers, body: bytes, media_type: str | None) -> None:
     response = predict(raw_servers, body, media_type)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.process
 
 ROUTES = [("GET", "/"), ("GET", "/stats/"), ("POST", "/predict/"), ("GET", "/nothing"), ("DELETE", "/predict/")]
 VALID = ["a", "0", "x" * 128, "7f0c", "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", "None", "a,b"]
-INVALID = ["", "x" * 129, "a b", "a\tb", "ünï".encode("latin-1"), "日".encode(), b"\x80", b"a\xa0b", b"\xff" * 5]
+INVALID = [b"", b"x" * 129, b"a b", b"a\tb", "ünï".encode("latin-1"), "日".encode(), b"\x80", b"a\xa0b", b"\xff" * 5]
 
 
 def is_uuid(text: str) -> bool:
@@ -37,13 +37,11 @@ def test_up_to_128_visible_ascii_characters_are_returned(client: httpx.Client) -
     assert [client.get("/", headers={"x-request-id": sent}).headers["X-Request-ID"] for sent in VALID] == VALID
 
 
-@pytest.mark.parametrize("sent", INVALID, ids=range(len(INVALID)))
-def test_any_other_id_is_replaced(echo_servers: Servers, sent: str | bytes) -> None:
-    value = sent.encode() if isinstance(sent, str) else sent
-    for server in echo_servers.values():
-        response = server.client.get("/", headers=[(b"X-Request-ID", value)])
-        assert response.status_code == 200
-        assert is_uuid(response.headers["X-Request-ID"])
+def test_any_other_id_is_replaced(client: httpx.Client) -> None:
+    for sent in INVALID:
+        response = client.get("/", headers=[(b"X-Request-ID", sent)])
+        assert (sent, response.status_code) == (sent, 200)
+        assert is_uuid(response.headers["X-Request-ID"]), sent
 
 
 def test_blanks_around_an_id_are_ignored(server: RunningServer) -> None:

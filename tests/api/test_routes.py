@@ -49,11 +49,13 @@ def test_head_returns_the_headers_of_get_without_a_body(client: httpx.Client) ->
         assert [head.headers[name] for name in names] == [get.headers[name] for name in names], path
 
 
-@pytest.mark.parametrize("path", path_variants(POST_PATHS))
-def test_prediction_routes_predict_with_and_without_a_trailing_slash(echo_servers: Servers, path: str) -> None:
-    response = assert_same_response(echo_servers, "POST", path, content=CSV, headers={"Content-Type": "text/csv"})
-    assert response.status == 200
-    assert response.body == assert_same_response(echo_servers, "POST", "/predict/", content=CSV).body
+def test_prediction_routes_predict_with_and_without_a_trailing_slash(echo_servers: Servers) -> None:
+    expected = assert_same_response(echo_servers, "POST", "/predict/", content=CSV)
+    assert expected.status == 200
+    responses = {
+        path: assert_same_response(echo_servers, "POST", path, content=CSV) for path in path_variants(POST_PATHS)
+    }
+    assert responses == dict.fromkeys(responses, expected)
 
 
 @pytest.mark.parametrize("path", ["//predict/", "///predict", "/predict%2F", "/%70redict"])
@@ -61,7 +63,7 @@ def test_equivalent_paths_reach_the_same_route(echo_servers: Servers, path: str)
     assert assert_same_response(echo_servers, "POST", path, content=CSV).status == 200
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
+@pytest.mark.parametrize("method", ["POST", "OPTIONS", "PROPFIND"])
 def test_get_routes_allow_only_get_and_head(echo_servers: Servers, method: str) -> None:
     for path in path_variants(GET_PATHS):
         response = assert_same_response(echo_servers, method, path)
@@ -70,7 +72,7 @@ def test_get_routes_allow_only_get_and_head(echo_servers: Servers, method: str) 
         assert b"message" in response.body
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "OPTIONS"])
 def test_prediction_routes_allow_only_post(echo_servers: Servers, method: str) -> None:
     for path in path_variants(POST_PATHS):
         response = assert_same_response(echo_servers, method, path)
@@ -83,25 +85,14 @@ def test_prediction_routes_allow_only_post(echo_servers: Servers, method: str) -
     "path",
     [
         "/nothing",
-        "/nothing/",
         "/predict/more",
         "/PREDICT/",
         "/predict//",
-        "//nothing/",
-        "/./nothing",
         "/info/../nothing",
         "/a%2Fb",
-        "/a%3Fb%23c",
-        "/a%20b;c=d,e",
-        "/%E6%97%A5%E6%9C%AC",
         "/%FF%FE",
         "/%00",
         "/%0d%0aX-Evil:%201",
-        "/model",
-        "/docs/index.html",
-        "/redoc",
-        "/static/x",
-        "/favicon.ico",
         "/<script>",
         "/%2e%2e/%2e%2e/etc/passwd",
         "/" + "x" * 3000,
@@ -114,13 +105,13 @@ def test_unknown_paths_get_404_with_a_json_message(echo_servers: Servers, path: 
         assert list(httpx.Response(404, content=response.body).json()) == ["message"]
 
 
-@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE"])
-def test_unknown_paths_get_404_for_every_method(echo_servers: Servers, method: str) -> None:
-    response = assert_same_response(echo_servers, method, "/nothing")
-    assert (response.status, response.body == b"") == (404, method == "HEAD")
+def test_unknown_paths_get_404_for_every_method(echo_servers: Servers) -> None:
+    for method in ("HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE"):
+        response = assert_same_response(echo_servers, method, "/nothing")
+        assert (method, response.status, response.body == b"") == (method, 404, method == "HEAD")
 
 
-@pytest.mark.parametrize("query", ["?", "?a=b", "?a=b&a=c", "?%FF=%00", "?a[]=1;b", "?" + "x" * 3000])
+@pytest.mark.parametrize("query", ["?a=b&a=c", "?%FF=%00", "?" + "x" * 3000])
 def test_status_routes_ignore_the_query(echo_servers: Servers, query: str) -> None:
     for path in ("/", "/ping", "/livez", "/readyz/", "/capabilities"):
         with_query = assert_same_response(echo_servers, "GET", path + query)
@@ -161,7 +152,7 @@ def test_nothing_is_served_outside_the_prefix(raw_server: RunningServer) -> None
         assert (path, response.status_code, list(response.json())) == (path, 404, ["message"])
 
 
-@pytest.mark.parametrize("path", ["/nim", "/nim/x", "/directAccess/", "/directAccess/../x", "/nim//x", "/nim/%0a"])
+@pytest.mark.parametrize("path", ["/nim", "/nim/x", "/directAccess/../x", "/nim/%0a"])
 def test_models_without_an_engine_have_no_direct_access(echo_servers: Servers, path: str) -> None:
     for method in ("GET", "HEAD", "POST", "PUT"):
         assert assert_same_response(echo_servers, method, path).status == 404

@@ -88,7 +88,7 @@ def events_of(response: Response) -> list[str]:
 # Blocks of rows
 
 
-@pytest.mark.parametrize("rows", [1, 3, BLOCK_ROWS, BLOCK_ROWS + 1, 2 * BLOCK_ROWS + 5])
+@pytest.mark.parametrize("rows", [1, BLOCK_ROWS, 2 * BLOCK_ROWS + 5])
 def test_the_stream_has_the_bytes_of_predictions(block_servers: Servers, rows: int) -> None:
     response = stream(block_servers, table(rows))
     assert (response.status, media_type(response)) == (200, "application/octet-stream")
@@ -150,18 +150,12 @@ def test_each_event_holds_a_block(block_servers: Servers) -> None:
     ("accept", "expected"),
     [
         ("*/*", "application/octet-stream"),
-        ("application/octet-stream, text/csv", "application/octet-stream"),
         ("text/csv;q=0.5, application/x-ndjson", JSON_LINES),
         ("text/csv;q=0.5, application/x-ndjson;q=0.4, */*;q=0.1", CSV),
-        ("TEXT/CSV", CSV),
-        ("text/*", CSV),
-        ("*/*;q=0.1, text/event-stream", EVENTS),
         ("*/*, text/event-stream", EVENTS),
         ("text/html, application/json", "application/octet-stream"),
-        ("text/csv;q=0", "application/octet-stream"),
         ("application/octet-stream;q=0, */*", JSON_LINES),
         ("text/csv;q=²", "application/octet-stream"),
-        (",;q=,;;", "application/octet-stream"),
     ],
 )
 def test_the_accept_header_selects_the_format(block_servers: Servers, accept: str, expected: str) -> None:
@@ -222,13 +216,11 @@ def test_a_late_error_is_the_last_event(block_servers: Servers) -> None:
     [
         ("text", "Hello wörld\n".encode()),
         ("bytes", b"\x00\xff"),
-        ("mixed", b"ab"),
         ("async", "aä".encode()),
         ("frames", b'{"predictions":[1.0,2.0,3.0]}'),
         ("async-frames", b'{"predictions":[1.0,2.0]}'),
         ("extra", '{"predictions":[1.0,2.0],"extraModelOutput":[{"more":"a"},{"more":"ü,"}]}'.encode()),
         ("missing", b'{"predictions":[1.0,null,null]}'),
-        ("none", b""),
         ("no-rows", b'{"predictions":[]}'),
     ],
 )
@@ -292,10 +284,8 @@ def test_plain_predictions_do_not_call_the_streaming_hook(all_servers: Servers) 
 @pytest.mark.parametrize(
     ("action", "text", "accept"),
     [
-        ("fails-first", "ValueError: not even one", None),
         ("fails-first", "ValueError: not even one", CSV),
         ("number-first", "returned a int", JSON_LINES),
-        ("list", "returned a list", EVENTS),
         ("list", "returned a list", None),
         ("no such action", "KeyError", CSV),
     ],
@@ -315,12 +305,7 @@ def test_a_custom_http_error_sets_the_response(all_servers: Servers) -> None:
 
 @pytest.mark.parametrize(
     ("action", "came"),
-    [
-        ("fails-later", b'{"predictions":[1.0,2.0'),
-        ("teapot-later", b"a"),
-        ("number-later", b"a"),
-        ("kinds", b'{"predictions":[1.0'),
-    ],
+    [("fails-later", b'{"predictions":[1.0,2.0'), ("teapot-later", b"a"), ("kinds", b'{"predictions":[1.0')],
 )
 def test_an_error_after_the_first_chunk_aborts_the_response(server: RunningServer, action: str, came: bytes) -> None:
     status, begun = read_until_abort(server, ROUTE, content=f"action\n{action}\n".encode())
@@ -343,7 +328,7 @@ def test_an_error_after_the_first_chunk_is_a_record(all_servers: Servers, action
 
 @pytest.mark.parametrize(
     ("action", "accept"),
-    [("endless", "*/*"), ("endless", CSV), ("endless-async", JSON_LINES), ("endless-frames", EVENTS)],
+    [("endless", "*/*"), ("endless-async", JSON_LINES)],
 )
 def test_a_disconnect_closes_the_generator_and_frees_its_slot(
     server: RunningServer, server_type: str, folder: Path, action: str, accept: str

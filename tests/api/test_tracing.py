@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.api.aborted_responses import read_until_abort, reset_after_first_byte
-from tests.api.all_servers import Servers, running_servers
+from tests.api.all_servers import SERVER_TYPES, Servers, running_servers
 from tests.api.models import write_code
 from tests.processes import RunningServer
 
@@ -99,6 +99,13 @@ def all_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment
     ) as servers:
         yield servers
+
+
+@pytest.fixture(params=["flask", "fastapi"])
+def server_type(request: pytest.FixtureRequest) -> str:
+    """Run the test on each framework: gunicorn serves the app that Flask serves."""
+    name: str = request.param
+    return name
 
 
 @pytest.fixture
@@ -262,6 +269,7 @@ def collector() -> Iterator[Collector]:
         thread.join()
 
 
+@pytest.mark.parametrize("server_type", SERVER_TYPES)
 def test_standard_variables_export_spans_and_shutdown_flushes_them(
     server_type: str, collector: Collector, tmp_path: Path
 ) -> None:

@@ -155,16 +155,12 @@ def test_dense_samples_may_become_sparse(all_servers: Servers, action: str, name
     [
         ({"content": b""}, "the body is empty"),
         ({"content": b"a,b\n"}, "no data rows"),
-        ({"content": b"a\n1,2\n3,4\n"}, "could not be read"),
         ({"content": b"nonsense", "headers": {"Content-Type": "text/mtx"}}, "Matrix Market"),
         ({"content": b"{}", "headers": {"Content-Type": "application/json"}}, "JSON input is not supported"),
         ({"files": {"y": TARGET}}, MISSING),
         ({"files": [("X", CSV), ("X", CSV)]}, "2 parts named `X`"),
-        ({"files": [("X", CSV), ("y", TARGET), ("y", TARGET)]}, "2 parts named `y`"),
         ({"files": {"X": CSV, "y": ("y.csv", b"")}}, "the form part `y` is empty"),
-        ({"files": {"X": CSV, "y": b"t\n"}}, "the target `y` cannot be read"),
         ({"files": {"X": CSV, "y": b"t\n1\n"}}, "the target `y` has 1 rows for 2 rows of `x`"),
-        ({"files": {"X": CSV, "y": ("y", b"[1, 2]", "application/json")}}, "JSON input is not supported"),
     ],
 )
 def test_invalid_input_gets_422(all_servers: Servers, details: dict[str, Any], text: str) -> None:
@@ -182,10 +178,7 @@ def test_a_malformed_form_gets_400(all_servers: Servers) -> None:
     ("action", "text"),
     [
         ("short", "returned 1 rows of X for 2 rows of input"),
-        ("short-y", "returned 1 rows of y for 2 rows of input"),
         ("none", "returned None as X"),
-        ("triple", "tuple of 3"),
-        ("text", "returned a str as X"),
         ("raise", "ValueError: the model said no"),
     ],
 )
@@ -204,14 +197,18 @@ def test_a_custom_http_error_sets_the_response(all_servers: Servers) -> None:
 # Other routes
 
 
-@pytest.mark.parametrize(
-    "path", ["/predict/", "/predictions", "/predictionsStream/", "/predictUnstructured/", "/predictionsUnstructured"]
-)
-def test_prediction_routes_name_the_right_route(all_servers: Servers, path: str) -> None:
-    for details in ({"content": CSV}, {"files": {"X": CSV, "y": TARGET}}):
-        response = send(all_servers, path=path, **details)
-        assert response.status == 422
-        assert message(response).endswith("This route does not serve transform models: use /transform/.")
+def test_prediction_routes_name_the_right_route(all_servers: Servers) -> None:
+    for path in (
+        "/predict/",
+        "/predictions",
+        "/predictionsStream/",
+        "/predictUnstructured/",
+        "/predictionsUnstructured",
+    ):
+        for details in ({"content": CSV}, {"files": {"X": CSV, "y": TARGET}}):
+            response = send(all_servers, path=path, **details)
+            assert (path, response.status) == (path, 422)
+            assert message(response).endswith("This route does not serve transform models: use /transform/.")
 
 
 @pytest.mark.parametrize("details", [{"content": CSV}, {"files": {"X": CSV, "y": TARGET}}], ids=["raw", "form"])

@@ -71,10 +71,8 @@ def media_type(response: Response) -> str:
     ("content_type", "mimetype", "charset"),
     [
         (None, "text/plain", "utf-8"),
-        ("text/plain", "text/plain", "utf-8"),
         ("text/anything", "text/anything", "utf-8"),
         ("TEXT/Plain; Charset=UTF-8", "text/plain", "UTF-8"),
-        ("application/json", "application/json", "utf-8"),
         ('application/json; charset="utf-8"; x=y', "application/json", "utf-8"),
     ],
 )
@@ -86,7 +84,7 @@ def test_text_reaches_the_hook_as_str(
     assert (seen["mimetype"], seen["charset"]) == (mimetype, charset)
 
 
-@pytest.mark.parametrize("charset", ["latin-1", "latin1", "utf-16", "cp1252", "shift_jis"])
+@pytest.mark.parametrize("charset", ["latin-1", "utf-16", "shift_jis"])
 def test_text_is_decoded_with_its_charset(all_servers: Servers, charset: str) -> None:
     text = "日本" if charset == "shift_jis" else "äöü"
     seen = show(all_servers, text.encode(charset), f"text/my_text;charset={charset}")
@@ -95,13 +93,7 @@ def test_text_is_decoded_with_its_charset(all_servers: Servers, charset: str) ->
 
 @pytest.mark.parametrize(
     "content_type",
-    [
-        "application/octet-stream",
-        "application/vnd.api+json",
-        "application/x-www-form-urlencoded",
-        "image/png",
-        "nonsense",
-    ],
+    ["application/octet-stream", "application/vnd.api+json", "nonsense"],
 )
 def test_other_media_types_reach_the_hook_as_bytes(all_servers: Servers, content_type: str) -> None:
     seen = show(all_servers, EVERY_BYTE, content_type)
@@ -165,9 +157,7 @@ def test_the_hook_finds_headers_in_any_case(all_servers: Servers) -> None:
     ("body", "charset", "text"),
     [
         (b"a", "klingon", "'klingon' is not known"),
-        (b"a", "hex", "'hex' is not known"),
         (b"\xff", "utf-8", "not utf-8 text"),
-        (b"\xff", "ascii", "not ascii text"),
         (b"abc", "utf-16", "not utf-16 text"),
     ],
 )
@@ -207,7 +197,6 @@ def test_a_hook_may_take_the_body_as_a_file(
     [
         ("text", "tëxt".encode(), "text/plain;charset=utf-8"),
         ("bytes", b"\x00\xff", "application/octet-stream;charset=utf-8"),
-        ("bytearray", b"\x00\xff", "application/octet-stream;charset=utf-8"),
         ("empty", b"", "text/plain;charset=utf-8"),
         ("mimetype", "<p>ä</p>".encode(), "text/html;charset=utf-8"),
         ("charset", b"\xe4", "text/plain;charset=latin-1"),
@@ -222,30 +211,21 @@ def test_the_return_value_of_the_hook_is_the_response(
     assert (response.status, response.body, media_type(response)) == (200, body, content_type)
 
 
-@pytest.mark.parametrize("path", ROUTES)
-def test_every_path_variant_responds(all_servers: Servers, path: str) -> None:
-    assert act(all_servers, "text", path=path).body == "tëxt".encode()
-
-
-@pytest.mark.parametrize("path", ["/invocations", "/invocations/"])
-def test_invocations_serves_an_unstructured_model(all_servers: Servers, path: str) -> None:
-    assert act(all_servers, "text", path=path).body == "tëxt".encode()
+def test_every_path_variant_responds(all_servers: Servers) -> None:
+    bodies = {path: act(all_servers, "text", path=path).body for path in (*ROUTES, "/invocations", "/invocations/")}
+    assert bodies == dict.fromkeys(bodies, "tëxt".encode())
 
 
 @pytest.mark.parametrize(
     ("action", "text"),
     [
         ("none", "returned None"),
-        ("none-typed", "returned None"),
         ("number", "returned a int"),
-        ("list", "returned a list"),
         ("triple", "returned a tuple"),
         ("bad-details", "dict of mimetype and charset"),
         ("bad-charset", "'klingon', which is not known"),
-        ("no-text-charset", "'hex', which is not known"),
         ("unencodable", "not latin-1"),
         ("split-header", "no header can carry"),
-        ("wide-header", "no header can carry"),
         ("raise", "ValueError: the model said no"),
         ("stream-fails-first", "ValueError: not even one"),
         ("stream-number-first", "returned a int"),
@@ -285,7 +265,7 @@ def test_an_iterator_is_streamed(all_servers: Servers, action: str, body: bytes,
     assert "content-length" not in dict(response.headers)
 
 
-@pytest.mark.parametrize("action", ["stream-fails-later", "stream-number-later"])
+@pytest.mark.parametrize("action", ["stream-fails-later"])
 def test_an_error_after_the_first_chunk_aborts_the_response(server: RunningServer, action: str) -> None:
     status, came = read_until_abort(server, ROUTE, params={"action": action})
     assert status == 200
@@ -317,11 +297,11 @@ def test_structured_routes_name_the_right_route(all_servers: Servers, path: str,
     assert message(response).endswith("use /predictUnstructured/.")
 
 
-@pytest.mark.parametrize("path", ROUTES)
-def test_unstructured_routes_name_the_right_route(echo_servers: Servers, path: str) -> None:
-    response = assert_same_response(echo_servers, "POST", path, content=b"a\n1\n")
-    assert response.status == 422
-    assert message(response).endswith("use /predict/.")
+def test_unstructured_routes_name_the_right_route(echo_servers: Servers) -> None:
+    for path in ROUTES:
+        response = assert_same_response(echo_servers, "POST", path, content=b"a\n1\n")
+        assert (path, response.status) == (path, 422)
+        assert message(response).endswith("use /predict/.")
 
 
 def test_chat_and_models_routes_respond_404(all_servers: Servers) -> None:

@@ -18,8 +18,6 @@ from tests.root_predictors.in_process import ask
 
 BY_NAME = {broken.name: broken for broken in FOLDERS}
 
-every_folder = pytest.mark.parametrize("broken", FOLDERS, ids=list(BY_NAME))
-
 pytestmark = [
     pytest.mark.usefixtures("clean_environment"),
     pytest.mark.filterwarnings("ignore:Trying to unpickle"),
@@ -47,8 +45,10 @@ def test_broken_model_names_are_unique_and_at_least_twenty() -> None:
     assert len(BY_NAME) == len(FOLDERS) >= 20
 
 
-@every_folder
-def test_terminal_shows_one_error_line(broken: BrokenModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("broken", FOLDERS, ids=list(BY_NAME))
+def test_terminal_and_error_server_show_the_same_line(
+    broken: BrokenModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = broken.write(tmp_path)
     with pytest.raises(StartupError) as failed, serving(broken, folder, error_server=False):
         pytest.fail("The model must not load.")
@@ -56,10 +56,6 @@ def test_terminal_shows_one_error_line(broken: BrokenModel, tmp_path: Path, caps
     assert capsys.readouterr().err == f"drum: error: {broken.error_line(folder)}\n"
     assert failed.value.exit_code == broken.exit_code
 
-
-@every_folder
-def test_error_server_responds_with_the_same_message(broken: BrokenModel, tmp_path: Path) -> None:
-    folder = broken.write(tmp_path)
     with serving(broken, folder, error_server=True) as server:
         responses = [ask(server, "GET", "/health/"), ask(server, "POST", "/predict/", content=b"a\n1\n")]
     expected = (513, {"message": f"ERROR: {broken.error_line(folder)}"})

@@ -74,13 +74,16 @@ def given_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExtendedServ
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.extension)
-@pytest.mark.parametrize("kind", KINDS)
-def test_extension_keeps_responses(servers: Servers, case: Case, kind: str, plain: dict[str, Outcome]) -> None:
-    outcome = KINDS[kind](servers[case.extension], case.headers)
-    if kind not in case.own_kinds:
-        assert outcome == plain[kind]
-    assert {name: outcome.headers.get(name) for name in case.marks} == case.marks
-    assert "x-drum-version" in outcome.headers
+def test_extension_keeps_responses(
+    servers: Servers, case: Case, plain: dict[str, Outcome], subtests: pytest.Subtests
+) -> None:
+    for kind, send_kind in KINDS.items():
+        with subtests.test(kind=kind):
+            outcome = send_kind(servers[case.extension], case.headers)
+            if kind not in case.own_kinds:
+                assert outcome == plain[kind]
+            assert {name: outcome.headers.get(name) for name in case.marks} == case.marks
+            assert "x-drum-version" in outcome.headers
 
 
 @pytest.mark.parametrize(("kind", "method"), [("small", "POST"), ("stream", "POST"), ("not found", "GET")])
@@ -94,11 +97,11 @@ def test_body_that_was_read_is_predicted(servers: Servers, plain: dict[str, Outc
     assert (read.headers["X-Read-Bytes"], unread.headers["X-Read-Bytes"]) == (str(len(ROWS)), "0")
 
 
-@pytest.mark.parametrize("path", ["/predict/", "/predictionsStream/", "/chat/completions"])
-def test_preflight_is_answered(servers: Servers, path: str) -> None:
-    asked = {**PAGE, "Access-Control-Request-Method": "POST"}
-    outcome = send(servers["starlette_middleware"], "OPTIONS", path, asked)
-    assert (outcome.status, outcome.headers["Access-Control-Allow-Methods"]) == (200, "POST")
+def test_preflight_is_answered(servers: Servers) -> None:
+    headers = {**PAGE, "Access-Control-Request-Method": "POST"}
+    for path in ("/predict/", "/predictionsStream/", "/chat/completions"):
+        outcome = send(servers["starlette_middleware"], "OPTIONS", path, headers)
+        assert (path, outcome.status, outcome.headers["Access-Control-Allow-Methods"]) == (path, 200, "POST")
 
 
 @pytest.mark.parametrize("kind", ["small", "stream", "20 MB"])
@@ -135,9 +138,10 @@ def test_dependency_of_given_app_guards_every_route(given_app: ExtendedServer) -
     assert predict(given_app, KEY).status == 200
 
 
-@pytest.mark.parametrize("kind", [kind for kind in PREDICTIONS if "disconnect" not in kind])
-def test_prediction_without_key_is_refused(servers: Servers, kind: str) -> None:
-    assert KINDS[kind](servers["app_dependency"], {}).status == 401
+def test_prediction_without_key_is_refused(servers: Servers) -> None:
+    server = servers["app_dependency"]
+    statuses = {kind: KINDS[kind](server, {}).status for kind in PREDICTIONS if "disconnect" not in kind}
+    assert statuses == dict.fromkeys(statuses, 401)
 
 
 @pytest.mark.parametrize(

@@ -76,10 +76,10 @@ def test_find_hooks_ignores_other_functions() -> None:
     assert list(find(post_process=lambda p, m: p, helper=1, score=lambda d, m: d)) == ["score", "post_process"]
 
 
-@pytest.mark.parametrize("spec", HOOKS, ids=lambda spec: spec.name)
-def test_hook_that_is_no_function_is_rejected(spec: Any) -> None:
-    with pytest.raises(ModelLoadError, match=rf"{spec.name} as a int.*function {spec.name}\("):
-        find(**{spec.name: 3})
+def test_hook_that_is_no_function_is_rejected() -> None:
+    for spec in HOOKS:
+        with pytest.raises(ModelLoadError, match=rf"{spec.name} as a int.*function {spec.name}\("):
+            find(**{spec.name: 3})
 
 
 async def _async_score(data: Any, model: Any) -> Any:

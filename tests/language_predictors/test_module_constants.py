@@ -35,7 +35,7 @@ def test_constants_set_the_concurrency_limit(tmp_path: Path, source: str, limit:
     assert read_concurrency_limit(tmp_path, source) == limit
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "2.0", "True", "'2'", "None", "os.cpu_count()", "2 + 2"])
+@pytest.mark.parametrize("value", ["0", "-1", "2.0", "True", "'2'", "os.cpu_count()"])
 def test_invalid_max_concurrency_is_rejected(tmp_path: Path, value: str) -> None:
     with pytest.raises(
         ModelLoadError, match=r"^custom\.py, line 2: MAX_CONCURRENCY must be a whole number of at least 1"

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from contextvars import copy_context
 
 import pytest
 
@@ -61,6 +62,13 @@ def test_request_id_comes_from_the_request_and_ends_with_it() -> None:
         assert request_id.get() == "abc"
         assert request.headers == {"X-Drum-Version": __version__, "X-Request-ID": "abc"}
     assert request_id.get() == before
+
+
+def test_request_may_end_in_another_context() -> None:
+    log = RequestLog()
+    request = copy_context().run(entry(log).__enter__)
+    copy_context().run(request.__exit__, None, None, None)
+    assert log.in_flight == 0
 
 
 def test_request_without_an_id_gets_a_new_one() -> None:

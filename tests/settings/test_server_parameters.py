@@ -175,17 +175,16 @@ def test_unwritable_spool_folder_raises_parameter_error(tmp_path: Path, monkeypa
 ALIASES = {alias for declared in SERVER_PARAMETERS.values() for alias in declared.aliases}
 
 
-@pytest.mark.parametrize("source", ["variable", "prefixed", "file"])
 @pytest.mark.parametrize(
-    ("alias", "field"),
+    ("alias", "field", "source"),
     [
-        ("DRUM_FASTAPI_UPLOAD_TIMEOUT", "upload_timeout"),
-        ("DRUM_FASTAPI_MEMORY_BUDGET", "memory_budget"),
-        ("DRUM_FASTAPI_MAX_UPLOAD_SIZE", "max_upload_size"),
-        ("DRUM_FASTAPI_EXECUTOR_WORKERS", "executor_workers"),
-        ("DRUM_FASTAPI_EXECUTOR_QUEUE_DEPTH", "executor_queue_depth"),
-        ("DRUM_FASTAPI_EXECUTOR_QUEUE_TIMEOUT", "executor_queue_timeout"),
-        ("DRUM_GUNICORN_GRACEFUL_TIMEOUT", "graceful_timeout"),
+        ("DRUM_FASTAPI_UPLOAD_TIMEOUT", "upload_timeout", "variable"),
+        ("DRUM_FASTAPI_MEMORY_BUDGET", "memory_budget", "prefixed"),
+        ("DRUM_FASTAPI_MAX_UPLOAD_SIZE", "max_upload_size", "file"),
+        ("DRUM_FASTAPI_EXECUTOR_WORKERS", "executor_workers", "variable"),
+        ("DRUM_FASTAPI_EXECUTOR_QUEUE_DEPTH", "executor_queue_depth", "prefixed"),
+        ("DRUM_FASTAPI_EXECUTOR_QUEUE_TIMEOUT", "executor_queue_timeout", "file"),
+        ("DRUM_GUNICORN_GRACEFUL_TIMEOUT", "graceful_timeout", "variable"),
     ],
 )
 def test_old_name_sets_parameter_without_warning(

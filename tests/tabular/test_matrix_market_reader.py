@@ -153,7 +153,7 @@ LINES = st.lists(NUMBERS, max_size=4).map(" ".join)
     body=st.lists(LINES, max_size=6),
     cut=st.integers(0, 3),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_body_is_read_or_rejected(
     banner: tuple[str, str, str], sizes: list[str], body: list[str], cut: int
 ) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
@@ -48,7 +48,12 @@ def _assert_block_types_equal(path: Path, whole: pd.DataFrame) -> None:
 def test_csv_blocks_have_the_types_of_the_whole_table(tmp_path: Path, cells: tuple[str, ...]) -> None:
     path = tmp_path / "table.csv"
 
-    @settings(max_examples=100, deadline=None)
+    @example(["1", "1", "1", "1.5"])
+    @example(["True"] * 3 + ["", "True", "", "False"])
+    @example(["True"] * 3 + ["x"])
+    @example(["18446744073709551615"] * 3 + ["", "-5"])
+    @example(["99999999999999999999999"] * 3 + ["1.5"])
+    @settings(max_examples=50, deadline=None)
     @given(column=st.lists(st.sampled_from(cells), min_size=1, max_size=10))
     def check(column: list[str]) -> None:
         text = "a,b\n" + "".join(f"{cell},{number}\n" for number, cell in enumerate(column))

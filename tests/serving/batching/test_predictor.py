@@ -133,6 +133,13 @@ def test_compatible_calls_are_one_prediction() -> None:
     assert found[3] == (b'{"predictions":[6.0,100.0],"extraModelOutput":[{"seen":3},{"seen":50}]}', "None")
 
 
+def test_batch_is_split_at_the_limit_of_rows() -> None:
+    joint = after_trial(model := Model())
+    model.rows.clear()
+    outcomes(joint, [Call(number, frame(*range(6))) for number in range(5)])
+    assert model.rows == [12, 12, 6]
+
+
 def test_incompatible_samples_are_not_combined() -> None:
     joint = after_trial(model := Model())
     model.rows.clear()

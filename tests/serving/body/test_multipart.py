@@ -112,9 +112,10 @@ def test_part_without_a_name_is_dropped(headers: str) -> None:
     assert receive_form([form((headers, b"1"))]) == []
 
 
-@pytest.mark.parametrize("before", [b"", b"\r\n", b"\r\n\r\n"], ids=["none", "line", "lines"])
 @pytest.mark.parametrize(
-    "after", [b"", b"\r\n", b"\r\nan epilogue\r\n--simple-boundary\r\n"], ids=["none", "line", "text"]
+    ("before", "after"),
+    [(b"", b""), (b"\r\n", b"\r\n"), (b"\r\n\r\n", b"\r\nan epilogue\r\n--simple-boundary\r\n")],
+    ids=["none", "line", "text"],
 )
 def test_what_comes_before_and_after_the_parts_is_skipped(before: bytes, after: bytes) -> None:
     body = before + form((disposition("X"), b"1")).rstrip(b"\r\n") + after

@@ -15,7 +15,7 @@ from tests.serving.execution.executor_calls import Clock, Loop, SynchronousCalle
 
 Step = tuple[str, int]
 
-SCHEDULES = int(os.environ.get("DRUM_TEST_SCHEDULES", "300"))
+SCHEDULES = int(os.environ.get("DRUM_TEST_SCHEDULES", "100"))
 """Number of random schedules in one run."""
 
 NEVER = 1e6

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from urllib.parse import unquote_to_bytes
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import BadRequest, NotFound, PayloadTooLarge, RequestError
@@ -40,6 +40,9 @@ def call(
     )
 
 
+@example(b"/%2525252525252e%2525252525252e/", b"")
+@example(b"/a b", b"")
+@example(b"/v1/models", b"a=1")
 @given(tokens, st.binary(max_size=10))
 def test_no_path_changes_the_address_of_the_engine(path: bytes, query: bytes) -> None:
     try:

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from contextlib import suppress
 from contextvars import Token
 from types import TracebackType
 
@@ -114,4 +115,5 @@ class RequestLogEntry:
             access_logger.log(level, "%s %s %s %.1f ms", self._method, self._path, outcome, seconds * 1000)
         if self._span is not None:
             self._span.end(self.status)
-        request_id.reset(self._token)
+        with suppress(ValueError):  # the garbage collector may close a response in another context
+            request_id.reset(self._token)

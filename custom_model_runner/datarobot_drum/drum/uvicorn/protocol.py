@@ -71,7 +71,11 @@ class LimitedHeadersProtocol(HttpToolsProtocol):
         self._reject(self._error)
 
     def _reject(self, error: tuple[HTTPStatus, str]) -> None:
-        if not self._is_responding:
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and self._is_responding and not cycle.more_body:
+            cycle.keep_alive = False  # the request before is complete: its response is the last one
+            return
+        if cycle is None or cycle.response_complete or not cycle.response_started:
             self.transport.write(_response(*error, self.server_state.default_headers))
         self.transport.close()
 
