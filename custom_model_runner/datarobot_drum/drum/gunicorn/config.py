@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, StartupError
 from datarobot_drum.drum.gunicorn.logger import BriefLogger, DrumLogger
-from datarobot_drum.drum.gunicorn.signals import install_master_handlers, install_worker_handlers
+from datarobot_drum.drum.gunicorn.signals import (
+    install_master_handlers,
+    install_worker_handlers,
+    keep_stopping_at_failures,
+)
 from datarobot_drum.drum.gunicorn.status import WorkerRows, keep_reporting
 from datarobot_drum.drum.management.owner import ManagementPort
 from datarobot_drum.drum.management.watchdog.owner import Watchdog
@@ -65,6 +69,7 @@ def on_starting(server: Any) -> None:
 def when_ready(server: Any) -> None:
     """Install signal handlers and start the watchdog; the master listens, and has no worker yet."""
     install_master_handlers(server, on_stop=_on_stop, on_child_exit=_management.restart_if_ended)
+    keep_stopping_at_failures(server)
     _watchdog.start(server.LISTENERS[0].getsockname()[1])
 
 
