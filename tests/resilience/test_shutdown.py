@@ -25,8 +25,9 @@ RESTARTS = int(os.environ.get("DRUM_TEST_RESTARTS", "2"))
         ("fastapi", {"LAME_DUCK_SECONDS": 0.5, "WORKERS": 2}, True),
         ("fastapi", {"LAME_DUCK_SECONDS": 0}, False),
         ("flask", {"LAME_DUCK_SECONDS": 0}, True),
+        ("gunicorn", {"WORKERS": 2}, False),
     ],
-    ids=["fastapi", "fastapi-2-workers", "fastapi-no-lame-duck", "flask"],
+    ids=["fastapi", "fastapi-2-workers", "fastapi-no-lame-duck", "flask", "gunicorn-2-workers"],
 )
 def test_restarts_under_load_lose_no_request(
     start: StartServer, server_type: str, parameters: dict[str, float], keep_alive: bool

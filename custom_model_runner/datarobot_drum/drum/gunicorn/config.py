@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, StartupError
+from datarobot_drum.drum.gunicorn.accept_queue import serve_accept_queue
 from datarobot_drum.drum.gunicorn.logger import BriefLogger, DrumLogger
 from datarobot_drum.drum.gunicorn.signals import (
     install_master_handlers,
@@ -129,9 +130,10 @@ def worker_abort(worker: Any) -> None:
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """Stop the worker, then clean up in order."""
+    """Serve the accept queue and stop the worker, then clean up in order."""
     prediction_server = _prediction_server(worker)
     if prediction_server is not None:
+        serve_accept_queue(worker)
         prediction_server.close()
         worker.log.info("Worker %d stopped: %s.", worker.pid, prediction_server.request_log.summary())
         exit_if_prediction_hangs(os.EX_OK)
