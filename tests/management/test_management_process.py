@@ -24,7 +24,7 @@ from types import SimpleNamespace
 from datarobot_drum.drum.management.owner import ManagementPort
 from datarobot_drum.drum.management.status import WorkerState
 
-server = SimpleNamespace(fastapi_worker_timeout=60, request_timeout=0, management_port=int(sys.argv[1]),
+server = SimpleNamespace(worker_timeout=60, request_timeout=0, management_port=int(sys.argv[1]),
                          log_format="text")
 settings = SimpleNamespace(host="127.0.0.1", server=server, logging_level="info")
 with ManagementPort(settings).start() as management:

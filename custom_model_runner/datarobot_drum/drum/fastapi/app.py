@@ -1,30 +1,20 @@
 """The FastAPI app around the core."""
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from inspect import signature
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.exception_handlers import http_exception_handler
-from starlette._utils import is_async_callable
-from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
+from fastapi import APIRouter, FastAPI
 from starlette.middleware.errors import ServerErrorMiddleware
 
-from datarobot_drum.drum.exceptions import RequestError
+from datarobot_drum.drum.fastapi.errors import add_error_handlers, respond_to_unexpected_error
 from datarobot_drum.drum.fastapi.extensions import describe_routes, take_catch_alls
-from datarobot_drum.drum.fastapi.messages import to_starlette
 from datarobot_drum.drum.fastapi.middleware import RequestContextMiddleware, StdoutFlusherMiddleware
 from datarobot_drum.drum.fastapi.routes import add_routes, own_paths
 from datarobot_drum.drum.serving.core import ServingCore
-from datarobot_drum.drum.serving.errors import error_response
-from datarobot_drum.drum.serving.routing_errors import method_not_allowed, route_not_found
 from datarobot_drum.drum.settings.build import url_prefix
-
-logger = logging.getLogger(__name__)
 
 TELEMETRY = ("tracing", "operation_spans", "metrics", "logs")
 
@@ -43,7 +33,8 @@ def build_app(core: ServingCore, app: FastAPI | None = None) -> FastAPI:
     on equal paths. Its middleware runs inside ours, so every response has the standard headers.
     """
     app = app or new_app()
-    _add_error_handlers(app)
+    app.router.redirect_slashes = False
+    add_error_handlers(app)
     is_extended = core.load_extension(app)
     catch_alls = take_catch_alls(app, own_paths(core))
     add_routes(app, core)
@@ -52,7 +43,7 @@ def build_app(core: ServingCore, app: FastAPI | None = None) -> FastAPI:
     _add_middleware(app, core)
     if is_extended:
         with core.extension_errors("The middleware of the extension failed"):
-            # Now: a constructor that raises must fail the start, not the first request.
+            # Built here, so that a constructor that raises fails the start, not the first request.
             app.middleware_stack = app.build_middleware_stack()
         if core.documentation:
             core.documentation.add_source(partial(describe_routes, app))
@@ -70,7 +61,7 @@ def include_router(router: APIRouter, app: FastAPI | None = None) -> FastAPI:
 
 def _add_middleware(app: FastAPI, core: ServingCore) -> None:
     """Add our middleware; what is added last runs first."""
-    app.add_middleware(ServerErrorMiddleware, handler=_respond_to_error)
+    app.add_middleware(ServerErrorMiddleware, handler=respond_to_unexpected_error)
     app.add_middleware(StdoutFlusherMiddleware, flusher=core.flusher)
     app.add_middleware(RequestContextMiddleware, request_log=core.request_log, worker_ctx=core.worker_ctx)
 
@@ -78,10 +69,12 @@ def _add_middleware(app: FastAPI, core: ServingCore) -> None:
 def _replace_with_error_app(app: FastAPI, core: ServingCore) -> None:
     """Serve an app without the extension from now on: what it added before it failed may be unguarded."""
     error_app = new_app()
-    _add_error_handlers(error_app)
+    error_app.router.redirect_slashes = False
+    add_error_handlers(error_app)
     add_routes(error_app, core)
     _add_middleware(error_app, core)
-    app.middleware_stack = error_app.build_middleware_stack()
+    error_app.router.lifespan_context = _with_worker(core, error_app.router.lifespan_context, is_extended=False)
+    app.middleware_stack = error_app
 
 
 def _with_worker(core: ServingCore, inner: Any, is_extended: bool) -> Any:
@@ -102,36 +95,3 @@ def _with_worker(core: ServingCore, inner: Any, is_extended: bool) -> Any:
             yield state
 
     return lifespan
-
-
-def _add_error_handlers(app: FastAPI) -> None:
-    """Respond with JSON to unknown paths and methods; a handler of the extension or of a given app replaces ours."""
-    app.router.redirect_slashes = False
-    if app.exception_handlers.get(HTTPException) is http_exception_handler:
-        app.exception_handlers[HTTPException] = _on_http_exception
-
-
-async def _on_http_exception(request: Request, error: Exception) -> Response:
-    """Respond to 404 and 405 as every server does; other HTTP errors of an extension stay as they are."""
-    assert isinstance(error, HTTPException)
-    if error.status_code == 404:
-        # Not `request.url.path`: a URL has no place for a decoded question mark or line break.
-        return to_starlette(
-            route_not_found(request.scope["path"], error.detail if "endpoint" in request.scope else None)
-        )
-    if error.status_code == 405:
-        return to_starlette(method_not_allowed(request.method, (error.headers or {}).get("Allow", "")))
-    return await http_exception_handler(request, error)
-
-
-async def _respond_to_error(request: Request, error: Exception) -> Response:
-    """Respond to what no other handler took: by the app's handler for ``Exception`` or 500, else as JSON."""
-    handlers = request.app.exception_handlers
-    handler = handlers.get(500) or handlers.get(Exception)
-    if handler is None or isinstance(error, RequestError):
-        return to_starlette(error_response(error))
-    logger.error("Unexpected error while answering a request.", exc_info=error)
-    response: Response = await (
-        handler(request, error) if is_async_callable(handler) else run_in_threadpool(handler, request, error)
-    )
-    return response

@@ -37,7 +37,7 @@ def take_catch_alls(app: FastAPI, own_paths: Collection[str]) -> list[BaseRoute]
 def _is_catch_all(route: BaseRoute, own_paths: Collection[str]) -> bool:
     path = getattr(route, "path", None)
     if path is None:  # newer versions of FastAPI keep an included router as one route without a path
-        return any(_matches(route, re.sub("[^/]+", UNLIKELY_SEGMENT, own)) for own in own_paths)
+        return any(_matches(route, re.sub("[^/]+", UNLIKELY_SEGMENT, own)) for own in own_paths if own.strip("/"))
     return path not in own_paths and any(_matches(route, own) for own in own_paths)
 
 

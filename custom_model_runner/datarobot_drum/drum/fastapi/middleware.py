@@ -32,48 +32,33 @@ class RequestContextMiddleware:
         if scope["path"].startswith("//"):  # WSGI servers take several slashes at the start for one
             scope = {**scope, "path": "/" + scope["path"].lstrip("/")}
         with RequestLogEntry(self._request_log, scope["method"], scope["path"], partial(_header, scope)) as entry:
-            await _Exchange(entry, self._worker_ctx, send).run(self._app, scope, receive)
+            await self._respond(entry, scope, receive, send)
 
+    async def _respond(self, entry: RequestLogEntry, scope: Scope, receive: Receive, send: Send) -> None:
+        is_complete = False
 
-class _Exchange:
-    """One request and its response."""
+        async def send_with_headers(message: Message) -> None:
+            nonlocal is_complete
+            if message["type"] == "http.response.start":
+                entry.status = message["status"]
+                message = {**message, "headers": [*message.get("headers", ()), *self._headers(entry)]}
+            elif message["type"] == "http.response.body":
+                is_complete = not message.get("more_body", False)
+            await send(message)
 
-    def __init__(self, entry: RequestLogEntry, worker_ctx: WorkerCtx, send: Send) -> None:
-        self._entry = entry
-        self._worker_ctx = worker_ctx
-        self._send = send
-        self._is_complete = False
-
-    async def run(self, app: ASGIApp, scope: Scope, receive: Receive) -> None:
-        """Call the app, and respond if it raises before its response has started.
-
-        Raises:
-            Exception: the response was incomplete, so the server has to abort the connection.
-        """
         try:
-            await app(scope, receive, self.send)
+            await self._app(scope, receive, send_with_headers)
         except (Exception, asyncio.CancelledError) as error:
-            if self._is_complete:  # Starlette's ServerErrorMiddleware responds, then raises
+            if is_complete:  # Starlette's ServerErrorMiddleware responds, then raises
                 return
-            if self._entry.status:
-                raise
-            if isinstance(error, asyncio.CancelledError):
-                if not self._worker_ctx.is_draining:
-                    raise
-                error = shutdown_error()
-            await to_starlette(error_response(error))(scope, receive, self.send)
+            if entry.status or (isinstance(error, asyncio.CancelledError) and not self._worker_ctx.is_draining):
+                raise  # the server aborts the connection
+            timed_out = isinstance(error, asyncio.CancelledError)
+            response = error_response(shutdown_error() if timed_out else error)
+            await to_starlette(response)(scope, receive, send_with_headers)
 
-    async def send(self, message: Message) -> None:
-        """Send a message with the standard headers, and note the status."""
-        if message["type"] == "http.response.start":
-            self._entry.status = message["status"]
-            message = {**message, "headers": [*message.get("headers", ()), *self._headers()]}
-        elif message["type"] == "http.response.body":
-            self._is_complete = not message.get("more_body", False)
-        await self._send(message)
-
-    def _headers(self) -> list[tuple[bytes, bytes]]:
-        headers = [(name.lower().encode(), value.encode()) for name, value in self._entry.headers.items()]
+    def _headers(self, entry: RequestLogEntry) -> list[tuple[bytes, bytes]]:
+        headers = [(name.lower().encode(), value.encode()) for name, value in entry.headers.items()]
         return [*headers, (b"connection", b"close")] if self._worker_ctx.is_draining else headers
 
 

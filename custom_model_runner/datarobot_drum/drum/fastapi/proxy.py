@@ -1,4 +1,4 @@
-"""Direct access to the engine on the event loop: both ways as it comes, on connections that all requests share."""
+"""Passes requests on to the inference engine, streamed both ways, on connections that all requests share."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,17 +13,13 @@ from starlette.types import Receive, Scope, Send
 from datarobot_drum.drum.engine_predictors.client import engine_errors, open_async_client
 from datarobot_drum.drum.exceptions import PayloadTooLarge, RequestTimeout
 from datarobot_drum.drum.fastapi.messages import (
-    ClientDisconnect,
-    body_chunks,
+    consumed_body_errors,
     disconnected,
     request_headers,
-    to_draining,
-    to_starlette,
     wait_for_disconnect,
 )
-from datarobot_drum.drum.fastapi.routes import wait_for_model
+from datarobot_drum.drum.serving.body.receiving import BodyRejected, timed_chunks
 from datarobot_drum.drum.serving.core import ServingCore
-from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.proxy.httpx_requests import NO_BODY, to_httpx
 from datarobot_drum.drum.serving.proxy.requests import EngineCall, RawTarget, engine_call, response_fields
 from datarobot_drum.drum.serving.routes import Route
@@ -37,14 +33,12 @@ def make_proxy(route: Route, core: ServingCore, engine: EngineSettings) -> Calla
     core.worker_ctx.defer_async_cleanup(client.aclose, desc="close the connections to the engine")
 
     async def proxy(request: Request) -> Response:
+        await core.wait_for_model()
+        target = _raw_target(request.scope)
         try:
-            await wait_for_model(core)
-            target = _raw_target(request.scope)
             call = engine_call(engine, bases, request.method, target, request_headers(request), core.limits)
         except PayloadTooLarge as error:
-            return to_draining(error_response(error))
-        except Exception as error:  # a request's edge: whatever happened, the client gets a response
-            return to_starlette(error_response(error))
+            raise BodyRejected(error) from error
         return _EngineResponse(client, engine, call, request)
 
     return proxy
@@ -59,14 +53,15 @@ class _EngineResponse(Response):
         self._engine = engine
         self._call = call
         self._request = request
-        self._begun = False
+        self._has_started = False
         self._body_taken = anyio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on.
 
         Raises:
-            RequestError: the engine broke off after its response had begun, so the connection has to be aborted.
+            RequestError: the engine failed; if its response had begun, the server aborts the connection.
+            BodyRejected, ClientDisconnect: the request's body failed before the response had begun.
         """
         self._scope, self._receive, self._send = scope, receive, send
         await self._run()
@@ -80,9 +75,11 @@ class _EngineResponse(Response):
             except Exception as error:  # kept: the group would wrap it
                 failure = error
             group.cancel_scope.cancel()
+        if isinstance(failure, PayloadTooLarge | RequestTimeout) and not self._has_started:
+            raise BodyRejected(failure)
         if failure is not None:
-            await self._fail(failure)
-        elif not self._begun:
+            raise failure
+        if not self._has_started:
             await disconnected()(self._scope, self._receive, self._send)
 
     async def _watch_client(self, scope: anyio.CancelScope) -> None:
@@ -98,55 +95,44 @@ class _EngineResponse(Response):
         with engine_errors(self._engine):
             response = await self._client.send(request, stream=True)
         try:
-            # An engine may answer before it has read everything, and then takes no more.
+            # The engine may respond before it has read the body; httpx then sends no more of it.
             self._body_taken.set()
-            await self._answer(response)
+            await self._send_response(response)
         finally:
             with anyio.CancelScope(shield=True):
                 await response.aclose()
 
-    async def _answer(self, response: httpx.Response) -> None:
-        self._begun = True
+    async def _send_response(self, response: httpx.Response) -> None:
+        self._has_started = True
         headers = [(name.lower(), value) for name, value in response_fields(response.headers.raw)]
         await self._send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         with engine_errors(self._engine):
-            async for piece in response.aiter_raw():
-                await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+            async for chunk in response.aiter_raw():
+                await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
         await self._send({"type": "http.response.body", "body": b""})
 
     async def _body(self) -> AsyncIterator[bytes]:
         progress = self._call.progress
-        async with aclosing(body_chunks(self._request, progress)) as chunks:
-            async for chunk in chunks:
-                progress.count(len(chunk))
-                given = time.monotonic()
-                yield chunk
-                progress.extend_deadline(time.monotonic() - given)
+        with consumed_body_errors():
+            async with aclosing(timed_chunks(self._request.stream(), progress)) as chunks:
+                async for chunk in chunks:
+                    progress.count(len(chunk))
+                    sent = time.monotonic()
+                    yield chunk
+                    progress.extend_deadline(time.monotonic() - sent)
         progress.require_complete()
         self._body_taken.set()
 
-    async def _fail(self, failure: Exception) -> None:
-        if self._begun:
-            raise failure
-        await _to_response(failure)(self._scope, self._receive, self._send)
-
-
-def _to_response(failure: Exception) -> Response:
-    if isinstance(failure, ClientDisconnect):
-        return disconnected()
-    response = error_response(failure)
-    return to_draining(response) if isinstance(failure, PayloadTooLarge | RequestTimeout) else to_starlette(response)
-
 
 class _Body(httpx.AsyncByteStream):
-    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
-        self._pieces = pieces
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._pieces
+        return self._chunks
 
 
 def _raw_target(scope: Scope) -> RawTarget:
-    """The target as sent, or the decoded path encoded again where the server keeps no other."""
+    """Return the target as sent, or the decoded path encoded again if the server keeps nothing else."""
     path = (scope.get("raw_path") or quote(scope["path"]).encode()).partition(b"?")[0]
     return RawTarget(path, scope["query_string"], scope.get("root_path", ""))

@@ -3,39 +3,31 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from itertools import chain
 
 from fastapi import FastAPI, Request, Response
 from starlette.convertors import Convertor, register_url_convertor
 
-from datarobot_drum.drum.exceptions import RequestError
 from datarobot_drum.drum.fastapi.messages import (
-    BodyRejected,
-    ClientDisconnect,
     disconnected,
     read_body,
     request_headers,
-    to_draining,
     to_request,
     to_starlette,
     wait_for_disconnect,
 )
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.serving.core import ServingCore
-from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.execution.call import ModelCall
-from datarobot_drum.drum.serving.execution.executor import Submission
-from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
+from datarobot_drum.drum.serving.messages import ModelRequest
 from datarobot_drum.drum.serving.routes import Execution, Route, path_variants, subpath_patterns
 
 PROXY = "datarobot_drum.drum.fastapi.proxy:make_proxy"
 ANYTHING = "drum_anything"
 STATUS_THREADS = 2
 
-DEFAULT_HANDLERS = FastAPI().exception_handlers
-
-Respond = Callable[[Request], Awaitable[ModelResponse]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -86,107 +78,43 @@ def _endpoint(route: Route, core: ServingCore, status_pool: ThreadPoolExecutor) 
         proxy: Endpoint = import_from_string(PROXY)(route, core, engine)
         return _named(proxy, route)
     if route.execution is Execution.EXECUTOR:
-        return _as_endpoint(route, partial(_respond_from_model, route, core))
-    return _as_endpoint(route, _status_responder(route, core, status_pool))
-
-
-def _as_endpoint(route: Route, respond: Respond) -> Endpoint:
-    async def endpoint(request: Request) -> Response:
-        try:
-            return to_starlette(await respond(request))
-        except ClientDisconnect:
-            return disconnected()
-        except BodyRejected as rejected:
-            return to_draining(error_response(rejected.error, for_openai=route.for_openai))
-        except Exception as error:  # a request's edge: whatever happened, the client gets a response
-            if has_own_handler(request.app, error):
-                raise
-            return to_starlette(error_response(error, for_openai=route.for_openai))
-
-    return _named(endpoint, route)
+        return _named(_model_endpoint(route, core), route)
+    return _named(_status_endpoint(route, core, status_pool), route)
 
 
 def _named(endpoint: Endpoint, route: Route) -> Endpoint:
-    """Name ``endpoint`` after its handler: rate limiters and tracers tell endpoints apart by their names."""
+    """Name ``endpoint`` after its handler: rate limiters and tracers distinguish endpoints by name."""
     endpoint.__name__ = endpoint.__qualname__ = route.handler
     return endpoint
 
 
-def has_own_handler(app: FastAPI, error: Exception) -> bool:
-    """Return whether an extension has registered an exception handler for ``error``.
-
-    A handler for ``Exception`` or 500 is for unexpected errors only, as FastAPI never calls it for an HTTPException.
-    A handler for HTTPException is for those of routes and dependencies, not for one that model code raises.
-    """
-    handlers = app.exception_handlers
-    kinds: list[type | int] = [kind for kind in type(error).__mro__ if issubclass(kind, Exception)]
-    kinds = kinds[: kinds.index(RequestError) + 1] if isinstance(error, RequestError) else [*kinds, 500]
-    return any(kind in handlers and kind not in DEFAULT_HANDLERS for kind in kinds)
-
-
-def _status_responder(route: Route, core: ServingCore, status_pool: ThreadPoolExecutor) -> Respond:
-    """Return what responds without the model: on the event loop if it only reads memory, else on a status thread."""
+def _status_endpoint(route: Route, core: ServingCore, status_pool: ThreadPoolExecutor) -> Endpoint:
+    """Return the endpoint of a route without admission: inline if it only reads memory, else on a status thread."""
     handle = core.find_handler(route)
     runs_inline = route.execution in (Execution.INLINE, Execution.ENGINE) or (
         route.execution is Execution.PROBE and not core.handlers.has_own_probes
     )
 
-    async def respond(request: Request) -> ModelResponse:
+    async def endpoint(request: Request) -> Response:
         model_request = ModelRequest(method=request.method, headers=request_headers(request))
         if runs_inline:
-            return handle(model_request)
-        return await asyncio.get_running_loop().run_in_executor(status_pool, handle, model_request)
+            return to_starlette(handle(model_request))
+        work = partial(copy_context().run, handle, model_request)  # log lines carry the request id
+        return to_starlette(await asyncio.get_running_loop().run_in_executor(status_pool, work))
 
-    return respond
-
-
-async def _respond_from_model(route: Route, core: ServingCore, request: Request) -> ModelResponse:
-    loop = asyncio.get_running_loop()
-    start = loop.time()
-    await wait_for_model(core)
-    headers = request_headers(request)
-    body = await read_body(request, headers, core.limits, core.handlers.form_fields(route))
-    call = ModelCall(core.find_handler(route), to_request(request, headers, body), body, core.request_timeout)
-    submission = core.submit(route, call)
-    timeout = core.request_timeout
-    timer = loop.call_at(start + timeout, submission.time_out, timeout) if timeout else None
-    try:
-        return await (_unless_disconnected(submission, request) if submission.is_queued else submission)
-    finally:
-        if timer:
-            timer.cancel()
-        submission.cancel()
-        if not submission.has_started:
-            call.close_body()
-        del submission  # it holds the error of the call, whose traceback holds this frame
+    return endpoint
 
 
-async def wait_for_model(core: ServingCore) -> None:
-    """Return once the model is loaded.
+def _model_endpoint(route: Route, core: ServingCore) -> Endpoint:
+    handle, form_fields = core.find_handler(route), core.handlers.form_fields(route)
 
-    Raises:
-        ModelNotReady: it still loads after the load timeout.
-        ModelFailedToLoad: on an error server.
-    """
-    finished = core.state.finished
-    if not finished.done():
-        await asyncio.wait([asyncio.wrap_future(finished)], timeout=core.load_timeout)
-    core.state.require_ready()
+    async def endpoint(request: Request) -> Response:
+        start = asyncio.get_running_loop().time()
+        await core.wait_for_model()
+        headers = request_headers(request)
+        body = await read_body(request, headers, core.limits, form_fields)
+        call = ModelCall(handle, to_request(request, headers, body), body, core.request_timeout)
+        response = await core.run(route, call, start, partial(wait_for_disconnect, request.receive))
+        return disconnected() if response is None else to_starlette(response)
 
-
-async def _unless_disconnected(submission: Submission[ModelResponse], request: Request) -> ModelResponse:
-    """Return the result of a queued call; cancel it when the client disconnects first.
-
-    Raises:
-        ClientDisconnect: the client disconnected while the call was queued.
-    """
-    listener = asyncio.ensure_future(wait_for_disconnect(request.receive))
-    listener.add_done_callback(lambda _: submission.cancel())
-    try:
-        return await submission
-    except asyncio.CancelledError:
-        if listener.done():
-            raise ClientDisconnect from None
-        raise
-    finally:
-        listener.cancel()
+    return endpoint

@@ -27,8 +27,8 @@ class HangLimits:
 
     @classmethod
     def of(cls, server: "ServerParameters") -> "HangLimits":
-        """Return the limits of ``DRUM_FASTAPI_WORKER_TIMEOUT`` and ``DRUM_CLIENT_REQUEST_TIMEOUT``; 0 = no limit."""
-        idle, request = server.fastapi_worker_timeout or math.inf, server.request_timeout or math.inf
+        """Return the limits of ``DRUM_WORKER_TIMEOUT`` and ``DRUM_CLIENT_REQUEST_TIMEOUT``; 0 = no limit."""
+        idle, request = server.worker_timeout or math.inf, server.request_timeout or math.inf
         return cls(idle, idle + request)
 
     def is_responsive(self, worker: WorkerStatus) -> bool:

@@ -120,6 +120,10 @@ class WorkerStatus:
         """Predictions that run now."""
         return int(self._get(_Cell.RUNNING))
 
+    def server_is_stopping(self) -> bool:
+        """Return whether the whole server stops, not this worker alone."""
+        return self._table.is_stopping
+
     def silence(self) -> float:
         """Return the seconds since the last heartbeat; the clock is the same in every process of a machine."""
         return time.monotonic() - self._get(_Cell.HEARTBEAT)

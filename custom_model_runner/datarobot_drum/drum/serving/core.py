@@ -1,10 +1,13 @@
 """What an adapter needs to serve a model: the handlers, admission, the body rule and the state of the worker."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from datarobot_drum.drum.exceptions import DeadlineExceeded
 from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
 from datarobot_drum.drum.serving.body.limits import BodyLimits
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def no_extension(app: Any) -> bool:
-    """For a core without a model folder."""
+    """Return False: there is no extension."""
     return False
 
 
@@ -33,7 +36,7 @@ def no_extension_errors(what_failed: str) -> AbstractContextManager[None]:
 
 @dataclass(frozen=True)
 class ServingCore:
-    """Handed to an adapter by ``PredictionServer``; the adapter decides nothing beyond translation."""
+    """The handlers, executor and state that ``PredictionServer`` passes to an adapter, which only translates."""
 
     handlers: Handlers
     executor: ExecutorWithBackpressure
@@ -59,11 +62,11 @@ class ServingCore:
 
     @property
     def routes(self) -> tuple[Route, ...]:
-        """The part of the route table to mount."""
+        """Return the routes to mount."""
         return tuple(route for route in ROUTES if self._is_mounted(route))
 
     def _is_mounted(self, route: Route) -> bool:
-        if self.state.extension_failed:  # perhaps the authentication: only what says no more than that is served
+        if self.state.extension_failed:  # it may have been the authentication
             return route.is_probe or route.requires_model
         return self.documentation is not None or not route.is_documentation
 
@@ -71,9 +74,71 @@ class ServingCore:
         """Hand a call to the executor, from an event loop: to run with others where that is wanted and possible."""
         return self.executor.submit(call) if self.batching is None else self.batching.submit(route, call)
 
+    async def wait_for_model(self) -> None:
+        """Return once the model is loaded.
+
+        Raises:
+            ModelNotReady: it still loads after the load timeout.
+            ModelFailedToLoad: on an error server.
+        """
+        if not self.state.finished.done():
+            await asyncio.wait([asyncio.wrap_future(self.state.finished)], timeout=self.load_timeout)
+        self.state.require_ready()
+
+    async def run(
+        self, route: Route, call: ModelCall, start: float, disconnect: Callable[[], Coroutine[Any, Any, None]]
+    ) -> ModelResponse | None:
+        """Return the response of a call; None if the client disconnects, which only a queued call observes.
+
+        Args:
+            start: of the request, by the clock of the event loop; the request timeout counts from there.
+            disconnect: returns once the client has disconnected.
+
+        Raises:
+            RequestError: the call was rejected, timed out, or failed; also every other error of the handler.
+        """
+        loop, timeout = asyncio.get_running_loop(), self.request_timeout
+        if timeout and loop.time() >= start + timeout:  # the body alone took that long
+            call.close_body()
+            raise DeadlineExceeded(f"The request took longer than {timeout:g} s (DRUM_CLIENT_REQUEST_TIMEOUT).")
+        submission = self.submit(route, call)
+        timer = loop.call_at(start + timeout, submission.time_out, timeout) if timeout else None
+        try:
+            if submission.is_queued:
+                return await _result_unless(submission, disconnect())
+            return await submission
+        finally:
+            if timer:
+                timer.cancel()
+            submission.cancel()
+            if not submission.has_started:
+                call.close_body()
+            del submission  # it holds the error of the call, whose traceback holds this frame
+
     def find_handler(self, route: Route) -> Handler:
-        """The handler that a route of ``routes`` names."""
+        """Return the handler of a route."""
         if route.is_documentation:
             handler: Handler = getattr(self.documentation, route.handler)
             return handler
         return self.handlers.find(route.handler)
+
+
+async def _result_unless(
+    submission: Submission[ModelResponse], disconnect: Coroutine[Any, Any, None]
+) -> ModelResponse | None:
+    """Return the result of a queued call; cancel it and return None when ``disconnect`` is done first."""
+    listener = asyncio.ensure_future(disconnect)
+    listener.add_done_callback(partial(_cancel, submission))
+    try:
+        return await submission
+    except asyncio.CancelledError:
+        if listener.done() and not listener.cancelled() and listener.exception() is None:
+            return None
+        raise
+    finally:
+        listener.cancel()
+        del submission  # as in ``run``
+
+
+def _cancel(submission: Submission[ModelResponse], listener: object) -> None:
+    submission.cancel()

@@ -282,14 +282,15 @@ class ServerParameters:
         limits=(0, 1_000_000_000),
         servers=_FASTAPI,
     )
-    fastapi_worker_timeout: float = parameter(
-        "DRUM_FASTAPI_WORKER_TIMEOUT",
+    worker_timeout: float = parameter(
+        "DRUM_WORKER_TIMEOUT",
         Kind.SECONDS,
         "Time without a heartbeat after which a worker counts as hung, unless it loads its model or drains; while a "
         "prediction runs, DRUM_CLIENT_REQUEST_TIMEOUT is added. One of several fastapi workers is then replaced, and "
         "/livez of the management port fails once every worker is hung. 0 = never.",
         default=60.0,
         limits=(0, 3600),
+        aliases=("DRUM_FASTAPI_WORKER_TIMEOUT",),
     )
     management_port: int = parameter(
         "DRUM_MANAGEMENT_PORT",

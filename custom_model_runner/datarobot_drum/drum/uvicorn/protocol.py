@@ -12,11 +12,12 @@ from datarobot_drum.drum.tracing.request_id import accept_request_id
 
 MAX_HEADER_BYTES = 64 * 1024
 TOO_LARGE = (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The request line and headers are larger than 64 KiB.")
+TOO_SLOW = (HTTPStatus.REQUEST_TIMEOUT, "The request line and headers did not arrive in time (DRUM_UPLOAD_TIMEOUT).")
 INVALID = (HTTPStatus.BAD_REQUEST, "The request is not valid HTTP.")
 
 
 class LimitedHeadersProtocol(HttpToolsProtocol):
-    """Closes a connection that sends nothing for the keep-alive timeout, or whose headers are too large or too slow.
+    """uvicorn's protocol with limits: for silence before a request, and for the size and time of its headers.
 
     Args:
         header_timeout: seconds from the first byte of a request to the end of its headers; 0 for no limit.
@@ -33,44 +34,45 @@ class LimitedHeadersProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self._start_timers()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_deadline()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._in_headers:
-            self._header_bytes += len(data)
-        if self._header_bytes > MAX_HEADER_BYTES:
-            self._reject(*TOO_LARGE)
-            return
+        was_in_headers = self._in_headers
         super().data_received(data)
+        self._header_bytes = self._header_bytes + len(data) if was_in_headers and self._in_headers else 0
+        if self._header_bytes > MAX_HEADER_BYTES:
+            self._reject(TOO_LARGE)
+        self._start_timers()
+
+    def _start_timers(self) -> None:
+        seconds = self.timeout_keep_alive or self._header_timeout
         if self._in_headers and self._header_timeout and self._deadline is None:
-            self._deadline = self.loop.call_later(self._header_timeout, self._on_deadline)
+            self._deadline = self.loop.call_later(self._header_timeout, self._reject, TOO_SLOW)
+        elif seconds and not (self._in_headers or self._is_responding or self.timeout_keep_alive_task):
+            self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def on_message_begin(self) -> None:
-        self._in_headers, self._header_bytes = True, 0
+        self._in_headers = True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._in_headers = False
         self._stop_deadline()
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if size > MAX_HEADER_BYTES:
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEADER_BYTES:
             self._error = TOO_LARGE
             raise ValueError("too large")  # stops the parser, which has uvicorn send an error
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
-        self._reject(*self._error)
+        self._reject(self._error)
 
-    def _on_deadline(self) -> None:
-        self._reject(HTTPStatus.REQUEST_TIMEOUT, f"The headers did not arrive within {self._header_timeout:g} s.")
-
-    def _reject(self, status: HTTPStatus, message: str) -> None:
-        if not self._is_responding:  # else an earlier request's response is being sent
-            self.transport.write(_response(status, message, self.server_state.default_headers))
+    def _reject(self, error: tuple[HTTPStatus, str]) -> None:
+        if not self._is_responding:
+            self.transport.write(_response(*error, self.server_state.default_headers))
         self.transport.close()
 
     @property

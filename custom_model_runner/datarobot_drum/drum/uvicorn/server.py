@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 import random
 import signal
@@ -26,7 +27,7 @@ from datarobot_drum.drum.uvicorn.protocol import LimitedHeadersProtocol
 
 logger = logging.getLogger(__name__)
 
-BEAT_TICKS = int(BEAT_SECONDS / 0.1)
+BEAT_TICKS = round(BEAT_SECONDS / 0.1)
 """Ticks of uvicorn between two heartbeats."""
 
 FIRST_REQUEST_SECONDS = 1.0
@@ -44,21 +45,28 @@ class DrumServer(uvicorn.Server):
         on_beat: called every half second by the event loop.
         supervised: the parent supervises this worker. It forwards signals, so a second SIGTERM is a repetition (a
             terminal or ``kill`` may have sent it to the whole group) and SIGQUIT means stop at once.
+        takes_backlog: returns whether this worker serves the backlog when it stops; else other workers do.
     """
 
     def __init__(
-        self, prediction_server: PredictionServer, on_beat: Callable[[], object], *, supervised: bool = False
+        self,
+        prediction_server: PredictionServer,
+        on_beat: Callable[[], object],
+        *,
+        supervised: bool = False,
+        takes_backlog: Callable[[], bool] = lambda: True,
     ) -> None:
         settings = prediction_server.settings
         super().__init__(uvicorn_config(settings, prediction_server.app))
         self._prediction_server = prediction_server
         self._on_beat = on_beat
         self._supervised = supervised
+        self._takes_backlog = takes_backlog
         self._paced_listeners: list[PacedListener] = []
         self._lame_duck = settings.server.lame_duck
         self._stop_at: float | None = None
         self.forced_shutdown = False
-        """Whether the server stopped before every request in flight had finished."""
+        """True if the server stopped before every request in flight had finished."""
         self._request_limit = _request_limit(settings)
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
@@ -131,7 +139,8 @@ class DrumServer(uvicorn.Server):
         """Close the listening sockets, and serve the connections in their backlog, which closing would reset."""
         for paced in self._paced_listeners:
             paced.stop()
-        pending = [connection for listener in sockets for connection in accept_pending(listener)]
+        listeners = sockets if self._takes_backlog() else []
+        pending = [connection for listener in listeners for connection in accept_pending(listener)]
         for server in self.servers:
             server.close()
         for listener in sockets:
@@ -173,8 +182,8 @@ def uvicorn_config(settings: Settings, app: object) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
-        timeout_keep_alive=int(settings.server.fastapi_keepalive),
-        timeout_graceful_shutdown=int(settings.server.graceful_timeout),
+        timeout_keep_alive=math.ceil(settings.server.fastapi_keepalive),
+        timeout_graceful_shutdown=math.ceil(settings.server.graceful_timeout),
     )
 
 
@@ -211,7 +220,12 @@ def run_server(
     prediction_server.worker_ctx.defer_drain(on_drain)
     prediction_server.state.finished.add_done_callback(lambda _: freeze_loaded_objects())
     prediction_server.materialize()
-    server = DrumServer(prediction_server, beat, supervised=supervised)
+    server = DrumServer(
+        prediction_server,
+        beat,
+        supervised=supervised,
+        takes_backlog=lambda: not supervised or status.server_is_stopping(),
+    )
     server.run([listener])
     prediction_server.raise_load_failure()
     return 1 if server.forced_shutdown else os.EX_OK

@@ -187,7 +187,8 @@ class Supervisor:
     def _stop(self, number: signal.Signals) -> None:
         self._management.table.announce_stop()
         self._on_stop()
-        self._stop_by = time.monotonic() + self._stop_seconds
+        seconds = self._stop_seconds if number == signal.SIGTERM else KILL_MARGIN
+        self._stop_by = min(self._stop_by, time.monotonic() + seconds)
         for worker in self._workers:
             _signal(worker.process, number)
 
@@ -222,12 +223,14 @@ def _serve(listener: socket.socket, status: WorkerStatus, watch_parent: Callable
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     threading.Thread(target=watch_parent, name="drum-parent-watch", daemon=True).start()
-    settings = settings_from_environment()
-    configure_logging(settings.logging_level, settings.server.log_format)
+    show_stacktrace = False
     try:
+        settings = settings_from_environment()
+        show_stacktrace = settings.show_stacktrace
+        configure_logging(settings.logging_level, settings.server.log_format)
         exit_code = run_server(settings, listener, status, supervised=True)
     except StartupError as error:
-        logger.error("%s", error, exc_info=error if settings.show_stacktrace else None)
+        logger.error("%s", error, exc_info=error if show_stacktrace else None)
         exit_code = WORKER_FAILED_TO_START
     exit_process(exit_code)
 

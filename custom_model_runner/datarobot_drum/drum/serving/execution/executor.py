@@ -176,11 +176,14 @@ class ExecutorWithBackpressure:
             if timeout is not None and not future.done():
                 raise self._timeout_error(timeout)
             return future.result()
+        except BaseException:
+            if not future.cancel() and future.exception() is None:
+                discard_result(future.result())  # it came in the moment of the timeout
+            raise
         finally:
             self._cancel(call)
             if not call.has_started:
                 discard()
-            future.cancel()
             del future  # the traceback of an error refers to this frame, and the future to the error
 
     def _timeout_error(self, timeout: float) -> DeadlineExceeded:
@@ -266,12 +269,12 @@ class ExecutorWithBackpressure:
         self._run_times.record(now - entry.started)
 
     def _take_next(self, now: float) -> QueueEntry | None:
-        """Give a slot to the next entry."""
+        """Reject expired entries, then give the slot to the first one."""
         self._reject_expired(now)
         return self._take_slot(self._queue.popleft()) if self._queue else None
 
     def _reject_expired(self, now: float) -> None:
-        """Reject the entries whose deadlines the event loop was too busy to notice."""
+        """Reject entries whose deadline has passed."""
         while self._queue and self._queue[0].deadline < now:
             self._reject(self._queue.popleft(), ServerOverloaded())
 
@@ -302,7 +305,7 @@ class ExecutorWithBackpressure:
         logger.warning(OVERLOAD_WARNING, self.queue_timeout, self.max_workers, self.waiting, self._counts["rejected"])
 
     def shutdown(self, wait: bool = True, cancel_futures: bool = True) -> None:
-        """Refuse new calls, reject those that wait unless ``cancel_futures`` is False, and wait for the others."""
+        """Reject new calls, and those that wait unless ``cancel_futures`` is False, and wait for the others."""
         with self._lock:
             self._closed = True
             while cancel_futures and self._queue:

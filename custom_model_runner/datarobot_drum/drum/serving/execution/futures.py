@@ -1,4 +1,4 @@
-"""Outcomes of calls as futures, and results that no caller takes."""
+"""Outcomes of calls as futures, and results that no caller awaits."""
 
 import asyncio
 import logging

@@ -28,14 +28,14 @@ class IncrementalResult:
         raise NotImplementedError
 
     def cancel(self) -> None:
-        """Stop producing: no caller takes the result."""
+        """Stop producing: no caller awaits the result."""
         raise NotImplementedError
 
 
 class ChunkStream(IncrementalResult):
     """The chunks of one response: ``produce`` makes them on one thread, another thread or an event loop iterates.
 
-    ``cancel`` stops the producer at its next chunk, and its ``finally`` blocks run. An error of the producer is raised
+    ``cancel`` stops the producer at its next chunk, then closes it. An error of the producer is raised
     in the iteration, after the chunks before it.
 
     Args:
@@ -67,14 +67,16 @@ class ChunkStream(IncrementalResult):
         """Produce all chunks; return the error that ended it, None if the stream is complete or cancelled."""
         try:
             for chunk in self._chunks:
-                if chunk and not self._put(chunk):
+                if self._cancelled or (chunk and not self._put(chunk)):
                     break
         except BaseException as error:  # it is raised in the iteration
             self._error = error
-        self._close_producer()
-        self._notify(ended=True)
-        for callback in self._done_callbacks:
-            callback()
+        try:
+            self._close_producer()
+        finally:
+            self._notify(ended=True)
+            for callback in self._done_callbacks:
+                callback()
         return self._error
 
     def _put(self, chunk: bytes) -> bool:
@@ -90,7 +92,7 @@ class ChunkStream(IncrementalResult):
     def _close_producer(self) -> None:
         try:
             close_iterator(self._chunks)
-        except Exception:  # a finally block of model code; the response is complete
+        except BaseException:  # a finally block of model code may raise anything; the outcome is known
             logger.exception("A finally block of a streaming model failed after the response.")
 
     def _notify(self, *, ended: bool = False) -> None:
@@ -122,6 +124,9 @@ class ChunkStream(IncrementalResult):
         self._changed.notify_all()
         return chunk
 
+    def _has_news(self) -> bool:
+        return bool(self._ready) or self._ended or self._cancelled
+
     def _raise_error(self) -> None:
         if self._error is not None:
             raise self._error
@@ -131,7 +136,7 @@ class ChunkStream(IncrementalResult):
         try:
             while True:
                 with self._changed:
-                    is_notified = self._changed.wait_for(lambda: self._ready or self._ended, timer.next_timeout())
+                    is_notified = self._changed.wait_for(self._has_news, timer.next_timeout())
                     chunk = self._take()
                 if chunk is not None:
                     timer.reset()

@@ -61,7 +61,7 @@ def build_document(api: ServedApi, extension: Json | None = None) -> Json:
 
 
 def _served(api: ServedApi) -> Iterator[Route]:
-    return (route for route in ROUTES if OPERATIONS[route.handler].serves(api))
+    return (route for route in ROUTES if route.handler in OPERATIONS and OPERATIONS[route.handler].serves(api))
 
 
 def documented_paths(route: Route, prefix: str = "") -> list[str]:

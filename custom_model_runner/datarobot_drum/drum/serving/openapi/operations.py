@@ -1,6 +1,7 @@
 """The request and response of each handler, for the OpenAPI document.
 
-A new route needs an entry in ``OPERATIONS``. Paths, methods, form parts and common errors come from the route table.
+A route without an entry in ``OPERATIONS`` is not described. Paths, methods, form parts and common errors come from the
+route table.
 """
 
 from collections.abc import Callable, Mapping

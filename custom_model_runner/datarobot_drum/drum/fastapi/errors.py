@@ -1,0 +1,73 @@
+"""Exception handlers: responses to errors of routes, dependencies, middleware and model code."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exception_handlers import http_exception_handler
+from starlette._utils import is_async_callable
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from datarobot_drum.drum.exceptions import RequestError
+from datarobot_drum.drum.fastapi.messages import disconnected, to_draining, to_starlette
+from datarobot_drum.drum.serving.body.receiving import BodyRejected
+from datarobot_drum.drum.serving.errors import error_response
+from datarobot_drum.drum.serving.messages import ModelResponse
+from datarobot_drum.drum.serving.routes import openai_handlers
+from datarobot_drum.drum.serving.routing_errors import method_not_allowed, route_not_found
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Register our exception handlers; those of a given app, and of the extension, replace them."""
+    handlers: dict[Any, Callable[[Request, Any], Awaitable[Response]]] = {
+        RequestError: _on_error,
+        BodyRejected: _on_rejected_body,
+        ClientDisconnect: _on_disconnect,
+    }
+    for kind, handler in handlers.items():
+        app.exception_handlers.setdefault(kind, handler)
+    if app.exception_handlers.get(HTTPException) is http_exception_handler:
+        app.exception_handlers[HTTPException] = _on_http_exception
+
+
+async def respond_to_unexpected_error(request: Request, error: Exception) -> Response:
+    """Respond to an error without a handler of its own: by the app's handler for ``Exception`` or 500, else as JSON."""
+    handlers = request.app.exception_handlers
+    handler = handlers.get(500) or handlers.get(Exception)
+    if handler is None:
+        return await _on_error(request, error)
+    _to_model_response(request, error)  # logs it
+    call = handler(request, error) if is_async_callable(handler) else run_in_threadpool(handler, request, error)
+    response: Response = await call
+    return response
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    return to_starlette(_to_model_response(request, error))
+
+
+async def _on_rejected_body(request: Request, rejected: BodyRejected) -> Response:
+    response = _to_model_response(request, rejected.error)
+    return to_starlette(response) if rejected.is_complete else to_draining(response)
+
+
+async def _on_disconnect(request: Request, error: ClientDisconnect) -> Response:
+    return disconnected()
+
+
+async def _on_http_exception(request: Request, error: HTTPException) -> Response:
+    """Respond to 404 and 405 as every server does; other HTTP errors of an extension stay as they are."""
+    if error.status_code == 404:
+        # Not `request.url.path`: a URL has no place for a decoded question mark or line break.
+        detail = error.detail if "endpoint" in request.scope else None
+        return to_starlette(route_not_found(request.scope["path"], detail))
+    if error.status_code == 405:
+        return to_starlette(method_not_allowed(request.method, (error.headers or {}).get("Allow", "")))
+    return await http_exception_handler(request, error)
+
+
+def _to_model_response(request: Request, error: Exception) -> ModelResponse:
+    endpoint = getattr(request.scope.get("endpoint"), "__name__", "")
+    return error_response(error, for_openai=endpoint in openai_handlers())

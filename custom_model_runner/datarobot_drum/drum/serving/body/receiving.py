@@ -1,0 +1,104 @@
+"""Receives request bodies on an event loop, which never writes to disk itself."""
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
+
+import anyio
+
+from datarobot_drum.drum.exceptions import InsufficientStorage, PayloadTooLarge, RequestError, RequestTimeout
+from datarobot_drum.drum.serving.body.limits import BodyLimits
+from datarobot_drum.drum.serving.body.progress import BodyProgress
+from datarobot_drum.drum.serving.body.reader import BodyReader, RequestBody
+
+T = TypeVar("T")
+
+DISK_THREADS = 4
+
+_disk_threads = ThreadPoolExecutor(DISK_THREADS, "drum-disk")
+"""Separate from the framework's threads, so that neither pool waits for the other."""
+
+
+class BodyRejected(Exception):
+    """The request is rejected with ``error``; unless its body ``is_complete``, the client may still be sending."""
+
+    def __init__(self, error: RequestError, *, is_complete: bool = False) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.is_complete = is_complete
+
+
+async def receive_body(
+    chunks: AsyncIterator[bytes], headers: Mapping[str, str], limits: BodyLimits, form_fields: frozenset[str]
+) -> RequestBody:
+    """Read the whole body; memory stays bounded.
+
+    Raises:
+        BodyRejected: ``BodyReader`` rejected the body before its end; nothing of it is kept.
+        RequestError: the body is broken or incomplete.
+        Exception: the error of ``chunks``, unchanged.
+    """
+    try:
+        reader = BodyReader(headers, limits, form_fields)
+    except RequestError as error:
+        raise BodyRejected(error) from error
+    try:
+        await _feed(reader, chunks)
+        return await _on_disk_thread(reader.finish) if reader.on_disk else reader.finish()
+    except (PayloadTooLarge, RequestTimeout, InsufficientStorage) as error:
+        reader.close()
+        raise BodyRejected(error, is_complete=reader.progress.is_complete) from error
+    except BaseException:  # a cancellation, too, must leave no temporary file
+        reader.close()
+        raise
+
+
+async def _feed(reader: BodyReader, chunks: AsyncIterator[bytes]) -> None:
+    """Feed the body to ``reader`` as it arrives. One deadline, extended by each chunk, limits how slow it may be."""
+    progress = reader.progress
+    with anyio.move_on_after(progress.time_left) as scope:
+        async for chunk in chunks:
+            if not chunk:
+                continue
+            if reader.reserve_memory(len(chunk)):
+                reader.feed(chunk)
+            else:
+                scope.deadline = math.inf
+                await _on_disk_thread(partial(reader.feed, chunk))
+            if not progress.is_complete:
+                time_left = progress.time_left
+                scope.deadline = math.inf if time_left is None else anyio.current_time() + time_left
+    if scope.cancelled_caught:
+        raise progress.timeout_error()
+
+
+async def timed_chunks(chunks: AsyncIterator[bytes], progress: BodyProgress) -> AsyncGenerator[bytes, None]:
+    """Yield the chunks of a body that is passed on, as long as they arrive in time.
+
+    Raises:
+        RequestTimeout: the client is too slow.
+    """
+    while True:
+        with anyio.move_on_after(progress.time_left) as scope:
+            chunk = await anext(chunks, None)
+        if scope.cancelled_caught:
+            raise progress.timeout_error()
+        if chunk is None:
+            return
+        if chunk:
+            yield chunk
+
+
+async def _on_disk_thread(work: Callable[[], T]) -> T:
+    """Return the result of ``work``. On cancellation, wait: the work still uses these buffers."""
+    done = asyncio.get_running_loop().run_in_executor(_disk_threads, work)
+    try:
+        return await asyncio.shield(done)
+    finally:
+        while not done.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([done])

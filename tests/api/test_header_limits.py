@@ -1,0 +1,110 @@
+"""FastAPI limits how long a connection may take for its request line and headers, and how large these may be."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes import RunningServer
+
+pytestmark = pytest.mark.process
+
+MODEL = "def load_model(code_dir): return 1\n\ndef score_unstructured(model, data, **kwargs): return data\n"
+TOO_SLOW = "ERROR: The request line and headers did not arrive in time (DRUM_UPLOAD_TIMEOUT)."
+HEAD = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+
+
+def _server(folder: Path, keep_alive: int) -> RunningServer:
+    (folder / "model").mkdir()
+    (folder / "model" / "custom.py").write_text(MODEL)
+    variables = {"DRUM_SERVER_TYPE": "fastapi", "DRUM_LAME_DUCK_SECONDS": "0", "DRUM_UPLOAD_TIMEOUT": "1"}
+    environment = {**variables, "DRUM_FASTAPI_KEEPALIVE": str(keep_alive)}
+    arguments = ("--code-dir", folder / "model", "--target-type", "unstructured")
+    return RunningServer(*arguments, log=folder / "log", environment=environment)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with _server(tmp_path_factory.mktemp("limits"), keep_alive=2) as running:
+        yield running
+
+
+def _exchange(server: RunningServer, *parts: bytes) -> bytes:
+    """Send the parts and return all bytes up to the end of the connection."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        for part in parts:
+            connection.sendall(part)
+        received = b""
+        while chunk := connection.recv(65_536):
+            received += chunk
+    return received
+
+
+def _status_and_message(response: bytes) -> tuple[int, str]:
+    head, _, body = response.partition(b"\r\n\r\n")
+    assert b"x-drum-version: " in head and b"x-request-id: " in head
+    return int(head.split()[1]), json.loads(body)["message"]
+
+
+def test_silent_connection_is_closed(server: RunningServer) -> None:
+    assert _exchange(server) == b""
+
+
+@pytest.mark.parametrize("part", [b"P", b"POST /predictUn", HEAD, HEAD + b"Accept: */*\r\nX-"], ids=range(4))
+def test_unfinished_headers_are_rejected_after_the_upload_timeout(server: RunningServer, part: bytes) -> None:
+    assert _status_and_message(_exchange(server, part)) == (408, TOO_SLOW)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [b"X-Long: " + b"a" * 70_000, b"\r\n".join(b"X-%d: %s" % (x, b"a" * 1000) for x in range(70))],
+    ids=["one field", "many fields"],
+)
+def test_large_headers_are_rejected(server: RunningServer, field: bytes) -> None:
+    status, message = _status_and_message(_exchange(server, HEAD + field + b"\r\n\r\n"))
+    assert (status, message) == (431, "ERROR: The request line and headers are larger than 64 KiB.")
+
+
+def test_large_request_line_is_rejected(server: RunningServer) -> None:
+    assert _status_and_message(_exchange(server, b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"))[0] == 431
+
+
+def test_headers_without_end_are_rejected(server: RunningServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(HEAD + b"X-Endless: ")
+        with pytest.raises(OSError):
+            for _ in range(1000):
+                connection.sendall(b"a" * 100_000)
+
+
+def test_headers_of_forty_kilobytes_are_accepted(server: RunningServer) -> None:
+    assert _exchange(server, HEAD + b"X-Token: " + b"a" * 40_000 + b"\r\n\r\n").startswith(b"HTTP/1.1 200 OK")
+
+
+def test_slow_headers_within_the_limit_are_accepted(server: RunningServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        for part in (HEAD[:10], HEAD[10:], b"\r\n"):
+            connection.sendall(part)
+            time.sleep(0.05)  # so that the parts arrive apart
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_body_behind_headers_in_two_reads_is_not_taken_for_headers(server: RunningServer) -> None:
+    head = b"POST /predictUnstructured/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 200000\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(head)
+        time.sleep(0.2)  # so that the rest of the headers arrives with the body
+        connection.sendall(b"X-More: 1\r\n\r\n" + b"a" * 200_000)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_empty_line_does_not_hold_a_connection(server: RunningServer) -> None:
+    assert _exchange(server, b"\r\n") == b""
+
+
+def test_server_without_keep_alive_serves_requests(tmp_path: Path) -> None:
+    with _server(tmp_path, keep_alive=0) as server:
+        assert _exchange(server, HEAD + b"\r\n").startswith(b"HTTP/1.1 200 OK")
