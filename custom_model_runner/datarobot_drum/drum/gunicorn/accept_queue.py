@@ -1,4 +1,4 @@
-"""The connections that wait in the accept queue when a sync worker stops: gunicorn would reset them."""
+"""The connections in the accept queue when sync workers stop: gunicorn would reset them."""
 
 import socket
 import time
@@ -14,11 +14,8 @@ FIRST_REQUEST_SECONDS = 1.0
 
 
 def serve_accept_queue(worker: Any) -> None:
-    """Stop listening in this worker, then serve the pending connections.
-
-    A worker that is replaced after its share of requests leaves them to the others.
-    """
-    if not isinstance(worker, SyncWorker) or worker.nr >= worker.max_requests:
+    """Stop listening in this worker, then serve the pending connections; no effect for other worker classes."""
+    if not isinstance(worker, SyncWorker):
         return
     pending = [connection for listener in worker.sockets for connection in accept_pending(listener)]
     for listener in worker.sockets:
