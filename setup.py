@@ -84,6 +84,7 @@ DOCS = ["flask-swagger-ui>=5.32,<6"]
 TEST = [
     *ARROW,
     *OTEL,
+    *GEVENT,
     # Not torch and keras: they take minutes to install, and their tests run where they are.
     *(package for name in ("xgboost", "lightgbm", "catboost", "onnx", "skops") for package in FRAMEWORKS[name]),
     *DOCS,

@@ -2,6 +2,7 @@
 
 import gzip
 import socket
+import struct
 import zlib
 from collections.abc import Iterator
 
@@ -201,6 +202,22 @@ def test_a_disconnect_within_the_body_leaks_nothing(server: RunningServer, heade
         _hang_up(server, header)
     assert server.client.post("/predict/", content=CSV).status_code == 200
     server.wait_until(lambda: open_files(server) <= before, "closed descriptors")
+
+
+def test_a_reset_after_the_response_leaks_nothing(server: RunningServer) -> None:
+    _reset_after_response(server)
+    before = open_files(server)
+    for _ in range(20):
+        _reset_after_response(server)
+    server.wait_until(lambda: open_files(server) <= before, "closed descriptors")
+
+
+def _reset_after_response(server: RunningServer) -> None:
+    """Reset the connection while the server may still read from it."""
+    with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
+        connection.sendall(request_bytes(server, POST, f"Content-Length: {len(CSV)}", body=CSV))
+        assert status_of(receive(connection)) == 200
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _hang_up(server: RunningServer, header: str) -> None:

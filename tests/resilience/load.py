@@ -77,7 +77,10 @@ class ConstantLoad:
         connection: Connection | None = None
         former: Response | None = None
         while not self._stopped:
-            if connection is None or connection.is_over:
+            if connection is not None and connection.is_over:
+                connection.close()
+                connection = None
+            if connection is None:
                 connection, former = await self._connect(), None
             if connection is not None:
                 outcome = await self._send(connection, former)

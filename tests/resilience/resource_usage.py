@@ -21,7 +21,7 @@ class ResourceUsage:
 def resource_usage(pid: int, spool: Path) -> ResourceUsage:
     """Return the usage of one process whose temporary files go to ``spool``."""
     targets = _open_files(pid)
-    temporary = [target for target in targets if target.endswith(" (deleted)") or target.startswith(f"{spool}/")]
+    temporary = [target for target in targets if _is_temporary(target) or target.startswith(f"{spool}/")]
     threads = len(os.listdir(f"/proc/{pid}/task"))
     return ResourceUsage(len(targets), threads, (*temporary, *os.listdir(spool)))
 
@@ -30,6 +30,11 @@ def _open_files(pid: int) -> list[str]:
     folder = f"/proc/{pid}/fd"
     targets = [_target(f"{folder}/{name}") for name in os.listdir(folder)]
     return [target for target in targets if target]
+
+
+def _is_temporary(target: str) -> bool:
+    """Return whether an open file has no name, shared memory excluded."""
+    return target.endswith(" (deleted)") and not target.startswith("/memfd:")
 
 
 def _target(link: str) -> str:

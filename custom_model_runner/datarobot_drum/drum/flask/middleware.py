@@ -90,7 +90,3 @@ class ResponseBody(ClosingIterator):
         stack.callback(on_close)
         stack.callback(close_iterator, body)
         super().__init__(chain(body), stack.close)
-
-    def __del__(self) -> None:
-        # Werkzeug's server does not close the body of a client that has disconnected.
-        self.close()

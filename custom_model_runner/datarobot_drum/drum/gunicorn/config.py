@@ -6,8 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, StartupError
+from datarobot_drum.drum.gunicorn.accept_queue import serve_accept_queue
 from datarobot_drum.drum.gunicorn.logger import BriefLogger, DrumLogger
-from datarobot_drum.drum.gunicorn.signals import install_master_handlers, install_worker_handlers
+from datarobot_drum.drum.gunicorn.signals import (
+    install_master_handlers,
+    install_worker_handlers,
+    keep_stopping_at_failures,
+)
 from datarobot_drum.drum.gunicorn.status import WorkerRows, keep_reporting
 from datarobot_drum.drum.management.owner import ManagementPort
 from datarobot_drum.drum.management.watchdog.owner import Watchdog
@@ -65,6 +70,7 @@ def on_starting(server: Any) -> None:
 def when_ready(server: Any) -> None:
     """Install signal handlers and start the watchdog; the master listens, and has no worker yet."""
     install_master_handlers(server, on_stop=_on_stop, on_child_exit=_management.restart_if_ended)
+    keep_stopping_at_failures(server)
     _watchdog.start(server.LISTENERS[0].getsockname()[1])
 
 
@@ -124,9 +130,11 @@ def worker_abort(worker: Any) -> None:
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """Stop the worker, then clean up in order."""
+    """Serve the accept queue if the server stops, then stop the worker and clean up in order."""
     prediction_server = _prediction_server(worker)
     if prediction_server is not None:
+        if _rows.of(worker).server_is_stopping:  # else other workers, or the next one, serve it
+            serve_accept_queue(worker)
         prediction_server.close()
         worker.log.info("Worker %d stopped: %s.", worker.pid, prediction_server.request_log.summary())
         exit_if_prediction_hangs(os.EX_OK)

@@ -1,7 +1,7 @@
 """Signal handlers of gunicorn's master and its workers, so that it stops as the other servers do.
 
 gunicorn itself ends the requests in flight at Ctrl-C and ignores a second SIGTERM. A sync worker whose master was
-killed keeps the port until its next request.
+killed keeps the port until its next request. If two workers fail to boot, the second one interrupts the stop.
 """
 
 import os
@@ -12,6 +12,8 @@ from collections.abc import Callable
 from itertools import count
 from types import FrameType
 from typing import Any
+
+from gunicorn.errors import HaltServer
 
 PARENT_POLL_SECONDS = 1.0
 
@@ -46,6 +48,22 @@ def install_master_handlers(arbiter: Any, on_stop: Callable[[], object], on_chil
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     signal.signal(signal.SIGCHLD, child_exit)
+
+
+def keep_stopping_at_failures(arbiter: Any) -> None:
+    """Stop all workers, and exit with the code of a failed boot, whenever the others fail.
+
+    gunicorn raises ``HaltServer`` for each worker that fails to boot, also while it stops because of the first one.
+    """
+    stop_workers = arbiter.stop
+
+    def stop(graceful: bool = True) -> None:
+        try:
+            stop_workers(graceful)
+        except HaltServer:
+            stop(graceful)
+
+    arbiter.stop = stop
 
 
 def install_worker_handlers(worker: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
+from datarobot_drum.drum.iterators import close_iterator
 from datarobot_drum.drum.management.owner import ManagementPort
 from datarobot_drum.drum.management.reporting import StatusReporter
 from datarobot_drum.drum.management.watchdog.owner import Watchdog
@@ -56,8 +57,14 @@ class _RequestHandler(WSGIRequestHandler):
         logger.debug(message, *args)
 
     def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
-        """Release what Werkzeug's frames hold, such as a selector, when the client disconnects."""
-        traceback.clear_frames(error.__traceback__)
+        """Close what Werkzeug leaves open when the client disconnects: its selector and the response body.
+
+        The selector refers to itself, so its descriptor would stay open until the next garbage collection.
+        """
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if frame.f_code.co_name == "execute":
+                close_iterator(frame.f_locals.get("application_iter"))
+                close_iterator(frame.f_locals.get("selector"))
 
     def handle_expect_100(self) -> bool:
         """Do nothing: Werkzeug sends 100 Continue itself."""
