@@ -36,6 +36,7 @@ _LONG = (
     "examples",
     "resilience",
     "serving/batching/test_batch_schedules.py",
+    "management/test_management_port.py",
     "management/test_watchdog_on_servers.py",
 )
 """Files and folders that run for minutes: trained models, load, many servers one after the other."""
