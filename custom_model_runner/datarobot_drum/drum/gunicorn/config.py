@@ -133,7 +133,7 @@ def worker_exit(server: Any, worker: Any) -> None:
     """Serve the accept queue if the server stops, then stop the worker and clean up in order."""
     prediction_server = _prediction_server(worker)
     if prediction_server is not None:
-        if _rows.of(worker).server_is_stopping:  # else other workers, or the next one, serve it
+        if _rows.of(worker).server_is_stopping():  # else other workers, or the next one, serve it
             serve_accept_queue(worker)
         prediction_server.close()
         worker.log.info("Worker %d stopped: %s.", worker.pid, prediction_server.request_log.summary())
