@@ -80,6 +80,11 @@ def test_headers_without_end_are_rejected(server: RunningServer) -> None:
                 connection.sendall(b"a" * 100_000)
 
 
+@pytest.mark.parametrize("size", [66_000, 140_000, 300_000])
+def test_unfinished_large_headers_are_rejected_at_once(server: RunningServer, size: int) -> None:
+    assert _status_and_message(_exchange(server, HEAD + b"X-Long: " + b"a" * size))[0] == 431
+
+
 def test_headers_of_forty_kilobytes_are_accepted(server: RunningServer) -> None:
     assert _exchange(server, HEAD + b"X-Token: " + b"a" * 40_000 + b"\r\n\r\n").startswith(b"HTTP/1.1 200 OK")
 

@@ -41,9 +41,9 @@ class LimitedHeadersProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        was_in_headers = self._in_headers
+        has_no_body = self._in_headers or not self._is_responding
         super().data_received(data)
-        self._header_bytes = self._header_bytes + len(data) if was_in_headers and self._in_headers else 0
+        self._header_bytes = self._header_bytes + len(data) if has_no_body and self._in_headers else 0
         if self._header_bytes > MAX_HEADER_BYTES:
             self._reject(TOO_LARGE)
         self._start_timers()
