@@ -73,11 +73,8 @@ def test_large_request_line_is_rejected(server: RunningServer) -> None:
 
 
 def test_headers_without_end_are_rejected(server: RunningServer) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
-        connection.sendall(HEAD + b"X-Endless: ")
-        with pytest.raises(OSError):
-            for _ in range(1000):
-                connection.sendall(b"a" * 100_000)
+    endless = (b"a" * 20_000 for _ in range(10))
+    assert _status_and_message(_exchange(server, HEAD + b"X-Endless: ", *endless))[0] == 431
 
 
 @pytest.mark.parametrize("size", [66_000, 140_000, 300_000])

@@ -11,6 +11,9 @@ from datarobot_drum.drum.serving.messages import json_response
 from datarobot_drum.drum.tracing.request_id import accept_request_id
 
 MAX_HEADER_BYTES = 64 * 1024
+LINGER_SECONDS = 0.5
+"""Seconds for which the rest of a rejected request is read and dropped, so that its client can read the response."""
+
 TOO_LARGE = (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The request line and headers are larger than 64 KiB.")
 TOO_SLOW = (HTTPStatus.REQUEST_TIMEOUT, "The request line and headers did not arrive in time (DRUM_UPLOAD_TIMEOUT).")
 INVALID = (HTTPStatus.BAD_REQUEST, "The request is not valid HTTP.")
@@ -27,6 +30,7 @@ class LimitedHeadersProtocol(HttpToolsProtocol):
     _header_bytes = 0
     _in_headers = False
     _error = INVALID
+    _is_rejected = False
 
     def __init__(self, header_timeout: float, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -41,6 +45,8 @@ class LimitedHeadersProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_rejected:
+            return
         has_no_body = self._in_headers or not self._is_responding
         super().data_received(data)
         self._header_bytes = self._header_bytes + len(data) if has_no_body and self._in_headers else 0
@@ -77,7 +83,8 @@ class LimitedHeadersProtocol(HttpToolsProtocol):
             return
         if cycle is None or cycle.response_complete or not cycle.response_started:
             self.transport.write(_response(*error, self.server_state.default_headers))
-        self.transport.close()
+        self._is_rejected = True  # closing at once would reset the connection of a client that is still sending
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     @property
     def _is_responding(self) -> bool:
