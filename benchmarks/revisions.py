@@ -122,6 +122,9 @@ async def _client(port: int, request: bytes, stop: float, counts: dict[int, int]
         code = int(head[9:12])
         length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
         await reader.readexactly(length)
+        if b"connection: close" in head.lower():
+            writer.close()
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
         counts[code] = counts.get(code, 0) + 1
     writer.close()
 
