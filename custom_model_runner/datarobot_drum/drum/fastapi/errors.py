@@ -18,6 +18,9 @@ from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.drum.serving.routes import openai_handlers
 from datarobot_drum.drum.serving.routing_errors import method_not_allowed, route_not_found
 
+RESPONSE_STARTED = "Caught handled exception"
+"""How Starlette begins the text of the error that it raises for a handled one when the response has started."""
+
 
 def add_error_handlers(app: FastAPI) -> None:
     """Register our exception handlers; those of a given app, and of the extension, replace them."""
@@ -34,6 +37,8 @@ def add_error_handlers(app: FastAPI) -> None:
 
 async def respond_to_unexpected_error(request: Request, error: Exception) -> Response:
     """Respond to an error without a handler of its own: by the app's handler for ``Exception`` or 500, else as JSON."""
+    if isinstance(error.__cause__, Exception) and str(error).startswith(RESPONSE_STARTED):
+        error = error.__cause__  # the connection is aborted; log and trace the error itself
     handlers = request.app.exception_handlers
     handler = handlers.get(500) or handlers.get(Exception)
     if handler is None:
