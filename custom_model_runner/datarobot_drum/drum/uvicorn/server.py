@@ -18,11 +18,11 @@ import uvicorn
 from datarobot_drum.drum.management.reporting import BEAT_SECONDS, StatusReporter
 from datarobot_drum.drum.management.status import WorkerStatus
 from datarobot_drum.drum.model_loading.shared_model import inherited_model
+from datarobot_drum.drum.process.paced_listener import PacedListener, connect
 from datarobot_drum.drum.process.sockets import BACKLOG, accept_pending
 from datarobot_drum.drum.process.tuning import freeze_loaded_objects, shorten_switch_interval
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings.build import Settings
-from datarobot_drum.drum.uvicorn.paced_listener import PacedListener, connect
 from datarobot_drum.drum.uvicorn.protocol import LimitedHeadersProtocol
 
 logger = logging.getLogger(__name__)

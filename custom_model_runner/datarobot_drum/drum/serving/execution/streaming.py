@@ -5,6 +5,7 @@ import logging
 import math
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
@@ -20,16 +21,16 @@ WINDOW = 256 * 1024
 """Bytes that may wait for a slow client; beyond that, the producing thread waits."""
 
 
-class IncrementalResult:
+class IncrementalResult(ABC):
     """A result that the caller gets at once and its pool thread goes on producing, in the same slot."""
 
+    @abstractmethod
     def produce(self) -> BaseException | None:
         """Produce the rest; return the error that ended it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cancel(self) -> None:
         """Stop producing: no caller awaits the result."""
-        raise NotImplementedError
 
 
 class ChunkStream(IncrementalResult):
