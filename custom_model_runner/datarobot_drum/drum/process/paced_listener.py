@@ -33,10 +33,11 @@ class PacedListener:
         self._listener.setblocking(False)
         self._loop.add_reader(self._listener, self._accept)
 
-    def stop(self) -> None:
-        """Accept no more connections; the listener stays open."""
+    async def stop(self) -> None:
+        """Accept no more connections, and serve those that are accepted; the listener stays open."""
         self._stopped = True
         self._loop.remove_reader(self._listener)
+        await asyncio.gather(*self._connecting)
 
     def _accept(self) -> None:
         try:

@@ -138,7 +138,7 @@ class DrumServer(uvicorn.Server):
     async def _close_listeners(self, sockets: list[socket.socket]) -> None:
         """Close the listening sockets, and serve the connections in their backlog, which closing would reset."""
         for paced in self._paced_listeners:
-            paced.stop()
+            await paced.stop()
         listeners = sockets if self._takes_backlog() else []
         pending = [connection for listener in listeners for connection in accept_pending(listener)]
         for server in self.servers:
