@@ -1,7 +1,7 @@
 """The FastAPI app around the core."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
 from inspect import signature
 from typing import Any
@@ -33,8 +33,7 @@ def build_app(core: ServingCore, app: FastAPI | None = None) -> FastAPI:
     on equal paths. Its middleware runs inside ours, so every response has the standard headers.
     """
     app = app or new_app()
-    app.router.redirect_slashes = False
-    add_error_handlers(app)
+    _configure(app)
     is_extended = core.load_extension(app)
     catch_alls = take_catch_alls(app, own_paths(core))
     add_routes(app, core)
@@ -59,6 +58,11 @@ def include_router(router: APIRouter, app: FastAPI | None = None) -> FastAPI:
     return app
 
 
+def _configure(app: FastAPI) -> None:
+    app.router.redirect_slashes = False
+    add_error_handlers(app)
+
+
 def _add_middleware(app: FastAPI, core: ServingCore) -> None:
     """Add our middleware; what is added last runs first."""
     app.add_middleware(ServerErrorMiddleware, handler=respond_to_unexpected_error)
@@ -69,8 +73,7 @@ def _add_middleware(app: FastAPI, core: ServingCore) -> None:
 def _replace_with_error_app(app: FastAPI, core: ServingCore) -> None:
     """Serve an app without the extension from now on: what it added before it failed may be unguarded."""
     error_app = new_app()
-    error_app.router.redirect_slashes = False
-    add_error_handlers(error_app)
+    _configure(error_app)
     add_routes(error_app, core)
     _add_middleware(error_app, core)
     error_app.router.lifespan_context = _with_worker(core, error_app.router.lifespan_context, is_extended=False)
@@ -85,13 +88,10 @@ def _with_worker(core: ServingCore, inner: Any, is_extended: bool) -> Any:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(core.worker_ctx.cleanup_async)
             state = None
-            if is_extended:
-                with core.extension_errors("The lifespan of the extension failed"):
-                    state = await stack.enter_async_context(inner(app))
-                if core.state.extension_failed:
-                    _replace_with_error_app(app, core)
-            else:
+            with core.extension_errors("The lifespan of the extension failed") if is_extended else nullcontext():
                 state = await stack.enter_async_context(inner(app))
+            if is_extended and core.state.extension_failed:
+                _replace_with_error_app(app, core)
             yield state
 
     return lifespan

@@ -110,7 +110,6 @@ class ServingCore:
         finally:
             if timer:
                 timer.cancel()
-            submission.cancel()
             if not submission.has_started:
                 call.close_body()
             del submission  # it holds the error of the call, whose traceback holds this frame
