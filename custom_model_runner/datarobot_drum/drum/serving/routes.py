@@ -48,10 +48,6 @@ class Route:
     """Its handler is one of ``OpenApiHandlers``; not mounted where that is switched off."""
 
     @property
-    def reads_body(self) -> bool:
-        return self.execution is Execution.EXECUTOR
-
-    @property
     def requires_model(self) -> bool:
         """Whether the handler refuses a request while there is no model."""
         return self.execution in (Execution.EXECUTOR, Execution.ENGINE)

@@ -39,11 +39,6 @@ def detect_provider() -> None:
     _is_on = provider_exists()
 
 
-def spans_are_made() -> bool:
-    """Return the result of ``detect_provider``."""
-    return _is_on
-
-
 def annotate(attributes: Mapping[str, Any]) -> None:
     """Set attributes of the current span; None values are skipped."""
     if _is_on:
