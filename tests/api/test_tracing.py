@@ -35,6 +35,7 @@ from datarobot_drum.drum.exceptions import CustomHTTPError
 def load_model(code_dir):
     provider = TracerProvider()
     provider.ended = InMemorySpanExporter()
+    provider.shown = 0
     provider.add_span_processor(SimpleSpanProcessor(provider.ended))
     trace.set_tracer_provider(provider)
     return "model"
@@ -77,9 +78,10 @@ def show():
     """What has ended since the last time, the caller's own span not among it."""
     from opentelemetry import trace
 
-    ended = trace.get_tracer_provider().ended
-    spans = [json.loads(span.to_json()) for span in ended.get_finished_spans()]
-    ended.clear()
+    provider = trace.get_tracer_provider()
+    finished = provider.ended.get_finished_spans()  # never cleared: a span may end between the read and the clear
+    spans = [json.loads(span.to_json()) for span in finished[provider.shown :]]
+    provider.shown = len(finished)
     return {"spans": [span for span in spans if span["attributes"].get("url.path") != "/spans"]}
 '''
 EXTENSIONS = {
