@@ -38,6 +38,7 @@ LAYERS = (
     ("language_predictors",),
     ("type_schema",),
     ("artifact_predictors",),
+    ("input_schema",),
     ("tabular",),
     ("settings",),
     ("runtime_parameters",),

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from datarobot_drum.drum.input_schema.columns import InputSchema
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -65,6 +67,10 @@ class ArtifactPredictor(ABC):
     @abstractmethod
     def accepts(self, model: Any) -> bool:
         """Return True if this framework predicts with the object, which ``load`` or a ``load_model`` hook returned."""
+
+    def input_schema(self, model: Any) -> InputSchema:
+        """Return the columns that the model takes, as far as it knows them."""
+        return InputSchema()
 
     @abstractmethod
     def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.input_schema.cells import is_number_type
+from datarobot_drum.drum.input_schema.selection import find_positions, list_names
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
-
-MAX_LISTED_COLUMNS = 10
 
 
 def select_features(estimator: Any, data: Any) -> Any:
@@ -59,34 +59,6 @@ class NumericFeatures:
         return tuple(find_positions(columns, self._names or ()))
 
 
-def find_positions(columns: Sequence[Any], names: Sequence[Any]) -> list[int]:
-    """Return the position of each of ``names`` among the unique ``columns``.
-
-    Raises:
-        UnprocessableInput: some names are missing.
-    """
-    positions = {column: position for position, column in enumerate(columns)}
-    if not all(name in positions for name in names):
-        # LightGBM replaces blanks in column names by underscores.
-        positions = {str(column).replace(" ", "_"): position for column, position in positions.items()} | positions
-    missing = [str(name) for name in names if name not in positions]
-    if missing:
-        raise UnprocessableInput(
-            f"The samples lack {len(missing)} of the {len(names)} columns of the model: {_list_names(missing)}."
-        )
-    return [positions[name] for name in names]
-
-
-def require_width(data: Any, width: int | None) -> None:
-    """Require ``width`` columns, unless it is None.
-
-    Raises:
-        UnprocessableInput: the number of columns differs.
-    """
-    if width is not None and data.shape[1] != width:
-        raise UnprocessableInput(f"The samples have {data.shape[1]} columns; the model takes {width}.")
-
-
 def require_numbers(data: Any, except_for: Iterable[Any] = ()) -> None:
     """Require numeric or boolean columns, except those in ``except_for``.
 
@@ -95,11 +67,9 @@ def require_numbers(data: Any, except_for: Iterable[Any] = ()) -> None:
     """
     if isinstance(data, pd.DataFrame):
         exempt = set(except_for)
-        wrong = [str(name) for name, dtype in data.dtypes.items() if name not in exempt and not _is_numeric(dtype)]
+        wrong = [str(name) for name, dtype in data.dtypes.items() if name not in exempt and not is_number_type(dtype)]
         if wrong:
-            raise UnprocessableInput(
-                f"The model takes numbers only, and these columns hold none: {_list_names(wrong)}."
-            )
+            raise UnprocessableInput(f"The model takes numbers only, and these columns hold none: {list_names(wrong)}.")
 
 
 def to_matrix(data: Any, dtype: Any) -> np.ndarray:
@@ -139,15 +109,6 @@ def _feature_names(estimator: Any) -> Sequence[Any] | None:
     names = getattr(estimator, "feature_names_", None)
     numbers = [str(position) for position in range(len(names or ()))]
     return None if not names or list(names) == numbers else list(names)
-
-
-def _list_names(names: list[str]) -> str:
-    return ", ".join(names[:MAX_LISTED_COLUMNS]) + (", ..." if len(names) > MAX_LISTED_COLUMNS else "")
-
-
-def _is_numeric(dtype: Any) -> bool:
-    dtype = dtype.subtype if isinstance(dtype, pd.SparseDtype) else dtype
-    return bool(pd.api.types.is_numeric_dtype(dtype)) and not pd.api.types.is_complex_dtype(dtype)
 
 
 def _has_extension_types(data: pd.DataFrame) -> bool:

@@ -20,7 +20,7 @@ import numpy as np
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
 from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers, require_column_count
-from datarobot_drum.drum.artifact_predictors.features import require_width, to_matrix
+from datarobot_drum.drum.artifact_predictors.features import to_matrix
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 from datarobot_drum.drum.exceptions import ModelLoadError
 
@@ -33,6 +33,7 @@ except ModuleNotFoundError as missing:
         f"Keras needs the module {missing.name} for its backend: install it, or set KERAS_BACKEND to torch, jax or "
         "tensorflow, whichever is installed."
     ) from missing
+from datarobot_drum.drum.input_schema.selection import require_width
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings

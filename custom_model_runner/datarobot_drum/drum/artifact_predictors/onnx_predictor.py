@@ -26,11 +26,12 @@ import pandas as pd
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
 from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers, require_column_count
 from datarobot_drum.drum.artifact_predictors.estimators import order_classes
-from datarobot_drum.drum.artifact_predictors.features import require_width, select_columns, to_matrix
+from datarobot_drum.drum.artifact_predictors.features import select_columns, to_matrix
 from datarobot_drum.drum.artifact_predictors.label_matching import as_label, match_labels
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 from datarobot_drum.drum.artifact_predictors.onnx_graph import Names, class_names
 from datarobot_drum.drum.exceptions import ModelLoadError, UnprocessableInput
+from datarobot_drum.drum.input_schema.selection import require_width
 from datarobot_drum.drum.settings.target_types import TargetType
 
 if TYPE_CHECKING:

@@ -20,9 +20,10 @@ import xgboost
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
 from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers, require_column_count
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
-from datarobot_drum.drum.artifact_predictors.features import require_numbers, require_width, select_columns, to_csr
+from datarobot_drum.drum.artifact_predictors.features import require_numbers, select_columns, to_csr
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 from datarobot_drum.drum.exceptions import ModelLoadError
+from datarobot_drum.drum.input_schema.selection import require_width
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from datarobot_drum.drum.exceptions import PredictionError
+from datarobot_drum.drum.input_schema.columns import InputSchema
 
 if TYPE_CHECKING:
     import threading
@@ -115,12 +116,18 @@ class BasePredictor(ABC):
             PredictionError: the hook that reads it failed.
         """
 
-    def check_samples(self, data: Any) -> None:  # noqa: B027  # most predictors accept any table
-        """Check a table that ``read_input`` did not read against the input requirements of the model.
+    @property
+    def input_schema(self) -> InputSchema:
+        """The types of the columns that the server reads. Known after ``load``."""
+        return InputSchema()
+
+    def check_samples(self, data: Any) -> Any:
+        """Return a table that ``read_input`` did not read with the types of the input schema.
 
         Raises:
-            UnprocessableInput: the table does not meet them.
+            UnprocessableInput: the table does not meet the requirements of the model.
         """
+        return data
 
     def predict_stream(self, payload: StructuredPayload) -> Iterator[StreamChunk]:
         """Yield predictions block by block, so memory stays flat.

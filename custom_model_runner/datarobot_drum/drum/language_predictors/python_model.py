@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,12 @@ from datarobot_drum.drum.artifact_predictors.registry import (
     load_artifact,
     require_single_artifact,
 )
+from datarobot_drum.drum.artifact_predictors.schema_model import SchemaModel
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError, UnprocessableInput
+from datarobot_drum.drum.input_schema.columns import InputSchema
+from datarobot_drum.drum.input_schema.conform import conform
+from datarobot_drum.drum.input_schema.declaration import read_input_schema
+from datarobot_drum.drum.input_schema.selection import list_names
 from datarobot_drum.drum.language_predictors.custom_module import import_custom_file
 from datarobot_drum.drum.language_predictors.hook_errors import (
     HookIterator,
@@ -43,13 +49,22 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.tabular.payload import StructuredPayload
     from datarobot_drum.drum.type_schema.requirements import TypeSchema
 
+logger = logging.getLogger(__name__)
+
+_SAMPLE_HOOKS = frozenset({"read_input_data", "transform"})
+"""Hooks that change the samples before an artifact gets them."""
+
 BLOCK_ROWS = 10_000
 """Rows per block of a streamed prediction."""
 
 
 @dataclass(frozen=True)
 class PythonModel:
-    """Hooks by name, the loaded model object, and ``artifact`` as its predictor if there is no score hook."""
+    """Hooks by name, the loaded model object, and ``artifact`` as its predictor if there is no score hook.
+
+    ``input_schema`` has the types of the columns that the server reads: those that the owner declared and, if no hook
+    changes the samples before the artifact gets them, its own.
+    """
 
     settings: ModelSettings
     hooks: Mapping[str, Hook]
@@ -57,6 +72,7 @@ class PythonModel:
     artifact: ArtifactModel | None
     name: str
     schema: TypeSchema | None = None
+    input_schema: InputSchema = field(default_factory=InputSchema)
 
     @property
     def reads_raw_input(self) -> bool:
@@ -68,13 +84,15 @@ class PythonModel:
 
     def read_input(self, payload: StructuredPayload) -> Any:
         """Return the result of the hook ``read_input_data``, else the table, or a matrix if no hook needs a table."""
-        data = self._read(payload)
-        self.check_samples(data)
-        return data
+        return self.check_samples(self._read(payload))
 
-    def check_samples(self, data: Any) -> None:
+    def check_samples(self, data: Any) -> Any:
         if self.schema is not None:
             check_input(self.schema, data)
+        # An artifact converts its samples itself.
+        if self.artifact is None and self.input_schema.is_known and type(data) is pd.DataFrame:
+            return conform(self.input_schema, data)
+        return data
 
     def _read(self, payload: StructuredPayload) -> Any:
         if hook := self.hooks.get("read_input_data"):
@@ -85,14 +103,15 @@ class PythonModel:
                     "The hook read_input_data returned None: it must return the samples.", hook.function
                 )
             return data
+        text = self.input_schema
         is_direct = self.artifact is not None or self.settings.target_type is TargetType.TRANSFORM
         if "transform" in self.hooks or not is_direct:
-            return read_table(payload)
+            return read_table(payload, text)
         if payload.format is PayloadFormat.MTX:
             return read_matrix(payload)
         if self.artifact is not None and self.artifact.accepts_numeric_table:
             return read_numeric_or_frame(payload)
-        return read_table(payload)
+        return read_table(payload, text)
 
     def predict(self, data: Any) -> Predictions:
         if self.schema is None:
@@ -155,9 +174,8 @@ class PythonModel:
         elif self.reads_raw_input:
             yield self.predict(self.read_input(payload))
         else:
-            for block in read_blocks(payload, BLOCK_ROWS):
-                self.check_samples(block)
-                yield self.predict(block)
+            for block in read_blocks(payload, BLOCK_ROWS, self.input_schema):
+                yield self.predict(self.check_samples(block))
 
     def _stream(self, data: Any) -> Iterator[StreamChunk]:
         """Yield the chunks of ``score_stream``: text and bytes unchanged, frames as checked predictions."""
@@ -195,7 +213,7 @@ class PythonModel:
                 "DataFrame."
             )
         # Input errors are the client's only if no hook changed the input.
-        is_unmodified = not {"read_input_data", "transform"} & self.hooks.keys()
+        is_unmodified = not _SAMPLE_HOOKS & self.hooks.keys()
         with prediction_errors(*([UnprocessableInput] if is_unmodified else [])):
             output = artifact.predict(data)
         if "post_process" not in self.hooks:
@@ -230,13 +248,23 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
         artifact = require_single_artifact(artifacts)
         # Hooks that call an engine receive its settings as the model.
         model = settings.engine if artifact is None else load_artifact(artifact, custom)
+    declared = InputSchema(declared=read_input_schema(settings.metadata))
     if settings.target_type is TargetType.UNSTRUCTURED:
         _require_hook(hooks, "score_unstructured", settings.target_type)
         return PythonModel(settings, hooks, model, None, "custom")
     if settings.target_type is TargetType.TRANSFORM:
-        return PythonModel(settings, hooks, model, None, _transformer_name(hooks, model))
+        return PythonModel(settings, hooks, model, None, _transformer_name(hooks, model), input_schema=declared)
     if "score" in hooks or "score_stream" in hooks or ("chat" in hooks and settings.target_type.may_chat):
-        return PythonModel(settings, hooks, model, None, "custom")
+        return PythonModel(settings, hooks, model, None, "custom", input_schema=declared)
+    return _bind_model(settings, hooks, model, declared)
+
+
+def _bind_model(settings: ModelSettings, hooks: Mapping[str, Hook], model: Any, declared: InputSchema) -> PythonModel:
+    """Bind a model without a score hook to its framework.
+
+    Raises:
+        ModelLoadError: no framework predicts with it.
+    """
     if model is None:
         raise ModelLoadError(
             "Nothing predicts: add a score hook or a load_model hook to custom.py, or a model artifact "
@@ -247,7 +275,24 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
         raise ModelLoadError(
             f"The model is a {type(model).__name__}, which has no predict method: add a score hook to custom.py."
         )
-    return PythonModel(settings, hooks, model, predictor.bind(model, settings), predictor.name)
+    own = predictor.input_schema(model)
+    changes_samples = bool(_SAMPLE_HOOKS & hooks.keys())
+    schema = own if changes_samples else own.declare(declared.declared)
+    _log_unknown_types(schema)
+    artifact = SchemaModel(predictor.bind(model, settings), schema)
+    read_by = declared if changes_samples else schema
+    return PythonModel(settings, hooks, model, artifact, predictor.name, input_schema=read_by)
+
+
+def _log_unknown_types(schema: InputSchema) -> None:
+    """Warn once of columns whose types depend on the cells of a request."""
+    if unknown := schema.unknown:
+        logger.warning(
+            "The model does not show the types of these columns, so pandas.read_csv infers them from the rows of each "
+            "request: %s. Declare them under inputSchema in model-metadata.yaml, for example %r: text.",
+            list_names(unknown),
+            unknown[0],
+        )
 
 
 def _transformer_name(hooks: Mapping[str, Hook], model: Any) -> str:

@@ -14,6 +14,7 @@ from datarobot_drum.drum.artifact_predictors import registry
 from datarobot_drum.drum.artifact_predictors.registry import list_artifacts, require_single_artifact
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
 from datarobot_drum.drum.imports import import_from_string
+from datarobot_drum.drum.input_schema.columns import InputSchema
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
 from datarobot_drum.drum.language_predictors.custom_module import find_custom_file
 from datarobot_drum.drum.language_predictors.import_scope import ImportScope
@@ -123,8 +124,12 @@ class PythonPredictor(BasePredictor):
     def transforms(self) -> bool:
         return self._settings.target_type is TargetType.TRANSFORM
 
-    def check_samples(self, data: Any) -> None:
-        self._loaded.check_samples(data)
+    @property
+    def input_schema(self) -> InputSchema:
+        return self._loaded.input_schema
+
+    def check_samples(self, data: Any) -> Any:
+        return self._loaded.check_samples(data)
 
     def transform_samples(self, data: Any, target: StructuredPayload | None = None) -> Transformed:
         return self._loaded.transform_samples(data, target)

@@ -14,11 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-_MISSING_VALUES = frozenset(
-    {"", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A"}
-    | {"NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
-)
-"""The texts that ``pandas.read_csv`` reads as missing values, as documented."""
+from datarobot_drum.drum.tabular.missing_values import MISSING_VALUES
 
 ColumnReader = Callable[[int], pd.Series]
 
@@ -47,17 +43,22 @@ class ColumnSpec(Enum):
 
 @dataclass(frozen=True)
 class ColumnTypes:
-    """Types and conversions of the columns, by name; pandas infers the type of a column in neither."""
+    """Types and conversions of the columns, by name; pandas infers the type of a column in neither.
+
+    ``base`` are the options that read text columns.
+    """
 
     dtypes: Mapping[str, Any]
     specs: Mapping[str, ColumnSpec]
+    base: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def options(self) -> dict[str, Any]:
         """Options of ``pandas.read_csv``."""
         written = [name for name, spec in self.specs.items() if spec is ColumnSpec.AS_RAW_TEXT]
         dtypes = {name: dtype for name, dtype in self.dtypes.items() if name not in written}
-        return {"dtype": dtypes, "converters": dict.fromkeys(written, _add_prefix)}
+        dtypes |= self.base.get("dtype", {})
+        return {**self.base, "dtype": dtypes, "converters": dict.fromkeys(written, _add_prefix)}
 
     def restore(self, block: pd.DataFrame) -> pd.DataFrame:
         """Convert a block to the types of the whole table."""
@@ -73,8 +74,9 @@ class ColumnTypes:
 
 @dataclass
 class InferredTypes:
-    """A collector of the kinds that each column has in the blocks."""
+    """A collector of the kinds that each column has in the blocks, except text columns, whose type is given."""
 
+    options: Mapping[str, Any] = field(default_factory=dict)
     kinds: dict[str, set[Kind]] = field(default_factory=dict)
 
     def add(self, block: pd.DataFrame) -> None:
@@ -86,12 +88,14 @@ class InferredTypes:
         dtypes: dict[str, Any] = {}
         specs: dict[str, ColumnSpec] = {}
         for position, (name, kinds) in enumerate(self.kinds.items()):
+            if name in self.options.get("dtype", {}):
+                continue
             dtype, spec = _infer_column(kinds, lambda position=position: read_column(position))  # type: ignore[misc]
             if dtype is not None:
                 dtypes[name] = dtype
             if spec is not ColumnSpec.AS_READ:
                 specs[name] = spec
-        return ColumnTypes(dtypes, specs)
+        return ColumnTypes(dtypes, specs, self.options)
 
 
 def _add_prefix(text: str) -> str:
@@ -117,11 +121,11 @@ def _is_digits(column: pd.Series) -> bool:
     In such columns pandas may leave texts for missing values as text, too.
     """
     values = column.dropna()
-    if values.iloc[:1].isin(_MISSING_VALUES).any():
-        values = values[~values.isin(_MISSING_VALUES)]
+    if values.iloc[:1].isin(MISSING_VALUES).any():
+        values = values[~values.isin(MISSING_VALUES)]
     if pd.isna(pd.to_numeric(values.iloc[:1], errors="coerce")).any():
         return False
-    return bool(pd.to_numeric(values[~values.isin(_MISSING_VALUES)], errors="coerce").notna().all())
+    return bool(pd.to_numeric(values[~values.isin(MISSING_VALUES)], errors="coerce").notna().all())
 
 
 def _infer_column(kinds: set[Kind], read_column: Callable[[], pd.Series]) -> tuple[Any, ColumnSpec]:

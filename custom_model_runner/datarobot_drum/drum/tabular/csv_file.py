@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from datarobot_drum.drum.tabular.column_types import ColumnTypes, InferredTypes
-from datarobot_drum.drum.tabular.csv_reader import read_csv_blocks, read_csv_column
+from datarobot_drum.drum.tabular.csv_reader import read_csv_blocks, read_csv_column, text_options
 from datarobot_drum.drum.tabular.payload import PayloadFormat, StructuredPayload
 from datarobot_drum.drum.tabular.table_files import BLOCK_BYTES, TableFile
 
@@ -23,9 +23,10 @@ class CsvFile(TableFile):
     def blocks(self) -> Iterator[pd.DataFrame]:
         payload = StructuredPayload(self.file, PayloadFormat.CSV, self.charset)
         rows = self._rows_per_block()
-        inferred = InferredTypes()
+        options = text_options(payload, self.text)
+        inferred = InferredTypes(options)
         first: pd.DataFrame | None = None
-        for number, block in enumerate(self._report_progress("reading types", read_csv_blocks(payload, rows))):
+        for number, block in enumerate(self._report_progress("reading types", read_csv_blocks(payload, rows, options))):
             inferred.add(block)
             first = block if number == 0 else None
         if first is not None:

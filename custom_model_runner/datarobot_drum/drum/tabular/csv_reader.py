@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.tabular.decoded_text import DecodedText
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
-from datarobot_drum.drum.tabular.fast_csv import read_numeric_csv
+from datarobot_drum.drum.tabular.fast_csv import read_header, read_numeric_csv
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.tabular.payload import StructuredPayload
+from datarobot_drum.drum.tabular.text_columns import TextColumns, csv_options
 
 
-def read_csv(payload: StructuredPayload) -> pd.DataFrame:
+def read_csv(payload: StructuredPayload, text: TextColumns | None = None) -> pd.DataFrame:
     """Read a csv payload into a table.
 
-    The defaults of pandas hold: missing values, types, ``a.1`` for a second column ``a``, ``Unnamed: 0`` for one
-    without a name, empty lines skipped, missing fields at the end of a row read as missing values.
+    ``text`` are the columns that are read as text. The others follow the defaults of pandas: missing values, types,
+    ``a.1`` for a second column ``a``, ``Unnamed: 0`` for one without a name, empty lines skipped, missing fields at the
+    end of a row read as missing values.
 
     Raises:
         UnprocessableInput: the payload is no such table.
     """
-    numbers = read_numeric_csv(payload)
-    return read_csv_with_pandas(payload) if numbers is None else numbers.to_frame()
+    numbers = None if text is not None and text.has_text else read_numeric_csv(payload)
+    return read_csv_with_pandas(payload, text) if numbers is None else numbers.to_frame()
 
 
-def read_csv_with_pandas(payload: StructuredPayload) -> pd.DataFrame:
+def read_csv_with_pandas(payload: StructuredPayload, text_columns: TextColumns | None = None) -> pd.DataFrame:
     """Read a csv payload with pandas only."""
+    options = text_options(payload, text_columns)
     payload.file.seek(0)
     text = DecodedText(payload.file, payload.charset)
     with csv_errors():
         # low_memory infers types block by block and warns about differences.
-        frame = pd.read_csv(text, low_memory=False, compression=None, **EXACT_FLOATS)
+        frame = pd.read_csv(text, low_memory=False, compression=None, **EXACT_FLOATS, **options)
     if frame.empty:
         raise UnprocessableInput("The csv has a header but no data rows.")
     if not _is_first_row_within_header(text.head):
@@ -67,6 +70,29 @@ def read_csv_blocks(
         while block is not None:
             yield block
             block = _next_block(blocks)
+
+
+def text_options(payload: StructuredPayload, text: TextColumns | None) -> Mapping[str, Any]:
+    """Return the options of ``pandas.read_csv`` that read the text columns of this csv as text.
+
+    Raises:
+        UnprocessableInput: the header cannot be read.
+    """
+    if text is None or not text.has_text:
+        return {}
+    columns = _read_columns(payload)
+    return csv_options(columns, text.text_columns(columns))
+
+
+def _read_columns(payload: StructuredPayload) -> Sequence[str]:
+    """Return the column names that pandas makes of the header."""
+    names = read_header(payload)
+    if names is not None:
+        return names
+    payload.file.seek(0)
+    with csv_errors():
+        header = pd.read_csv(DecodedText(payload.file, payload.charset), nrows=0, compression=None)
+    return [str(name) for name in header.columns]
 
 
 def read_csv_column(payload: StructuredPayload, position: int) -> pd.Series:

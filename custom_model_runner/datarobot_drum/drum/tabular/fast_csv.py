@@ -48,6 +48,15 @@ def read_numeric_csv(payload: StructuredPayload) -> NumericTable | None:
     return read_chunked_csv(payload.file, names, len(header) + 1)
 
 
+def read_header(payload: StructuredPayload) -> tuple[str, ...] | None:
+    """Return the names of a plain header; None for one that pandas must read."""
+    if payload.charset.lower() not in _UTF_8:
+        return None
+    payload.file.seek(0)
+    line = payload.file.readline(MAX_ORJSON_BYTES)
+    return _read_names(line[:-1]) if line.endswith(b"\n") else None
+
+
 def _file_size(file: BinaryFile) -> int:
     return file.seek(0, io.SEEK_END)
 

@@ -7,23 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.tabular.payload import PayloadFormat, StructuredPayload
+from datarobot_drum.drum.tabular.text_columns import TextColumns
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_READERS = {
-    PayloadFormat.CSV: "datarobot_drum.drum.tabular.csv_reader:read_csv",
-    PayloadFormat.MTX: "datarobot_drum.drum.tabular.matrix_market_reader:read_sparse_frame",
-}
+_CSV = "datarobot_drum.drum.tabular.csv_reader"
+_MTX = "datarobot_drum.drum.tabular.matrix_market_reader"
 
 
-def read_table(payload: StructuredPayload) -> pd.DataFrame:
+def read_table(payload: StructuredPayload, text: TextColumns | None = None) -> pd.DataFrame:
     """Read the samples into a DataFrame, with sparse columns for a Matrix Market file.
+
+    Args:
+        text: the columns that are read as text, as they are written; None for none.
 
     Raises:
         UnprocessableInput: the payload is unreadable, empty, or without data rows.
     """
-    return import_from_string(_READERS[payload.format])(payload)
+    if payload.format is PayloadFormat.MTX:
+        return import_from_string(f"{_MTX}:read_sparse_frame")(payload)
+    return import_from_string(f"{_CSV}:read_csv")(payload, text)
 
 
 def read_numeric_or_frame(payload: StructuredPayload) -> Any:
@@ -38,7 +42,7 @@ def read_numeric_or_frame(payload: StructuredPayload) -> Any:
     if numbers is not None:
         return numbers.to_frame() if numbers.has_missing else numbers
     # Not `read_table`, which would try the fast readers again.
-    table = import_from_string("datarobot_drum.drum.tabular.csv_reader:read_csv_with_pandas")(payload)
+    table = import_from_string(f"{_CSV}:read_csv_with_pandas")(payload)
     numbers = import_from_string("datarobot_drum.drum.tabular.numeric_table:NumericTable.from_frame")(table)
     return table if numbers is None else numbers
 
@@ -49,17 +53,21 @@ def read_matrix(payload: StructuredPayload) -> Any:
     Raises:
         UnprocessableInput: as ``read_table``.
     """
-    return import_from_string("datarobot_drum.drum.tabular.matrix_market_reader:read_csr")(payload)
+    return import_from_string(f"{_MTX}:read_csr")(payload)
 
 
-def read_blocks(payload: StructuredPayload, rows: int) -> Iterator[pd.DataFrame]:
+def read_blocks(payload: StructuredPayload, rows: int, text: TextColumns | None = None) -> Iterator[pd.DataFrame]:
     """Yield the samples in blocks of at most ``rows`` rows; a Matrix Market file is read whole and sliced.
+
+    Args:
+        text: as for ``read_table``.
 
     Raises:
         UnprocessableInput: as ``read_table``, at the invalid block.
     """
     if payload.format is PayloadFormat.CSV:
-        yield from import_from_string("datarobot_drum.drum.tabular.csv_reader:read_csv_blocks")(payload, rows)
+        options = import_from_string(f"{_CSV}:text_options")(payload, text)
+        yield from import_from_string(f"{_CSV}:read_csv_blocks")(payload, rows, options)
         return
     table = read_table(payload)
     for start in range(0, len(table), rows):

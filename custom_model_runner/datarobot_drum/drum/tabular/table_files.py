@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from datarobot_drum.drum.exceptions import CommandError
 from datarobot_drum.drum.imports import import_from_string
+from datarobot_drum.drum.tabular.text_columns import TextColumns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,14 +56,17 @@ _EXTENSIONS = {
 class TableFile(ABC):
     """A table in an open file, which the caller closes. Memory stays flat; types are those of the whole table.
 
-    ``rows`` is the maximum number of rows in a block.
+    ``rows`` is the maximum number of rows in a block. ``text`` are the columns that a csv has as text.
     """
 
-    def __init__(self, file: BinaryIO, charset: str, on_progress: OnProgress, rows: int) -> None:
+    def __init__(
+        self, file: BinaryIO, charset: str, on_progress: OnProgress, rows: int, text: TextColumns | None = None
+    ) -> None:
         self.file = file
         self.rows = rows
         self.charset = charset
         self.on_progress = on_progress
+        self.text = text
 
     @abstractmethod
     def blocks(self) -> Iterator[pd.DataFrame]:
@@ -85,7 +89,12 @@ def detect_format(file: BinaryIO, path: Path) -> FileFormat:
 
 
 def open_table(
-    file: BinaryIO, kind: FileFormat, charset: str, on_progress: OnProgress, rows: int = BLOCK_ROWS
+    file: BinaryIO,
+    kind: FileFormat,
+    charset: str,
+    on_progress: OnProgress,
+    rows: int = BLOCK_ROWS,
+    text: TextColumns | None = None,
 ) -> TableFile:
     """Open the table in the seekable ``file``, of any format but Matrix Market.
 
@@ -93,7 +102,7 @@ def open_table(
         CommandError: the package that reads the format is not installed.
     """
     with require_arrow_extra(kind.value.capitalize()):
-        table: TableFile = import_from_string(_READERS[kind.value])(file, charset, on_progress, rows)
+        table: TableFile = import_from_string(_READERS[kind.value])(file, charset, on_progress, rows, text)
     return table
 
 

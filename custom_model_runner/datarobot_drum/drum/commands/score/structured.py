@@ -36,7 +36,7 @@ def score_rows(
     for samples in _samples(predictor, source, kind, charset, on_progress):
         with _name_block_in_errors(scored, samples):
             if not is_checked:
-                predictor.check_samples(samples)
+                samples = predictor.check_samples(samples)
             predictions = predict_rows(predictor, samples)
         columns = columns or _columns(predictions)
         _require_same_columns(columns, _columns(predictions), scored)
@@ -62,7 +62,7 @@ def _samples(
             yield samples.iloc[rows] if hasattr(samples, "iloc") else samples[rows]
             on_progress("scoring", min(1.0, (start + BLOCK_ROWS) / count))
     else:
-        yield from open_table(source.file, kind, charset, on_progress).blocks()
+        yield from open_table(source.file, kind, charset, on_progress, text=predictor.input_schema).blocks()
 
 
 def _payload(source: InputFile, kind: FileFormat, charset: str) -> StructuredPayload:

@@ -1,0 +1,188 @@
+"""Convert the cells of a column to a type: each by itself, so a row gets the same value in any table."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from decimal import Decimal
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from datarobot_drum.drum.input_schema.columns import TEXT, Column, ColumnType
+from datarobot_drum.drum.tabular.lazy_pandas import pd
+from datarobot_drum.drum.tabular.missing_values import MISSING_VALUES
+
+_BOOLEANS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
+"""The texts that ``pandas.read_csv`` reads as booleans."""
+
+_MAX_EXACT_INTEGER = 2.0**53
+
+
+class UnfitCell(Exception):
+    """A cell does not have the type of its column; ``row`` counts from 0."""
+
+    def __init__(self, row: int, cell: Any) -> None:
+        super().__init__(row, cell)
+        self.row = row
+        self.cell = cell
+
+
+def convert(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
+    """Return the cells with the type of ``column``; the same object if they have it already.
+
+    Raises:
+        UnfitCell: a cell has no value of this type.
+    """
+    return _CONVERSIONS[column.type](series, column)
+
+
+def is_number_type(dtype: Any) -> bool:
+    """Return True for real numbers and booleans, dense or sparse."""
+    dtype = dtype.subtype if isinstance(dtype, pd.SparseDtype) else dtype
+    if isinstance(dtype, np.dtype):
+        return dtype.kind in "iufb"
+    return bool(pd.api.types.is_numeric_dtype(dtype)) and not pd.api.types.is_complex_dtype(dtype)
+
+
+def _as_read(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
+    return series
+
+
+def _to_numbers(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
+    series = _without_categories(series)
+    if is_number_type(series.dtype):
+        return series
+    return pd.Series(_map(series, _cell_number, np.nan), index=series.index, dtype=np.float64)
+
+
+def _to_text(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
+    if not isinstance(series.dtype, pd.StringDtype):
+        texts = _map(_without_categories(series), cell_text, np.nan)
+        series = pd.Series(texts, index=series.index, dtype=pd.Series([""]).dtype)
+    return series if column.fill is None else series.fillna(column.fill)
+
+
+def _to_categories(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
+    categories = column.categories
+    assert categories is not None
+    dtype = series.dtype
+    if isinstance(dtype, pd.CategoricalDtype) and dtype.categories.equals(categories):
+        return series
+    plain = _without_categories(series)
+    if column.is_read_as_text:
+        found = categories.get_indexer(pd.Index(_to_text(plain, TEXT)))
+    else:
+        codes = {_category_key(value): code for code, value in enumerate(categories)}
+        found = np.array(_map(plain, lambda cell: codes.get(_category_key(cell), -1), -1), dtype=np.int64)
+    return pd.Series(pd.Categorical.from_codes(found, categories=categories), index=series.index)
+
+
+def _to_booleans(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
+    series = _without_categories(series)
+    if is_number_type(series.dtype):
+        return series
+    cells = _map(series, _cell_boolean, np.nan)
+    has_missing = any(cell is np.nan for cell in cells)
+    return pd.Series(cells, index=series.index, dtype=object if has_missing else bool)
+
+
+def _to_dates(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
+    if not pd.api.types.is_datetime64_any_dtype(series.dtype):
+        series = pd.Series(_map(_without_categories(series), _cell_date, pd.NaT), index=series.index)
+        series = pd.to_datetime(series)
+    return series if column.dtype is None else series.astype(column.dtype)
+
+
+_CONVERSIONS: dict[ColumnType, Callable[[Any, Column], Any]] = {
+    ColumnType.NUMBER: _to_numbers,
+    ColumnType.TEXT: _to_text,
+    ColumnType.CATEGORY: _to_categories,
+    ColumnType.BOOLEAN: _to_booleans,
+    ColumnType.DATE: _to_dates,
+    ColumnType.ANY: _as_read,
+}
+
+
+def _map(series: pd.Series[Any], convert_cell: Callable[[Any], Any], missing: Any) -> list[Any]:
+    """Convert each cell that is not missing.
+
+    Raises:
+        UnfitCell: ``convert_cell`` failed.
+    """
+    are_missing = series.isna().to_numpy()
+    converted: list[Any] = []
+    try:
+        for cell, is_missing in zip(series.tolist(), are_missing, strict=True):
+            converted.append(missing if is_missing else convert_cell(cell))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UnfitCell(len(converted), cell) from error
+    return converted
+
+
+def _without_categories(series: pd.Series[Any]) -> pd.Series[Any]:
+    return series.astype(series.dtype.categories.dtype) if isinstance(series.dtype, pd.CategoricalDtype) else series
+
+
+def cell_text(cell: Any) -> str:
+    """Return a cell as text. A whole number has no fraction, since missing cells turn integers into floats."""
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, float | np.floating) and cell.is_integer() and abs(float(cell)) < _MAX_EXACT_INTEGER:
+        return str(int(cell))
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8", "replace")
+    return str(cell)
+
+
+def _cell_number(cell: Any) -> float:
+    if not isinstance(cell, str):
+        if isinstance(cell, Real | Decimal | np.bool_):
+            return float(cell)
+        raise ValueError
+    if cell in _BOOLEANS:
+        return float(_BOOLEANS[cell])
+    if cell in MISSING_VALUES:
+        return float("nan")
+    if "_" in cell:  # Python allows it in numbers, csv does not
+        raise ValueError
+    return float(cell)
+
+
+def _cell_boolean(cell: Any) -> bool | float:
+    if isinstance(cell, str):
+        if cell in MISSING_VALUES:
+            return np.nan
+        return _BOOLEANS[cell] if cell in _BOOLEANS else _number_to_boolean(_cell_number(cell))
+    return _number_to_boolean(cell)
+
+
+def _number_to_boolean(cell: Any) -> bool:
+    if cell in (0, 1):
+        return bool(cell)
+    raise ValueError
+
+
+def _cell_date(cell: Any) -> Any:
+    if isinstance(cell, str):
+        return pd.NaT if cell in MISSING_VALUES else pd.Timestamp(cell)
+    if isinstance(cell, dt.date | np.datetime64):
+        return pd.Timestamp(cell)
+    raise ValueError
+
+
+def _category_key(cell: Any) -> Any:
+    """Return a key that is equal for a category and for the cell of any table that means it."""
+    if isinstance(cell, str):
+        if cell in _BOOLEANS:
+            return _BOOLEANS[cell]
+        try:
+            return _cell_number(cell)
+        except ValueError:
+            return cell
+    if isinstance(cell, np.bool_ | bool):
+        return bool(cell)
+    if isinstance(cell, Real | Decimal):
+        return cell
+    return str(cell)  # dates and intervals

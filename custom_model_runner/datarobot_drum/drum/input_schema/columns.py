@@ -1,0 +1,131 @@
+"""The input schema: the columns of a model, in order, with their types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_CACHED_HEADERS = 64
+
+
+class ColumnType(str, Enum):
+    """The type of a column. ``ANY`` is not known: ``pandas.read_csv`` infers it from the cells."""
+
+    NUMBER = "number"
+    TEXT = "text"
+    CATEGORY = "category"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    ANY = "any"
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """The type of a column.
+
+    Args:
+        categories: the values of a category column, in the order of their codes. Any other cell is missing.
+        fill: the text that a missing cell of a text column becomes; None keeps it missing.
+        dtype: the type of a date column in training; None for that of ``pandas.to_datetime``.
+        is_required: False for a column that the model does not use; a request may omit it.
+    """
+
+    type: ColumnType = ColumnType.ANY
+    categories: pd.Index | None = None
+    fill: str | None = None
+    dtype: Any = None
+    is_required: bool = True
+
+    @property
+    def is_read_as_text(self) -> bool:
+        """True if the cells are read as they are written, without words for missing values."""
+        if self.type is ColumnType.CATEGORY:
+            return self.categories is not None and all(isinstance(value, str) for value in self.categories)
+        return self.type in (ColumnType.TEXT, ColumnType.DATE)
+
+
+ANY = Column()
+NUMBER = Column(ColumnType.NUMBER)
+TEXT = Column(ColumnType.TEXT)
+
+
+@dataclass(frozen=True, eq=False)
+class InputSchema:
+    """The columns of a model.
+
+    Args:
+        columns: the columns in the order of the model; empty if the model does not know them.
+        names: their names, by which they are selected; None selects by position.
+        declared: types that the owner of the model declared, by name. They take precedence.
+        rest: the type of all other columns.
+    """
+
+    columns: tuple[Column, ...] = ()
+    names: tuple[str, ...] | None = None
+    declared: Mapping[str, Column] = field(default_factory=dict)
+    rest: Column = ANY
+
+    @property
+    def width(self) -> int | None:
+        """The number of columns that the model takes; None if it is not known."""
+        return len(self.columns) or None
+
+    @cached_property
+    def is_known(self) -> bool:
+        """True if a table may have to be converted or selected from."""
+        return bool(self.columns or self.declared) or self.rest is not ANY
+
+    @cached_property
+    def has_text(self) -> bool:
+        """True if some columns are read as text."""
+        return any(column.is_read_as_text for column in (*self.columns, *self.declared.values(), self.rest))
+
+    @cached_property
+    def is_numeric(self) -> bool:
+        """True if every column that the model takes is a number, or not known."""
+        known = (*self.columns, *self.declared.values(), self.rest)
+        return all(column.type in (ColumnType.NUMBER, ColumnType.ANY) for column in known)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The names of the model's columns whose type is not known."""
+        return tuple(
+            self.names[position] if self.names else str(position)
+            for position, column in enumerate(self.columns)
+            if column.type is ColumnType.ANY and not (self.names and self.names[position] in self.declared)
+        )
+
+    def declare(self, declared: Mapping[str, Column], rest: Column = ANY) -> InputSchema:
+        """Return this schema with the types that the owner of the model declared."""
+        return replace(self, declared=declared, rest=rest if self.rest is ANY else self.rest)
+
+    def resolve(self, names: Sequence[Any]) -> tuple[Column, ...]:
+        """Return the types of the columns of a table, by name, or by position if the model has no names."""
+        return self._resolve(tuple(names))
+
+    def text_columns(self, names: Sequence[str]) -> tuple[int, ...]:
+        """Return the positions of the columns of a table whose cells are read as text."""
+        return tuple(position for position, column in enumerate(self.resolve(names)) if column.is_read_as_text)
+
+    @cached_property
+    def _resolve(self) -> Callable[[tuple[Any, ...]], tuple[Column, ...]]:
+        return lru_cache(maxsize=_CACHED_HEADERS)(self._find_columns)
+
+    def _find_columns(self, names: tuple[Any, ...]) -> tuple[Column, ...]:
+        if self.names is None:
+            own = self.columns if len(self.columns) == len(names) else (self.rest,) * len(names)
+        else:
+            known = dict(zip(self.names, self.columns, strict=True))
+            own = tuple(known.get(name) or known.get(without_blanks(name)) or self.rest for name in names)
+        return tuple(self.declared.get(str(name), column) for name, column in zip(names, own, strict=True))
+
+
+def without_blanks(name: Any) -> str:
+    """Return the name as LightGBM stores it."""
+    return str(name).replace(" ", "_")
