@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.artifact_predictors import transformers
+from datarobot_drum.drum.artifact_predictors.folder_contents import explain_files
 from datarobot_drum.drum.artifact_predictors.registry import (
     find_predictor,
     list_extensions,
+    list_unnamed_artifacts,
     load_artifact,
     require_single_artifact,
 )
+from datarobot_drum.drum.artifact_predictors.requirements_file import warn_about_other_versions
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.custom_module import import_custom_file
 from datarobot_drum.drum.language_predictors.hook_errors import (
@@ -42,6 +47,8 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings
     from datarobot_drum.drum.tabular.payload import StructuredPayload
     from datarobot_drum.drum.type_schema.requirements import TypeSchema
+
+logger = logging.getLogger(__name__)
 
 BLOCK_ROWS = 10_000
 """Rows per block of a streamed prediction."""
@@ -218,6 +225,7 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
         ModelLoadError: a step fails, or nothing predicts.
     """
     code_dir = settings.code_dir
+    warn_about_other_versions(code_dir)
     specs = TRANSFORM_HOOKS if settings.target_type is TargetType.TRANSFORM else HOOKS
     custom = import_custom_file(custom_file, code_dir) if custom_file else None
     hooks = find_hooks(custom, specs, settings.user_secrets) if custom else {}
@@ -230,17 +238,19 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
         artifact = require_single_artifact(artifacts)
         # Hooks that call an engine receive its settings as the model.
         model = settings.engine if artifact is None else load_artifact(artifact, custom)
+        if model is None:
+            model = _load_unnamed_artifact(settings, hooks, custom)
     if settings.target_type is TargetType.UNSTRUCTURED:
         _require_hook(hooks, "score_unstructured", settings.target_type)
         return PythonModel(settings, hooks, model, None, "custom")
     if settings.target_type is TargetType.TRANSFORM:
         return PythonModel(settings, hooks, model, None, _transformer_name(hooks, model))
-    if "score" in hooks or "score_stream" in hooks or ("chat" in hooks and settings.target_type.may_chat):
+    if _hooks_predict(hooks, settings.target_type):
         return PythonModel(settings, hooks, model, None, "custom")
     if model is None:
         raise ModelLoadError(
             "Nothing predicts: add a score hook or a load_model hook to custom.py, or a model artifact "
-            f"({list_extensions()}) to the model folder."
+            f"({list_extensions()}) to the model folder.{explain_files(code_dir)}"
         )
     predictor = find_predictor(model)
     if predictor is None:
@@ -248,6 +258,28 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
             f"The model is a {type(model).__name__}, which has no predict method: add a score hook to custom.py."
         )
     return PythonModel(settings, hooks, model, predictor.bind(model, settings), predictor.name)
+
+
+def _hooks_predict(hooks: Mapping[str, Hook], target_type: TargetType) -> bool:
+    """Return True if the hooks need no model of ours."""
+    if target_type in (TargetType.UNSTRUCTURED, TargetType.TRANSFORM):
+        return target_type is TargetType.UNSTRUCTURED or "transform" in hooks
+    return "score" in hooks or "score_stream" in hooks or ("chat" in hooks and target_type.may_chat)
+
+
+def _load_unnamed_artifact(settings: ModelSettings, hooks: Mapping[str, Hook], custom: ModuleType | None) -> Any:
+    """Load the only artifact of an unknown name; None without one, or if the hooks predict and may use it as data."""
+    artifacts = list_unnamed_artifacts(settings.code_dir)
+    if not _hooks_predict(hooks, settings.target_type):
+        artifact = require_single_artifact(artifacts)
+        return None if artifact is None else load_artifact(artifact, custom)
+    if artifacts:
+        logger.info(
+            "%s may be a model, but is not loaded, since custom.py predicts: its hooks receive None as the model. "
+            "To change that, add a load_model hook.",
+            ", ".join(path.name for path in artifacts),
+        )
+    return None
 
 
 def _transformer_name(hooks: Mapping[str, Hook], model: Any) -> str:
