@@ -22,6 +22,7 @@ from lightgbm import LGBMRegressor
 from skl2onnx import to_onnx
 from sklearn.linear_model import LinearRegression
 
+from datarobot_drum.drum.artifact_predictors.versions import warn_about_newer_libraries
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
@@ -110,7 +111,7 @@ def write_skops(path: Path, *, is_newer: bool) -> None:
 
 
 # `tags/v1.2.10` becomes `tags/v9.2.10`: the length of texts in the file must not change.
-CATBOOST_VERSION, CATBOOST_NEWER = rb"(tags/v|CatBoost release )1", rb"\g<1>9"
+CATBOOST_VERSION, CATBOOST_NEWER = rb"(Branch: tags/v|Summary: CatBoost release )1", rb"\g<1>9"
 WRITERS: Mapping[str, tuple[str, str, Callable[..., Any]]] = {
     "XGBoost json": ("model.json", "XGBoost", write_xgboost_json),
     "XGBoost version first": (
@@ -162,6 +163,35 @@ def test_newer_library_is_seen_in_a_compressed_pickle(tmp_path: Path, load_messa
     (tmp_path / "model.pkl.gz").write_bytes(gzip.compress(content))
     message = load_messages()[0]
     assert message.startswith("model.pkl.gz was written by XGBoost ")
+
+
+def test_newer_library_is_seen_where_a_hook_loads_the_file(
+    tmp_path: Path, load_messages: Callable[[], list[str]]
+) -> None:
+    source = """
+    import xgboost
+
+    def load_model(code_dir):
+        return xgboost.Booster(model_file=code_dir + "/model.json")
+    """
+    write_model(tmp_path, custom=source)
+    write_xgboost_json(tmp_path / "model.json", is_newer=True)
+    (message,) = load_messages()
+    assert message.startswith("model.json was written by XGBoost ")
+
+
+def test_newer_keras_is_seen_before_it_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    info = tmp_path / "keras-3.9.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: keras\nVersion: 3.9.0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        archive.writestr("metadata.json", json.dumps({"keras_version": "3.11.2"}))
+        archive.writestr("config.json", "{}")
+    warn_about_newer_libraries(tmp_path / "model.keras")
+    assert "model.keras was written by keras 3.11.2, and 3.9.0 is installed" in caplog.text
 
 
 def test_other_scikit_learn_is_a_warning_of_its_own(tmp_path: Path, load_messages: Callable[[], list[str]]) -> None:
@@ -263,7 +293,8 @@ def test_name_that_a_library_lost_is_explained_with_both_versions(tmp_path: Path
     message = load_error(tmp_path)
     assert message.startswith(
         f"{name} could not be loaded: AttributeError: Can't get attribute 'RemainderColumns' on module "
-        f"'sklearn.linear_model._base'. scikit-learn {SKLEARN} has no such name: another version of it is needed."
+        f"'sklearn.linear_model._base'. scikit-learn {SKLEARN} has no such name: the model probably needs another "
+        "version of it."
     )
     assert f"It was made with scikit-learn {OLDER}, and {SKLEARN} is installed" in message
 
@@ -272,7 +303,22 @@ def test_load_model_hook_that_reads_a_moved_module_is_explained(tmp_path: Path) 
     write_model(tmp_path, custom="def load_model(code_dir): from sklearn.externals import joblib")
     message = load_error(tmp_path)
     assert "The hook load_model failed: custom.py, line 1: " in message
-    assert message.endswith(f" scikit-learn {SKLEARN} has no such name: another version of it is needed.")
+    assert message.endswith(
+        f" scikit-learn {SKLEARN} has no such name: the model probably needs another version of it."
+    )
+
+
+def test_unreadable_catboost_file_is_explained_without_source_files(tmp_path: Path) -> None:
+    (tmp_path / "model.cbm").write_bytes(cbm(CATBOOST).replace(b"FlabuffersModel_v1", b"FlabuffersModel_v9"))
+    message = load_error(tmp_path)
+    assert message == "model.cbm could not be loaded: CatBoostError: Unsupported model format: FlabuffersModel_v9."
+
+
+def test_damaged_onnx_file_is_explained_without_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"\x08\x07")
+    message = load_error(tmp_path)
+    assert message.startswith("model.onnx could not be loaded: ")
+    assert str(tmp_path) not in message
 
 
 def test_pickle_of_another_python_names_this_one(tmp_path: Path) -> None:

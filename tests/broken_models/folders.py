@@ -204,8 +204,8 @@ FOLDERS = (
     BrokenModel(
         "artifact of another version",
         "model.pkl could not be loaded: AttributeError: Can't get attribute 'LinearRegressiox' on module "
-        "'sklearn.linear_model._base'. scikit-learn {sklearn} has no such name: another version of it is "
-        "needed. It was made with scikit-learn {other}, and {sklearn} is "
+        "'sklearn.linear_model._base'. scikit-learn {sklearn} has no such name: the model probably needs "
+        "another version of it. It was made with scikit-learn {other}, and {sklearn} is "
         "installed: install that version, or train the model with this one.",
         {"model.pkl": regressor_of_other_version},
     ),

@@ -9,7 +9,7 @@ import lzma
 import mmap
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -20,7 +20,7 @@ DECOMPRESSION_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
 _LONGEST_MAGIC = 6
 _LZ4 = b"\x04\x22\x4d\x18"
 _CHUNK_BYTES = 1 << 16
-_MAX_CONTENT_BYTES = 1 << 28
+_MAX_CONTENT_BYTES = 1 << 26
 
 
 class _ZlibFile(io.RawIOBase):
@@ -29,13 +29,9 @@ class _ZlibFile(io.RawIOBase):
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._stream = zlib.decompressobj()
-        self._position = 0
 
     def readable(self) -> bool:
         return True
-
-    def tell(self) -> int:
-        return self._position
 
     def readinto(self, buffer: Any) -> int:
         content = b""
@@ -45,7 +41,6 @@ class _ZlibFile(io.RawIOBase):
                 raise EOFError("The zlib stream is truncated.")
             content = self._stream.decompress(compressed, len(buffer))
         buffer[: len(content)] = content
-        self._position += len(content)
         return len(content)
 
 
@@ -62,16 +57,18 @@ def open_decompressed(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def open_content(path: Path) -> Iterator[bytes | mmap.mmap]:
-    """Yield the whole content for a search: mapped, or at most the first 256 MiB if it is compressed.
+    """Yield the whole content for a search: mapped, or at most its first 64 MiB if it is compressed.
+
+    A damaged compressed file is read up to the damage.
 
     Raises:
         ValueError: the file is empty.
-        OSError: the file cannot be read, as others of ``DECOMPRESSION_ERRORS``.
+        OSError: the file cannot be read.
     """
     with path.open("rb") as file:
         stream = _decompressor(file)
         if stream is not file:
-            yield stream.read(_MAX_CONTENT_BYTES)
+            yield _read_start(stream)
             return
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             yield content
@@ -84,6 +81,15 @@ def read_head(path: Path, size: int) -> bytes:
             return file.read(size)
     except DECOMPRESSION_ERRORS:
         return b""
+
+
+def _read_start(stream: Any) -> bytes:
+    content = bytearray()
+    with suppress(*DECOMPRESSION_ERRORS):
+        # read1 returns what it has, where read fails at the end of a truncated file.
+        while len(content) < _MAX_CONTENT_BYTES and (chunk := stream.read1(_CHUNK_BYTES)):
+            content += chunk
+    return bytes(content)
 
 
 def _decompressor(file: BinaryIO) -> BinaryIO:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import mmap
 import pickletools
 import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
-from datarobot_drum.drum.artifact_predictors.compression import DECOMPRESSION_ERRORS, open_decompressed, read_head
+from datarobot_drum.drum.artifact_predictors.compression import open_content, read_head
 from datarobot_drum.drum.artifact_predictors.onnx_graph import is_onnx
 
 _SIGNATURE_BYTES = 512
@@ -83,14 +84,12 @@ def pickled_modules(path: Path) -> tuple[str, ...]:
     """
     if not is_pickle(path):
         return ()
-    modules: dict[str, None] = {}
     try:
-        with open_decompressed(path) as file:
-            for module in _global_modules(file):
-                modules[module] = None
-    except DECOMPRESSION_ERRORS:  # a damaged file fails when it is loaded
-        pass
-    return tuple(modules)
+        with open_content(path) as content:
+            stream = io.BytesIO(content) if isinstance(content, bytes) else content
+            return tuple(dict.fromkeys(_global_modules(cast(BinaryIO, stream))))
+    except OSError:
+        return ()
 
 
 def model_modules(path: Path) -> tuple[str, ...]:

@@ -18,12 +18,14 @@ _MOVED_NAME = re.compile(
 )
 """Messages of the interpreter for a name that a module does not have."""
 
-_MODULE_FILE = re.compile(r"<(module '[\w.]+')( from '[^']*'| \([^)]*\))?>")
+_MODULE_FILE = re.compile(r"<(module '[\w.]+')[^>]*>| \([^()]*\.(?:py|so|pyd)\)")
+"""Files of modules in messages of the interpreter."""
 
 _OTHER_PYTHON = re.compile(r"unsupported pickle protocol|bad marshal data|code\(\) argument|code expected at least")
 _ONNX_IR = re.compile(r"Unsupported model IR version: (\d+), max supported IR version: (\d+)")
 _ONNX_OPSET = re.compile(r"Opset (\d+) is under development.*official support for domain (\S+) is till opset (\d+)")
-_NATIVE_STACK = re.compile(r"\s*(Objective candidate|Stack trace):.*|^\[[\d:]+\] \S+:\d+: ", re.DOTALL)
+_NATIVE_LOCATION = re.compile(r"\s*(Objective candidate|Stack trace):.*|^(\[[\d:]+\] )?\S+:\d+: ", re.DOTALL)
+"""Source file, stack trace and other lists in the messages of native libraries."""
 
 
 def describe_load_error(error: BaseException, path: Path) -> str:
@@ -34,7 +36,7 @@ def describe_load_error(error: BaseException, path: Path) -> str:
         module = error.name or str(error)
         hint = _version_hint(path) if lacking_library(module) else ""
         return f"could not be loaded: {describe_missing_module(module, path.parent)}{hint}"
-    message = _MODULE_FILE.sub(r"\1", _NATIVE_STACK.sub("", str(error)))
+    message = _MODULE_FILE.sub(r"\1", _NATIVE_LOCATION.sub("", str(error))).replace(str(path), path.name)
     text = " ".join(f"{type(error).__name__}: {message}".split()).rstrip(".:")
     return f"could not be loaded: {text}.{_hint(error, path)}"
 
@@ -63,7 +65,7 @@ def describe_moved_name(error: BaseException) -> str:
         return ""
     root = (found[1] or found[2] or found[3]).partition(".")[0]
     library = _installed_library(root)
-    return f" {library} has no such name: another version of it is needed." if library else ""
+    return f" {library} has no such name: the model probably needs another version of it." if library else ""
 
 
 def _hint(error: BaseException, path: Path) -> str:

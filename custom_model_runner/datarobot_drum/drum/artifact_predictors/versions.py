@@ -7,7 +7,7 @@ import logging
 import mmap
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -15,20 +15,19 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
-from datarobot_drum.drum.artifact_predictors.compression import DECOMPRESSION_ERRORS, open_content
+from datarobot_drum.drum.artifact_predictors.compression import open_content
 from datarobot_drum.drum.artifact_predictors.file_detection import detect_framework, pickled_modules
 
 logger = logging.getLogger(__name__)
 
 _ENDS_BYTES = 4096
 
-_XGBOOST = re.compile(
-    rb'"version"\s*:\s*\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\]|'
-    rb"\x07version\[#L\0{7}\x03(?P<numbers>[iUIlL].{5,26})",
-    re.DOTALL,
-)
+# Every pattern starts with literal text, which makes the search of a large file fast.
+_XGBOOST_UBJSON = re.compile(rb"version\[#L\0{7}\x03([iUIlL].{5,26})", re.DOTALL)
+_XGBOOST_JSON = re.compile(rb'version"\s*:\s*\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\]')
 _LIGHTGBM = re.compile(rb"tree\r?\nversion=v(\d+)")
-_CATBOOST = re.compile(rb"tags/v(\d+(?:\.\d+)+)|CatBoost release (\d+(?:\.\d+)+)")
+_CATBOOST_BRANCH = re.compile(rb"Branch: tags/v(\d+(?:\.\d+)+)")
+_CATBOOST_SUMMARY = re.compile(rb"Summary: CatBoost release (\d+(?:\.\d+)+)")
 _SKLEARN = re.compile(rb"_sklearn_version(?:\x94|q.|r.{4})?(?:\x8c(.)|X(.)\0\0\0)", re.DOTALL)
 """The key of the version in a pickle, its optional memo, and the length of the version text that follows."""
 
@@ -59,8 +58,8 @@ def warn_about_newer_libraries(path: Path) -> None:
 
     scikit-learn is left out: it warns itself.
     """
-    for writer in find_writers(path):
-        if writer.is_newer and writer.library != "scikit-learn":
+    for writer in find_writers(path, with_sklearn=False):
+        if writer.is_newer:
             logger.warning(
                 "%s was written by %s %s, and %s is installed: an older version may misread the file without an error. "
                 "Install a newer %s, or save the model with the installed one.",
@@ -72,11 +71,11 @@ def warn_about_newer_libraries(path: Path) -> None:
             )
 
 
-def find_writers(path: Path) -> list[Writer]:
+def find_writers(path: Path, *, with_sklearn: bool = True) -> list[Writer]:
     """Return the installed libraries whose versions the file names; none for a file that cannot be read."""
     try:
-        found = [*_find_versions(path)]
-    except (*DECOMPRESSION_ERRORS, ValueError, KeyError, zipfile.BadZipFile):
+        found = [*_find_versions(path, with_sklearn)]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return []
     return [writer for library, written in found if (writer := _writer(library, written)) is not None]
 
@@ -104,7 +103,7 @@ def installed_version(library: str) -> str | None:
     return None
 
 
-def _find_versions(path: Path) -> Iterator[tuple[str, str]]:
+def _find_versions(path: Path, with_sklearn: bool) -> Iterator[tuple[str, str]]:
     framework, modules = detect_framework(path), pickled_modules(path)
     if framework == "skops":
         yield from _archive_version(path, "schema.json", "_skops_version", "skops")
@@ -114,16 +113,21 @@ def _find_versions(path: Path) -> Iterator[tuple[str, str]]:
         yield from _xgboost_version(_read_ends(path))
     elif framework in ("lightgbm", "catboost") or modules:
         with open_content(path) as content:
-            yield from _pickled_versions(content, {framework, *modules})
+            yield from _boosting_versions(content, {framework, *modules})
+            if modules and with_sklearn:
+                yield from _sklearn_version(content)
 
 
-def _pickled_versions(content: bytes | mmap.mmap, modules: set[str | None]) -> Iterator[tuple[str, str]]:
+def _boosting_versions(content: bytes | mmap.mmap, modules: set[str | None]) -> Iterator[tuple[str, str]]:
     if "xgboost" in modules:
         yield from _xgboost_version(content)
     if "lightgbm" in modules and (found := _LIGHTGBM.search(content)):
         yield "LightGBM", found[1].decode()
-    if "catboost" in modules and (found := _CATBOOST.search(content)):
-        yield "CatBoost", (found[1] or found[2]).decode()
+    if "catboost" in modules and (found := _CATBOOST_BRANCH.search(content) or _CATBOOST_SUMMARY.search(content)):
+        yield "CatBoost", found[1].decode()
+
+
+def _sklearn_version(content: bytes | mmap.mmap) -> Iterator[tuple[str, str]]:
     if found := _SKLEARN.search(content):
         length = ord(found[1] or found[2])
         yield "scikit-learn", content[found.end() : found.end() + length].decode()
@@ -132,12 +136,13 @@ def _pickled_versions(content: bytes | mmap.mmap, modules: set[str | None]) -> I
 
 
 def _xgboost_version(content: bytes | mmap.mmap) -> Iterator[tuple[str, str]]:
-    found = _XGBOOST.search(content)
-    if found is None:
-        return
-    packed = found["numbers"]
-    numbers = [*map(int, found.groups()[:3])] if packed is None else _ubjson_integers(packed)
-    yield "XGBoost", ".".join(map(str, numbers))
+    numbers: Sequence[int] = ()
+    if found := _XGBOOST_UBJSON.search(content):
+        numbers = _ubjson_integers(found[1])
+    elif found := _XGBOOST_JSON.search(content):
+        numbers = [int(number) for number in found.groups()]
+    if numbers:
+        yield "XGBoost", ".".join(map(str, numbers))
 
 
 def _ubjson_integers(content: bytes) -> list[int]:

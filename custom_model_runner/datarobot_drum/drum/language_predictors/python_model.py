@@ -20,6 +20,7 @@ from datarobot_drum.drum.artifact_predictors.registry import (
     require_single_artifact,
 )
 from datarobot_drum.drum.artifact_predictors.requirements_file import warn_about_other_versions
+from datarobot_drum.drum.artifact_predictors.versions import warn_about_newer_libraries
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.custom_module import import_custom_file
 from datarobot_drum.drum.language_predictors.hook_errors import (
@@ -233,6 +234,8 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
         with load_errors("The hook init failed", code_dir):
             init(code_dir=str(code_dir))
     if "load_model" in hooks:
+        for path in artifacts:
+            warn_about_newer_libraries(path)
         model = _call_load_model(code_dir, hooks["load_model"])
     else:
         artifact = require_single_artifact(artifacts)
