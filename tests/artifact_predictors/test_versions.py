@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import onnx
 import pytest
@@ -21,6 +22,8 @@ from catboost import CatBoostRegressor
 from lightgbm import LGBMRegressor
 from skl2onnx import to_onnx
 from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from datarobot_drum.drum.artifact_predictors.versions import warn_about_newer_libraries
 from datarobot_drum.drum.exceptions import ModelLoadError
@@ -73,11 +76,22 @@ def ubjson(content: bytes, *, is_newer: bool) -> bytes:
 
 
 def write_xgboost_pickle(path: Path, *, is_newer: bool) -> None:
-    """Pickle a booster whose bytes say another version; the length of the text must not change."""
+    content = pickle.dumps(XGBOOST)
+    path.write_bytes(newer_major(content) if is_newer else content)
+
+
+def write_joblib_pipeline(path: Path, *, is_newer: bool) -> None:
+    joblib.dump(make_pipeline(StandardScaler(), XGBOOST).fit(DATA, TARGET), path)
+    if is_newer:
+        path.write_bytes(newer_major(path.read_bytes()))
+
+
+def newer_major(content: bytes) -> bytes:
+    """Replace the major version of XGBoost by the next one, without a change of the length."""
     major, *_ = map(int, version("xgboost-cpu").split("."))
-    newer = UBJSON_VERSION + b"i" + bytes([major + 1])
-    content = re.sub(re.escape(UBJSON_VERSION) + b"i.", newer, pickle.dumps(XGBOOST), flags=re.DOTALL)
-    path.write_bytes(content if is_newer else pickle.dumps(XGBOOST))
+    return re.sub(
+        re.escape(UBJSON_VERSION) + b"i.", UBJSON_VERSION + b"i" + bytes([major + 1]), content, flags=re.DOTALL
+    )
 
 
 def write_replaced(dump: Callable[[Any], bytes], model: Any, pattern: bytes, other: bytes) -> Callable[..., None]:
@@ -125,6 +139,7 @@ WRITERS: Mapping[str, tuple[str, str, Callable[..., Any]]] = {
         lambda path, is_newer: path.write_bytes(ubjson(XGBOOST.get_booster().save_raw("ubj"), is_newer=is_newer)),
     ),
     "XGBoost pickle": ("model.pkl", "XGBoost", write_xgboost_pickle),
+    "XGBoost in a pipeline": ("model.joblib", "XGBoost", write_joblib_pipeline),
     "LightGBM text": ("model.txt", "LightGBM", write_replaced(lightgbm_text, LIGHTGBM, rb"version=v4", rb"version=v9")),
     "LightGBM pickle": ("model", "LightGBM", write_replaced(pickle.dumps, LIGHTGBM, rb"version=v4", rb"version=v9")),
     "CatBoost": ("model.cbm", "CatBoost", write_replaced(cbm, CATBOOST, CATBOOST_VERSION, CATBOOST_NEWER)),

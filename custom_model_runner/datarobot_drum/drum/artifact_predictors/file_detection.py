@@ -16,6 +16,8 @@ from datarobot_drum.drum.artifact_predictors.onnx_graph import is_onnx
 
 _SIGNATURE_BYTES = 512
 _MAX_OPCODES = 100_000
+_MAX_SCANNED_BYTES = 1 << 24
+"""Files of hooks may be large, and models name themselves near the start of a file."""
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _KERAS_ATTRIBUTE = b"model_config"
@@ -77,24 +79,26 @@ def is_pickle(path: Path) -> bool:
     return bool(_PICKLE.match(head) or (named_so and _TEXT_PICKLE.match(head)))
 
 
-def pickled_modules(path: Path) -> tuple[str, ...]:
+def pickled_modules(path: Path, max_bytes: int | None = None) -> tuple[str, ...]:
     """Return the top-level modules of the classes in a pickle, in file order; the model's own comes first.
 
-    The scan stops at the raw arrays that joblib writes between the opcodes.
+    The scan stops at ``max_bytes``, and at the raw arrays that joblib writes between the opcodes.
     """
     if not is_pickle(path):
         return ()
     try:
         with open_content(path) as content:
-            stream = io.BytesIO(content) if isinstance(content, bytes) else content
+            stream = (
+                content if isinstance(content, mmap.mmap) and max_bytes is None else io.BytesIO(content[:max_bytes])
+            )
             return tuple(dict.fromkeys(_global_modules(cast(BinaryIO, stream))))
     except OSError:
         return ()
 
 
 def model_modules(path: Path) -> tuple[str, ...]:
-    """Return the top-level modules of the classes in a pickle, without those of data."""
-    return tuple(module for module in pickled_modules(path) if module not in _DATA_MODULES)
+    """Return the top-level modules of the classes at the start of a pickle, without those of data."""
+    return tuple(module for module in pickled_modules(path, _MAX_SCANNED_BYTES) if module not in _DATA_MODULES)
 
 
 def _is_keras_hdf5(path: Path) -> bool:
@@ -103,7 +107,7 @@ def _is_keras_hdf5(path: Path) -> bool:
             if file.read(len(_HDF5)) != _HDF5:
                 return False
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                return content.find(_KERAS_ATTRIBUTE) >= 0
+                return content.find(_KERAS_ATTRIBUTE, 0, _MAX_SCANNED_BYTES) >= 0
     except OSError:
         return False
 

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
-from datarobot_drum.drum.artifact_predictors.compression import open_content
+from datarobot_drum.drum.artifact_predictors.compression import DECOMPRESSION_ERRORS, open_content
 from datarobot_drum.drum.artifact_predictors.file_detection import detect_framework, pickled_modules
 
 logger = logging.getLogger(__name__)
 
 _ENDS_BYTES = 4096
+_MAX_SCANNED_BYTES = 1 << 26
 
 # Every pattern starts with literal text, which makes the search of a large file fast.
 _XGBOOST_UBJSON = re.compile(rb"version\[#L\0{7}\x03([iUIlL].{5,26})", re.DOTALL)
@@ -37,6 +38,7 @@ _SKLEARN_TEXT = re.compile(rb"_sklearn_version\np\d+\nV(.+)\n")
 VARIANTS = {"xgboost": ("xgboost-cpu",), "onnxruntime": ("onnxruntime-gpu",)}
 """Further packages that install the same library."""
 
+_BOOSTING_LIBRARIES = ("xgboost", "lightgbm", "catboost")
 _UBJSON_BYTES = {b"i": 1, b"U": 1, b"I": 2, b"l": 4, b"L": 8}
 _NEWEST_LIGHTGBM_FORMAT = 4
 """Written by LightGBM 4; the number has followed that of the library since LightGBM 3."""
@@ -75,7 +77,7 @@ def find_writers(path: Path, *, with_sklearn: bool = True) -> list[Writer]:
     """Return the installed libraries whose versions the file names; none for a file that cannot be read."""
     try:
         found = [*_find_versions(path, with_sklearn)]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (*DECOMPRESSION_ERRORS, ValueError, KeyError, RuntimeError, zipfile.BadZipFile):  # loading it fails, too
         return []
     return [writer for library, written in found if (writer := _writer(library, written)) is not None]
 
@@ -104,7 +106,7 @@ def installed_version(library: str) -> str | None:
 
 
 def _find_versions(path: Path, with_sklearn: bool) -> Iterator[tuple[str, str]]:
-    framework, modules = detect_framework(path), pickled_modules(path)
+    framework, modules = detect_framework(path), pickled_modules(path, _MAX_SCANNED_BYTES)
     if framework == "skops":
         yield from _archive_version(path, "schema.json", "_skops_version", "skops")
     elif framework == "keras":
@@ -113,7 +115,10 @@ def _find_versions(path: Path, with_sklearn: bool) -> Iterator[tuple[str, str]]:
         yield from _xgboost_version(_read_ends(path))
     elif framework in ("lightgbm", "catboost") or modules:
         with open_content(path) as content:
-            yield from _boosting_versions(content, {framework, *modules})
+            names = {framework, *modules}
+            if "joblib" in modules:  # the scan of classes stops at its first array
+                names |= {name for name in _BOOSTING_LIBRARIES if content.find(name.encode()) >= 0}
+            yield from _boosting_versions(content, names)
             if modules and with_sklearn:
                 yield from _sklearn_version(content)
 
@@ -157,7 +162,8 @@ def _ubjson_integers(content: bytes) -> list[int]:
 
 def _archive_version(path: Path, member: str, key: str, library: str) -> Iterator[tuple[str, str]]:
     with zipfile.ZipFile(path) as archive:
-        found = json.loads(archive.read(member)).get(key)
+        document = json.loads(archive.read(member))
+    found = document.get(key) if isinstance(document, dict) else None
     if isinstance(found, str):
         yield library, found
 
