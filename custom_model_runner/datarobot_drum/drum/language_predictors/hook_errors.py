@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from datarobot_drum.drum.artifact_predictors.load_hints import describe_moved_name, lacking_library
+from datarobot_drum.drum.artifact_predictors.requirements_file import missing_module_hint
 from datarobot_drum.drum.exceptions import (
     DeadlineExceeded,
     DrumHTTPError,
@@ -114,6 +116,8 @@ def _explain(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}"
     if isinstance(error, ModuleNotFoundError) and error.name:
+        if library := lacking_library(error.name):
+            return f"{library} has no module {error.name}"
         return f"the module {error.name} is not installed"
     if isinstance(error, PredictionError | UnprocessableInput):  # its message is already written for users
         return error.message
@@ -123,8 +127,11 @@ def _explain(error: BaseException) -> str:
 def _hint(error: BaseException, code_dir: Path) -> str:
     if isinstance(error, SyntaxError):
         return f" Correct that line; this is Python {sys.version_info.major}.{sys.version_info.minor}."
-    if isinstance(error, ModuleNotFoundError):
-        return " Install it where the server runs, or put its file into the model folder."
+    if isinstance(error, ModuleNotFoundError) and error.name and not lacking_library(error.name):
+        hint = missing_module_hint(error.name, code_dir)
+        return f" Install it where the server runs, or put its file into the model folder.{hint}"
+    if moved := describe_moved_name(error):
+        return moved
     if isinstance(error, ImportError):
         return " Perhaps another version of that package is installed than the model was written for."
     if isinstance(error, FileNotFoundError) and _is_in_code_dir(code_dir, error.filename):

@@ -7,16 +7,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.artifact_predictors import transformers
+from datarobot_drum.drum.artifact_predictors.folder_contents import explain_files
 from datarobot_drum.drum.artifact_predictors.registry import (
     find_predictor,
     list_extensions,
+    list_unnamed_artifacts,
     load_artifact,
     require_single_artifact,
 )
+from datarobot_drum.drum.artifact_predictors.requirements_file import warn_about_other_versions
 from datarobot_drum.drum.artifact_predictors.schema_model import SchemaModel
+from datarobot_drum.drum.artifact_predictors.versions import warn_about_newer_libraries
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError, UnprocessableInput
 from datarobot_drum.drum.input_schema.columns import InputSchema
 from datarobot_drum.drum.input_schema.conform import conform
@@ -236,6 +241,7 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
         ModelLoadError: a step fails, or nothing predicts.
     """
     code_dir = settings.code_dir
+    warn_about_other_versions(code_dir)
     specs = TRANSFORM_HOOKS if settings.target_type is TargetType.TRANSFORM else HOOKS
     custom = import_custom_file(custom_file, code_dir) if custom_file else None
     hooks = find_hooks(custom, specs, settings.user_secrets) if custom else {}
@@ -243,18 +249,22 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
         with load_errors("The hook init failed", code_dir):
             init(code_dir=str(code_dir))
     if "load_model" in hooks:
+        for path in artifacts:
+            warn_about_newer_libraries(path)
         model = _call_load_model(code_dir, hooks["load_model"])
     else:
         artifact = require_single_artifact(artifacts)
         # Hooks that call an engine receive its settings as the model.
         model = settings.engine if artifact is None else load_artifact(artifact, custom)
+        if model is None:
+            model = _load_unnamed_artifact(settings, hooks, custom)
     declared = InputSchema(declared=read_input_schema(settings.metadata))
     if settings.target_type is TargetType.UNSTRUCTURED:
         _require_hook(hooks, "score_unstructured", settings.target_type)
         return PythonModel(settings, hooks, model, None, "custom")
     if settings.target_type is TargetType.TRANSFORM:
         return PythonModel(settings, hooks, model, None, _transformer_name(hooks, model), input_schema=declared)
-    if "score" in hooks or "score_stream" in hooks or ("chat" in hooks and settings.target_type.may_chat):
+    if _hooks_predict(hooks, settings.target_type):
         return PythonModel(settings, hooks, model, None, "custom", input_schema=declared)
     return _bind_model(settings, hooks, model, declared)
 
@@ -268,7 +278,7 @@ def _bind_model(settings: ModelSettings, hooks: Mapping[str, Hook], model: Any, 
     if model is None:
         raise ModelLoadError(
             "Nothing predicts: add a score hook or a load_model hook to custom.py, or a model artifact "
-            f"({list_extensions()}) to the model folder."
+            f"({list_extensions()}) to the model folder.{explain_files(settings.code_dir)}"
         )
     predictor = find_predictor(model)
     if predictor is None:
@@ -293,6 +303,28 @@ def _log_unknown_types(schema: InputSchema) -> None:
             list_names(unknown),
             unknown[0],
         )
+
+
+def _hooks_predict(hooks: Mapping[str, Hook], target_type: TargetType) -> bool:
+    """Return True if the hooks need no model of ours."""
+    if target_type in (TargetType.UNSTRUCTURED, TargetType.TRANSFORM):
+        return target_type is TargetType.UNSTRUCTURED or "transform" in hooks
+    return "score" in hooks or "score_stream" in hooks or ("chat" in hooks and target_type.may_chat)
+
+
+def _load_unnamed_artifact(settings: ModelSettings, hooks: Mapping[str, Hook], custom: ModuleType | None) -> Any:
+    """Load the only artifact of an unknown name; None without one, or if the hooks predict and may use it as data."""
+    artifacts = list_unnamed_artifacts(settings.code_dir)
+    if not _hooks_predict(hooks, settings.target_type):
+        artifact = require_single_artifact(artifacts)
+        return None if artifact is None else load_artifact(artifact, custom)
+    if artifacts:
+        logger.info(
+            "%s may be a model, but is not loaded, since custom.py predicts: its hooks receive None as the model. "
+            "To change that, add a load_model hook.",
+            ", ".join(path.name for path in artifacts),
+        )
+    return None
 
 
 def _transformer_name(hooks: Mapping[str, Hook], model: Any) -> str:

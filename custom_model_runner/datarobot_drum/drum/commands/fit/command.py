@@ -4,7 +4,13 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from datarobot_drum.drum.commands.fit.model_folder import add_code, add_metadata, atomic_output_folder, output_folder
+from datarobot_drum.drum.commands.fit.model_folder import (
+    add_code,
+    add_metadata,
+    add_requirements,
+    atomic_output_folder,
+    output_folder,
+)
 from datarobot_drum.drum.commands.fit.parity_check import ROWS, find_difference
 from datarobot_drum.drum.commands.fit.training import train
 from datarobot_drum.drum.commands.fit.training_data import (
@@ -42,6 +48,7 @@ def fit(arguments: Arguments) -> int:
         loads_itself = train(model, data, folder)
         exclude = frozenset({input_path(arguments), output, folder})
         add_code(model.code_dir, folder, exclude=exclude, with_artifacts=loads_itself)
+        add_requirements(folder)
         add_metadata(folder, model, arguments.target)
     print(f"Trained on {len(data.features)} rows and saved in {output}: {', '.join(_names(output))}")
     if not arguments.skip_predict:

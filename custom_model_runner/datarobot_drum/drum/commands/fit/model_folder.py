@@ -2,12 +2,16 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from datarobot_drum.drum.artifact_predictors.registry import list_artifacts
+from datarobot_drum.drum.artifact_predictors.file_detection import pickled_modules
+from datarobot_drum.drum.artifact_predictors.frameworks import FRAMEWORKS
+from datarobot_drum.drum.artifact_predictors.registry import list_artifacts, list_unnamed_artifacts
+from datarobot_drum.drum.artifact_predictors.requirements_file import write_requirements
 from datarobot_drum.drum.exceptions import CommandError, UsageError
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.process.signals import cleanup_on_signals
@@ -76,6 +80,14 @@ def _ignore(exclude: frozenset[Path]) -> Any:
         return [name for name in names if name.startswith(_SKIPPED) or Path(folder, name) in exclude]
 
     return ignored
+
+
+def add_requirements(folder: Path) -> None:
+    """Write ``requirements.txt`` with the versions of the frameworks that training used, unless there is one."""
+    artifacts = list_artifacts(folder) or list_unnamed_artifacts(folder)
+    pickled = {module for artifact in artifacts for module in pickled_modules(artifact)}
+    imported = {module for framework in FRAMEWORKS for module in framework.modules} & sys.modules.keys()
+    write_requirements(folder, pickled | imported | {"numpy", "pandas"})
 
 
 def add_metadata(folder: Path, model: ModelSettings, target_name: str | None) -> None:
