@@ -10,6 +10,7 @@ from pathlib import Path
 
 from datarobot_drum.drum.artifact_predictors.frameworks import install_hint
 from datarobot_drum.drum.artifact_predictors.load_hints import load_hint
+from datarobot_drum.drum.error_text import without_native_trace
 from datarobot_drum.drum.exceptions import ModelLoadError
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ def _translate_errors(path: Path) -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise ModelLoadError(f"{path.name} could not be loaded: {_describe_missing(error)}.") from error
     except (Exception, SystemExit) as error:
-        cause = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".:")
+        cause = " ".join(f"{type(error).__name__}: {without_native_trace(str(error))}".split()).rstrip(".:")
         raise ModelLoadError(f"{path.name} could not be loaded: {cause}.{load_hint(error, path)}") from error
 
 

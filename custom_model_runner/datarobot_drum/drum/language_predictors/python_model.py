@@ -16,11 +16,11 @@ from datarobot_drum.drum.artifact_predictors.registry import (
     require_single_artifact,
 )
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError, UnprocessableInput
+from datarobot_drum.drum.language_predictors.code_location import hook_location
 from datarobot_drum.drum.language_predictors.custom_module import import_custom_file
 from datarobot_drum.drum.language_predictors.hook_errors import (
     HookIterator,
     InvalidHookReturn,
-    hook_location,
     load_errors,
     prediction_errors,
     wrap_iterator_errors,

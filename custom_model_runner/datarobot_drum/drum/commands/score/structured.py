@@ -80,7 +80,7 @@ def _name_block_in_errors(scored: int, samples: Any) -> Iterator[None]:
         if not scored:
             raise
         failure = CommandError(f"In the block of rows {scored + 1} to {scored + len(samples)}: {error.message}")
-        failure.exit_code = error.exit_code
+        failure.exit_code, failure.location = error.exit_code, error.location
         raise failure from error
 
 
