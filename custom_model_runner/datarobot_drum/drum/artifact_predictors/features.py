@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.tabular.column_hints import list_names, missing_columns_message, wrong_width_message
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
-
-MAX_LISTED_COLUMNS = 10
 
 
 def select_features(estimator: Any, data: Any) -> Any:
@@ -69,10 +68,9 @@ def find_positions(columns: Sequence[Any], names: Sequence[Any]) -> list[int]:
     if not all(name in positions for name in names):
         # LightGBM replaces blanks in column names by underscores.
         positions = {str(column).replace(" ", "_"): position for column, position in positions.items()} | positions
-    missing = [str(name) for name in names if name not in positions]
-    if missing:
+    if not all(name in positions for name in names):
         raise UnprocessableInput(
-            f"The samples lack {len(missing)} of the {len(names)} columns of the model: {_list_names(missing)}."
+            missing_columns_message([str(name) for name in names], [str(name) for name in columns])
         )
     return [positions[name] for name in names]
 
@@ -84,7 +82,10 @@ def require_width(data: Any, width: int | None) -> None:
         UnprocessableInput: the number of columns differs.
     """
     if width is not None and data.shape[1] != width:
-        raise UnprocessableInput(f"The samples have {data.shape[1]} columns; the model takes {width}.")
+        names = getattr(data, "columns", getattr(data, "names", None))
+        if names is None:
+            raise UnprocessableInput(f"The samples have {data.shape[1]} columns; the model takes {width}.")
+        raise UnprocessableInput(wrong_width_message(width, [str(name) for name in names]))
 
 
 def require_numbers(data: Any, except_for: Iterable[Any] = ()) -> None:
@@ -97,9 +98,7 @@ def require_numbers(data: Any, except_for: Iterable[Any] = ()) -> None:
         exempt = set(except_for)
         wrong = [str(name) for name, dtype in data.dtypes.items() if name not in exempt and not _is_numeric(dtype)]
         if wrong:
-            raise UnprocessableInput(
-                f"The model takes numbers only, and these columns hold none: {_list_names(wrong)}."
-            )
+            raise UnprocessableInput(f"The model takes numbers only, and these columns hold none: {list_names(wrong)}.")
 
 
 def to_matrix(data: Any, dtype: Any) -> np.ndarray:
@@ -139,10 +138,6 @@ def _feature_names(estimator: Any) -> Sequence[Any] | None:
     names = getattr(estimator, "feature_names_", None)
     numbers = [str(position) for position in range(len(names or ()))]
     return None if not names or list(names) == numbers else list(names)
-
-
-def _list_names(names: list[str]) -> str:
-    return ", ".join(names[:MAX_LISTED_COLUMNS]) + (", ..." if len(names) > MAX_LISTED_COLUMNS else "")
 
 
 def _is_numeric(dtype: Any) -> bool:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.tabular.content_detection import explain_unreadable
 from datarobot_drum.drum.tabular.decoded_text import DecodedText
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
 from datarobot_drum.drum.tabular.fast_csv import read_numeric_csv
@@ -29,6 +30,13 @@ def read_csv(payload: StructuredPayload) -> pd.DataFrame:
 
 def read_csv_with_pandas(payload: StructuredPayload) -> pd.DataFrame:
     """Read a csv payload with pandas only."""
+    try:
+        return _read_with_pandas(payload)
+    except UnprocessableInput as error:
+        raise UnprocessableInput(explain_unreadable(payload, error.message)) from error
+
+
+def _read_with_pandas(payload: StructuredPayload) -> pd.DataFrame:
     payload.file.seek(0)
     text = DecodedText(payload.file, payload.charset)
     with csv_errors():
@@ -51,6 +59,13 @@ def read_csv_blocks(
     Raises:
         UnprocessableInput: as ``read_csv``, at the invalid block.
     """
+    try:
+        yield from _read_blocks(payload, rows, options)
+    except UnprocessableInput as error:
+        raise UnprocessableInput(explain_unreadable(payload, error.message)) from error
+
+
+def _read_blocks(payload: StructuredPayload, rows: int, options: Mapping[str, Any] | None) -> Iterator[pd.DataFrame]:
     payload.file.seek(0)
     text = DecodedText(payload.file, payload.charset)
     with csv_errors():
