@@ -52,7 +52,8 @@ def without_paths(text: str) -> str:
 
 def client_text(text: str) -> str:
     """Return an error text of foreign code as clients may see it."""
-    return shortened(without_paths(without_native_trace(text)), MAX_CLIENT_TEXT)
+    text = without_native_trace(text[: 10 * MAX_CLIENT_TEXT])
+    return shortened(without_paths(text), MAX_CLIENT_TEXT)
 
 
 def shortened(text: str, length: int) -> str:
@@ -71,4 +72,4 @@ def _escaped(character: str) -> str:
 
 def one_line(text: str, length: int = MAX_LOGGED_TEXT) -> str:
     """Return a text of a client as one line for the log: joined, escaped and shortened."""
-    return printable(shortened(" ".join(text.split()), length))
+    return printable(shortened(" ".join(text[: 10 * length].split()), length))

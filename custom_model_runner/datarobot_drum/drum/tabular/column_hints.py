@@ -16,7 +16,7 @@ MAX_NAME = 60
 """Maximum number of names in a message, and of characters of a name."""
 
 MAX_HEADER = 10_000
-"""Maximum number of characters that are searched for a separator."""
+"""Maximum number of characters of a name that are looked at."""
 
 MAX_COMPARED = 10_000
 """Maximum number of names that are compared with those of the model."""
@@ -35,7 +35,7 @@ def missing_columns_message(wanted: Sequence[str], found: Sequence[str]) -> str:
         wanted: all columns that the model needs.
         found: the columns of the samples, as the client named them.
     """
-    header = _Header(tuple(wanted), tuple(found))
+    header = _Header(_cut(wanted), _cut(found))
     missing = header.missing
     lacking = f"The samples lack {len(missing)} of the {len(wanted)} columns of the model: {list_names(missing)}"
     return f"{lacking}; found: {quote_names(found)}.{_first_hint(header, _CHECKS)}"
@@ -43,9 +43,13 @@ def missing_columns_message(wanted: Sequence[str], found: Sequence[str]) -> str:
 
 def wrong_width_message(width: int, found: Sequence[str]) -> str:
     """Return the message for samples with another number of columns than a model without column names takes."""
-    header = _Header((), tuple(found))
+    header = _Header((), _cut(found))
     hint = _first_hint(header, (_other_content, _other_separator))
     return f"The samples have {len(found)} columns; the model takes {width}. Found: {quote_names(found)}.{hint}"
+
+
+def _cut(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name[:MAX_HEADER] for name in names)
 
 
 def _first_hint(header: _Header, checks: Sequence[Callable[[_Header], str]]) -> str:
@@ -99,7 +103,7 @@ def _other_separator(header: _Header) -> str:
     """Recognise a header that pandas has read as one name."""
     if len(header.found) != 1 or (header.wanted and not header.missing):
         return ""
-    first = header.found[0][:MAX_HEADER]
+    first = header.found[0]
     if "," in first:
         return "The whole header is in quotes: quote each name by itself, or none."
     for separator in (*_SEPARATORS, *sorted({letter for letter in first if not letter.isalnum()})):
