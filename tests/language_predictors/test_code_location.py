@@ -125,3 +125,26 @@ def test_every_hook_is_named(tmp_path: Path, code: str, location: str) -> None:
         assert failed.value.location == location
     finally:
         predictor.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "location"),
+    [
+        (
+            "def chat(p, m):\n    def chunks():\n        yield {}\n        1 / 0\n    return chunks()",
+            "line 4, in chunks (hook chat)",
+        ),
+        ("async def chat(p, m):\n    yield {}\n    1 / 0", "line 3, in chat"),
+    ],
+    ids=["generator", "asynchronous generator"],
+)
+def test_failing_iterator_names_its_hook(tmp_path: Path, code: str, location: str) -> None:
+    settings = model_settings(write_model(tmp_path, custom=code), "textgeneration", target_name="t")
+    predictor = PythonPredictor(settings)
+    predictor.load()
+    try:
+        with pytest.raises(PredictionError) as failed:
+            list(predictor.chat({}, {}))
+        assert failed.value.location == f"custom.py, {location}: "
+    finally:
+        predictor.close()

@@ -34,10 +34,11 @@ class prediction_errors:  # lower case: `with prediction_errors():`
     A class costs less than a generator function; one surrounds every call of a hook.
     """
 
-    __slots__ = ("_passthrough",)
+    __slots__ = ("_hook", "_passthrough")
 
-    def __init__(self, *passthrough: type[BaseException]) -> None:
+    def __init__(self, *passthrough: type[BaseException], hook: str = "") -> None:
         self._passthrough = passthrough
+        self._hook = hook
 
     def __enter__(self) -> None:
         pass
@@ -47,29 +48,30 @@ class prediction_errors:  # lower case: `with prediction_errors():`
     ) -> None:
         if error is None or isinstance(error, (*_PASSTHROUGH, *self._passthrough)):
             return
-        location = function_location(error, model_folders(), _called_hook(error))
+        location = function_location(error, model_folders(), _called_hook(error) or self._hook)
         raise PredictionError(_describe(error), location=location) from error
 
 
 _PASSTHROUGH = (DrumHTTPError, PredictionError, DeadlineExceeded, KeyboardInterrupt)
 
 
-def wrap_iterator_errors(result: Any) -> Any:
-    """Return ``result``; an iterator is wrapped so that it raises errors of model code as ``PredictionError``."""
+def wrap_iterator_errors(result: Any, hook: str) -> Any:
+    """Return what a hook returned; an iterator is wrapped to raise errors of model code as ``PredictionError``."""
     if isinstance(result, AsyncIterator):
         result = drain_async(result)
-    return HookIterator(result) if isinstance(result, Iterator) else result
+    return HookIterator(result, hook) if isinstance(result, Iterator) else result
 
 
 class HookIterator(Iterator[Any]):
     """An iterator returned by model code; ``close`` runs its ``finally`` blocks."""
 
-    def __init__(self, items: Iterator[Any]) -> None:
+    def __init__(self, items: Iterator[Any], hook: str = "") -> None:
         self._items = items
+        self._hook = hook
 
     def __next__(self) -> Any:
         ended = object()
-        with prediction_errors():
+        with prediction_errors(hook=self._hook):
             item = next(self._items, ended)
         if item is ended:
             raise StopIteration

@@ -140,7 +140,7 @@ class PythonModel:
     def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
         with prediction_errors():
             result = self.hooks["chat"](params, self.model, headers=headers)
-        return wrap_iterator_errors(result)
+        return wrap_iterator_errors(result, "chat")
 
     def list_models(self) -> Any:
         hook = self.hooks.get("get_supported_llm_models")
@@ -165,7 +165,7 @@ class PythonModel:
             if hook := self.hooks.get("transform"):
                 data = hook(data, self.model)
             result = self.hooks["score_stream"](data, self.model, **_score_keywords(self.settings))
-        chunks = wrap_iterator_errors(result)
+        chunks = wrap_iterator_errors(result, "score_stream")
         if not isinstance(chunks, HookIterator):
             raise PredictionError(f"The hook score_stream returned a {type(result).__name__}: it must be a generator.")
         with closing(chunks):
