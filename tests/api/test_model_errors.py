@@ -1,5 +1,7 @@
 """Responses of a failing model, and how unusual but valid output is encoded."""
 
+import re
+
 import httpx
 import pytest
 
@@ -39,6 +41,19 @@ def test_a_hook_error_is_returned_without_its_traceback(echo_servers: Servers, a
     assert response.status == 500
     assert message(response).startswith(f"ERROR: {text}")
     assert USER_ERROR not in dict(response.headers)
+
+
+def test_the_log_names_the_place_in_the_model_first(server: RunningServer) -> None:
+    headers = {"X-Request-ID": "find-this"}
+    server.client.post("/predict/", content=b"action\nraise-deeply\n", headers=headers)
+    line = r"ERROR \S+: custom\.py, line \d+, in fail_deeply \(hook score\): RuntimeError: outer request_id=find-this\n"
+    server.wait_until(lambda: bool(re.search(line, server.log())), "place")
+
+
+def test_the_log_names_the_reason_of_a_client_error(server: RunningServer) -> None:
+    server.client.post("/predict/", content=b"action\n", headers={"X-Request-ID": "find-that"})
+    line = r"INFO \S+: Responded 422: The csv has a header but no data rows\..* request_id=find-that\n"
+    server.wait_until(lambda: bool(re.search(line, server.log())), "reason")
 
 
 def test_the_log_has_the_traceback(server: RunningServer) -> None:

@@ -55,10 +55,16 @@ _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 class DrumError(Exception):
     """Base of all errors that this package raises.
 
-    ``exit_code`` is the exit code of a command that the error ends, at start or because of its data.
+    ``exit_code`` is the exit code of a command that the error ends, at start or because of its data. ``location`` is
+    the place in the model's code, as a prefix of the message for logs and commands; empty if unknown.
     """
 
     exit_code = 1
+    location = ""
+
+    @property
+    def located_message(self) -> str:
+        return f"{self.location}{self}"
 
 
 class StartupError(DrumError):
@@ -160,6 +166,10 @@ class PredictionError(RequestError):
     """The model raised, or its result failed a check."""
 
     status = 500
+
+    def __init__(self, message: str, *, location: str = "", headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message, headers=headers)
+        self.location = location
 
 
 class OutputSchemaError(PredictionError):

@@ -10,7 +10,8 @@ import numpy as np
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.input_schema.cells import is_number_type
-from datarobot_drum.drum.input_schema.selection import find_positions, list_names
+from datarobot_drum.drum.input_schema.selection import find_positions
+from datarobot_drum.drum.tabular.column_hints import list_names
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
 

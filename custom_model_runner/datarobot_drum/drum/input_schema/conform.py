@@ -9,7 +9,8 @@ import numpy as np
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.input_schema.cells import UnfitCell, convert, is_number_type
 from datarobot_drum.drum.input_schema.columns import Column, ColumnType, InputSchema
-from datarobot_drum.drum.input_schema.selection import find_positions, list_names, require_width
+from datarobot_drum.drum.input_schema.selection import find_positions, require_width
+from datarobot_drum.drum.tabular.column_hints import list_names
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 
 _SHOWN_CHARACTERS = 40

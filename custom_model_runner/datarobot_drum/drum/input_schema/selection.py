@@ -7,8 +7,7 @@ from typing import Any
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.input_schema.columns import without_blanks
-
-MAX_LISTED_COLUMNS = 10
+from datarobot_drum.drum.tabular.column_hints import missing_columns_message, wrong_width_message
 
 
 def find_positions(columns: Sequence[Any], names: Sequence[Any], optional: frozenset[Any] = frozenset()) -> list[int]:
@@ -20,11 +19,9 @@ def find_positions(columns: Sequence[Any], names: Sequence[Any], optional: froze
     positions = {column: position for position, column in enumerate(columns)}
     if not all(name in positions for name in names):
         positions = {without_blanks(column): position for column, position in positions.items()} | positions
-    missing = [str(name) for name in names if name not in positions and name not in optional]
-    if missing:
-        raise UnprocessableInput(
-            f"The samples lack {len(missing)} of the {len(names)} columns of the model: {list_names(missing)}."
-        )
+    if not all(name in positions or name in optional for name in names):
+        required = [str(name) for name in names if name not in optional]
+        raise UnprocessableInput(missing_columns_message(required, [str(name) for name in columns]))
     return [positions[name] for name in names if name in positions]
 
 
@@ -35,8 +32,7 @@ def require_width(data: Any, width: int | None) -> None:
         UnprocessableInput: the number of columns differs.
     """
     if width is not None and data.shape[1] != width:
-        raise UnprocessableInput(f"The samples have {data.shape[1]} columns; the model takes {width}.")
-
-
-def list_names(names: Sequence[str]) -> str:
-    return ", ".join(names[:MAX_LISTED_COLUMNS]) + (", ..." if len(names) > MAX_LISTED_COLUMNS else "")
+        names = getattr(data, "columns", getattr(data, "names", None))
+        if names is None:
+            raise UnprocessableInput(f"The samples have {data.shape[1]} columns; the model takes {width}.")
+        raise UnprocessableInput(wrong_width_message(width, [str(name) for name in names]))

@@ -26,12 +26,11 @@ from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError, Unpr
 from datarobot_drum.drum.input_schema.columns import InputSchema
 from datarobot_drum.drum.input_schema.conform import conform
 from datarobot_drum.drum.input_schema.declaration import read_input_schema
-from datarobot_drum.drum.input_schema.selection import list_names
+from datarobot_drum.drum.language_predictors.code_location import hook_location
 from datarobot_drum.drum.language_predictors.custom_module import import_custom_file
 from datarobot_drum.drum.language_predictors.hook_errors import (
     HookIterator,
     InvalidHookReturn,
-    hook_location,
     load_errors,
     prediction_errors,
     wrap_iterator_errors,
@@ -42,6 +41,7 @@ from datarobot_drum.drum.language_predictors.transforms import call_transform, r
 from datarobot_drum.drum.language_predictors.unstructured import call_unstructured
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular import PayloadFormat, read_blocks, read_matrix, read_numeric_or_frame, read_table
+from datarobot_drum.drum.tabular.column_hints import list_names
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.type_schema.checks import check_input, check_output, input_stats
 
@@ -164,7 +164,7 @@ class PythonModel:
     def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
         with prediction_errors():
             result = self.hooks["chat"](params, self.model, headers=headers)
-        return wrap_iterator_errors(result)
+        return wrap_iterator_errors(result, "chat")
 
     def list_models(self) -> Any:
         hook = self.hooks.get("get_supported_llm_models")
@@ -188,7 +188,7 @@ class PythonModel:
             if hook := self.hooks.get("transform"):
                 data = hook(data, self.model)
             result = self.hooks["score_stream"](data, self.model, **_score_keywords(self.settings))
-        chunks = wrap_iterator_errors(result)
+        chunks = wrap_iterator_errors(result, "score_stream")
         if not isinstance(chunks, HookIterator):
             raise PredictionError(f"The hook score_stream returned a {type(result).__name__}: it must be a generator.")
         with closing(chunks):

@@ -92,7 +92,7 @@ def _to_output(result: Any) -> UnstructuredOutput:
         )
     charset = str(details.get("charset") or DEFAULT_CHARSET)
     if not isinstance(content, str | bytes):
-        content = wrap_iterator_errors(content)
+        content = wrap_iterator_errors(content, "score_unstructured")
     if type(content) is HookIterator:  # faster than isinstance with an abstract class
         content = _EncodedChunks(content, _incremental_encoder(charset))
         kind = TEXT if content.is_text else BINARY

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from datarobot_drum.drum.error_text import client_text
 from datarobot_drum.drum.exceptions import MODEL_FAILED, NotFound, UnprocessableInput
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, ProbeResult
@@ -110,7 +111,7 @@ class Handlers:
         if self._state.phase is Phase.LOADING:
             return _not_ready("model is loading")
         if self._state.phase is Phase.FAILED or self._predictor is None:
-            return _not_ready("model failed to load")
+            return _not_ready("model failed to load", **self._failure())
         if not self._worker_ctx.is_running:
             return _not_ready("worker not running")
         body, status = as_probe(self._predictor.readiness_probe())
@@ -118,10 +119,13 @@ class Handlers:
 
     def _probe_response(self, probe: Callable[[BasePredictor], ProbeResult]) -> ModelResponse:
         if self._state.phase is Phase.FAILED or self._predictor is None:
-            return json_response({"message": f"ERROR: {self._state.cause}"}, status=MODEL_FAILED)
+            return json_response(self._failure(), status=MODEL_FAILED)
         self._state.require_ready()
         body, status = as_probe(probe(self._predictor))
         return json_response(body, status=status)
+
+    def _failure(self) -> dict[str, str]:
+        return {"message": f"ERROR: {client_text(self._state.cause)}"}
 
     # Information about the server
 
@@ -288,5 +292,6 @@ def as_probe(result: ProbeResult) -> tuple[Mapping[str, Any], int]:
     return result if isinstance(result, tuple) else (result, 200)
 
 
-def _not_ready(reason: str) -> ModelResponse:
-    return json_response({"status": "not ready", "reason": reason}, status=503, headers={"Retry-After": "5"})
+def _not_ready(reason: str, **details: str) -> ModelResponse:
+    document = {"status": "not ready", "reason": reason, **details}
+    return json_response(document, status=503, headers={"Retry-After": "5"})

@@ -8,6 +8,9 @@ from datarobot_drum.drum.serving.messages import ModelRequest
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
 
 MISSING_SAMPLES = "Samples should be provided as:   - a csv or mtx under `X` form-data param key.  - binary data."
+MISSING_RAW_SAMPLES = "Samples should be provided as:   - a file under `X` form-data param key.  - binary data."
+"""For a model that decodes the bytes itself, such as images."""
+
 DEFAULT_CHARSET = "utf-8"
 
 
@@ -20,7 +23,7 @@ def structured_payload(request: ModelRequest, *, any_type: bool) -> StructuredPa
     Raises:
         UnprocessableInput: there are no samples, two parts of them, or the media type is no table.
     """
-    upload, media_type = _samples(request)
+    upload, media_type = _samples(request, MISSING_RAW_SAMPLES if any_type else MISSING_SAMPLES)
     if upload.size == 0:
         raise UnprocessableInput("The request has no samples: the body is empty.")
     return _as_payload(upload, media_type, any_type=any_type)
@@ -52,12 +55,12 @@ def unstructured_input(request: ModelRequest) -> UnstructuredInput:
     )
 
 
-def _samples(request: ModelRequest) -> tuple[SpooledUploadFile, MediaType]:
+def _samples(request: ModelRequest, missing: str) -> tuple[SpooledUploadFile, MediaType]:
     if request.body is not None:
         return request.body, request.media_type
     part = _only_part(request, "X")
     if part is None:
-        raise UnprocessableInput(MISSING_SAMPLES)
+        raise UnprocessableInput(missing)
     return part, MediaType.parse(part.content_type)
 
 
@@ -72,7 +75,7 @@ def _as_payload(upload: SpooledUploadFile, media_type: MediaType, *, any_type: b
     if media_type.essence == "application/json" and not any_type:
         raise UnprocessableInput("JSON input is not supported: send csv (text/csv) or Matrix Market (text/mtx).")
     charset = media_type.charset or DEFAULT_CHARSET
-    return StructuredPayload(upload, _format(upload, media_type), charset)
+    return StructuredPayload(upload, _format(upload, media_type), charset, media_type.essence)
 
 
 def _format(upload: SpooledUploadFile, media_type: MediaType) -> PayloadFormat:

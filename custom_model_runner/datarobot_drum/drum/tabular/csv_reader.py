@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.tabular.content_detection import explain_unreadable
 from datarobot_drum.drum.tabular.decoded_text import DecodedText
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
 from datarobot_drum.drum.tabular.fast_csv import read_header, read_numeric_csv
@@ -31,6 +32,13 @@ def read_csv(payload: StructuredPayload, text: TextColumns | None = None) -> pd.
 
 def read_csv_with_pandas(payload: StructuredPayload, text_columns: TextColumns | None = None) -> pd.DataFrame:
     """Read a csv payload with pandas only."""
+    try:
+        return _read_with_pandas(payload, text_columns)
+    except UnprocessableInput as error:
+        raise UnprocessableInput(explain_unreadable(payload, error.message)) from error
+
+
+def _read_with_pandas(payload: StructuredPayload, text_columns: TextColumns | None) -> pd.DataFrame:
     options = text_options(payload, text_columns)
     payload.file.seek(0)
     text = DecodedText(payload.file, payload.charset)
@@ -54,6 +62,13 @@ def read_csv_blocks(
     Raises:
         UnprocessableInput: as ``read_csv``, at the invalid block.
     """
+    try:
+        yield from _read_blocks(payload, rows, options)
+    except UnprocessableInput as error:
+        raise UnprocessableInput(explain_unreadable(payload, error.message)) from error
+
+
+def _read_blocks(payload: StructuredPayload, rows: int, options: Mapping[str, Any] | None) -> Iterator[pd.DataFrame]:
     payload.file.seek(0)
     text = DecodedText(payload.file, payload.charset)
     with csv_errors():

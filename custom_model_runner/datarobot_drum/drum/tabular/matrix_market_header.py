@@ -7,6 +7,7 @@ import io
 from dataclasses import dataclass
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.tabular.content_detection import HEAD_BYTES, describe_content
 from datarobot_drum.drum.tabular.payload import BinaryFile
 
 MAX_ROWS = 10_000_000
@@ -64,8 +65,10 @@ def read_header(file: BinaryFile) -> MatrixHeader:
 def _read_banner(file: BinaryFile) -> tuple[str, str, str]:
     words = _read_line(file).lower().split()
     if len(words) != 5 or words[:2] != [_BANNER, "matrix"]:
+        file.seek(0)
+        found = describe_content(file.read(HEAD_BYTES))
         raise UnprocessableInput(
-            "The body is no Matrix Market file: its first line is not '%%MatrixMarket matrix ...'."
+            f"The body is no Matrix Market file: its first line is not '%%MatrixMarket matrix ...'. {found}".rstrip()
         )
     _, _, layout, field, symmetry = words
     if layout not in ("coordinate", "array"):

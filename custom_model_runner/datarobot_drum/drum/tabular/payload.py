@@ -34,6 +34,8 @@ class StructuredPayload:
     file: BinaryFile
     format: PayloadFormat
     charset: str = "utf-8"
+    media_type: str = ""
+    """As the client sent it, in lower case without parameters; for error messages."""
 
     def read_bytes(self) -> bytes:
         """Read the whole payload, for a hook that parses bytes."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from datarobot_drum.drum.commands.input_file import InputFile
+from datarobot_drum.drum.commands.input_file import InputFile, table_input
 from datarobot_drum.drum.commands.loaded_model import predict_rows
 from datarobot_drum.drum.commands.progress import OnProgress
 from datarobot_drum.drum.exceptions import CommandError, PredictionError, UnprocessableInput
@@ -26,6 +26,13 @@ def score_rows(
         RequestError: the input cannot be read, or the model rejects it.
         CommandError: a block failed (the message names its rows), or the blocks have different columns.
     """
+    with nullcontext(source) if predictor.reads_raw_input else table_input(source) as table:
+        yield from _score_table(predictor, table, charset, on_progress)
+
+
+def _score_table(
+    predictor: BasePredictor, source: InputFile, charset: str, on_progress: OnProgress
+) -> Iterator[StreamChunk]:
     kind = detect_format(source.file, source.path)
     if predictor.only_streams:
         yield from predictor.predict_stream(_payload(source, kind, charset))
@@ -80,7 +87,7 @@ def _name_block_in_errors(scored: int, samples: Any) -> Iterator[None]:
         if not scored:
             raise
         failure = CommandError(f"In the block of rows {scored + 1} to {scored + len(samples)}: {error.message}")
-        failure.exit_code = error.exit_code
+        failure.exit_code, failure.location = error.exit_code, error.location
         raise failure from error
 
 
