@@ -69,7 +69,7 @@ def test_large_headers_are_rejected(server: RunningServer, field: bytes) -> None
 
 
 def test_large_request_line_is_rejected(server: RunningServer) -> None:
-    assert _status_and_message(_exchange(server, b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"))[0] == 431
+    assert _status_and_message(_exchange(server, b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"))[0] == 414
 
 
 def test_headers_without_end_are_rejected(server: RunningServer) -> None:
