@@ -5,6 +5,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
+from http.client import HTTPResponse
 from pathlib import Path
 
 import psutil
@@ -48,12 +49,20 @@ def stream(name):
         record("closed " + name)
 
 
+def slow_stream():
+    yield "before "
+    time.sleep(1.5)
+    yield "after"
+
+
 def score_unstructured(model, data, query, **kwargs):
     action = query.get("action")
     if action == "hold":
         hold(query["name"])
     if action == "stream":
         return (f"{number} " for number in range(50))
+    if action == "slow":
+        return slow_stream()
     if action == "endless":
         return stream(query["name"])
     return data
@@ -246,6 +255,16 @@ def test_half_closed_client_gets_chat(folder: Path, tmp_path: Path, stream: bool
         response = half_close(server, post("/chat/completions", body, media_type, f"Content-Length: {len(body)}"))
     assert status_of(response) == 200
     assert b"one" in response and b"two" in response and response.rstrip().endswith((b"[DONE]", b"0", b"}"))
+
+
+def test_half_closed_client_gets_slow_stream(fastapi: RunningServer, folder: Path) -> None:
+    """The pause is longer than the time after which the server probes the connection."""
+    with socket.create_connection(("127.0.0.1", fastapi.port), TIMEOUT) as connection:
+        connection.sendall(post(f"{ROUTE}?action=slow", b"x"))
+        connection.shutdown(socket.SHUT_WR)
+        response = HTTPResponse(connection)
+        response.begin()
+        assert (response.status, response.read()) == (200, b"before after")
 
 
 def test_many_half_closed_clients_leave_no_connection(fastapi: RunningServer) -> None:
