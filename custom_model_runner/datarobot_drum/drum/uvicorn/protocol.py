@@ -100,7 +100,8 @@ class LimitedHeadersProtocol(HalfClosableProtocol):
     def on_headers_complete(self) -> None:
         self._in_headers = False
         self._stop_deadline()
-        rejection = check_head(self.url, self.headers)
+        is_known = self.parser.get_http_version() != "0.9"
+        rejection = check_head(self.url, self.headers) if is_known else INVALID
         if rejection is not None:
             self._error = rejection
             raise ValueError("rejected")  # stops the parser, which has uvicorn send an error
