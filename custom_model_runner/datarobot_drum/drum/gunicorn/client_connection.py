@@ -2,6 +2,7 @@
 
 import select
 import socket
+import time
 from typing import Any
 
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine
@@ -76,13 +77,16 @@ class ClientConnection:
         return arrived
 
     def receive_within(self, seconds: float) -> bool:
-        """Do the same as ``receive_ahead`` for as long as the client goes on sending."""
-        while not self.receive_ahead():
-            poll = select.poll()
-            poll.register(self._connection, select.POLLIN)
-            if not poll.poll(seconds * 1000):
-                return False
-        return True
+        """Do the same as ``receive_ahead``, and wait up to ``seconds`` for more."""
+        if self.receive_ahead():
+            return True
+        poll = select.poll()
+        poll.register(self._connection, select.POLLIN)
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and poll.poll(left * 1000):
+            if self.receive_ahead():
+                return True
+        return False
 
     def _continue(self) -> None:
         if expects_continue(self._ahead, self._max_body):

@@ -23,7 +23,7 @@ FIRST_REQUEST_SECONDS = 1.0
 """Seconds in which a connection that was open when the worker stops may send the first byte of its request."""
 
 PAUSE_SECONDS = 0.05
-"""Seconds without a byte after which another connection is accepted; most requests come in one or two packets."""
+"""Seconds for a request before another connection is accepted; most come in one or two packets."""
 
 MAX_CONNECTIONS = 512
 """Connections whose requests a worker waits for; with more, it closes the oldest."""
