@@ -182,10 +182,10 @@ class ServerParameters:
     upload_timeout: float = parameter(
         "DRUM_UPLOAD_TIMEOUT",
         Kind.SECONDS,
-        "Time to receive a request body, plus 1 s per 500 bytes received, then 408; 0 = no limit.",
-        computed="30 (flask: no limit)",
+        "Time to receive the request line and headers, then 408, and to receive the body, plus 1 s per 500 bytes "
+        "received, then 408; 0 = no limit.",
+        computed="30 (flask, gunicorn: no limit of the body)",
         limits=(0, 3600),
-        servers=("flask", "fastapi"),
         aliases=("DRUM_FASTAPI_UPLOAD_TIMEOUT",),
     )
     memory_budget: int = parameter(

@@ -120,13 +120,19 @@ class DrumServer(uvicorn.Server):
             await self._wait_for_first_requests()
         if not self._prediction_server.failed:
             self._log_drain()
-        waiting_since = time.monotonic()
         await super().shutdown(sockets)
-        graceful_timeout = self.config.timeout_graceful_shutdown or 0
-        self.forced_shutdown = self.force_exit or time.monotonic() - waiting_since >= graceful_timeout
+        self.forced_shutdown = self.forced_shutdown or self.force_exit
         if not self._prediction_server.failed:
             summary = self._prediction_server.request_log.summary()
             logger.info("Stopped after a drain of %.1f s: %s.", time.monotonic() - start, summary)
+
+    async def _wait_tasks_to_complete(self) -> None:
+        """Wait for requests in flight; uvicorn cancels this at the graceful timeout. Lifespans end later."""
+        try:
+            await super()._wait_tasks_to_complete()
+        except asyncio.CancelledError:
+            self.forced_shutdown = True
+            raise
 
     def _log_drain(self) -> None:
         in_flight = self._prediction_server.request_log.in_flight

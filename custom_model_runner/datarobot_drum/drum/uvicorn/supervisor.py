@@ -92,11 +92,12 @@ class Supervisor:
         for _ in range(self._settings.workers):
             self._start_worker()
         try:
-            while self._workers:
+            while self._workers or not self._stopping:
                 self._wait()
                 self._management.restart_if_ended()
                 self._kill_hung()
                 self._reap()
+                self._start_missing()
         finally:
             self._listener.close()
             os.close(self._wakeup_read)
@@ -107,9 +108,20 @@ class Supervisor:
     def _stopping(self) -> bool:
         return self._signals > 0 or self._failed
 
+    def _start_missing(self) -> None:
+        """Start the workers that could not be started before."""
+        if not self._stopping and len(self._workers) < self._settings.workers:
+            self._start_worker()
+
     def _start_worker(self) -> None:
+        """Start a worker; without memory or process ids, ``_start_missing`` tries again."""
         status = self._management.table.allocate()
-        process = self._start_process(status)
+        try:
+            process = self._start_process(status)
+        except OSError as error:
+            status.release()
+            logger.error("A worker cannot be started (%s); trying again within %g s.", error, POLL_SECONDS)
+            return
         self._workers.append(_Worker(process, status, time.monotonic()))
         logger.info("Started worker %d.", process.pid)
         if self._stopping:

@@ -12,7 +12,7 @@ from http.client import HTTPMessage
 from types import FrameType
 from typing import Any
 
-from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+from werkzeug.serving import ThreadedWSGIServer
 
 from datarobot_drum.drum.iterators import close_iterator
 from datarobot_drum.drum.management.owner import ManagementPort
@@ -22,7 +22,7 @@ from datarobot_drum.drum.process.sockets import accept_pending, bind
 from datarobot_drum.drum.process.tuning import shorten_switch_interval
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings.build import Settings
-from datarobot_drum.drum.werkzeug.read_timeout import read_with_deadline
+from datarobot_drum.drum.werkzeug.request_head import LimitedHeadersHandler
 
 logger = logging.getLogger(__name__)
 
@@ -39,16 +39,10 @@ class _HeaderFields(HTTPMessage):
         return "text/plain"
 
 
-class _RequestHandler(WSGIRequestHandler):
+class _RequestHandler(LimitedHeadersHandler):
     """A handler without log lines of its own (the access log is the middleware's); it answers ``Expect`` once."""
 
     MessageClass = _HeaderFields
-
-    def setup(self) -> None:
-        super().setup()
-        if self.timeout:
-            self.rfile.close()
-            self.rfile = read_with_deadline(self.connection, self.timeout)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log nothing: the request log has every request."""
@@ -136,6 +130,7 @@ class FlaskServer:
         settings = self._prediction_server.settings
         listener = bind(settings.host, settings.port)
         _RequestHandler.timeout = self._settings.upload_timeout or None
+        _RequestHandler.upload_timeout = self._settings.upload_timeout
         app = self._prediction_server.app
         server = _Server(settings.host, settings.port, app, _RequestHandler, fd=listener.fileno())
         listener.close()  # the server holds a descriptor of its own
