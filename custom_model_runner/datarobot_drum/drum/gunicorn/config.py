@@ -17,7 +17,10 @@ from datarobot_drum.drum.gunicorn.status import WorkerRows, keep_reporting
 from datarobot_drum.drum.management.owner import ManagementPort
 from datarobot_drum.drum.management.watchdog.owner import Watchdog
 from datarobot_drum.drum.model_loading.shared_model import reseed_random
-from datarobot_drum.drum.process.signals import exit_if_prediction_hangs
+from datarobot_drum.drum.process.children import WorkerGroups, lead_process_group
+from datarobot_drum.drum.process.hook_environment import prepare_for_hooks
+from datarobot_drum.drum.process.hook_signals import hook_signals
+from datarobot_drum.drum.process.signals import prepare_exit
 from datarobot_drum.drum.settings.build import settings_from_environment
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ _server = _settings.server
 _watchdog = Watchdog(_settings)
 _management = ManagementPort(_settings)
 _rows = WorkerRows(_management.table)
+_groups = WorkerGroups()
 
 bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
 workers = _settings.workers
@@ -85,20 +89,24 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Claim the worker's row, leave the watchdog to the master, and draw random numbers of this worker's own."""
+    """Claim the worker's row, leave the watchdog to the master, and prepare the process for the model."""
+    lead_process_group()
     _rows.of(worker).claim()
     _watchdog.close_in_child()
     if _server.share_model:
         reseed_random()
+    prepare_for_hooks(_server.graceful_timeout)
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Free the row of a worker that has ended, in the master."""
+    """Free the row of a worker that has ended, and end its children, in the master."""
+    _groups.end(worker.pid)
     _rows.release(worker)
 
 
 def on_exit(server: Any) -> None:
     """Close the master; its exit code says whether the watchdog ended the server."""
+    _groups.kill()
     code = _watchdog.exit_code(os.EX_OK)
     _watchdog.close()
     _management.close()
@@ -109,6 +117,7 @@ def on_exit(server: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Start heartbeats, and name the master as the process that a supervisor signals; the app is loaded."""
     install_worker_handlers(worker)
+    hook_signals.main_thread_runs_hooks = worker_class != "gthread"
     server = _prediction_server(worker)
     if server is not None:
         server.worker_ctx.server_pid = worker.ppid
@@ -137,7 +146,9 @@ def worker_exit(server: Any, worker: Any) -> None:
             serve_accept_queue(worker)
         prediction_server.close()
         worker.log.info("Worker %d stopped: %s.", worker.pid, prediction_server.request_log.summary())
-        exit_if_prediction_hangs(os.EX_OK)
+    if worker.pid == os.getpid():
+        error = sys.exc_info()[1]  # gunicorn calls this function while SystemExit is raised
+        prepare_exit(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else os.EX_OK)
 
 
 def _drain(worker: Any) -> None:

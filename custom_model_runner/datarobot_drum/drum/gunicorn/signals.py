@@ -15,6 +15,9 @@ from typing import Any
 
 from gunicorn.errors import HaltServer
 
+from datarobot_drum.drum.process.children import kill_group
+from datarobot_drum.drum.process.hook_signals import ignore_signal
+
 PARENT_POLL_SECONDS = 1.0
 
 
@@ -38,6 +41,7 @@ def install_master_handlers(arbiter: Any, on_stop: Callable[[], object], on_chil
             return
         for worker in list(arbiter.WORKERS):
             os.kill(worker, signal.SIGKILL)
+            kill_group(worker)
         os._exit(1)
 
     def child_exit(number: int, frame: FrameType | None) -> None:
@@ -68,7 +72,7 @@ def keep_stopping_at_failures(arbiter: Any) -> None:
 
 def install_worker_handlers(worker: Any) -> None:
     """Ignore SIGINT, which a terminal sends to every process, and end the worker when its master has ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, ignore_signal)
     threading.Thread(target=_end_with_master, args=(worker.ppid,), name="drum-master-watch", daemon=True).start()
 
 

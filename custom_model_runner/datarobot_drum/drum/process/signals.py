@@ -1,13 +1,17 @@
-"""Exit on signals before serving starts, and despite a stuck prediction thread."""
+"""Exit on signals before serving starts, and despite threads and child processes of the model that do not end."""
 
+import atexit
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
+
+from datarobot_drum.drum.process.children import CHILD_SECONDS, end_children, has_children, kill_children
 
 PREDICTION_THREAD_PREFIX = "drum-predict"
 """Prefix of the names of prediction threads."""
@@ -24,13 +28,65 @@ _SIGNAL_EXIT_BASE = 128
 _cleanups: list[Callable[[], object]] = []
 
 
+class _PendingExit:
+    """An exit that is about to happen: of which process, with which code, and until when."""
+
+    def __init__(self) -> None:
+        self.child_seconds = CHILD_SECONDS
+        self._pid = 0
+        self._code = os.EX_OK
+        self._deadline = 0.0
+        self._ending_children = threading.Lock()
+
+    def begin(self, code: int) -> None:
+        """Exit with ``code`` at the deadline, even if Python still waits for a thread or a process."""
+        self._pid, self._code, self._deadline = os.getpid(), code, time.monotonic() + self.child_seconds
+        threading.Thread(target=self._enforce, name="drum-exit", daemon=True).start()
+        multiprocessing_util = sys.modules.get("multiprocessing.util")
+        if multiprocessing_util is not None:  # a forked worker runs no atexit handlers
+            multiprocessing_util.Finalize(None, self.end_children, exitpriority=-100)
+
+    def end_children(self) -> None:
+        """End the model's processes, if this process is about to exit; no effect while another thread does."""
+        if self._pid == os.getpid() and self._ending_children.acquire(blocking=False):
+            end_children(self._deadline)
+
+    def _enforce(self) -> None:
+        # Python's own exit comes first: it ends process pools in order, and signals would break them.
+        time.sleep(min(JOIN_SECONDS, self.child_seconds))
+        self.end_children()
+        time.sleep(max(0.0, self._deadline - time.monotonic()) + JOIN_SECONDS)
+        _exit_now(self._code)
+
+
+_pending_exit = _PendingExit()
+# Registered before model code is imported, so it runs after the handlers of that code and its libraries.
+atexit.register(_pending_exit.end_children)
+
+
+def limit_exit_time(graceful_timeout: float) -> None:
+    """Let the model's processes and threads take at most ``graceful_timeout`` seconds to end, and ``CHILD_SECONDS``."""
+    _pending_exit.child_seconds = min(CHILD_SECONDS, graceful_timeout)
+
+
 def exit_process(code: int) -> NoReturn:
-    """Exit with ``code``, even if a prediction hangs."""
-    exit_if_prediction_hangs(code)
+    """Exit with ``code``, even if a prediction, a thread or a child process of the model does not end."""
+    prepare_exit(code)
     sys.exit(code)
 
 
-def exit_if_prediction_hangs(code: int) -> None:
+def prepare_exit(code: int) -> None:
+    """Make the exit that follows end the model's processes, and not wait for its threads without a limit."""
+    _exit_if_prediction_hangs(code)
+    if has_children() or any(_outlives_exit(thread) for thread in threading.enumerate()):
+        _pending_exit.begin(code)
+
+
+def _outlives_exit(thread: threading.Thread) -> bool:
+    return not thread.daemon and thread is not threading.main_thread()
+
+
+def _exit_if_prediction_hangs(code: int) -> None:
     """Exit at once if a thread of the model does not end: Python would wait for it without a limit."""
     model_threads = (PREDICTION_THREAD_PREFIX, LOADER_THREAD)
     busy = [thread for thread in threading.enumerate() if thread.name.startswith(model_threads)]
@@ -38,6 +94,13 @@ def exit_if_prediction_hangs(code: int) -> None:
         thread.join(JOIN_SECONDS)
     if any(thread.is_alive() for thread in busy):
         _exit_now(code)
+
+
+def abort_process(code: int) -> NoReturn:
+    """Kill the model's processes and exit at once."""
+    with suppress(Exception):  # a signal handler calls it at any moment
+        kill_children()
+    os._exit(code)
 
 
 def exit_on_signals() -> None:
@@ -105,7 +168,9 @@ def _on_interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _exit_now(code: int) -> NoReturn:
-    with suppress(Exception):  # the signal may have interrupted a write
+    with suppress(Exception):  # a signal may have interrupted a write
         sys.stdout.flush()
         sys.stderr.flush()
+    with suppress(Exception):
+        end_children(time.monotonic() + JOIN_SECONDS)
     os._exit(code)
