@@ -27,6 +27,8 @@ class _Setting:
     name: str
     read: Callable[[Any], Any]
     write: Callable[[Any, Any], object]
+    is_reset: bool = False
+    """True if calls are quick enough to undo before each call what an earlier one has changed."""
 
 
 def _enter_inference_mode(torch: Any, enabled: Any) -> None:
@@ -49,7 +51,7 @@ def _openmp_threads(threadpoolctl: Any) -> int | None:
 
 
 _SETTINGS = (
-    _Setting("sklearn", "config", lambda m: m.get_config(), lambda m, value: m.set_config(**value)),
+    _Setting("sklearn", "config", lambda m: m.get_config(), lambda m, value: m.set_config(**value), True),
     _Setting("xgboost", "config", lambda m: m.get_config(), lambda m, value: m.set_config(**value)),
     _Setting(
         "joblib.parallel", "config", lambda m: m._backend.__dict__.copy(), lambda m, v: vars(m._backend).update(v)
@@ -57,7 +59,7 @@ _SETTINGS = (
     _Setting("threadpoolctl", "threads", _openmp_threads, lambda m, value: m.threadpool_limits(value, "openmp")),
     # From version 2 on, errstate is a context variable.
     _Setting("numpy", "errors", _numpy_errors, lambda m, value: m.seterr(**value)),
-    _Setting("torch", "grad mode", lambda m: m.is_grad_enabled(), lambda m, value: m.set_grad_enabled(value)),
+    _Setting("torch", "grad mode", lambda m: m.is_grad_enabled(), lambda m, value: m.set_grad_enabled(value), True),
     _Setting("torch", "inference mode", lambda m: m.is_inference_mode_enabled(), _enter_inference_mode),
     _Setting("torch", "threads", lambda m: m.get_num_threads(), lambda m, value: m.set_num_threads(value)),
     _Setting("torch", "device", lambda m: m.get_default_device(), lambda m, value: m.set_default_device(value)),
@@ -67,26 +69,33 @@ _SETTINGS = (
 class ThreadSettings:
     """What differs between the thread that has loaded the model and a new thread."""
 
-    def __init__(self, base: Context) -> None:
+    def __init__(self, base: Context, *, resets: bool = False) -> None:
         """Read the settings of the current thread.
 
         Args:
             base: the context that a request starts with, apart from its own variables.
+            resets: undo what a call changes before the next one, in threads that did not load the model.
         """
         self._thread = threading.local()
-        self._thread.applied = True
+        self._thread.has_loaded = True
         self._settings = _thread_settings()
+        self._resets = [(setting, value) for setting, value in _read_all().items() if resets and setting.is_reset]
         self._variables = list(_changed_variables(base))
 
     def __bool__(self) -> bool:
-        return bool(self._settings or self._variables)
+        return bool(self._settings or self._resets or self._variables)
 
     def apply(self) -> None:
-        """Make these settings in the current thread, once, and in its context; variables of the request win."""
-        if not hasattr(self._thread, "applied"):
-            self._thread.applied = True
+        """Make these settings in the current thread and its context; variables of the request win."""
+        has_loaded = getattr(self._thread, "has_loaded", None)
+        if has_loaded is None:
+            self._thread.has_loaded = False
             for setting, value in self._settings:
                 _write(setting, value)
+        elif not has_loaded:
+            for setting, value in self._resets:
+                if setting.read(sys.modules[setting.module]) != value:
+                    _write(setting, value)
         for variable, value, base_value in self._variables:
             current = variable.get(_MISSING)
             if current is _MISSING or current is base_value:
@@ -98,8 +107,9 @@ def _changed_variables(base: Context) -> "list[tuple[ContextVar[Any], Any, Any]]
     changed = []
     for variable, value in copy_context().items():
         base_value = base.get(variable, _MISSING)
-        # A decimal context is changed in place; each call gets a copy.
-        is_changed = _differs_from_default(value) if isinstance(value, decimal.Context) else value is not base_value
+        is_changed = value is not base_value
+        if isinstance(value, decimal.Context):  # it is changed in place, so each call needs a copy
+            is_changed = base_value is not _MISSING or _differs_from_default(value)
         if is_changed:
             changed.append((variable, value, base_value))
     return changed

@@ -65,12 +65,15 @@ def _exit_code(error: BaseException | None) -> int:
     """Return the code with which Python would exit because of ``error``; print what it would print."""
     if error is None:
         return os.EX_OK
-    if not isinstance(error, SystemExit):
-        traceback.print_exception(error)
+    cause = error
+    while cause.__cause__ is not None:  # errors of hooks are raised from those of the model
+        cause = cause.__cause__
+    if not isinstance(cause, SystemExit):
+        traceback.print_exception(cause)
         return 1
-    if error.code is None or isinstance(error.code, int):
-        return (error.code or 0) & 0xFF
-    sys.stderr.write(f"{error.code}\n")
+    if cause.code is None or isinstance(cause.code, int):
+        return (cause.code or 0) & 0xFF
+    sys.stderr.write(f"{cause.code}\n")
     return 1
 
 

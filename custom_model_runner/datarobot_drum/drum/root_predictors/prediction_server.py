@@ -159,7 +159,8 @@ class PredictionServer:
     def _keep_thread_settings(self) -> None:
         """Let every prediction thread have the settings of this thread, which has loaded the model."""
         keep_loop_of_load()
-        settings = ThreadSettings(self._base_context)
+        has_hooks = self.predictor is not None and self.predictor.name == "custom"
+        settings = ThreadSettings(self._base_context, resets=has_hooks)
         if settings:
             self.executor.before_call = settings.apply
 
