@@ -12,6 +12,7 @@ from datarobot_drum.drum.gunicorn.signals import (
     install_master_handlers,
     install_worker_handlers,
     keep_stopping_at_failures,
+    kill_children_with_workers,
 )
 from datarobot_drum.drum.gunicorn.status import WorkerRows, keep_reporting
 from datarobot_drum.drum.management.owner import ManagementPort
@@ -75,6 +76,7 @@ def when_ready(server: Any) -> None:
     """Install signal handlers and start the watchdog; the master listens, and has no worker yet."""
     install_master_handlers(server, on_stop=_on_stop, on_child_exit=_management.restart_if_ended)
     keep_stopping_at_failures(server)
+    kill_children_with_workers(server)
     _watchdog.start(server.LISTENERS[0].getsockname()[1])
 
 

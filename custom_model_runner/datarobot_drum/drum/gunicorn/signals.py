@@ -15,7 +15,7 @@ from typing import Any
 
 from gunicorn.errors import HaltServer
 
-from datarobot_drum.drum.process.children import kill_group
+from datarobot_drum.drum.process.children import kill_worker
 from datarobot_drum.drum.process.hook_signals import ignore_signal
 
 PARENT_POLL_SECONDS = 1.0
@@ -40,8 +40,7 @@ def install_master_handlers(arbiter: Any, on_stop: Callable[[], object], on_chil
             arbiter.signal(signal.SIGTERM, frame)
             return
         for worker in list(arbiter.WORKERS):
-            os.kill(worker, signal.SIGKILL)
-            kill_group(worker)
+            kill_worker(worker)
         os._exit(1)
 
     def child_exit(number: int, frame: FrameType | None) -> None:
@@ -68,6 +67,18 @@ def keep_stopping_at_failures(arbiter: Any) -> None:
             stop(graceful)
 
     arbiter.stop = stop
+
+
+def kill_children_with_workers(arbiter: Any) -> None:
+    """Kill the processes below a worker whenever the worker is killed."""
+    signal_worker = arbiter.kill_worker
+
+    def signal_or_kill(worker: int, number: int) -> None:
+        if number == signal.SIGKILL:
+            kill_worker(worker)
+        signal_worker(worker, number)
+
+    arbiter.kill_worker = signal_or_kill
 
 
 def install_worker_handlers(worker: Any) -> None:

@@ -80,9 +80,17 @@ class WorkerGroups:
             _signal_group(worker, signal.SIGKILL)
 
 
-def kill_group(worker: int) -> None:
-    """Send SIGKILL to a worker's process group, if it leads one."""
+def kill_worker(worker: int) -> None:
+    """Send SIGKILL to a worker and all processes below it."""
+    import psutil
+
+    below: list[Any] = []
+    with suppress(psutil.Error, OSError):
+        below = psutil.Process(worker).children(recursive=True)
+    with suppress(OSError):
+        os.kill(worker, signal.SIGKILL)
     _signal_group(worker, signal.SIGKILL)
+    _send(signal.SIGKILL, below)
 
 
 def _signal_group(leader: int, number: int) -> bool:

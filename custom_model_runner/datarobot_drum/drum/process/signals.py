@@ -21,6 +21,12 @@ LOADER_THREAD = "drum-model-loader"
 
 JOIN_SECONDS = 0.5
 
+EXIT_SECONDS = 60.0
+"""More than the end of a process takes."""
+
+_PROCESS_EVENTS = frozenset({"os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "subprocess.Popen"})
+"""Audit events of calls that start a process."""
+
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _SIGNAL_EXIT_BASE = 128
 """Exit code of a command that a signal stopped: this plus the signal's number, as in shells."""
@@ -99,6 +105,7 @@ def _exit_if_prediction_hangs(code: int) -> None:
 def abort_process(code: int) -> NoReturn:
     """Kill the model's processes and exit at once."""
     with suppress(Exception):  # a signal handler calls it at any moment
+        sys.addaudithook(_block_new_processes)
         kill_children()
     os._exit(code)
 
@@ -172,5 +179,12 @@ def _exit_now(code: int) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
     with suppress(Exception):
+        sys.addaudithook(_block_new_processes)
         end_children(time.monotonic() + JOIN_SECONDS)
     os._exit(code)
+
+
+def _block_new_processes(event: str, arguments: object) -> None:
+    """Let no thread start a process while this one exits: process pools replace the workers that are killed."""
+    if event in _PROCESS_EVENTS:
+        time.sleep(EXIT_SECONDS)

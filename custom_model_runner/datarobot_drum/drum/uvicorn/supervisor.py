@@ -23,7 +23,7 @@ from types import FrameType
 from datarobot_drum.drum.exceptions import StartupError
 from datarobot_drum.drum.management.owner import ManagementPort
 from datarobot_drum.drum.management.status import WorkerStatus
-from datarobot_drum.drum.process.children import WorkerGroups, lead_process_group
+from datarobot_drum.drum.process.children import WorkerGroups, kill_worker, lead_process_group
 from datarobot_drum.drum.process.signals import blocked_signals
 from datarobot_drum.drum.settings.build import Settings
 
@@ -157,14 +157,14 @@ class Supervisor:
             if overdue or self._management.limits.is_hung(worker.status):
                 silence = worker.status.silence()
                 logger.error("Worker %d hangs (silent for %.0f s); killing it.", worker.process.pid, silence)
-                _signal(worker.process, signal.SIGKILL)
+                kill_worker(_pid(worker.process))
 
     def _reap(self) -> None:
         for worker in [worker for worker in self._workers if not worker.process.is_alive()]:
             worker.process.join()
             self._workers.remove(worker)
             worker.status.release()
-            self._groups.end(worker.process.pid or 0)
+            self._groups.end(_pid(worker.process))
             if worker.process.exitcode == WORKER_FAILED_TO_START and not self._stopping:
                 logger.error("Worker %d failed to start; stopping the server.", worker.process.pid)
                 self._failed = True
@@ -196,6 +196,12 @@ class Supervisor:
         self._stop_by = min(self._stop_by, time.monotonic() + seconds)
         for worker in self._workers:
             _signal(worker.process, number)
+
+
+def _pid(process: BaseProcess) -> int:
+    """Return the id of a process that has been started."""
+    assert process.pid
+    return process.pid
 
 
 def _signal(process: BaseProcess, number: signal.Signals) -> None:
