@@ -49,6 +49,10 @@ def start_program():
     subprocess.Popen(["sleep", "1000"], start_new_session=True)
 
 
+def start_stubborn_program():
+    subprocess.Popen(["sh", "-c", "trap '' TERM; sleep 1000"], start_new_session=True)
+
+
 def start_shell():
     subprocess.Popen(["sh", "-c", "sleep 1000 & sleep 1000"])
 

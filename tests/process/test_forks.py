@@ -1,5 +1,6 @@
 """Forks by model code: default signals in the child, which never goes on as a server. Each on all three servers."""
 
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -108,6 +109,10 @@ def handlers_in_fork(model):
     return text
 
 
+def start_fork(model):
+    FORK.Process(target=sleep).start()
+
+
 def set_handler_in_fork(model):
     def work():
         signal.signal(signal.SIGTERM, lambda *_: os._exit(5))
@@ -116,6 +121,15 @@ def set_handler_in_fork(model):
 
     return end(work)
 '''
+
+
+REQUEST = (
+    b"POST /predictUnstructured/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    b"Content-Type: text/plain\r\nContent-Length: 10\r\n\r\nstart_fork"
+)
+
+TIMEOUT = 20.0
+"""Less than a fork of these tests runs."""
 
 
 @pytest.fixture(scope="module")
@@ -147,3 +161,10 @@ def server(all_servers: Servers, request: pytest.FixtureRequest) -> RunningServe
 def test_forks_of_a_hook_are_ordinary_processes(server: RunningServer, function: str, result: str) -> None:
     assert call_function(server, function) == result
     assert call_function(server, function) == result
+
+
+def test_a_fork_holds_no_connection_open(server: RunningServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as connection:
+        connection.sendall(REQUEST)
+        with connection.makefile("rb") as response:
+            assert response.read().endswith(b"None")  # to its end: the server's close has reached the client

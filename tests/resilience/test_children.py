@@ -24,7 +24,7 @@ def start(tmp_path: Path) -> Iterator[StartServer]:
 def test_processes_of_the_load_end_with_the_server(
     start: StartServer, tmp_path: Path, server_type: str, workers: int
 ) -> None:
-    (tmp_path / "start").write_text("start_process start_program start_pool")
+    (tmp_path / "start").write_text("start_process start_stubborn_program start_pool")
     server = start(server_type, workers)
     children = descendants(server)
     assert children

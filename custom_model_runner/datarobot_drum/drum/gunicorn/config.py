@@ -97,7 +97,7 @@ def post_fork(server: Any, worker: Any) -> None:
     _watchdog.close_in_child()
     if _server.share_model:
         reseed_random()
-    prepare_for_hooks(_server.graceful_timeout)
+    prepare_for_hooks(_settings)
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -1,11 +1,14 @@
 """Forks that model code makes: ``multiprocessing``, ``os.fork`` and libraries on top of them.
 
 A fork inherits the server's signal handlers, which only set a flag of a server that it is not, so it could not be
-ended with SIGTERM. It also inherits the stack: if it left its hook, it would go on as a second server.
+ended with SIGTERM. It also inherits the stack: if it left its hook, it would go on as a second server. And it inherits
+the sockets: clients would not notice that the server closes their connections.
 """
 
 import os
 import signal
+import socket
+import stat
 import sys
 import threading
 import traceback
@@ -13,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from datarobot_drum.drum.process.hook_signals import is_hook_handler
+
+_DESCRIPTORS = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 
 
 class _State:
@@ -24,6 +29,8 @@ class _State:
         """True if forks of this process are those of model code."""
         self.in_fork = False
         """True in a process that model code has forked."""
+        self.port = 0
+        """The port of the server."""
         self.masks: dict[int, set[int | signal.Signals]] = {}
         """Signal masks of threads that fork just now, by thread."""
 
@@ -31,14 +38,18 @@ class _State:
 _state = _State()
 
 
-def isolate_forks() -> None:
-    """Give every later fork of this process default signal handlers; its own forks are left to it."""
+def isolate_forks(port: int = 0) -> None:
+    """Give every later fork of this process default signal handlers, and none of the sockets of ``port``.
+
+    Forks of these forks are left to model code.
+    """
     if not hasattr(os, "fork"):
         return
     if not _state.registered:
         os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
         _state.registered = True
     _state.isolating = True
+    _state.port = port
 
 
 @contextmanager
@@ -99,8 +110,31 @@ def _in_child() -> None:
     try:
         signal.set_wakeup_fd(-1)
         _reset_handlers()
+        _release_sockets(_state.port)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _release_sockets(port: int) -> None:
+    """Replace the listening socket and the connections of the server by ``/dev/null``.
+
+    Objects of this process close the descriptors later, so other files must not get their numbers.
+    """
+    if not port:
+        return
+    null = os.open(os.devnull, os.O_RDWR)
+    for name in os.listdir(_DESCRIPTORS) if os.path.isdir(_DESCRIPTORS) else ():
+        with suppress(OSError, ValueError):
+            descriptor = int(name)
+            if stat.S_ISSOCK(os.fstat(descriptor).st_mode) and _local_port(descriptor) == port:
+                os.dup2(null, descriptor, inheritable=False)
+    os.close(null)
+
+
+def _local_port(descriptor: int) -> int:
+    with socket.socket(fileno=os.dup(descriptor)) as copy:
+        is_tcp = copy.family in (socket.AF_INET, socket.AF_INET6) and copy.type == socket.SOCK_STREAM
+        return int(copy.getsockname()[1]) if is_tcp else 0
 
 
 def _reset_handlers() -> None:

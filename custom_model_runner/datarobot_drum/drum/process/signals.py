@@ -53,9 +53,10 @@ class _PendingExit:
             multiprocessing_util.Finalize(None, self.end_children, exitpriority=-100)
 
     def end_children(self) -> None:
-        """End the model's processes, if this process is about to exit; no effect while another thread does."""
-        if self._pid == os.getpid() and self._ending_children.acquire(blocking=False):
-            end_children(self._deadline)
+        """End the model's processes, if this process is about to exit."""
+        if self._pid == os.getpid():
+            with self._ending_children:
+                end_children(self._deadline)
 
     def _enforce(self) -> None:
         # Python's own exit comes first: it ends process pools in order, and signals would break them.

@@ -37,7 +37,7 @@ def _serve(settings: Settings, management: ManagementPort) -> int:
             after_fork = partial(_after_fork, watchdog) if is_shared else None
             supervisor = Supervisor(settings, listener, management, on_stop=watchdog.disarm, after_fork=after_fork)
             return watchdog.exit_code(supervisor.run())
-        prepare_for_hooks(settings.server.graceful_timeout, main_thread_runs_hooks=False)
+        prepare_for_hooks(settings, main_thread_runs_hooks=False)
         status = management.table.allocate().claim()
         from datarobot_drum.drum.uvicorn.server import run_server
 

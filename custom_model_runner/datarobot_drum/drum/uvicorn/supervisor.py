@@ -242,7 +242,7 @@ def _serve(listener: socket.socket, status: WorkerStatus, watch_parent: Callable
         settings = settings_from_environment()
         show_stacktrace = settings.show_stacktrace
         configure_logging(settings.logging_level, settings.server.log_format)
-        prepare_for_hooks(settings.server.graceful_timeout, main_thread_runs_hooks=False)
+        prepare_for_hooks(settings, main_thread_runs_hooks=False)
         exit_code = run_server(settings, listener, status, supervised=True)
     except StartupError as error:
         logger.error("%s", error, exc_info=error if show_stacktrace else None)

@@ -104,7 +104,7 @@ def serve(settings: Settings) -> int:
         StartupError: the address or the model.
     """
     shorten_switch_interval()
-    prepare_for_hooks(settings.server.graceful_timeout)
+    prepare_for_hooks(settings)
     with ManagementPort(settings).start() as management:
         status = management.table.allocate().claim()
         prediction_server = PredictionServer(settings)
