@@ -2,10 +2,10 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 CHILD_SECONDS = 5.0
@@ -28,7 +28,7 @@ def has_children() -> bool:
 
 
 def end_children(deadline: float) -> None:
-    """Send SIGTERM to them, and SIGKILL to those that run at ``deadline``, by ``time.monotonic``."""
+    """Send SIGTERM to them, and SIGKILL to those that run at ``deadline``, by the monotonic clock."""
     children = _children()
     if not children:
         return
@@ -39,10 +39,10 @@ def end_children(deadline: float) -> None:
 
 def kill_children() -> None:
     """Send SIGKILL to them, and to those that they start meanwhile."""
-    deadline = time.monotonic() + KILL_SECONDS
-    while (children := _children()) and time.monotonic() < deadline:
+    deadline = monotonic() + KILL_SECONDS
+    while (children := _children()) and monotonic() < deadline:
         _send(signal.SIGKILL, children)
-        time.sleep(POLL_SECONDS)
+        sleep(POLL_SECONDS)
 
 
 def lead_process_group() -> None:
@@ -65,12 +65,12 @@ class WorkerGroups:
         """Send SIGTERM to the process group of a worker that has ended."""
         self.poll()
         if _signal_group(worker, signal.SIGTERM):
-            self._kill_at[worker] = time.monotonic() + CHILD_SECONDS
+            self._kill_at[worker] = monotonic() + CHILD_SECONDS
 
     def poll(self) -> None:
         """Send SIGKILL to groups that still run after ``CHILD_SECONDS``."""
         for worker, kill_at in list(self._kill_at.items()):
-            overdue = time.monotonic() > kill_at
+            overdue = monotonic() > kill_at
             if not _signal_group(worker, signal.SIGKILL if overdue else 0):
                 del self._kill_at[worker]
 
@@ -108,8 +108,8 @@ def _read(path: Path) -> str:
 
 
 def _wait_for_children(deadline: float) -> None:
-    while _children() and time.monotonic() < deadline:
-        time.sleep(POLL_SECONDS)
+    while _children() and monotonic() < deadline:
+        sleep(POLL_SECONDS)
 
 
 def _children() -> list[Any]:

@@ -116,19 +116,23 @@ def _in_child() -> None:
 
 
 def _release_sockets(port: int) -> None:
-    """Replace the listening socket and the connections of the server by ``/dev/null``.
+    """Replace the listening socket and the connections of the server by a socket that gets no connection.
 
-    Objects of this process close the descriptors later, so other files must not get their numbers.
+    Objects of this process use and close the descriptors later, so other files must not get their numbers.
     """
     if not port:
         return
-    null = os.open(os.devnull, os.O_RDWR)
+    silent = socket.socket(socket.AF_UNIX)
+    silent.setblocking(False)
+    if sys.platform == "linux":
+        silent.bind("")  # to a name that no other process knows
+        silent.listen()
     for name in os.listdir(_DESCRIPTORS) if os.path.isdir(_DESCRIPTORS) else ():
         with suppress(OSError, ValueError):
             descriptor = int(name)
             if stat.S_ISSOCK(os.fstat(descriptor).st_mode) and _local_port(descriptor) == port:
-                os.dup2(null, descriptor, inheritable=False)
-    os.close(null)
+                os.dup2(silent.fileno(), descriptor, inheritable=False)
+    silent.close()
 
 
 def _local_port(descriptor: int) -> int:

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from types import FrameType
 from typing import Any
 
 logger = logging.getLogger(__name__)
@@ -66,8 +67,7 @@ class HookSignals:
 
     def set_handler(self, number: int, handler: Any) -> Any:
         """Set a handler and return the previous one, as ``signal.signal`` does."""
-        caller = sys._getframe(1).f_globals.get("__name__", "")
-        if not self.is_active or caller.partition(".")[0] in _SERVER_PACKAGES:
+        if not self.is_active or _calling_package(sys._getframe(1)) in _SERVER_PACKAGES:
             return _set_handler(number, handler)
         previous = _unwrapped(signal.getsignal(number))
         if number in _server_signals():
@@ -118,6 +118,14 @@ def is_hook_handler(handler: Any) -> bool:
 
 def ignore_signal(number: int, frame: Any) -> None:
     """Handle a signal by doing nothing. Programs that model code starts would inherit ``SIG_IGN``, but no handler."""
+
+
+def _calling_package(frame: FrameType | None) -> str:
+    """Return the package that calls ``signal.signal``, perhaps through gevent's replacement of it."""
+    package = ""
+    while frame is not None and (package := frame.f_globals.get("__name__", "").partition(".")[0]) == "gevent":
+        frame = frame.f_back
+    return package
 
 
 def _needs_wrapper(handler: Any) -> bool:

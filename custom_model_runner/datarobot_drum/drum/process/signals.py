@@ -5,9 +5,12 @@ import os
 import signal
 import sys
 import threading
-import time
+
+# By name: gevent replaces the functions in their modules, and greenlets do not run while Python exits.
+from _thread import start_new_thread
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from time import monotonic, sleep
 from types import FrameType
 from typing import NoReturn
 
@@ -46,8 +49,8 @@ class _PendingExit:
 
     def begin(self, code: int) -> None:
         """Exit with ``code`` at the deadline, even if Python still waits for a thread or a process."""
-        self._pid, self._code, self._deadline = os.getpid(), code, time.monotonic() + self.child_seconds
-        threading.Thread(target=self._enforce, name="drum-exit", daemon=True).start()
+        self._pid, self._code, self._deadline = os.getpid(), code, monotonic() + self.child_seconds
+        start_new_thread(self._enforce, ())
         multiprocessing_util = sys.modules.get("multiprocessing.util")
         if multiprocessing_util is not None:  # a forked worker runs no atexit handlers
             multiprocessing_util.Finalize(None, self.end_children, exitpriority=-100)
@@ -60,9 +63,9 @@ class _PendingExit:
 
     def _enforce(self) -> None:
         # Python's own exit comes first: it ends process pools in order, and signals would break them.
-        time.sleep(min(JOIN_SECONDS, self.child_seconds))
+        sleep(min(JOIN_SECONDS, self.child_seconds))
         self.end_children()
-        time.sleep(max(0.0, self._deadline - time.monotonic()) + JOIN_SECONDS)
+        sleep(max(0.0, self._deadline - monotonic()) + JOIN_SECONDS)
         _exit_now(self._code)
 
 
@@ -181,11 +184,11 @@ def _exit_now(code: int) -> NoReturn:
         sys.stderr.flush()
     with suppress(Exception):
         sys.addaudithook(_block_new_processes)
-        end_children(time.monotonic() + JOIN_SECONDS)
+        end_children(monotonic() + JOIN_SECONDS)
     os._exit(code)
 
 
 def _block_new_processes(event: str, arguments: object) -> None:
     """Let no thread start a process while this one exits: process pools replace the workers that are killed."""
     if event in _PROCESS_EVENTS:
-        time.sleep(EXIT_SECONDS)
+        sleep(EXIT_SECONDS)
