@@ -11,6 +11,7 @@ from datarobot_drum.drum.gunicorn.signals import (
     install_master_handlers,
     install_worker_handlers,
     keep_stopping_at_failures,
+    kill_children_with_workers,
 )
 from datarobot_drum.drum.gunicorn.status import WorkerRows, keep_reporting
 from datarobot_drum.drum.gunicorn.sync_worker import BufferingSyncWorker
@@ -18,7 +19,10 @@ from datarobot_drum.drum.gunicorn.worker import LimitedWorker, RequestLimits, he
 from datarobot_drum.drum.management.owner import ManagementPort
 from datarobot_drum.drum.management.watchdog.owner import Watchdog
 from datarobot_drum.drum.model_loading.shared_model import reseed_random
-from datarobot_drum.drum.process.signals import exit_if_prediction_hangs
+from datarobot_drum.drum.process.children import WorkerGroups, lead_process_group
+from datarobot_drum.drum.process.hook_environment import prepare_for_hooks
+from datarobot_drum.drum.process.hook_signals import hook_signals
+from datarobot_drum.drum.process.signals import prepare_exit
 from datarobot_drum.drum.process.sockets import accept_pending
 from datarobot_drum.drum.serving.request_head import HEAD_SECONDS, MAX_HEAD_BYTES, MAX_HEADER_FIELDS
 from datarobot_drum.drum.settings.build import settings_from_environment
@@ -37,6 +41,7 @@ _server = _settings.server
 _watchdog = Watchdog(_settings)
 _management = ManagementPort(_settings)
 _rows = WorkerRows(_management.table)
+_groups = WorkerGroups()
 # gunicorn itself takes a sync worker with threads for gthread.
 _is_threaded = _server.gunicorn_worker_class == "sync" and _server.gunicorn_threads > 1
 _worker_kind = "gthread" if _is_threaded else _server.gunicorn_worker_class
@@ -93,6 +98,7 @@ def when_ready(server: Any) -> None:
     """Install signal handlers and start the watchdog; the master listens, and has no worker yet."""
     install_master_handlers(server, on_stop=_on_stop, on_child_exit=_management.restart_if_ended)
     keep_stopping_at_failures(server)
+    kill_children_with_workers(server)
     _watchdog.start(server.LISTENERS[0].getsockname()[1])
 
 
@@ -107,20 +113,24 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Claim the worker's row, leave the watchdog to the master, and draw random numbers of this worker's own."""
+    """Claim the worker's row, leave the watchdog to the master, and prepare the process for the model."""
+    lead_process_group()
     _rows.of(worker).claim()
     _watchdog.close_in_child()
     if _server.share_model:
         reseed_random()
+    prepare_for_hooks(_settings)
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Free the row of a worker that has ended, in the master."""
+    """Free the row of a worker that has ended, and end its children, in the master."""
+    _groups.end(worker.pid)
     _rows.release(worker)
 
 
 def on_exit(server: Any) -> None:
     """Close the master; its exit code says whether the watchdog ended the server."""
+    _groups.kill()
     code = _watchdog.exit_code(os.EX_OK)
     _watchdog.close()
     _management.close()
@@ -131,6 +141,7 @@ def on_exit(server: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Start heartbeats, and name the master as the process that a supervisor signals; the app is loaded."""
     install_worker_handlers(worker)
+    hook_signals.main_thread_runs_hooks = _worker_kind != "gthread"
     server = _prediction_server(worker)
     if server is not None:
         server.worker_ctx.server_pid = worker.ppid
@@ -175,7 +186,9 @@ def worker_exit(server: Any, worker: Any) -> None:
             worker.finish([connection for listener in listeners for connection in accept_pending(listener)])
         prediction_server.close()
         worker.log.info("Worker %d stopped: %s.", worker.pid, prediction_server.request_log.summary())
-        exit_if_prediction_hangs(os.EX_OK)
+    if worker.pid == os.getpid():
+        error = sys.exc_info()[1]  # gunicorn calls this function while SystemExit is raised
+        prepare_exit(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else os.EX_OK)
 
 
 def _drain(worker: Any) -> None:

@@ -18,6 +18,7 @@ import uvicorn
 from datarobot_drum.drum.management.reporting import BEAT_SECONDS, StatusReporter
 from datarobot_drum.drum.management.status import WorkerStatus
 from datarobot_drum.drum.model_loading.shared_model import inherited_model
+from datarobot_drum.drum.process.hook_signals import ignore_signal
 from datarobot_drum.drum.process.paced_listener import PacedListener, connect
 from datarobot_drum.drum.process.sockets import BACKLOG, accept_pending
 from datarobot_drum.drum.process.tuning import freeze_loaded_objects, shorten_switch_interval
@@ -71,7 +72,7 @@ class DrumServer(uvicorn.Server):
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         if self._supervised:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGINT, ignore_signal)
             signal.signal(signal.SIGQUIT, self.handle_exit)
         super().run(sockets)
 

@@ -18,6 +18,9 @@ from datarobot_drum.drum.iterators import close_iterator
 from datarobot_drum.drum.management.owner import ManagementPort
 from datarobot_drum.drum.management.reporting import StatusReporter
 from datarobot_drum.drum.management.watchdog.owner import Watchdog
+from datarobot_drum.drum.process.hook_environment import prepare_for_hooks
+from datarobot_drum.drum.process.hook_signals import hook_signals
+from datarobot_drum.drum.process.signals import abort_process
 from datarobot_drum.drum.process.sockets import accept_pending, bind
 from datarobot_drum.drum.process.tuning import shorten_switch_interval
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
@@ -95,11 +98,13 @@ def serve(settings: Settings) -> int:
         StartupError: the address or the model.
     """
     shorten_switch_interval()
+    prepare_for_hooks(settings)
     with ManagementPort(settings).start() as management:
         status = management.table.allocate().claim()
         prediction_server = PredictionServer(settings)
         reporter = StatusReporter(prediction_server, status)
         prediction_server.materialize()
+        hook_signals.main_thread_runs_hooks = False
 
         def on_poll() -> None:
             reporter.beat()
@@ -173,7 +178,7 @@ class FlaskServer:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._stop_at is not None:
-            os._exit(1)
+            abort_process(1)
         self._prediction_server.worker_ctx.drain()
         self._stop_at = time.monotonic() + self._settings.lame_duck
 
