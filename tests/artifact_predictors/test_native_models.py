@@ -84,7 +84,7 @@ def test_xgboost_takes_numbered_classes_in_the_order_of_the_labels(
     estimator = wrap(booster_like("xgboost")).fit(IRIS, IRIS_TARGET)
     predictions = predict_csv(load("multiclass", ("z", "ä", "b"), estimator), IRIS)
     assert np.array_equal(predictions.values, estimator.predict_proba(IRIS))
-    assert "numbers its classes: taking them for 'z', 'ä', 'b'" in caplog.text
+    assert "classes are numbers: taking '0' for 'z', '1' for 'ä', '2' for 'b'" in caplog.text
 
 
 def test_xgboost_predicts_several_labels(load: Load) -> None:

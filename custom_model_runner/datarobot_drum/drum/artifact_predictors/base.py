@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 class ArtifactOutput:
     """Unchecked predictions of a framework's model.
 
-    ``values`` has one row per sample and one column per class, in the order of ``classes``: the declared labels, the
-    negative one first. ``classes`` is empty for target types with a single value column.
+    ``values`` has one row per sample and one column per class, in the order of ``classes``: the labels, the negative
+    one first. For target types without classes these are the names of the targets, or empty if unnamed.
     """
 
     values: np.ndarray
@@ -65,6 +66,10 @@ class ArtifactPredictor(ABC):
     @abstractmethod
     def accepts(self, model: Any) -> bool:
         """Return True if this framework predicts with the object, which ``load`` or a ``load_model`` hook returned."""
+
+    def class_names(self, model: Any) -> Sequence[Any] | None:
+        """Return the model's own classes, which are the labels where none are given; None if it does not name them."""
+        return None
 
     @abstractmethod
     def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:

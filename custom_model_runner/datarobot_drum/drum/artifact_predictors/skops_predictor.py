@@ -6,6 +6,7 @@ Only types that skops trusts are loaded. Name others at the top level of ``custo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import skops.io
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
+from datarobot_drum.drum.artifact_predictors.model_labels import estimator_classes
 from datarobot_drum.drum.exceptions import ModelLoadError
 
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ class SkopsPredictor(ArtifactPredictor):
 
     def accepts(self, model: Any) -> bool:
         return False
+
+    def class_names(self, model: Any) -> Sequence[Any] | None:
+        return estimator_classes(model)
 
     def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
         return bind_estimator(model, settings)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.exceptions import EmptyTable, UnprocessableInput
 from datarobot_drum.drum.tabular.decoded_text import DecodedText
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
 from datarobot_drum.drum.tabular.fast_csv import read_numeric_csv
@@ -35,7 +35,7 @@ def read_csv_with_pandas(payload: StructuredPayload) -> pd.DataFrame:
         # low_memory infers types block by block and warns about differences.
         frame = pd.read_csv(text, low_memory=False, compression=None, **EXACT_FLOATS)
     if frame.empty:
-        raise UnprocessableInput("The csv has a header but no data rows.")
+        raise _no_rows(frame)
     if not _is_first_row_within_header(text.head):
         _reject_wide_first_row(payload)
     return frame
@@ -60,13 +60,21 @@ def read_csv_blocks(
     with blocks:
         first = _next_block(blocks)
         if first is None or first.empty:
-            raise UnprocessableInput("The csv has a header but no data rows.")
+            raise _no_rows(first)
         if not _is_first_row_within_header(text.head):
             _reject_wide_first_row(payload, back_to=payload.file.tell())
         block: pd.DataFrame | None = first
         while block is not None:
             yield block
             block = _next_block(blocks)
+
+
+def _no_rows(frame: pd.DataFrame | None) -> UnprocessableInput:
+    """Return the error of a csv with a header alone. A lone line of JSON is no header."""
+    message = "The csv has a header but no data rows."
+    columns = [] if frame is None else [str(name) for name in frame.columns]
+    is_header = bool(columns) and not columns[0].lstrip().startswith(("{", "["))
+    return EmptyTable(message, columns) if is_header else UnprocessableInput(message)
 
 
 def read_csv_column(payload: StructuredPayload, position: int) -> pd.Series:

@@ -108,6 +108,8 @@ def _to_table(predictions: Predictions) -> pa.Table:
 
 
 def _to_array(values: np.ndarray) -> pa.Array:
+    if not len(values) and values.dtype == object:
+        return pa.array([], type=pa.string())
     return pa.array(values, type=pa.float64() if values.dtype.kind == "f" else None, from_pandas=True)
 
 

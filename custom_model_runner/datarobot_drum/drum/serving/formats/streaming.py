@@ -24,8 +24,9 @@ from typing import Any
 from datarobot_drum.drum.exceptions import PredictionError
 from datarobot_drum.drum.iterators import close_iterator
 from datarobot_drum.drum.language_predictors.base import Predictions, StreamChunk
+from datarobot_drum.drum.language_predictors.json_values import encode, records
 from datarobot_drum.drum.serving.errors import error_payload
-from datarobot_drum.drum.serving.formats.predictions_json import elements, encode, encode_elements, records
+from datarobot_drum.drum.serving.formats.predictions_json import elements, encode_elements, encode_extra
 from datarobot_drum.drum.settings.target_types import TargetType
 
 _QUALITY = re.compile(r"[01](\.[0-9]*)?")
@@ -171,7 +172,7 @@ def _with_error_record(encoded: Iterator[bytes], as_record: Callable[[dict[str, 
 
 def _extra_of(block: Predictions) -> list[bytes]:
     """Return the extra output of a block, encoded without the brackets of its list."""
-    return [] if block.extra is None else [encode(records(block.extra))[1:-1]]
+    return [] if block.extra is None else [encode_extra(block.extra)[1:-1]]
 
 
 def _as_cell(value: Any) -> Any:
