@@ -67,6 +67,13 @@ class ArtifactPredictor(ABC):
     def accepts(self, model: Any) -> bool:
         """Return True if this framework predicts with the object, which ``load`` or a ``load_model`` hook returned."""
 
+    def require_fitting_target(self, model: Any, settings: ModelSettings) -> None:  # noqa: B027  # many show no kind
+        """Require a model of the target's kind; called before the labels are known.
+
+        Raises:
+            ModelLoadError: another target type fits; the message names it.
+        """
+
     def class_names(self, model: Any) -> Sequence[Any] | None:
         """Return the model's own classes, which are the labels where none are given; None if it does not name them."""
         return None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import catboost
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
+from datarobot_drum.drum.artifact_predictors.estimator_kind import require_fitting_kind
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 from datarobot_drum.drum.artifact_predictors.model_labels import estimator_classes
@@ -35,6 +36,9 @@ class CatBoostPredictor(ArtifactPredictor):
 
     def accepts(self, model: Any) -> bool:
         return isinstance(model, catboost.CatBoost)
+
+    def require_fitting_target(self, model: Any, settings: ModelSettings) -> None:
+        require_fitting_kind(model, settings)
 
     def class_names(self, model: Any) -> Sequence[Any] | None:
         return estimator_classes(model) or None  # a regressor has an empty list

@@ -65,7 +65,9 @@ def require_column_count(found: int, settings: ModelSettings) -> None:
     if not target_type.has_class_labels:
         require_target_count(found, settings)
     elif found != len(labels) and not (target_type is TargetType.BINARY and found == 1):
-        raise ModelLoadError(f"The model predicts {found} columns but {len(labels)} class labels are declared.")
+        other = TargetType.BINARY if found == 1 else TargetType.MULTICLASS if target_type is TargetType.BINARY else None
+        advice = f": give --target-type {other.value}" if other and (found > 1 or len(labels) == 2) else ""
+        raise ModelLoadError(f"The model predicts {found} columns but {len(labels)} class labels are declared{advice}.")
 
 
 def require_target_count(found: int | None, settings: ModelSettings) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from datarobot_drum.drum.artifact_predictors.frameworks import module_roots
 from datarobot_drum.drum.artifact_predictors.label_matching import as_number
 from datarobot_drum.drum.artifact_predictors.model_labels import estimator_classes
 from datarobot_drum.drum.exceptions import ModelLoadError
@@ -72,8 +73,11 @@ def count_outputs(estimator: Any) -> int | None:
     if isinstance(count, int):
         return count
     parts = getattr(inner, "estimators_", None)
-    is_per_output = type(inner).__name__ in ("MultiOutputRegressor", "RegressorChain")
-    return len(parts) if is_per_output and isinstance(parts, list) else None
+    if type(inner).__name__ in ("MultiOutputRegressor", "RegressorChain") and isinstance(parts, list):
+        return len(parts)
+    # A linear model has a row of coefficients per target.
+    shape: tuple[int, ...] = getattr(getattr(inner, "coef_", None), "shape", ())
+    return int(shape[0]) if len(shape) == 2 else None
 
 
 def find_last_step(estimator: Any) -> Any:
@@ -108,7 +112,7 @@ def _is_text(value: Any) -> bool:
 
 def _has_numeric_classes(estimator: Any) -> bool:
     classes = estimator_classes(estimator) or ()
-    return all(not _is_text(item) and as_number(item) is not None for item in classes)
+    return all(not hasattr(item, "__len__") and as_number(item) is not None for item in classes)
 
 
 def _predicts_probabilities(estimator: Any) -> bool:
@@ -123,4 +127,6 @@ def _is_multilabel(estimator: Any) -> bool:
     inner = find_last_step(estimator)
     if type(inner).__name__ == "MLPClassifier":
         return getattr(inner, "out_activation_", None) == "logistic" and getattr(inner, "n_outputs_", 1) > 1
+    if "catboost" in module_roots(inner) and callable(getattr(inner, "get_all_params", None)):
+        return inner.get_all_params().get("loss_function") in ("MultiLogloss", "MultiCrossEntropy")
     return getattr(inner, "multilabel_", False) is True

@@ -34,7 +34,6 @@ from datarobot_drum.drum.artifact_predictors.estimator_kind import (
     count_outputs,
     find_kind,
     find_last_step,
-    require_fitting_kind,
 )
 from datarobot_drum.drum.artifact_predictors.features import NumericFeatures, select_features
 from datarobot_drum.drum.artifact_predictors.frameworks import module_roots
@@ -92,7 +91,6 @@ def bind_estimator(estimator: Any, settings: ModelSettings) -> ArtifactModel:
         ModelLoadError: the estimator is of another kind than the target, or its classes are not the labels.
     """
     target_type = settings.target_type
-    require_fitting_kind(estimator, settings)
     if target_type.has_class_labels:
         return _bind_classifier(estimator, settings)
     if target_type is TargetType.ANOMALY and _is_outlier_detector(estimator):

@@ -40,7 +40,7 @@ def is_order_of_labels(classes: Sequence[Any], labels: Sequence[str]) -> bool:
 
 def as_label(value: Any) -> str:
     """Convert a class to text: NumPy scalars as Python's, bytes as UTF-8."""
-    value = value.item() if hasattr(value, "item") else value
+    value = value.item() if hasattr(value, "item") and getattr(value, "size", 1) == 1 else value
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 

@@ -20,6 +20,7 @@ import pandas as pd
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
 from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers, require_column_count
+from datarobot_drum.drum.artifact_predictors.estimator_kind import require_fitting_kind
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
 from datarobot_drum.drum.artifact_predictors.features import require_numbers, require_width, select_columns, to_csr
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
@@ -48,6 +49,12 @@ class LightGBMPredictor(ArtifactPredictor):
     def accepts(self, model: Any) -> bool:
         return isinstance(model, lightgbm.Booster) or hasattr(model, "predict")
 
+    def require_fitting_target(self, model: Any, settings: ModelSettings) -> None:
+        if isinstance(model, lightgbm.Booster):
+            _require_fitting_objective(_objective(_header(model)), settings)
+        else:
+            require_fitting_kind(model, settings)
+
     def class_names(self, model: Any) -> Sequence[Any] | None:
         if not isinstance(model, lightgbm.Booster):
             return estimator_classes(model)
@@ -58,7 +65,6 @@ class LightGBMPredictor(ArtifactPredictor):
         if not isinstance(model, lightgbm.Booster):
             return bind_estimator(model, settings)
         header = _header(model)
-        _require_fitting_objective(_objective(header), settings)
         outputs = model.num_model_per_iteration()
         require_column_count(outputs, settings)
         is_classification = settings.target_type.is_classification

@@ -80,7 +80,7 @@ def _complete_pair(labels: tuple[str, ...], settings: ModelSettings) -> tuple[st
     if not matches:
         name = "positive" if settings.positive_class_label else "negative"
         close = next((label for label in labels if _folded(label) == _folded(given)), None)
-        advice = f"did you mean --{name}-class-label {shlex.quote(close)}?" if close else f"give {_flags(labels)}."
+        advice = f"did you mean {_flag(name, close)}?" if close else f"give {_flags(labels)}."
         raise ModelLoadError(f"The model's classes are {format_labels(labels)}, not {given!r}: {advice}")
     other = labels[1 - matches[given]]
     return (other, given) if settings.positive_class_label else (given, other)
@@ -194,12 +194,17 @@ _EITHER_WAY = " (or the other way round)"
 
 def _flags(labels: Sequence[str], target_type: TargetType = TargetType.BINARY) -> str:
     """Return the flags that give these labels, ready to copy."""
-    quoted = [shlex.quote(label) for label in labels]
     if target_type is TargetType.BINARY:
-        return f"--negative-class-label {quoted[0]} --positive-class-label {quoted[1]}{_EITHER_WAY}"
+        return f"{_flag('negative', labels[0])} {_flag('positive', labels[1])}{_EITHER_WAY}"
+    quoted = [shlex.quote(label) for label in labels]
     if len(quoted) > _MAX_SUGGESTED:
         return f"--class-labels-file with the {len(quoted)} classes"
     return f"--class-labels {' '.join(quoted)}"
+
+
+def _flag(name: str, label: str) -> str:
+    """Return the flag of one label, with a separator that also suits a negative number."""
+    return f"--{name}-class-label{'=' if label.startswith('-') else ' '}{shlex.quote(label)}"
 
 
 def _folded(label: str) -> str:

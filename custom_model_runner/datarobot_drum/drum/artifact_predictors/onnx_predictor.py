@@ -71,13 +71,15 @@ class OnnxPredictor(ArtifactPredictor):
     def accepts(self, model: Any) -> bool:
         return isinstance(model, onnxruntime.InferenceSession)
 
+    def require_fitting_target(self, model: Any, settings: ModelSettings) -> None:
+        _require_fitting_outputs(model, settings)
+
     def class_names(self, model: Any) -> Sequence[Any] | None:
         found = [names for names in _class_names.get(model, ()) if len(names) > 1]
         widths = [tensor.shape[-1] for tensor in model.get_outputs() if tensor.type in _FLOATS and tensor.shape]
         return next((names for names in found if len(names) in widths), next(iter(found), None))
 
     def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
-        _require_fitting_outputs(model, settings)
         output = _choose_output(model.get_outputs(), settings)
         run = _run_function(model, output)
         names = _class_names.get(model, ())

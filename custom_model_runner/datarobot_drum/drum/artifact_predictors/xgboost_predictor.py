@@ -20,6 +20,7 @@ import xgboost
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
 from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers, require_column_count
+from datarobot_drum.drum.artifact_predictors.estimator_kind import require_fitting_kind
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
 from datarobot_drum.drum.artifact_predictors.features import require_numbers, require_width, select_columns, to_csr
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
@@ -53,6 +54,12 @@ class XGBoostPredictor(ArtifactPredictor):
     def accepts(self, model: Any) -> bool:
         return isinstance(model, xgboost.Booster) or hasattr(model, "predict")
 
+    def require_fitting_target(self, model: Any, settings: ModelSettings) -> None:
+        if isinstance(model, xgboost.Booster):
+            _require_fitting_objective(_learner(model)["objective"]["name"], settings)
+        else:
+            require_fitting_kind(model, settings)
+
     def class_names(self, model: Any) -> Sequence[Any] | None:
         if not isinstance(model, xgboost.Booster):
             return estimator_classes(model)
@@ -70,13 +77,21 @@ def _bind_booster(booster: Any, settings: ModelSettings) -> ArtifactModel:
     target_type = settings.target_type
     if target_type.has_class_labels:
         _require_probabilities(booster, objective)
-    elif target_type is TargetType.REGRESSION and _is_classifier(objective):
-        kind = "multiclass" if objective.startswith("multi:") else "binary"
-        raise ModelLoadError(f"The model's objective {objective} is that of a classifier: give --target-type {kind}.")
     outputs = max(1, int(sizes["num_class"]), int(sizes["num_target"]))
     require_column_count(1 if objective == _SOFTMAX and not target_type.has_class_labels else outputs, settings)
     order = order_numbered_classes(max(2, outputs), settings) if target_type.is_classification else None
     return bind_numbers(_predict_function(booster, _iteration_range(booster)), settings, order)
+
+
+def _require_fitting_objective(objective: str, settings: ModelSettings) -> None:
+    if settings.target_type is TargetType.REGRESSION and _is_classifier(objective):
+        kind = "multiclass" if objective.startswith("multi:") else "binary"
+        raise ModelLoadError(f"The model's objective {objective} is that of a classifier: give --target-type {kind}.")
+    if settings.target_type.has_class_labels and objective.startswith(_REGRESSION_ONLY):
+        raise ModelLoadError(
+            f"The model's objective {objective} is that of a regressor, without class probabilities: give "
+            "--target-type regression."
+        )
 
 
 def _learner(booster: Any) -> dict[str, Any]:
@@ -93,11 +108,6 @@ def _require_probabilities(booster: Any, objective: str) -> None:
     if objective == _SOFTMAX:
         booster.set_param({"objective": _SOFTPROB})
         booster.save_config()  # applies it now: the first predictions may run in several threads
-    if objective.startswith(_REGRESSION_ONLY):
-        raise ModelLoadError(
-            f"The model's objective {objective} is that of a regressor, without class probabilities: give "
-            "--target-type regression."
-        )
     if objective in _NO_PROBABILITIES:
         raise ModelLoadError(
             f"The model's objective {objective} gives no probabilities: train it with {_NO_PROBABILITIES[objective]}."

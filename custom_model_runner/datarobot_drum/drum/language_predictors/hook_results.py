@@ -160,7 +160,8 @@ def _table_of_rows(rows: Sequence[Any], *, with_list_cells: bool) -> Any:
     if rows and all(isinstance(row, Mapping) for row in rows):
         return pd.DataFrame(list(rows))
     if all(_is_scalar(row) for row in rows):
-        return pd.Series(list(rows), dtype=None if rows else object)
+        cells = [row.item() if isinstance(row, np.ndarray) else row for row in rows]
+        return pd.Series(cells, dtype=None if rows else object)
     if isinstance(rows, tuple):  # a pair of arrays could be two rows or two results
         return None
     if with_list_cells:

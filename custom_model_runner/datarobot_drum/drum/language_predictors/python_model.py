@@ -314,15 +314,24 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
             f"The model is a {type(model).__name__}, which has no predict method: {advice}add a score hook to "
             "custom.py."
         )
+    predictor.require_fitting_target(model, settings)
     return PythonModel(settings, hooks, model, predictor.bind(model, settings), predictor.name)
 
 
 def _find_classes(model: Any, hooks: Mapping[str, Hook], settings: ModelSettings) -> Sequence[Any] | None:
-    """Return the model's own classes if labels are missing, or if a hook may return them as unnamed columns."""
+    """Return the model's own classes if labels are missing, or if a hook may return them as unnamed columns.
+
+    Raises:
+        ModelLoadError: the model, which predicts without a hook, is of another kind than the target.
+    """
     has_scoring_hook = not hooks.keys().isdisjoint(("score", "score_stream"))
     is_needed = settings.target_type.has_class_labels and (not settings.class_labels or has_scoring_hook)
     predictor = find_predictor(model) if is_needed and model is not None else None
-    return None if predictor is None else predictor.class_names(model)
+    if predictor is None:
+        return None
+    if not has_scoring_hook:
+        predictor.require_fitting_target(model, settings)
+    return predictor.class_names(model)
 
 
 def _transformer_name(hooks: Mapping[str, Hook], model: Any) -> str:
