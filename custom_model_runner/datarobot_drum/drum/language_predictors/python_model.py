@@ -290,6 +290,8 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
         model = settings.engine if artifact is None else load_artifact(artifact, custom)
     classes = _find_classes(model, hooks, settings)
     settings = complete_labels(settings, classes)
+    if settings.deployment is not None:
+        settings.deployment.require_labels(settings.class_labels)
     if settings.target_type is TargetType.UNSTRUCTURED:
         _require_hook(hooks, "score_unstructured", settings.target_type)
         return PythonModel(settings, hooks, model, None, "custom")
