@@ -362,7 +362,7 @@ def test_shutdown_does_not_wait_for_a_reset_connection(
     [
         ("raise", 500, "ValueError: the model said no"),
         ("none", 500, "The chat hook returned None where a completion was expected."),
-        ("number", 500, "The chat hook returned a int where a completion was expected."),
+        ("number", 500, "The chat hook returned an int where a completion was expected."),
         ("unfit", 500, "JSON cannot carry"),
         ("fails-first", 500, "ValueError: not even one"),
         ("none-first", 500, "The chat hook returned None where a chunk was expected."),

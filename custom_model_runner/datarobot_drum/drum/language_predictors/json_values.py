@@ -17,6 +17,7 @@ keys of a dict                          text
 from __future__ import annotations
 
 import base64
+import json
 import math
 from collections import deque
 from collections.abc import Iterable, KeysView, Mapping, ValuesView
@@ -71,6 +72,26 @@ def encode_cells(rows: Sequence[Any], columns: Sequence[str]) -> bytes:
             for column, cell in row.items() if isinstance(row, dict) else [(columns[0], row)]:
                 _require_encodable(cell, column, number)
         raise error
+
+
+def to_plain(value: Any) -> Any:
+    """Return a value as it is after a way through JSON.
+
+    Raises:
+        PredictionError: JSON cannot carry it.
+    """
+    return json.loads(encode(value))
+
+
+_TEXT_ONLY = (bytes, bytearray, memoryview, timedelta, np.timedelta64, set, frozenset, np.ndarray)
+
+
+def to_cell(value: Any) -> Any:
+    """Return a value for a csv cell: as it is if its text is plain, else as JSON has it."""
+    if isinstance(value, _TEXT_ONLY):
+        plain = to_plain(value)
+        return json.dumps(plain, ensure_ascii=False) if isinstance(plain, list) else plain
+    return value
 
 
 def _require_encodable(cell: Any, column: str, row: int) -> None:
