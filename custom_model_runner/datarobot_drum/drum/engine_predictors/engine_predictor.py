@@ -140,7 +140,7 @@ class EnginePredictor(BasePredictor):
 
     def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
         self._health.require_ready()
-        if self._hooks is not None and self._hooks.can_chat:
+        if self._hooks is not None and self._hooks.has_hook("chat"):
             return self._hooks.chat(params, headers)
         return self._completions.create(params)
 
