@@ -217,17 +217,16 @@ FOLDERS = (
     ),
     BrokenModel(
         "other labels than the estimator's",
-        "The estimator's classes ('x', 'y', 'z') are not the class labels ('x', 'y', 'w'): give the estimator's own "
-        "classes as labels.",
+        "The estimator's classes ('x', 'y', 'z') are not the class labels ('x', 'y', 'w'): give --class-labels x y z.",
         {"model.pkl": classifier},
         "multiclass",
         {"class_labels": ("x", "y", "w")},
     ),
     custom(
         "wrong return type",
-        "The warm-up with warm_up.csv failed: custom.py, line 1: The hook score returned a list: it must return a "
-        "pandas DataFrame.",
-        "def score(data, model):\n    return [1.0] * len(data)\n",
+        "The warm-up with warm_up.csv failed: custom.py, line 1: The hook score returned a float: it must return a "
+        "pandas DataFrame, or one number per row; several need targetNames in model-metadata.yaml.",
+        "def score(data, model):\n    return 1.0\n",
         others={"warm_up.csv": "a\n1\n"},
     ),
     custom(

@@ -197,7 +197,7 @@ def test_target_is_returned_only_if_sent(load: Load) -> None:
         ("None", "returned None as X"),
         ("(X, y, model)", "tuple of 3"),
         ("(X, 'no')", "returned a str as y"),
-        ("X.to_numpy()[None]", "returned a ndarray as X"),
+        ("X.to_numpy()[None]", r"returned a ndarray of shape \(1, 2, 2\) as X"),
         ("X[[]]", "without columns"),
         ("X[:1]", "returned 1 rows of X for 2 rows of input"),
         ("sparse.vstack([sparse.csr_matrix(X), sparse.csr_matrix(X)])", "returned 4 rows of X"),

@@ -149,6 +149,16 @@ def test_missing_route_is_404_with_its_path_or_the_message_of_an_extension() -> 
     assert document_of(route_not_found("/nowhere", "No such user.")) == {"message": "ERROR: No such user."}
 
 
+@pytest.mark.parametrize("path", ["/v1/models/my-llm", "/models/my-llm", "/prefix/v1/embeddings", "/v1/models/my-llm/"])
+def test_missing_route_of_an_openai_client_has_the_error_object(path: str) -> None:
+    document = document_of(route_not_found(path))
+    assert document["message"] == f"ERROR: There is no route {path}."
+    assert document["error"] == {
+        "message": f"There is no route {path}.", "type": "invalid_request_error", "param": None, "code": None
+    }  # fmt: skip
+    assert "error" in document_of(method_not_allowed("POST", "GET", path))
+
+
 def test_wrong_method_is_405_with_sorted_allow() -> None:
     response = method_not_allowed("PUT", "POST,GET , HEAD,")
     assert (response.status, response.headers) == (405, {"Allow": "GET, HEAD, POST"})

@@ -93,7 +93,7 @@ def test_nan_entry_is_read_as_a_value() -> None:
         pytest.param("coordinate real general\n2 2\n", "size line", id="short size line"),
         pytest.param("coordinate real general\n-2 3 1\n1 1 1\n", "size line", id="negative size"),
         pytest.param(f"array real general\n{'9' * 5000} 1\n1\n", "size line", id="endless size"),
-        pytest.param("array real general\n0 3\n", "no data", id="no rows"),
+        pytest.param("array real general\n0 3\n", "no rows", id="no rows"),
         pytest.param("coordinate real general\n3 0 0\n", "no data", id="no columns"),
         pytest.param("coordinate real general\n10000001 1 0\n", "at most", id="too many rows"),
         pytest.param("coordinate real general\n1 1000001 0\n", "at most", id="too many columns"),

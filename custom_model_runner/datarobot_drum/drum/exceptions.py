@@ -18,7 +18,8 @@
         ├── PayloadTooLarge             413
         ├── UnsupportedContentEncoding  415
         ├── UnprocessableInput          422
-        │   └── InputSchemaError
+        │   ├── InputSchemaError
+        │   └── EmptyTable
         ├── PredictionError             500
         │   └── OutputSchemaError
         ├── EngineResponseError         status of the inference engine
@@ -36,7 +37,7 @@
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 MODEL_FAILED = 513
@@ -160,6 +161,14 @@ class InputSchemaError(UnprocessableInput):
     """The samples do not meet ``typeSchema`` of model-metadata.yaml."""
 
     exit_code = TYPE_SCHEMA_EXIT_CODE
+
+
+class EmptyTable(UnprocessableInput):
+    """The table has the ``columns`` of a header but no rows, which a batch job may have."""
+
+    def __init__(self, message: str, columns: Sequence[str]) -> None:
+        super().__init__(message)
+        self.columns = tuple(columns)
 
 
 class PredictionError(RequestError):

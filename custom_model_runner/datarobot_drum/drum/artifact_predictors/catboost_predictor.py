@@ -7,6 +7,7 @@ Thread safety: predicting does not change a loaded model; the library documents 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import catboost
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
+from datarobot_drum.drum.artifact_predictors.estimator_kind import require_fitting_kind
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
+from datarobot_drum.drum.artifact_predictors.model_labels import estimator_classes
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings
@@ -34,9 +37,16 @@ class CatBoostPredictor(ArtifactPredictor):
     def accepts(self, model: Any) -> bool:
         return isinstance(model, catboost.CatBoost)
 
+    def require_fitting_target(self, model: Any, settings: ModelSettings) -> None:
+        require_fitting_kind(model, settings)
+
+    def class_names(self, model: Any) -> Sequence[Any] | None:
+        return estimator_classes(model) or None  # a regressor has an empty list
+
     def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
-        is_plain = type(model) is catboost.CatBoost and len(model.classes_) > 0
-        return bind_estimator(_ProbabilityClassifier(model) if is_plain else model, settings)
+        if type(model) is catboost.CatBoost and len(model.classes_) > 0:
+            return bind_estimator(_ProbabilityClassifier(model), settings)
+        return bind_estimator(model, settings)
 
 
 class _ProbabilityClassifier:

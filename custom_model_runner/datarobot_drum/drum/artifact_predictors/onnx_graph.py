@@ -1,4 +1,4 @@
-"""Recognise an ONNX file, and read its class names, which ONNX Runtime does not expose.
+"""Recognise an ONNX file; read its class names and operators, which ONNX Runtime does not expose.
 
 Unneeded fields, such as weights, are skipped by their lengths. Field numbers are those of ``onnx.proto``.
 """
@@ -6,6 +6,7 @@ Unneeded fields, such as weights, are skipped by their lengths. Field numbers ar
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -20,7 +21,7 @@ _MODEL_FIRST_BYTE = b"\x08"
 """Key of the version number, which every writer puts first."""
 
 _GRAPH_NODE, _GRAPH_INITIALIZER = 1, 5
-_NODE_ATTRIBUTE = 5
+_NODE_INPUT, _NODE_OUTPUT, _NODE_OPERATOR, _NODE_ATTRIBUTE = 1, 2, 4, 5
 _ATTRIBUTE_NAME, _ATTRIBUTE_INTS, _ATTRIBUTE_STRINGS = 1, 8, 9
 _TENSOR_STRINGS, _TENSOR_INT64, _TENSOR_NAME = 6, 7, 8
 
@@ -52,6 +53,49 @@ def class_names(path: Path) -> tuple[Names, ...]:
     except (OSError, ValueError):
         return ()
     return tuple(dict.fromkeys([*nodes, *tensors]))
+
+
+def is_regressor_output(path: Path, output: str) -> bool:
+    """Return True if a regressor computes the output, and nothing turns its values into probabilities."""
+    try:
+        with path.open("rb") as file:
+            producers = dict(_producers(file, file.seek(0, os.SEEK_END)))
+    except (OSError, ValueError):
+        return False
+    operator, source = producers.get(output, ("", ""))
+    while operator in _COPYING_OPERATORS and source in producers:
+        operator, source = producers.pop(source)
+    return operator.endswith("Regressor")
+
+
+_COPYING_OPERATORS = ("Cast", "Reshape", "Identity", "Flatten", "Squeeze")
+
+
+def _producers(file: BinaryIO, end: int) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield each output of the graph's nodes with its operator and the node's first input."""
+    file.seek(0)
+    for number, start, length in read_fields(file, end):
+        if number != _MODEL_GRAPH:
+            continue
+        file.seek(start)
+        for inner, offset, size in read_fields(file, start + length):
+            if inner == _GRAPH_NODE:
+                yield from _node_producers(file, offset, size)
+
+
+def _node_producers(file: BinaryIO, start: int, length: int) -> Iterator[tuple[str, tuple[str, str]]]:
+    texts: dict[int, list[str]] = {_NODE_INPUT: [], _NODE_OUTPUT: [], _NODE_OPERATOR: []}
+    has_link = False
+    file.seek(start)
+    for number, offset, size in list(read_fields(file, start + length)):
+        if number in texts:
+            texts[number].append(_read(file, offset, size).decode("utf-8", "replace"))
+        elif number == _NODE_ATTRIBUTE:
+            head = _read(file, offset, min(size, 64))
+            has_link = has_link or (b"post_transform" in head and b"NONE" not in head)
+    operator = "" if has_link else "".join(texts[_NODE_OPERATOR])
+    for output in texts[_NODE_OUTPUT]:
+        yield output, (operator, "".join(texts[_NODE_INPUT][:1]))
 
 
 def _graph_names(file: BinaryIO, end: int) -> tuple[list[Names], list[Names]]:

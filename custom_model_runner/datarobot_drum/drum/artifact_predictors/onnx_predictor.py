@@ -4,9 +4,9 @@ Input: one tensor with a row per sample, filled in column order. Or one input pe
 cast to the input's type.
 
 Output for class labels: the map from class to probability (ZipMap), else the output with "prob" in its name, else the
-last floating-point output. For other targets: the first numeric output. Class names are read from the graph; without
-them, column k is the k-th declared label. An outlier detector of scikit-learn (outputs ``label`` and ``scores``)
-returns ``-scores``, as the estimator does.
+last floating-point output. For other targets: the first numeric output; several columns are several targets. Class
+names are read from the graph; without them, column k is the k-th declared label. An outlier detector of scikit-learn
+(outputs ``label`` and ``scores``) returns ``-scores``, as the estimator does.
 
 Thread safety: a session may run in several threads.
 """
@@ -25,11 +25,11 @@ import pandas as pd
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
 from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers, require_column_count
-from datarobot_drum.drum.artifact_predictors.estimators import order_classes
 from datarobot_drum.drum.artifact_predictors.features import select_columns, to_matrix
 from datarobot_drum.drum.artifact_predictors.label_matching import as_label, match_labels
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
-from datarobot_drum.drum.artifact_predictors.onnx_graph import Names, class_names
+from datarobot_drum.drum.artifact_predictors.model_labels import order_classes
+from datarobot_drum.drum.artifact_predictors.onnx_graph import Names, class_names, is_regressor_output
 from datarobot_drum.drum.exceptions import ModelLoadError, UnprocessableInput
 from datarobot_drum.drum.input_schema.selection import require_width
 from datarobot_drum.drum.settings.target_types import TargetType
@@ -47,10 +47,16 @@ _DTYPES = {
     "tensor(string)": np.object_,
 }
 _FLOATS = ("tensor(float)", "tensor(double)", "tensor(float16)")
+_CLASS_TYPES = ("tensor(int64)", "tensor(string)", "tensor(int32)")
 _MAX_RANK = 2
+
+_OUTLIER_DETECTOR_OUTPUTS = ["label", "scores"]
 
 _class_names: WeakKeyDictionary[Any, tuple[Names, ...]] = WeakKeyDictionary()
 """Class names by session: they are in the file, but the session does not expose them."""
+
+_files: WeakKeyDictionary[Any, Path] = WeakKeyDictionary()
+"""The file of each session."""
 
 
 class OnnxPredictor(ArtifactPredictor):
@@ -60,11 +66,19 @@ class OnnxPredictor(ArtifactPredictor):
     def load(self, path: Path, custom: ModuleType | None = None) -> Any:
         with artifact_load_errors(path):
             session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        _class_names[session] = class_names(path)
+        _class_names[session], _files[session] = class_names(path), path
         return session
 
     def accepts(self, model: Any) -> bool:
         return isinstance(model, onnxruntime.InferenceSession)
+
+    def require_fitting_target(self, model: Any, settings: ModelSettings) -> None:
+        _require_fitting_outputs(model, settings)
+
+    def class_names(self, model: Any) -> Sequence[Any] | None:
+        found = [names for names in _class_names.get(model, ()) if len(names) > 1]
+        widths = [tensor.shape[-1] for tensor in model.get_outputs() if tensor.type in _FLOATS and tensor.shape]
+        return next((names for names in found if len(names) in widths), next(iter(found), None))
 
     def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
         output = _choose_output(model.get_outputs(), settings)
@@ -72,12 +86,35 @@ class OnnxPredictor(ArtifactPredictor):
         names = _class_names.get(model, ())
         order = _column_order(names, settings)
         read = _read_function(output, names, settings)
-        if settings.target_type is TargetType.ANOMALY and [tensor.name for tensor in model.get_outputs()] == [
-            "label",
-            "scores",
-        ]:
+        if settings.target_type is TargetType.ANOMALY and _is_outlier_detector(model):
             return bind_numbers(lambda data: -read(run(data)), settings)
         return bind_numbers(lambda data: read(run(data)), settings, order)
+
+
+def _is_outlier_detector(session: Any) -> bool:
+    return [tensor.name for tensor in session.get_outputs()] == _OUTLIER_DETECTOR_OUTPUTS
+
+
+def _require_fitting_outputs(session: Any, settings: ModelSettings) -> None:
+    """Require the outputs of a model of the target's kind, as far as they show it.
+
+    Raises:
+        ModelLoadError: another target type fits; the message names it.
+    """
+    outputs, target_type = session.get_outputs(), settings.target_type
+    if _is_outlier_detector(session) and (target_type is TargetType.REGRESSION or target_type.has_class_labels):
+        raise ModelLoadError("The ONNX model is an outlier detector: give --target-type anomaly.")
+    classes = next((tensor for tensor in outputs if tensor.type in _CLASS_TYPES), None)
+    has_probabilities = any("prob" in tensor.name.lower() or tensor.type.startswith("seq(map(") for tensor in outputs)
+    if target_type is TargetType.REGRESSION and classes is not None and has_probabilities:
+        raise ModelLoadError(
+            "The ONNX model is a classifier, with class probabilities: give --target-type binary or multiclass."
+        )
+    path = _files.get(session)
+    if target_type.has_class_labels and len(outputs) == 1 and path and is_regressor_output(path, outputs[0].name):
+        raise ModelLoadError(
+            "The ONNX model is a regressor and has no class probabilities: give --target-type regression."
+        )
 
 
 def _run_function(session: Any, output: Any) -> Callable[[Any], Any]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.artifact_predictors import transformers
 from datarobot_drum.drum.artifact_predictors.folder_contents import explain_files
+from datarobot_drum.drum.artifact_predictors.label_matching import is_order_of_labels
+from datarobot_drum.drum.artifact_predictors.model_labels import complete_labels
 from datarobot_drum.drum.artifact_predictors.registry import (
     find_predictor,
     list_extensions,
@@ -26,6 +28,7 @@ from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError, Unpr
 from datarobot_drum.drum.input_schema.columns import InputSchema
 from datarobot_drum.drum.input_schema.conform import conform
 from datarobot_drum.drum.input_schema.declaration import read_input_schema
+from datarobot_drum.drum.language_predictors.chat_prompts import explain_prompt_column, first_text, last_prompt
 from datarobot_drum.drum.language_predictors.code_location import hook_location
 from datarobot_drum.drum.language_predictors.custom_module import import_custom_file
 from datarobot_drum.drum.language_predictors.hook_errors import (
@@ -35,6 +38,13 @@ from datarobot_drum.drum.language_predictors.hook_errors import (
     prediction_errors,
     wrap_iterator_errors,
 )
+from datarobot_drum.drum.language_predictors.hook_results import (
+    expected_predictions,
+    names_equal,
+    names_like,
+    score_names,
+)
+from datarobot_drum.drum.language_predictors.hook_results import to_frame as result_to_frame
 from datarobot_drum.drum.language_predictors.hooks import HOOKS, TRANSFORM_HOOKS, Hook, find_hooks
 from datarobot_drum.drum.language_predictors.output_checks import check_artifact_output, check_frame, to_frame
 from datarobot_drum.drum.language_predictors.transforms import call_transform, read_target
@@ -58,6 +68,7 @@ logger = logging.getLogger(__name__)
 
 _SAMPLE_HOOKS = frozenset({"read_input_data", "transform"})
 """Hooks that change the samples before an artifact gets them."""
+_PREDICTION_HOOKS = ("transform", "score", "score_stream", "post_process")
 
 BLOCK_ROWS = 10_000
 """Rows per block of a streamed prediction."""
@@ -69,6 +80,7 @@ class PythonModel:
 
     ``input_schema`` has the types of the columns that the server reads: those that the owner declared and, if no hook
     changes the samples before the artifact gets them, its own.
+    ``is_label_order`` is False if the model's own classes are in another order than the labels.
     """
 
     settings: ModelSettings
@@ -78,6 +90,7 @@ class PythonModel:
     name: str
     schema: TypeSchema | None = None
     input_schema: InputSchema = field(default_factory=InputSchema)
+    is_label_order: bool = True
 
     @property
     def reads_raw_input(self) -> bool:
@@ -86,6 +99,17 @@ class PythonModel:
     @property
     def only_streams(self) -> bool:
         return "score_stream" in self.hooks and "score" not in self.hooks
+
+    @property
+    def output_columns(self) -> tuple[str, ...]:
+        """The columns of every prediction; those of a transformer are not known."""
+        if self.settings.target_type is TargetType.TRANSFORM:
+            return ()
+        return self.settings.class_labels or self.settings.target_names or (self.settings.value_name,)
+
+    @property
+    def has_prediction_hooks(self) -> bool:
+        return not self.hooks.keys().isdisjoint(_PREDICTION_HOOKS)
 
     def read_input(self, payload: StructuredPayload) -> Any:
         """Return the result of the hook ``read_input_data``, else the table, or a matrix if no hook needs a table."""
@@ -128,13 +152,18 @@ class PythonModel:
 
     def _predict(self, data: Any) -> Predictions:
         rows = _count_rows(data)
-        if hook := self.hooks.get("transform"):
-            with prediction_errors():
-                data = hook(data, self.model)
-            _require_frame(data, hook)
+        data = self._transform_features(data)
         return (
             self._call_score(data, rows) if self.artifact is None else self._predict_artifact(self.artifact, data, rows)
         )
+
+    def _transform_features(self, data: Any) -> Any:
+        hook = self.hooks.get("transform")
+        if hook is None:
+            return data
+        with prediction_errors():
+            result = hook(data, self.model)
+        return result_to_frame(result, hook, names_like(data), "a pandas DataFrame, or a list of values per row")
 
     def predict_unstructured(self, request: UnstructuredInput) -> UnstructuredOutput:
         return call_unstructured(self.hooks["score_unstructured"], self.model, request)
@@ -159,12 +188,24 @@ class PythonModel:
 
     @property
     def can_chat(self) -> bool:
-        return "chat" in self.hooks and self.settings.target_type.may_chat
+        return self.settings.target_type.may_chat and not self.hooks.keys().isdisjoint(("chat", "score"))
 
     def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
+        if "chat" not in self.hooks:
+            return self._chat_by_score(last_prompt(params["messages"]))
         with prediction_errors():
             result = self.hooks["chat"](params, self.model, headers=headers)
         return wrap_iterator_errors(result, "chat")
+
+    def _chat_by_score(self, prompt: str) -> str:
+        column = self.settings.prompt_column
+        samples = self.check_samples(pd.DataFrame({column: [prompt]}))
+        try:
+            return first_text(self.predict(samples))
+        except PredictionError as error:
+            if isinstance(error.__cause__, KeyError):
+                raise explain_prompt_column(error, column) from error
+            raise
 
     def list_models(self) -> Any:
         hook = self.hooks.get("get_supported_llm_models")
@@ -184,9 +225,8 @@ class PythonModel:
 
     def _stream(self, data: Any) -> Iterator[StreamChunk]:
         """Yield the chunks of ``score_stream``: text and bytes unchanged, frames as checked predictions."""
+        data = self._transform_features(data)
         with prediction_errors():
-            if hook := self.hooks.get("transform"):
-                data = hook(data, self.model)
             result = self.hooks["score_stream"](data, self.model, **_score_keywords(self.settings))
         chunks = wrap_iterator_errors(result, "score_stream")
         if not isinstance(chunks, HookIterator):
@@ -196,7 +236,7 @@ class PythonModel:
                 yield chunk if isinstance(chunk, str | bytes) else self._check_block(chunk)
 
     def _check_block(self, chunk: Any) -> Predictions:
-        frame = _require_frame(chunk, self.hooks["score_stream"])
+        frame = self._to_predictions_frame(chunk, self.hooks["score_stream"])
         predictions = check_frame(frame, self.settings, None, "score_stream")
         if self.schema is not None:
             check_output(self.schema, None, predictions.values, predictions.columns)
@@ -208,8 +248,18 @@ class PythonModel:
             raise UnprocessableInput(f"This model has no score hook: use {route}.")
         hook = self.hooks["score"]
         with prediction_errors():
-            frame = hook(data, self.model, **_score_keywords(self.settings))
-        return self._post_process(_require_frame(frame, hook), "score", rows)
+            result = hook(data, self.model, **_score_keywords(self.settings))
+        return self._post_process(self._to_predictions_frame(result, hook), "score", rows)
+
+    def _to_predictions_frame(self, result: Any, hook: Hook) -> pd.DataFrame:
+        settings = self.settings
+        return result_to_frame(
+            result,
+            hook,
+            score_names(settings, is_label_order=self.is_label_order),
+            expected_predictions(settings),
+            with_list_cells=settings.target_type is TargetType.GEO_POINT,
+        )
 
     def _predict_artifact(self, artifact: ArtifactModel, data: Any, rows: int | None) -> Predictions:
         if not hasattr(data, "shape"):
@@ -223,15 +273,19 @@ class PythonModel:
             output = artifact.predict(data)
         if "post_process" not in self.hooks:
             return check_artifact_output(output, self.settings, rows)
-        return self._post_process(to_frame(output, self.settings), self.name, rows)
+        frame = to_frame(output, self.settings)
+        targets = tuple(frame.columns) if self.settings.target_type is TargetType.REGRESSION else ()
+        return self._post_process(frame, self.name, rows, targets if len(targets) > 1 else ())
 
-    def _post_process(self, frame: pd.DataFrame, source: str, rows: int | None) -> Predictions:
+    def _post_process(
+        self, frame: pd.DataFrame, source: str, rows: int | None, targets: tuple[str, ...] = ()
+    ) -> Predictions:
         if hook := self.hooks.get("post_process"):
-            source = "post_process"
+            source, columns = "post_process", list(frame.columns)
             with prediction_errors():
-                frame = hook(frame, self.model)
-            _require_frame(frame, hook)
-        return check_frame(frame, self.settings, rows, source)
+                result = hook(frame, self.model)
+            frame = result_to_frame(result, hook, names_equal(columns), "a pandas DataFrame of the same shape")
+        return check_frame(frame, self.settings, rows, source, targets)
 
 
 def load_python_model(settings: ModelSettings, custom_file: Path | None, artifacts: Sequence[Path]) -> PythonModel:
@@ -259,13 +313,22 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
         if model is None:
             model = _load_unnamed_artifact(settings, hooks, custom)
     declared = InputSchema(declared=read_input_schema(settings.metadata))
+    classes = _find_classes(model, hooks, settings)
+    settings = complete_labels(settings, classes)
+    if settings.deployment is not None:
+        settings.deployment.require_labels(settings.class_labels)
     if settings.target_type is TargetType.UNSTRUCTURED:
         _require_hook(hooks, "score_unstructured", settings.target_type)
         return PythonModel(settings, hooks, model, None, "custom")
     if settings.target_type is TargetType.TRANSFORM:
         return PythonModel(settings, hooks, model, None, _transformer_name(hooks, model), input_schema=declared)
     if _hooks_predict(hooks, settings.target_type):
-        return PythonModel(settings, hooks, model, None, "custom", input_schema=declared)
+        is_label_order = (
+            classes is None
+            or not settings.target_type.is_classification
+            or is_order_of_labels(classes, settings.class_labels)
+        )
+        return PythonModel(settings, hooks, model, None, "custom", input_schema=declared, is_label_order=is_label_order)
     return _bind_model(settings, hooks, model, declared)
 
 
@@ -282,9 +345,12 @@ def _bind_model(settings: ModelSettings, hooks: Mapping[str, Hook], model: Any, 
         )
     predictor = find_predictor(model)
     if predictor is None:
+        advice = "give --target-type transform, or " if transformers.is_transformer(model) else ""
         raise ModelLoadError(
-            f"The model is a {type(model).__name__}, which has no predict method: add a score hook to custom.py."
+            f"The model is a {type(model).__name__}, which has no predict method: {advice}add a score hook to "
+            "custom.py."
         )
+    predictor.require_fitting_target(model, settings)
     own = predictor.input_schema(model)
     changes_samples = bool(_SAMPLE_HOOKS & hooks.keys())
     schema = own if changes_samples else own.declare(declared.declared)
@@ -327,6 +393,22 @@ def _load_unnamed_artifact(settings: ModelSettings, hooks: Mapping[str, Hook], c
     return None
 
 
+def _find_classes(model: Any, hooks: Mapping[str, Hook], settings: ModelSettings) -> Sequence[Any] | None:
+    """Return the model's own classes if labels are missing, or if a hook may return them as unnamed columns.
+
+    Raises:
+        ModelLoadError: the model, which predicts without a hook, is of another kind than the target.
+    """
+    has_scoring_hook = not hooks.keys().isdisjoint(("score", "score_stream"))
+    is_needed = settings.target_type.has_class_labels and (not settings.class_labels or has_scoring_hook)
+    predictor = find_predictor(model) if is_needed and model is not None else None
+    if predictor is None:
+        return None
+    if not has_scoring_hook:
+        predictor.require_fitting_target(model, settings)
+    return predictor.class_names(model)
+
+
 def _transformer_name(hooks: Mapping[str, Hook], model: Any) -> str:
     """Return the name of what transforms.
 
@@ -366,15 +448,6 @@ def _score_keywords(settings: ModelSettings) -> dict[str, Any]:
         "target_name": settings.target_name,
     }
     return {name: value for name, value in keywords.items() if value is not None}
-
-
-def _require_frame(result: Any, hook: Hook) -> pd.DataFrame:
-    if not isinstance(result, pd.DataFrame):
-        kind = "None" if result is None else f"a {type(result).__name__}"
-        raise InvalidHookReturn(
-            f"The hook {hook.spec.name} returned {kind}: it must return a pandas DataFrame.", hook.function
-        )
-    return result
 
 
 def _count_rows(data: Any) -> int | None:

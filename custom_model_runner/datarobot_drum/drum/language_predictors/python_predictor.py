@@ -111,6 +111,18 @@ class PythonPredictor(BasePredictor):
     def only_streams(self) -> bool:
         return self._model is not None and self._model.only_streams
 
+    @property
+    def class_labels(self) -> tuple[str, ...]:
+        return () if self._model is None else self._model.settings.class_labels
+
+    @property
+    def output_columns(self) -> tuple[str, ...]:
+        return self._loaded.output_columns
+
+    @property
+    def has_prediction_hooks(self) -> bool:
+        return self._loaded.has_prediction_hooks
+
     def read_input(self, payload: StructuredPayload) -> Any:
         return self._loaded.read_input(payload)
 

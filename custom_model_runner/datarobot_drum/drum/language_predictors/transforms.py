@@ -12,6 +12,7 @@ from datarobot_drum.drum.artifact_predictors.features import is_sparse
 from datarobot_drum.drum.artifact_predictors.transformers import transform_with
 from datarobot_drum.drum.exceptions import PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.hook_errors import prediction_errors
+from datarobot_drum.drum.language_predictors.hook_results import describe, to_table
 from datarobot_drum.drum.tabular import read_table
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 
@@ -143,6 +144,7 @@ def _as_matrix(matrix: Any, names: Sequence[Any] | None, source: str) -> Transfo
 
 def _as_table(table: Any, names: Sequence[Any] | None, source: str, what: str) -> pd.DataFrame:
     """Return a DataFrame with text column names that shares the cells of ``table``."""
+    table = _to_known_table(table)
     if isinstance(table, pd.Series):
         table = table.to_frame(name=table.name if table.name is not None else (names or ["0"])[0])
     if isinstance(table, pd.DataFrame):
@@ -150,10 +152,18 @@ def _as_table(table: Any, names: Sequence[Any] | None, source: str, what: str) -
     if isinstance(table, np.ndarray) and table.ndim in (1, 2):
         table = table[:, None] if table.ndim == 1 else table
         return pd.DataFrame(table, columns=_column_names(table.shape[1], names, source))
-    kind = "None" if table is None else f"a {type(table).__name__}"
     raise PredictionError(
-        f"{source} returned {kind} as {what}: it must be a DataFrame, or an array or sparse matrix of rows and columns."
+        f"{source} returned {describe(table)} as {what}: it must be a DataFrame, or an array or "
+        "sparse matrix of rows and columns."
     )
+
+
+def _to_known_table(table: Any) -> Any:
+    """Convert tables of other libraries, dicts of columns and lists of rows; return anything else as it is."""
+    if isinstance(table, pd.DataFrame | pd.Series | np.ndarray):
+        return table
+    converted = to_table(table)
+    return table if converted is None else converted
 
 
 def _column_names(width: int, names: Sequence[Any] | None, source: str) -> list[str]:

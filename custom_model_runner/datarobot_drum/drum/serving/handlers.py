@@ -16,6 +16,7 @@ from datarobot_drum.drum.process.worker_ctx import WorkerCtx
 from datarobot_drum.drum.serving.execution.streaming import PrefetchedIterator
 from datarobot_drum.drum.serving.formats.deployment_json import deployment_response
 from datarobot_drum.drum.serving.formats.openai_chat import (
+    DEFAULT_MODEL_NAME,
     STREAM_HEADERS,
     chat_attributes,
     chat_response,
@@ -184,7 +185,9 @@ class Handlers:
             PredictionError: the model returned a value that JSON cannot carry.
         """
         if self._model.deployment is not None:
-            return deployment_response(predictions, self._model, self._model.deployment)
+            labels = self._predictor.class_labels if self._predictor is not None else ()
+            model = self._model.with_class_labels(labels) if labels else self._model
+            return deployment_response(predictions, model, self._model.deployment)
         return predictions_response(predictions, self._model.target_type)
 
     def do_predict_stream(self, request: ModelRequest) -> ModelResponse:
@@ -232,12 +235,13 @@ class Handlers:
         """Return a chat completion, as JSON or as server-sent events."""
         predictor = self._ready_predictor()
         if not predictor.can_chat:
-            raise NotFound("This model does not chat: that takes a text generation model with a chat hook.")
+            raise NotFound("This model does not chat: that takes a text generation model with a chat or score hook.")
         params = completion_params(request)
         annotate(chat_attributes(params))
         with self.measure_prediction():
             completion = predictor.chat(params, request.headers.copy())
-        return chat_response(completion, wants_stream=params.get("stream") is True)
+        model_name = str(params.get("model") or self._llm_id or DEFAULT_MODEL_NAME)
+        return chat_response(completion, wants_stream=params.get("stream") is True, model_name=model_name)
 
     def get_supported_llm_models(self, request: ModelRequest) -> ModelResponse:
         """List the language models behind this model."""

@@ -41,19 +41,32 @@ class ModelMetadata:
     @property
     def class_labels(self) -> tuple[str, ...]:
         """The labels of a list, or of one text that separates them by blanks."""
-        labels = self._find("classLabels")
-        if labels is None:
-            return ()
-        if isinstance(labels, str):
-            return tuple(labels.split())
-        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-            raise StartupError(f"classLabels in {FILE_NAME} must be a list of labels.")
-        return tuple(labels)
+        return self._texts("classLabels", "labels")
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """The names of several regression targets, in the order of the model's values."""
+        return self._texts("targetNames", "names")
+
+    @property
+    def prompt_column(self) -> str | None:
+        """The column in which the ``score`` hook of a text generation model expects the prompt of a chat."""
+        return self._text("promptColumn")
 
     @property
     def parameter_definitions(self) -> Any:
         """``runtimeParameterDefinitions`` as read, unchecked; None without any."""
         return (self.document or {}).get("runtimeParameterDefinitions")
+
+    def _texts(self, key: str, content: str) -> tuple[str, ...]:
+        values = self._find(key)
+        if values is None:
+            return ()
+        if isinstance(values, str):
+            return tuple(values.split())
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise StartupError(f"{key} in {FILE_NAME} must be a list of {content}.")
+        return tuple(values)
 
     def _text(self, key: str) -> str | None:
         value = self._find(key)

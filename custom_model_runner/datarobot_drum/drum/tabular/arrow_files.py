@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
-from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.exceptions import EmptyTable, UnprocessableInput
 from datarobot_drum.drum.tabular.table_files import BLOCK_BYTES, TableFile
 
 _CELL_BYTES = 8
@@ -44,7 +44,7 @@ class _BatchTable(TableFile):
             yield frame
             self.on_progress("scoring", done / total if total else 0.0)
         if not done:
-            raise UnprocessableInput(f"The {self.format_name} file has no rows.")
+            raise EmptyTable(f"The {self.format_name} file has no rows.", self._schema().names)
 
     def _scan_columns(self) -> tuple[set[str], dict[str, pd.Index]]:
         """Return the columns with missing values, which turn integers into floats, and all categories of the others."""

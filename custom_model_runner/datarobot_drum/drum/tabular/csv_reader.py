@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.exceptions import EmptyTable, UnprocessableInput
 from datarobot_drum.drum.tabular.content_detection import explain_unreadable
 from datarobot_drum.drum.tabular.decoded_text import DecodedText
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
@@ -35,7 +35,7 @@ def read_csv_with_pandas(payload: StructuredPayload, text_columns: TextColumns |
     try:
         return _read_with_pandas(payload, text_columns)
     except UnprocessableInput as error:
-        raise UnprocessableInput(explain_unreadable(payload, error.message)) from error
+        raise _explained(payload, error) from error
 
 
 def _read_with_pandas(payload: StructuredPayload, text_columns: TextColumns | None) -> pd.DataFrame:
@@ -46,7 +46,7 @@ def _read_with_pandas(payload: StructuredPayload, text_columns: TextColumns | No
         # low_memory infers types block by block and warns about differences.
         frame = pd.read_csv(text, low_memory=False, compression=None, **EXACT_FLOATS, **options)
     if frame.empty:
-        raise UnprocessableInput("The csv has a header but no data rows.")
+        raise _no_rows(frame)
     if not _is_first_row_within_header(text.head):
         _reject_wide_first_row(payload)
     return frame
@@ -65,7 +65,7 @@ def read_csv_blocks(
     try:
         yield from _read_blocks(payload, rows, options)
     except UnprocessableInput as error:
-        raise UnprocessableInput(explain_unreadable(payload, error.message)) from error
+        raise _explained(payload, error) from error
 
 
 def _read_blocks(payload: StructuredPayload, rows: int, options: Mapping[str, Any] | None) -> Iterator[pd.DataFrame]:
@@ -78,7 +78,7 @@ def _read_blocks(payload: StructuredPayload, rows: int, options: Mapping[str, An
     with blocks:
         first = _next_block(blocks)
         if first is None or first.empty:
-            raise UnprocessableInput("The csv has a header but no data rows.")
+            raise _no_rows(first)
         if not _is_first_row_within_header(text.head):
             _reject_wide_first_row(payload, back_to=payload.file.tell())
         block: pd.DataFrame | None = first
@@ -108,6 +108,19 @@ def _read_columns(payload: StructuredPayload) -> Sequence[str]:
     with csv_errors():
         header = pd.read_csv(DecodedText(payload.file, payload.charset), nrows=0, compression=None)
     return [str(name) for name in header.columns]
+
+
+def _explained(payload: StructuredPayload, error: UnprocessableInput) -> UnprocessableInput:
+    message = explain_unreadable(payload, error.message)
+    return EmptyTable(message, error.columns) if isinstance(error, EmptyTable) else UnprocessableInput(message)
+
+
+def _no_rows(frame: pd.DataFrame | None) -> UnprocessableInput:
+    """Return the error of a csv with a header alone. A lone line of JSON is no header."""
+    message = "The csv has a header but no data rows."
+    columns = [] if frame is None else [str(name) for name in frame.columns]
+    is_header = bool(columns) and not columns[0].lstrip().startswith(("{", "["))
+    return EmptyTable(message, columns) if is_header else UnprocessableInput(message)
 
 
 def read_csv_column(payload: StructuredPayload, position: int) -> pd.Series:

@@ -6,7 +6,7 @@ Rules: R. F. Boisvert, R. Pozo, K. A. Remington, "The Matrix Market Exchange For
 import io
 from dataclasses import dataclass
 
-from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.exceptions import EmptyTable, UnprocessableInput
 from datarobot_drum.drum.tabular.content_detection import HEAD_BYTES, describe_content
 from datarobot_drum.drum.tabular.payload import BinaryFile
 
@@ -115,6 +115,10 @@ def _stored_entries(rows: int, columns: int, symmetry: str) -> int:
 
 def _check_shape(header: MatrixHeader) -> None:
     rows, columns = header.rows, header.columns
+    if columns and not rows and columns <= MAX_COLUMNS:
+        raise EmptyTable(
+            f"The Matrix Market file has no rows: its shape is 0 x {columns}.", list(map(str, range(columns)))
+        )
     if not rows or not columns:
         raise UnprocessableInput(f"The Matrix Market file has no data: its shape is {rows} x {columns}.")
     if rows > MAX_ROWS or columns > MAX_COLUMNS:

@@ -9,7 +9,8 @@ from typing import Any
 from datarobot_drum.drum.commands.input_file import InputFile, table_input
 from datarobot_drum.drum.commands.loaded_model import predict_rows
 from datarobot_drum.drum.commands.progress import OnProgress
-from datarobot_drum.drum.exceptions import CommandError, PredictionError, UnprocessableInput
+from datarobot_drum.drum.commands.score.empty_input import predict_no_rows
+from datarobot_drum.drum.exceptions import CommandError, EmptyTable, PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
 from datarobot_drum.drum.tabular.table_files import BLOCK_ROWS, FileFormat, detect_format, open_table
@@ -20,7 +21,7 @@ _PAYLOAD_FORMATS = {FileFormat.CSV: PayloadFormat.CSV, FileFormat.MTX: PayloadFo
 def score_rows(
     predictor: BasePredictor, source: InputFile, charset: str, on_progress: OnProgress
 ) -> Iterator[StreamChunk]:
-    """Yield the predictions of all rows.
+    """Yield the predictions of all rows, for a table without rows an empty prediction.
 
     Raises:
         RequestError: the input cannot be read, or the model rejects it.
@@ -34,6 +35,15 @@ def _score_table(
     predictor: BasePredictor, source: InputFile, charset: str, on_progress: OnProgress
 ) -> Iterator[StreamChunk]:
     kind = detect_format(source.file, source.path)
+    try:
+        yield from _score_blocks(predictor, source, kind, charset, on_progress)
+    except EmptyTable as empty:
+        yield predict_no_rows(predictor, empty.columns)
+
+
+def _score_blocks(
+    predictor: BasePredictor, source: InputFile, kind: FileFormat, charset: str, on_progress: OnProgress
+) -> Iterator[StreamChunk]:
     if predictor.only_streams:
         yield from predictor.predict_stream(_payload(source, kind, charset))
         return
