@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,9 +11,11 @@ from typing import Any
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactOutput
 from datarobot_drum.drum.artifact_predictors.features import is_sparse
 from datarobot_drum.drum.input_schema.columns import InputSchema
-from datarobot_drum.drum.input_schema.conform import conform, reject_unusable_numbers, select
-from datarobot_drum.drum.input_schema.selection import require_width
+from datarobot_drum.drum.input_schema.conform import conform, select
+from datarobot_drum.drum.input_schema.failures import explain_failure
+from datarobot_drum.drum.input_schema.selection import require_numbers_only, require_width
 from datarobot_drum.drum.tabular.lazy_pandas import pd
+from datarobot_drum.drum.tabular.numeric_table import NumericTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,14 +36,37 @@ class SchemaModel:
             UnprocessableInput: the samples do not have the columns and types of the model.
             Exception: any other error of the framework.
         """
-        if isinstance(data, pd.DataFrame):
-            data = select(self.schema, data)
-            data = data if is_sparse(data) else conform(self.schema, data)
-        elif self.schema.names is None:
-            require_width(data, self.schema.width)
-        try:
+        data = to_training_types(self.schema, data)
+        with explained_failure(self.schema, data):
             return self.model.predict(data)
-        except ValueError:
-            if isinstance(data, pd.DataFrame):
-                reject_unusable_numbers(self.schema, data)
-            raise
+
+
+def to_training_types(schema: InputSchema, data: Any) -> Any:
+    """Return the columns of the model with their types; a Series of them if it takes one.
+
+    Raises:
+        UnprocessableInput: the samples do not have the columns and types of the model.
+    """
+    if isinstance(data, NumericTable):
+        if schema.names is None:
+            require_width(data, schema.width)
+        return data
+    if isinstance(data, pd.DataFrame):
+        data = select(schema, data)
+        if not is_sparse(data):
+            data = conform(schema, data)
+            return data.iloc[:, 0] if schema.takes_series else data
+    if len(getattr(data, "shape", ())) > 1:  # a hook may return anything
+        require_width(data, schema.width)
+        require_numbers_only(schema)
+    return data
+
+
+@contextmanager
+def explained_failure(schema: InputSchema, data: Any) -> Iterator[None]:
+    """Raise the errors of a model for cells that it does not take as ``UnprocessableInput``."""
+    try:
+        yield
+    except ValueError as error:
+        explain_failure(schema, data, error)
+        raise

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
+from datarobot_drum.drum.artifact_predictors.sklearn_schema import input_schema_of
+from datarobot_drum.drum.input_schema.columns import InputSchema
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings
@@ -27,6 +29,9 @@ class SklearnPredictor(ArtifactPredictor):
 
     def accepts(self, model: Any) -> bool:
         return any(callable(getattr(model, method, None)) for method in ("predict", "predict_proba"))
+
+    def input_schema(self, model: Any) -> InputSchema:
+        return input_schema_of(model)
 
     def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
         return bind_estimator(model, settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
+from functools import cache
 from numbers import Real
 from typing import Any
 
@@ -35,7 +36,8 @@ def convert(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
     Raises:
         UnfitCell: a cell has no value of this type.
     """
-    return _CONVERSIONS[column.type](series, column)
+    converted = _CONVERSIONS[column.type](series, column)
+    return _with_none(converted) if column.missing_is_none else converted
 
 
 def is_number_type(dtype: Any) -> bool:
@@ -44,6 +46,11 @@ def is_number_type(dtype: Any) -> bool:
     if isinstance(dtype, np.dtype):
         return dtype.kind in "iufb"
     return bool(pd.api.types.is_numeric_dtype(dtype)) and not pd.api.types.is_complex_dtype(dtype)
+
+
+def _with_none(series: pd.Series[Any]) -> pd.Series[Any]:
+    are_missing = series.isna()
+    return series.astype(object).mask(are_missing, None) if are_missing.any() else series
 
 
 def _as_read(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
@@ -89,10 +96,41 @@ def _to_booleans(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
 
 
 def _to_dates(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
-    if not pd.api.types.is_datetime64_any_dtype(series.dtype):
-        series = pd.Series(_map(_without_categories(series), _cell_date, pd.NaT), index=series.index)
-        series = pd.to_datetime(series)
-    return series if column.dtype is None else series.astype(column.dtype)
+    dtype = default_date_type() if column.dtype is None else column.dtype
+    if series.dtype == dtype:
+        return series
+    cells = _map(_without_categories(series), _date_reader(dtype), None)
+    return pd.Series(cells, index=series.index, dtype=object if dtype is dt.date else dtype)
+
+
+@cache
+def default_date_type() -> Any:
+    """Return the type of dates that ``pandas.to_datetime`` makes of text, which depends on its version."""
+    return pd.to_datetime(pd.Series(["2000-01-01"])).dtype
+
+
+def _date_reader(dtype: Any) -> Callable[[Any], Any]:
+    """Return a function that converts a cell to a date, or to a duration for a type of durations."""
+    if dtype is dt.date:
+        return lambda cell: None if (found := _cell_timestamp(cell)) is pd.NaT else found.date()
+    unit, zone = np.datetime_data(getattr(dtype, "base", dtype))[0], getattr(dtype, "tz", None)
+    if dtype.kind == "m":
+        return lambda cell: _cell_duration(cell).as_unit(unit)
+
+    def read(cell: Any) -> Any:
+        found = _cell_timestamp(cell)
+        if found is pd.NaT:
+            return found
+        return _in_time_zone(found, zone).as_unit(unit)
+
+    return read
+
+
+def _in_time_zone(date: Any, zone: Any) -> Any:
+    """Take a date without a time zone to be in that of training, UTC if training had none."""
+    if zone is not None:
+        return date.tz_localize(zone) if date.tzinfo is None else date.tz_convert(zone)
+    return date if date.tzinfo is None else date.tz_convert("UTC").tz_localize(None)
 
 
 _CONVERSIONS: dict[ColumnType, Callable[[Any, Column], Any]] = {
@@ -164,11 +202,23 @@ def _number_to_boolean(cell: Any) -> bool:
     raise ValueError
 
 
-def _cell_date(cell: Any) -> Any:
+def _cell_timestamp(cell: Any) -> Any:
     if isinstance(cell, str):
-        return pd.NaT if cell in MISSING_VALUES else pd.Timestamp(cell)
+        if cell in MISSING_VALUES:
+            return pd.NaT
+        if not any(map(str.isdigit, cell)):  # pandas takes "now" for a date
+            raise ValueError
+        return pd.Timestamp(cell)
     if isinstance(cell, dt.date | np.datetime64):
         return pd.Timestamp(cell)
+    raise ValueError
+
+
+def _cell_duration(cell: Any) -> Any:
+    if isinstance(cell, str):
+        return pd.NaT if cell in MISSING_VALUES else pd.Timedelta(cell)
+    if isinstance(cell, dt.timedelta | np.timedelta64):
+        return pd.Timedelta(cell)
     raise ValueError
 
 

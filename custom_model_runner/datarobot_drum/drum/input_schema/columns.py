@@ -34,6 +34,9 @@ class Column:
         fill: the text that a missing cell of a text column becomes; None keeps it missing.
         dtype: the type of a date column in training; None for that of ``pandas.to_datetime``.
         is_required: False for a column that the model does not use; a request may omit it.
+        missing_is_none: True if a missing cell is None in training, not NaN.
+        allowed: the only values that the model accepts, if it fails on others; None accepts all.
+        rejects_missing: False if the model takes missing cells. It only explains failures.
     """
 
     type: ColumnType = ColumnType.ANY
@@ -41,6 +44,9 @@ class Column:
     fill: str | None = None
     dtype: Any = None
     is_required: bool = True
+    missing_is_none: bool = False
+    allowed: frozenset[Any] | None = None
+    rejects_missing: bool = True
 
     @property
     def is_read_as_text(self) -> bool:
@@ -63,13 +69,15 @@ class InputSchema:
         columns: the columns in the order of the model; empty if the model does not know them.
         names: their names, by which they are selected; None selects by position.
         declared: types that the owner of the model declared, by name. They take precedence.
-        rest: the type of all other columns.
+        rest: the type of all other columns, and of those that the model does not know.
+        takes_series: True if the model takes its only column as a Series of texts, not as a table.
     """
 
     columns: tuple[Column, ...] = ()
     names: tuple[str, ...] | None = None
     declared: Mapping[str, Column] = field(default_factory=dict)
     rest: Column = ANY
+    takes_series: bool = False
 
     @property
     def width(self) -> int | None:
@@ -94,11 +102,15 @@ class InputSchema:
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """The names of the model's columns whose type is not known."""
+        """The names of the columns that the model uses, and whose type is not known."""
+        if self.rest is not ANY:
+            return ()
         return tuple(
             self.names[position] if self.names else str(position)
             for position, column in enumerate(self.columns)
-            if column.type is ColumnType.ANY and not (self.names and self.names[position] in self.declared)
+            if column.type is ColumnType.ANY
+            and column.is_required
+            and not (self.names and self.names[position] in self.declared)
         )
 
     def declare(self, declared: Mapping[str, Column], rest: Column = ANY) -> InputSchema:
@@ -123,7 +135,13 @@ class InputSchema:
         else:
             known = dict(zip(self.names, self.columns, strict=True))
             own = tuple(known.get(name) or known.get(without_blanks(name)) or self.rest for name in names)
-        return tuple(self.declared.get(str(name), column) for name, column in zip(names, own, strict=True))
+        return tuple(self._with_declared(str(name), column) for name, column in zip(names, own, strict=True))
+
+    def _with_declared(self, name: str, own: Column) -> Column:
+        """Return the declared column, or the model's own if it is of the same type, since it knows more."""
+        declared = self.declared.get(name) or (self.rest if own.type is ColumnType.ANY else own)
+        is_same = declared.type in (own.type, ColumnType.ANY) and declared.categories is None
+        return own if is_same else replace(declared, is_required=own.is_required)
 
 
 def without_blanks(name: Any) -> str:
