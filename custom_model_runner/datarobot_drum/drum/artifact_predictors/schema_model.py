@@ -9,9 +9,10 @@ from typing import Any
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactOutput
 from datarobot_drum.drum.artifact_predictors.features import is_sparse
 from datarobot_drum.drum.input_schema.columns import InputSchema
-from datarobot_drum.drum.input_schema.conform import conform, reject_unusable_numbers, select
+from datarobot_drum.drum.input_schema.conform import conform, reject_unusable_numbers, select, with_own_names
 from datarobot_drum.drum.input_schema.selection import require_width
 from datarobot_drum.drum.tabular.lazy_pandas import pd
+from datarobot_drum.drum.tabular.numeric_table import NumericTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +34,8 @@ class SchemaModel:
             Exception: any other error of the framework.
         """
         if isinstance(data, pd.DataFrame):
-            data = select(self.schema, data)
-            data = data if is_sparse(data) else conform(self.schema, data)
-        elif self.schema.names is None:
+            data = self._conform(data)
+        elif self.schema.names is None or not isinstance(data, NumericTable):
             require_width(data, self.schema.width)
         try:
             return self.model.predict(data)
@@ -43,3 +43,8 @@ class SchemaModel:
             if isinstance(data, pd.DataFrame):
                 reject_unusable_numbers(self.schema, data)
             raise
+
+    def _conform(self, frame: pd.DataFrame) -> pd.DataFrame:
+        selected = select(self.schema, frame)
+        conformed = selected if is_sparse(selected) else conform(self.schema, selected)
+        return conformed if selected is frame else with_own_names(self.schema, conformed)

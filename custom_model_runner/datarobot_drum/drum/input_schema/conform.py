@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,12 +27,29 @@ def select(schema: InputSchema, frame: pd.DataFrame) -> pd.DataFrame:
         require_width(frame, schema.width)
         return frame
     columns = list(frame.columns)
-    if columns == list(schema.names) or not frame.columns.is_unique:
+    if columns == list(schema.names):
         return frame
     optional = frozenset(
         name for name, column in zip(schema.names, schema.columns, strict=True) if not column.is_required
     )
+    _reject_duplicates(schema.names, columns)
     return frame.iloc[:, find_positions(columns, schema.names, optional)]
+
+
+def with_own_names(schema: InputSchema, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return selected columns with the names of the model, which may have underscores for blanks."""
+    names = schema.names or ()
+    if len(frame.columns) != len(names) or list(frame.columns) == list(names):
+        return frame
+    return frame.set_axis(pd.Index(names), axis=1)
+
+
+def _reject_duplicates(names: Sequence[Any], columns: Sequence[Any]) -> None:
+    """Reject a table with several columns of one name that the model takes."""
+    counts = Counter(columns)
+    several = [str(name) for name in names if counts[name] > 1]
+    if several:
+        raise UnprocessableInput(f"The samples have several columns of the same name: {list_names(several)}.")
 
 
 def conform(schema: InputSchema, frame: pd.DataFrame) -> pd.DataFrame:
@@ -65,21 +84,20 @@ def reject_unusable_numbers(schema: InputSchema, frame: pd.DataFrame) -> None:
     Raises:
         UnprocessableInput: some cells are missing or infinite; the message names columns and rows.
     """
+    kinds = "infinite" if schema.accepts_missing else "missing or infinite"
     found = []
     for position, column in enumerate(schema.resolve(frame.columns)):
         if column.type not in (ColumnType.NUMBER, ColumnType.ANY):
             continue
         cells = frame.iloc[:, position]
-        unusable = cells.isna().to_numpy()
+        unusable = np.zeros(len(cells), dtype=bool) if schema.accepts_missing else cells.isna().to_numpy()
         if isinstance(cells.dtype, np.dtype) and cells.dtype.kind == "f":
             unusable = unusable | np.isinf(cells.to_numpy())
         if unusable.any():
             row = int(unusable.argmax())
             found.append(f"{frame.columns[position]} (row {row + 1}: {_shown(cells.iloc[row])})")
     if found:
-        raise UnprocessableInput(
-            f"The model takes no missing or infinite numbers, and there are some: {list_names(found)}."
-        )
+        raise UnprocessableInput(f"The model takes no {kinds} numbers, and there are some: {list_names(found)}.")
 
 
 def _is_conforming(column: Column, dtype: Any) -> bool:

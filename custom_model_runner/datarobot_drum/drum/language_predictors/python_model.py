@@ -293,6 +293,13 @@ def _log_unknown_types(schema: InputSchema) -> None:
             list_names(unknown),
             unknown[0],
         )
+    if notes := schema.notes:
+        logger.warning(
+            "The model does not fully show the types of these columns: %s. Declare them under inputSchema in "
+            "model-metadata.yaml: a number as `name: number`, categories in the order of training as "
+            "`name: {type: category, categories: [first, second]}`.",
+            list_names(notes),
+        )
 
 
 def _transformer_name(hooks: Mapping[str, Hook], model: Any) -> str:
