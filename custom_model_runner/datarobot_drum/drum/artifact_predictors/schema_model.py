@@ -11,7 +11,7 @@ from typing import Any
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactOutput
 from datarobot_drum.drum.artifact_predictors.features import is_sparse
 from datarobot_drum.drum.input_schema.columns import InputSchema
-from datarobot_drum.drum.input_schema.conform import conform, select
+from datarobot_drum.drum.input_schema.conform import conform, select, with_own_names
 from datarobot_drum.drum.input_schema.failures import explain_failure
 from datarobot_drum.drum.input_schema.selection import require_numbers_only, require_width
 from datarobot_drum.drum.tabular.lazy_pandas import pd
@@ -52,10 +52,13 @@ def to_training_types(schema: InputSchema, data: Any) -> Any:
             require_width(data, schema.width)
         return data
     if isinstance(data, pd.DataFrame):
-        data = select(schema, data)
-        if not is_sparse(data):
-            data = conform(schema, data)
-            return data.iloc[:, 0] if schema.takes_series else data
+        selected = select(schema, data)
+        if not is_sparse(selected):
+            conformed = conform(schema, selected)
+            if schema.takes_series:
+                return conformed.iloc[:, 0]
+            return conformed if selected is data else with_own_names(schema, conformed)
+        data = selected
     if len(getattr(data, "shape", ())) > 1:  # a hook may return anything
         require_width(data, schema.width)
         require_numbers_only(schema)

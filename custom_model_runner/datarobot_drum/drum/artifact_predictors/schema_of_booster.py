@@ -8,7 +8,8 @@ from datarobot_drum.drum.artifact_predictors.frameworks import module_roots
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.input_schema.columns import InputSchema
 
-_MODULES: dict[str, str] = {}
+_PACKAGE = "datarobot_drum.drum.artifact_predictors"
+_MODULES = {root: f"{_PACKAGE}.{root}_schema" for root in ("lightgbm", "xgboost", "catboost")}
 
 
 def booster_schema(estimator: Any) -> InputSchema | None:

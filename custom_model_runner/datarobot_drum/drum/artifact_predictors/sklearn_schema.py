@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,8 @@ def _takes(part: Any, following: Taken, depth: int) -> Taken:
         return Taken()
     booster = booster_schema(part)
     if booster is not None:
-        return Taken(booster.columns or None, booster.names)
+        columns = tuple(replace(column, rejects_missing=not booster.accepts_missing) for column in booster.columns)
+        return Taken(columns or None, booster.names)
     rule = next((_RULES[name] for name in _own_classes(part) if name in _RULES), None)
     if rule is not None:
         taken = rule(_Part(part, depth), following)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from numbers import Real
 from typing import Any
 
@@ -19,6 +19,8 @@ _BOOLEANS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": 
 """The texts that ``pandas.read_csv`` reads as booleans."""
 
 _MAX_EXACT_INTEGER = 2.0**53
+
+_CACHED_COLUMNS = 1024
 
 
 class UnfitCell(Exception):
@@ -75,20 +77,50 @@ def _to_categories(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
     categories = column.categories
     assert categories is not None
     dtype = series.dtype
-    if isinstance(dtype, pd.CategoricalDtype) and dtype.categories.equals(categories):
+    if isinstance(dtype, pd.CategoricalDtype) and _are_same(dtype.categories, categories):
         return series
     plain = _without_categories(series)
-    if column.is_read_as_text:
-        found = categories.get_indexer(pd.Index(_to_text(plain, TEXT)))
+    if column.has_text_categories:
+        codes = _text_codes(_to_text(plain, TEXT), column)
     else:
-        codes = {_category_key(value): code for code, value in enumerate(categories)}
-        found = np.array(_map(plain, lambda cell: codes.get(_category_key(cell), -1), -1), dtype=np.int64)
-    return pd.Series(pd.Categorical.from_codes(found, categories=categories), index=series.index)
+        known, key = _known_categories(column)
+        codes = np.array(_map(plain, lambda cell: known.get(key(cell), -1), -1), dtype=np.int64)
+    return pd.Series(pd.Categorical.from_codes(codes, categories=categories), index=series.index)
+
+
+def _are_same(categories: pd.Index, others: pd.Index) -> bool:
+    return bool(categories.dtype == others.dtype) and categories.equals(others)
+
+
+def _text_codes(texts: pd.Series[Any], column: Column) -> np.ndarray:
+    """Return the position of each text among the categories; -1 for missing and unknown texts."""
+    assert column.categories is not None
+    codes: np.ndarray = column.categories.get_indexer(pd.Index(texts))
+    if column.truncated:
+        for row in np.flatnonzero(codes == -1):
+            codes[row] = _truncated_code(texts.iloc[row], column.truncated)
+    return codes
+
+
+def _truncated_code(cell: Any, truncated: Mapping[int, tuple[str, int]]) -> int:
+    if isinstance(cell, str):
+        for code, (start, length) in truncated.items():
+            if len(cell) == length and cell.startswith(start):
+                return code
+    return -1
+
+
+@lru_cache(maxsize=_CACHED_COLUMNS)
+def _known_categories(column: Column) -> tuple[dict[Any, int], Callable[[Any], Any]]:
+    """Return the codes of the categories by key, and the function from a cell to its key."""
+    assert column.categories is not None
+    key = _date_key if isinstance(column.categories, pd.DatetimeIndex) else _category_key
+    return {key(value): code for code, value in enumerate(column.categories)}, key
 
 
 def _to_booleans(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
     series = _without_categories(series)
-    if is_number_type(series.dtype):
+    if series.dtype == bool:
         return series
     cells = _map(series, _cell_boolean, np.nan)
     has_missing = any(cell is np.nan for cell in cells)
@@ -225,14 +257,27 @@ def _cell_duration(cell: Any) -> Any:
 def _category_key(cell: Any) -> Any:
     """Return a key that is equal for a category and for the cell of any table that means it."""
     if isinstance(cell, str):
-        if cell in _BOOLEANS:
-            return _BOOLEANS[cell]
-        try:
-            return _cell_number(cell)
-        except ValueError:
-            return cell
+        return _text_key(cell)
     if isinstance(cell, np.bool_ | bool):
         return bool(cell)
     if isinstance(cell, Real | Decimal):
         return cell
-    return str(cell)  # dates and intervals
+    return str(cell)  # intervals and the like
+
+
+def _text_key(cell: str) -> Any:
+    if cell in _BOOLEANS:
+        return _BOOLEANS[cell]
+    if cell.isascii() and cell.isdigit():
+        return int(cell)  # exact, unlike a float
+    try:
+        return _cell_number(cell)
+    except ValueError:
+        return cell
+
+
+def _date_key(cell: Any) -> Any:
+    try:
+        return _cell_timestamp(cell)
+    except ValueError:
+        return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
@@ -31,7 +33,7 @@ def select(schema: InputSchema, frame: pd.DataFrame) -> pd.DataFrame:
         require_width(frame, schema.width)
         return frame
     columns = list(frame.columns)
-    if columns == list(schema.names) or not frame.columns.is_unique:
+    if columns == list(schema.names):
         return frame
     given = {*columns, *map(without_blanks, columns)}
     absent = frozenset(
@@ -39,6 +41,7 @@ def select(schema: InputSchema, frame: pd.DataFrame) -> pd.DataFrame:
         for name, column in zip(schema.names, schema.columns, strict=True)
         if not column.is_required and name not in given
     )
+    _reject_duplicates(schema.names, columns)
     selected = frame.iloc[:, find_positions(columns, schema.names, absent)]
     if not absent:
         return selected
@@ -53,6 +56,22 @@ def _select_single(schema: InputSchema, frame: pd.DataFrame) -> pd.DataFrame:
         return frame[declared]
     require_single_column(frame.columns)
     return frame
+
+
+def with_own_names(schema: InputSchema, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return selected columns with the names of the model, which may have underscores for blanks."""
+    names = schema.names or ()
+    if len(frame.columns) != len(names) or list(frame.columns) == list(names):
+        return frame
+    return frame.set_axis(pd.Index(names), axis=1)
+
+
+def _reject_duplicates(names: Sequence[Any], columns: Sequence[Any]) -> None:
+    """Reject a table with several columns of one name that the model takes."""
+    counts = Counter(columns)
+    several = [str(name) for name in names if counts[name] > 1]
+    if several:
+        raise UnprocessableInput(f"The samples have several columns of the same name: {list_names(several)}.")
 
 
 def conform(schema: InputSchema, frame: pd.DataFrame) -> pd.DataFrame:

@@ -44,9 +44,9 @@ def explain_failure(schema: InputSchema, data: Any, error: ValueError) -> None:
             error,
         )
     if _MISSING.search(text):
-        _raise_if_found(
-            "The model takes no missing or infinite numbers, and there are some", _find(schema, frame, _unusable), error
-        )
+        kinds = "infinite" if schema.accepts_missing else "missing or infinite"
+        find = _infinite if schema.accepts_missing else _unusable
+        _raise_if_found(f"The model takes no {kinds} numbers, and there are some", _find(schema, frame, find), error)
 
 
 def _to_frame(data: Any) -> pd.DataFrame | None:
@@ -73,12 +73,14 @@ def _find(schema: InputSchema, frame: pd.DataFrame, find_cells: FindRow) -> Iter
 
 
 def _unusable(cells: pd.Series[Any], column: Column) -> Any:
-    if column.type not in (ColumnType.NUMBER, ColumnType.ANY) or not column.is_required:
-        return np.zeros(len(cells), dtype=bool)
-    missing = cells.isna().to_numpy() & column.rejects_missing
-    if isinstance(cells.dtype, np.dtype) and cells.dtype.kind == "f":
-        return missing | np.isinf(cells.to_numpy())
-    return missing
+    is_number = column.type in (ColumnType.NUMBER, ColumnType.ANY)
+    missing = cells.isna().to_numpy() & (column.rejects_missing and is_number)
+    return missing | _infinite(cells, column)
+
+
+def _infinite(cells: pd.Series[Any], column: Column) -> Any:
+    is_float = isinstance(cells.dtype, np.dtype) and cells.dtype.kind == "f" and column.is_required
+    return np.isinf(cells.to_numpy()) if is_float else np.zeros(len(cells), dtype=bool)
 
 
 def _not_allowed(cells: pd.Series[Any], column: Column) -> Any:

@@ -333,6 +333,13 @@ def _log_unknown_types(schema: InputSchema) -> None:
         )
     elif not schema.is_known:
         _log_undeclared_types(schema)
+    if notes := schema.notes:
+        logger.warning(
+            "The model does not fully show the types of these columns: %s. Declare them under inputSchema in "
+            "model-metadata.yaml: a number as `name: number`, categories in the order of training as "
+            "`name: {type: category, categories: [first, second]}`.",
+            list_names(notes),
+        )
 
 
 def _log_undeclared_types(declared: InputSchema) -> None:
