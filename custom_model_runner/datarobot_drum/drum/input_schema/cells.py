@@ -50,6 +50,18 @@ def is_number_type(dtype: Any) -> bool:
     return bool(pd.api.types.is_numeric_dtype(dtype)) and not pd.api.types.is_complex_dtype(dtype)
 
 
+def is_plain_number_type(dtype: Any) -> bool:
+    """Return True for real numbers and booleans in an array of NumPy, dense or sparse."""
+    return is_number_type(dtype) and isinstance(dtype, np.dtype | pd.SparseDtype)
+
+
+def _without_extension_type(series: pd.Series[Any]) -> pd.Series[Any]:
+    """Convert a column of nullable numbers, which has ``pandas.NA`` for a missing cell, to one of NumPy."""
+    has_missing = bool(series.isna().any())
+    cells = series.to_numpy(dtype=np.float64, na_value=np.nan) if has_missing else series.to_numpy()
+    return pd.Series(cells, index=series.index)
+
+
 def _with_none(series: pd.Series[Any]) -> pd.Series[Any]:
     are_missing = series.isna()
     return series.astype(object).mask(are_missing, None) if are_missing.any() else series
@@ -61,16 +73,24 @@ def _as_read(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
 
 def _to_numbers(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
     series = _without_categories(series)
-    if is_number_type(series.dtype):
+    if is_plain_number_type(series.dtype):
         return series
+    if is_number_type(series.dtype):
+        return _without_extension_type(series)
     return pd.Series(_map(series, _cell_number, np.nan), index=series.index, dtype=np.float64)
 
 
 def _to_text(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
-    if not isinstance(series.dtype, pd.StringDtype):
+    if not isinstance(series.dtype, pd.StringDtype) or series.dtype != _text_type():
         texts = _map(_without_categories(series), cell_text, np.nan)
-        series = pd.Series(texts, index=series.index, dtype=pd.Series([""]).dtype)
+        series = pd.Series(texts, index=series.index, dtype=_text_type())
     return series if column.fill is None else series.fillna(column.fill)
+
+
+@cache
+def _text_type() -> Any:
+    """Return the type of text columns that ``pandas.read_csv`` makes, whose missing cells are NaN."""
+    return pd.Series([""]).dtype
 
 
 def _to_categories(series: pd.Series[Any], column: Column) -> pd.Series[Any]:

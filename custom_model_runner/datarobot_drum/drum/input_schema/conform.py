@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
-from datarobot_drum.drum.input_schema.cells import UnfitCell, convert, is_number_type
+from datarobot_drum.drum.input_schema.cells import UnfitCell, convert, is_plain_number_type
 from datarobot_drum.drum.input_schema.columns import Column, ColumnType, InputSchema, without_blanks
 from datarobot_drum.drum.input_schema.selection import (
     find_positions,
@@ -102,7 +102,7 @@ def conform(schema: InputSchema, frame: pd.DataFrame) -> pd.DataFrame:
 
 def _is_conforming(column: Column, dtype: Any) -> bool:
     if column.type is ColumnType.NUMBER:
-        return is_number_type(dtype) and not column.missing_is_none
+        return is_plain_number_type(dtype) and not column.missing_is_none
     return column.type is ColumnType.ANY
 
 

@@ -104,11 +104,11 @@ def require_fitting_declaration(own: InputSchema, declared: Mapping[str, Column]
         if own.names is not None and name not in own.names:
             nearest = get_close_matches(name, own.names, n=1)
             logger.warning(
-                "%s in %s declares the column %r, which the model does not have%s.",
+                "%s in %s declares the column %r, which the model does not have: %s",
                 INPUT_SCHEMA,
                 FILE_NAME,
                 name,
-                f": did you mean {nearest[0]!r}" if nearest else f": its columns are {list_names(own.names)}",
+                f"did you mean {nearest[0]!r}?" if nearest else f"its columns are {list_names(own.names)}.",
             )
 
 
