@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -37,8 +35,11 @@ class SchemaModel:
             Exception: any other error of the framework.
         """
         data = to_training_types(self.schema, data)
-        with explained_failure(self.schema, data):
+        try:
             return self.model.predict(data)
+        except ValueError as error:
+            explain_failure(self.schema, data, error)
+            raise
 
 
 def to_training_types(schema: InputSchema, data: Any) -> Any:
@@ -63,13 +64,3 @@ def to_training_types(schema: InputSchema, data: Any) -> Any:
         require_width(data, schema.width)
         require_numbers_only(schema)
     return data
-
-
-@contextmanager
-def explained_failure(schema: InputSchema, data: Any) -> Iterator[None]:
-    """Raise the errors of a model for cells that it does not take as ``UnprocessableInput``."""
-    try:
-        yield
-    except ValueError as error:
-        explain_failure(schema, data, error)
-        raise

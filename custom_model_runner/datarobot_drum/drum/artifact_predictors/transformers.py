@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from datarobot_drum.drum.artifact_predictors.features import to_csr
-from datarobot_drum.drum.artifact_predictors.schema_model import explained_failure, to_training_types
+from datarobot_drum.drum.artifact_predictors.schema_model import to_training_types
 from datarobot_drum.drum.artifact_predictors.sklearn_schema import input_schema_of
 from datarobot_drum.drum.input_schema.columns import InputSchema
+from datarobot_drum.drum.input_schema.failures import explain_failure
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 
 NAME = "scikit-learn"
@@ -37,8 +38,12 @@ class SchemaTransformer:
             Exception: any error of the transformer.
         """
         samples = to_csr(to_training_types(self.schema, data))
-        with explained_failure(self.schema, samples):
-            return self.transformer.transform(samples), _output_names(self.transformer, samples)
+        try:
+            transformed = self.transformer.transform(samples)
+        except ValueError as error:
+            explain_failure(self.schema, samples, error)
+            raise
+        return transformed, _output_names(self.transformer, samples)
 
 
 def _output_names(model: Any, data: Any) -> Sequence[Any] | None:
