@@ -233,9 +233,19 @@ def test_fit_keeps_the_requirements_of_the_folder(tmp_path: Path, samples: Path)
     assert (folder / "requirements.txt").read_text() == "numpy\n"
 
 
+METADATA_OF_ANOMALIES = "# kept\nname: x\ntype: inference\ntargetType: anomaly\n"
+TYPES = "inputSchema:\n  a: number\n  b: text\n  kind: text\n  flag: number\n  weight: number\n"
+
+
+def test_types_are_appended_to_complete_metadata(tmp_path: Path, samples: Path) -> None:
+    model = write_model(tmp_path, RECORDING)
+    (model / "model-metadata.yaml").write_text(METADATA_OF_ANOMALIES)
+    assert (_fit(tmp_path, RECORDING, samples) / "model-metadata.yaml").read_text() == METADATA_OF_ANOMALIES + TYPES
+
+
 def test_complete_metadata_are_not_rewritten(tmp_path: Path, samples: Path) -> None:
     model = write_model(tmp_path, RECORDING)
-    text = "# kept\nname: x\ntype: inference\ntargetType: anomaly\n"
+    text = METADATA_OF_ANOMALIES + TYPES.replace("a: number", "a: text # kept, too")
     (model / "model-metadata.yaml").write_text(text)
     assert (_fit(tmp_path, RECORDING, samples) / "model-metadata.yaml").read_text() == text
 

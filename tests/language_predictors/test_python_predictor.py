@@ -219,10 +219,18 @@ def test_prediction_error_chains_its_cause(tmp_path: Path, load: Load) -> None:
     assert isinstance(failed.value.__cause__, LookupError)
 
 
-@pytest.mark.filterwarnings("ignore:X has feature names")
 def test_failing_estimator_raises_prediction_error(tmp_path: Path, load: Load) -> None:
+    broken = LinearRegression().fit(pd.DataFrame({"a": [1, 2]}), [1, 2])
+    broken.coef_ = None
+    predictor = load(dump(tmp_path, broken))
+    with pytest.raises(PredictionError, match="Error: "):
+        predict_body(predictor)
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names")
+def test_wrong_number_of_columns_raises_unprocessable_input(tmp_path: Path, load: Load) -> None:
     predictor = load(dump(tmp_path, LinearRegression().fit([[1, 2, 3, 4, 5], [2, 3, 4, 5, 6]], [1, 2])))
-    with pytest.raises(PredictionError, match=r"ValueError: .*expecting 5 features"):
+    with pytest.raises(UnprocessableInput, match="have 1 columns; the model takes 5"):
         predict_body(predictor)
 
 

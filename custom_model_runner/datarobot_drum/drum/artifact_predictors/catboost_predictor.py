@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 import catboost
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
+from datarobot_drum.drum.artifact_predictors.catboost_schema import input_schema_of
 from datarobot_drum.drum.artifact_predictors.estimator_kind import require_fitting_kind
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 from datarobot_drum.drum.artifact_predictors.model_labels import estimator_classes
+from datarobot_drum.drum.input_schema.columns import InputSchema
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings
@@ -43,6 +45,9 @@ class CatBoostPredictor(ArtifactPredictor):
     def class_names(self, model: Any) -> Sequence[Any] | None:
         return estimator_classes(model) or None  # a regressor has an empty list
 
+    def input_schema(self, model: Any) -> InputSchema:
+        return input_schema_of(model) or InputSchema()
+
     def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
         if type(model) is catboost.CatBoost and len(model.classes_) > 0:
             return bind_estimator(_ProbabilityClassifier(model), settings)
@@ -54,7 +59,6 @@ class _ProbabilityClassifier:
 
     def __init__(self, model: Any) -> None:
         self.classes_ = model.classes_
-        self.feature_names_ = model.feature_names_
         self._model = model
 
     def predict_proba(self, data: Any) -> Any:

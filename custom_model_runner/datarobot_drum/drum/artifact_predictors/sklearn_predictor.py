@@ -13,6 +13,8 @@ from datarobot_drum.drum.artifact_predictors.estimator_kind import require_fitti
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 from datarobot_drum.drum.artifact_predictors.model_labels import estimator_classes
+from datarobot_drum.drum.artifact_predictors.sklearn_schema import input_schema_of
+from datarobot_drum.drum.input_schema.columns import InputSchema
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings
@@ -36,6 +38,9 @@ class SklearnPredictor(ArtifactPredictor):
 
     def class_names(self, model: Any) -> Sequence[Any] | None:
         return estimator_classes(model)
+
+    def input_schema(self, model: Any) -> InputSchema:
+        return input_schema_of(model)
 
     def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
         return bind_estimator(model, settings)

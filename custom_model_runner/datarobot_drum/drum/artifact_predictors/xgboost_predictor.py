@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import xgboost
 
@@ -22,11 +23,12 @@ from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, Artifact
 from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers, require_column_count
 from datarobot_drum.drum.artifact_predictors.estimator_kind import require_fitting_kind
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
-from datarobot_drum.drum.artifact_predictors.features import require_numbers, select_columns, to_csr
+from datarobot_drum.drum.artifact_predictors.features import to_csr
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 from datarobot_drum.drum.artifact_predictors.model_labels import estimator_classes, order_numbered_classes
+from datarobot_drum.drum.artifact_predictors.xgboost_schema import input_schema_of
 from datarobot_drum.drum.exceptions import ModelLoadError
-from datarobot_drum.drum.input_schema.selection import require_width
+from datarobot_drum.drum.input_schema.columns import InputSchema
 from datarobot_drum.drum.settings.target_types import TargetType
 
 if TYPE_CHECKING:
@@ -67,6 +69,9 @@ class XGBoostPredictor(ArtifactPredictor):
         learner = _learner(model)
         count = max(2, int(learner["learner_model_param"]["num_class"]))
         return range(count) if _is_classifier(learner["objective"]["name"]) else None
+
+    def input_schema(self, model: Any) -> InputSchema:
+        return input_schema_of(model) or InputSchema()
 
     def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
         return _bind_booster(model, settings) if isinstance(model, xgboost.Booster) else bind_estimator(model, settings)
@@ -124,18 +129,20 @@ def _iteration_range(booster: Any) -> tuple[int, int]:
 
 def _predict_function(booster: Any, rounds: tuple[int, int]) -> Any:
     names, types = booster.feature_names, booster.feature_types
-    width = booster.num_features()
-    categories = [name for name, kind in zip(names or (), types or (), strict=False) if kind == "c"]
 
     def predict(data: Any) -> Any:
-        data = select_columns(data, names)
-        require_width(data, width)
-        require_numbers(data, except_for=categories)
-        data = to_csr(data)
-        if isinstance(data, pd.DataFrame):
-            matrix = xgboost.DMatrix(data.astype(dict.fromkeys(categories, "category")), enable_categorical=True)
-        else:
-            matrix = xgboost.DMatrix(data, feature_names=names, feature_types=types)
+        data = _with_category_codes(data) if isinstance(data, pd.DataFrame) else data
+        matrix = xgboost.DMatrix(to_csr(data), feature_names=names, feature_types=types, enable_categorical=True)
         return booster.predict(matrix, iteration_range=rounds)
 
     return predict
+
+
+def _with_category_codes(frame: pd.DataFrame) -> pd.DataFrame:
+    """Replace categories by their codes: files of versions before 3.1 store none that XGBoost could compare."""
+    codes = {
+        name: frame[name].cat.codes.astype(np.float32).replace(-1.0, np.nan)
+        for name, dtype in frame.dtypes.items()
+        if isinstance(dtype, pd.CategoricalDtype)
+    }
+    return frame.assign(**codes) if codes else frame

@@ -23,11 +23,12 @@ from datarobot_drum.drum.artifact_predictors.registry import (
 )
 from datarobot_drum.drum.artifact_predictors.requirements_file import warn_about_other_versions
 from datarobot_drum.drum.artifact_predictors.schema_model import SchemaModel
+from datarobot_drum.drum.artifact_predictors.transformers import SchemaTransformer
 from datarobot_drum.drum.artifact_predictors.versions import warn_about_newer_libraries
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError, UnprocessableInput
-from datarobot_drum.drum.input_schema.columns import InputSchema
+from datarobot_drum.drum.input_schema.columns import ANY, ColumnType, InputSchema
 from datarobot_drum.drum.input_schema.conform import conform
-from datarobot_drum.drum.input_schema.declaration import read_input_schema
+from datarobot_drum.drum.input_schema.declaration import read_input_schema, require_fitting_declaration
 from datarobot_drum.drum.language_predictors.chat_prompts import explain_prompt_column, first_text, last_prompt
 from datarobot_drum.drum.language_predictors.code_location import hook_location
 from datarobot_drum.drum.language_predictors.custom_module import import_custom_file
@@ -54,6 +55,7 @@ from datarobot_drum.drum.tabular import PayloadFormat, read_blocks, read_matrix,
 from datarobot_drum.drum.tabular.column_hints import list_names
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.type_schema.checks import check_input, check_output, input_stats
+from datarobot_drum.drum.type_schema.requirements import read_type_schema
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.artifact_predictors.base import ArtifactModel
@@ -117,11 +119,17 @@ class PythonModel:
 
     def check_samples(self, data: Any) -> Any:
         if self.schema is not None:
-            check_input(self.schema, data)
+            check_input(self.schema, data, self._text_positions(data))
         # An artifact converts its samples itself.
         if self.artifact is None and self.input_schema.is_known and type(data) is pd.DataFrame:
             return conform(self.input_schema, data)
         return data
+
+    def _text_positions(self, data: Any) -> Sequence[int]:
+        if type(data) is not pd.DataFrame or not self.input_schema.has_text:
+            return ()
+        columns = self.input_schema.resolve(data.columns)
+        return [position for position, column in enumerate(columns) if column.type is ColumnType.TEXT]
 
     def _read(self, payload: StructuredPayload) -> Any:
         if hook := self.hooks.get("read_input_data"):
@@ -312,7 +320,7 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
         model = settings.engine if artifact is None else load_artifact(artifact, custom)
         if model is None:
             model = _load_unnamed_artifact(settings, hooks, custom)
-    declared = InputSchema(declared=read_input_schema(settings.metadata))
+    declared = _declared_schema(settings)
     classes = _find_classes(model, hooks, settings)
     settings = complete_labels(settings, classes)
     if settings.deployment is not None:
@@ -321,8 +329,9 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
         _require_hook(hooks, "score_unstructured", settings.target_type)
         return PythonModel(settings, hooks, model, None, "custom")
     if settings.target_type is TargetType.TRANSFORM:
-        return PythonModel(settings, hooks, model, None, _transformer_name(hooks, model), input_schema=declared)
+        return _bind_transformer(settings, hooks, model, declared)
     if _hooks_predict(hooks, settings.target_type):
+        _log_undeclared_types(declared)
         is_label_order = (
             classes is None
             or not settings.target_type.is_classification
@@ -351,13 +360,42 @@ def _bind_model(settings: ModelSettings, hooks: Mapping[str, Hook], model: Any, 
             "custom.py."
         )
     predictor.require_fitting_target(model, settings)
-    own = predictor.input_schema(model)
-    changes_samples = bool(_SAMPLE_HOOKS & hooks.keys())
-    schema = own if changes_samples else own.declare(declared.declared)
-    _log_unknown_types(schema)
+    schema, read_by = _combine(predictor.input_schema(model), declared, hooks)
     artifact = SchemaModel(predictor.bind(model, settings), schema)
-    read_by = declared if changes_samples else schema
     return PythonModel(settings, hooks, model, artifact, predictor.name, input_schema=read_by)
+
+
+def _bind_transformer(
+    settings: ModelSettings, hooks: Mapping[str, Hook], model: Any, declared: InputSchema
+) -> PythonModel:
+    name = _transformer_name(hooks, model)
+    if "transform" in hooks:
+        _log_undeclared_types(declared)
+        return PythonModel(settings, hooks, model, None, name, input_schema=declared)
+    schema, read_by = _combine(transformers.input_schema_of(model), declared, hooks)
+    return PythonModel(settings, hooks, SchemaTransformer(model, schema), None, name, input_schema=read_by)
+
+
+def _declared_schema(settings: ModelSettings) -> InputSchema:
+    """Return the types that the owner declared: by column, and for all columns by the type schema."""
+    requirements = read_type_schema(settings.metadata, is_strict=settings.strict_type_schema)
+    rest = ANY if requirements is None else requirements.type_of_all_columns
+    return InputSchema(declared=read_input_schema(settings.metadata), rest=rest)
+
+
+def _combine(own: InputSchema, declared: InputSchema, hooks: Mapping[str, Hook]) -> tuple[InputSchema, InputSchema]:
+    """Return the schemas that a model's samples are converted to, and that requests are read by.
+
+    Raises:
+        ModelLoadError: the declaration contradicts the model.
+    """
+    if _SAMPLE_HOOKS & hooks.keys():
+        _log_undeclared_types(declared)
+        return own, declared
+    require_fitting_declaration(own, declared.declared)
+    schema = own.declare(declared.declared, declared.rest)
+    _log_unknown_types(schema)
+    return schema, schema
 
 
 def _log_unknown_types(schema: InputSchema) -> None:
@@ -368,6 +406,24 @@ def _log_unknown_types(schema: InputSchema) -> None:
             "request: %s. Declare them under inputSchema in model-metadata.yaml, for example %r: text.",
             list_names(unknown),
             unknown[0],
+        )
+    elif not schema.is_known:
+        _log_undeclared_types(schema)
+    if notes := schema.notes:
+        logger.warning(
+            "The model does not fully show the types of these columns: %s. Declare them under inputSchema in "
+            "model-metadata.yaml: a number as `name: number`, categories in the order of training as "
+            "`name: {type: category, categories: [first, second]}`.",
+            list_names(notes),
+        )
+
+
+def _log_undeclared_types(declared: InputSchema) -> None:
+    """Log once that no column has a known type."""
+    if not declared.is_known:
+        logger.info(
+            "The types of the model's columns are not known, so pandas.read_csv infers them from the rows of each "
+            "request. Declare them under inputSchema in model-metadata.yaml, for example zip: text."
         )
 
 

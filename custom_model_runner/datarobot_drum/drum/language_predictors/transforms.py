@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datarobot_drum.drum.artifact_predictors.features import is_sparse
-from datarobot_drum.drum.artifact_predictors.transformers import transform_with
 from datarobot_drum.drum.exceptions import PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.hook_errors import prediction_errors
 from datarobot_drum.drum.language_predictors.hook_results import describe, to_table
@@ -64,7 +63,7 @@ def read_target(payload: StructuredPayload, rows: int | None) -> pd.DataFrame:
 def call_transform(
     hook: Hook | None, model: Any, data: Any, target: pd.DataFrame | None, *, is_unmodified: bool, rows: int | None
 ) -> Transformed:
-    """Transform with the hook, else with the model's own ``transform``.
+    """Transform with the hook, else with the model, which is a ``SchemaTransformer`` then.
 
     A hook receives a target of one column as a Series. It returns the samples, which keeps the target unchanged, or a
     pair of samples and target.
@@ -81,8 +80,7 @@ def call_transform(
     names: Sequence[Any] | None = None
     with prediction_errors(*([UnprocessableInput] if is_unmodified and hook is None else [])):
         if hook is None:
-            returned: Any = transform_with(model, data)
-            features, names = returned
+            features, names = model.transform(data)
             new_target = None
         else:
             features, new_target = _as_pair(hook(data, model, y=_as_series(target)))

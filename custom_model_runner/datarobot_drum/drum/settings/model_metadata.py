@@ -8,6 +8,7 @@ from typing import Any
 from datarobot_drum.drum.exceptions import StartupError
 
 FILE_NAME = "model-metadata.yaml"
+INPUT_SCHEMA = "inputSchema"
 _INFERENCE_SECTION = "inferenceModel"
 
 
@@ -100,4 +101,20 @@ def read_model_metadata(code_dir: Path) -> ModelMetadata:
         return ModelMetadata()
     from datarobot_drum.runtime_parameters.yaml_documents import read_texts, read_values
 
-    return ModelMetadata(read_values(path, StartupError), read_texts(path, StartupError))
+    values, texts = read_values(path, StartupError), read_texts(path, StartupError)
+    if INPUT_SCHEMA in values:
+        values[INPUT_SCHEMA] = _as_written(values[INPUT_SCHEMA], texts[INPUT_SCHEMA])
+    return ModelMetadata(values, texts)
+
+
+def _as_written(value: Any, text: Any) -> Any:
+    """Return values of YAML whose texts have no other value: a column ``no`` or a category ``010`` stays text."""
+    if isinstance(value, Mapping) and isinstance(text, Mapping) and len(value) == len(text):
+        return {key: _as_written(item, own) for (key, own), item in zip(text.items(), value.values(), strict=True)}
+    if isinstance(value, list) and isinstance(text, list):
+        return [_as_written(item, own) for item, own in zip(value, text, strict=True)]
+    if isinstance(value, bool):
+        return value if str(text).lower() in ("true", "false") else text
+    if value is None or isinstance(value, int):
+        return value if str(value) == text else text
+    return value

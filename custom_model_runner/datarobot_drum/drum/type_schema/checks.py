@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from datarobot_drum.drum.exceptions import DrumError, InputSchemaError, OutputSchemaError
@@ -24,13 +24,16 @@ _COMPARISONS: dict[Condition, Callable[[int, int], bool]] = {
 }
 
 
-def check_input(schema: TypeSchema, data: Any) -> None:
+def check_input(schema: TypeSchema, data: Any, text: Collection[int] = ()) -> None:
     """Check samples; objects of a hook that are no table are not checked.
+
+    Args:
+        text: the columns that were read as text.
 
     Raises:
         InputSchemaError: a requirement is not met; the message names it, and the column or number at fault.
     """
-    table = to_table(data)
+    table = to_table(data, text=text)
     if table is not None:
         _check(schema, schema.input, table, None, "The input", InputSchemaError)
 

@@ -76,7 +76,7 @@ class ModelUnderTest:
             RequestError: the model rejects the rows or fails.
         """
         if not self.predictor.only_streams:
-            return predict_rows(self.predictor, samples)
+            return predict_rows(self.predictor, self.predictor.check_samples(samples))
         text = io.BytesIO(samples.to_csv(index=False).encode())
         return _join(list(self.predictor.predict_stream(StructuredPayload(text, PayloadFormat.CSV))))
 
@@ -94,7 +94,8 @@ def read_samples(predictor: BasePredictor, source: InputFile, on_progress: OnPro
     if kind is FileFormat.MTX:
         samples = predictor.read_input(StructuredPayload(source.file, PayloadFormat.MTX))
         return samples.iloc[:SAMPLE_ROWS] if isinstance(samples, pd.DataFrame) else samples[:SAMPLE_ROWS]
-    return next(open_table(source.file, kind, "utf-8", on_progress).blocks()).iloc[:SAMPLE_ROWS]
+    table = open_table(source.file, kind, "utf-8", on_progress, text=predictor.input_schema)
+    return next(table.blocks()).iloc[:SAMPLE_ROWS]
 
 
 def read_cells(predictor: BasePredictor, source: InputFile) -> pd.DataFrame | None:
