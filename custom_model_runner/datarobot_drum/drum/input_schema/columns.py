@@ -148,9 +148,11 @@ class InputSchema:
 
 
 def _declared_type(declared: Column | None, own: Column) -> Column:
-    """Return the declared type, except that text without categories is a category column of the model."""
+    """Return the declared type, with the categories or the text for missing cells that only the model states."""
     if declared is None or (own.type is ColumnType.CATEGORY and declared.type is ColumnType.TEXT):
         return own
+    if declared.type is ColumnType.TEXT and declared.fill is None and own.fill is not None:
+        return replace(declared, fill=own.fill)
     return declared
 
 

@@ -1,11 +1,13 @@
 """``inputSchema`` of model-metadata.yaml: the types of columns by name, declared by the owner of a model.
 
-A value is a type (``zip: text``), or a mapping with ``type`` and ``categories`` in the order of the model's codes.
+A value is a type (``zip: text``), or a mapping with ``type`` and, for a category, ``categories`` in the order of the
+model's codes, or for a text, ``missing``: the text that the training table had for a missing cell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.exceptions import StartupError
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 KEY = "inputSchema"
 _TYPES = tuple(kind.value for kind in ColumnType)
+_KEYS = ("type", "categories", "missing")
 
 
 def read_input_schema(metadata: Mapping[str, Any] | None) -> dict[str, Column]:
@@ -35,13 +38,17 @@ def read_input_schema(metadata: Mapping[str, Any] | None) -> dict[str, Column]:
 
 
 def _read_column(name: str, value: Any) -> Column:
-    kind, categories = (value.get("type"), value.get("categories")) if isinstance(value, Mapping) else (value, None)
-    if kind not in _TYPES or (isinstance(value, Mapping) and set(value) - {"type", "categories"}):
+    details = value if isinstance(value, Mapping) else {"type": value}
+    kind, categories, missing = (details.get(key) for key in _KEYS)
+    if kind not in _TYPES or set(details) - set(_KEYS):
         raise StartupError(
-            f"{KEY}.{name} in {FILE_NAME} must be one of {', '.join(_TYPES)}, or a mapping of type and categories."
+            f"{KEY}.{name} in {FILE_NAME} must be one of {', '.join(_TYPES)}, or a mapping of {', '.join(_KEYS)}."
         )
+    if missing is not None and (kind != ColumnType.TEXT.value or not isinstance(missing, str)):
+        raise StartupError(f"{KEY}.{name}.missing in {FILE_NAME} must be a text, for the type text.")
     if categories is None:
-        return TEXT if kind == ColumnType.CATEGORY.value else Column(ColumnType(kind))
+        is_text = kind in (ColumnType.CATEGORY.value, ColumnType.TEXT.value)
+        return replace(TEXT, fill=missing) if is_text else Column(ColumnType(kind))
     if kind != ColumnType.CATEGORY.value or not isinstance(categories, list) or not categories:
         raise StartupError(f"{KEY}.{name} in {FILE_NAME} must have a list of categories and the type category.")
     return Column(ColumnType.CATEGORY, categories=pd.Index(categories))
