@@ -56,8 +56,17 @@ def _as_read(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
 def _to_numbers(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
     series = _without_categories(series)
     if is_number_type(series.dtype):
-        return series
+        return _without_nullable_type(series)
     return pd.Series(_map(series, _cell_number, np.nan), index=series.index, dtype=np.float64)
+
+
+def _without_nullable_type(series: pd.Series[Any]) -> pd.Series[Any]:
+    """Return numbers of a nullable type of pandas with a type of NumPy: not every library knows ``pd.NA``."""
+    if isinstance(series.dtype, np.dtype | pd.SparseDtype):
+        return series
+    if not series.isna().any():
+        return pd.Series(series.to_numpy(), index=series.index).infer_objects()
+    return pd.Series(series.to_numpy(dtype=np.float64, na_value=np.nan), index=series.index)
 
 
 def _to_text(series: pd.Series[Any], column: Column) -> pd.Series[Any]:

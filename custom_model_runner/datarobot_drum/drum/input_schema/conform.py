@@ -101,7 +101,9 @@ def reject_unusable_numbers(schema: InputSchema, frame: pd.DataFrame) -> None:
 
 
 def _is_conforming(column: Column, dtype: Any) -> bool:
-    return column.type is ColumnType.ANY or (column.type is ColumnType.NUMBER and is_number_type(dtype))
+    if column.type is ColumnType.NUMBER:
+        return isinstance(dtype, np.dtype | pd.SparseDtype) and is_number_type(dtype)
+    return column.type is ColumnType.ANY
 
 
 def _unfit_cells(wrong: list[str], columns: tuple[Column, ...]) -> UnprocessableInput:
