@@ -21,7 +21,7 @@ NOTE = Feature("note", "text", ("good day", "bad day", "snow on the hill"), ("",
 WHOLE = Feature("whole", "integer", (1, 2, 10, 300), ("", "7", "2.0", "x", "NA", "1.5", "0010"))
 LARGE = Feature("large", "integer", (2**53, 2**53 + 1, 2**53 + 2), ("", "5"))
 SHARE = Feature("share", "float", (0.5, 1.5, 2.0), ("", "0.50", "2", "7", "x"))
-YES = Feature("yes", "boolean", (True, False), ("", "true", "FALSE", "1", "maybe"))
+YES = Feature("yes", "boolean", (True, False), ("", "true", "FALSE", "maybe"))
 FLAG = Feature("flag", "flag", (True, False), BOOLEANS)
 SIZE = Feature("size", "number", (0.5, 1.0, 2.0, 3.5, 1e5), NUMBERS)
 KIND = Feature("kind", "number", (0, 1, 2, 3, 4, 5), WHOLE_NUMBERS)
@@ -31,11 +31,15 @@ Train = Callable[[pd.DataFrame], pd.DataFrame]
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A file that ``save`` writes into a folder, and the library's predictions for a table of objects."""
+    """A file that ``save`` writes into a folder, and the library's predictions for a table of objects.
+
+    With ``is_positional``, the model does not know the names of its columns.
+    """
 
     features: tuple[Feature, ...]
     save: Callable[[Path], object]
     predict: Callable[[pd.DataFrame], np.ndarray]
+    is_positional: bool = False
 
 
 def with_dtypes(features: Sequence[Feature], values: pd.DataFrame, ordered: Sequence[str] = ()) -> pd.DataFrame:

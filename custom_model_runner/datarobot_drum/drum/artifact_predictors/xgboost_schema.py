@@ -16,6 +16,9 @@ from datarobot_drum.drum.input_schema.columns import NUMBER, Column, ColumnType,
 _CATEGORY_CODES = Column(ColumnType.NUMBER, note="categories, taken as their codes")
 """A category column without stored categories: a file of an older version, or a model trained on codes."""
 
+_PRIVATE_USE = 0xF0000
+"""The first of the characters that no category contains; they fill up categories that are cut off."""
+
 _INTEGER_TYPES = {9: "i1", 10: "u1", 11: "i2", 12: "u2", 13: "i4", 14: "u4", 15: "i8", 16: "u8"}
 """NumPy types by the numbers that XGBoost stores."""
 
@@ -87,8 +90,9 @@ def _text_column_of_characters(text: str, spans: Sequence[tuple[int, int]]) -> C
     starts = [text[start:end] for start, end in spans]
     lengths = [end - start for start, end in spans]
     pairs = list(zip(starts, lengths, strict=True))
-    truncated = {code: pair for code, pair in enumerate(pairs) if len(pair[0]) < pair[1]}
+    cut_off = {code: pair for code, pair in enumerate(pairs) if len(pair[0]) < pair[1]}
+    truncated = {code: pair for code, pair in cut_off.items() if pair[0] and pairs.count(pair) == 1}
     # XGBoost encodes a category of the same start and length like that of the training.
-    categories = [start.ljust(length, "\ufffd") for start, length in pairs]
-    note = f"the file has the last {len(truncated)} categories cut off" if truncated else ""
+    categories = [start.ljust(length, chr(_PRIVATE_USE + code)) for code, (start, length) in enumerate(pairs)]
+    note = f"the file has the last {len(cut_off)} categories cut off" if cut_off else ""
     return Column(ColumnType.CATEGORY, categories=pd.Index(categories), note=note, truncated=truncated)

@@ -59,7 +59,7 @@ def _without_extension_type(series: pd.Series[Any]) -> pd.Series[Any]:
     """Convert a column of nullable numbers, which has ``pandas.NA`` for a missing cell, to one of NumPy."""
     has_missing = bool(series.isna().any())
     cells = series.to_numpy(dtype=np.float64, na_value=np.nan) if has_missing else series.to_numpy()
-    return pd.Series(cells, index=series.index)
+    return pd.Series(cells, index=series.index).infer_objects()
 
 
 def _with_none(series: pd.Series[Any]) -> pd.Series[Any]:

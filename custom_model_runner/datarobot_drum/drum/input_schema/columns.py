@@ -157,10 +157,13 @@ class InputSchema:
     def _with_declared(self, name: str, own: Column) -> Column:
         """Return the declared column, or the model's own if the declaration adds nothing to it."""
         declared = self.declared.get(name) or (self.rest if own.type is ColumnType.ANY else own)
-        is_same = declared.type in (own.type, ColumnType.ANY) and declared.categories is None
+        is_same = declared.type in (own.type, ColumnType.ANY) and declared.categories is None and declared.fill is None
         # Categories that are declared without their values.
         is_category = own.type is ColumnType.CATEGORY and declared.type is ColumnType.TEXT
-        return own if is_same or is_category else replace(declared, is_required=own.is_required)
+        if is_same or is_category:
+            return own
+        fill = own.fill if declared.fill is None and declared.type is ColumnType.TEXT else declared.fill
+        return replace(declared, is_required=own.is_required, fill=fill)
 
 
 def without_blanks(name: Any) -> str:

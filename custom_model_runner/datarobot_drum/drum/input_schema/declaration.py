@@ -1,12 +1,14 @@
 """``inputSchema`` of model-metadata.yaml: the types of columns by name, declared by the owner of a model.
 
-A value is a type (``zip: text``), or a mapping with ``type`` and ``categories`` in the order of the model's codes.
+A value is a type (``zip: text``), or a mapping with ``type`` and, for a category, ``categories`` in the order of the
+model's codes, or for a text, ``missing``: the text that the training table had for a missing cell.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _TYPES = tuple(kind.value for kind in ColumnType)
-_KEYS = ("type", "categories")
+_KEYS = ("type", "categories", "missing")
 
 
 def read_input_schema(metadata: Mapping[str, Any] | None) -> dict[str, Column]:
@@ -47,12 +49,22 @@ def _read_column(name: str, value: Any) -> Column:
     unknown = [str(key) for key in value if key not in _KEYS]
     if unknown or "type" not in value:
         reason = f"has the unknown key {unknown[0]!r}" if unknown else "has no type"
-        raise _declaration_error(name, f"{reason}: a mapping has a type, and categories for the type category")
+        raise _declaration_error(name, f"{reason}: it has a type, and categories or missing")
+    if "missing" in value:
+        return _read_missing(name, value)
     if "categories" not in value:
         return _plain_column(name, value["type"])
     if value["type"] != ColumnType.CATEGORY.value:
         raise _declaration_error(name, f"has categories: its type must be {ColumnType.CATEGORY.value}")
     return Column(ColumnType.CATEGORY, categories=_read_categories(name, value["categories"]))
+
+
+def _read_missing(name: str, value: Mapping[str, Any]) -> Column:
+    """Return a text column with the text that its missing cells become."""
+    is_text = value["type"] in (ColumnType.TEXT.value, ColumnType.CATEGORY.value)
+    if not is_text or "categories" in value or not isinstance(value["missing"], str):
+        raise _declaration_error(name, "has missing: it must be a text, for the type text")
+    return replace(TEXT, fill=value["missing"])
 
 
 def _plain_column(name: str, kind: Any) -> Column:
