@@ -19,6 +19,7 @@
         ├── UnsupportedContentEncoding  415
         ├── UnprocessableInput          422
         │   └── InputSchemaError
+        ├── FormHeadersTooLarge         431
         ├── PredictionError             500
         │   └── OutputSchemaError
         ├── EngineResponseError         status of the inference engine
@@ -154,6 +155,12 @@ class InputSchemaError(UnprocessableInput):
     """The samples do not meet ``typeSchema`` of model-metadata.yaml."""
 
     exit_code = TYPE_SCHEMA_EXIT_CODE
+
+
+class FormHeadersTooLarge(RequestError):
+    """A part of a form has too many headers, or too large ones; the rest of the body is not read."""
+
+    status = 431
 
 
 class PredictionError(RequestError):
