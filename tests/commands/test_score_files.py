@@ -65,14 +65,11 @@ def test_output_that_is_the_input_is_rejected(tmp_path: Path, table: Path, link:
     assert table.read_bytes() == before
 
 
-@pytest.mark.parametrize("compression", ["lz4", "zstd"])
 @pytest.mark.parametrize("opened", [pyarrow.ipc.new_file, pyarrow.ipc.new_stream], ids=["file", "stream"])
-def test_arrow_batch_that_is_compressed_too_much_is_rejected(
-    tmp_path: Path, opened: Callable[..., Any], compression: str
-) -> None:
+def test_arrow_batch_that_is_compressed_too_much_is_rejected(tmp_path: Path, opened: Callable[..., Any]) -> None:
     source = tmp_path / "rows.arrow"
     rows = pyarrow.table({"a": np.zeros(10_000_000)})
-    with opened(source, rows.schema, options=pyarrow.ipc.IpcWriteOptions(compression=compression)) as writer:
+    with opened(source, rows.schema, options=pyarrow.ipc.IpcWriteOptions(compression="zstd")) as writer:
         writer.write_table(rows)
     with pytest.raises(UnprocessableInput, match=r"more than 700 times \(DRUM_MAX_COMPRESSION_RATIO\)"):
         _score(tmp_path, source, tmp_path / "out.csv")
