@@ -96,7 +96,7 @@ OVER: dict[str, tuple[dict[str, Any], int, str]] = {
     "declared columns": (mtx(b"1 1000000 1\n1 1 1.0\n"), 422, "DRUM_MAX_COLUMNS"),
     "declared columns of a matrix": (mtx(b"1 2000000 1\n1 1 1.0\n"), 422, "DRUM_MAX_MATRIX_COLUMNS"),
     "declared rows": (mtx(b"1000000 1 1\n1 1 1.0\n"), 422, "DRUM_MAX_EMPTY_ROWS"),
-    "declared rows of any matrix": (mtx(b"10000000 1 1\n1 1 1.0\n"), 422, "DRUM_MAX_ROWS"),
+    "rows of a matrix": (mtx(b"1000001 1 100000\n" + b"1 1 1\n" * 100_000), 422, "DRUM_MAX_ROWS"),
     "comments": (mtx(b"%\n" * 40_000 + b"1 1 1\n1 1 1.0\n"), 422, "DRUM_MAX_MATRIX_COMMENTS"),
     "parts": (form(*[part("X")] * 1001), 413, "DRUM_MAX_FORM_PARTS"),
     "headers of a part": (form(part("X", *["A: b"] * 16)), 431, "DRUM_MAX_FORM_HEADERS"),

@@ -59,8 +59,8 @@ def read_header(file: BinaryFile, limits: InputLimits = UNLIMITED) -> MatrixHead
     entries = declared[0] if declared else _stored_entries(rows, columns, symmetry)
     header = MatrixHeader(layout, field, symmetry, rows, columns, entries)
     _check_shape(header)
-    _check_limits(header, limits)
     _check_length(header, file)
+    _check_limits(header, limits)
     return header
 
 
@@ -127,7 +127,6 @@ def _check_shape(header: MatrixHeader) -> None:
 
 def _check_limits(header: MatrixHeader, limits: InputLimits) -> None:
     rows, columns = header.rows, header.columns
-    check_lines(rows, limits.max_rows)
     if limits.max_matrix_columns and columns > limits.max_matrix_columns:
         raise UnprocessableInput(
             f"The Matrix Market file declares {columns} columns; at most {limits.max_matrix_columns} are accepted "
@@ -138,6 +137,7 @@ def _check_limits(header: MatrixHeader, limits: InputLimits) -> None:
             f"The Matrix Market file declares {rows} rows for {header.entries} entries; at most "
             f"{limits.max_empty_rows} more than {ENTRIES_FACTOR} for each entry are accepted (DRUM_MAX_EMPTY_ROWS)."
         )
+    check_lines(rows, limits.max_rows)
 
 
 def _check_length(header: MatrixHeader, file: BinaryFile) -> None:
