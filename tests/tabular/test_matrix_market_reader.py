@@ -1,6 +1,7 @@
 """Matrix Market payloads; SciPy's writer provides well-formed ones."""
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from datarobot_drum.drum.artifact_predictors.features import to_matrix
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.settings.limits import UNLIMITED
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload, matrix_market_reader, read_matrix, read_table
@@ -143,6 +145,14 @@ def test_columns_of_a_frame_have_a_limit_of_their_own() -> None:
     assert read_matrix(payload(content, max_columns=50_000)).shape == (1, 50_001)
     with pytest.raises(UnprocessableInput, match=r"more than 50000 columns \(DRUM_MAX_COLUMNS\)"):
         read_table(payload(content, max_columns=50_000))
+
+
+@pytest.mark.parametrize("read_payload", [read_table, read_matrix])
+def test_sparse_table_does_not_become_a_huge_dense_array(read_payload: Callable[[StructuredPayload], Any]) -> None:
+    data = read_payload(payload(BANNER + b"1000000 200 1\n1 1 1.0\n"))
+    with pytest.raises(UnprocessableInput, match="200000000 cells has 1 entries"):
+        to_matrix(data, np.float32)
+    assert to_matrix(data[:100], np.float32).shape == (100, 200)
 
 
 @pytest.mark.parametrize("line", [b"%\n", b"\n", b" \n", b"% " + b"x" * 1000 + b"\n", b"%" * 100_000])

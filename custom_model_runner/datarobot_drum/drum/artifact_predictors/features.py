@@ -13,6 +13,7 @@ from datarobot_drum.drum.input_schema.cells import is_number_type
 from datarobot_drum.drum.input_schema.selection import find_positions, list_names
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
+from datarobot_drum.drum.tabular.table_limits import check_density
 
 
 def select_features(estimator: Any, data: Any) -> Any:
@@ -80,9 +81,13 @@ def to_matrix(data: Any, dtype: Any) -> np.ndarray:
     """
     require_numbers(data)
     if isinstance(data, pd.DataFrame):
+        if is_sparse(data):
+            check_density(data.size, round(data.sparse.density * data.size))
         dense = data.sparse.to_dense() if is_sparse(data) else data
         values = dense.to_numpy(dtype=np.float64, na_value=np.nan) if _has_extension_types(dense) else dense.to_numpy()
     else:
+        if hasattr(data, "toarray"):
+            check_density(data.shape[0] * data.shape[1], data.nnz)
         values = data.toarray() if hasattr(data, "toarray") else np.asarray(data)
     with np.errstate(invalid="ignore", over="ignore"):
         cast = np.ascontiguousarray(values, dtype=dtype)

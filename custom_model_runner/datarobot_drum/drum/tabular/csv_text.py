@@ -16,7 +16,7 @@ from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.settings.limits import InputLimits
 from datarobot_drum.drum.tabular.decoded_text import DecodedText
 from datarobot_drum.drum.tabular.payload import BinaryFile, StructuredPayload
-from datarobot_drum.drum.tabular.table_limits import check_lines, check_width
+from datarobot_drum.drum.tabular.table_limits import check_lines, check_width, file_size
 
 MAX_UNCHECKED_BYTES = 2048
 """Size of a file that has too few columns for any of this to matter."""
@@ -39,7 +39,7 @@ def open_csv_text(payload: StructuredPayload) -> DecodedText:
             cannot be decoded. ``read`` of the text raises it for too many lines, too.
     """
     limits, file = payload.limits, payload.file
-    size = file.seek(0, io.SEEK_END)
+    size = file_size(file)
     file.seek(0)
     is_checked = size > min(limits.max_columns or size, MAX_UNCHECKED_BYTES)
     header = ("", 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +69,7 @@ def read_blocks(payload: StructuredPayload, rows: int, text: TextColumns | None 
     if payload.format is PayloadFormat.CSV:
         options = import_from_string(f"{_CSV}:text_options")(payload, text)
         blocks = import_from_string(f"{_CSV}:read_csv_blocks")(payload, rows, options)
-        yield from check_blocks(blocks, payload.limits, _file_size(payload))
+        yield from check_blocks(blocks, payload)
         return
     table = read_table(payload)
     for start in range(0, len(table), rows):
@@ -78,9 +77,5 @@ def read_blocks(payload: StructuredPayload, rows: int, text: TextColumns | None 
 
 
 def _checked(table: Any, payload: StructuredPayload) -> Any:
-    check_table(table, payload.limits, _file_size(payload))
+    check_table(table, payload)
     return table
-
-
-def _file_size(payload: StructuredPayload) -> int:
-    return payload.file.seek(0, io.SEEK_END)

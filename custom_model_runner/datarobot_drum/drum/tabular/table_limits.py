@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.settings.limits import InputLimits
+from datarobot_drum.drum.tabular.payload import BinaryFile, StructuredPayload
 
 if TYPE_CHECKING:
     import pandas as pd
+
+MAX_DENSE_CELLS = 100_000_000
+CELLS_PER_ENTRY = 1000
 
 
 def check_width(columns: int, limits: InputLimits) -> None:
@@ -32,31 +37,52 @@ def check_lines(rows: int, limit: int) -> None:
         raise UnprocessableInput(f"The table has more than {limit} rows (DRUM_MAX_ROWS).")
 
 
-def check_table(table: Any, limits: InputLimits, size: int) -> None:
+def check_table(table: Any, payload: StructuredPayload) -> None:
     """Reject a table with too many rows or columns, or a too large cell.
 
     Args:
         table: a frame or a table with a ``shape``.
-        size: bytes of the file that it came from.
+        payload: the file that it came from.
 
     Raises:
         UnprocessableInput: it is over a limit.
     """
+    limits = payload.limits
     rows, columns = table.shape
     check_lines(rows, limits.max_rows)
     check_width(columns, limits)
-    if limits.max_cell_size and size > limits.max_cell_size and hasattr(table, "dtypes"):
+    if limits.max_cell_size and hasattr(table, "dtypes") and file_size(payload.file) > limits.max_cell_size:
         _check_cells(table, limits.max_cell_size)
 
 
-def check_blocks(blocks: Iterator[pd.DataFrame], limits: InputLimits, size: int) -> Iterator[pd.DataFrame]:
+def check_blocks(blocks: Iterator[pd.DataFrame], payload: StructuredPayload) -> Iterator[pd.DataFrame]:
     """Yield the blocks of a table; raises as ``check_table``, of all rows up to the block."""
     rows = 0
     for block in blocks:
         rows += len(block)
-        check_lines(rows, limits.max_rows)
-        check_table(block, limits, size)
+        check_lines(rows, payload.limits.max_rows)
+        check_table(block, payload)
         yield block
+
+
+def check_density(cells: int, entries: int) -> None:
+    """Reject a sparse table that is about to become a dense array of little else than zeros.
+
+    Raises:
+        UnprocessableInput: it has more than 100 million cells and a thousand cells for each entry.
+    """
+    if cells > MAX_DENSE_CELLS and cells > CELLS_PER_ENTRY * entries:
+        raise UnprocessableInput(
+            f"The model takes dense arrays, and the table of {cells} cells has {entries} entries only: send fewer rows."
+        )
+
+
+def file_size(file: BinaryFile) -> int:
+    """Return the size of a file; its position stays the same."""
+    position = file.tell()
+    size = file.seek(0, io.SEEK_END)
+    file.seek(position)
+    return size
 
 
 def _check_cells(table: pd.DataFrame, limit: int) -> None:
