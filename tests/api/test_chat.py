@@ -402,7 +402,7 @@ def test_a_custom_http_error_sets_headers(all_servers: Servers) -> None:
         (b"", "not valid JSON"),
         (b"\xff", "not valid JSON"),
         (b'{"messages": [NaN]}', "not valid JSON"),
-        (b"[" * 100_000, "not valid JSON"),
+        (b"[" * 100, "not valid JSON"),
         (b"[]", "JSON object"),
         (b'{"messages": null}', "messages"),
         (b'{"messages": [{"role": "user"}, "hello"]}', "not a JSON object"),

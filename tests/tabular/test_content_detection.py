@@ -65,7 +65,7 @@ CONTENT = {
 
 
 def _payload(content: bytes, media_type: str = "", charset: str = "utf-8") -> StructuredPayload:
-    return StructuredPayload(io.BytesIO(content), PayloadFormat.CSV, charset, media_type)
+    return StructuredPayload(io.BytesIO(content), PayloadFormat.CSV, charset, media_type=media_type)
 
 
 def _rejection(content: bytes, media_type: str = "") -> str:

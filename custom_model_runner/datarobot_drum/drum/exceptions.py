@@ -20,6 +20,8 @@
         ├── UnprocessableInput          422
         │   ├── InputSchemaError
         │   └── EmptyTable
+        │   └── InputSchemaError
+        ├── FormHeadersTooLarge         431
         ├── PredictionError             500
         │   └── OutputSchemaError
         ├── EngineResponseError         status of the inference engine
@@ -169,6 +171,12 @@ class EmptyTable(UnprocessableInput):
     def __init__(self, message: str, columns: Sequence[str]) -> None:
         super().__init__(message)
         self.columns = tuple(columns)
+
+
+class FormHeadersTooLarge(RequestError):
+    """A part of a form has too many headers, or too large ones; the rest of the body is not read."""
+
+    status = 431
 
 
 class PredictionError(RequestError):

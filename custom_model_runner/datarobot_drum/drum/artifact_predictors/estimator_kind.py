@@ -128,5 +128,13 @@ def _is_multilabel(estimator: Any) -> bool:
     if type(inner).__name__ == "MLPClassifier":
         return getattr(inner, "out_activation_", None) == "logistic" and getattr(inner, "n_outputs_", 1) > 1
     if "catboost" in module_roots(inner) and callable(getattr(inner, "get_all_params", None)):
-        return inner.get_all_params().get("loss_function") in ("MultiLogloss", "MultiCrossEntropy")
+        return _catboost_loss(inner) in ("MultiLogloss", "MultiCrossEntropy")
     return getattr(inner, "multilabel_", False) is True
+
+
+def _catboost_loss(model: Any) -> Any:
+    """Return the loss function of a CatBoost model; None for a file of a version that did not store it."""
+    try:
+        return model.get_all_params().get("loss_function")
+    except Exception:  # CatBoostError, whose class only CatBoost has
+        return None

@@ -14,6 +14,7 @@ from datarobot_drum.drum.input_schema.conform import conform
 from datarobot_drum.drum.input_schema.selection import find_positions
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
+from datarobot_drum.drum.tabular.table_limits import check_density
 
 _NUMBERS = InputSchema(rest=NUMBER)
 
@@ -62,7 +63,11 @@ def to_matrix(data: Any, dtype: Any) -> np.ndarray:
     """
     dtype = np.dtype(dtype)
     if not isinstance(data, pd.DataFrame):
+        if hasattr(data, "toarray"):
+            check_density(data.shape[0] * data.shape[1], data.nnz)
         return _cast(data.toarray() if hasattr(data, "toarray") else np.asarray(data), dtype)
+    if is_sparse(data):
+        check_density(data.size, round(data.sparse.density * data.size))
     frame = conform(_NUMBERS, data.sparse.to_dense() if is_sparse(data) else data)
     types = set(frame.dtypes)
     if len(types) == 1 and isinstance(types.pop(), np.dtype):

@@ -140,9 +140,10 @@ def _predict_function(booster: Any, rounds: tuple[int, int]) -> Any:
 
 def _with_category_codes(frame: pd.DataFrame) -> pd.DataFrame:
     """Replace categories by their codes: files of versions before 3.1 store none that XGBoost could compare."""
-    codes = {
-        name: frame[name].cat.codes.astype(np.float32).replace(-1.0, np.nan)
-        for name, dtype in frame.dtypes.items()
-        if isinstance(dtype, pd.CategoricalDtype)
-    }
-    return frame.assign(**codes) if codes else frame
+    names = [name for name, dtype in frame.dtypes.items() if isinstance(dtype, pd.CategoricalDtype)]
+    if not names:
+        return frame
+    coded = frame.copy(deep=False)
+    for name in names:
+        coded[name] = frame[name].cat.codes.astype(np.float32).replace(-1.0, np.nan)
+    return coded

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _CACHED_HEADERS = 64
+_MAX_CACHED_NAMES = 2000
 
 
 class ColumnType(str, Enum):
@@ -136,7 +137,7 @@ class InputSchema:
 
     def resolve(self, names: Sequence[Any]) -> tuple[Column, ...]:
         """Return the types of the columns of a table, by name, or by position if the model has no names."""
-        return self._resolve(tuple(names))
+        return self._resolve(tuple(names)) if len(names) <= _MAX_CACHED_NAMES else self._find_columns(tuple(names))
 
     def text_columns(self, names: Sequence[str]) -> tuple[int, ...]:
         """Return the positions of the columns of a table whose cells are read as text."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _HOOK = "The hook transform"
 _MODEL = "The model"
 _NUMERIC_KINDS = "biuf"
+_MAX_DENSE_TARGET = 10_000_000
+"""Maximum cells of a Matrix Market target, which a small file may declare."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,8 @@ def read_target(payload: StructuredPayload, rows: int | None) -> pd.DataFrame:
             f'The target `y` has {len(table)} rows for {rows} rows of `X`. An empty line is no row: write "" for a '
             "missing value."
         )
+    if is_sparse(table) and table.size > _MAX_DENSE_TARGET:
+        raise UnprocessableInput(f"The target `y` has more than {_MAX_DENSE_TARGET} cells: send it as csv.")
     dense = table.sparse.to_dense() if is_sparse(table) else table
     return dense.set_axis([str(name) for name in dense.columns], axis=1)
 

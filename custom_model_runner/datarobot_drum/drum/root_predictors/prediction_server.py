@@ -300,6 +300,7 @@ class PredictionServer:
                 directory=server.spool_directory or None,
                 budget=budget,
                 upload_timeout=server.upload_timeout,
+                input=self.settings.model.limits,
             ),
             request_timeout=server.request_timeout,
             load_extension=self._load_extension,

@@ -33,6 +33,7 @@ from datarobot_drum.drum.serving.payloads import structured_payload, target_payl
 from datarobot_drum.drum.serving.routes import SAMPLES, Route
 from datarobot_drum.drum.settings.build import ModelSettings
 from datarobot_drum.drum.settings.engine import EngineSettings
+from datarobot_drum.drum.settings.limits import InputLimits
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular import StructuredPayload
 from datarobot_drum.drum.tracing.spans import annotate
@@ -72,6 +73,8 @@ class Handlers:
         self._state = state
         self._worker_ctx = worker_ctx
         self._llm_id = llm_id
+        self._table_limits: InputLimits | None = None
+        """Known with the width of the loaded model."""
         self._timings = Timings()
         self.measure_prediction = partial(self._timings.measure, "run_predictor_total")
         """Return a context manager that records its duration for ``time_info`` of ``/stats/``."""
@@ -208,7 +211,9 @@ class Handlers:
         return predictor, self._payload(request, predictor)
 
     def _payload(self, request: ModelRequest, predictor: BasePredictor) -> StructuredPayload:
-        payload = structured_payload(request, any_type=predictor.reads_raw_input)
+        if self._table_limits is None:
+            self._table_limits = self._model.limits.for_width(predictor.input_schema.width)
+        payload = structured_payload(request, any_type=predictor.reads_raw_input, limits=self._table_limits)
         if not predictor.reads_raw_input and payload.format.value not in predictor.payload_formats:
             raise UnprocessableInput(f"This model does not read {payload.format.value} input.")
         return payload
@@ -217,7 +222,7 @@ class Handlers:
         """Transform the samples, and their target if the form has one."""
         predictor = self._ready_predictor()
         self._require_target(self._model.target_type is TargetType.TRANSFORM)
-        samples, target = self._payload(request, predictor), target_payload(request)
+        samples, target = self._payload(request, predictor), target_payload(request, self._model.limits)
         with self.measure_prediction():
             transformed = predictor.transform(samples, target)
         response: ModelResponse = import_from_string(TRANSFORM_ENCODER)(transformed)
@@ -236,7 +241,7 @@ class Handlers:
         predictor = self._ready_predictor()
         if not predictor.can_chat:
             raise NotFound("This model does not chat: that takes a text generation model with a chat or score hook.")
-        params = completion_params(request)
+        params = completion_params(request, self._model.limits)
         annotate(chat_attributes(params))
         with self.measure_prediction():
             completion = predictor.chat(params, request.headers.copy())

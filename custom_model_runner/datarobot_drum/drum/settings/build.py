@@ -21,6 +21,7 @@ from datarobot_drum.drum.settings.cpu_threads import ThreadPlan, plan_threads
 from datarobot_drum.drum.settings.declaration import SERVER, Parameter, clamp, resolve
 from datarobot_drum.drum.settings.deployment_config import DeploymentConfig, read_deployment_config
 from datarobot_drum.drum.settings.engine import EngineSettings, find_engine, is_host
+from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits, command_limits, server_limits
 from datarobot_drum.drum.settings.model_metadata import FILE_NAME, ModelMetadata, read_model_metadata
 from datarobot_drum.drum.settings.server_parameters import (
     SERVER_PARAMETER_NAMES,
@@ -83,6 +84,7 @@ class ModelSettings:
     """By name, for hooks that take them."""
     strict_type_schema: bool = True
     """True rejects data that violate ``typeSchema``; False logs a warning."""
+    limits: InputLimits = UNLIMITED
     target_names: tuple[str, ...] = ()
     """Names of several regression targets; empty for one target, or to number them."""
     prompt_column: str = DEFAULT_PROMPT_COLUMN
@@ -212,8 +214,12 @@ def build_model_settings(arguments: Arguments) -> ModelSettings:
     definitions, file_values = _read_files(arguments, metadata, errors)
     if errors:
         raise errors[0]
-    install(collect_values(definitions, _sources(definitions, file_values), SERVER_PARAMETER_NAMES))
-    return model
+    sources = _sources(definitions, file_values)
+    given = resolve(InputLimits, sources.find_server_value)
+    if given.errors:
+        raise given.errors[0]
+    install(collect_values(definitions, sources, SERVER_PARAMETER_NAMES))
+    return dataclasses.replace(model, limits=command_limits(given.values))
 
 
 def training_target(arguments: Arguments) -> tuple[TargetType, ModelMetadata]:
@@ -246,8 +252,14 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
     engine = find_engine(arguments, parameters.server, model.target_type)
     if arguments.production:
         logger.warning("--production is deprecated: give --max-workers instead.")
+    model = dataclasses.replace(
+        model,
+        engine=engine,
+        strict_type_schema=parameters.server.strict_type_schema,
+        limits=server_limits(parameters.server),
+    )
     return Settings(
-        model=dataclasses.replace(model, engine=engine, strict_type_schema=parameters.server.strict_type_schema),
+        model=model,
         host=host,
         port=port,
         url_prefix=url_prefix(),

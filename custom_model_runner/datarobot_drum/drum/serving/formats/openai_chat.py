@@ -13,7 +13,9 @@ from datarobot_drum.drum.iterators import close_iterator
 from datarobot_drum.drum.language_predictors.hook_results import describe
 from datarobot_drum.drum.language_predictors.json_values import encode
 from datarobot_drum.drum.serving.errors import openai_error
+from datarobot_drum.drum.serving.json_limits import check_json
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response
+from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits
 from datarobot_drum.drum.tracing.spans import annotate, note_error
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
@@ -34,13 +36,15 @@ MODELS_CREATED = 1735689600
 logger = logging.getLogger(__name__)
 
 
-def completion_params(request: ModelRequest) -> dict[str, Any]:
+def completion_params(request: ModelRequest, limits: InputLimits = UNLIMITED) -> dict[str, Any]:
     """Parse the body of "create chat completion".
 
     Raises:
         BadRequest: it is no JSON object with a list of at least one message, each a JSON object.
+        UnprocessableInput: it is nested too deeply, or has too many keys.
     """
     body = request.body.read() if request.body is not None else b""
+    check_json(body, limits)
     try:
         params = orjson.loads(body)
     except orjson.JSONDecodeError as error:
