@@ -2,7 +2,7 @@
 
 import re
 
-MAX_CLIENT_TEXT = 2_000
+MAX_CLIENT_TEXT = 1_000
 """Maximum length of an error text in a response: an exception may quote a whole cell of the input."""
 
 MAX_LOGGED_TEXT = 1_000
