@@ -30,6 +30,7 @@ CORE = [
     "numpy>=1.26,<3",
     "opentelemetry-api>=1.27,<2",
     "orjson>=3.10.7,<4",
+    "packaging>=23,<27",
     "pandas>=2.2.3,<4",
     "psutil>=6,<8",
     "python-json-logger>=3.2,<5",

@@ -34,6 +34,7 @@ _LONG = (
     "commands/test_validation.py",
     "engine",
     "examples",
+    "input_schema/test_served_rows.py",
     "resilience",
     "serving/batching/test_batch_schedules.py",
     "management/test_management_port.py",

@@ -32,7 +32,7 @@ _FOREIGN_NAMES = ("CUSTOM_MODEL_WORKERS", "URL_PREFIX", "TARGET_NAME", "WEB_CONC
 
 
 class RunningServer:
-    """A server process in a process group of its own; a context manager that starts and stops it.
+    """A server process in a session of its own; a context manager that starts and stops it.
 
     Args:
         arguments: what follows ``drum server`` on the command line; ``--address`` is added.
@@ -125,7 +125,7 @@ class RunningServer:
         """Wait until the process and all its children have exited; return the exit code."""
         exit_code = self.process.wait(timeout)
         deadline = time.monotonic() + timeout
-        while self.group_is_alive():
+        while self.processes():
             assert time.monotonic() < deadline, f"processes were left behind:\n{self.log_end()}"
             time.sleep(0.02)
         return exit_code
@@ -141,17 +141,16 @@ class RunningServer:
     def kill(self) -> None:
         """Kill all processes that are left, after a failure or a partial kill."""
         self.client.close()
-        if self.group_is_alive():
-            os.killpg(self.process.pid, signal.SIGKILL)
+        while processes := self.processes():
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            time.sleep(0.02)
         self.process.wait(STOP_TIMEOUT)
 
-    def group_is_alive(self) -> bool:
-        """Return whether any process of the group still runs, zombies excluded."""
-        try:
-            os.killpg(self.process.pid, 0)
-        except ProcessLookupError:
-            return False
-        return any(_runs_in_group(process, self.process.pid) for process in psutil.process_iter())
+    def processes(self) -> list[psutil.Process]:
+        """Return all processes of the server that still run, zombies excluded; workers may lead groups of their own."""
+        return [process for process in psutil.process_iter() if _runs_in_session(process, self.process.pid)]
 
     def __enter__(self) -> "RunningServer":
         try:
@@ -170,9 +169,9 @@ class RunningServer:
             self.kill()
 
 
-def _runs_in_group(process: psutil.Process, group: int) -> bool:
+def _runs_in_session(process: psutil.Process, session: int) -> bool:
     try:
-        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
+        return os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE
     except (ProcessLookupError, psutil.NoSuchProcess):
         return False
 

@@ -211,7 +211,7 @@ ACTIONS = {
     "parameters": lambda text, params, headers: completion({"content": json.dumps(params, sort_keys=True)}),
     "association": lambda text, *ignored: {**completion({"content": text}), "datarobot_association_id": "mine"},
     "none": lambda *ignored: None,
-    "text": lambda text, *ignored: text,
+    "number": lambda *ignored: 1,
     "unfit": lambda *ignored: {"id": object()},
     "raise": fail(ValueError("the model said no")),
     "surrogate": fail(CustomHTTPError("\\ud800 is half a letter", 422)),
@@ -238,12 +238,9 @@ def get_supported_llm_models(model):
     return [listed, {"id": "a dict", "created": 2, "max_tokens": 100}, "a string"]
 """
 
-NO_CHAT = """
-import pandas as pd
-
-
-def score(data, model, target_name, **kwargs):
-    return pd.DataFrame({target_name: ["response"] * len(data)})
+SCORE_ONLY = """
+def score(data, model, **kwargs):
+    return [f"You said: {text}" for text in data["promptText"]]
 """
 
 STREAM = (

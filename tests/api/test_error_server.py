@@ -31,7 +31,10 @@ def test_predictions_return_the_load_error(error_servers: Servers, path: str, co
 def test_the_process_is_alive_but_not_ready(error_servers: Servers) -> None:
     alive, ready = (assert_same_response(error_servers, "GET", path) for path in ("/livez", "/readyz"))
     assert (alive.status, alive.body) == (200, b'{"status":"alive"}')
-    assert (ready.status, ready.body) == (503, b'{"status":"not ready","reason":"model failed to load"}')
+    document = httpx.Response(ready.status, content=ready.body).json()
+    cause = assert_same_response(error_servers, "GET", "/").body
+    assert (ready.status, document.pop("message")) == (503, httpx.Response(513, content=cause).json()["message"])
+    assert document == {"status": "not ready", "reason": "model failed to load"}
     assert dict(ready.headers)["retry-after"] == "5"
 
 

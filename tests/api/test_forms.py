@@ -159,8 +159,6 @@ def test_a_form_without_a_boundary_is_a_bad_request(echo_servers: Servers, media
         b"--other\r\n\r\n--other--\r\n",
         b"--frontier\r\nno colon\r\n\r\n" + CSV + END,
         (part(X_FILE) + END).replace(b"\r\n", b"\n"),
-        part("X-Long: " + "x" * 100_000 + "\r\n" + X_FILE) + b"--front",
-        b"".join(part('Content-Disposition: form-data; name="y"', b"") for _ in range(1100)) + END,
     ],
     ids=[
         "empty",
@@ -169,8 +167,6 @@ def test_a_form_without_a_boundary_is_a_bad_request(echo_servers: Servers, media
         "another boundary",
         "no colon",
         "bare newlines",
-        "long header, no end",
-        "1,100 parts",
     ],
 )
 def test_a_broken_form_is_a_bad_request(echo_servers: Servers, body: bytes) -> None:

@@ -116,7 +116,6 @@ def test_a_request_may_arrive_in_pieces(server: RunningServer, query: str) -> No
         assert without_date_and_id(exchange(server, request[:cut], request[cut:])) == expected
 
 
-@pytest.mark.parametrize("server_type", ["flask", "fastapi"])
 @pytest.mark.parametrize("body", [b"", b"half"], ids=["nothing", "half"])
 def test_a_body_that_never_ends_gets_408(server: RunningServer, body: bytes) -> None:
     assert status_of(exchange(server, headers(length=6) + body)) == 408
@@ -127,7 +126,6 @@ def test_changes_of_a_hook_to_its_arguments_do_not_reach_the_next_request(server
     assert bodies == ["(True, 'yes')", "(False, None)"]
 
 
-@pytest.mark.parametrize("server_type", ["gunicorn", "fastapi"])
 @pytest.mark.parametrize("line", ["Content-Length: 4", "Content-Length: 5", "Transfer-Encoding: chunked"])
 def test_a_second_length_is_rejected(server: RunningServer, line: str) -> None:
     assert status_of(exchange(server, headers(line, length=4) + b"body")) == 400

@@ -1,5 +1,7 @@
 """Responses of a failing model, and how unusual but valid output is encoded."""
 
+import re
+
 import httpx
 import pytest
 
@@ -41,6 +43,19 @@ def test_a_hook_error_is_returned_without_its_traceback(echo_servers: Servers, a
     assert USER_ERROR not in dict(response.headers)
 
 
+def test_the_log_names_the_place_in_the_model_first(server: RunningServer) -> None:
+    headers = {"X-Request-ID": "find-this"}
+    server.client.post("/predict/", content=b"action\nraise-deeply\n", headers=headers)
+    line = r"ERROR \S+: custom\.py, line \d+, in fail_deeply \(hook score\): RuntimeError: outer request_id=find-this\n"
+    server.wait_until(lambda: bool(re.search(line, server.log())), "place")
+
+
+def test_the_log_names_the_reason_of_a_client_error(server: RunningServer) -> None:
+    server.client.post("/predict/", content=b"action\n", headers={"X-Request-ID": "find-that"})
+    line = r"INFO \S+: Responded 422: The csv has a header but no data rows\..* request_id=find-that\n"
+    server.wait_until(lambda: bool(re.search(line, server.log())), "reason")
+
+
 def test_the_log_has_the_traceback(server: RunningServer) -> None:
     server.client.post("/predict/", content=b"action\nraise-deeply\n")
     server.wait_until(lambda: "in fail_deeply" in server.log(), "traceback")
@@ -52,9 +67,8 @@ def test_the_log_has_the_traceback(server: RunningServer) -> None:
         ("short", "1 rows of predictions for 3 rows"),
         ("none", "returned None"),
         ("text", "numeric"),
-        ("extra-object", "JSON"),
-        ("extra-large", "JSON"),
-        ("extra-surrogate", "JSON"),
+        ("extra-object", "column 'thing', row 1 that JSON cannot carry"),
+        ("extra-surrogate", "column 'text', row 1 that JSON cannot carry"),
     ],
 )
 def test_invalid_output_gets_500(echo_servers: Servers, action: str, text: str) -> None:
@@ -93,6 +107,12 @@ def test_missing_and_infinite_predictions_become_null(echo_servers: Servers) -> 
 def test_numbers_keep_full_precision(echo_servers: Servers) -> None:
     predictions = httpx.Response(200, content=act(echo_servers, "precise").body).json()["predictions"]
     assert predictions == [0.1 + 0.2, 1e-320, 1.7976931348623157e308]
+
+
+def test_whole_numbers_of_any_size_are_numbers(echo_servers: Servers) -> None:
+    response = act(echo_servers, "extra-large")
+    assert response.status == 200
+    assert b'"extraModelOutput":[{"number":1180591620717411303424},{"number":1},{"number":1}]' in response.body
 
 
 def test_further_columns_become_extra_model_output(echo_servers: Servers) -> None:

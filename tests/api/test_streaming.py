@@ -285,7 +285,7 @@ def test_plain_predictions_do_not_call_the_streaming_hook(all_servers: Servers) 
     ("action", "text", "accept"),
     [
         ("fails-first", "ValueError: not even one", CSV),
-        ("number-first", "returned a int", JSON_LINES),
+        ("number-first", "returned an int", JSON_LINES),
         ("list", "returned a list", None),
         ("no such action", "KeyError", CSV),
     ],
@@ -316,7 +316,7 @@ def test_an_error_after_the_first_chunk_aborts_the_response(server: RunningServe
 
 @pytest.mark.parametrize(
     ("action", "text"),
-    [("fails-later", "ERROR: ValueError: no more"), ("teapot-later", "short and stout"), ("number-later", "a int")],
+    [("fails-later", "ERROR: ValueError: no more"), ("teapot-later", "short and stout"), ("number-later", "an int")],
 )
 def test_an_error_after_the_first_chunk_is_a_record(all_servers: Servers, action: str, text: str) -> None:
     *before, last = lines_of(act(all_servers, action, JSON_LINES))

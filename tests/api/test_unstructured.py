@@ -202,6 +202,8 @@ def test_a_hook_may_take_the_body_as_a_file(
         ("charset", b"\xe4", "text/plain;charset=latin-1"),
         ("both", "ä".encode("utf-16"), "text/x;charset=utf-16"),
         ("binary-charset", b"\xe4", "application/octet-stream;charset=latin-1"),
+        ("number", b"5", "application/json;charset=utf-8"),
+        ("list", b'["a","b"]', "application/json;charset=utf-8"),
     ],
 )
 def test_the_return_value_of_the_hook_is_the_response(
@@ -220,7 +222,6 @@ def test_every_path_variant_responds(all_servers: Servers) -> None:
     ("action", "text"),
     [
         ("none", "returned None"),
-        ("number", "returned a int"),
         ("triple", "returned a tuple"),
         ("bad-details", "dict of mimetype and charset"),
         ("bad-charset", "'klingon', which is not known"),
@@ -228,7 +229,7 @@ def test_every_path_variant_responds(all_servers: Servers) -> None:
         ("split-header", "no header can carry"),
         ("raise", "ValueError: the model said no"),
         ("stream-fails-first", "ValueError: not even one"),
-        ("stream-number-first", "returned a int"),
+        ("stream-number-first", "returned an int"),
     ],
 )
 def test_invalid_output_gets_500(all_servers: Servers, action: str, text: str) -> None:

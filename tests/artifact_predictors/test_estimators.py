@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, make_multilabel_classification
 from sklearn.ensemble import IsolationForest, RandomForestClassifier, RandomForestRegressor
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, Perceptron, RidgeClassifier
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 from sklearn.neighbors import KNeighborsClassifier, LocalOutlierFactor
@@ -62,9 +62,9 @@ def test_two_dimensional_target_predicts_one_column() -> None:
     assert predict(estimator, DIABETES, "regression").values.shape == (len(DIABETES), 1)
 
 
-def test_regression_rejects_several_targets() -> None:
+def test_anomaly_scores_are_one_value_a_row() -> None:
     with pytest.raises(PredictionError, match=r"one value a row.*\(2, 3\)"):
-        predict(FixedOutput(np.zeros((2, 3))), IRIS, "regression")
+        predict(FixedOutput(np.zeros((2, 3))), IRIS, "anomaly")
 
 
 BINARY_TARGETS = [
@@ -133,7 +133,7 @@ def test_unmatched_multiclass_classes_are_rejected_at_load(labels: tuple[str, ..
 
 
 @pytest.mark.parametrize(
-    "estimator", [LinearSVC(), SVC(), OneClassSVM()], ids=lambda estimator: type(estimator).__name__
+    "estimator", [LinearSVC(), SVC(), Perceptron(), RidgeClassifier()], ids=lambda estimator: type(estimator).__name__
 )
 def test_classifier_without_probabilities_is_rejected_at_load(estimator: Any) -> None:
     estimator.fit(CANCER[:50], CANCER_TARGET[:50])

@@ -7,12 +7,14 @@ from typing import Any
 
 import lightgbm
 import numpy as np
+import onnxruntime
 import pandas as pd
 import pytest
 import xgboost
 from catboost import CatBoost, CatBoostClassifier, Pool
 from lightgbm import LGBMClassifier
 from skl2onnx import to_onnx
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -84,7 +86,7 @@ def test_xgboost_takes_numbered_classes_in_the_order_of_the_labels(
     estimator = wrap(booster_like("xgboost")).fit(IRIS, IRIS_TARGET)
     predictions = predict_csv(load("multiclass", ("z", "ä", "b"), estimator), IRIS)
     assert np.array_equal(predictions.values, estimator.predict_proba(IRIS))
-    assert "numbers its classes: taking them for 'z', 'ä', 'b'" in caplog.text
+    assert "classes are numbers: taking '0' for 'z', '1' for 'ä', '2' for 'b'" in caplog.text
 
 
 def test_xgboost_predicts_several_labels(load: Load) -> None:
@@ -235,6 +237,18 @@ def test_onnx_binary_columns_are_negative_then_positive(
     predictions = predict_csv(load("binary", labels), pd.DataFrame(data, columns=CANCER.columns))
     assert predictions.columns == labels
     assert np.corrcoef(predictions.values[:, 1], CANCER_TARGET)[0, 1] > 0.8
+
+
+def test_onnx_forest_whose_probabilities_exceed_1_by_rounding_predicts(load: Load, tmp_path: Path) -> None:
+    forest = RandomForestClassifier(50, random_state=0).fit(CANCER.to_numpy(np.float32), CANCER_TARGET)
+    graph = to_onnx(forest, CANCER.to_numpy(np.float32)[:1], options={"zipmap": False})
+    (tmp_path / "model.onnx").write_bytes(graph.SerializeToString())
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    own = session.run(None, {"X": CANCER.to_numpy(np.float32)})[1]
+    assert own.max() > 1
+    values = predict_csv(load("binary", ("0", "1")), CANCER).values
+    assert (values.min(), values.max()) == (0.0, 1.0)
+    assert np.allclose(values, forest.predict_proba(CANCER.to_numpy(np.float32)), atol=1e-5)
 
 
 def test_onnx_numbered_classes_follow_the_label_order(load: Load, tmp_path: Path) -> None:

@@ -87,6 +87,8 @@ def test_load_error_of_a_broken_pickle_is_one_sentence(tmp_path: Path, content: 
         pytest.param(SystemExit(3), "SystemExit: 3.", id="exit"),
         pytest.param(ModuleNotFoundError("x", name="sklearn.tree"), "datarobot-drum[scikit-learn]", id="scikit-learn"),
         pytest.param(ModuleNotFoundError("x", name="foo.bar"), "module foo.bar, which is not installed", id="module"),
+        pytest.param(ValueError("PCG64 is not a known BitGenerator module."), "another version of NumPy", id="NumPy"),
+        pytest.param(TypeError("code expected at least 16 arguments, got 15"), "another Python; this is", id="Python"),
         pytest.param(AttributeError("no 'A' on <module '__main__'>"), "move it to custom.py", id="script's class"),
     ],
 )

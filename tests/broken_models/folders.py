@@ -1,8 +1,7 @@
 """Broken model folders, each with the first line of its error.
 
 A line may contain ``{folder}``, the model folder; ``{python}``, ``{sklearn}`` and ``{other}``, the versions of Python,
-of scikit-learn and of the one that wrote an artifact; ``{module}``, the file of scikit-learn's linear models;
-``{kinds}``, the extensions of artifacts.
+of scikit-learn and of the one that wrote an artifact; ``{kinds}``, the extensions of artifacts.
 """
 
 import pickle
@@ -13,7 +12,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-import sklearn.linear_model._base
+import sklearn
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from datarobot_drum.drum.artifact_predictors.registry import list_extensions
@@ -48,7 +47,6 @@ class BrokenModel:
             sklearn=sklearn.__version__,
             other=OTHER_VERSION,
             kinds=list_extensions(),
-            module=sklearn.linear_model._base.__file__,
         )
 
 
@@ -189,7 +187,7 @@ FOLDERS = (
     ),
     BrokenModel(
         "empty folder",
-        "There is no model in {folder}: put a custom.py or a model artifact there ({kinds}).",
+        "There is no model in {folder}: put a custom.py or a model artifact there ({kinds}). It contains notes.txt.",
         {"notes.txt": "later"},
     ),
     BrokenModel(
@@ -205,8 +203,9 @@ FOLDERS = (
     ),
     BrokenModel(
         "artifact of another version",
-        "model.pkl could not be loaded: AttributeError: Can't get attribute 'LinearRegressiox' on <module "
-        "'sklearn.linear_model._base' from '{module}'>. It was made with scikit-learn {other}, and {sklearn} is "
+        "model.pkl could not be loaded: AttributeError: Can't get attribute 'LinearRegressiox' on module "
+        "'sklearn.linear_model._base'. scikit-learn {sklearn} has no such name: the model probably needs "
+        "another version of it. It was made with scikit-learn {other}, and {sklearn} is "
         "installed: install that version, or train the model with this one.",
         {"model.pkl": regressor_of_other_version},
     ),
@@ -218,17 +217,16 @@ FOLDERS = (
     ),
     BrokenModel(
         "other labels than the estimator's",
-        "The estimator's classes ('x', 'y', 'z') are not the class labels ('x', 'y', 'w'): give the estimator's own "
-        "classes as labels.",
+        "The estimator's classes ('x', 'y', 'z') are not the class labels ('x', 'y', 'w'): give --class-labels x y z.",
         {"model.pkl": classifier},
         "multiclass",
         {"class_labels": ("x", "y", "w")},
     ),
     custom(
         "wrong return type",
-        "The warm-up with warm_up.csv failed: custom.py, line 1: The hook score returned a list: it must return a "
-        "pandas DataFrame.",
-        "def score(data, model):\n    return [1.0] * len(data)\n",
+        "The warm-up with warm_up.csv failed: custom.py, line 1: The hook score returned a float: it must return a "
+        "pandas DataFrame, or one number per row; several need targetNames in model-metadata.yaml.",
+        "def score(data, model):\n    return 1.0\n",
         others={"warm_up.csv": "a\n1\n"},
     ),
     custom(

@@ -50,7 +50,6 @@ def taken_port() -> Iterator[int]:
     [
         ("server -cd {model}/nowhere --target-type regression --address :1", "nowhere"),
         ("server -cd {model} --target-type regression --address host:port", "host:port"),
-        ("server -cd {model} --address :1 --target-type binary", "--positive-class-label"),
         ("server --no-such-flag", "--no-such-flag"),
         ("", "COMMAND"),
     ],

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,8 @@ def test_fit_trains_saves_and_serves_a_pipeline_with_target_labels(tmp_path: Pat
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.splitlines()[:3] == [
         "python: ****",
-        f"Trained on 569 rows and saved in {tmp_path / 'out'}: custom.py, model-metadata.yaml, model.pkl",
+        f"Trained on 569 rows and saved in {tmp_path / 'out'}: custom.py, model-metadata.yaml, model.pkl, "
+        "requirements.txt",
         "Served, it predicts the first 569 rows as in process.",
     ]
     assert finished.stderr == "child: ****\n"
@@ -207,12 +209,43 @@ def test_old_artifacts_hidden_files_and_input_are_not_copied(tmp_path: Path, sam
     inside = samples.rename(model / "samples.csv")
     folder = _fit(tmp_path, RECORDING, inside, "--target-type", "anomaly")
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert names == {"custom.py", "model-metadata.yaml", "notes.txt", "package/part.py", "said.json"}
+    written = {"model-metadata.yaml", "requirements.txt", "said.json"}
+    assert names == {"custom.py", "notes.txt", "package/part.py", *written}
+
+
+def test_fit_writes_the_versions_that_trained_the_model(tmp_path: Path) -> None:
+    data = tmp_path / "rows.csv"
+    data.write_text("a,y\n1,0\n2,1\n3,0\n", encoding="utf-8")
+    code = (
+        "from xgboost import XGBClassifier\ndef fit(X, y, output_dir): return XGBClassifier().fit(X, y.astype(int))\n"
+    )
+    folder = _fit(tmp_path, code, data, "--target-type", "binary", "--target", "y")
+    pins = (folder / "requirements.txt").read_text().splitlines()
+    names = {"numpy", "pandas", "scikit-learn", "xgboost-cpu"}
+    assert {f"{name}=={version(name)}" for name in names} <= set(pins)
+    assert not {pin for pin in pins if pin.startswith(("fastapi", "pytest"))}
+
+
+def test_fit_keeps_the_requirements_of_the_folder(tmp_path: Path, samples: Path) -> None:
+    model = write_model(tmp_path, RECORDING)
+    (model / "requirements.txt").write_text("numpy\n")
+    folder = _fit(tmp_path, RECORDING, samples, "--target-type", "anomaly")
+    assert (folder / "requirements.txt").read_text() == "numpy\n"
+
+
+METADATA_OF_ANOMALIES = "# kept\nname: x\ntype: inference\ntargetType: anomaly\n"
+TYPES = "inputSchema:\n  a: number\n  b: text\n  kind: text\n  flag: number\n  weight: number\n"
+
+
+def test_types_are_appended_to_complete_metadata(tmp_path: Path, samples: Path) -> None:
+    model = write_model(tmp_path, RECORDING)
+    (model / "model-metadata.yaml").write_text(METADATA_OF_ANOMALIES)
+    assert (_fit(tmp_path, RECORDING, samples) / "model-metadata.yaml").read_text() == METADATA_OF_ANOMALIES + TYPES
 
 
 def test_complete_metadata_are_not_rewritten(tmp_path: Path, samples: Path) -> None:
     model = write_model(tmp_path, RECORDING)
-    text = "# kept\nname: x\ntype: inference\ntargetType: anomaly\n"
+    text = METADATA_OF_ANOMALIES + TYPES.replace("a: number", "a: text # kept, too")
     (model / "model-metadata.yaml").write_text(text)
     assert (_fit(tmp_path, RECORDING, samples) / "model-metadata.yaml").read_text() == text
 

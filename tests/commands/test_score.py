@@ -1,5 +1,6 @@
 """``drum score``: input and output formats, blocks and errors."""
 
+import gzip
 import os
 import pty
 import signal
@@ -316,3 +317,34 @@ def test_memory_is_independent_of_input_size(tmp_path: Path) -> None:
         assert exit_code == 0
         peaks.append(peak)
     assert peaks[1] - peaks[0] < 40
+
+
+def test_packed_csv_is_scored_as_the_plain_one(
+    tmp_path: Path, table: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    packed = tmp_path / "table.csv.gz"
+    packed.write_bytes(gzip.compress(table.read_bytes()))
+    model = write_model(tmp_path, TYPES)
+    assert _score(model, packed, tmp_path / "packed.csv") == _score(model, table, tmp_path / "plain.csv") == 0
+    assert (tmp_path / "packed.csv").read_bytes() == (tmp_path / "plain.csv").read_bytes()
+
+
+def test_damaged_gzip_file_is_a_usage_error(tmp_path: Path, table: Path) -> None:
+    packed = tmp_path / "table.csv.gz"
+    packed.write_bytes(gzip.compress(table.read_bytes())[:-9])
+    with pytest.raises(UsageError, match="cannot be unpacked"):
+        _score(write_model(tmp_path, TYPES), packed)
+
+
+@pytest.mark.parametrize("name", ["rows.json", "rows.jsonl", "rows.json.gz"])
+def test_json_file_is_refused_with_what_to_do(tmp_path: Path, name: str) -> None:
+    source, content = tmp_path / name, b'{"number": 1, "x": 2}\n{"number": 2, "x": 2}\n'
+    source.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    with pytest.raises(UnprocessableInput, match=r"is JSON, not csv: convert it, for example with pandas\.read_json"):
+        _score(write_model(tmp_path, TYPES), source)
+
+
+def test_csv_with_the_extension_of_json_is_scored(tmp_path: Path) -> None:
+    source = tmp_path / "rows.json"
+    source.write_bytes(b"number\n1\n")
+    assert _score(write_model(tmp_path, TYPES), source, tmp_path / "out.csv") == 0

@@ -116,7 +116,7 @@ def test_openai_client_chats(serve: Serve) -> None:
         )
         assert completion.choices[0].message.content == "You said: Hello"
         assert completion.usage is not None and completion.usage.total_tokens == 6
-        with pytest.raises(openai.BadRequestError, match="no user text"):
+        with pytest.raises(openai.BadRequestError, match="empty list"):
             client.chat.completions.create(model=model.id, messages=[])
 
 

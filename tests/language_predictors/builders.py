@@ -13,7 +13,7 @@ def model_settings(
 ) -> ModelSettings:
     """Settings as the command line would build them; binary labels are (negative, positive)."""
     kind = TargetType(target_type)
-    is_binary = kind is TargetType.BINARY
+    is_binary = kind is TargetType.BINARY and bool(labels)
     values: dict[str, Any] = {
         "code_dir": code_dir,
         "target_type": kind,

@@ -170,7 +170,7 @@ def test_missing_label_is_named_in_the_error(target_type: str, names: list[str],
 
 @pytest.mark.parametrize("target_type", ["binary", "multiclass", "multilabel"])
 def test_probability_outside_0_and_1_is_rejected(target_type: str) -> None:
-    for value in (1.1, -0.1, np.nan, np.inf, 1 + 1e-8):
+    for value in (1.1, -0.1, np.nan, np.inf, 1 + 1e-4, -1e-4):
         with pytest.raises(PredictionError, match=r"class label 'b' in row 2"):
             check({"a": [0.5, 0.0], "b": [0.5, value]}, target_type, ("a", "b"))
 
@@ -184,7 +184,20 @@ def test_probabilities_of_a_row_sum_to_1_within_a_hundredth(target_type: str) ->
             check({"a": [0.5, 0.5], "b": [0.5, value]}, target_type, ("a", "b"))
 
 
-@pytest.mark.parametrize("values", [(0.0, 0.0), (1.0, 1.0), (0.3, 0.9), (1 + 1e-10, -1e-10)], ids=str)
+@pytest.mark.parametrize("target_type", ["binary", "multiclass", "multilabel"])
+@pytest.mark.parametrize(
+    ("dtype", "above"),
+    [(np.float64, 1 + 9e-6), (np.float32, 1.0000001), (np.float16, 1.001)],
+    ids=["double", "single", "half"],
+)
+def test_rounding_errors_of_probabilities_are_clipped(target_type: str, dtype: Any, above: float) -> None:
+    values = np.array([[1 - above, above], [0.25, 0.75]], dtype=dtype)
+    predictions = check(pd.DataFrame(values, columns=["a", "b"]), target_type, ("a", "b"))
+    assert predictions.values.tolist() == [[0.0, 1.0], [0.25, 0.75]]
+    assert values[0, 1] > 1
+
+
+@pytest.mark.parametrize("values", [(0.0, 0.0), (1.0, 1.0), (0.3, 0.9)], ids=str)
 def test_multilabel_probabilities_need_no_sum(values: tuple[float, float]) -> None:
     assert check({"a": [values[0]], "b": [values[1]]}, "multilabel", ("a", "b")).values.tolist() == [list(values)]
 

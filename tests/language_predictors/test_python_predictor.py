@@ -192,7 +192,7 @@ def test_score_hook_may_receive_any_object_from_read_input_data(tmp_path: Path, 
         pytest.param("def read_input_data(d): return {}", "read_input_data returned a dict", id="read no frame"),
         pytest.param("def transform(d, m): return None", "transform returned None", id="transform None"),
         pytest.param("def transform(d, m): return d[:1]", "1 rows of predictions for 2 rows of input", id="rows lost"),
-        pytest.param("def score(d, m): return [1, 2]", "score returned a list", id="score list"),
+        pytest.param("def score(d, m): return 1.5", "score returned a float: it must return", id="score scalar"),
         pytest.param("def score(d, m): return d[['a']][:1]", "score returned 1 rows", id="score rows"),
         pytest.param("def post_process(p, m): return None", "post_process returned None", id="post None"),
         pytest.param("def score(d, m): raise ValueError('no\\nway')", "^ValueError: no\nway$", id="raises"),
@@ -219,10 +219,18 @@ def test_prediction_error_chains_its_cause(tmp_path: Path, load: Load) -> None:
     assert isinstance(failed.value.__cause__, LookupError)
 
 
-@pytest.mark.filterwarnings("ignore:X has feature names")
 def test_failing_estimator_raises_prediction_error(tmp_path: Path, load: Load) -> None:
+    broken = LinearRegression().fit(pd.DataFrame({"a": [1, 2]}), [1, 2])
+    broken.coef_ = None
+    predictor = load(dump(tmp_path, broken))
+    with pytest.raises(PredictionError, match="Error: "):
+        predict_body(predictor)
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names")
+def test_wrong_number_of_columns_raises_unprocessable_input(tmp_path: Path, load: Load) -> None:
     predictor = load(dump(tmp_path, LinearRegression().fit([[1, 2, 3, 4, 5], [2, 3, 4, 5, 6]], [1, 2])))
-    with pytest.raises(PredictionError, match=r"ValueError: .*expecting 5 features"):
+    with pytest.raises(UnprocessableInput, match="have 1 columns; the model takes 5"):
         predict_body(predictor)
 
 

@@ -197,7 +197,7 @@ def test_target_is_returned_only_if_sent(load: Load) -> None:
         ("None", "returned None as X"),
         ("(X, y, model)", "tuple of 3"),
         ("(X, 'no')", "returned a str as y"),
-        ("X.to_numpy()[None]", "returned a ndarray as X"),
+        ("X.to_numpy()[None]", r"returned a ndarray of shape \(1, 2, 2\) as X"),
         ("X[[]]", "without columns"),
         ("X[:1]", "returned 1 rows of X for 2 rows of input"),
         ("sparse.vstack([sparse.csr_matrix(X), sparse.csr_matrix(X)])", "returned 4 rows of X"),
@@ -309,7 +309,14 @@ def test_matrix_stays_sparse_through_a_transformer(load: Load) -> None:
 
 
 def test_failing_transformer_raises_prediction_error(load: Load) -> None:
-    with pytest.raises(PredictionError, match="ValueError"):
+    broken = StandardScaler().fit(TRAINED)
+    broken.mean_ = "none"
+    with pytest.raises(PredictionError, match="Error: "):
+        transform_body(load(broken), b"a,b\n1,2\n")
+
+
+def test_text_in_a_number_column_raises_unprocessable_input(load: Load) -> None:
+    with pytest.raises(UnprocessableInput, match=r"a \(row 1: 'x'\), b \(row 1: 'y'\)"):
         transform_body(load(StandardScaler().fit(TRAINED)), b"a,b\nx,y\n")
 
 

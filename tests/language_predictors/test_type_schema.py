@@ -76,7 +76,7 @@ CELLS = {
 KINDS = {
     "NUM": {"whole", "fraction", "truth"},
     "CAT": {"whole", "truth", "word"},
-    "TXT": {"word", "text", "lines"},
+    "TXT": set(CELLS),  # every cell is read as text
     "IMG": {"image"},
     "DATE": {"date", "time", "european date"},
     "DATE_DURATION": {"duration", "days"},

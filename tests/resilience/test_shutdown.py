@@ -79,6 +79,32 @@ async def _ask_before_and_after_the_signal(server: RunningServer) -> None:
     connection.close()
 
 
+SLOW_LIFESPAN = """
+import asyncio
+from contextlib import asynccontextmanager
+
+
+def init_app(app):
+    @asynccontextmanager
+    async def lifespan(app):
+        yield
+        await asyncio.sleep(1.5)
+
+    app.router.lifespan_context = lifespan
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_lifespan_over_the_graceful_timeout_is_a_clean_stop(
+    start: StartServer, model: ControlledModel, workers: int
+) -> None:
+    (model.path / "custom_fastapi.py").write_text(SLOW_LIFESPAN, encoding="utf-8")
+    server = start(WORKERS=workers, GUNICORN_GRACEFUL_TIMEOUT=1)
+    assert ask(server, post(rows(1))).prediction == 1
+    server.send_signal(signal.SIGTERM)
+    assert server.wait() == 0, server.log()
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_graceful_timeout_of_fastapi_responds_504(start: StartServer, model: ControlledModel, workers: int) -> None:
     server = start(WORKERS=workers, GUNICORN_GRACEFUL_TIMEOUT=1)

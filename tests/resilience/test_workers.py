@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,43 @@ def _worker(server: RunningServer) -> int:
 def worker_that_answered(outcome: Outcome) -> int | None:
     """The worker at the other end of a connection, known from the answer before."""
     return outcome.former.prediction if outcome.former is not None else None
+
+
+NO_PROCESSES = """
+import errno
+import os
+import sys
+from multiprocessing.process import BaseProcess
+
+start = BaseProcess.start
+
+
+def start_if_allowed(process):
+    if os.path.exists(sys.argv[1]):
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    start(process)
+
+
+BaseProcess.start = start_if_allowed
+if __name__ == "__main__":
+    from datarobot_drum.drum.main import main
+
+    sys.exit(main(["server", *sys.argv[2:]]))
+"""
+
+
+def test_workers_that_cannot_be_started_are_started_later(start: StartServer, tmp_path: Path) -> None:
+    limit = tmp_path / "no-processes"
+    command = [sys.executable, "-c", NO_PROCESSES, str(limit), "--address", "127.0.0.1:{port}"]
+    server = start(command=command, WORKERS=2)
+    server.wait_until(lambda: server.log().count("Model loaded") == 2, "two loaded models")
+    limit.touch()
+    for worker in worker_processes(server.process.pid).values():
+        worker.kill()
+    server.wait_until(lambda: server.log().count("A worker cannot be started (") >= 3, "failed attempts")
+    limit.unlink()
+    server.wait_until(lambda: len(pids(server)) == 2 and server.status("/readyz") == 200, "new workers")
+    server.stop()
 
 
 def test_only_requests_inside_a_killed_worker_fail(start: StartServer) -> None:

@@ -1,7 +1,10 @@
 """The handlers of chat, language models and direct access, called with a request."""
 
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
+import orjson
 import pytest
 
 from datarobot_drum.drum.exceptions import BadRequest, NotFound, PredictionError
@@ -39,6 +42,53 @@ def test_chat_streams_events_and_ends_with_done(result: Any) -> None:
     assert len(events) == 2 and events[-1] == b"data: [DONE]\n\n"
 
 
+def test_chat_text_becomes_a_completion() -> None:
+    document = document_of(_chat("Hello", model="mine"))
+    assert (document["object"], document["model"]) == ("chat.completion", "mine")
+    assert document["id"].startswith("chatcmpl-") and isinstance(document["created"], int)
+    assert document["choices"] == [
+        {"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop", "logprobs": None}
+    ]
+    assert document["datarobot_association_id"] and "usage" not in document
+
+
+def test_chat_message_becomes_a_completion() -> None:
+    message: dict[str, Any] = {"role": "assistant", "content": None, "tool_calls": []}
+    assert document_of(_chat(message))["choices"][0]["message"] == message
+
+
+def _streamed(result: Any) -> list[dict[str, Any]]:
+    content: Any = _chat(result, stream=True, model="mine").content
+    *events, done = content
+    assert done == b"data: [DONE]\n\n"
+    return [orjson.loads(event.removeprefix(b"data: ")) for event in events]
+
+
+@pytest.mark.parametrize("result", [["Hel", "lo"], ["", "Hello"]], ids=["two", "empty first"])
+def test_chat_text_of_a_generator_becomes_chunks(result: list[str]) -> None:
+    chunks = _streamed(iter(result))
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    assert deltas == [{"role": "assistant", "content": result[0]}, {"content": result[1]}, {}]
+    assert [chunk["choices"][0]["finish_reason"] for chunk in chunks] == [None, None, "stop"]
+    assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
+    assert len({(chunk["id"], chunk["created"], chunk["model"]) for chunk in chunks}) == 1
+
+
+def test_chat_text_is_streamed_as_one_chunk() -> None:
+    (chunk,) = _streamed("Hello")
+    assert chunk["object"] == "chat.completion.chunk"
+    assert chunk["choices"][0]["delta"] == {"role": "assistant", "content": "Hello"}
+
+
+def test_chat_generator_without_text_ends_with_done() -> None:
+    assert _streamed(iter([])) == []
+
+
+def test_chat_carries_values_without_a_json_form() -> None:
+    document = document_of(_chat({**COMPLETION, "cost": Decimal("0.5"), "when": timedelta(1), 1: {2}}))
+    assert (document["cost"], document["when"], document["1"]) == (0.5, "P1DT0H0M0S", [2])
+
+
 def test_error_of_the_first_chat_chunk_is_raised() -> None:
     def fail(chunk: None) -> Any:
         raise PredictionError("The hook raised.")
@@ -47,7 +97,7 @@ def test_error_of_the_first_chat_chunk_is_raised() -> None:
         _chat(map(fail, [None]), stream=True)
 
 
-@pytest.mark.parametrize("result", [None, "text", 1], ids=["none", "text", "number"])
+@pytest.mark.parametrize("result", [None, 1], ids=["none", "number"])
 def test_chat_rejects_a_result_that_is_no_completion(result: Any) -> None:
     with pytest.raises(PredictionError, match="where a completion was expected"):
         _chat(result)
@@ -55,8 +105,8 @@ def test_chat_rejects_a_result_that_is_no_completion(result: Any) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"[]", b"{}", b'{"messages": {}}', b'{"messages": ["Hi"]}'],
-    ids=["empty", "no-json", "no-object", "no-messages", "messages-no-list", "message-no-object"],
+    [b"", b"{", b"[]", b"{}", b'{"messages": {}}', b'{"messages": ["Hi"]}', b'{"messages": []}'],
+    ids=["empty", "no-json", "no-object", "no-messages", "messages-no-list", "message-no-object", "no-message"],
 )
 def test_chat_rejects_a_malformed_request(body: bytes) -> None:
     predictor = FakePredictor(chats=True)

@@ -76,6 +76,36 @@ def test_only_server_errors_are_logged(caplog: pytest.LogCaptureFixture, error: 
     assert len(caplog.records) == logged
 
 
+@pytest.mark.parametrize("error", [UnprocessableInput("a\r\nb \x1b[0m"), CustomHTTPError("a\nb \x1b[0m", 418)])
+def test_client_error_is_one_escaped_line_in_the_log(
+    caplog: pytest.LogCaptureFixture, error: UnprocessableInput | CustomHTTPError
+) -> None:
+    caplog.set_level(logging.INFO)
+    error_response(error)
+    (record,) = caplog.records
+    assert (record.levelno, record.getMessage()) == (logging.INFO, f"Responded {error.status}: a b \\x1b[0m")
+
+
+def test_client_error_is_masked_and_cut_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    register_secret("hunter-2")
+    error_response(UnprocessableInput("hunter-2 " + "x" * 100_000))
+    assert caplog.records[0].getMessage().startswith(f"Responded 422: {MASK} xxx")
+    assert len(caplog.records[0].getMessage()) < 2_000
+
+
+@pytest.mark.parametrize("kind", [PredictionError, ModelFailedToLoad, RuntimeError], ids=lambda kind: kind.__name__)
+def test_error_of_foreign_code_loses_paths_and_stack_trace(kind: type[Exception]) -> None:
+    error = kind("bad /opt/model/x.bin\nStack trace:\n [bt] (0) /lib/x.so")
+    for text in (document_of(error_response(error))["message"], openai_error(error)["message"]):
+        assert text.endswith("bad x.bin")
+
+
+def test_message_for_clients_keeps_what_looks_like_a_path() -> None:
+    assert document_of(route_not_found("/a/b/c")) == {"message": "ERROR: There is no route /a/b/c."}
+    assert document_of(error_response(CustomHTTPError("see /a/b/c", 500))) == {"message": "see /a/b/c"}
+
+
 @pytest.mark.parametrize(
     "error", [ValueError("hunter-2"), UnprocessableInput("hunter-2"), CustomHTTPError("hunter-2", 400)]
 )
@@ -117,6 +147,16 @@ def test_missing_route_is_404_with_its_path_or_the_message_of_an_extension() -> 
     response = route_not_found("/nowhere")
     assert (response.status, document_of(response)) == (404, {"message": "ERROR: There is no route /nowhere."})
     assert document_of(route_not_found("/nowhere", "No such user.")) == {"message": "ERROR: No such user."}
+
+
+@pytest.mark.parametrize("path", ["/v1/models/my-llm", "/models/my-llm", "/prefix/v1/embeddings", "/v1/models/my-llm/"])
+def test_missing_route_of_an_openai_client_has_the_error_object(path: str) -> None:
+    document = document_of(route_not_found(path))
+    assert document["message"] == f"ERROR: There is no route {path}."
+    assert document["error"] == {
+        "message": f"There is no route {path}.", "type": "invalid_request_error", "param": None, "code": None
+    }  # fmt: skip
+    assert "error" in document_of(method_not_allowed("POST", "GET", path))
 
 
 def test_wrong_method_is_405_with_sorted_allow() -> None:

@@ -41,7 +41,7 @@ CALLS: list[tuple[str, str, Callable[[], ModelRequest]]] = [
     ("do_predict_structured", "regression", post),
     ("do_transform", "transform", post),
     ("do_predict_unstructured", "unstructured", post),
-    ("do_chat", "textgeneration", lambda: post_json({"messages": []})),
+    ("do_chat", "textgeneration", lambda: post_json({"messages": [{"role": "user", "content": "Hi"}]})),
 ]
 every_call = pytest.mark.parametrize(("handler", "target_type", "request_for"), CALLS, ids=[call[0] for call in CALLS])
 

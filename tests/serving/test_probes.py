@@ -81,7 +81,9 @@ def test_readyz_is_ready_when_worker_runs_and_probe_agrees(result: Any) -> None:
 def test_readyz_is_not_ready_with_the_reason(prepare: Any, running: bool, reason: str) -> None:
     response = make_handlers(FakePredictor(), prepare=prepare, running=running).do_readyz(ModelRequest())
     assert (response.status, response.headers) == (503, {"Retry-After": "5"})
-    assert document_of(response) == {"status": "not ready", "reason": reason}
+    document = document_of(response)
+    assert document.pop("message", None) == ("ERROR: no such artifact" if prepare is failed else None)
+    assert document == {"status": "not ready", "reason": reason}
 
 
 def test_readyz_is_503_with_the_body_of_a_failing_probe() -> None:

@@ -68,16 +68,12 @@ def test_unusable_labels_file_raises_usage_error(tmp_path: Path, content: bytes 
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
-        ({"target_type": "binary"}, "give --positive-class-label and --negative-class-label"),
-        ({"target_type": "binary", "positive_class_label": "a"}, "needs two class labels"),
         (
             {"target_type": "binary", "positive_class_label": "a", "negative_class_label": "a"},
             "given twice: 'a'",
         ),
-        ({"target_type": "multiclass"}, "give --class-labels or --class-labels-file"),
         ({"target_type": "multiclass", "class_labels": ("a",)}, "at least 2"),
         ({"target_type": "multiclass", "class_labels": ("a", "b", "a")}, "given twice: 'a'"),
-        ({"target_type": "multilabel"}, "at least 1"),
         ({"target_type": "multiclass", "class_labels": ("a", "b"), "class_labels_file": "x"}, "not both"),
     ],
 )
@@ -86,8 +82,48 @@ def test_wrong_labels_raise_usage_error(tmp_path: Path, values: dict[str, Any], 
         build(tmp_path, **values)
 
 
-def test_unneeded_labels_are_ignored(tmp_path: Path) -> None:
+@pytest.mark.parametrize("target_type", ["binary", "multiclass", "multilabel"])
+def test_missing_labels_are_left_to_the_model(tmp_path: Path, target_type: str) -> None:
+    assert build(tmp_path, target_type=target_type).model.class_labels == ()
+
+
+def test_one_label_of_a_binary_model_is_kept(tmp_path: Path) -> None:
+    model = build(tmp_path, target_type="binary", positive_class_label="a").model
+    assert (model.class_labels, model.positive_class_label, model.negative_class_label) == ((), "a", None)
+
+
+def test_unneeded_labels_are_ignored_with_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert build(tmp_path, class_labels=("a", "a"), positive_class_label="x").model.class_labels == ()
+    assert caplog.messages == ["No effect on a regression model: --positive-class-label, --class-labels."]
+
+
+def test_class_labels_of_a_binary_model_are_ignored_with_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_metadata(tmp_path, "classLabels: [a, b]")
+    build(tmp_path, target_type="binary", class_labels=("a", "b"))
+    assert caplog.messages == [
+        "No effect on a binary model: --class-labels, classLabels; its labels are positive and negative class label."
+    ]
+
+
+def test_needed_labels_cause_no_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    build(tmp_path, target_type="binary", positive_class_label="a", negative_class_label="b")
+    build(tmp_path, target_type="multiclass", class_labels=("a", "b"))
+    assert caplog.messages == []
+
+
+def test_target_names_and_prompt_column_come_from_metadata(tmp_path: Path) -> None:
+    write_metadata(tmp_path, "inferenceModel: {targetNames: [low, high], promptColumn: question}")
+    model = build(tmp_path).model
+    assert (model.target_names, model.prompt_column) == (("low", "high"), "question")
+
+
+@pytest.mark.parametrize(("names", "complaint"), [("[a, a]", "must differ"), ("{a: b}", "must be a list")])
+def test_unusable_target_names_fail_the_start(tmp_path: Path, names: str, complaint: str) -> None:
+    write_metadata(tmp_path, f"targetNames: {names}")
+    with pytest.raises(StartupError, match=complaint):
+        build(tmp_path)
 
 
 def test_class_labels_of_metadata_must_be_a_list(tmp_path: Path) -> None:

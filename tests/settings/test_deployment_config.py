@@ -1,6 +1,7 @@
 """The document of ``--deployment-config``: accepted and rejected content."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ FULL = DeploymentConfig("bad loan", 0.3, "APPROVED")
                     "predictionThreshold": 0.3,
                 },
             },
-            FULL,
+            replace(FULL, class_labels=("yes", "no")),
         ),
         (
             {
@@ -78,7 +79,7 @@ def test_target_type_is_compared_in_any_notation(tmp_path: Path, written: str) -
 
 
 def test_class_labels_are_compared_as_text(tmp_path: Path) -> None:
-    assert read(tmp_path, {"classNames": [1.0, 0]}, labels=("0", "1")) == DeploymentConfig()
+    assert read(tmp_path, {"classNames": [1.0, 0]}, labels=("0", "1")) == DeploymentConfig(class_labels=("1", "0"))
 
 
 @pytest.mark.parametrize(
@@ -110,3 +111,10 @@ def test_mismatching_document_raises_usage_error(tmp_path: Path, document: Any, 
 def test_unreadable_file_raises_usage_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=r"--deployment-config .* cannot be read: "):
         read_deployment_config(tmp_path / name, TargetType.REGRESSION, ())
+
+
+def test_labels_that_the_model_provides_are_compared_when_it_is_loaded(tmp_path: Path) -> None:
+    config = read(tmp_path, {"classNames": ["a", "b"]}, labels=())
+    config.require_labels(("b", "a"))
+    with pytest.raises(UsageError, match="has the class labels a, b, but this model has no, yes"):
+        config.require_labels(("no", "yes"))

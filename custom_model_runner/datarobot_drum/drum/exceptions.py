@@ -18,7 +18,10 @@
         ├── PayloadTooLarge             413
         ├── UnsupportedContentEncoding  415
         ├── UnprocessableInput          422
+        │   ├── InputSchemaError
+        │   └── EmptyTable
         │   └── InputSchemaError
+        ├── FormHeadersTooLarge         431
         ├── PredictionError             500
         │   └── OutputSchemaError
         ├── EngineResponseError         status of the inference engine
@@ -36,7 +39,7 @@
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 MODEL_FAILED = 513
@@ -55,10 +58,16 @@ _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 class DrumError(Exception):
     """Base of all errors that this package raises.
 
-    ``exit_code`` is the exit code of a command that the error ends, at start or because of its data.
+    ``exit_code`` is the exit code of a command that the error ends, at start or because of its data. ``location`` is
+    the place in the model's code, as a prefix of the message for logs and commands; empty if unknown.
     """
 
     exit_code = 1
+    location = ""
+
+    @property
+    def located_message(self) -> str:
+        return f"{self.location}{self}"
 
 
 class StartupError(DrumError):
@@ -156,10 +165,28 @@ class InputSchemaError(UnprocessableInput):
     exit_code = TYPE_SCHEMA_EXIT_CODE
 
 
+class EmptyTable(UnprocessableInput):
+    """The table has the ``columns`` of a header but no rows, which a batch job may have."""
+
+    def __init__(self, message: str, columns: Sequence[str]) -> None:
+        super().__init__(message)
+        self.columns = tuple(columns)
+
+
+class FormHeadersTooLarge(RequestError):
+    """A part of a form has too many headers, or too large ones; the rest of the body is not read."""
+
+    status = 431
+
+
 class PredictionError(RequestError):
     """The model raised, or its result failed a check."""
 
     status = 500
+
+    def __init__(self, message: str, *, location: str = "", headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message, headers=headers)
+        self.location = location
 
 
 class OutputSchemaError(PredictionError):

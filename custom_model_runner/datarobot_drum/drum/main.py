@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 from datarobot_drum.drum.cli import parse_arguments
 from datarobot_drum.drum.commands.registry import Command, find_command
-from datarobot_drum.drum.exceptions import RequestError, StartupError
+from datarobot_drum.drum.exceptions import DrumError, RequestError, StartupError
 from datarobot_drum.drum.imports import import_from_string
+from datarobot_drum.drum.process.init import fork_from_init
 from datarobot_drum.drum.process.logs import configure_logging
 from datarobot_drum.drum.process.signals import abort_on_signals, exit_on_signals, exit_process
 from datarobot_drum.drum.settings.arguments import Arguments
@@ -20,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse_arguments(argv)
     command = find_command(arguments.command)
     if command.name == SERVER:
+        fork_from_init()
         exit_on_signals()
     else:
         abort_on_signals()
@@ -48,4 +50,5 @@ def report(error: Exception, *, with_traceback: bool) -> None:
     """Write the error of a command to standard error, in one sentence, preceded by the traceback if requested."""
     if with_traceback:
         sys.stderr.write(mask_secrets("".join(traceback.format_exception(error))))
-    sys.stderr.write(f"drum: error: {mask_secrets(str(error))}\n")
+    message = error.located_message if isinstance(error, DrumError) else str(error)
+    sys.stderr.write(f"drum: error: {mask_secrets(message)}\n")

@@ -9,6 +9,8 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
+from datarobot_drum.drum.tracebacks import format_exception
+
 MASK = "****"
 MIN_SECRET_LENGTH = 3
 """Shorter values are not masked: masking every "1" would make logs unreadable and protect nothing."""
@@ -101,7 +103,7 @@ class SecretFilter(logging.Filter):
         # A formatter could print the secret again from exc_info.
         exc_info = record.exc_info
         assert exc_info is not None
-        text = logging.Formatter().formatException(exc_info)
+        text = format_exception(exc_info)
         masked = mask_secrets(text)
         if masked != text:
             record.exc_info, record.exc_text = None, masked

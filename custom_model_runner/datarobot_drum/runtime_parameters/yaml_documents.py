@@ -23,6 +23,9 @@ def _loader(name: str, wanted: Callable[[str], bool]) -> Any:
     return type(name, (yaml.SafeLoader,), {"yaml_implicit_resolvers": resolvers})
 
 
+MAX_EXPANDED_SIZE = 250_000
+"""Characters of a document with its aliases replaced by what they name; larger ones may be ten times the file."""
+
 _PlainLoader = _loader("_PlainLoader", lambda tag: tag not in _UNWANTED)
 """Resolves scalars to the types of JSON."""
 
@@ -47,7 +50,10 @@ def read_texts(path: Path, error: type[StartupError]) -> dict[str, Any]:
 def _read(path: Path, loader: Any, error: type[StartupError]) -> dict[str, Any]:
     with _translated(path, error):
         content = path.read_bytes()
-        _reject_duplicates(path, yaml.compose(content, Loader=loader), error)
+        root = yaml.compose(content, Loader=loader)
+        if _expanded_size(root, {}) > max(MAX_EXPANDED_SIZE, 10 * len(content)):
+            raise error(f"{path} has aliases that expand to more than {MAX_EXPANDED_SIZE} characters.")
+        _reject_duplicates(path, root, error)
         document = yaml.load(content, Loader=loader)
         if document is None or document == "":
             return {}
@@ -75,6 +81,20 @@ def _translated(path: Path, error: type[StartupError]) -> Iterator[None]:
 def _place(exception: yaml.YAMLError) -> str:
     mark = getattr(exception, "problem_mark", None)
     return "" if mark is None else f" (line {mark.line + 1}, column {mark.column + 1})"
+
+
+def _expanded_size(node: yaml.Node | None, known: dict[int, int]) -> int:
+    """Return the characters of a node with aliases replaced by what they name; ``known`` has the sizes by id."""
+    if node is None or id(node) in known:
+        return 0 if node is None else known[id(node)]
+    if isinstance(node, yaml.MappingNode):
+        size = sum(_expanded_size(part, known) for pair in node.value for part in pair)
+    elif isinstance(node, yaml.SequenceNode):
+        size = sum(_expanded_size(part, known) for part in node.value)
+    else:
+        size = len(node.value)
+    known[id(node)] = size + 1
+    return size + 1
 
 
 def _reject_duplicates(path: Path, root: yaml.Node | None, error: type[StartupError]) -> None:

@@ -5,20 +5,31 @@ import gzip
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import RequestError
 from datarobot_drum.drum.serving.body.limits import BodyLimits
+from datarobot_drum.drum.serving.body.memory_budget import UNLIMITED as ANY_MEMORY
+from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.body.reader import BodyReader, RequestBody
-from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
+from datarobot_drum.drum.serving.body.spooled_file import SPOOL_MAX_SIZE, SpooledUploadFile
 from datarobot_drum.drum.serving.headers import Headers
+from datarobot_drum.drum.settings.limits import UNLIMITED
 
 BOUNDARY = "simple-boundary"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
 WANTED = frozenset({"X", "y"})
 
 Fields = dict[str, str]
+
+
+def body_limits(
+    *, max_size: int = 0, spool_size: int = SPOOL_MAX_SIZE, budget: MemoryBudget = ANY_MEMORY, **input_limits: int
+) -> BodyLimits:
+    """Return limits of a body, some of them of its content."""
+    return BodyLimits(max_size=max_size, spool_size=spool_size, budget=budget, input=replace(UNLIMITED, **input_limits))
 
 
 @st.composite

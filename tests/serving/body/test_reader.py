@@ -1,3 +1,4 @@
+import os
 import tracemalloc
 import zlib
 
@@ -11,9 +12,11 @@ from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.body.reader import BodyReader
 from datarobot_drum.drum.serving.body.spooled_file import SPOOL_MAX_SIZE
 from datarobot_drum.drum.serving.headers import Headers
+from datarobot_drum.drum.settings.limits import FREE_DECODED_BYTES
 from tests.serving.body.feeding import (
     FORM,
     WANTED,
+    body_limits,
     chunkings,
     disposition,
     form,
@@ -111,11 +114,25 @@ def test_chunked_encoding_overrules_content_length() -> None:
     assert receive_raw([b"x" * 100], fields, BodyLimits(max_size=100)) == b"x" * 100
 
 
-def test_max_size_limits_decoded_gzip() -> None:
-    limits = BodyLimits(max_size=10_000)
+def test_decoded_size_of_gzip_is_limited() -> None:
+    limits = body_limits(max_decoded_size=10_000)
     assert len(receive_raw([zipped(b"x" * 10_000)], GZIP, limits)) == 10_000
-    with pytest.raises(PayloadTooLarge):
+    with pytest.raises(PayloadTooLarge, match=r"10000 bytes \(DRUM_MAX_DECODED_SIZE\)"):
         receive([zipped(b"x" * 10_001)], GZIP, limits)
+
+
+def test_compression_ratio_of_gzip_is_limited_beyond_ten_megabytes() -> None:
+    limits = body_limits(max_compression_ratio=200)
+    assert len(receive_raw([zipped(bytes(FREE_DECODED_BYTES))], GZIP, limits)) == FREE_DECODED_BYTES
+    noise = os.urandom(FREE_DECODED_BYTES // 100)
+    assert receive_raw([zipped(noise, bytes(FREE_DECODED_BYTES))], GZIP, limits)
+    with pytest.raises(PayloadTooLarge, match=r"more than 200 times \(DRUM_MAX_COMPRESSION_RATIO\)"):
+        receive([zipped(bytes(FREE_DECODED_BYTES + 1))], GZIP, limits)
+
+
+def test_plain_body_has_no_compression_ratio() -> None:
+    limits = body_limits(max_compression_ratio=1, max_decoded_size=1)
+    assert len(receive_raw([bytes(1000)], {}, limits)) == 1000
 
 
 def test_max_size_limits_compressed_gzip() -> None:
@@ -129,7 +146,7 @@ def test_gzip_bomb_is_rejected_without_unpacking_it() -> None:
     tracemalloc.start()
     try:
         with pytest.raises(PayloadTooLarge):
-            receive([bomb], GZIP, BodyLimits(max_size=1_000_000))
+            receive([bomb], GZIP, body_limits(max_decoded_size=1_000_000))
         assert tracemalloc.get_traced_memory()[1] < 3_000_000
     finally:
         tracemalloc.stop()
@@ -319,7 +336,7 @@ def test_rejected_body_leaves_no_memory_or_descriptors(fields: dict[str, str], c
     budget = MemoryBudget(1_000_000)
     with no_descriptor_left():
         for spool_size in (10, 10_000):
-            limits = BodyLimits(max_size=1000, spool_size=spool_size, budget=budget)
+            limits = body_limits(max_decoded_size=1000, max_size=1000, spool_size=spool_size, budget=budget)
             assert isinstance(outcome([content[:200], content[200:]], fields, limits, WANTED), int)
     assert budget.used == 0
 

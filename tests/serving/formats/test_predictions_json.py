@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from datarobot_drum.drum.language_predictors.base import Predictions
-from datarobot_drum.drum.serving.formats.predictions_json import BLOCK_ROWS, elements, encode, encode_elements
+from datarobot_drum.drum.language_predictors.json_values import encode
+from datarobot_drum.drum.serving.formats.predictions_json import BLOCK_ROWS, elements, encode_elements
 from datarobot_drum.drum.settings.target_types import TargetType
 
 LABELS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 class ArtifactOutput:
     """Unchecked predictions of a framework's model.
 
-    ``values`` has one row per sample and one column per class, in the order of ``classes``: the declared labels, the
-    negative one first. ``classes`` is empty for target types with a single value column.
+    ``values`` has one row per sample and one column per class, in the order of ``classes``: the labels, the negative
+    one first. For target types without classes these are the names of the targets, or empty if unnamed.
     """
 
     values: np.ndarray
@@ -71,6 +72,17 @@ class ArtifactPredictor(ABC):
     def input_schema(self, model: Any) -> InputSchema:
         """Return the columns that the model takes, as far as it knows them."""
         return InputSchema()
+
+    def require_fitting_target(self, model: Any, settings: ModelSettings) -> None:  # noqa: B027  # many show no kind
+        """Require a model of the target's kind; called before the labels are known.
+
+        Raises:
+            ModelLoadError: another target type fits; the message names it.
+        """
+
+    def class_names(self, model: Any) -> Sequence[Any] | None:
+        """Return the model's own classes, which are the labels where none are given; None if it does not name them."""
+        return None
 
     @abstractmethod
     def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:

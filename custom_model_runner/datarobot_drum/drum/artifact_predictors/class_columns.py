@@ -1,4 +1,4 @@
-"""Reorder a framework's output into one value column or one column per class label. Values are never changed.
+"""Reorder a framework's output into columns of values or one column per class label. Values are never changed.
 
 A framework's module wraps its model in a function from samples to an array; ``bind_numbers`` does the rest.
 """
@@ -38,7 +38,8 @@ def bind_numbers(
     """Bind a function that returns numbers: one per sample, or one column per class.
 
     Args:
-        call: from a table or sparse matrix to an array; the lone column of a binary model is the positive label's.
+        call: from a table or sparse matrix to an array; the lone column of a binary model is the second class's,
+            which is the positive label's without an order.
         order: the column of each declared label; None if the columns are in the order of the labels.
 
     Raises:
@@ -51,7 +52,7 @@ def bind_numbers(
         raise ModelLoadError(
             f"This artifact predicts numbers, and {target_type.value} models do not: add a score hook to custom.py."
         )
-    return BoundModel(call, (), one_column)
+    return BoundModel(call, (), value_columns if target_type is TargetType.REGRESSION else one_column)
 
 
 def require_column_count(found: int, settings: ModelSettings) -> None:
@@ -61,12 +62,47 @@ def require_column_count(found: int, settings: ModelSettings) -> None:
         ModelLoadError: the number of columns does not fit the declared labels.
     """
     labels, target_type = settings.class_labels, settings.target_type
-    wanted = len(labels) if target_type.has_class_labels else 1
-    if found == wanted or (target_type is TargetType.BINARY and found == 1):
+    if not target_type.has_class_labels:
+        require_target_count(found, settings)
+    elif found != len(labels) and not (target_type is TargetType.BINARY and found == 1):
+        other = TargetType.BINARY if found == 1 else TargetType.MULTICLASS if target_type is TargetType.BINARY else None
+        advice = f": give --target-type {other.value}" if other and (found > 1 or len(labels) == 2) else ""
+        raise ModelLoadError(f"The model predicts {found} columns but {len(labels)} class labels are declared{advice}.")
+
+
+def require_target_count(found: int | None, settings: ModelSettings) -> None:
+    """Require one value a row, or as many as a regression model declares; None is an unknown number.
+
+    Raises:
+        ModelLoadError: the number of values differs.
+    """
+    declared = settings.target_names
+    if found is None or (settings.target_type is TargetType.REGRESSION and found == (len(declared) or found)):
         return
-    if target_type.has_class_labels:
-        raise ModelLoadError(f"The model predicts {found} columns but {wanted} class labels are declared.")
-    raise ModelLoadError(f"The model predicts {found} values a row; {target_type.value} models predict one.")
+    if declared:
+        raise ModelLoadError(f"The model predicts {found} values a row, but targetNames has {len(declared)} names.")
+    if found != 1:
+        raise ModelLoadError(
+            f"The model predicts {found} values a row; {settings.target_type.value} models predict one."
+        )
+
+
+def value_columns(output: Any) -> np.ndarray:
+    """Return an output of one or several values per sample with a column per value."""
+    values = np.asarray(output)
+    if values.ndim == 1:
+        return values.reshape(-1, 1)
+    if values.ndim != 2 or not values.shape[1]:
+        raise PredictionError(f"The model must return numbers for each row, not an array of shape {values.shape}.")
+    return values
+
+
+def column_names(output: Any) -> tuple[str, ...]:
+    """Return the column names of a DataFrame with several columns; empty for anything else."""
+    if type(output) is np.ndarray:
+        return ()
+    columns = getattr(output, "columns", None)
+    return tuple(map(str, columns)) if columns is not None and len(columns) > 1 else ()
 
 
 def one_column(output: Any) -> np.ndarray:
@@ -81,7 +117,7 @@ def one_column(output: Any) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ClassColumns:
-    """A function that puts class columns in the order of the labels; a lone column is the positive label's."""
+    """A function that puts class columns in the order of the labels; a lone column is the second class's."""
 
     labels: tuple[str, ...]
     target_type: TargetType
@@ -91,8 +127,8 @@ class ClassColumns:
         values = np.asarray(output)
         values = values.reshape(-1, 1) if values.ndim == 1 else values
         if self.target_type is TargetType.BINARY and values.shape[1:] == (1,):
-            positive = np.asarray(values, dtype=np.float64)
-            return np.hstack([1.0 - positive, positive])
+            second = np.asarray(values, dtype=np.float64)
+            values = np.hstack([1.0 - second, second])
         if values.shape[1:] != (len(self.labels),):
             raise PredictionError(
                 f"The model returned an array of shape {values.shape} for {len(self.labels)} class labels."

@@ -1,7 +1,7 @@
 """Bind scikit-learn estimators: one method per target type. Values equal the estimator's own, bit for bit.
 
 ===============  =====================================================================================
-regression       ``predict``
+regression       ``predict``; several values a row are several targets
 binary,          ``predict_proba``, its columns in the order of the declared labels; without
 multiclass       classes, ``predict`` with one column per label, or the positive label's for binary
 multilabel       ``predict_proba``: a list of arrays, or one array with a column per label
@@ -13,7 +13,6 @@ text and others  ``predict``
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,11 +22,24 @@ import numpy as np
 
 from datarobot_drum.drum.artifact_predictors.array_input import accepts_arrays
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactOutput
-from datarobot_drum.drum.artifact_predictors.class_columns import ClassColumns, one_column
+from datarobot_drum.drum.artifact_predictors.class_columns import (
+    ClassColumns,
+    column_names,
+    one_column,
+    require_target_count,
+    value_columns,
+)
+from datarobot_drum.drum.artifact_predictors.estimator_kind import (
+    OUTLIER_DETECTOR,
+    count_outputs,
+    find_kind,
+    find_last_step,
+)
 from datarobot_drum.drum.artifact_predictors.features import NumericFeatures, select_features
 from datarobot_drum.drum.artifact_predictors.frameworks import module_roots
 from datarobot_drum.drum.artifact_predictors.inplace_scalers import with_inplace_scalers
-from datarobot_drum.drum.artifact_predictors.label_matching import as_label, format_labels, match_labels
+from datarobot_drum.drum.artifact_predictors.label_matching import match_labels
+from datarobot_drum.drum.artifact_predictors.model_labels import order_classes
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
@@ -35,13 +47,8 @@ from datarobot_drum.drum.tabular.numeric_table import NumericTable
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings
 
-logger = logging.getLogger(__name__)
-
 MIN_INPLACE_BYTES = 16 * 1024 * 1024
 """Minimum size of the samples that scalers overwrite instead of copying them."""
-
-_MAX_NESTING = 10
-"""Limit for nested pipelines and searches, and for objects that return a value for any attribute."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +81,14 @@ class BoundEstimator:
         else:
             features = select_features(estimator, data)
         output = getattr(estimator, self.method)(features)
-        return ArtifactOutput(self.reorder(output), self.labels)
+        return ArtifactOutput(self.reorder(output), self.labels or column_names(output))
 
 
 def bind_estimator(estimator: Any, settings: ModelSettings) -> ArtifactModel:
     """Choose the method and the column order for the target.
 
     Raises:
-        ModelLoadError: the estimator lacks the method for the target, or its classes are not the labels.
+        ModelLoadError: the estimator is of another kind than the target, or its classes are not the labels.
     """
     target_type = settings.target_type
     if target_type.has_class_labels:
@@ -89,7 +96,9 @@ def bind_estimator(estimator: Any, settings: ModelSettings) -> ArtifactModel:
     if target_type is TargetType.ANOMALY and _is_outlier_detector(estimator):
         return BoundEstimator(estimator, "decision_function", (), lambda output: -one_column(output))
     _require_method(estimator, "predict", target_type)
-    return BoundEstimator(estimator, "predict", (), one_column)
+    require_target_count(count_outputs(estimator), settings)
+    reorder = value_columns if target_type is TargetType.REGRESSION else one_column
+    return BoundEstimator(estimator, "predict", (), reorder)
 
 
 def _bind_classifier(estimator: Any, settings: ModelSettings) -> BoundEstimator:
@@ -108,55 +117,9 @@ def _bind_classifier(estimator: Any, settings: ModelSettings) -> BoundEstimator:
     return BoundEstimator(estimator, "predict_proba", labels, ClassColumns(labels, target_type, order))
 
 
-def order_classes(classes: Any, settings: ModelSettings, *, numbered: bool = False) -> tuple[int, ...]:
-    """Return the column of ``predict_proba`` for each declared label.
-
-    Two classes of a binary model that match no label keep their order; the second one is positive. Classes of a model
-    that only supports numbers as classes (``numbered``) keep their order, too.
-
-    Raises:
-        ModelLoadError: the classes are not the labels.
-    """
-    found, labels = _flat_classes(classes), settings.class_labels
-    matches = match_labels(labels, found)
-    if len(found) == len(labels) == len(matches):
-        return tuple(matches[label] for label in labels)
-    if not matches and len(found) == len(labels):
-        if settings.target_type is TargetType.BINARY:
-            logger.warning(
-                "The estimator's classes (%s) are no class labels: taking %r for %r (negative), %r for %r (positive).",
-                format_labels(found), as_label(found[0]), labels[0], as_label(found[1]), labels[1],
-            )  # fmt: skip
-            return (0, 1)
-        if numbered and [as_label(item) for item in found] == [str(number) for number in range(len(found))]:
-            logger.warning("The model numbers its classes: taking them for %s, in this order.", format_labels(labels))
-            return tuple(range(len(found)))
-    raise ModelLoadError(
-        f"The estimator's classes ({format_labels(found)}) are not the class labels ({format_labels(labels)}): "
-        "give the estimator's own classes as labels."
-    )
-
-
 def _requires_numbered_classes(estimator: Any) -> bool:
     """Return True if the estimator, or the last step of a pipeline, only supports the classes 0, 1, 2 ..."""
-    inner = estimator
-    for _ in range(_MAX_NESTING):
-        steps = getattr(inner, "steps", None)
-        following = steps[-1][1] if isinstance(steps, list) and steps else getattr(inner, "best_estimator_", None)
-        if following is None:
-            break
-        inner = following
-    return "xgboost" in module_roots(inner)
-
-
-def _flat_classes(classes: Any) -> list[Any]:
-    """Return the classes of a single target; several targets are for multilabel models only."""
-    found = list(classes)
-    if any(isinstance(item, np.ndarray | list | tuple) for item in found):
-        if len(found) == 1:
-            return list(found[0])
-        raise ModelLoadError(f"The estimator predicts {len(found)} targets at once; only multilabel models may do so.")
-    return found
+    return "xgboost" in module_roots(find_last_step(estimator))
 
 
 def _reject_classifier_without_probabilities(estimator: Any, classes: Any, target_type: TargetType) -> None:
@@ -172,6 +135,8 @@ def _reject_classifier_without_probabilities(estimator: Any, classes: Any, targe
 
 def _is_outlier_detector(estimator: Any) -> bool:
     """Return True for a decision function without classes; classifiers have both."""
+    if find_kind(estimator) == OUTLIER_DETECTOR:
+        return _has_method(estimator, "decision_function")
     return _has_method(estimator, "decision_function") and not hasattr(estimator, "classes_")
 
 
@@ -181,9 +146,10 @@ def _has_method(estimator: Any, method: str) -> bool:
 
 def _require_method(estimator: Any, method: str, target_type: TargetType) -> None:
     if not _has_method(estimator, method):
+        advice = " give --target-type transform, or" if _has_method(estimator, "transform") else ""
         raise ModelLoadError(
-            f"{type(estimator).__name__} has no {method}, which {target_type.value} models need: add a score hook to "
-            "custom.py."
+            f"{type(estimator).__name__} has no {method}, which {target_type.value} models need:{advice} add a score "
+            "hook to custom.py."
         )
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
-from datarobot_drum.drum.input_schema.cells import is_number_type
-from datarobot_drum.drum.input_schema.selection import find_positions, list_names
+from datarobot_drum.drum.input_schema.columns import NUMBER, InputSchema
+from datarobot_drum.drum.input_schema.conform import conform
+from datarobot_drum.drum.input_schema.selection import find_positions
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
+from datarobot_drum.drum.tabular.table_limits import check_density
+
+_NUMBERS = InputSchema(rest=NUMBER)
 
 
 def select_features(estimator: Any, data: Any) -> Any:
@@ -23,19 +27,11 @@ def select_features(estimator: Any, data: Any) -> Any:
     Raises:
         UnprocessableInput: the table lacks some of the columns.
     """
-    return to_csr(select_columns(data, _feature_names(estimator)))
-
-
-def select_columns(data: Any, names: Sequence[Any] | None) -> Any:
-    """Return the columns of these names; a matrix, or a table without ``names``, is returned as it is.
-
-    Raises:
-        UnprocessableInput: the table lacks some of the columns.
-    """
-    if not isinstance(data, pd.DataFrame) or names is None or not data.columns.is_unique:
-        return data
-    columns = list(data.columns)
-    return data if columns == list(names) else data.iloc[:, find_positions(columns, names)]
+    names = getattr(estimator, "feature_names_in_", None)
+    if isinstance(data, pd.DataFrame) and names is not None and data.columns.is_unique:
+        columns = list(data.columns)
+        data = data if columns == list(names) else data.iloc[:, find_positions(columns, list(names))]
+    return to_csr(data)
 
 
 class NumericFeatures:
@@ -59,35 +55,47 @@ class NumericFeatures:
         return tuple(find_positions(columns, self._names or ()))
 
 
-def require_numbers(data: Any, except_for: Iterable[Any] = ()) -> None:
-    """Require numeric or boolean columns, except those in ``except_for``.
-
-    Raises:
-        UnprocessableInput: some columns have another type, such as text.
-    """
-    if isinstance(data, pd.DataFrame):
-        exempt = set(except_for)
-        wrong = [str(name) for name, dtype in data.dtypes.items() if name not in exempt and not is_number_type(dtype)]
-        if wrong:
-            raise UnprocessableInput(f"The model takes numbers only, and these columns hold none: {list_names(wrong)}.")
-
-
 def to_matrix(data: Any, dtype: Any) -> np.ndarray:
     """Convert the samples to a dense numeric array in C order, missing values as NaN.
 
     Raises:
-        UnprocessableInput: a column is not numeric, or has fractions although ``dtype`` is an integer type.
+        UnprocessableInput: a column is not numeric, or ``dtype`` cannot represent a number, such as a fraction.
     """
-    require_numbers(data)
-    if isinstance(data, pd.DataFrame):
-        dense = data.sparse.to_dense() if is_sparse(data) else data
-        values = dense.to_numpy(dtype=np.float64, na_value=np.nan) if _has_extension_types(dense) else dense.to_numpy()
-    else:
-        values = data.toarray() if hasattr(data, "toarray") else np.asarray(data)
+    dtype = np.dtype(dtype)
+    if not isinstance(data, pd.DataFrame):
+        if hasattr(data, "toarray"):
+            check_density(data.shape[0] * data.shape[1], data.nnz)
+        return _cast(data.toarray() if hasattr(data, "toarray") else np.asarray(data), dtype)
+    if is_sparse(data):
+        check_density(data.size, round(data.sparse.density * data.size))
+    frame = conform(_NUMBERS, data.sparse.to_dense() if is_sparse(data) else data)
+    types = set(frame.dtypes)
+    if len(types) == 1 and isinstance(types.pop(), np.dtype):
+        return _cast(frame.to_numpy(), dtype, frame.columns)
+    # Column by column: a common type of all columns would round large integers.
+    matrix = np.empty(frame.shape, dtype=dtype)
+    for position, name in enumerate(frame.columns):
+        matrix[:, position] = _cast(_column_values(frame.iloc[:, position]), dtype, [name])[:, 0]
+    return matrix
+
+
+def _column_values(series: pd.Series[Any]) -> np.ndarray:
+    is_plain = isinstance(series.dtype, np.dtype)
+    values: np.ndarray = series.to_numpy() if is_plain else series.to_numpy(np.float64, na_value=np.nan)
+    return values.reshape(-1, 1)
+
+
+def _cast(values: np.ndarray, dtype: np.dtype[Any], names: Sequence[Any] | None = None) -> np.ndarray:
     with np.errstate(invalid="ignore", over="ignore"):
         cast = np.ascontiguousarray(values, dtype=dtype)
-    if np.issubdtype(cast.dtype, np.integer) and not np.array_equal(cast, values):
-        raise UnprocessableInput("The model takes whole numbers only, and there are others among the samples.")
+    if dtype.kind in "iub" and not np.array_equal(cast, values):
+        kind = "truth values" if dtype.kind == "b" else "whole numbers"
+        row, column = np.argwhere(cast != values)[0]
+        where = f"column {column + 1}" if names is None else names[column]
+        raise UnprocessableInput(
+            f"The model takes {kind} only, and there are others among the samples: {where} (row {row + 1}: "
+            f"{values[row, column]})."
+        )
     return cast
 
 
@@ -99,17 +107,3 @@ def to_csr(data: Any) -> Any:
 def is_sparse(data: pd.DataFrame) -> bool:
     """Return True if every column has a sparse type."""
     return bool(len(data.columns)) and all(isinstance(dtype, pd.SparseDtype) for dtype in data.dtypes)
-
-
-def _feature_names(estimator: Any) -> Sequence[Any] | None:
-    """Return the names that scikit-learn or CatBoost stores; CatBoost numbers unnamed columns, which counts as none."""
-    names = getattr(estimator, "feature_names_in_", None)
-    if names is not None:
-        return list(names)
-    names = getattr(estimator, "feature_names_", None)
-    numbers = [str(position) for position in range(len(names or ()))]
-    return None if not names or list(names) == numbers else list(names)
-
-
-def _has_extension_types(data: pd.DataFrame) -> bool:
-    return any(pd.api.types.is_extension_array_dtype(dtype) for dtype in data.dtypes)

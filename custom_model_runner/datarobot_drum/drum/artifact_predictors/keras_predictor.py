@@ -33,7 +33,7 @@ except ModuleNotFoundError as missing:
         f"Keras needs the module {missing.name} for its backend: install it, or set KERAS_BACKEND to torch, jax or "
         "tensorflow, whichever is installed."
     ) from missing
-from datarobot_drum.drum.input_schema.selection import require_width
+from datarobot_drum.drum.input_schema.columns import NUMBER, InputSchema
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings
@@ -53,14 +53,15 @@ class KerasPredictor(ArtifactPredictor):
     def accepts(self, model: Any) -> bool:
         return isinstance(model, keras.Model)
 
+    def input_schema(self, model: Any) -> InputSchema:
+        return InputSchema((NUMBER,) * (_table_width(model) or 0), rest=NUMBER, accepts_missing=True)
+
     def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
-        width = _table_width(model)
         if isinstance(model.output_shape, tuple) and len(model.output_shape) == _TABLE_RANK:
             require_column_count(model.output_shape[1], settings)
         lock = threading.Lock()
 
         def predict(data: Any) -> Any:
-            require_width(data, width)
             values = to_matrix(data, np.float32)
             with lock:
                 return model.predict(values, verbose=0)

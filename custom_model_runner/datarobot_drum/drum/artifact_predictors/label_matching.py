@@ -17,7 +17,7 @@ def match_labels(declared: Sequence[str], found: Sequence[Any]) -> dict[str, int
     equals two candidates is not matched.
     """
     matches: dict[str, int] = {}
-    for key in (as_label, _stripped, _number):
+    for key in (as_label, _stripped, as_number):
         taken = set(matches.values())
         labels = [label for label in declared if label not in matches]
         candidates = [position for position in range(len(found)) if position not in taken]
@@ -25,9 +25,22 @@ def match_labels(declared: Sequence[str], found: Sequence[Any]) -> dict[str, int
     return matches
 
 
+def is_order_of_labels(classes: Sequence[Any], labels: Sequence[str]) -> bool:
+    """Return True if columns in the order of the classes are in the order of the labels.
+
+    Classes that are no labels may stand for them only if they are numbers in ascending order.
+    """
+    matches = match_labels(labels, classes)
+    if len(matches) == len(labels):
+        return [matches[label] for label in labels] == list(range(len(labels)))
+    numbers = [as_number(item) for item in classes]
+    known = [number for number in numbers if number is not None]
+    return not matches and len(known) == len(numbers) and known == sorted(known)
+
+
 def as_label(value: Any) -> str:
     """Convert a class to text: NumPy scalars as Python's, bytes as UTF-8."""
-    value = value.item() if hasattr(value, "item") else value
+    value = value.item() if hasattr(value, "item") and getattr(value, "size", 1) == 1 else value
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
@@ -54,7 +67,7 @@ def _stripped(value: Any) -> str:
     return unicodedata.normalize("NFC", as_label(value).strip())
 
 
-def _number(value: Any) -> float | int | None:
+def as_number(value: Any) -> float | int | None:
     """Return the number that a label denotes; integers of any size are exact."""
     text = as_label(value).strip()
     if text.lower() in _BOOLEANS:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from datarobot_drum.drum.artifact_predictors.frameworks import install_hint
-from datarobot_drum.drum.artifact_predictors.load_hints import load_hint
+from datarobot_drum.drum.artifact_predictors.load_hints import describe_load_error
+from datarobot_drum.drum.artifact_predictors.versions import warn_about_newer_libraries
 from datarobot_drum.drum.exceptions import ModelLoadError
 
 logger = logging.getLogger(__name__)
@@ -19,8 +19,11 @@ logger = logging.getLogger(__name__)
 def artifact_load_errors(path: Path) -> Iterator[None]:
     """Raise any error as ``ModelLoadError``, and log warnings; loading may run arbitrary code.
 
+    A newer library than the installed one as the writer of the file is a warning, too.
+
     Warnings are recorded for the whole process, those of other threads included: do not use it around predictions.
     """
+    warn_about_newer_libraries(path)
     with _translate_errors(path), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
@@ -34,18 +37,5 @@ def _translate_errors(path: Path) -> Iterator[None]:
         yield
     except ModelLoadError:
         raise
-    except ModuleNotFoundError as error:
-        raise ModelLoadError(f"{path.name} could not be loaded: {_describe_missing(error)}.") from error
     except (Exception, SystemExit) as error:
-        cause = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".:")
-        raise ModelLoadError(f"{path.name} could not be loaded: {cause}.{load_hint(error, path)}") from error
-
-
-def _describe_missing(error: ModuleNotFoundError) -> str:
-    module = error.name or str(error)
-    hint = install_hint(module)
-    return (
-        f"it needs the module {module}; {hint}"
-        if "[" in hint
-        else f"it needs the module {module}, which is not installed"
-    )
+        raise ModelLoadError(f"{path.name} {describe_load_error(error, path)}") from error

@@ -1,7 +1,6 @@
-"""Read the class names in an ONNX file, which ONNX Runtime does not expose.
+"""Recognise an ONNX file; read its class names and operators, which ONNX Runtime does not expose.
 
-The reader parses the protocol buffer's wire format and skips unneeded fields, such as weights, by their lengths. Field
-numbers are those of ``onnx.proto``.
+Unneeded fields, such as weights, are skipped by their lengths. Field numbers are those of ``onnx.proto``.
 """
 
 from __future__ import annotations
@@ -12,17 +11,36 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+from datarobot_drum.drum.artifact_predictors.protobuf import read_fields, read_varint
+
 Names = tuple[str, ...]
 
-_MODEL_GRAPH = 7
+_MODEL_FIELDS = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26})
+_MODEL_GRAPH, _MODEL_OPSETS = 7, 8
+_MODEL_FIRST_BYTE = b"\x08"
+"""Key of the version number, which every writer puts first."""
+
 _GRAPH_NODE, _GRAPH_INITIALIZER = 1, 5
-_NODE_ATTRIBUTE = 5
+_NODE_INPUT, _NODE_OUTPUT, _NODE_OPERATOR, _NODE_ATTRIBUTE = 1, 2, 4, 5
 _ATTRIBUTE_NAME, _ATTRIBUTE_INTS, _ATTRIBUTE_STRINGS = 1, 8, 9
 _TENSOR_STRINGS, _TENSOR_INT64, _TENSOR_NAME = 6, 7, 8
 
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _MAX_READ_BYTES = 1 << 20
 """Maximum bytes of a tensor or attribute with class names; those of forests and weights are larger."""
+
+
+def is_onnx(path: Path) -> bool:
+    """Return True for a protocol buffer that has an ONNX model's fields and no others."""
+    try:
+        with path.open("rb") as file:
+            if file.read(1) != _MODEL_FIRST_BYTE:
+                return False
+            end = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            numbers = {number for number, _, _ in read_fields(file, end)}
+    except (OSError, ValueError):
+        return False
+    return {_MODEL_GRAPH, _MODEL_OPSETS} <= numbers <= _MODEL_FIELDS
 
 
 def class_names(path: Path) -> tuple[Names, ...]:
@@ -37,14 +55,57 @@ def class_names(path: Path) -> tuple[Names, ...]:
     return tuple(dict.fromkeys([*nodes, *tensors]))
 
 
-def _graph_names(file: BinaryIO, end: int) -> tuple[list[Names], list[Names]]:
-    nodes: list[Names] = []
-    tensors: list[Names] = []
-    for number, start, length in _fields(file, end):
+def is_regressor_output(path: Path, output: str) -> bool:
+    """Return True if a regressor computes the output, and nothing turns its values into probabilities."""
+    try:
+        with path.open("rb") as file:
+            producers = dict(_producers(file, file.seek(0, os.SEEK_END)))
+    except (OSError, ValueError):
+        return False
+    operator, source = producers.get(output, ("", ""))
+    while operator in _COPYING_OPERATORS and source in producers:
+        operator, source = producers.pop(source)
+    return operator.endswith("Regressor")
+
+
+_COPYING_OPERATORS = ("Cast", "Reshape", "Identity", "Flatten", "Squeeze")
+
+
+def _producers(file: BinaryIO, end: int) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield each output of the graph's nodes with its operator and the node's first input."""
+    file.seek(0)
+    for number, start, length in read_fields(file, end):
         if number != _MODEL_GRAPH:
             continue
         file.seek(start)
-        for inner, offset, size in _fields(file, start + length):
+        for inner, offset, size in read_fields(file, start + length):
+            if inner == _GRAPH_NODE:
+                yield from _node_producers(file, offset, size)
+
+
+def _node_producers(file: BinaryIO, start: int, length: int) -> Iterator[tuple[str, tuple[str, str]]]:
+    texts: dict[int, list[str]] = {_NODE_INPUT: [], _NODE_OUTPUT: [], _NODE_OPERATOR: []}
+    has_link = False
+    file.seek(start)
+    for number, offset, size in list(read_fields(file, start + length)):
+        if number in texts:
+            texts[number].append(_read(file, offset, size).decode("utf-8", "replace"))
+        elif number == _NODE_ATTRIBUTE:
+            head = _read(file, offset, min(size, 64))
+            has_link = has_link or (b"post_transform" in head and b"NONE" not in head)
+    operator = "" if has_link else "".join(texts[_NODE_OPERATOR])
+    for output in texts[_NODE_OUTPUT]:
+        yield output, (operator, "".join(texts[_NODE_INPUT][:1]))
+
+
+def _graph_names(file: BinaryIO, end: int) -> tuple[list[Names], list[Names]]:
+    nodes: list[Names] = []
+    tensors: list[Names] = []
+    for number, start, length in read_fields(file, end):
+        if number != _MODEL_GRAPH:
+            continue
+        file.seek(start)
+        for inner, offset, size in read_fields(file, start + length):
             if inner == _GRAPH_NODE:
                 nodes += _node_names(file, offset, size)
             elif inner == _GRAPH_INITIALIZER and size <= _MAX_READ_BYTES:
@@ -52,36 +113,12 @@ def _graph_names(file: BinaryIO, end: int) -> tuple[list[Names], list[Names]]:
     return nodes, tensors
 
 
-def _fields(file: BinaryIO, end: int) -> Iterator[tuple[int, int, int]]:
-    """Yield number, offset and length of every field up to ``end``; the caller may seek in between.
-
-    Raises:
-        ValueError: the content is no protocol buffer.
-    """
-    offset = file.tell()
-    while offset < end:
-        file.seek(offset)
-        key = _varint(file)
-        kind = key & 7
-        if kind == _VARINT:
-            start = file.tell()
-            _varint(file)
-            length = file.tell() - start
-        else:
-            length = _varint(file) if kind == _LENGTH else {_FIXED64: 8, _FIXED32: 4}.get(kind, -1)
-            start = file.tell()
-        offset = start + length
-        if length < 0 or offset > end:
-            raise ValueError("no protocol buffer")
-        yield key >> 3, start, length
-
-
 def _node_names(file: BinaryIO, start: int, length: int) -> list[Names]:
     """Return the values of a node's attributes ``classlabels_...``; large attributes are skipped."""
     file.seek(start)
     attributes = [
         (offset, size)
-        for number, offset, size in _fields(file, start + length)
+        for number, offset, size in read_fields(file, start + length)
         if number == _NODE_ATTRIBUTE and size <= _MAX_READ_BYTES
     ]
     return [names for offset, size in attributes if (names := _attribute_names(file, offset, size))]
@@ -108,37 +145,24 @@ def _tensor_names(content: bytes) -> list[Names]:
 
 
 def _texts(content: bytes, wanted: int) -> Names:
-    fields = _fields(BytesIO(content), len(content))
+    fields = read_fields(BytesIO(content), len(content))
     return tuple(content[at : at + size].decode("utf-8", "replace") for number, at, size in fields if number == wanted)
 
 
 def _integers(content: bytes, wanted: int) -> Names:
     """Return the integers of a field, packed or repeated."""
     found: list[str] = []
-    for number, start, length in _fields(BytesIO(content), len(content)):
+    for number, start, length in read_fields(BytesIO(content), len(content)):
         if number == wanted:
             packed = BytesIO(content[start : start + length])
             while packed.tell() < length:
-                found.append(str(_signed(_varint(packed))))
+                found.append(str(_signed(read_varint(packed))))
     return tuple(found)
 
 
 def _read(file: BinaryIO, start: int, length: int) -> bytes:
     file.seek(start)
     return file.read(length)
-
-
-def _varint(file: BinaryIO) -> int:
-    value = shift = 0
-    while shift < 70:
-        byte = file.read(1)
-        if not byte:
-            break
-        value |= (byte[0] & 0x7F) << shift
-        if byte[0] < 0x80:
-            return value
-        shift += 7
-    raise ValueError("no protocol buffer")
 
 
 def _signed(value: int) -> int:

@@ -1,12 +1,11 @@
 """ONNX on the CPU, through ONNX Runtime.
 
-Input: one tensor with a row per sample, filled in column order. Or one input per column, filled by name. Values are
-cast to the input's type.
+Inputs: see ``onnx_inputs``. Values are cast to the type of the input.
 
 Output for class labels: the map from class to probability (ZipMap), else the output with "prob" in its name, else the
-last floating-point output. For other targets: the first numeric output. Class names are read from the graph; without
-them, column k is the k-th declared label. An outlier detector of scikit-learn (outputs ``label`` and ``scores``)
-returns ``-scores``, as the estimator does.
+last floating-point output. For other targets: the first numeric output; several columns are several targets. Class
+names are read from the graph; without them, column k is the k-th declared label. An outlier detector of scikit-learn
+(outputs ``label`` and ``scores``) returns ``-scores``, as the estimator does.
 
 Thread safety: a session may run in several threads.
 """
@@ -21,36 +20,33 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import onnxruntime
-import pandas as pd
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
 from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers, require_column_count
-from datarobot_drum.drum.artifact_predictors.estimators import order_classes
-from datarobot_drum.drum.artifact_predictors.features import select_columns, to_matrix
 from datarobot_drum.drum.artifact_predictors.label_matching import as_label, match_labels
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
-from datarobot_drum.drum.artifact_predictors.onnx_graph import Names, class_names
+from datarobot_drum.drum.artifact_predictors.model_labels import order_classes
+from datarobot_drum.drum.artifact_predictors.onnx_graph import Names, class_names, is_regressor_output
+from datarobot_drum.drum.artifact_predictors.onnx_inputs import feed_function, input_schema_of
 from datarobot_drum.drum.exceptions import ModelLoadError, UnprocessableInput
-from datarobot_drum.drum.input_schema.selection import require_width
+from datarobot_drum.drum.input_schema.columns import InputSchema
 from datarobot_drum.drum.settings.target_types import TargetType
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings
 
-_DTYPES = {
-    "tensor(float)": np.float32,
-    "tensor(double)": np.float64,
-    "tensor(float16)": np.float16,
-    "tensor(int64)": np.int64,
-    "tensor(int32)": np.int32,
-    "tensor(bool)": np.bool_,
-    "tensor(string)": np.object_,
-}
 _FLOATS = ("tensor(float)", "tensor(double)", "tensor(float16)")
-_MAX_RANK = 2
+_CLASS_TYPES = ("tensor(int64)", "tensor(string)", "tensor(int32)")
+_NUMBERS = (*_FLOATS, "tensor(int64)", "tensor(int32)", "tensor(bool)")
+_TABLE_RANK = 2
+
+_OUTLIER_DETECTOR_OUTPUTS = ["label", "scores"]
 
 _class_names: WeakKeyDictionary[Any, tuple[Names, ...]] = WeakKeyDictionary()
 """Class names by session: they are in the file, but the session does not expose them."""
+
+_files: WeakKeyDictionary[Any, Path] = WeakKeyDictionary()
+"""The file of each session."""
 
 
 class OnnxPredictor(ArtifactPredictor):
@@ -60,11 +56,22 @@ class OnnxPredictor(ArtifactPredictor):
     def load(self, path: Path, custom: ModuleType | None = None) -> Any:
         with artifact_load_errors(path):
             session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        _class_names[session] = class_names(path)
+        _class_names[session], _files[session] = class_names(path), path
         return session
 
     def accepts(self, model: Any) -> bool:
         return isinstance(model, onnxruntime.InferenceSession)
+
+    def require_fitting_target(self, model: Any, settings: ModelSettings) -> None:
+        _require_fitting_outputs(model, settings)
+
+    def class_names(self, model: Any) -> Sequence[Any] | None:
+        found = [names for names in _class_names.get(model, ()) if len(names) > 1]
+        widths = [tensor.shape[-1] for tensor in model.get_outputs() if tensor.type in _FLOATS and tensor.shape]
+        return next((names for names in found if len(names) in widths), next(iter(found), None))
+
+    def input_schema(self, model: Any) -> InputSchema:
+        return input_schema_of(model)
 
     def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
         output = _choose_output(model.get_outputs(), settings)
@@ -72,17 +79,40 @@ class OnnxPredictor(ArtifactPredictor):
         names = _class_names.get(model, ())
         order = _column_order(names, settings)
         read = _read_function(output, names, settings)
-        if settings.target_type is TargetType.ANOMALY and [tensor.name for tensor in model.get_outputs()] == [
-            "label",
-            "scores",
-        ]:
+        if settings.target_type is TargetType.ANOMALY and _is_outlier_detector(model):
             return bind_numbers(lambda data: -read(run(data)), settings)
         return bind_numbers(lambda data: read(run(data)), settings, order)
 
 
+def _is_outlier_detector(session: Any) -> bool:
+    return [tensor.name for tensor in session.get_outputs()] == _OUTLIER_DETECTOR_OUTPUTS
+
+
+def _require_fitting_outputs(session: Any, settings: ModelSettings) -> None:
+    """Require the outputs of a model of the target's kind, as far as they show it.
+
+    Raises:
+        ModelLoadError: another target type fits; the message names it.
+    """
+    outputs, target_type = session.get_outputs(), settings.target_type
+    if _is_outlier_detector(session) and (target_type is TargetType.REGRESSION or target_type.has_class_labels):
+        raise ModelLoadError("The ONNX model is an outlier detector: give --target-type anomaly.")
+    classes = next((tensor for tensor in outputs if tensor.type in _CLASS_TYPES), None)
+    has_probabilities = any("prob" in tensor.name.lower() or tensor.type.startswith("seq(map(") for tensor in outputs)
+    if target_type is TargetType.REGRESSION and classes is not None and has_probabilities:
+        raise ModelLoadError(
+            "The ONNX model is a classifier, with class probabilities: give --target-type binary or multiclass."
+        )
+    path = _files.get(session)
+    if target_type.has_class_labels and len(outputs) == 1 and path and is_regressor_output(path, outputs[0].name):
+        raise ModelLoadError(
+            "The ONNX model is a regressor and has no class probabilities: give --target-type regression."
+        )
+
+
 def _run_function(session: Any, output: Any) -> Callable[[Any], Any]:
     """Return a function from samples to one output; a model with a fixed batch size runs once per batch."""
-    feed, shape = _feed_function(session), session.get_inputs()[0].shape
+    feed, shape = feed_function(session), session.get_inputs()[0].shape
     size = shape[0] if shape and isinstance(shape[0], int) else None
 
     def run(data: Any) -> Any:
@@ -97,57 +127,9 @@ def _run_function(session: Any, output: Any) -> Callable[[Any], Any]:
     return run
 
 
-def _feed_function(session: Any) -> Callable[[Any], dict[str, np.ndarray]]:
-    """Return a function from samples to the inputs of the model."""
-    inputs = session.get_inputs()
-    for tensor in inputs:
-        if tensor.type not in _DTYPES or len(tensor.shape) > _MAX_RANK:
-            raise ModelLoadError(
-                f"The ONNX model's input {tensor.name!r} ({tensor.type} of shape {tensor.shape}) "
-                "cannot be filled from a table: add a score hook to custom.py."
-            )
-    return _feed_one_tensor(inputs[0]) if len(inputs) == 1 else _feed_tensor_per_column(inputs)
-
-
-def _feed_one_tensor(only: Any) -> Callable[[Any], dict[str, np.ndarray]]:
-    width = only.shape[1] if len(only.shape) == _MAX_RANK and isinstance(only.shape[1], int) else None
-
-    def feed(data: Any) -> dict[str, np.ndarray]:
-        require_width(data, width)
-        return {only.name: _cast(data, only.type)}
-
-    return feed
-
-
-def _feed_tensor_per_column(inputs: Sequence[Any]) -> Callable[[Any], dict[str, np.ndarray]]:
-    names = [tensor.name for tensor in inputs]
-
-    def feed(data: Any) -> dict[str, np.ndarray]:
-        table = data if isinstance(data, pd.DataFrame) else pd.DataFrame(to_matrix(data, np.float64))
-        if table is not data:
-            require_width(data, len(names))
-            table.columns = pd.Index(names)
-        table = select_columns(table, names)
-        columns = [_cast(table.iloc[:, [position]], tensor.type) for position, tensor in enumerate(inputs)]
-        return {
-            tensor.name: column if len(tensor.shape) == _MAX_RANK else column.ravel()
-            for tensor, column in zip(inputs, columns, strict=True)
-        }
-
-    return feed
-
-
-def _cast(data: Any, kind: str) -> np.ndarray:
-    if kind != "tensor(string)":
-        return to_matrix(data, _DTYPES[kind])
-    table = data if isinstance(data, pd.DataFrame) else pd.DataFrame(to_matrix(data, np.float64))
-    texts: np.ndarray = table.astype(object).where(table.notna(), "").astype(str).to_numpy(dtype=object)
-    return texts
-
-
 def _choose_output(outputs: Sequence[Any], settings: ModelSettings) -> Any:
     floats = [tensor for tensor in outputs if tensor.type in _FLOATS]
-    numbers = floats or [tensor for tensor in outputs if tensor.type in _DTYPES and tensor.type != "tensor(string)"]
+    numbers = floats or [tensor for tensor in outputs if tensor.type in _NUMBERS]
     if settings.target_type.has_class_labels:
         maps = [tensor for tensor in outputs if tensor.type.startswith("seq(map(")]
         named = [tensor for tensor in floats if "prob" in tensor.name.lower()]
@@ -157,7 +139,7 @@ def _choose_output(outputs: Sequence[Any], settings: ModelSettings) -> Any:
         raise ModelLoadError(
             f"The ONNX model has no output that {settings.target_type.value} models need; it has {kinds}."
         )
-    if isinstance(columns := (numbers[0].shape or [None])[-1], int) and len(numbers[0].shape) == _MAX_RANK:
+    if isinstance(columns := (numbers[0].shape or [None])[-1], int) and len(numbers[0].shape) == _TABLE_RANK:
         require_column_count(columns, settings)
     return numbers[0]
 

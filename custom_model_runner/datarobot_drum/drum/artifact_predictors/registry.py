@@ -1,19 +1,27 @@
 """Find the artifact in a model folder, and the framework that loads it and predicts with it.
 
-Search order: a plug-in that accepts the file, the content of a native format, the class in a pickle, the extension.
+Search order: a plug-in that accepts the file, the content of a native format, the class in a pickle, the extension,
+other content.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactPredictor
-from datarobot_drum.drum.artifact_predictors.file_detection import detect_framework, pickled_modules
+from datarobot_drum.drum.artifact_predictors.file_detection import (
+    detect_framework,
+    detect_unnamed_framework,
+    model_modules,
+    pickled_modules,
+)
 from datarobot_drum.drum.artifact_predictors.frameworks import FRAMEWORKS, Framework, module_roots
+from datarobot_drum.drum.artifact_predictors.mlflow_folder import check_mlflow_folder
 from datarobot_drum.drum.artifact_predictors.plugins import plugin_predictors
+from datarobot_drum.drum.artifact_predictors.unserved_formats import unserved_content
 from datarobot_drum.drum.exceptions import ModelLoadError
 
 PICKLE_FRAMEWORK = FRAMEWORKS[-1]
@@ -40,18 +48,23 @@ def list_artifacts(code_dir: Path) -> tuple[Path, ...]:
     """
     known, plugins = known_extensions(), plugin_predictors()
     return tuple(
-        sorted(
-            path
-            for path in code_dir.iterdir()
-            if not path.name.startswith(".")
-            and path.is_file()
-            and (
-                path.suffix.lower() in known
-                or detect_framework(path)
-                or any(plugin.can_load(path) for plugin in plugins)
-            )
-        )
+        path
+        for path in _files(code_dir)
+        if path.suffix.lower() in known or detect_framework(path) or any(plugin.can_load(path) for plugin in plugins)
     )
+
+
+def list_unnamed_artifacts(code_dir: Path) -> tuple[Path, ...]:
+    """Return the files that are models by their content alone: pickles, ONNX and Keras files under other names.
+
+    Call it only where ``list_artifacts`` returned nothing and no hook predicts: such files may also be data of hooks.
+    """
+    return tuple(path for path in _files(code_dir) if detect_unnamed_framework(path))
+
+
+def _files(code_dir: Path) -> Iterator[Path]:
+    """Yield the visible files at the top level of the folder, sorted by name."""
+    return (path for path in sorted(code_dir.iterdir()) if not path.name.startswith(".") and path.is_file())
 
 
 def require_single_artifact(artifacts: Iterable[Path]) -> Path | None:
@@ -104,6 +117,9 @@ def load_artifact(path: Path, custom: ModuleType | None = None) -> Any:
     plugin = _find_plugin(path)
     if plugin is not None:
         return plugin.load(path, custom)
+    if detect_framework(path) is None and (unserved := unserved_content(path)):
+        raise ModelLoadError(f"{path.name} {unserved}.")
+    check_mlflow_folder(path, has_hooks=custom is not None)
     framework = _find_framework(path)
     if framework is None:
         raise ModelLoadError(f"{path.name} is not an artifact of a known kind ({list_extensions()}).")
@@ -129,13 +145,17 @@ def _find_plugin(path: Path) -> ArtifactPredictor | None:
 
 
 def _find_framework(path: Path) -> Framework | None:
-    name, extension = detect_framework(path), path.suffix.lower()
-    by_content = [framework for framework in FRAMEWORKS if framework.name == name]
-    by_name = [framework for framework in FRAMEWORKS if extension in framework.extensions]
-    return next(iter(by_content + by_name), None)
+    extension = path.suffix.lower()
+    by_name = next((framework for framework in FRAMEWORKS if extension in framework.extensions), None)
+    by_content = _named(detect_framework(path))
+    return by_content or by_name or _named(detect_unnamed_framework(path))
+
+
+def _named(name: str | None) -> Framework | None:
+    return next((framework for framework in FRAMEWORKS if framework.name == name), None)
 
 
 def _pickled_framework(path: Path) -> Framework:
     """Return the framework of the outermost class in a pickle."""
-    first = pickled_modules(path)[:1]
+    first = model_modules(path)[:1]
     return next((framework for framework in FRAMEWORKS if first and first[0] in framework.modules), PICKLE_FRAMEWORK)

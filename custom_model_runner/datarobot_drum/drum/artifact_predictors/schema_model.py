@@ -9,9 +9,11 @@ from typing import Any
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactOutput
 from datarobot_drum.drum.artifact_predictors.features import is_sparse
 from datarobot_drum.drum.input_schema.columns import InputSchema
-from datarobot_drum.drum.input_schema.conform import conform, reject_unusable_numbers, select
-from datarobot_drum.drum.input_schema.selection import require_width
+from datarobot_drum.drum.input_schema.conform import conform, select, with_own_names
+from datarobot_drum.drum.input_schema.failures import explain_failure
+from datarobot_drum.drum.input_schema.selection import require_numbers_only, require_width
 from datarobot_drum.drum.tabular.lazy_pandas import pd
+from datarobot_drum.drum.tabular.numeric_table import NumericTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,14 +34,33 @@ class SchemaModel:
             UnprocessableInput: the samples do not have the columns and types of the model.
             Exception: any other error of the framework.
         """
-        if isinstance(data, pd.DataFrame):
-            data = select(self.schema, data)
-            data = data if is_sparse(data) else conform(self.schema, data)
-        elif self.schema.names is None:
-            require_width(data, self.schema.width)
+        data = to_training_types(self.schema, data)
         try:
             return self.model.predict(data)
-        except ValueError:
-            if isinstance(data, pd.DataFrame):
-                reject_unusable_numbers(self.schema, data)
+        except ValueError as error:
+            explain_failure(self.schema, data, error)
             raise
+
+
+def to_training_types(schema: InputSchema, data: Any) -> Any:
+    """Return the columns of the model with their types; a Series of them if it takes one.
+
+    Raises:
+        UnprocessableInput: the samples do not have the columns and types of the model.
+    """
+    if isinstance(data, NumericTable):
+        if schema.names is None:
+            require_width(data, schema.width)
+        return data
+    if isinstance(data, pd.DataFrame):
+        selected = select(schema, data)
+        if not is_sparse(selected):
+            conformed = conform(schema, selected)
+            if schema.takes_series:
+                return conformed.iloc[:, 0]
+            return conformed if selected is data else with_own_names(schema, conformed)
+        data = selected
+    if len(getattr(data, "shape", ())) > 1:  # a hook may return anything
+        require_width(data, schema.width)
+        require_numbers_only(schema)
+    return data

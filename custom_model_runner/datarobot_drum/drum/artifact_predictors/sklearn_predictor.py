@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
+from datarobot_drum.drum.artifact_predictors.estimator_kind import require_fitting_kind
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
+from datarobot_drum.drum.artifact_predictors.model_labels import estimator_classes
+from datarobot_drum.drum.artifact_predictors.sklearn_schema import input_schema_of
+from datarobot_drum.drum.input_schema.columns import InputSchema
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings
@@ -27,6 +32,15 @@ class SklearnPredictor(ArtifactPredictor):
 
     def accepts(self, model: Any) -> bool:
         return any(callable(getattr(model, method, None)) for method in ("predict", "predict_proba"))
+
+    def require_fitting_target(self, model: Any, settings: ModelSettings) -> None:
+        require_fitting_kind(model, settings)
+
+    def class_names(self, model: Any) -> Sequence[Any] | None:
+        return estimator_classes(model)
+
+    def input_schema(self, model: Any) -> InputSchema:
+        return input_schema_of(model)
 
     def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
         return bind_estimator(model, settings)

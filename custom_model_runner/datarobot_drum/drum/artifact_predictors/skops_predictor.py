@@ -6,6 +6,7 @@ Only types that skops trusts are loaded. Name others at the top level of ``custo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import skops.io
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
+from datarobot_drum.drum.artifact_predictors.estimator_kind import require_fitting_kind
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
+from datarobot_drum.drum.artifact_predictors.model_labels import estimator_classes
 from datarobot_drum.drum.exceptions import ModelLoadError
 
 if TYPE_CHECKING:
@@ -40,6 +43,12 @@ class SkopsPredictor(ArtifactPredictor):
 
     def accepts(self, model: Any) -> bool:
         return False
+
+    def require_fitting_target(self, model: Any, settings: ModelSettings) -> None:
+        require_fitting_kind(model, settings)
+
+    def class_names(self, model: Any) -> Sequence[Any] | None:
+        return estimator_classes(model)
 
     def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
         return bind_estimator(model, settings)

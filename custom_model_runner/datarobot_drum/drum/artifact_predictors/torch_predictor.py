@@ -30,6 +30,7 @@ from datarobot_drum.drum.artifact_predictors.features import to_matrix
 from datarobot_drum.drum.artifact_predictors.file_detection import is_torch_script
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
+from datarobot_drum.drum.input_schema.columns import NUMBER, InputSchema
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings
@@ -57,6 +58,9 @@ class TorchPredictor(ArtifactPredictor):
 
     def accepts(self, model: Any) -> bool:
         return isinstance(model, torch.nn.Module)
+
+    def input_schema(self, model: Any) -> InputSchema:
+        return InputSchema(rest=NUMBER, accepts_missing=True)
 
     def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
         model.eval()

@@ -3,27 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from datarobot_drum.drum.artifact_predictors.features import select_features
+from datarobot_drum.drum.artifact_predictors.features import to_csr
+from datarobot_drum.drum.artifact_predictors.schema_model import to_training_types
+from datarobot_drum.drum.artifact_predictors.sklearn_schema import input_schema_of
+from datarobot_drum.drum.input_schema.columns import InputSchema
+from datarobot_drum.drum.input_schema.failures import explain_failure
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 
 NAME = "scikit-learn"
+
+
+__all__ = ["NAME", "SchemaTransformer", "input_schema_of", "is_transformer"]
 
 
 def is_transformer(model: Any) -> bool:
     return callable(getattr(model, "transform", None))
 
 
-def transform_with(model: Any, data: Any) -> tuple[Any, Sequence[Any] | None]:
-    """Transform the samples; return them with the column names, None if the transformer has none.
+@dataclass(frozen=True, eq=False)
+class SchemaTransformer:
+    """A transformer whose samples are selected and converted by its input schema."""
 
-    Raises:
-        UnprocessableInput: the samples lack columns that the transformer was trained on.
-        Exception: any error of the transformer.
-    """
-    selected = select_features(model, data)
-    return model.transform(selected), _output_names(model, data)
+    transformer: Any
+    schema: InputSchema
+
+    def transform(self, data: Any) -> tuple[Any, Sequence[Any] | None]:
+        """Transform the samples; return them with the column names, None if the transformer has none.
+
+        Raises:
+            UnprocessableInput: the samples do not have the columns and types of the transformer.
+            Exception: any error of the transformer.
+        """
+        samples = to_csr(to_training_types(self.schema, data))
+        try:
+            transformed = self.transformer.transform(samples)
+        except ValueError as error:
+            explain_failure(self.schema, samples, error)
+            raise
+        return transformed, _output_names(self.transformer, samples)
 
 
 def _output_names(model: Any, data: Any) -> Sequence[Any] | None:

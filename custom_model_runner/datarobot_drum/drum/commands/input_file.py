@@ -1,15 +1,21 @@
 """The file of ``--input``."""
 
+import gzip
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from datarobot_drum.drum.exceptions import UsageError
+from datarobot_drum.drum.exceptions import UnprocessableInput, UsageError
 from datarobot_drum.drum.settings.arguments import Arguments
+from datarobot_drum.drum.tabular.content_detection import HEAD_BYTES, describe_content
+
+_GZIP = b"\x1f\x8b"
+_JSON_SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
 
 
 @dataclass(frozen=True)
@@ -53,3 +59,44 @@ def opened_input(path: Path) -> Iterator[InputFile]:
             shutil.copyfileobj(file, copy)
             copy.seek(0)
             yield InputFile(path, copy)
+
+
+@contextmanager
+def table_input(source: InputFile) -> Iterator[InputFile]:
+    """Unpack a gzip file into a temporary one, and reject JSON files, whose text may pass for csv.
+
+    Raises:
+        UsageError: the file cannot be unpacked.
+        UnprocessableInput: it is JSON.
+    """
+    source.file.seek(0)
+    is_packed = source.file.read(len(_GZIP)) == _GZIP
+    source.file.seek(0)
+    if not is_packed:
+        _reject_json(source)
+        yield source
+        return
+    with tempfile.TemporaryFile() as copy:
+        try:
+            with gzip.open(source.file) as content:
+                shutil.copyfileobj(content, copy)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise UsageError(f"--input {source.path} cannot be unpacked: {error}.") from error
+        copy.seek(0)
+        unpacked = InputFile(source.path.with_suffix(""), copy)
+        _reject_json(unpacked)
+        yield unpacked
+
+
+def _reject_json(source: InputFile) -> None:
+    suffix = source.path.suffix.lower()
+    if suffix not in _JSON_SUFFIXES:
+        return
+    head = source.file.read(HEAD_BYTES)
+    source.file.seek(0)
+    if describe_content(head):
+        options = "" if suffix == ".json" else ", lines=True"
+        raise UnprocessableInput(
+            f"{source.path.name} is JSON, not csv: convert it, for example with "
+            f"pandas.read_json({source.path.name!r}{options}).to_csv('rows.csv', index=False)."
+        )

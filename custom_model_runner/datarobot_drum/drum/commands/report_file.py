@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from datarobot_drum.drum.commands.replaced_files import keep_permissions, require_other_file
 from datarobot_drum.drum.exceptions import CommandError, UsageError
 from datarobot_drum.drum.settings.arguments import Arguments
 
@@ -11,13 +12,15 @@ def report_path(arguments: Arguments) -> Path | None:
     """Return the path of the report, checked before the work starts; None without one.
 
     Raises:
-        UsageError: the path is a folder, or its folder does not exist.
+        UsageError: the path is a folder or the input, or its folder does not exist.
     """
     if not arguments.report:
         return None
     path = Path(arguments.report).absolute()
     if path.is_dir() or not path.parent.is_dir():
         raise UsageError(f"--report {arguments.report} must name a file in a folder that exists.")
+    if arguments.input:
+        require_other_file("--report", path, Path(arguments.input))
     return path
 
 
@@ -30,6 +33,7 @@ def write_report(path: Path, page: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_text(page, encoding="utf-8")
+        keep_permissions(temporary, path)
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)

@@ -13,8 +13,8 @@ from datarobot_drum.drum.engine_predictors.health import EngineHealthMonitor
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, ProbeResult, StreamChunk, Worker
 from datarobot_drum.drum.language_predictors.custom_module import find_custom_file
-from datarobot_drum.drum.language_predictors.output_checks import VALUE_COLUMN
 from datarobot_drum.drum.language_predictors.python_predictor import PythonPredictor
+from datarobot_drum.drum.settings.build import VALUE_COLUMN
 from datarobot_drum.drum.tabular import read_table
 
 if TYPE_CHECKING:
@@ -53,6 +53,10 @@ class EnginePredictor(BasePredictor):
     @property
     def engine(self) -> EngineSettings | None:
         return self._engine
+
+    @property
+    def output_columns(self) -> tuple[str, ...]:
+        return (self._settings.target_name or VALUE_COLUMN,)
 
     def load(self) -> None:
         """Load ``custom.py``, without waiting for the engine."""
@@ -136,7 +140,7 @@ class EnginePredictor(BasePredictor):
 
     def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
         self._health.require_ready()
-        if self._hooks is not None and self._hooks.can_chat:
+        if self._hooks is not None and self._hooks.has_hook("chat"):
             return self._hooks.chat(params, headers)
         return self._completions.create(params)
 

@@ -1,6 +1,7 @@
 """The FastAPI app around the core."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
 from inspect import signature
@@ -12,7 +13,7 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from datarobot_drum.drum.fastapi.errors import add_error_handlers, respond_to_unexpected_error
 from datarobot_drum.drum.fastapi.extensions import describe_routes, take_catch_alls
 from datarobot_drum.drum.fastapi.middleware import RequestContextMiddleware, StdoutFlusherMiddleware
-from datarobot_drum.drum.fastapi.routes import add_routes, own_paths
+from datarobot_drum.drum.fastapi.routes import add_routes, new_status_pool, own_paths
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.settings.build import url_prefix
 
@@ -33,12 +34,14 @@ def build_app(core: ServingCore, app: FastAPI | None = None) -> FastAPI:
     on equal paths. Its middleware runs inside ours, so every response has the standard headers.
     """
     app = app or new_app()
+    status_pool = new_status_pool(core)
     _configure(app)
     is_extended = core.load_extension(app)
     catch_alls = take_catch_alls(app, own_paths(core))
-    add_routes(app, core)
+    add_routes(app, core, status_pool)
     app.router.routes.extend(catch_alls)
-    app.router.lifespan_context = _with_worker(core, app.router.lifespan_context, is_extended)
+    replace = partial(_replace_with_error_app, app, core, status_pool)
+    app.router.lifespan_context = _with_worker(core, app.router.lifespan_context, replace if is_extended else None)
     _add_middleware(app, core)
     if is_extended:
         with core.extension_errors("The middleware of the extension failed"):
@@ -47,7 +50,7 @@ def build_app(core: ServingCore, app: FastAPI | None = None) -> FastAPI:
         if core.documentation:
             core.documentation.add_source(partial(describe_routes, app))
     if core.state.extension_failed:
-        _replace_with_error_app(app, core)
+        replace()
     return app
 
 
@@ -70,28 +73,33 @@ def _add_middleware(app: FastAPI, core: ServingCore) -> None:
     app.add_middleware(RequestContextMiddleware, request_log=core.request_log, worker_ctx=core.worker_ctx)
 
 
-def _replace_with_error_app(app: FastAPI, core: ServingCore) -> None:
+def _replace_with_error_app(app: FastAPI, core: ServingCore, status_pool: ThreadPoolExecutor) -> None:
     """Serve an app without the extension from now on: what it added before it failed may be unguarded."""
     error_app = new_app()
     _configure(error_app)
-    add_routes(error_app, core)
+    add_routes(error_app, core, status_pool)
     _add_middleware(error_app, core)
-    error_app.router.lifespan_context = _with_worker(core, error_app.router.lifespan_context, is_extended=False)
+    error_app.router.lifespan_context = _with_worker(core, error_app.router.lifespan_context, None)
     app.middleware_stack = error_app
 
 
-def _with_worker(core: ServingCore, inner: Any, is_extended: bool) -> Any:
-    """Return the app's own lifespan, with the worker's cleanup after it. An extension's error fails the start."""
+def _with_worker(core: ServingCore, inner: Any, on_extension_failure: Callable[[], None] | None) -> Any:
+    """Return the app's own lifespan, with the worker's cleanup after it.
+
+    Args:
+        on_extension_failure: called if the extension's part of the lifespan fails; None without an extension.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[Any]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(core.worker_ctx.cleanup_async)
             state = None
+            is_extended = on_extension_failure is not None
             with core.extension_errors("The lifespan of the extension failed") if is_extended else nullcontext():
                 state = await stack.enter_async_context(inner(app))
-            if is_extended and core.state.extension_failed:
-                _replace_with_error_app(app, core)
+            if on_extension_failure is not None and core.state.extension_failed:
+                on_extension_failure()
             yield state
 
     return lifespan

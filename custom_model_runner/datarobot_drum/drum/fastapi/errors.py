@@ -69,7 +69,8 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
         detail = error.detail if "endpoint" in request.scope else None
         return to_starlette(route_not_found(request.scope["path"], detail))
     if error.status_code == 405:
-        return to_starlette(method_not_allowed(request.method, (error.headers or {}).get("Allow", "")))
+        allow = (error.headers or {}).get("Allow", "")
+        return to_starlette(method_not_allowed(request.method, allow, request.scope["path"]))
     return await http_exception_handler(request, error)
 
 

@@ -31,11 +31,16 @@ STATUS_THREADS = 2
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def add_routes(app: FastAPI, core: ServingCore) -> None:
+def new_status_pool(core: ServingCore) -> ThreadPoolExecutor:
+    """Return the threads of routes that no prediction may delay."""
+    pool = ThreadPoolExecutor(STATUS_THREADS, "drum-status")
+    core.worker_ctx.defer_cleanup(partial(pool.shutdown, wait=False), desc="shut down the status threads")
+    return pool
+
+
+def add_routes(app: FastAPI, core: ServingCore, status_pool: ThreadPoolExecutor) -> None:
     """Add every route of the table, in every path variant, below the URL prefix."""
     register_url_convertor(ANYTHING, _Anything())
-    status_pool = ThreadPoolExecutor(STATUS_THREADS, "drum-status")
-    core.worker_ctx.defer_cleanup(partial(status_pool.shutdown, wait=False), desc="shut down the status threads")
     for route in core.routes:
         endpoint = _endpoint(route, core, status_pool)
         for path in _paths(route, core):

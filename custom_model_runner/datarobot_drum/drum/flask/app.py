@@ -66,7 +66,7 @@ def _on_http_exception(error: HTTPException) -> Response | HTTPException:
         return to_flask(route_not_found(request.path, detail))
     if error.code == 405:
         allow = ", ".join(getattr(error, "valid_methods", None) or ())
-        return to_flask(method_not_allowed(request.method, allow))
+        return to_flask(method_not_allowed(request.method, allow, request.path))
     return error
 
 

@@ -6,32 +6,50 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, StartupError
-from datarobot_drum.drum.gunicorn.accept_queue import serve_accept_queue
 from datarobot_drum.drum.gunicorn.logger import BriefLogger, DrumLogger
 from datarobot_drum.drum.gunicorn.signals import (
     install_master_handlers,
     install_worker_handlers,
     keep_stopping_at_failures,
+    kill_children_with_workers,
 )
 from datarobot_drum.drum.gunicorn.status import WorkerRows, keep_reporting
+from datarobot_drum.drum.gunicorn.sync_worker import BufferingSyncWorker
+from datarobot_drum.drum.gunicorn.worker import LimitedWorker, RequestLimits, head_received, request_ended
 from datarobot_drum.drum.management.owner import ManagementPort
 from datarobot_drum.drum.management.watchdog.owner import Watchdog
 from datarobot_drum.drum.model_loading.shared_model import reseed_random
-from datarobot_drum.drum.process.signals import exit_if_prediction_hangs
+from datarobot_drum.drum.process.children import WorkerGroups, lead_process_group
+from datarobot_drum.drum.process.hook_environment import prepare_for_hooks
+from datarobot_drum.drum.process.hook_signals import hook_signals
+from datarobot_drum.drum.process.signals import prepare_exit
+from datarobot_drum.drum.process.sockets import accept_pending
+from datarobot_drum.drum.serving.request_head import HEAD_SECONDS, MAX_HEAD_BYTES, MAX_HEADER_FIELDS
 from datarobot_drum.drum.settings.build import settings_from_environment
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
+
+WORKER_CLASSES = {
+    "sync": "sync_worker.BufferingSyncWorker",
+    "gthread": "gthread_worker.LimitedThreadWorker",
+    "gevent": "gevent_worker.LimitedGeventWorker",
+}
 
 _settings = settings_from_environment("gunicorn")
 _server = _settings.server
 _watchdog = Watchdog(_settings)
 _management = ManagementPort(_settings)
 _rows = WorkerRows(_management.table)
+_groups = WorkerGroups()
+# gunicorn itself takes a sync worker with threads for gthread.
+_is_threaded = _server.gunicorn_worker_class == "sync" and _server.gunicorn_threads > 1
+_worker_kind = "gthread" if _is_threaded else _server.gunicorn_worker_class
 
 bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
 workers = _settings.workers
-worker_class = _server.gunicorn_worker_class
+# As text, since gevent may not be installed.
+worker_class = "datarobot_drum.drum.gunicorn." + WORKER_CLASSES[_worker_kind]
 threads = _server.gunicorn_threads
 keepalive = _server.gunicorn_keepalive
 max_requests = _server.gunicorn_max_requests
@@ -40,6 +58,15 @@ backlog = _server.gunicorn_backlog
 loglevel = _server.gunicorn_log_level
 graceful_timeout = int(_server.graceful_timeout)
 timeout = _server.gunicorn_timeout
+# Of the request line there is no limit of its own: gunicorn's highest is 8 KiB. `pre_request` checks the whole head.
+limit_request_line = 0
+limit_request_fields = MAX_HEADER_FIELDS
+limit_request_field_size = MAX_HEAD_BYTES
+LimitedWorker.limits = RequestLimits(
+    head_timeout=_server.upload_timeout or HEAD_SECONDS,
+    body_timeout=_server.upload_timeout or timeout,
+    max_body=_server.max_upload_size or float("inf"),
+)
 # Each worker builds the app after the fork, which threads, clients and locks of a library do not survive. The model
 # alone may be loaded before (DRUM_SHARE_MODEL), if it has none of these.
 preload_app = False
@@ -71,6 +98,7 @@ def when_ready(server: Any) -> None:
     """Install signal handlers and start the watchdog; the master listens, and has no worker yet."""
     install_master_handlers(server, on_stop=_on_stop, on_child_exit=_management.restart_if_ended)
     keep_stopping_at_failures(server)
+    kill_children_with_workers(server)
     _watchdog.start(server.LISTENERS[0].getsockname()[1])
 
 
@@ -85,20 +113,24 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Claim the worker's row, leave the watchdog to the master, and draw random numbers of this worker's own."""
+    """Claim the worker's row, leave the watchdog to the master, and prepare the process for the model."""
+    lead_process_group()
     _rows.of(worker).claim()
     _watchdog.close_in_child()
     if _server.share_model:
         reseed_random()
+    prepare_for_hooks(_settings)
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Free the row of a worker that has ended, in the master."""
+    """Free the row of a worker that has ended, and end its children, in the master."""
+    _groups.end(worker.pid)
     _rows.release(worker)
 
 
 def on_exit(server: Any) -> None:
     """Close the master; its exit code says whether the watchdog ended the server."""
+    _groups.kill()
     code = _watchdog.exit_code(os.EX_OK)
     _watchdog.close()
     _management.close()
@@ -109,10 +141,25 @@ def on_exit(server: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Start heartbeats, and name the master as the process that a supervisor signals; the app is loaded."""
     install_worker_handlers(worker)
+    hook_signals.main_thread_runs_hooks = _worker_kind != "gthread"
     server = _prediction_server(worker)
     if server is not None:
         server.worker_ctx.server_pid = worker.ppid
         keep_reporting(server, _rows.of(worker))
+
+
+def pre_request(worker: Any, request: Any) -> None:
+    """Check the size of request line and headers, in the worker.
+
+    Raises:
+        Rejected: they are over the limits.
+    """
+    head_received(request)
+
+
+def post_request(worker: Any, request: Any, environ: Any, response: Any) -> None:
+    """Prepare the connection for its next request."""
+    request_ended(request)
 
 
 def worker_int(worker: Any) -> None:
@@ -130,14 +177,18 @@ def worker_abort(worker: Any) -> None:
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """Serve the accept queue if the server stops, then stop the worker and clean up in order."""
+    """Serve the requests that are arriving (if the server stops, also the accept queue); then stop and clean up."""
     prediction_server = _prediction_server(worker)
     if prediction_server is not None:
-        if _rows.of(worker).server_is_stopping():  # else other workers, or the next one, serve it
-            serve_accept_queue(worker)
+        if isinstance(worker, BufferingSyncWorker):
+            is_stopping = _rows.of(worker).server_is_stopping()  # else other workers, or the next one, serve the rest
+            listeners = worker.sockets if is_stopping else []
+            worker.finish([connection for listener in listeners for connection in accept_pending(listener)])
         prediction_server.close()
         worker.log.info("Worker %d stopped: %s.", worker.pid, prediction_server.request_log.summary())
-        exit_if_prediction_hangs(os.EX_OK)
+    if worker.pid == os.getpid():
+        error = sys.exc_info()[1]  # gunicorn calls this function while SystemExit is raised
+        prepare_exit(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else os.EX_OK)
 
 
 def _drain(worker: Any) -> None:

@@ -28,7 +28,7 @@ def share_in_master(arbiter: Any, settings: Settings, before_restart: Callable[[
         before_restart: called if the master has to restart without the model.
     """
     configure_logging(settings.logging_level, settings.server.log_format)
-    if arbiter.cfg.worker_class_str == "gevent":
+    if settings.server.gunicorn_worker_class == "gevent":
         logger.warning(
             "The model is not shared between the workers (DRUM_SHARE_MODEL): gevent changes Python's own modules in "
             "each worker, which is too late for a model that was loaded before."

@@ -15,6 +15,9 @@ from typing import Any
 
 from gunicorn.errors import HaltServer
 
+from datarobot_drum.drum.process.children import kill_worker
+from datarobot_drum.drum.process.hook_signals import ignore_signal
+
 PARENT_POLL_SECONDS = 1.0
 
 
@@ -37,7 +40,7 @@ def install_master_handlers(arbiter: Any, on_stop: Callable[[], object], on_chil
             arbiter.signal(signal.SIGTERM, frame)
             return
         for worker in list(arbiter.WORKERS):
-            os.kill(worker, signal.SIGKILL)
+            kill_worker(worker)
         os._exit(1)
 
     def child_exit(number: int, frame: FrameType | None) -> None:
@@ -66,9 +69,21 @@ def keep_stopping_at_failures(arbiter: Any) -> None:
     arbiter.stop = stop
 
 
+def kill_children_with_workers(arbiter: Any) -> None:
+    """Kill the processes below a worker whenever the worker is killed."""
+    signal_worker = arbiter.kill_worker
+
+    def signal_or_kill(worker: int, number: int) -> None:
+        if number == signal.SIGKILL:
+            kill_worker(worker)
+        signal_worker(worker, number)
+
+    arbiter.kill_worker = signal_or_kill
+
+
 def install_worker_handlers(worker: Any) -> None:
     """Ignore SIGINT, which a terminal sends to every process, and end the worker when its master has ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, ignore_signal)
     threading.Thread(target=_end_with_master, args=(worker.ppid,), name="drum-master-watch", daemon=True).start()
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _CACHED_HEADERS = 64
+_MAX_CACHED_NAMES = 2000
 
 
 class ColumnType(str, Enum):
@@ -34,6 +35,11 @@ class Column:
         fill: the text that a missing cell of a text column becomes; None keeps it missing.
         dtype: the type of a date column in training; None for that of ``pandas.to_datetime``.
         is_required: False for a column that the model does not use; a request may omit it.
+        missing_is_none: True if a missing cell is None in training, not NaN.
+        allowed: the only values that the model accepts, if it fails on others; None accepts all.
+        rejects_missing: False if the model takes missing cells. It only explains failures.
+        note: why this type is uncertain, for the warning that asks the owner of the model to declare it.
+        truncated: the known start and the length of text categories that the model stores cut off, by their codes.
     """
 
     type: ColumnType = ColumnType.ANY
@@ -41,13 +47,21 @@ class Column:
     fill: str | None = None
     dtype: Any = None
     is_required: bool = True
+    missing_is_none: bool = False
+    allowed: frozenset[Any] | None = None
+    rejects_missing: bool = True
+    note: str = ""
+    truncated: Mapping[int, tuple[str, int]] = field(default_factory=dict)
+
+    @cached_property
+    def has_text_categories(self) -> bool:
+        """True if every category is text."""
+        return self.categories is not None and all(isinstance(value, str) for value in self.categories)
 
     @property
     def is_read_as_text(self) -> bool:
-        """True if the cells are read as they are written, without words for missing values."""
-        if self.type is ColumnType.CATEGORY:
-            return self.categories is not None and all(isinstance(value, str) for value in self.categories)
-        return self.type in (ColumnType.TEXT, ColumnType.DATE)
+        """True if the cells are read as they are written: the other cells then change none of them."""
+        return self.type in (ColumnType.TEXT, ColumnType.DATE, ColumnType.CATEGORY)
 
 
 ANY = Column()
@@ -63,13 +77,17 @@ class InputSchema:
         columns: the columns in the order of the model; empty if the model does not know them.
         names: their names, by which they are selected; None selects by position.
         declared: types that the owner of the model declared, by name. They take precedence.
-        rest: the type of all other columns.
+        rest: the type of all other columns, and of those that the model does not know.
+        takes_series: True if the model takes its only column as a Series of texts, not as a table.
+        accepts_missing: True if the model takes missing numbers.
     """
 
     columns: tuple[Column, ...] = ()
     names: tuple[str, ...] | None = None
     declared: Mapping[str, Column] = field(default_factory=dict)
     rest: Column = ANY
+    takes_series: bool = False
+    accepts_missing: bool = False
 
     @property
     def width(self) -> int | None:
@@ -94,12 +112,24 @@ class InputSchema:
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """The names of the model's columns whose type is not known."""
-        return tuple(
-            self.names[position] if self.names else str(position)
-            for position, column in enumerate(self.columns)
-            if column.type is ColumnType.ANY and not (self.names and self.names[position] in self.declared)
-        )
+        """The names of the columns that the model uses, and whose type is not known."""
+        if self.rest is not ANY:
+            return ()
+        return tuple(name for name, column in self._undeclared if column.type is ColumnType.ANY and column.is_required)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The names of the columns whose type is uncertain, with the reason."""
+        return tuple(f"{name} ({column.note})" for name, column in self._undeclared if column.note)
+
+    @property
+    def _undeclared(self) -> list[tuple[str, Column]]:
+        names = self.names or tuple(map(str, range(len(self.columns))))
+        return [
+            (name, column)
+            for name, column in zip(names, self.columns, strict=True)
+            if self.names is None or name not in self.declared
+        ]
 
     def declare(self, declared: Mapping[str, Column], rest: Column = ANY) -> InputSchema:
         """Return this schema with the types that the owner of the model declared."""
@@ -107,7 +137,7 @@ class InputSchema:
 
     def resolve(self, names: Sequence[Any]) -> tuple[Column, ...]:
         """Return the types of the columns of a table, by name, or by position if the model has no names."""
-        return self._resolve(tuple(names))
+        return self._resolve(tuple(names)) if len(names) <= _MAX_CACHED_NAMES else self._find_columns(tuple(names))
 
     def text_columns(self, names: Sequence[str]) -> tuple[int, ...]:
         """Return the positions of the columns of a table whose cells are read as text."""
@@ -123,7 +153,18 @@ class InputSchema:
         else:
             known = dict(zip(self.names, self.columns, strict=True))
             own = tuple(known.get(name) or known.get(without_blanks(name)) or self.rest for name in names)
-        return tuple(self.declared.get(str(name), column) for name, column in zip(names, own, strict=True))
+        return tuple(self._with_declared(str(name), column) for name, column in zip(names, own, strict=True))
+
+    def _with_declared(self, name: str, own: Column) -> Column:
+        """Return the declared column, or the model's own if the declaration adds nothing to it."""
+        declared = self.declared.get(name) or (self.rest if own.type is ColumnType.ANY else own)
+        is_same = declared.type in (own.type, ColumnType.ANY) and declared.categories is None and declared.fill is None
+        # Categories that are declared without their values.
+        is_category = own.type is ColumnType.CATEGORY and declared.type is ColumnType.TEXT
+        if is_same or is_category:
+            return own
+        fill = own.fill if declared.fill is None and declared.type is ColumnType.TEXT else declared.fill
+        return replace(declared, is_required=own.is_required, fill=fill)
 
 
 def without_blanks(name: Any) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from datarobot_drum.drum.exceptions import PredictionError
 from datarobot_drum.drum.input_schema.columns import InputSchema
+from datarobot_drum.drum.settings.build import VALUE_COLUMN
 
 if TYPE_CHECKING:
     import threading
@@ -29,8 +30,9 @@ ProbeResult = Mapping[str, Any] | tuple[Mapping[str, Any], int]
 class Predictions:
     """Checked predictions, as the core encodes them.
 
-    ``columns`` are class labels, or the name of the single value column. ``values`` is a contiguous array with one row
-    per sample and one column per name: float64, or object for text. ``extra`` is extra model output, a row per sample.
+    ``columns`` are class labels, or the names of the value columns: one, or one per target of a regression model.
+    ``values`` is a contiguous array with one row per sample and one column per name: float64, or object for text.
+    ``extra`` is extra model output, a row per sample.
     """
 
     columns: tuple[str, ...]
@@ -106,6 +108,21 @@ class BasePredictor(ABC):
     def only_streams(self) -> bool:
         """True if only ``predict_stream`` makes structured predictions. Known after ``load``."""
         return False
+
+    @property
+    def class_labels(self) -> tuple[str, ...]:
+        """The labels, the negative one first; known after ``load``, and empty without any."""
+        return ()
+
+    @property
+    def output_columns(self) -> tuple[str, ...]:
+        """The columns of every prediction, as far as they are known after ``load``."""
+        return (VALUE_COLUMN,)
+
+    @property
+    def has_prediction_hooks(self) -> bool:
+        """True if code of the model's owner takes part in predictions. Known after ``load``."""
+        return True
 
     @abstractmethod
     def read_input(self, payload: StructuredPayload) -> Any:

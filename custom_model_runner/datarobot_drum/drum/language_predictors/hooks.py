@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from datarobot_drum.drum.exceptions import ModelLoadError
-from datarobot_drum.drum.language_predictors.hook_errors import hook_location
+from datarobot_drum.drum.language_predictors.code_location import hook_location
 
 
 @dataclass(frozen=True)

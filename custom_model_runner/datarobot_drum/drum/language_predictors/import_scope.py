@@ -106,6 +106,13 @@ class ImportScope:
         return root not in self._preloaded and _parent_folder(sys.modules.get(root)) in self._folders
 
 
+def model_folders() -> list[Path]:
+    """Return the folders with the code of the loaded models, parents before their subfolders."""
+    with _lock:
+        folders = {Path(folder) for scope in _open_scopes for folder in scope._folders}
+    return sorted(folders, key=lambda folder: len(folder.parts))
+
+
 def _patch_import() -> None:
     """Replace Python's ``__import__`` only while several scopes are open."""
     builtins.__import__ = _import_with_own_names if len(_open_scopes) > 1 else _plain_import

@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.artifact_predictors import registry
-from datarobot_drum.drum.artifact_predictors.registry import list_artifacts, require_single_artifact
+from datarobot_drum.drum.artifact_predictors.folder_contents import describe_contents
+from datarobot_drum.drum.artifact_predictors.registry import (
+    list_artifacts,
+    list_unnamed_artifacts,
+    require_single_artifact,
+)
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.input_schema.columns import InputSchema
@@ -56,6 +61,7 @@ class PythonPredictor(BasePredictor):
         self._custom_file = find_custom_file(code_dir)
         self._artifacts = list_artifacts(code_dir)
         if self._custom_file is None:
+            self._artifacts = self._artifacts or list_unnamed_artifacts(code_dir)
             self._require_artifact(code_dir)
         self.thread_safe = (self._custom_file is None or is_thread_safe(self._custom_file)) and all(
             map(registry.is_thread_safe, self._artifacts)
@@ -72,7 +78,7 @@ class PythonPredictor(BasePredictor):
         if require_single_artifact(self._artifacts) is None:
             raise ModelLoadError(
                 f"There is no model in {code_dir}: put a custom.py or a model artifact there "
-                f"({registry.list_extensions()})."
+                f"({registry.list_extensions()}).{describe_contents(code_dir)}"
             )
 
     @property
@@ -104,6 +110,18 @@ class PythonPredictor(BasePredictor):
     @property
     def only_streams(self) -> bool:
         return self._model is not None and self._model.only_streams
+
+    @property
+    def class_labels(self) -> tuple[str, ...]:
+        return () if self._model is None else self._model.settings.class_labels
+
+    @property
+    def output_columns(self) -> tuple[str, ...]:
+        return self._loaded.output_columns
+
+    @property
+    def has_prediction_hooks(self) -> bool:
+        return self._loaded.has_prediction_hooks
 
     def read_input(self, payload: StructuredPayload) -> Any:
         return self._loaded.read_input(payload)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datarobot_drum.drum.artifact_predictors.features import is_sparse
-from datarobot_drum.drum.artifact_predictors.transformers import transform_with
 from datarobot_drum.drum.exceptions import PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.hook_errors import prediction_errors
+from datarobot_drum.drum.language_predictors.hook_results import describe, to_table
 from datarobot_drum.drum.tabular import read_table
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _HOOK = "The hook transform"
 _MODEL = "The model"
 _NUMERIC_KINDS = "biuf"
+_MAX_DENSE_TARGET = 10_000_000
+"""Maximum cells of a Matrix Market target, which a small file may declare."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,8 @@ def read_target(payload: StructuredPayload, rows: int | None) -> pd.DataFrame:
             f'The target `y` has {len(table)} rows for {rows} rows of `X`. An empty line is no row: write "" for a '
             "missing value."
         )
+    if is_sparse(table) and table.size > _MAX_DENSE_TARGET:
+        raise UnprocessableInput(f"The target `y` has more than {_MAX_DENSE_TARGET} cells: send it as csv.")
     dense = table.sparse.to_dense() if is_sparse(table) else table
     return dense.set_axis([str(name) for name in dense.columns], axis=1)
 
@@ -63,7 +67,7 @@ def read_target(payload: StructuredPayload, rows: int | None) -> pd.DataFrame:
 def call_transform(
     hook: Hook | None, model: Any, data: Any, target: pd.DataFrame | None, *, is_unmodified: bool, rows: int | None
 ) -> Transformed:
-    """Transform with the hook, else with the model's own ``transform``.
+    """Transform with the hook, else with the model, which is a ``SchemaTransformer`` then.
 
     A hook receives a target of one column as a Series. It returns the samples, which keeps the target unchanged, or a
     pair of samples and target.
@@ -80,8 +84,7 @@ def call_transform(
     names: Sequence[Any] | None = None
     with prediction_errors(*([UnprocessableInput] if is_unmodified and hook is None else [])):
         if hook is None:
-            returned: Any = transform_with(model, data)
-            features, names = returned
+            features, names = model.transform(data)
             new_target = None
         else:
             features, new_target = _as_pair(hook(data, model, y=_as_series(target)))
@@ -143,6 +146,7 @@ def _as_matrix(matrix: Any, names: Sequence[Any] | None, source: str) -> Transfo
 
 def _as_table(table: Any, names: Sequence[Any] | None, source: str, what: str) -> pd.DataFrame:
     """Return a DataFrame with text column names that shares the cells of ``table``."""
+    table = _to_known_table(table)
     if isinstance(table, pd.Series):
         table = table.to_frame(name=table.name if table.name is not None else (names or ["0"])[0])
     if isinstance(table, pd.DataFrame):
@@ -150,10 +154,18 @@ def _as_table(table: Any, names: Sequence[Any] | None, source: str, what: str) -
     if isinstance(table, np.ndarray) and table.ndim in (1, 2):
         table = table[:, None] if table.ndim == 1 else table
         return pd.DataFrame(table, columns=_column_names(table.shape[1], names, source))
-    kind = "None" if table is None else f"a {type(table).__name__}"
     raise PredictionError(
-        f"{source} returned {kind} as {what}: it must be a DataFrame, or an array or sparse matrix of rows and columns."
+        f"{source} returned {describe(table)} as {what}: it must be a DataFrame, or an array or "
+        "sparse matrix of rows and columns."
     )
+
+
+def _to_known_table(table: Any) -> Any:
+    """Convert tables of other libraries, dicts of columns and lists of rows; return anything else as it is."""
+    if isinstance(table, pd.DataFrame | pd.Series | np.ndarray):
+        return table
+    converted = to_table(table)
+    return table if converted is None else converted
 
 
 def _column_names(width: int, names: Sequence[Any] | None, source: str) -> list[str]:

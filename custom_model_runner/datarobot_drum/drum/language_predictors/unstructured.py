@@ -10,8 +10,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from datarobot_drum.drum.exceptions import PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.hook_errors import HookIterator, prediction_errors, wrap_iterator_errors
+from datarobot_drum.drum.language_predictors.hook_results import describe
+from datarobot_drum.drum.language_predictors.json_values import encode as encode_json
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.language_predictors.hooks import Hook
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 DEFAULT_CHARSET = "utf-8"
 TEXT = "text/plain"
 BINARY = "application/octet-stream"
+JSON = "application/json"
 
 _HEADER_TEXT = re.compile(r"[\x21-\x7e][\x20-\x7e]*")
 
@@ -45,7 +50,7 @@ class UnstructuredOutput:
 
 
 def call_unstructured(hook: Hook, model: Any, request: UnstructuredInput) -> UnstructuredOutput:
-    """Call ``score_unstructured``.
+    """Call ``score_unstructured``. A dict, a list or a number that it returns is JSON.
 
     ``data`` is text for ``text/*``, ``application/json`` and without a media type; else bytes. A hook with a parameter
     ``file`` receives the body as a binary file, uncopied, and None as ``data``.
@@ -71,6 +76,16 @@ def call_unstructured(hook: Hook, model: Any, request: UnstructuredInput) -> Uns
     return _to_output(result)
 
 
+def _is_json(content: Any) -> bool:
+    """Return True for values whose JSON form is plain; a table, say, has several."""
+    is_plain = isinstance(content, dict | list | int | float | np.ndarray | np.generic)
+    return is_plain or callable(getattr(content, "model_dump", None))
+
+
+def _given(details: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in details.items() if value}
+
+
 def _is_text(mimetype: str) -> bool:
     return not mimetype or mimetype.startswith("text/") or mimetype == "application/json"
 
@@ -92,7 +107,9 @@ def _to_output(result: Any) -> UnstructuredOutput:
         )
     charset = str(details.get("charset") or DEFAULT_CHARSET)
     if not isinstance(content, str | bytes):
-        content = wrap_iterator_errors(content)
+        if _is_json(content):
+            content, details = encode_json(content).decode(), {"mimetype": JSON, **_given(details)}
+        content = wrap_iterator_errors(content, "score_unstructured")
     if type(content) is HookIterator:  # faster than isinstance with an abstract class
         content = _EncodedChunks(content, _incremental_encoder(charset))
         kind = TEXT if content.is_text else BINARY
@@ -129,8 +146,10 @@ class _Encoder:
                 ) from error
         if isinstance(content, bytes | bytearray | memoryview):
             return bytes(content)
-        kind = "None" if content is None else f"a {type(content).__name__}"
-        raise PredictionError(f"score_unstructured returned {kind}: it must return str, bytes or an iterator of them.")
+        raise PredictionError(
+            f"score_unstructured returned {describe(content)}: it must return str, bytes, an iterator of them, or a "
+            "dict, list or number for JSON."
+        )
 
 
 @lru_cache(maxsize=16)

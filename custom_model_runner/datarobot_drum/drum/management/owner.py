@@ -6,9 +6,9 @@ import socket
 import subprocess
 import sys
 import time
-from types import TracebackType
 
 from datarobot_drum.drum.exceptions import StartupError
+from datarobot_drum.drum.management.closing import ClosingContext
 from datarobot_drum.drum.management.hang_limits import HangLimits
 from datarobot_drum.drum.management.process import ManagementConfig
 from datarobot_drum.drum.management.status import StatusTable
@@ -35,7 +35,7 @@ def check_management_port(settings: Settings) -> None:
         check_address(settings.host, port)
 
 
-class ManagementPort:
+class ManagementPort(ClosingContext):
     """The table of the workers' states and, if the settings want one, the process that answers probes from it.
 
     A context manager around the whole life of the server. It starts the process before the model loads.
@@ -93,14 +93,3 @@ class ManagementPort:
             process.wait()
         if self._listener is not None:
             self._listener.close()
-
-    def __enter__(self) -> "ManagementPort":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -18,6 +18,7 @@ from datarobot_drum.drum.exceptions import DrumError, ModelLoadError, StartupErr
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.model_loading.warm_up import warm_up
+from datarobot_drum.drum.process.forks import exit_fork, isolated_forks
 from datarobot_drum.drum.process.stdout_flusher import flush_output
 from datarobot_drum.drum.settings.build import Settings, environment_without_sharing
 from datarobot_drum.drum.tabular.lazy_pandas import import_pandas
@@ -72,7 +73,7 @@ def load_shared_model(settings: Settings, restart: Restart) -> bool:
         )
         return False
     environment, folder, before = environment_without_sharing(settings), os.getcwd(), ProcessSnapshot.now()
-    with _line_buffered_output():
+    with _line_buffered_output(), isolated_forks():
         model = _load(settings)
     if model.error is not None and not settings.with_error_server:
         raise to_startup_error(model.error)
@@ -104,6 +105,15 @@ def reseed_random() -> None:
 
 def load_predictor(predictor: BasePredictor, settings: Settings) -> None:
     """Load the model and warm it up; raises whatever model code raises."""
+    try:
+        _load_and_warm_up(predictor, settings)
+    except BaseException as error:
+        exit_fork(error)
+        raise
+    exit_fork()
+
+
+def _load_and_warm_up(predictor: BasePredictor, settings: Settings) -> None:
     start = time.monotonic()
     if settings.model.target_type.reads_tables and settings.model.engine is None:
         import_pandas()

@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from datarobot_drum.drum.imports import import_from_string
+from datarobot_drum.drum.tracebacks import MAX_ERROR_TEXT, format_exception, shorten
 from datarobot_drum.drum.tracing.request_id import request_id
 from datarobot_drum.drum.tracing.spans import trace_fields
 from datarobot_drum.runtime_parameters.masking import SecretFilter
@@ -12,11 +13,17 @@ from datarobot_drum.runtime_parameters.masking import SecretFilter
 TEXT, JSON = "text", "json"
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s%(request)s"
 
+MAX_MESSAGE = 2 * MAX_ERROR_TEXT
+_OWN_LOGGERS = ("datarobot_drum", "drum")
+
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), 127)}
 
 
 class _Formatter(logging.Formatter):
     """Appends the request id, and escapes control characters: a client must not inject log lines."""
+
+    def formatException(self, ei: Any) -> str:
+        return format_exception(ei)
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         identifier = request_id.get()
@@ -36,6 +43,17 @@ class _Context(logging.Filter):
         return True
 
 
+class _ShortMessages(logging.Filter):
+    """Shortens the messages of this package, which may quote an error of the model."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.startswith(_OWN_LOGGERS):
+            message = record.getMessage()
+            if len(message) > MAX_MESSAGE:
+                record.msg, record.args = shorten(message, MAX_MESSAGE), ()
+        return True
+
+
 def _json_formatter() -> logging.Formatter:
     formatter: Any = import_from_string("pythonjsonlogger.orjson:OrjsonFormatter")
     created: logging.Formatter = formatter(
@@ -44,6 +62,7 @@ def _json_formatter() -> logging.Formatter:
         rename_fields={"levelname": "level", "name": "logger"},
         timestamp="time",
     )
+    created.formatException = format_exception  # type: ignore[method-assign, assignment]
     return created
 
 
@@ -55,6 +74,7 @@ def log_handler(log_format: str = TEXT) -> logging.Handler:
         handler.addFilter(_Context())
     else:
         handler.setFormatter(_Formatter(FORMAT))
+    handler.addFilter(_ShortMessages())  # before the secrets are masked: that takes time for long texts
     handler.addFilter(SecretFilter())
     return handler
 

@@ -1,13 +1,20 @@
-"""Exit on signals before serving starts, and despite a stuck prediction thread."""
+"""Exit on signals before serving starts, and despite threads and child processes of the model that do not end."""
 
+import atexit
 import os
 import signal
 import sys
 import threading
+
+# By name: gevent replaces the functions in their modules, and greenlets do not run while Python exits.
+from _thread import start_new_thread
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from time import monotonic, sleep
 from types import FrameType
 from typing import NoReturn
+
+from datarobot_drum.drum.process.children import CHILD_SECONDS, end_children, has_children, kill_children
 
 PREDICTION_THREAD_PREFIX = "drum-predict"
 """Prefix of the names of prediction threads."""
@@ -17,6 +24,12 @@ LOADER_THREAD = "drum-model-loader"
 
 JOIN_SECONDS = 0.5
 
+EXIT_SECONDS = 60.0
+"""More than the end of a process takes."""
+
+_PROCESS_EVENTS = frozenset({"os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "subprocess.Popen"})
+"""Audit events of calls that start a process."""
+
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _SIGNAL_EXIT_BASE = 128
 """Exit code of a command that a signal stopped: this plus the signal's number, as in shells."""
@@ -24,13 +37,66 @@ _SIGNAL_EXIT_BASE = 128
 _cleanups: list[Callable[[], object]] = []
 
 
+class _PendingExit:
+    """An exit that is about to happen: of which process, with which code, and until when."""
+
+    def __init__(self) -> None:
+        self.child_seconds = CHILD_SECONDS
+        self._pid = 0
+        self._code = os.EX_OK
+        self._deadline = 0.0
+        self._ending_children = threading.Lock()
+
+    def begin(self, code: int) -> None:
+        """Exit with ``code`` at the deadline, even if Python still waits for a thread or a process."""
+        self._pid, self._code, self._deadline = os.getpid(), code, monotonic() + self.child_seconds
+        start_new_thread(self._enforce, ())
+        multiprocessing_util = sys.modules.get("multiprocessing.util")
+        if multiprocessing_util is not None:  # a forked worker runs no atexit handlers
+            multiprocessing_util.Finalize(None, self.end_children, exitpriority=-100)
+
+    def end_children(self) -> None:
+        """End the model's processes, if this process is about to exit."""
+        if self._pid == os.getpid():
+            with self._ending_children:
+                end_children(self._deadline)
+
+    def _enforce(self) -> None:
+        # Python's own exit comes first: it ends process pools in order, and signals would break them.
+        sleep(min(JOIN_SECONDS, self.child_seconds))
+        self.end_children()
+        sleep(max(0.0, self._deadline - monotonic()) + JOIN_SECONDS)
+        _exit_now(self._code)
+
+
+_pending_exit = _PendingExit()
+# Registered before model code is imported, so it runs after the handlers of that code and its libraries.
+atexit.register(_pending_exit.end_children)
+
+
+def limit_exit_time(graceful_timeout: float) -> None:
+    """Let the model's processes and threads take at most ``graceful_timeout`` seconds to end, and ``CHILD_SECONDS``."""
+    _pending_exit.child_seconds = min(CHILD_SECONDS, graceful_timeout)
+
+
 def exit_process(code: int) -> NoReturn:
-    """Exit with ``code``, even if a prediction hangs."""
-    exit_if_prediction_hangs(code)
+    """Exit with ``code``, even if a prediction, a thread or a child process of the model does not end."""
+    prepare_exit(code)
     sys.exit(code)
 
 
-def exit_if_prediction_hangs(code: int) -> None:
+def prepare_exit(code: int) -> None:
+    """Make the exit that follows end the model's processes, and not wait for its threads without a limit."""
+    _exit_if_prediction_hangs(code)
+    if has_children() or any(_outlives_exit(thread) for thread in threading.enumerate()):
+        _pending_exit.begin(code)
+
+
+def _outlives_exit(thread: threading.Thread) -> bool:
+    return not thread.daemon and thread is not threading.main_thread()
+
+
+def _exit_if_prediction_hangs(code: int) -> None:
     """Exit at once if a thread of the model does not end: Python would wait for it without a limit."""
     model_threads = (PREDICTION_THREAD_PREFIX, LOADER_THREAD)
     busy = [thread for thread in threading.enumerate() if thread.name.startswith(model_threads)]
@@ -38,6 +104,14 @@ def exit_if_prediction_hangs(code: int) -> None:
         thread.join(JOIN_SECONDS)
     if any(thread.is_alive() for thread in busy):
         _exit_now(code)
+
+
+def abort_process(code: int) -> NoReturn:
+    """Kill the model's processes and exit at once."""
+    with suppress(Exception):  # a signal handler calls it at any moment
+        sys.addaudithook(_block_new_processes)
+        kill_children()
+    os._exit(code)
 
 
 def exit_on_signals() -> None:
@@ -105,7 +179,16 @@ def _on_interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _exit_now(code: int) -> NoReturn:
-    with suppress(Exception):  # the signal may have interrupted a write
+    with suppress(Exception):  # a signal may have interrupted a write
         sys.stdout.flush()
         sys.stderr.flush()
+    with suppress(Exception):
+        sys.addaudithook(_block_new_processes)
+        end_children(monotonic() + JOIN_SECONDS)
     os._exit(code)
+
+
+def _block_new_processes(event: str, arguments: object) -> None:
+    """Let no thread start a process while this one exits: process pools replace the workers that are killed."""
+    if event in _PROCESS_EVENTS:
+        sleep(EXIT_SECONDS)

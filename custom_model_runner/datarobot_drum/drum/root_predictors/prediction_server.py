@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.exceptions import DrumError, ExtensionError, StartupError
@@ -14,6 +15,8 @@ from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.model_loading.shared_model import SharedModel, load_predictor, to_startup_error
+from datarobot_drum.drum.model_loading.thread_settings import ThreadSettings
+from datarobot_drum.drum.process.event_loops import keep_loop_of_load
 from datarobot_drum.drum.process.signals import LOADER_THREAD, PREDICTION_THREAD_PREFIX
 from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
@@ -97,6 +100,8 @@ class PredictionServer:
         self.load_error: BaseException | None = None
         self._on_failure: Callable[[], object] | None = None
         self._shared = shared
+        # The event loop's context is a copy of this one; a new thread of a WSGI server has an empty one.
+        self._base_context = copy_context() if self.uses_fastapi else Context()
         self.predictor = self._create_predictor()
         self.executor = self._create_executor()
         self.core = self._create_core()
@@ -114,7 +119,10 @@ class PredictionServer:
         if self.uses_fastapi:
             self.app = get_fastapi_app(self.core, self.app)
             self.app.state.prediction_server = self
-            threading.Thread(target=self._load_quietly, name=LOADER_THREAD, daemon=True).start()
+            if self._shared is not None:
+                self._keep_thread_settings()
+            context = copy_context()
+            threading.Thread(target=context.run, args=(self._load_quietly,), name=LOADER_THREAD, daemon=True).start()
         else:
             self.app = get_flask_app(self.core, self.app)
             self.app.extensions["prediction_server"] = self
@@ -137,6 +145,8 @@ class PredictionServer:
             try:
                 if self._shared is None:
                     load_predictor(self.predictor, self.settings)
+                if self._shared is None or not self.uses_fastapi:
+                    self._keep_thread_settings()
                 self.predictor.on_worker_start(self.worker_ctx)
             except Exception as error:  # model code may raise anything; the cause is kept for the answer
                 self._keep_failure(error)
@@ -145,6 +155,14 @@ class PredictionServer:
         if self._starts_ctx:
             self.worker_ctx.start()
         self.raise_load_failure()
+
+    def _keep_thread_settings(self) -> None:
+        """Let every prediction thread have the settings of this thread, which has loaded the model."""
+        keep_loop_of_load()
+        has_hooks = self.predictor is not None and self.predictor.name == "custom"
+        settings = ThreadSettings(self._base_context, resets=has_hooks)
+        if settings:
+            self.executor.before_call = settings.apply
 
     @property
     def failed(self) -> bool:
@@ -282,6 +300,7 @@ class PredictionServer:
                 directory=server.spool_directory or None,
                 budget=budget,
                 upload_timeout=server.upload_timeout,
+                input=self.settings.model.limits,
             ),
             request_timeout=server.request_timeout,
             load_extension=self._load_extension,

@@ -7,12 +7,24 @@ from typing import Any
 
 import orjson
 
-from datarobot_drum.drum.exceptions import DrumHTTPError, EngineResponseError, RequestError
+from datarobot_drum.drum.error_text import client_text, one_line
+from datarobot_drum.drum.exceptions import (
+    DrumHTTPError,
+    EngineResponseError,
+    ModelFailedToLoad,
+    PredictionError,
+    RequestError,
+)
+from datarobot_drum.drum.language_predictors.code_location import function_location, model_traceback
+from datarobot_drum.drum.language_predictors.import_scope import model_folders
 from datarobot_drum.drum.serving.messages import ModelResponse, json_response
 from datarobot_drum.drum.tracing.spans import note_error
 from datarobot_drum.runtime_parameters import mask_secrets, mask_secrets_in
 
 USER_ERROR_HEADER = "X-Drum-User-Http-Error"
+
+_FOREIGN = (PredictionError, ModelFailedToLoad)
+"""Errors whose message quotes foreign code."""
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +45,8 @@ def error_response(error: BaseException, *, for_openai: bool = False) -> ModelRe
 def _error_response(error: BaseException) -> ModelResponse:
     if not isinstance(error, RequestError):
         return json_response(error_payload(error), status=500)
+    if error.status < 500:
+        logger.info("Responded %s: %s", error.status, mask_secrets(one_line(error.message)))
     headers = {str(name): str(value) for name, value in error.headers.items()}  # model code may use numbers
     if isinstance(error, DrumHTTPError):
         headers[USER_ERROR_HEADER] = "true"
@@ -40,16 +54,17 @@ def _error_response(error: BaseException) -> ModelResponse:
 
 
 def error_payload(error: BaseException) -> dict[str, Any]:
-    """Return the masked JSON body of the error response, and log unexpected errors with their traceback."""
+    """Return the masked JSON body of the error response, and log the errors that are not the client's."""
     if not isinstance(error, RequestError):
-        logger.error("Unexpected error while handling a request.", exc_info=error)
+        location = function_location(error, model_folders())
+        logger.error("Unexpected error while handling a request. %s%s", location, _describe(error), exc_info=error)
         note_error(error)
-        payload: Mapping[str, Any] = {"message": f"ERROR: {type(error).__name__}: {error}"}
+        payload: Mapping[str, Any] = {"message": f"ERROR: {_message(error)}"}
     else:
         if error.status == 500:
-            logger.error("%s", error.message, exc_info=error)
+            _log_model_error(error)
             note_error(error)
-        payload = error.payload
+        payload = {"message": f"ERROR: {_message(error)}"} if isinstance(error, _FOREIGN) else error.payload
     masked: dict[str, Any] = mask_secrets_in(_encodable(payload))
     return masked
 
@@ -60,9 +75,29 @@ def openai_error(error: BaseException) -> dict[str, Any]:
         details: dict[str, Any] = mask_secrets_in(dict(error.details))
         return details
     status = error.status if isinstance(error, RequestError) else 500
-    message = error.message if isinstance(error, RequestError) else f"{type(error).__name__}: {error}"
     kind = "invalid_request_error" if status < 500 else "server_error"
-    return {"message": mask_secrets(_encodable_text(message)), "type": kind, "param": None, "code": None}
+    return {"message": mask_secrets(_encodable_text(_message(error))), "type": kind, "param": None, "code": None}
+
+
+def _message(error: BaseException) -> str:
+    """Return the message of an error for clients: errors of foreign code without stack traces and paths.
+
+    A message that is already written for clients stays as it is: it may name a route, which looks like a path.
+    """
+    if isinstance(error, _FOREIGN):
+        return client_text(error.message)
+    return error.message if isinstance(error, RequestError) else client_text(_describe(error))
+
+
+def _describe(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _log_model_error(error: RequestError) -> None:
+    """Log place and message, then the traceback of the cause from the model's code on: the frames above are ours."""
+    cause = error.__cause__ or error
+    start = model_traceback(cause, model_folders())
+    logger.error("%s", error.located_message, exc_info=None if start is None else (type(cause), cause, start))
 
 
 def _encodable(payload: Mapping[str, Any]) -> dict[str, Any]:

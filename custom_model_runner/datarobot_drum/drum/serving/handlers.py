@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from datarobot_drum.drum.error_text import client_text
 from datarobot_drum.drum.exceptions import MODEL_FAILED, NotFound, UnprocessableInput
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, ProbeResult
@@ -15,6 +16,7 @@ from datarobot_drum.drum.process.worker_ctx import WorkerCtx
 from datarobot_drum.drum.serving.execution.streaming import PrefetchedIterator
 from datarobot_drum.drum.serving.formats.deployment_json import deployment_response
 from datarobot_drum.drum.serving.formats.openai_chat import (
+    DEFAULT_MODEL_NAME,
     STREAM_HEADERS,
     chat_attributes,
     chat_response,
@@ -31,6 +33,7 @@ from datarobot_drum.drum.serving.payloads import structured_payload, target_payl
 from datarobot_drum.drum.serving.routes import SAMPLES, Route
 from datarobot_drum.drum.settings.build import ModelSettings
 from datarobot_drum.drum.settings.engine import EngineSettings
+from datarobot_drum.drum.settings.limits import InputLimits
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular import StructuredPayload
 from datarobot_drum.drum.tracing.spans import annotate
@@ -70,6 +73,8 @@ class Handlers:
         self._state = state
         self._worker_ctx = worker_ctx
         self._llm_id = llm_id
+        self._table_limits: InputLimits | None = None
+        """Known with the width of the loaded model."""
         self._timings = Timings()
         self.measure_prediction = partial(self._timings.measure, "run_predictor_total")
         """Return a context manager that records its duration for ``time_info`` of ``/stats/``."""
@@ -110,7 +115,7 @@ class Handlers:
         if self._state.phase is Phase.LOADING:
             return _not_ready("model is loading")
         if self._state.phase is Phase.FAILED or self._predictor is None:
-            return _not_ready("model failed to load")
+            return _not_ready("model failed to load", **self._failure())
         if not self._worker_ctx.is_running:
             return _not_ready("worker not running")
         body, status = as_probe(self._predictor.readiness_probe())
@@ -118,10 +123,13 @@ class Handlers:
 
     def _probe_response(self, probe: Callable[[BasePredictor], ProbeResult]) -> ModelResponse:
         if self._state.phase is Phase.FAILED or self._predictor is None:
-            return json_response({"message": f"ERROR: {self._state.cause}"}, status=MODEL_FAILED)
+            return json_response(self._failure(), status=MODEL_FAILED)
         self._state.require_ready()
         body, status = as_probe(probe(self._predictor))
         return json_response(body, status=status)
+
+    def _failure(self) -> dict[str, str]:
+        return {"message": f"ERROR: {client_text(self._state.cause)}"}
 
     # Information about the server
 
@@ -180,7 +188,9 @@ class Handlers:
             PredictionError: the model returned a value that JSON cannot carry.
         """
         if self._model.deployment is not None:
-            return deployment_response(predictions, self._model, self._model.deployment)
+            labels = self._predictor.class_labels if self._predictor is not None else ()
+            model = self._model.with_class_labels(labels) if labels else self._model
+            return deployment_response(predictions, model, self._model.deployment)
         return predictions_response(predictions, self._model.target_type)
 
     def do_predict_stream(self, request: ModelRequest) -> ModelResponse:
@@ -201,7 +211,9 @@ class Handlers:
         return predictor, self._payload(request, predictor)
 
     def _payload(self, request: ModelRequest, predictor: BasePredictor) -> StructuredPayload:
-        payload = structured_payload(request, any_type=predictor.reads_raw_input)
+        if self._table_limits is None:
+            self._table_limits = self._model.limits.for_width(predictor.input_schema.width)
+        payload = structured_payload(request, any_type=predictor.reads_raw_input, limits=self._table_limits)
         if not predictor.reads_raw_input and payload.format.value not in predictor.payload_formats:
             raise UnprocessableInput(f"This model does not read {payload.format.value} input.")
         return payload
@@ -210,7 +222,7 @@ class Handlers:
         """Transform the samples, and their target if the form has one."""
         predictor = self._ready_predictor()
         self._require_target(self._model.target_type is TargetType.TRANSFORM)
-        samples, target = self._payload(request, predictor), target_payload(request)
+        samples, target = self._payload(request, predictor), target_payload(request, self._model.limits)
         with self.measure_prediction():
             transformed = predictor.transform(samples, target)
         response: ModelResponse = import_from_string(TRANSFORM_ENCODER)(transformed)
@@ -228,12 +240,13 @@ class Handlers:
         """Return a chat completion, as JSON or as server-sent events."""
         predictor = self._ready_predictor()
         if not predictor.can_chat:
-            raise NotFound("This model does not chat: that takes a text generation model with a chat hook.")
-        params = completion_params(request)
+            raise NotFound("This model does not chat: that takes a text generation model with a chat or score hook.")
+        params = completion_params(request, self._model.limits)
         annotate(chat_attributes(params))
         with self.measure_prediction():
             completion = predictor.chat(params, request.headers.copy())
-        return chat_response(completion, wants_stream=params.get("stream") is True)
+        model_name = str(params.get("model") or self._llm_id or DEFAULT_MODEL_NAME)
+        return chat_response(completion, wants_stream=params.get("stream") is True, model_name=model_name)
 
     def get_supported_llm_models(self, request: ModelRequest) -> ModelResponse:
         """List the language models behind this model."""
@@ -288,5 +301,6 @@ def as_probe(result: ProbeResult) -> tuple[Mapping[str, Any], int]:
     return result if isinstance(result, tuple) else (result, 200)
 
 
-def _not_ready(reason: str) -> ModelResponse:
-    return json_response({"status": "not ready", "reason": reason}, status=503, headers={"Retry-After": "5"})
+def _not_ready(reason: str, **details: str) -> ModelResponse:
+    document = {"status": "not ready", "reason": reason, **details}
+    return json_response(document, status=503, headers={"Retry-After": "5"})

@@ -5,28 +5,33 @@ from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInp
 from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
 from datarobot_drum.drum.serving.media_type import MediaType
 from datarobot_drum.drum.serving.messages import ModelRequest
+from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
 
 MISSING_SAMPLES = "Samples should be provided as:   - a csv or mtx under `X` form-data param key.  - binary data."
+MISSING_RAW_SAMPLES = "Samples should be provided as:   - a file under `X` form-data param key.  - binary data."
+"""For a model that decodes the bytes itself, such as images."""
+
 DEFAULT_CHARSET = "utf-8"
 
 
-def structured_payload(request: ModelRequest, *, any_type: bool) -> StructuredPayload:
+def structured_payload(request: ModelRequest, *, any_type: bool, limits: InputLimits = UNLIMITED) -> StructuredPayload:
     """Return the samples of ``request``: its raw body, or its form part ``X``.
 
     Args:
         any_type: accept every media type, since the model decodes the bytes itself.
+        limits: of the table.
 
     Raises:
         UnprocessableInput: there are no samples, two parts of them, or the media type is no table.
     """
-    upload, media_type = _samples(request)
+    upload, media_type = _samples(request, MISSING_RAW_SAMPLES if any_type else MISSING_SAMPLES)
     if upload.size == 0:
         raise UnprocessableInput("The request has no samples: the body is empty.")
-    return _as_payload(upload, media_type, any_type=any_type)
+    return _as_payload(upload, media_type, limits, any_type=any_type)
 
 
-def target_payload(request: ModelRequest) -> StructuredPayload | None:
+def target_payload(request: ModelRequest, limits: InputLimits = UNLIMITED) -> StructuredPayload | None:
     """Return the target in the form part ``y``; None without one.
 
     Raises:
@@ -37,7 +42,7 @@ def target_payload(request: ModelRequest) -> StructuredPayload | None:
         return None
     if part.size == 0:
         raise UnprocessableInput("The form part `y` is empty: leave it out, or send the target as csv.")
-    return _as_payload(part, MediaType.parse(part.content_type), any_type=False)
+    return _as_payload(part, MediaType.parse(part.content_type), limits, any_type=False)
 
 
 def unstructured_input(request: ModelRequest) -> UnstructuredInput:
@@ -52,12 +57,12 @@ def unstructured_input(request: ModelRequest) -> UnstructuredInput:
     )
 
 
-def _samples(request: ModelRequest) -> tuple[SpooledUploadFile, MediaType]:
+def _samples(request: ModelRequest, missing: str) -> tuple[SpooledUploadFile, MediaType]:
     if request.body is not None:
         return request.body, request.media_type
     part = _only_part(request, "X")
     if part is None:
-        raise UnprocessableInput(MISSING_SAMPLES)
+        raise UnprocessableInput(missing)
     return part, MediaType.parse(part.content_type)
 
 
@@ -68,11 +73,13 @@ def _only_part(request: ModelRequest, name: str) -> SpooledUploadFile | None:
     return parts[0] if parts else None
 
 
-def _as_payload(upload: SpooledUploadFile, media_type: MediaType, *, any_type: bool) -> StructuredPayload:
+def _as_payload(
+    upload: SpooledUploadFile, media_type: MediaType, limits: InputLimits, *, any_type: bool
+) -> StructuredPayload:
     if media_type.essence == "application/json" and not any_type:
         raise UnprocessableInput("JSON input is not supported: send csv (text/csv) or Matrix Market (text/mtx).")
     charset = media_type.charset or DEFAULT_CHARSET
-    return StructuredPayload(upload, _format(upload, media_type), charset)
+    return StructuredPayload(upload, _format(upload, media_type), charset, limits, media_type.essence)
 
 
 def _format(upload: SpooledUploadFile, media_type: MediaType) -> PayloadFormat:

@@ -4,13 +4,21 @@ from datarobot_drum.drum.exceptions import MethodNotAllowed, NotFound
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.messages import ModelResponse
 
+_OPENAI_PATHS = ("/v1/", "/models", "/chat/completions")
+
 
 def route_not_found(path: str, detail: str | None = None) -> ModelResponse:
     """Return 404; ``detail`` is the message of an extension's route that raised it."""
-    return error_response(NotFound(detail or f"There is no route {path}."))
+    return error_response(NotFound(detail or f"There is no route {path}."), for_openai=_is_openai_path(path))
 
 
-def method_not_allowed(method: str, allow: str) -> ModelResponse:
+def _is_openai_path(path: str) -> bool:
+    """Return True for a path that only an OpenAI client requests: it reads the ``error`` object."""
+    return any(part in path for part in _OPENAI_PATHS)
+
+
+def method_not_allowed(method: str, allow: str, path: str = "") -> ModelResponse:
     """Return 405 with ``Allow`` in a fixed order (RFC 9110, 15.5.6)."""
     allowed = ", ".join(sorted(name.strip() for name in allow.split(",") if name.strip()))
-    return error_response(MethodNotAllowed(f"{method} is not allowed here; use {allowed}.", allow=allowed))
+    error = MethodNotAllowed(f"{method} is not allowed here; use {allowed}.", allow=allowed)
+    return error_response(error, for_openai=_is_openai_path(path))

@@ -225,6 +225,19 @@ class Arguments:
         metavar="FILE",
         commands=(VALIDATION, PERF_TEST),
     )
+    expected: str | None = argument(
+        "--expected",
+        "File with predictions made elsewhere, such as in a notebook, to compare with: one row per row of the input.",
+        metavar="FILE",
+        commands=(VALIDATION,),
+    )
+    tolerance: float | None = argument(
+        "--tolerance",
+        "Relative difference that predictions may have from those of --expected; default 1e-6.",
+        kind=Kind.NUMBER,
+        metavar="NUMBER",
+        commands=(VALIDATION,),
+    )
     batch_sizes: tuple[int, ...] | None = argument(
         "--batch-sizes",
         "Rows per request, one or more numbers separated by blanks or commas.",

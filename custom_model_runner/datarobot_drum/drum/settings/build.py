@@ -21,6 +21,7 @@ from datarobot_drum.drum.settings.cpu_threads import ThreadPlan, plan_threads
 from datarobot_drum.drum.settings.declaration import SERVER, Parameter, clamp, resolve
 from datarobot_drum.drum.settings.deployment_config import DeploymentConfig, read_deployment_config
 from datarobot_drum.drum.settings.engine import EngineSettings, find_engine, is_host
+from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits, command_limits, server_limits
 from datarobot_drum.drum.settings.model_metadata import FILE_NAME, ModelMetadata, read_model_metadata
 from datarobot_drum.drum.settings.server_parameters import (
     SERVER_PARAMETER_NAMES,
@@ -46,6 +47,11 @@ DEFAULT_LOGGING_LEVEL = "info"
 _UVICORN_WORKERS = Parameter(
     name="UVICORN_WORKERS", kind=Kind.INTEGER, help="Processes of an external launch.", limits=WORKER_LIMITS
 )
+VALUE_COLUMN = "Predictions"
+"""The name of a single value column."""
+
+DEFAULT_PROMPT_COLUMN = "promptText"
+
 _EXTERNAL_LAUNCH_ADDRESS = "127.0.0.1:8080"
 _PATH_ARGUMENTS = (
     "code_dir",
@@ -60,8 +66,8 @@ _PATH_ARGUMENTS = (
 class ModelSettings:
     """The model: code dir, target, labels, and its inference engine, if any.
 
-    Binary labels are (negative, positive). ``deployment`` selects responses in the format of DataRobot's
-    prediction server.
+    Binary labels are (negative, positive); without labels, those of the loaded model hold. ``deployment`` selects
+    responses in the format of DataRobot's prediction server.
     """
 
     code_dir: Path
@@ -78,6 +84,23 @@ class ModelSettings:
     """By name, for hooks that take them."""
     strict_type_schema: bool = True
     """True rejects data that violate ``typeSchema``; False logs a warning."""
+    limits: InputLimits = UNLIMITED
+    target_names: tuple[str, ...] = ()
+    """Names of several regression targets; empty for one target, or to number them."""
+    prompt_column: str = DEFAULT_PROMPT_COLUMN
+    """The column of a chat prompt for a ``score`` hook."""
+
+    @property
+    def value_name(self) -> str:
+        """``Predictions``, or the target's name for target types that use it."""
+        return (self.target_name if self.target_type.has_target_column else None) or VALUE_COLUMN
+
+    def with_class_labels(self, labels: tuple[str, ...]) -> "ModelSettings":
+        """Return the settings with these labels; of two labels of a binary model the negative one comes first."""
+        negative, positive = labels if self.target_type is TargetType.BINARY else (None, None)
+        return dataclasses.replace(
+            self, class_labels=labels, positive_class_label=positive, negative_class_label=negative
+        )
 
 
 @dataclass(frozen=True)
@@ -191,8 +214,12 @@ def build_model_settings(arguments: Arguments) -> ModelSettings:
     definitions, file_values = _read_files(arguments, metadata, errors)
     if errors:
         raise errors[0]
-    install(collect_values(definitions, _sources(definitions, file_values), SERVER_PARAMETER_NAMES))
-    return model
+    sources = _sources(definitions, file_values)
+    given = resolve(InputLimits, sources.find_server_value)
+    if given.errors:
+        raise given.errors[0]
+    install(collect_values(definitions, sources, SERVER_PARAMETER_NAMES))
+    return dataclasses.replace(model, limits=command_limits(given.values))
 
 
 def training_target(arguments: Arguments) -> tuple[TargetType, ModelMetadata]:
@@ -225,8 +252,14 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
     engine = find_engine(arguments, parameters.server, model.target_type)
     if arguments.production:
         logger.warning("--production is deprecated: give --max-workers instead.")
+    model = dataclasses.replace(
+        model,
+        engine=engine,
+        strict_type_schema=parameters.server.strict_type_schema,
+        limits=server_limits(parameters.server),
+    )
     return Settings(
-        model=dataclasses.replace(model, engine=engine, strict_type_schema=parameters.server.strict_type_schema),
+        model=model,
         host=host,
         port=port,
         url_prefix=url_prefix(),
@@ -290,9 +323,18 @@ def _model_settings(code_dir: Path, arguments: Arguments, metadata: ModelMetadat
         negative_class_label=labels.negative,
         language=arguments.language,
         metadata=metadata.document,
+        target_names=_target_names(target_type, metadata),
+        prompt_column=metadata.prompt_column or DEFAULT_PROMPT_COLUMN,
         deployment=_deployment(arguments, target_type, labels.all),
         user_secrets=read_user_secrets(arguments.user_secrets_mount_path, arguments.user_secrets_prefix, os.environ),
     )
+
+
+def _target_names(target_type: TargetType, metadata: ModelMetadata) -> tuple[str, ...]:
+    names = metadata.target_names if target_type is TargetType.REGRESSION else ()
+    if len(set(names)) < len(names):
+        raise StartupError(f"targetNames in {FILE_NAME} must differ: {', '.join(map(repr, names))}.")
+    return names if len(names) > 1 else ()
 
 
 def _deployment(

@@ -1,5 +1,9 @@
-"""The class labels of a model, from arguments, else from model-metadata.yaml. Labels are always text."""
+"""The class labels of a model, from arguments, else from model-metadata.yaml. Labels are always text.
 
+Labels that neither has are taken from the model itself when it is loaded.
+"""
+
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +14,17 @@ from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.model_metadata import ModelMetadata
 from datarobot_drum.drum.settings.target_types import TargetType
 
+logger = logging.getLogger(__name__)
+
 _MIN_CLASSES = 2
 
 
 @dataclass(frozen=True)
 class ClassLabels:
-    """The labels in the order of the output columns; binary models have the negative one first."""
+    """The labels in the order of the output columns; binary models have the negative one first.
+
+    ``all`` is empty if the model itself must complete them.
+    """
 
     all: tuple[str, ...] = ()
     positive: str | None = None
@@ -23,36 +32,67 @@ class ClassLabels:
 
 
 def find_class_labels(target_type: TargetType, arguments: Arguments, metadata: ModelMetadata) -> ClassLabels:
-    """Return the labels that the target type requires; others are ignored.
+    """Return the given labels of the target type; others are ignored with a warning.
 
     Raises:
-        UsageError: labels are missing, duplicated, or given in two ways.
+        UsageError: there are too few labels, or labels are duplicated or given in two ways.
     """
+    _warn_of_unused_labels(target_type, arguments, metadata)
     if not target_type.has_class_labels:
         return ClassLabels()
     if target_type is TargetType.BINARY:
         return _binary(arguments, metadata)
     labels = _listed(arguments) or metadata.class_labels
-    minimum = _MIN_CLASSES if target_type is TargetType.MULTICLASS else 1
-    if len(labels) < minimum:
-        raise UsageError(
-            f"A {target_type.value} model needs at least {minimum} class label(s): give --class-labels or "
-            "--class-labels-file, or classLabels in model-metadata.yaml."
-        )
+    if labels and len(labels) < _min_classes(target_type):
+        raise missing_labels(target_type)
     _reject_duplicates(labels)
     return ClassLabels(labels)
+
+
+def missing_labels(target_type: TargetType, reason: str = "") -> UsageError:
+    """Return the error that says how to give the labels of a model; ``reason`` says why it does not name them."""
+    if target_type is TargetType.BINARY:
+        return UsageError(
+            f"A binary model needs two class labels{reason}: give --positive-class-label and --negative-class-label, "
+            "or positiveClassLabel and negativeClassLabel in model-metadata.yaml."
+        )
+    return UsageError(
+        f"A {target_type.value} model needs at least {_min_classes(target_type)} class label(s){reason}: give "
+        "--class-labels or --class-labels-file, or classLabels in model-metadata.yaml."
+    )
+
+
+def _min_classes(target_type: TargetType) -> int:
+    return 1 if target_type is TargetType.MULTILABEL else _MIN_CLASSES
 
 
 def _binary(arguments: Arguments, metadata: ModelMetadata) -> ClassLabels:
     positive = arguments.positive_class_label or metadata.positive_class_label
     negative = arguments.negative_class_label or metadata.negative_class_label
     if not positive or not negative:
-        raise UsageError(
-            "A binary model needs two class labels: give --positive-class-label and --negative-class-label, "
-            "or positiveClassLabel and negativeClassLabel in model-metadata.yaml."
-        )
+        return ClassLabels(positive=positive, negative=negative)
     _reject_duplicates((negative, positive))
     return ClassLabels((negative, positive), positive=positive, negative=negative)
+
+
+def _warn_of_unused_labels(target_type: TargetType, arguments: Arguments, metadata: ModelMetadata) -> None:
+    binary = {
+        "--positive-class-label": arguments.positive_class_label,
+        "--negative-class-label": arguments.negative_class_label,
+        "positiveClassLabel": metadata.positive_class_label,
+        "negativeClassLabel": metadata.negative_class_label,
+    }
+    listed = {
+        "--class-labels": arguments.class_labels,
+        "--class-labels-file": arguments.class_labels_file,
+        "classLabels": metadata.class_labels,
+    }
+    is_binary = target_type is TargetType.BINARY
+    unused = listed if is_binary else binary if target_type.has_class_labels else binary | listed
+    given = [name for name, value in unused.items() if value]
+    if given:
+        advice = "; its labels are positive and negative class label" if is_binary else ""
+        logger.warning("No effect on a %s model: %s%s.", target_type.value, ", ".join(given), advice)
 
 
 def _listed(arguments: Arguments) -> tuple[str, ...]:

@@ -143,8 +143,8 @@ def parameter(name: str, kind: Kind, help: str, **details: Any) -> Any:
 
 
 def settings_of(owner: type) -> dict[str, Any]:
-    """Return the declarations of a dataclass by field name."""
-    fields = dataclasses.fields(owner)
+    """Return the declarations of a dataclass by field name, those of its base class last."""
+    fields = sorted(dataclasses.fields(owner), key=lambda field: field.name not in owner.__annotations__)
     return {field.name: field.metadata[_METADATA_KEY] for field in fields if _METADATA_KEY in field.metadata}
 
 

@@ -26,12 +26,25 @@ class DeploymentConfig:
     """The values of the document that appear in responses.
 
     ``threshold`` is the minimum probability, 0 to 1, at which a label applies. ``approval_status`` is passed
-    through.
+    through. ``class_labels`` are only compared with those of the model.
     """
 
     target_name: str | None = None
     threshold: float = DEFAULT_THRESHOLD
     approval_status: str | None = None
+    class_labels: tuple[str, ...] = ()
+
+    def require_labels(self, class_labels: tuple[str, ...]) -> None:
+        """Require the labels of the document, if it has any and the model's are known.
+
+        Raises:
+            UsageError: the model has other labels.
+        """
+        if self.class_labels and class_labels and set(self.class_labels) != set(class_labels):
+            raise UsageError(
+                f"{FLAG} has the class labels {', '.join(self.class_labels)}, but this model has "
+                f"{', '.join(class_labels)}."
+            )
 
 
 def read_deployment_config(path: Path, target_type: TargetType, class_labels: tuple[str, ...]) -> DeploymentConfig:
@@ -44,16 +57,14 @@ def read_deployment_config(path: Path, target_type: TargetType, class_labels: tu
     declared = document.text("targetType")
     if declared is not None and _normalized(declared) != target_type.value:
         raise UsageError(f"{FLAG} {path} is of a {declared} model, but this model is of type {target_type.value}.")
-    labels = document.labels("classNames")
-    if labels is not None and class_labels and set(labels) != set(class_labels):
-        raise UsageError(
-            f"{FLAG} {path} has the class labels {', '.join(labels)}, but this model has {', '.join(class_labels)}."
-        )
-    return DeploymentConfig(
+    config = DeploymentConfig(
         target_name=document.text("targetName"),
         threshold=document.threshold("predictionThreshold"),
         approval_status=document.text("approvalStatus"),
+        class_labels=tuple(document.labels("classNames") or ()),
     )
+    config.require_labels(class_labels)
+    return config
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from datarobot_drum.drum.exceptions import StartupError
 
 FILE_NAME = "model-metadata.yaml"
+INPUT_SCHEMA = "inputSchema"
 _INFERENCE_SECTION = "inferenceModel"
 
 
@@ -41,19 +42,32 @@ class ModelMetadata:
     @property
     def class_labels(self) -> tuple[str, ...]:
         """The labels of a list, or of one text that separates them by blanks."""
-        labels = self._find("classLabels")
-        if labels is None:
-            return ()
-        if isinstance(labels, str):
-            return tuple(labels.split())
-        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-            raise StartupError(f"classLabels in {FILE_NAME} must be a list of labels.")
-        return tuple(labels)
+        return self._texts("classLabels", "labels")
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """The names of several regression targets, in the order of the model's values."""
+        return self._texts("targetNames", "names")
+
+    @property
+    def prompt_column(self) -> str | None:
+        """The column in which the ``score`` hook of a text generation model expects the prompt of a chat."""
+        return self._text("promptColumn")
 
     @property
     def parameter_definitions(self) -> Any:
         """``runtimeParameterDefinitions`` as read, unchecked; None without any."""
         return (self.document or {}).get("runtimeParameterDefinitions")
+
+    def _texts(self, key: str, content: str) -> tuple[str, ...]:
+        values = self._find(key)
+        if values is None:
+            return ()
+        if isinstance(values, str):
+            return tuple(values.split())
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise StartupError(f"{key} in {FILE_NAME} must be a list of {content}.")
+        return tuple(values)
 
     def _text(self, key: str) -> str | None:
         value = self._find(key)
@@ -87,4 +101,20 @@ def read_model_metadata(code_dir: Path) -> ModelMetadata:
         return ModelMetadata()
     from datarobot_drum.runtime_parameters.yaml_documents import read_texts, read_values
 
-    return ModelMetadata(read_values(path, StartupError), read_texts(path, StartupError))
+    values, texts = read_values(path, StartupError), read_texts(path, StartupError)
+    if INPUT_SCHEMA in values:
+        values[INPUT_SCHEMA] = _as_written(values[INPUT_SCHEMA], texts[INPUT_SCHEMA])
+    return ModelMetadata(values, texts)
+
+
+def _as_written(value: Any, text: Any) -> Any:
+    """Return values of YAML whose texts have no other value: a column ``no`` or a category ``010`` stays text."""
+    if isinstance(value, Mapping) and isinstance(text, Mapping) and len(value) == len(text):
+        return {key: _as_written(item, own) for (key, own), item in zip(text.items(), value.values(), strict=True)}
+    if isinstance(value, list) and isinstance(text, list):
+        return [_as_written(item, own) for item, own in zip(value, text, strict=True)]
+    if isinstance(value, bool):
+        return value if str(text).lower() in ("true", "false") else text
+    if value is None or isinstance(value, int):
+        return value if str(value) == text else text
+    return value

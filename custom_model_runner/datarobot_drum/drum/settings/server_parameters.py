@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from datarobot_drum.drum.settings.declaration import Parameter, parameter, settings_of
+from datarobot_drum.drum.settings.limits import InputLimits, default_limits
 from datarobot_drum.drum.settings.value_parsers import Kind
 
 WORKER_LIMITS = (1, 40)
@@ -42,7 +43,7 @@ _DEFAULT_LIMITS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class ServerParameters:
+class ServerParameters(InputLimits):
     """Final values: parsed, checked, and with every computed default filled in."""
 
     server_type: str = parameter(
@@ -182,10 +183,10 @@ class ServerParameters:
     upload_timeout: float = parameter(
         "DRUM_UPLOAD_TIMEOUT",
         Kind.SECONDS,
-        "Time to receive a request body, plus 1 s per 500 bytes received, then 408; 0 = no limit.",
-        computed="30 (flask: no limit)",
+        "Time to receive the request line and headers, then 408, and to receive the body, plus 1 s per 500 bytes "
+        "received, then 408; 0 = no limit.",
+        computed="30 (flask, gunicorn: no limit of the body)",
         limits=(0, 3600),
-        servers=("flask", "fastapi"),
         aliases=("DRUM_FASTAPI_UPLOAD_TIMEOUT",),
     )
     memory_budget: int = parameter(
@@ -401,6 +402,8 @@ def fill_defaults(given: Mapping[str, Any], *, workers: int, logging_level: str)
         values["gunicorn_timeout"] = _gunicorn_timeout(values["request_timeout"])
     limits = _DEFAULT_LIMITS[values["server_type"]]
     values |= {name: limit for name, limit in limits.items() if values[name] is None}
+    input_limits = default_limits(values, values["server_type"])
+    values |= {name: limit for name, limit in input_limits.items() if values[name] is None}
     values["numeric_threads"] = values["numeric_threads"] or 0
     if values["executor_workers"] is None:
         values["executor_workers"] = max(_MIN_EXECUTOR_WORKERS, _WORKERS_PER_PROCESS * workers)

@@ -23,6 +23,7 @@ class Kind(str, Enum):
     CHOICE = "choice"
     INTEGER = "integer"
     INTEGERS = "integers"
+    NUMBER = "number"
     SECONDS = "seconds"
     SIZE = "size"
     BOOLEAN = "boolean"
@@ -100,6 +101,7 @@ _PARSERS: Mapping[Kind, Callable[[Any], Any]] = {
     Kind.CHOICE: _parse_string,
     Kind.INTEGER: parse_integer,
     Kind.INTEGERS: _parse_integers,
+    Kind.NUMBER: parse_number,
     Kind.SECONDS: parse_number,
     Kind.SIZE: parse_size,
     Kind.BOOLEAN: parse_boolean,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,16 +13,21 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
-from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.exceptions import EmptyTable, UnprocessableInput
+from datarobot_drum.drum.tabular.arrow_messages import check_batches
 from datarobot_drum.drum.tabular.table_files import BLOCK_BYTES, TableFile
 
 _CELL_BYTES = 8
+_SAMPLE_ROWS = 100
 
 
 class _BatchTable(TableFile):
     """A table file that is read in record batches, with all columns or some."""
 
     format_name = ""
+
+    def _check(self) -> None:
+        """Check the file before it is decoded."""
 
     @abstractmethod
     def _schema(self) -> pa.Schema: ...
@@ -35,6 +41,7 @@ class _BatchTable(TableFile):
     def blocks(self) -> Iterator[pd.DataFrame]:
         done = 0
         with self._read_errors():
+            self._check()
             missing, categories = self._scan_columns()
             total = self._row_count()
         for batch in self._read_batches(self._batches()):
@@ -44,7 +51,7 @@ class _BatchTable(TableFile):
             yield frame
             self.on_progress("scoring", done / total if total else 0.0)
         if not done:
-            raise UnprocessableInput(f"The {self.format_name} file has no rows.")
+            raise EmptyTable(f"The {self.format_name} file has no rows.", self._schema().names)
 
     def _scan_columns(self) -> tuple[set[str], dict[str, pd.Index]]:
         """Return the columns with missing values, which turn integers into floats, and all categories of the others."""
@@ -81,7 +88,7 @@ class _BatchTable(TableFile):
     def _read_errors(self) -> Iterator[None]:
         try:
             yield
-        except (pa.ArrowException, OSError, ValueError) as error:
+        except (pa.ArrowException, OSError, ValueError, struct.error) as error:
             cause = " ".join(str(error).split()).rstrip(".")
             raise UnprocessableInput(f"The {self.format_name} file could not be read: {cause}.") from error
 
@@ -97,10 +104,22 @@ class ParquetTable(_BatchTable):
 
     def _batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         chosen = None if columns is None else list(columns)
-        batches: Iterator[pa.RecordBatch] = self._open().iter_batches(
-            batch_size=self._rows_per_block(self._schema()), columns=chosen
-        )
+        rows = min(self._rows_per_block(self._schema()), self._rows_of_bytes(BLOCK_BYTES))
+        batches: Iterator[pa.RecordBatch] = self._open().iter_batches(batch_size=rows, columns=chosen)
         return batches
+
+    def _rows_of_bytes(self, size: int) -> int:
+        """Return how many rows take ``size`` bytes, by the row group with the longest rows and by the first rows.
+
+        The size of a row group counts a text once that many rows refer to, so the first rows are decoded.
+        """
+        file = self._open()
+        groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+        row_bytes = max((group.total_byte_size / max(1, group.num_rows) for group in groups), default=1)
+        first = next(file.iter_batches(batch_size=_SAMPLE_ROWS), None)
+        if first is not None and first.num_rows:
+            row_bytes = max(row_bytes, first.nbytes / first.num_rows)
+        return max(1, int(size / max(1, row_bytes)))
 
     def _open(self) -> Any:
         self.file.seek(0)
@@ -111,6 +130,9 @@ class ArrowTable(_BatchTable):
     """A table in Arrow's file format, which Feather is, or its stream format."""
 
     format_name = "Arrow"
+
+    def _check(self) -> None:
+        check_batches(self.file, self.limits, is_stream=self._is_stream())
 
     def _schema(self) -> pa.Schema:
         return self._open().schema
@@ -128,11 +150,14 @@ class ArrowTable(_BatchTable):
             yield batch if columns is None else batch.select(list(columns))
 
     def _open(self) -> Any:
-        self.file.seek(0)
-        is_stream = self.file.read(1) == b"\xff"
+        is_stream = self._is_stream()
         self.file.seek(0)
         source = pa.PythonFile(self.file, mode="r")
         return pa.ipc.open_stream(source) if is_stream else pa.ipc.open_file(source)
+
+    def _is_stream(self) -> bool:
+        self.file.seek(0)
+        return self.file.read(1) == b"\xff"
 
 
 def _depends_on_other_rows(dtype: pa.DataType) -> bool:

@@ -17,6 +17,7 @@ from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.tabular.numeric_table import FLOAT, INTEGER, MAX_EXACT_INTEGER, NumericTable
 from datarobot_drum.drum.tabular.payload import BinaryFile
+from datarobot_drum.drum.tabular.table_limits import check_lines
 
 _PLAIN = b"0123456789.,-+eE\n\r"
 """All bytes of a numeric table, without its header."""
@@ -37,17 +38,25 @@ class _NeedsPandas(Exception):
     """Pandas must read this table as a whole."""
 
 
-def read_chunked_csv(file: BinaryFile, names: tuple[str, ...], start: int, block_size: int = 0) -> NumericTable | None:
+def read_chunked_csv(
+    file: BinaryFile, names: tuple[str, ...], start: int, block_size: int = 0, max_rows: int = 0
+) -> NumericTable | None:
     """Read the table; return None if pandas must read it as a whole.
 
     Args:
         names: the column names, from a plain header.
         start: the offset of the first row.
         block_size: bytes of a block, extended to the end of the row; 0 for the default.
+        max_rows: the limit of rows; 0 for none.
+
+    Raises:
+        UnprocessableInput: there are more rows than the limit.
     """
     block_size = block_size or min(max(_MIN_BLOCK_BYTES, _BLOCK_BYTES_PER_COLUMN * len(names)), _MAX_BLOCK_BYTES)
     try:
-        cells = _NumericTableBuilder(len(names), _count_rows(file, start, len(names)))
+        rows = _count_rows(file, start, len(names))
+        check_lines(rows, max_rows)
+        cells = _NumericTableBuilder(len(names), rows)
         for block in _blocks(file, start, block_size):
             cells.add(block)
         return cells.to_table(names)

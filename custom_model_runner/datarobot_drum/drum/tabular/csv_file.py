@@ -21,7 +21,7 @@ class CsvFile(TableFile):
     """A csv file, read once for its types and once for its rows, unless it is a single block."""
 
     def blocks(self) -> Iterator[pd.DataFrame]:
-        payload = StructuredPayload(self.file, PayloadFormat.CSV, self.charset)
+        payload = StructuredPayload(self.file, PayloadFormat.CSV, self.charset, self.limits)
         rows = self._rows_per_block()
         options = text_options(payload, self.text)
         inferred = InferredTypes(options)

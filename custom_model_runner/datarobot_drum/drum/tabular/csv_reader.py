@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from datarobot_drum.drum.exceptions import UnprocessableInput
-from datarobot_drum.drum.tabular.decoded_text import DecodedText
+from datarobot_drum.drum.exceptions import EmptyTable, UnprocessableInput
+from datarobot_drum.drum.tabular.content_detection import explain_unreadable
+from datarobot_drum.drum.tabular.csv_text import open_csv_text
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
 from datarobot_drum.drum.tabular.fast_csv import read_header, read_numeric_csv
 from datarobot_drum.drum.tabular.lazy_pandas import pd
@@ -31,15 +32,22 @@ def read_csv(payload: StructuredPayload, text: TextColumns | None = None) -> pd.
 
 def read_csv_with_pandas(payload: StructuredPayload, text_columns: TextColumns | None = None) -> pd.DataFrame:
     """Read a csv payload with pandas only."""
+    try:
+        return _read_with_pandas(payload, text_columns)
+    except UnprocessableInput as error:
+        raise _explained(payload, error) from error
+
+
+def _read_with_pandas(payload: StructuredPayload, text_columns: TextColumns | None) -> pd.DataFrame:
     options = text_options(payload, text_columns)
     payload.file.seek(0)
-    text = DecodedText(payload.file, payload.charset)
+    text = open_csv_text(payload)
     with csv_errors():
         # low_memory infers types block by block and warns about differences.
         frame = pd.read_csv(text, low_memory=False, compression=None, **EXACT_FLOATS, **options)
     if frame.empty:
-        raise UnprocessableInput("The csv has a header but no data rows.")
-    if not _is_first_row_within_header(text.head):
+        raise _no_rows(frame)
+    if not (text.has_fitting_row or _is_first_row_within_header(text.head)):
         _reject_wide_first_row(payload)
     return frame
 
@@ -54,8 +62,15 @@ def read_csv_blocks(
     Raises:
         UnprocessableInput: as ``read_csv``, at the invalid block.
     """
+    try:
+        yield from _read_blocks(payload, rows, options)
+    except UnprocessableInput as error:
+        raise _explained(payload, error) from error
+
+
+def _read_blocks(payload: StructuredPayload, rows: int, options: Mapping[str, Any] | None) -> Iterator[pd.DataFrame]:
     payload.file.seek(0)
-    text = DecodedText(payload.file, payload.charset)
+    text = open_csv_text(payload)
     with csv_errors():
         blocks = pd.read_csv(
             text, low_memory=False, compression=None, chunksize=rows, **EXACT_FLOATS, **(options or {})
@@ -63,8 +78,8 @@ def read_csv_blocks(
     with blocks:
         first = _next_block(blocks)
         if first is None or first.empty:
-            raise UnprocessableInput("The csv has a header but no data rows.")
-        if not _is_first_row_within_header(text.head):
+            raise _no_rows(first)
+        if not (text.has_fitting_row or _is_first_row_within_header(text.head)):
             _reject_wide_first_row(payload, back_to=payload.file.tell())
         block: pd.DataFrame | None = first
         while block is not None:
@@ -91,14 +106,27 @@ def _read_columns(payload: StructuredPayload) -> Sequence[str]:
         return names
     payload.file.seek(0)
     with csv_errors():
-        header = pd.read_csv(DecodedText(payload.file, payload.charset), nrows=0, compression=None)
+        header = pd.read_csv(open_csv_text(payload), nrows=0, compression=None)
     return [str(name) for name in header.columns]
+
+
+def _explained(payload: StructuredPayload, error: UnprocessableInput) -> UnprocessableInput:
+    message = explain_unreadable(payload, error.message)
+    return EmptyTable(message, error.columns) if isinstance(error, EmptyTable) else UnprocessableInput(message)
+
+
+def _no_rows(frame: pd.DataFrame | None) -> UnprocessableInput:
+    """Return the error of a csv with a header alone. A lone line of JSON is no header."""
+    message = "The csv has a header but no data rows."
+    columns = [] if frame is None else [str(name) for name in frame.columns]
+    is_header = bool(columns) and not columns[0].lstrip().startswith(("{", "["))
+    return EmptyTable(message, columns) if is_header else UnprocessableInput(message)
 
 
 def read_csv_column(payload: StructuredPayload, position: int) -> pd.Series:
     """Read one whole column, with the type that it has in the whole table."""
     payload.file.seek(0)
-    text = DecodedText(payload.file, payload.charset)
+    text = open_csv_text(payload)
     with csv_errors():
         frame = pd.read_csv(text, usecols=[position], low_memory=False, compression=None, **EXACT_FLOATS)
     return frame.iloc[:, 0]
@@ -139,7 +167,7 @@ def _reject_wide_first_row(payload: StructuredPayload, back_to: int = 0) -> None
     Without a header the row is the second one, which pandas rejects.
     """
     payload.file.seek(0)
-    text = DecodedText(payload.file, payload.charset)
+    text = open_csv_text(payload)
     with csv_errors():
         pd.read_csv(text, header=None, nrows=2, dtype=str, low_memory=False, compression=None)
     payload.file.seek(back_to)

@@ -49,6 +49,8 @@ class DecodedText:
         self._pending = ""
         self.head = ""
         """The first chunk that was read."""
+        self.has_fitting_row = False
+        """True if the first row of a csv is known to have no more fields than its header."""
 
     def read(self, size: int = -1) -> str:
         text = ""

@@ -17,12 +17,16 @@ import orjson
 from datarobot_drum.drum.tabular.chunked_csv import read_chunked_csv
 from datarobot_drum.drum.tabular.numeric_table import MAX_EXACT_INTEGER, NumericTable
 from datarobot_drum.drum.tabular.payload import BinaryFile, StructuredPayload
+from datarobot_drum.drum.tabular.table_limits import check_width
 
 MAX_ORJSON_BYTES = 128 * 1024
 """Maximum size of a body that orjson parses."""
 
 MIN_CHUNKED_BYTES = 8 * 1024 * 1024
 """Minimum size of a body that is read in blocks."""
+
+_MAX_CACHED_HEADER = 16 * 1024
+"""Maximum bytes of a header that stays in memory for the next request."""
 
 _UTF_8 = frozenset({"utf-8", "utf8"})
 _PLAIN = b"0123456789.,-+eE\n"
@@ -40,12 +44,13 @@ def read_numeric_csv(payload: StructuredPayload) -> NumericTable | None:
     if not is_small and _file_size(payload.file) < MIN_CHUNKED_BYTES:
         return None
     header, line_end, text = body.partition(b"\n")
-    names = _read_names(header) if line_end else None
+    names = _names_of(header) if line_end else None
     if names is None:
         return None
+    check_width(len(names), payload.limits)
     if is_small:
         return _parse(text.removesuffix(b"\n"), names)
-    return read_chunked_csv(payload.file, names, len(header) + 1)
+    return read_chunked_csv(payload.file, names, len(header) + 1, max_rows=payload.limits.max_rows)
 
 
 def read_header(payload: StructuredPayload) -> tuple[str, ...] | None:
@@ -54,11 +59,15 @@ def read_header(payload: StructuredPayload) -> tuple[str, ...] | None:
         return None
     payload.file.seek(0)
     line = payload.file.readline(MAX_ORJSON_BYTES)
-    return _read_names(line[:-1]) if line.endswith(b"\n") else None
+    return _names_of(line[:-1]) if line.endswith(b"\n") else None
 
 
 def _file_size(file: BinaryFile) -> int:
     return file.seek(0, io.SEEK_END)
+
+
+def _names_of(header: bytes) -> tuple[str, ...] | None:
+    return _read_names(header) if len(header) <= _MAX_CACHED_HEADER else _read_names.__wrapped__(header)
 
 
 @lru_cache(maxsize=64)

@@ -6,14 +6,20 @@ Rules: R. F. Boisvert, R. Pozo, K. A. Remington, "The Matrix Market Exchange For
 import io
 from dataclasses import dataclass
 
-from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.exceptions import EmptyTable, UnprocessableInput
+from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits
+from datarobot_drum.drum.tabular.content_detection import HEAD_BYTES, describe_content
 from datarobot_drum.drum.tabular.payload import BinaryFile
+from datarobot_drum.drum.tabular.table_limits import check_lines
 
-MAX_ROWS = 10_000_000
-MAX_COLUMNS = 1_000_000
+ENTRIES_FACTOR = 10
+"""Rows that a file may declare for each of its entries, beyond the limit of empty rows."""
 
 _BANNER = "%%matrixmarket"
 _LINE_LIMIT = 64 * 1024
+MAX_EMPTY_COLUMNS = 1_000_000
+"""Columns of a file without rows that is a table; of more, their names would take too much memory."""
+
 _SIZE_DIGITS = 18
 _DTYPES = {
     "real": "float64",
@@ -45,27 +51,30 @@ class MatrixHeader:
         return self.layout == "coordinate"
 
 
-def read_header(file: BinaryFile) -> MatrixHeader:
+def read_header(file: BinaryFile, limits: InputLimits = UNLIMITED) -> MatrixHeader:
     """Read up to the size line; the file position is then at the body.
 
     Raises:
-        UnprocessableInput: no Matrix Market file, an unsupported kind, or impossible sizes.
+        UnprocessableInput: no Matrix Market file, an unsupported kind, impossible sizes, or sizes over the limits.
     """
     file.seek(0)
     layout, field, symmetry = _read_banner(file)
-    rows, columns, *declared = _read_sizes(file, layout)
+    rows, columns, *declared = _read_sizes(file, layout, limits.max_matrix_comments)
     entries = declared[0] if declared else _stored_entries(rows, columns, symmetry)
     header = MatrixHeader(layout, field, symmetry, rows, columns, entries)
     _check_shape(header)
     _check_length(header, file)
+    _check_limits(header, limits)
     return header
 
 
 def _read_banner(file: BinaryFile) -> tuple[str, str, str]:
     words = _read_line(file).lower().split()
     if len(words) != 5 or words[:2] != [_BANNER, "matrix"]:
+        file.seek(0)
+        found = describe_content(file.read(HEAD_BYTES))
         raise UnprocessableInput(
-            "The body is no Matrix Market file: its first line is not '%%MatrixMarket matrix ...'."
+            f"The body is no Matrix Market file: its first line is not '%%MatrixMarket matrix ...'. {found}".rstrip()
         )
     _, _, layout, field, symmetry = words
     if layout not in ("coordinate", "array"):
@@ -81,10 +90,14 @@ def _read_banner(file: BinaryFile) -> tuple[str, str, str]:
     return layout, field, symmetry
 
 
-def _read_sizes(file: BinaryFile, layout: str) -> tuple[int, ...]:
+def _read_sizes(file: BinaryFile, layout: str, max_comments: int) -> tuple[int, ...]:
     """Return the numbers of the first line that is neither a comment nor blank."""
-    line = "%"
+    line, start = _read_line(file), file.tell()
     while line.startswith("%") or line.isspace():
+        if max_comments and file.tell() - start > max_comments:
+            raise UnprocessableInput(
+                f"The Matrix Market file has more than {max_comments} bytes of comments (DRUM_MAX_MATRIX_COMMENTS)."
+            )
         line = _read_line(file)
     words = line.split()
     expected = 3 if layout == "coordinate" else 2
@@ -112,15 +125,29 @@ def _stored_entries(rows: int, columns: int, symmetry: str) -> int:
 
 def _check_shape(header: MatrixHeader) -> None:
     rows, columns = header.rows, header.columns
+    if columns and not rows and columns <= MAX_EMPTY_COLUMNS:
+        raise EmptyTable(
+            f"The Matrix Market file has no rows: its shape is 0 x {columns}.", list(map(str, range(columns)))
+        )
     if not rows or not columns:
         raise UnprocessableInput(f"The Matrix Market file has no data: its shape is {rows} x {columns}.")
-    if rows > MAX_ROWS or columns > MAX_COLUMNS:
-        raise UnprocessableInput(
-            f"The Matrix Market file declares {rows} rows and {columns} columns; at most {MAX_ROWS} and {MAX_COLUMNS} "
-            "are accepted."
-        )
     if header.symmetry != "general" and rows != columns:
         raise UnprocessableInput(f"A {header.symmetry} matrix must be square, not {rows} x {columns}.")
+
+
+def _check_limits(header: MatrixHeader, limits: InputLimits) -> None:
+    rows, columns = header.rows, header.columns
+    if limits.max_matrix_columns and columns > limits.max_matrix_columns:
+        raise UnprocessableInput(
+            f"The Matrix Market file declares {columns} columns; at most {limits.max_matrix_columns} are accepted "
+            "(DRUM_MAX_MATRIX_COLUMNS)."
+        )
+    if limits.max_empty_rows and rows > limits.max_empty_rows + ENTRIES_FACTOR * header.entries:
+        raise UnprocessableInput(
+            f"The Matrix Market file declares {rows} rows for {header.entries} entries; at most "
+            f"{limits.max_empty_rows} more than {ENTRIES_FACTOR} for each entry are accepted (DRUM_MAX_EMPTY_ROWS)."
+        )
+    check_lines(rows, limits.max_rows)
 
 
 def _check_length(header: MatrixHeader, file: BinaryFile) -> None:

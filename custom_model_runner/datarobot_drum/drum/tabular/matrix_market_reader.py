@@ -15,6 +15,7 @@ from datarobot_drum.drum.tabular.decoded_text import DecodedText
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
 from datarobot_drum.drum.tabular.matrix_market_header import MatrixHeader, read_header
 from datarobot_drum.drum.tabular.payload import StructuredPayload
+from datarobot_drum.drum.tabular.table_limits import check_width
 
 try:
     from scipy import sparse
@@ -31,7 +32,7 @@ def read_sparse_frame(payload: StructuredPayload) -> pd.DataFrame:
     Raises:
         UnprocessableInput: the payload is no such matrix, or SciPy is not installed.
     """
-    frame = pd.DataFrame.sparse.from_spmatrix(read_csr(payload))
+    frame = pd.DataFrame.sparse.from_spmatrix(_read(payload, is_frame=True))
     return _with_zeros(frame) if pd.isna(frame.dtypes.iloc[0].fill_value) else frame
 
 
@@ -49,11 +50,17 @@ def read_csr(payload: StructuredPayload) -> Any:
     Raises:
         UnprocessableInput: as ``read_sparse_frame``.
     """
+    return _read(payload)
+
+
+def _read(payload: StructuredPayload, *, is_frame: bool = False) -> Any:
     if sparse is None:
         raise UnprocessableInput(
             "Matrix Market input needs SciPy: install datarobot-drum[scikit-learn] where the server runs."
         )
-    header = read_header(payload.file)
+    header = read_header(payload.file, payload.limits)
+    if is_frame:  # pandas takes time and memory for each column
+        check_width(header.columns, payload.limits)
     rows, columns, values = _read_entries(payload, header)
     rows, columns, values = _expand_symmetry(header, rows, columns, values)
     return sparse.coo_matrix((values, (rows, columns)), shape=(header.rows, header.columns)).tocsr()

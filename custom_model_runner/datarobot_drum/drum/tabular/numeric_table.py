@@ -12,6 +12,8 @@ from datarobot_drum.drum.tabular.lazy_pandas import pd
 INTEGER = np.dtype(np.int64)
 FLOAT = np.dtype(np.float64)
 
+_MAX_CACHED_NAMES = 2000
+
 MAX_EXACT_INTEGER = 2.0**53
 """Every integer up to this is exactly representable as a float."""
 
@@ -55,7 +57,7 @@ class NumericTable:
 
     def to_frame(self) -> pd.DataFrame:
         """Return the frame that ``pandas.read_csv`` reads from the same bytes."""
-        index = _index(self.names)
+        index = _index(self.names) if len(self.names) <= _MAX_CACHED_NAMES else pd.Index(self.names)
         if self.cells.dtype == INTEGER or not any(self.integer_columns):
             return pd.DataFrame(self.cells.T, columns=index, copy=False)
         columns = [

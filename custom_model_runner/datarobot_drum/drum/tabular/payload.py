@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits
+
 
 class PayloadFormat(str, Enum):
     """The input formats of ``/predict/``."""
@@ -28,12 +30,16 @@ class BinaryFile(Protocol):
 class StructuredPayload:
     """The samples of one request.
 
-    The caller closes ``file``; every reader rewinds it first. ``charset`` is as the client sent it.
+    The caller closes ``file``; every reader rewinds it first. ``charset`` is as the client sent it. ``limits`` are
+    those of the table.
     """
 
     file: BinaryFile
     format: PayloadFormat
     charset: str = "utf-8"
+    limits: InputLimits = UNLIMITED
+    media_type: str = ""
+    """As the client sent it, in lower case without parameters; for error messages."""
 
     def read_bytes(self) -> bytes:
         """Read the whole payload, for a hook that parses bytes."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.tabular.payload import PayloadFormat, StructuredPayload
+from datarobot_drum.drum.tabular.table_limits import check_blocks, check_table
 from datarobot_drum.drum.tabular.text_columns import TextColumns
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def read_table(payload: StructuredPayload, text: TextColumns | None = None) -> p
     """
     if payload.format is PayloadFormat.MTX:
         return import_from_string(f"{_MTX}:read_sparse_frame")(payload)
-    return import_from_string(f"{_CSV}:read_csv")(payload, text)
+    return _checked(import_from_string(f"{_CSV}:read_csv")(payload, text), payload)
 
 
 def read_numeric_or_frame(payload: StructuredPayload) -> Any:
@@ -40,9 +41,9 @@ def read_numeric_or_frame(payload: StructuredPayload) -> Any:
         return read_table(payload)
     numbers = import_from_string("datarobot_drum.drum.tabular.fast_csv:read_numeric_csv")(payload)
     if numbers is not None:
-        return numbers.to_frame() if numbers.has_missing else numbers
+        return _checked(numbers.to_frame() if numbers.has_missing else numbers, payload)
     # Not `read_table`, which would try the fast readers again.
-    table = import_from_string(f"{_CSV}:read_csv_with_pandas")(payload)
+    table = _checked(import_from_string(f"{_CSV}:read_csv_with_pandas")(payload), payload)
     numbers = import_from_string("datarobot_drum.drum.tabular.numeric_table:NumericTable.from_frame")(table)
     return table if numbers is None else numbers
 
@@ -67,8 +68,14 @@ def read_blocks(payload: StructuredPayload, rows: int, text: TextColumns | None 
     """
     if payload.format is PayloadFormat.CSV:
         options = import_from_string(f"{_CSV}:text_options")(payload, text)
-        yield from import_from_string(f"{_CSV}:read_csv_blocks")(payload, rows, options)
+        blocks = import_from_string(f"{_CSV}:read_csv_blocks")(payload, rows, options)
+        yield from check_blocks(blocks, payload)
         return
     table = read_table(payload)
     for start in range(0, len(table), rows):
         yield table.iloc[start : start + rows]
+
+
+def _checked(table: Any, payload: StructuredPayload) -> Any:
+    check_table(table, payload)
+    return table

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from datarobot_drum.drum.exceptions import CommandError
 from datarobot_drum.drum.imports import import_from_string
+from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits
 from datarobot_drum.drum.tabular.text_columns import TextColumns
 
 if TYPE_CHECKING:
@@ -56,17 +57,25 @@ _EXTENSIONS = {
 class TableFile(ABC):
     """A table in an open file, which the caller closes. Memory stays flat; types are those of the whole table.
 
-    ``rows`` is the maximum number of rows in a block. ``text`` are the columns that a csv has as text.
+    ``rows`` is the maximum number of rows in a block. ``text`` are the columns that a csv has as text. ``limits`` are
+    those of the table and of its record batches.
     """
 
     def __init__(
-        self, file: BinaryIO, charset: str, on_progress: OnProgress, rows: int, text: TextColumns | None = None
+        self,
+        file: BinaryIO,
+        charset: str,
+        on_progress: OnProgress,
+        rows: int,
+        text: TextColumns | None = None,
+        limits: InputLimits = UNLIMITED,
     ) -> None:
         self.file = file
         self.rows = rows
         self.charset = charset
         self.on_progress = on_progress
         self.text = text
+        self.limits = limits
 
     @abstractmethod
     def blocks(self) -> Iterator[pd.DataFrame]:
@@ -95,6 +104,7 @@ def open_table(
     on_progress: OnProgress,
     rows: int = BLOCK_ROWS,
     text: TextColumns | None = None,
+    limits: InputLimits = UNLIMITED,
 ) -> TableFile:
     """Open the table in the seekable ``file``, of any format but Matrix Market.
 
@@ -102,7 +112,7 @@ def open_table(
         CommandError: the package that reads the format is not installed.
     """
     with require_arrow_extra(kind.value.capitalize()):
-        table: TableFile = import_from_string(_READERS[kind.value])(file, charset, on_progress, rows, text)
+        table: TableFile = import_from_string(_READERS[kind.value])(file, charset, on_progress, rows, text, limits)
     return table
 
 

@@ -8,11 +8,11 @@ provider, set up by the standard variables or by model code, nothing is imported
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Callable, Mapping
 from contextvars import Token
 from typing import TYPE_CHECKING, Any
 
+from datarobot_drum.drum.tracebacks import format_error, shorten
 from datarobot_drum.runtime_parameters import mask_secrets
 from datarobot_drum.version import __version__
 
@@ -55,14 +55,14 @@ def note_error(error: BaseException) -> None:
         span = get_current_span()
         span.record_exception(error, _masked(error))
         span.set_attribute("error.type", type(error).__name__)
-        span.set_status(StatusCode.ERROR, mask_secrets(f"{type(error).__name__}: {error}"))
+        span.set_status(StatusCode.ERROR, mask_secrets(shorten(f"{type(error).__name__}: {error}")))
 
 
 def _masked(error: BaseException) -> dict[str, str]:
     """Return the attributes of an exception event with credentials masked."""
     return {
-        "exception.message": mask_secrets(str(error)),
-        "exception.stacktrace": mask_secrets("".join(traceback.format_exception(error))),
+        "exception.message": mask_secrets(shorten(str(error))),
+        "exception.stacktrace": mask_secrets(format_error(error)),
     }
 
 

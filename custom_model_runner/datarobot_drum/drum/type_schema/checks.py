@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from datarobot_drum.drum.exceptions import DrumError, InputSchemaError, OutputSchemaError
+from datarobot_drum.drum.tabular.column_hints import quote_names
 from datarobot_drum.drum.type_schema.constants import IDENTITY, Condition, DataType, Field, Presence
 from datarobot_drum.drum.type_schema.requirements import KEY, Requirement, TypeSchema
 from datarobot_drum.drum.type_schema.tables import Table, to_table
@@ -23,13 +24,16 @@ _COMPARISONS: dict[Condition, Callable[[int, int], bool]] = {
 }
 
 
-def check_input(schema: TypeSchema, data: Any) -> None:
+def check_input(schema: TypeSchema, data: Any, text: Collection[int] = ()) -> None:
     """Check samples; objects of a hook that are no table are not checked.
+
+    Args:
+        text: the columns that were read as text.
 
     Raises:
         InputSchemaError: a requirement is not met; the message names it, and the column or number at fault.
     """
-    table = to_table(data)
+    table = to_table(data, text=text)
     if table is not None:
         _check(schema, schema.input, table, None, "The input", InputSchemaError)
 
@@ -91,7 +95,7 @@ def _data_types(requirement: Requirement, table: Table, stats: InputStats | None
     found = [table.kinds(position) for position in range(table.width)]
     for position, kinds in enumerate(found):
         if not kinds & allowed:
-            return f"the column {table.name(position)!r} is {_format_kinds(kinds)}"
+            return f"the column {quote_names([table.name(position)])} is {_format_kinds(kinds)}"
     if requirement.condition is Condition.EQUALS and len(requirement.values) > 1:
         absent = [kind.value for kind in allowed if not any(kind in kinds for kinds in found)]
         return f"no column is {sorted(absent)[0]}" if absent else None
@@ -105,7 +109,7 @@ def _unwanted_type(unwanted: frozenset[DataType], table: Table) -> str | None:
         if kinds == {DataType.NUM, DataType.CAT}:
             kinds = frozenset({DataType.NUM})
         if kinds <= unwanted:
-            return f"the column {table.name(position)!r} is {_format_kinds(kinds)}"
+            return f"the column {quote_names([table.name(position)])} is {_format_kinds(kinds)}"
     return None
 
 
@@ -159,7 +163,7 @@ def _contains_missing(requirement: Requirement, table: Table, stats: InputStats 
         return None
     row, position = first_missing
     suffix = ", and the input has none" if value == IDENTITY else ""
-    return f"the column {table.name(position)!r} has a missing value in row {row + 1}{suffix}"
+    return f"the column {quote_names([table.name(position)])} has a missing value in row {row + 1}{suffix}"
 
 
 _FIELDS: dict[Field, Callable[[Requirement, Table, InputStats | None], str | None]] = {

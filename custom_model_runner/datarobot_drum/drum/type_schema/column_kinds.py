@@ -65,6 +65,14 @@ def possible_kinds(column: pd.Series[Any]) -> frozenset[DataType]:
     return _cell_kinds(column)
 
 
+def text_kinds(column: pd.Series[Any]) -> frozenset[DataType]:
+    """Return the kinds of a column that was read as text, whatever its cells look like."""
+    cells = column.dropna().tolist()
+    if not cells:
+        return ANY_KIND
+    return _SHORT_TEXT_KINDS if all(map(_is_short, cells)) else _TEXT_KINDS
+
+
 def numeric_kinds(values: np.ndarray) -> frozenset[DataType]:
     """Return the possible kinds of numbers, missing ones ignored."""
     if values.dtype.kind == "f":

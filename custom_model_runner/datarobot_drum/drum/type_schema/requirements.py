@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from datarobot_drum.drum.exceptions import TypeSchemaError
+from datarobot_drum.drum.input_schema.columns import ANY, NUMBER, TEXT, Column, ColumnType
 from datarobot_drum.drum.settings.model_metadata import FILE_NAME
 from datarobot_drum.drum.type_schema.constants import (
     CONDITIONS,
@@ -15,11 +16,17 @@ from datarobot_drum.drum.type_schema.constants import (
     LIST_CONDITIONS,
     OUTPUT_VALUES,
     Condition,
+    DataType,
     Field,
 )
 
 KEY = "typeSchema"
 SECTIONS = {"input_requirements": INPUT_VALUES, "output_requirements": OUTPUT_VALUES}
+_COLUMN_TYPES = {
+    DataType.TXT.value: TEXT,
+    DataType.NUM.value: NUMBER,
+    DataType.DATE.value: Column(ColumnType.DATE),
+}
 _KEYS = ("field", "condition", "value")
 
 
@@ -46,6 +53,17 @@ class TypeSchema:
     input: tuple[Requirement, ...]
     output: tuple[Requirement, ...]
     is_strict: bool = True
+
+    @property
+    def type_of_all_columns(self) -> Column:
+        """The type of every input column if the schema allows one kind only: text, numbers or dates."""
+        for requirement in self.input:
+            is_one = requirement.condition in (Condition.EQUALS, Condition.IN) and len(requirement.values) == 1
+            if requirement.field is Field.DATA_TYPES and is_one:
+                kind = _COLUMN_TYPES.get(requirement.values[0], ANY)
+                # A schema that is not strict rejects no cell.
+                return kind if self.is_strict or kind is TEXT else ANY
+        return ANY
 
     @property
     def compares_with_input(self) -> bool:

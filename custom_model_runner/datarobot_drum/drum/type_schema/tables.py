@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from datarobot_drum.drum.artifact_predictors.features import is_sparse
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
-from datarobot_drum.drum.type_schema.column_kinds import numeric_kinds, possible_kinds
+from datarobot_drum.drum.type_schema.column_kinds import numeric_kinds, possible_kinds, text_kinds
 from datarobot_drum.drum.type_schema.constants import DataType
 
 
@@ -36,8 +37,11 @@ class Table(ABC):
 
 
 class FrameTable(Table):
-    def __init__(self, frame: pd.DataFrame) -> None:
+    """A DataFrame; ``text`` are the columns that were read as text."""
+
+    def __init__(self, frame: pd.DataFrame, text: Collection[int] = ()) -> None:
         self._frame = frame
+        self._text = text
         self.is_sparse = is_sparse(frame)
 
     @property
@@ -48,7 +52,9 @@ class FrameTable(Table):
         return str(self._frame.columns[position])
 
     def kinds(self, position: int) -> frozenset[DataType]:
-        return possible_kinds(self._frame.iloc[:, position])
+        column = self._frame.iloc[:, position]
+        is_text = position in self._text and column.dtype.kind == "O"
+        return text_kinds(column) if is_text else possible_kinds(column)
 
     def first_missing(self) -> tuple[int, int] | None:
         return _first(np.asarray(self._frame.isna()))
@@ -107,10 +113,15 @@ class MatrixTable(Table):
         return int(self._matrix.indices[found[0]]), column
 
 
-def to_table(data: Any, names: tuple[str, ...] | None = None) -> Table | None:
-    """Wrap ``data`` as a table; return None for other objects of a hook."""
+def to_table(data: Any, names: tuple[str, ...] | None = None, text: Collection[int] = ()) -> Table | None:
+    """Wrap ``data`` as a table; return None for other objects of a hook.
+
+    Args:
+        names: the columns of an array.
+        text: the columns of a DataFrame that were read as text.
+    """
     if isinstance(data, pd.DataFrame):
-        return FrameTable(data)
+        return FrameTable(data, text)
     if isinstance(data, NumericTable):
         return ArrayTable(data.names, data.to_array())
     if hasattr(data, "tocsc") and len(data.shape) == 2:

@@ -1,25 +1,57 @@
-"""uvicorn's HTTP protocol with a deadline and a size limit for the request line and headers, and JSON errors."""
+"""uvicorn's HTTP protocol with a deadline and limits for the request line and headers, and JSON errors."""
 
 import asyncio
-from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from datarobot_drum.drum.serving.headers import standard_headers
-from datarobot_drum.drum.serving.messages import json_response
-from datarobot_drum.drum.tracing.request_id import accept_request_id
+from datarobot_drum.drum.serving.request_head import (
+    INVALID,
+    LINE_TOO_LONG,
+    MAX_HEAD_BYTES,
+    TOO_LARGE,
+    TOO_SLOW,
+    Rejection,
+    check_head,
+    rejection_bytes,
+)
+from datarobot_drum.drum.uvicorn.half_close import HalfCloseWatch
 
-MAX_HEADER_BYTES = 64 * 1024
 LINGER_SECONDS = 0.5
 """Seconds for which the rest of a rejected request is read and dropped, so that its client can read the response."""
 
-TOO_LARGE = (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The request line and headers are larger than 64 KiB.")
-TOO_SLOW = (HTTPStatus.REQUEST_TIMEOUT, "The request line and headers did not arrive in time (DRUM_UPLOAD_TIMEOUT).")
-INVALID = (HTTPStatus.BAD_REQUEST, "The request is not valid HTTP.")
+
+class HalfClosableProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, with responses for clients that end their sending side after their last request."""
+
+    _is_half_closed = False
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Return whether to keep the connection: for the responses to the requests that are complete."""
+        if not self._is_responding:
+            return False
+        if self.cycle.more_body:
+            if not self.pipeline:
+                return False
+            self.pipeline.popleft()  # truncated; the requests before it are complete
+        elif not self.pipeline:
+            HalfCloseWatch(self.transport, self.cycle, self.loop)
+        self._is_half_closed = True
+        self.cycle.keep_alive = False
+        return True
+
+    def on_response_complete(self) -> None:
+        if self._is_half_closed and not self.pipeline:
+            self.transport.close()
+        super().on_response_complete()
+
+    @property
+    def _is_responding(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
 
 
-class LimitedHeadersProtocol(HttpToolsProtocol):
+class LimitedHeadersProtocol(HalfClosableProtocol):
     """uvicorn's protocol with limits: for silence before a request, and for the size and time of its headers.
 
     Args:
@@ -50,8 +82,8 @@ class LimitedHeadersProtocol(HttpToolsProtocol):
         has_no_body = self._in_headers or not self._is_responding
         super().data_received(data)
         self._header_bytes = self._header_bytes + len(data) if has_no_body and self._in_headers else 0
-        if self._header_bytes > MAX_HEADER_BYTES:
-            self._reject(TOO_LARGE)
+        if self._header_bytes > MAX_HEAD_BYTES:
+            self._reject(TOO_LARGE if self.headers else LINE_TOO_LONG)
         self._start_timers()
 
     def _start_timers(self) -> None:
@@ -68,38 +100,27 @@ class LimitedHeadersProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_headers = False
         self._stop_deadline()
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEADER_BYTES:
-            self._error = TOO_LARGE
-            raise ValueError("too large")  # stops the parser, which has uvicorn send an error
+        is_known = self.parser.get_http_version() != "0.9"
+        rejection = check_head(self.url, self.headers) if is_known else INVALID
+        if rejection is not None:
+            self._error = rejection
+            raise ValueError("rejected")  # stops the parser, which has uvicorn send an error
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
         self._reject(self._error)
 
-    def _reject(self, error: tuple[HTTPStatus, str]) -> None:
+    def _reject(self, rejection: Rejection) -> None:
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and self._is_responding and not cycle.more_body:
             cycle.keep_alive = False  # the request before is complete: its response is the last one
             return
         if cycle is None or cycle.response_complete or not cycle.response_started:
-            self.transport.write(_response(*error, self.server_state.default_headers))
+            self.transport.write(rejection_bytes(rejection, self.server_state.default_headers))
         self._is_rejected = True  # closing at once would reset the connection of a client that is still sending
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
-
-    @property
-    def _is_responding(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle
-        return cycle is not None and not cycle.response_complete
 
     def _stop_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-
-
-def _response(status: HTTPStatus, message: str, default_headers: list[tuple[bytes, bytes]]) -> bytes:
-    content: Any = json_response({"message": f"ERROR: {message}"}).content
-    own = {"content-type": "application/json", "content-length": str(len(content)), "connection": "close"}
-    headers = {**own, **standard_headers(accept_request_id(None))}
-    lines = [*default_headers, *((name.lower().encode(), value.encode()) for name, value in headers.items())]
-    return b"".join([STATUS_LINE[status], *(b"%s: %s\r\n" % line for line in lines), b"\r\n", content])

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from datarobot_drum.drum.management.owner import ManagementPort
 from datarobot_drum.drum.management.watchdog.owner import Watchdog
+from datarobot_drum.drum.process.hook_environment import prepare_for_hooks
 from datarobot_drum.drum.process.sockets import bind
 from datarobot_drum.drum.settings.arguments import Arguments, to_argv
 from datarobot_drum.drum.settings.build import Settings
@@ -36,6 +37,7 @@ def _serve(settings: Settings, management: ManagementPort) -> int:
             after_fork = partial(_after_fork, watchdog) if is_shared else None
             supervisor = Supervisor(settings, listener, management, on_stop=watchdog.disarm, after_fork=after_fork)
             return watchdog.exit_code(supervisor.run())
+        prepare_for_hooks(settings, main_thread_runs_hooks=False)
         status = management.table.allocate().claim()
         from datarobot_drum.drum.uvicorn.server import run_server
 

@@ -18,6 +18,7 @@ import uvicorn
 from datarobot_drum.drum.management.reporting import BEAT_SECONDS, StatusReporter
 from datarobot_drum.drum.management.status import WorkerStatus
 from datarobot_drum.drum.model_loading.shared_model import inherited_model
+from datarobot_drum.drum.process.hook_signals import ignore_signal
 from datarobot_drum.drum.process.paced_listener import PacedListener, connect
 from datarobot_drum.drum.process.sockets import BACKLOG, accept_pending
 from datarobot_drum.drum.process.tuning import freeze_loaded_objects, shorten_switch_interval
@@ -71,7 +72,7 @@ class DrumServer(uvicorn.Server):
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         if self._supervised:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGINT, ignore_signal)
             signal.signal(signal.SIGQUIT, self.handle_exit)
         super().run(sockets)
 
@@ -120,13 +121,19 @@ class DrumServer(uvicorn.Server):
             await self._wait_for_first_requests()
         if not self._prediction_server.failed:
             self._log_drain()
-        waiting_since = time.monotonic()
         await super().shutdown(sockets)
-        graceful_timeout = self.config.timeout_graceful_shutdown or 0
-        self.forced_shutdown = self.force_exit or time.monotonic() - waiting_since >= graceful_timeout
+        self.forced_shutdown = self.forced_shutdown or self.force_exit
         if not self._prediction_server.failed:
             summary = self._prediction_server.request_log.summary()
             logger.info("Stopped after a drain of %.1f s: %s.", time.monotonic() - start, summary)
+
+    async def _wait_tasks_to_complete(self) -> None:
+        """Wait for requests in flight; uvicorn cancels this at the graceful timeout. Lifespans end later."""
+        try:
+            await super()._wait_tasks_to_complete()
+        except asyncio.CancelledError:
+            self.forced_shutdown = True
+            raise
 
     def _log_drain(self) -> None:
         in_flight = self._prediction_server.request_log.in_flight

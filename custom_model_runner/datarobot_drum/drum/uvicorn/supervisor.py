@@ -23,6 +23,7 @@ from types import FrameType
 from datarobot_drum.drum.exceptions import StartupError
 from datarobot_drum.drum.management.owner import ManagementPort
 from datarobot_drum.drum.management.status import WorkerStatus
+from datarobot_drum.drum.process.children import WorkerGroups, kill_worker, lead_process_group
 from datarobot_drum.drum.process.signals import blocked_signals
 from datarobot_drum.drum.settings.build import Settings
 
@@ -79,6 +80,7 @@ class Supervisor:
         self._on_stop = on_stop
         self._after_fork = after_fork
         self._workers: list[_Worker] = []
+        self._groups = WorkerGroups()
         self._signals = 0
         self._stop_by = float("inf")
         self._failed = False
@@ -92,12 +94,15 @@ class Supervisor:
         for _ in range(self._settings.workers):
             self._start_worker()
         try:
-            while self._workers:
+            while self._workers or not self._stopping:
                 self._wait()
                 self._management.restart_if_ended()
                 self._kill_hung()
                 self._reap()
+                self._start_missing()
+                self._groups.poll()
         finally:
+            self._groups.kill()
             self._listener.close()
             os.close(self._wakeup_read)
             os.close(self._wakeup_write)
@@ -107,9 +112,20 @@ class Supervisor:
     def _stopping(self) -> bool:
         return self._signals > 0 or self._failed
 
+    def _start_missing(self) -> None:
+        """Start the workers that could not be started before."""
+        if not self._stopping and len(self._workers) < self._settings.workers:
+            self._start_worker()
+
     def _start_worker(self) -> None:
+        """Start a worker; without memory or process ids, ``_start_missing`` tries again."""
         status = self._management.table.allocate()
-        process = self._start_process(status)
+        try:
+            process = self._start_process(status)
+        except OSError as error:
+            status.release()
+            logger.error("A worker cannot be started (%s); trying again within %g s.", error, POLL_SECONDS)
+            return
         self._workers.append(_Worker(process, status, time.monotonic()))
         logger.info("Started worker %d.", process.pid)
         if self._stopping:
@@ -153,13 +169,14 @@ class Supervisor:
             if overdue or self._management.limits.is_hung(worker.status):
                 silence = worker.status.silence()
                 logger.error("Worker %d hangs (silent for %.0f s); killing it.", worker.process.pid, silence)
-                _signal(worker.process, signal.SIGKILL)
+                kill_worker(_pid(worker.process))
 
     def _reap(self) -> None:
         for worker in [worker for worker in self._workers if not worker.process.is_alive()]:
             worker.process.join()
             self._workers.remove(worker)
             worker.status.release()
+            self._groups.end(_pid(worker.process))
             if worker.process.exitcode == WORKER_FAILED_TO_START and not self._stopping:
                 logger.error("Worker %d failed to start; stopping the server.", worker.process.pid)
                 self._failed = True
@@ -193,6 +210,12 @@ class Supervisor:
             _signal(worker.process, number)
 
 
+def _pid(process: BaseProcess) -> int:
+    """Return the id of a process that has been started."""
+    assert process.pid
+    return process.pid
+
+
 def _signal(process: BaseProcess, number: signal.Signals) -> None:
     with suppress(ProcessLookupError, ValueError):
         if process.pid is not None and process.is_alive():
@@ -215,12 +238,15 @@ def run_forked_worker(
 
 def _serve(listener: socket.socket, status: WorkerStatus, watch_parent: Callable[[], None]) -> None:
     status.claim()
+    from datarobot_drum.drum.process.hook_environment import prepare_for_hooks
+    from datarobot_drum.drum.process.hook_signals import ignore_signal
     from datarobot_drum.drum.process.logs import configure_logging
     from datarobot_drum.drum.process.signals import exit_process
     from datarobot_drum.drum.settings.build import settings_from_environment
     from datarobot_drum.drum.uvicorn.server import run_server
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, ignore_signal)
+    lead_process_group()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     threading.Thread(target=watch_parent, name="drum-parent-watch", daemon=True).start()
     show_stacktrace = False
@@ -228,6 +254,7 @@ def _serve(listener: socket.socket, status: WorkerStatus, watch_parent: Callable
         settings = settings_from_environment()
         show_stacktrace = settings.show_stacktrace
         configure_logging(settings.logging_level, settings.server.log_format)
+        prepare_for_hooks(settings, main_thread_runs_hooks=False)
         exit_code = run_server(settings, listener, status, supervised=True)
     except StartupError as error:
         logger.error("%s", error, exc_info=error if show_stacktrace else None)

@@ -12,17 +12,20 @@ from http.client import HTTPMessage
 from types import FrameType
 from typing import Any
 
-from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+from werkzeug.serving import ThreadedWSGIServer
 
 from datarobot_drum.drum.iterators import close_iterator
 from datarobot_drum.drum.management.owner import ManagementPort
 from datarobot_drum.drum.management.reporting import StatusReporter
 from datarobot_drum.drum.management.watchdog.owner import Watchdog
+from datarobot_drum.drum.process.hook_environment import prepare_for_hooks
+from datarobot_drum.drum.process.hook_signals import hook_signals
+from datarobot_drum.drum.process.signals import abort_process
 from datarobot_drum.drum.process.sockets import accept_pending, bind
 from datarobot_drum.drum.process.tuning import shorten_switch_interval
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings.build import Settings
-from datarobot_drum.drum.werkzeug.read_timeout import read_with_deadline
+from datarobot_drum.drum.werkzeug.request_head import LimitedHeadersHandler
 
 logger = logging.getLogger(__name__)
 
@@ -39,16 +42,10 @@ class _HeaderFields(HTTPMessage):
         return "text/plain"
 
 
-class _RequestHandler(WSGIRequestHandler):
+class _RequestHandler(LimitedHeadersHandler):
     """A handler without log lines of its own (the access log is the middleware's); it answers ``Expect`` once."""
 
     MessageClass = _HeaderFields
-
-    def setup(self) -> None:
-        super().setup()
-        if self.timeout:
-            self.rfile.close()
-            self.rfile = read_with_deadline(self.connection, self.timeout)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log nothing: the request log has every request."""
@@ -101,11 +98,13 @@ def serve(settings: Settings) -> int:
         StartupError: the address or the model.
     """
     shorten_switch_interval()
+    prepare_for_hooks(settings)
     with ManagementPort(settings).start() as management:
         status = management.table.allocate().claim()
         prediction_server = PredictionServer(settings)
         reporter = StatusReporter(prediction_server, status)
         prediction_server.materialize()
+        hook_signals.main_thread_runs_hooks = False
 
         def on_poll() -> None:
             reporter.beat()
@@ -136,6 +135,7 @@ class FlaskServer:
         settings = self._prediction_server.settings
         listener = bind(settings.host, settings.port)
         _RequestHandler.timeout = self._settings.upload_timeout or None
+        _RequestHandler.upload_timeout = self._settings.upload_timeout
         app = self._prediction_server.app
         server = _Server(settings.host, settings.port, app, _RequestHandler, fd=listener.fileno())
         listener.close()  # the server holds a descriptor of its own
@@ -178,7 +178,7 @@ class FlaskServer:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._stop_at is not None:
-            os._exit(1)
+            abort_process(1)
         self._prediction_server.worker_ctx.drain()
         self._stop_at = time.monotonic() + self._settings.lame_duck
 

@@ -4,7 +4,13 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from datarobot_drum.drum.commands.fit.model_folder import add_code, add_metadata, atomic_output_folder, output_folder
+from datarobot_drum.drum.commands.fit.model_folder import (
+    add_code,
+    add_metadata,
+    add_requirements,
+    atomic_output_folder,
+    output_folder,
+)
 from datarobot_drum.drum.commands.fit.parity_check import ROWS, find_difference
 from datarobot_drum.drum.commands.fit.training import train
 from datarobot_drum.drum.commands.fit.training_data import (
@@ -35,14 +41,15 @@ def fit(arguments: Arguments) -> int:
     """
     output = output_folder(arguments.output)
     target_type, metadata = training_target(arguments)
-    data = read_training_data(arguments, target_type)
+    data = read_training_data(arguments, target_type, metadata)
     model = build_model_settings(add_class_labels(arguments, metadata, target_type, data.target))
     data = dataclasses.replace(data, target=to_declared_labels(data.target, model.class_labels))
     with atomic_output_folder(output) as folder:
         loads_itself = train(model, data, folder)
         exclude = frozenset({input_path(arguments), output, folder})
         add_code(model.code_dir, folder, exclude=exclude, with_artifacts=loads_itself)
-        add_metadata(folder, model, arguments.target)
+        add_requirements(folder)
+        add_metadata(folder, model, arguments.target, data.features)
     print(f"Trained on {len(data.features)} rows and saved in {output}: {', '.join(_names(output))}")
     if not arguments.skip_predict:
         _check(arguments, data, output)

@@ -55,7 +55,7 @@ def _predict_in_process(arguments: Arguments, sample: pd.DataFrame, body: Body) 
     """Predict the table itself, without encoding it as text, unless the model reads raw input."""
     model = build_model_settings(arguments)
     with loaded_model(model) as predictor:
-        data: Any = sample
+        data: Any = predictor.check_samples(sample)
         if predictor.reads_raw_input:
             data = predictor.read_input(StructuredPayload(io.BytesIO(body.content), PayloadFormat.CSV))
         content = predictions_response(predictor.predict(data), model.target_type).content

@@ -7,10 +7,14 @@ from typing import Any
 
 import pandas as pd
 
+from datarobot_drum.drum.artifact_predictors.features import is_sparse
 from datarobot_drum.drum.artifact_predictors.label_matching import as_label, format_labels, match_labels
 from datarobot_drum.drum.commands.input_file import input_path
 from datarobot_drum.drum.commands.samples import read_samples
 from datarobot_drum.drum.exceptions import CommandError, UsageError
+from datarobot_drum.drum.input_schema.columns import TEXT, InputSchema
+from datarobot_drum.drum.input_schema.conform import conform
+from datarobot_drum.drum.input_schema.declaration import read_input_schema
 from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.model_metadata import ModelMetadata
 from datarobot_drum.drum.settings.target_types import TargetType
@@ -31,8 +35,8 @@ class TrainingData:
     row_weights: pd.Series | None
 
 
-def read_training_data(arguments: Arguments, target_type: TargetType) -> TrainingData:
-    """Read the input and separate target and weights from the features.
+def read_training_data(arguments: Arguments, target_type: TargetType, metadata: ModelMetadata) -> TrainingData:
+    """Read the input, with the types that model-metadata.yaml declares, and separate target and weights from it.
 
     Raises:
         UsageError: a file or a required argument is missing.
@@ -40,7 +44,7 @@ def read_training_data(arguments: Arguments, target_type: TargetType) -> Trainin
         CommandError: the target does not fit the target type.
     """
     _check_arguments(arguments, target_type)
-    features = read_samples(input_path(arguments))
+    features = _read_features(arguments, metadata)
     target: Target | None = None
     if arguments.target:
         features, target = _pop_column(features, arguments.target, "--target")
@@ -65,6 +69,25 @@ def _check_arguments(arguments: Arguments, target_type: TargetType) -> None:
         raise UsageError("A multilabel model has a target of one column a label: give --target-csv.")
     if target_type in _SUPERVISED and not arguments.target and not arguments.target_csv:
         raise UsageError(f"A {target_type.value} model is trained on a target: give --target or --target-csv.")
+
+
+def _read_features(arguments: Arguments, metadata: ModelMetadata) -> pd.DataFrame:
+    """Read the input as the trained model's requests are read: the cells of text columns as they are written.
+
+    Text columns are found by a first reading. The second one takes none of their words for a missing value.
+    """
+    path, declared = input_path(arguments), read_input_schema(metadata.document)
+    table = read_samples(path, text=InputSchema(declared=declared))
+    if is_sparse(table):
+        return table
+    other = {arguments.target, arguments.row_weights, *declared}
+    texts = [str(name) for name in table.columns if name not in other and _is_text(table[name])]
+    schema = InputSchema(declared={**dict.fromkeys(texts, TEXT), **declared})
+    return conform(schema, read_samples(path, text=schema) if texts else table)
+
+
+def _is_text(column: pd.Series) -> bool:
+    return bool(pd.api.types.infer_dtype(column, skipna=True) == "string")
 
 
 def _pop_column(table: pd.DataFrame, name: str, flag: str) -> tuple[pd.DataFrame, pd.Series]:

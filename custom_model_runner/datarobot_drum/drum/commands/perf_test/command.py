@@ -17,7 +17,7 @@ from datarobot_drum.drum.commands.perf_test.report import Report, render
 from datarobot_drum.drum.commands.perf_test.table import format_table, milliseconds
 from datarobot_drum.drum.commands.progress import progress_bar
 from datarobot_drum.drum.commands.report_file import report_path, write_report
-from datarobot_drum.drum.commands.samples import Body, read_samples, to_body
+from datarobot_drum.drum.commands.samples import AS_WRITTEN, Body, read_samples, to_body
 from datarobot_drum.drum.exceptions import CommandError, UsageError
 from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.build import build_model_settings
@@ -61,7 +61,7 @@ def measure(arguments: Arguments) -> int:
     if build_model_settings(arguments).target_type is TargetType.UNSTRUCTURED:
         raise UsageError("drum perf-test sends rows of samples: an unstructured model cannot be measured.")
     report_file = report_path(arguments)
-    samples = read_samples(path, max(plan.batch_sizes))
+    samples = read_samples(path, max(plan.batch_sizes), AS_WRITTEN)
     deadline = time.monotonic() + plan.timeout
     with running_server(arguments, plan.timeout) as server:
         measurements = list(_sweep(plan, server, samples, deadline))

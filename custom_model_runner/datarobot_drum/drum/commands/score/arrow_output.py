@@ -13,6 +13,7 @@ import pyarrow.parquet
 
 from datarobot_drum.drum.exceptions import CommandError
 from datarobot_drum.drum.language_predictors.base import Predictions, StreamChunk
+from datarobot_drum.drum.language_predictors.json_values import to_plain
 from datarobot_drum.drum.settings.target_types import TargetType
 
 
@@ -103,12 +104,24 @@ def _to_table(predictions: Predictions) -> pa.Table:
     """Return the predictions as a table; missing values are null."""
     columns = {name: _to_array(predictions.values[:, position]) for position, name in enumerate(predictions.columns)}
     if predictions.extra is not None:
-        columns |= {str(name): pa.array(column, from_pandas=True) for name, column in predictions.extra.items()}
+        columns |= {str(name): _to_extra_array(column) for name, column in predictions.extra.items()}
     return pa.table(columns)
 
 
 def _to_array(values: np.ndarray) -> pa.Array:
+    if not len(values) and values.dtype == object:
+        return pa.array([], type=pa.string())
     return pa.array(values, type=pa.float64() if values.dtype.kind == "f" else None, from_pandas=True)
+
+
+def _to_extra_array(column: Any) -> pa.Array:
+    """Return extra output as it is; cells of types that Arrow does not have are converted as for JSON."""
+    try:
+        return pa.array(column, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        if column.dtype != object:
+            raise
+        return pa.array([to_plain(cell) for cell in column], from_pandas=True)
 
 
 @contextmanager

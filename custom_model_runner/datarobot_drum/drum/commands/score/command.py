@@ -32,7 +32,7 @@ def score(arguments: Arguments) -> int:
     model = build_model_settings(arguments)
     path = input_path(arguments)
     is_unstructured = model.target_type is TargetType.UNSTRUCTURED
-    output = choose_output(arguments.output, any_content=is_unstructured)
+    output = choose_output(arguments.output, path, any_content=is_unstructured)
     start = time.monotonic()
     try:
         with output, opened_input(path) as source, progress_bar() as on_progress, loaded_model(model) as predictor:
@@ -41,7 +41,7 @@ def score(arguments: Arguments) -> int:
                 query = parse_query(arguments.query or "")
                 output.write_bytes(score_body(predictor, source, media_type, query))
             else:
-                chunks = score_rows(predictor, source, media_type.charset or "utf-8", on_progress)
+                chunks = score_rows(predictor, source, media_type.charset or "utf-8", on_progress, model.limits)
                 output.write(chunks, model.target_type)
             output.finish()
     except BrokenPipeError:

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
+from datarobot_drum.drum.commands.replaced_files import keep_permissions, require_other_file
 from datarobot_drum.drum.commands.score.formats import find_writer, write_csv, write_csv_file
 from datarobot_drum.drum.commands.standard_output import reserve_stdout
 from datarobot_drum.drum.exceptions import UsageError
@@ -102,6 +103,7 @@ class OutputFile(OutputTarget):
     def finish(self) -> None:
         with self._part.open("rb") as file:
             os.fsync(file.fileno())  # before the rename: a crash must not leave an empty file
+        keep_permissions(self._part, self._path)
         self._part.replace(self._path)
 
 
@@ -118,11 +120,11 @@ class OutputDevice(StandardOutput):
         return self
 
 
-def choose_output(output: str | None, *, any_content: bool) -> OutputTarget:
+def choose_output(output: str | None, source: Path, *, any_content: bool) -> OutputTarget:
     """Return the destination of ``--output``; without it, standard output. ``any_content`` allows every extension.
 
     Raises:
-        UsageError: the path is a folder, its folder does not exist, or its extension is unknown.
+        UsageError: the path is a folder or the file ``source``, its folder does not exist, or its extension is unknown.
     """
     if not output:
         return StandardOutput()
@@ -133,4 +135,5 @@ def choose_output(output: str | None, *, any_content: bool) -> OutputTarget:
         return OutputDevice(path)
     if not path.parent.is_dir():
         raise UsageError(f"--output {output}: there is no folder {path.parent}.")
+    require_other_file("--output", path, source)
     return OutputFile(path, any_content=any_content)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from datarobot_drum.drum.commands.input_file import InputFile
+from datarobot_drum.drum.commands.input_file import InputFile, table_input
 from datarobot_drum.drum.commands.loaded_model import predict_rows
 from datarobot_drum.drum.commands.progress import OnProgress
-from datarobot_drum.drum.exceptions import CommandError, PredictionError, UnprocessableInput
+from datarobot_drum.drum.commands.score.empty_input import predict_no_rows
+from datarobot_drum.drum.exceptions import CommandError, EmptyTable, PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
+from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
 from datarobot_drum.drum.tabular.table_files import BLOCK_ROWS, FileFormat, detect_format, open_table
 
@@ -18,22 +20,47 @@ _PAYLOAD_FORMATS = {FileFormat.CSV: PayloadFormat.CSV, FileFormat.MTX: PayloadFo
 
 
 def score_rows(
-    predictor: BasePredictor, source: InputFile, charset: str, on_progress: OnProgress
+    predictor: BasePredictor,
+    source: InputFile,
+    charset: str,
+    on_progress: OnProgress,
+    limits: InputLimits = UNLIMITED,
 ) -> Iterator[StreamChunk]:
-    """Yield the predictions of all rows.
+    """Yield the predictions of all rows, for a table without rows an empty prediction.
 
     Raises:
         RequestError: the input cannot be read, or the model rejects it.
         CommandError: a block failed (the message names its rows), or the blocks have different columns.
     """
+    with nullcontext(source) if predictor.reads_raw_input else table_input(source) as table:
+        yield from _score_table(predictor, table, charset, on_progress, limits)
+
+
+def _score_table(
+    predictor: BasePredictor, source: InputFile, charset: str, on_progress: OnProgress, limits: InputLimits
+) -> Iterator[StreamChunk]:
     kind = detect_format(source.file, source.path)
+    try:
+        yield from _score_blocks(predictor, source, kind, charset, on_progress, limits)
+    except EmptyTable as empty:
+        yield predict_no_rows(predictor, empty.columns)
+
+
+def _score_blocks(
+    predictor: BasePredictor,
+    source: InputFile,
+    kind: FileFormat,
+    charset: str,
+    on_progress: OnProgress,
+    limits: InputLimits,
+) -> Iterator[StreamChunk]:
     if predictor.only_streams:
-        yield from predictor.predict_stream(_payload(source, kind, charset))
+        yield from predictor.predict_stream(_payload(source, kind, charset, limits))
         return
     is_checked = predictor.reads_raw_input or kind is FileFormat.MTX  # by `read_input`
     scored = 0
     columns: list[str] = []
-    for samples in _samples(predictor, source, kind, charset, on_progress):
+    for samples in _samples(predictor, source, kind, charset, on_progress, limits):
         with _name_block_in_errors(scored, samples):
             if not is_checked:
                 samples = predictor.check_samples(samples)
@@ -45,7 +72,12 @@ def score_rows(
 
 
 def _samples(
-    predictor: BasePredictor, source: InputFile, kind: FileFormat, charset: str, on_progress: OnProgress
+    predictor: BasePredictor,
+    source: InputFile,
+    kind: FileFormat,
+    charset: str,
+    on_progress: OnProgress,
+    limits: InputLimits,
 ) -> Iterator[Any]:
     """Yield blocks of rows; for Matrix Market, whose entries are unordered, slices of the whole table.
 
@@ -55,20 +87,21 @@ def _samples(
         source.file.seek(0)
         yield predictor.read_input(StructuredPayload(source.file, PayloadFormat.CSV, charset))
     elif kind is FileFormat.MTX:
-        samples = predictor.read_input(_payload(source, kind, charset))
+        samples = predictor.read_input(_payload(source, kind, charset, limits))
         count = samples.shape[0]
         for start in range(0, count, BLOCK_ROWS):
             rows = slice(start, start + BLOCK_ROWS)
             yield samples.iloc[rows] if hasattr(samples, "iloc") else samples[rows]
             on_progress("scoring", min(1.0, (start + BLOCK_ROWS) / count))
     else:
-        yield from open_table(source.file, kind, charset, on_progress, text=predictor.input_schema).blocks()
+        text = predictor.input_schema
+        yield from open_table(source.file, kind, charset, on_progress, text=text, limits=limits).blocks()
 
 
-def _payload(source: InputFile, kind: FileFormat, charset: str) -> StructuredPayload:
+def _payload(source: InputFile, kind: FileFormat, charset: str, limits: InputLimits) -> StructuredPayload:
     if kind not in _PAYLOAD_FORMATS:
         raise UnprocessableInput(f"A model with score_stream alone reads csv or Matrix Market, not {kind.value}.")
-    return StructuredPayload(source.file, _PAYLOAD_FORMATS[kind], charset)
+    return StructuredPayload(source.file, _PAYLOAD_FORMATS[kind], charset, limits)
 
 
 @contextmanager
@@ -80,7 +113,7 @@ def _name_block_in_errors(scored: int, samples: Any) -> Iterator[None]:
         if not scored:
             raise
         failure = CommandError(f"In the block of rows {scored + 1} to {scored + len(samples)}: {error.message}")
-        failure.exit_code = error.exit_code
+        failure.exit_code, failure.location = error.exit_code, error.location
         raise failure from error
 
 

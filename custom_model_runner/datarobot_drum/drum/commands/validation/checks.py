@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from datarobot_drum.drum.commands.progress import OnProgress
+from datarobot_drum.drum.commands.validation.comparison import compare
 from datarobot_drum.drum.commands.validation.model_under_test import ModelUnderTest
-from datarobot_drum.drum.commands.validation.results import CheckResult, Status
-from datarobot_drum.drum.commands.validation.sample_rows import differing_rows, input_rows
+from datarobot_drum.drum.commands.validation.results import CheckResult, Status, describe_error
+from datarobot_drum.drum.commands.validation.sample_rows import input_rows
+from datarobot_drum.drum.commands.validation.subsets import Subset, subsets
 from datarobot_drum.drum.exceptions import RequestError
 from datarobot_drum.drum.language_predictors.base import Predictions
 from datarobot_drum.drum.serving.formats.predictions_json import predictions_response
 from datarobot_drum.drum.settings.target_types import TargetType
 
 MISSING_ROWS = 100
-SINGLE_ROWS = 25
 LOCATED_ROWS = 50
 
 SAME, CLOSE = 1e-9, 1e-5
@@ -66,7 +67,9 @@ def _output_failure(model: ModelUnderTest, error: RequestError) -> CheckResult:
     ]
     caption = "Rows that fail alone, too" if failing else "The first rows; none of them fails alone"
     positions = failing or range(min(model.rows or 0, 3))
-    return CheckResult(_OUTPUT, Status.FAILED, error.message, sample_rows=input_rows(model.samples, positions, caption))
+    return CheckResult(
+        _OUTPUT, Status.FAILED, describe_error(error), sample_rows=input_rows(model.samples, positions, caption)
+    )
 
 
 def _fails(model: ModelUnderTest, samples: Any) -> bool:
@@ -94,9 +97,11 @@ def _check_determinism(
     try:
         again = model.predict(model.samples)
     except RequestError as error:
-        yield CheckResult(_DETERMINISM, Status.FAILED, f"The second call with the same rows failed: {error.message}")
+        yield CheckResult(
+            _DETERMINISM, Status.FAILED, f"The second call with the same rows failed: {describe_error(error)}"
+        )
         return
-    yield _compare(_DETERMINISM, model.samples, predictions, again, ("first call", "second call"), SAME)
+    yield compare(_DETERMINISM, model.samples, predictions, again, ("first call", "second call"), SAME)
 
 
 def _check_single_rows(
@@ -105,19 +110,36 @@ def _check_single_rows(
     if reason := _inseparable(model):
         yield _skipped(_SINGLE, reason)
         return
-    alone: list[np.ndarray] = []
+    results: list[CheckResult] = []
+    for subset in subsets(model):
+        results.append(_check_subset(model, predictions, subset))
+        if results[-1].status is Status.FAILED:
+            yield results[-1]
+            return
+    details = dict.fromkeys(result.detail for result in results)
+    yield CheckResult(_SINGLE, Status.PASSED, "; ".join(details))
+
+
+def _check_subset(model: ModelUnderTest, predictions: Predictions, subset: Subset) -> CheckResult:
+    values: list[np.ndarray] = []
+    positions = [position for batch in subset.batches for position in batch]
     try:
-        for position in range(min(model.rows or 0, SINGLE_ROWS)):
-            alone.append(model.predict(model.take([position])).values)  # noqa: PERF401  # an error keeps the previous ones
+        for batch in subset.batches:
+            values.append(subset.predict(batch).values)  # noqa: PERF401  # an error keeps the previous ones
     except RequestError as error:
-        sample_rows = input_rows(model.samples, [len(alone)], "The row that fails alone")
-        yield CheckResult(
-            _SINGLE, Status.FAILED, f"Row {len(alone) + 1} alone failed: {error.message}", sample_rows=sample_rows
-        )
-        return
-    together = Predictions(predictions.columns, predictions.values[: len(alone)])
-    single = Predictions(predictions.columns, np.concatenate(alone))
-    yield _compare(_SINGLE, model.samples, together, single, ("in a batch", "alone"), CLOSE)
+        failing = subset.batches[len(values)]
+        shown = input_rows(model.samples, failing, "The rows that fail")
+        detail = f"{subset.name_rows(failing)} failed: {describe_error(error)}"
+        return CheckResult(_SINGLE, Status.FAILED, detail, sample_rows=shown)
+    together = Predictions(predictions.columns, predictions.values[positions])
+    apart = Predictions(predictions.columns, np.concatenate(values))
+    if together.values.shape != apart.values.shape:
+        detail = f"{len(positions)} rows have {len(apart.values)} predictions {subset.name}{subset.advice}"
+        return CheckResult(_SINGLE, Status.FAILED, detail)
+    samples = model.take(positions)
+    result = compare(_SINGLE, samples, together, apart, ("in a batch", subset.name), CLOSE, numbers=positions)
+    failed = result.status is Status.FAILED
+    return replace(result, detail=result.detail + subset.advice) if failed else result
 
 
 def _check_row_order(model: ModelUnderTest, predictions: Predictions, on_progress: OnProgress) -> Iterator[CheckResult]:
@@ -128,12 +150,13 @@ def _check_row_order(model: ModelUnderTest, predictions: Predictions, on_progres
     try:
         shuffled = model.predict(model.take(order.tolist()))
     except RequestError as error:
-        yield CheckResult(_ORDER, Status.FAILED, f"The same rows in another order failed: {error.message}")
+        detail = f"The same rows in another order failed: {describe_error(error)}"
+        yield CheckResult(_ORDER, Status.FAILED, detail)
         return
     values = np.empty_like(shuffled.values)
     values[order] = shuffled.values
     back = Predictions(shuffled.columns, values)
-    yield _compare(_ORDER, model.samples, predictions, back, ("in order", "shuffled"), CLOSE)
+    yield compare(_ORDER, model.samples, predictions, back, ("in order", "shuffled"), CLOSE)
 
 
 def _check_missing_values(
@@ -157,7 +180,7 @@ def _check_missing(model: ModelUnderTest, frame: pd.DataFrame, position: int, na
             predictions_response(predictions, model.settings.target_type)
         except RequestError as error:
             caption = f"Rows with {name} missing"
-            detail = f"Missing in {where}: {error.message}"
+            detail = f"Missing in {where}: {describe_error(error)}"
             return CheckResult(_MISSING, Status.FAILED, detail, name, input_rows(samples, list(positions)[:3], caption))
     return CheckResult(_MISSING, Status.PASSED, feature=name)
 
@@ -188,29 +211,3 @@ def _inseparable(model: ModelUnderTest) -> str:
 
 def _skipped(name: str, reason: str) -> CheckResult:
     return CheckResult(name, Status.SKIPPED, reason)
-
-
-def _compare(
-    name: str, samples: Any, first: Predictions, second: Predictions, names: tuple[str, str], tolerance: float
-) -> CheckResult:
-    if first.columns != second.columns or first.values.shape != second.values.shape:
-        detail = f"{names[0]}: {len(first.values)} rows of {', '.join(first.columns)}; {names[1]}: "
-        return CheckResult(name, Status.FAILED, detail + f"{len(second.values)} rows of {', '.join(second.columns)}")
-    positions = np.flatnonzero(_differs(first.values, second.values, tolerance).any(axis=1)).tolist()
-    if not positions:
-        return CheckResult(name, Status.PASSED, f"{len(first.values)} rows")
-    detail = f"{len(positions)} of {len(first.values)} rows differ, the first is row {positions[0] + 1}"
-    return CheckResult(
-        name, Status.FAILED, detail, sample_rows=differing_rows(samples, first, second, positions, names)
-    )
-
-
-def _differs(first: np.ndarray, second: np.ndarray, tolerance: float) -> np.ndarray:
-    if first.dtype.kind == "f" and second.dtype.kind == "f":
-        same: np.ndarray = np.isclose(first, second, rtol=tolerance, atol=tolerance * 1e-3, equal_nan=True)
-        return ~same
-    return np.array([_text_differs(a, b) for a, b in zip(first.flat, second.flat, strict=True)]).reshape(first.shape)
-
-
-def _text_differs(first: Any, second: Any) -> bool:
-    return not (first is second or first == second)

@@ -3,15 +3,16 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from datarobot_drum.drum.commands.input_file import InputFile, input_path, opened_input
+from datarobot_drum.drum.commands.input_file import InputFile, input_path, opened_input, table_input
 from datarobot_drum.drum.commands.loaded_model import loaded_model
 from datarobot_drum.drum.commands.progress import OnProgress, progress_bar
 from datarobot_drum.drum.commands.report_file import report_path, write_report
 from datarobot_drum.drum.commands.standard_output import reserve_stdout
 from datarobot_drum.drum.commands.validation.checks import check_structured
-from datarobot_drum.drum.commands.validation.model_under_test import ModelUnderTest, read_samples
+from datarobot_drum.drum.commands.validation.expected import Expected, check_expected, expected_predictions
+from datarobot_drum.drum.commands.validation.model_under_test import ModelUnderTest, read_cells, read_samples
 from datarobot_drum.drum.commands.validation.report import page
-from datarobot_drum.drum.commands.validation.results import CheckResult, Status, exit_code_of
+from datarobot_drum.drum.commands.validation.results import CheckResult, Status, describe_error, exit_code_of
 from datarobot_drum.drum.commands.validation.terminal import table
 from datarobot_drum.drum.commands.validation.unstructured import check_unstructured
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
@@ -32,16 +33,19 @@ def validate(arguments: Arguments) -> int:
     model = build_model_settings(arguments)
     path = input_path(arguments)
     report = report_path(arguments)
+    expected = expected_predictions(arguments, model.target_type)
     with reserve_stdout() as output:
         with opened_input(path) as source, progress_bar() as on_progress:
-            results = list(_check_model(model, source, on_progress))
+            results = list(_check_model(model, source, expected, on_progress))
         output.write(table(results).encode())
     if report is not None:
         write_report(report, page(model, path.name, results))
     return exit_code_of(results)
 
 
-def _check_model(model: ModelSettings, source: InputFile, on_progress: OnProgress) -> Iterator[CheckResult]:
+def _check_model(
+    model: ModelSettings, source: InputFile, expected: Expected | None, on_progress: OnProgress
+) -> Iterator[CheckResult]:
     with ExitStack() as stack:
         try:
             predictor = stack.enter_context(loaded_model(model))
@@ -52,9 +56,14 @@ def _check_model(model: ModelSettings, source: InputFile, on_progress: OnProgres
         if model.target_type is TargetType.UNSTRUCTURED:
             yield from check_unstructured(predictor, source)
             return
+        if not predictor.reads_raw_input:
+            source = stack.enter_context(table_input(source))
         try:
             samples = read_samples(predictor, source, on_progress)
         except PredictionError as error:  # of the model's hook; unreadable input raises
-            yield CheckResult(_READ, Status.FAILED, error.message)
+            yield CheckResult(_READ, Status.FAILED, describe_error(error))
             return
-        yield from check_structured(ModelUnderTest(predictor, model, samples), on_progress)
+        tested = ModelUnderTest(predictor, model, samples, read_cells(predictor, source))
+        yield from check_structured(tested, on_progress)
+        if expected is not None:
+            yield check_expected(tested, source, expected, on_progress)

@@ -17,6 +17,7 @@ from datarobot_drum.drum.exceptions import CommandError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
 from datarobot_drum.drum.settings.build import ModelSettings
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
+from datarobot_drum.drum.tabular.decoded_text import DecodedText
 from datarobot_drum.drum.tabular.table_files import FileFormat, detect_format, open_table
 
 SAMPLE_ROWS = 1000
@@ -25,11 +26,15 @@ SAMPLE_ROWS = 1000
 
 @dataclass(frozen=True)
 class ModelUnderTest:
-    """``samples`` are a DataFrame, a sparse matrix, or the result of ``read_input_data``."""
+    """``samples`` are a DataFrame, a sparse matrix, or the result of ``read_input_data``.
+
+    ``cells`` are the same rows of a csv file as they are written there; None for other formats.
+    """
 
     predictor: BasePredictor
     settings: ModelSettings
     samples: Any
+    cells: pd.DataFrame | None = None
 
     @property
     def frame(self) -> pd.DataFrame | None:
@@ -51,6 +56,19 @@ class ModelUnderTest:
             return self.samples.iloc[list(positions)].reset_index(drop=True)
         return self.samples[list(positions)]
 
+    def predict_csv(self, positions: Sequence[int]) -> Predictions:
+        """Return the predictions of rows as of a csv request that has only these.
+
+        Raises:
+            RequestError: the model rejects the rows or fails.
+        """
+        assert self.cells is not None
+        body = io.BytesIO(self.cells.iloc[list(positions)].to_csv(index=False).encode())
+        payload = StructuredPayload(body, PayloadFormat.CSV)
+        if self.predictor.only_streams:
+            return _join(list(self.predictor.predict_stream(payload)))
+        return predict_rows(self.predictor, self.predictor.read_input(payload))
+
     def predict(self, samples: Any) -> Predictions:
         """Return the predictions of rows, with whichever hook the model has.
 
@@ -58,7 +76,7 @@ class ModelUnderTest:
             RequestError: the model rejects the rows or fails.
         """
         if not self.predictor.only_streams:
-            return predict_rows(self.predictor, samples)
+            return predict_rows(self.predictor, self.predictor.check_samples(samples))
         text = io.BytesIO(samples.to_csv(index=False).encode())
         return _join(list(self.predictor.predict_stream(StructuredPayload(text, PayloadFormat.CSV))))
 
@@ -76,7 +94,16 @@ def read_samples(predictor: BasePredictor, source: InputFile, on_progress: OnPro
     if kind is FileFormat.MTX:
         samples = predictor.read_input(StructuredPayload(source.file, PayloadFormat.MTX))
         return samples.iloc[:SAMPLE_ROWS] if isinstance(samples, pd.DataFrame) else samples[:SAMPLE_ROWS]
-    return next(open_table(source.file, kind, "utf-8", on_progress).blocks()).iloc[:SAMPLE_ROWS]
+    table = open_table(source.file, kind, "utf-8", on_progress, text=predictor.input_schema)
+    return next(table.blocks()).iloc[:SAMPLE_ROWS]
+
+
+def read_cells(predictor: BasePredictor, source: InputFile) -> pd.DataFrame | None:
+    """Return the first rows of a csv as text, unchanged; None for another format or a model that reads raw input."""
+    if predictor.reads_raw_input or detect_format(source.file, source.path) is not FileFormat.CSV:
+        return None
+    text = DecodedText(source.file, "utf-8")
+    return pd.read_csv(text, dtype=str, keep_default_na=False, nrows=SAMPLE_ROWS, compression=None)
 
 
 def _join(chunks: list[StreamChunk]) -> Predictions:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from datarobot_drum.drum.exceptions import RequestError
+
 SUCCESS, FAILURE = 0, 1
 
 
@@ -42,6 +44,12 @@ class CheckResult:
     @property
     def title(self) -> str:
         return f"{self.check}: {self.feature}" if self.feature else self.check
+
+
+def describe_error(error: RequestError) -> str:
+    """Return the message of an error, and the place in the model's code that it comes from."""
+    location = error.location.rstrip(": ")
+    return f"{error.message} ({location})" if location else error.message
 
 
 def exit_code_of(results: Sequence[CheckResult]) -> int:

@@ -26,21 +26,27 @@ def input_rows(samples: Any, positions: Sequence[int], caption: str) -> SampleRo
 
 
 def differing_rows(
-    samples: Any, first: Predictions, second: Predictions, positions: Sequence[int], names: tuple[str, str]
+    samples: Any,
+    first: Predictions,
+    second: Predictions,
+    positions: Sequence[int],
+    names: tuple[str, str],
+    numbers: Sequence[int],
 ) -> SampleRows:
     """Return for each row the output that differs most, both values, and the features if there is a table."""
     rows = []
     for position in list(positions)[:SHOWN_ROWS]:
-        output = _worst_output(first.values[position], second.values[position])
-        pair = (_text(first.values[position, output]), _text(second.values[position, output]))
+        output = worst_output(first.values[position], second.values[position])
+        pair = (cell_text(first.values[position, output]), cell_text(second.values[position, output]))
         features = _cells(samples, position) if isinstance(samples, pd.DataFrame) else []
-        rows.append((str(position + 1), first.columns[output], *pair, *features))
+        rows.append((str(numbers[position] + 1), first.columns[output], *pair, *features))
     features = _names(samples) if isinstance(samples, pd.DataFrame) else []
     more = f", the first {SHOWN_ROWS} of {len(positions)}" if len(positions) > SHOWN_ROWS else ""
     return SampleRows(f"Rows whose predictions differ{more}", ("row", "output", *names, *features), tuple(rows))
 
 
-def _worst_output(first: np.ndarray, second: np.ndarray) -> int:
+def worst_output(first: np.ndarray, second: np.ndarray) -> int:
+    """Return the position of the output that differs most."""
     if first.dtype.kind != "f":
         return int(np.argmax(first != second))
     return int(np.argmax(np.nan_to_num(np.abs(first - second), nan=np.inf)))
@@ -54,11 +60,12 @@ def _names(samples: pd.DataFrame) -> list[str]:
 
 
 def _cells(samples: pd.DataFrame, position: int) -> list[str]:
-    cells = [_text(samples.iat[position, column]) for column in range(min(len(samples.columns), SHOWN_FEATURES))]
+    cells = [cell_text(samples.iat[position, column]) for column in range(min(len(samples.columns), SHOWN_FEATURES))]
     return cells if len(samples.columns) <= SHOWN_FEATURES else [*cells, "..."]
 
 
-def _text(value: Any) -> str:
+def cell_text(value: Any) -> str:
+    """Return a value as text for a table."""
     if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
         return "missing"
     text = repr(value.item()) if isinstance(value, np.generic) else str(value)

@@ -7,8 +7,8 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
-from types import TracebackType
 
+from datarobot_drum.drum.management.closing import ClosingContext
 from datarobot_drum.drum.management.watchdog.process import DISARM, FIRED, WatchdogConfig
 from datarobot_drum.drum.management.watchdog.termination import KILL_SECONDS
 from datarobot_drum.drum.process.signals import blocked_signals
@@ -27,7 +27,7 @@ _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 """The address to request from a server that listens on all addresses."""
 
 
-class Watchdog:
+class Watchdog(ClosingContext):
     """Starts the watchdog's process, if the settings want one, and ends it; a context manager around serving."""
 
     def __init__(self, settings: Settings) -> None:
@@ -106,17 +106,6 @@ class Watchdog:
                 self._process.kill()
                 self._process.wait()
         self.close_in_child()
-
-    def __enter__(self) -> "Watchdog":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def health_url(host: str, port: int, prefix: str) -> str:

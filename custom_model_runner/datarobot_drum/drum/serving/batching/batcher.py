@@ -1,5 +1,6 @@
 """Selection of the requests that can be batched, and the steps of each of them."""
 
+from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
@@ -29,13 +30,19 @@ class StructuredCall:
     """
 
     def __init__(
-        self, call: ModelCall, payload: StructuredPayload, predictor: BasePredictor, handlers: Handlers
+        self,
+        call: ModelCall,
+        payload: StructuredPayload,
+        predictor: BasePredictor,
+        handlers: Handlers,
+        before_call: Callable[[], object] | None = None,
     ) -> None:
         self.context = copy_context()
         self._call = call
         self._payload = payload
         self._predictor = predictor
         self._handlers = handlers
+        self._before_call = before_call
 
     def read(self) -> Any:
         """Return the samples and close the body.
@@ -44,6 +51,8 @@ class StructuredCall:
             UnprocessableInput, PredictionError, DrumHTTPError: as ``BasePredictor.read_input``.
         """
         try:
+            if self._before_call:
+                self._before_call()
             return self._predictor.read_input(self._payload)
         finally:
             self._call.close_body()
@@ -73,7 +82,7 @@ class Batching:
             content = payload.read_bytes() if payload is not None else b""
             rows = count_lines(content)
             if payload is not None and rows <= self._executor.limits.rows:
-                batchable = StructuredCall(call, payload, self._predictor, self._handlers)
+                batchable = StructuredCall(call, payload, self._predictor, self._handlers, self._executor.before_call)
                 return self._executor.submit_batchable(batchable, rows, len(content))
         return self._executor.submit(call)
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.language_predictors.base import Predictions
+from datarobot_drum.drum.process.forks import exit_fork
 from datarobot_drum.drum.serving.batching.split import predictions_equal, split
 from datarobot_drum.drum.serving.messages import ModelResponse
 
@@ -188,6 +189,9 @@ def _respond(samples: _Samples, predictions: Predictions | None, error: BaseExce
 
 def _attempt(context: Context, work: Callable[..., Any], *arguments: Any) -> tuple[Any, BaseException | None]:
     try:
-        return context.run(work, *arguments), None
+        result = context.run(work, *arguments)
     except BaseException as error:  # it belongs to this one call
+        exit_fork(error)
         return None, error
+    exit_fork()
+    return result, None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from datarobot_drum.drum.language_predictors.base import Predictions
-from datarobot_drum.drum.serving.formats.predictions_json import encode, records
+from datarobot_drum.drum.language_predictors.json_values import encode, records
 
 RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE = 1e-5, 1e-7
 """Linear algebra libraries sum in another order when they get more rows; single precision has 7 digits."""

@@ -1,18 +1,16 @@
 """Splits multipart/form-data bodies (RFC 7578) into spooled parts."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 
-from datarobot_drum.drum.exceptions import BadRequest
+from datarobot_drum.drum.exceptions import BadRequest, FormHeadersTooLarge, PayloadTooLarge
 from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
 from datarobot_drum.drum.serving.media_type import MediaType
-
-MAX_PARTS = 1000
-"""Parts of one form; more is an attack, not a request."""
 
 
 class MultipartSink:
@@ -35,6 +33,7 @@ class MultipartSink:
         self._wanted = wanted
         self._current: SpooledUploadFile | None = None
         self._count = 0
+        self._header_count = self._header_size = 0
         self._header_name = b""
         self._header_value = b""
         self._headers: dict[bytes, bytes] = {}
@@ -52,6 +51,9 @@ class MultipartSink:
                     "on_part_end": self._on_part_end,
                     "on_end": self._on_end,
                 },
+                # Its own limits have no parameter: those of this class reject such forms.
+                max_header_count=sys.maxsize,
+                max_header_size=sys.maxsize,
             )
 
     @property
@@ -72,6 +74,8 @@ class MultipartSink:
 
         Raises:
             BadRequest: the form is malformed.
+            PayloadTooLarge: it has too many parts.
+            FormHeadersTooLarge: a part has too many headers, or too large ones.
         """
         with _multipart_errors():
             self._parser.write(chunk)
@@ -89,17 +93,33 @@ class MultipartSink:
 
     def _on_part_begin(self) -> None:
         self._count += 1
-        if self._count > MAX_PARTS:
-            raise BadRequest(f"The multipart body has more than {MAX_PARTS} parts.")
+        limit = self._limits.input.max_form_parts
+        if limit and self._count > limit:
+            raise PayloadTooLarge(f"The multipart body has more than {limit} parts (DRUM_MAX_FORM_PARTS).")
         self._headers = {}
+        self._header_count = self._header_size = 0
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._count_header_bytes(end - start)
         self._header_name += data[start:end]
 
     def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._count_header_bytes(end - start)
         self._header_value += data[start:end]
 
+    def _count_header_bytes(self, size: int) -> None:
+        self._header_size += size
+        limit = self._limits.input.max_form_header_size
+        if limit and self._header_size > limit:
+            raise FormHeadersTooLarge(
+                f"The headers of a part of the form are larger than {limit} bytes (DRUM_MAX_FORM_HEADER_SIZE)."
+            )
+
     def _on_header_end(self) -> None:
+        self._header_count += 1
+        limit = self._limits.input.max_form_headers
+        if limit and self._header_count > limit:
+            raise FormHeadersTooLarge(f"A part of the form has more than {limit} headers (DRUM_MAX_FORM_HEADERS).")
         self._headers[self._header_name.lower()] = self._header_value
         self._header_name = self._header_value = b""
 

@@ -28,7 +28,7 @@ class BodyProgress:
     def __init__(self, headers: Mapping[str, str], max_size: int = 0, upload_timeout: float = 0.0) -> None:
         self._max_size = max_size
         self._upload_timeout = upload_timeout
-        self._received = 0
+        self.received = 0
         self._started = time.monotonic()
         self.chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
         self.content_length = None if self.chunked else _parse_content_length(headers)
@@ -42,7 +42,7 @@ class BodyProgress:
     @property
     def is_complete(self) -> bool:
         """Whether the bytes of Content-Length were received; never for a chunked body."""
-        return self._received == self.content_length
+        return self.received == self.content_length
 
     def count(self, size: int) -> None:
         """Add ``size`` received bytes.
@@ -50,11 +50,11 @@ class BodyProgress:
         Raises:
             PayloadTooLarge: the body passes the limit.
         """
-        self._received += size
-        self.check_size(self._received)
+        self.received += size
+        self.check_size(self.received)
 
     def check_size(self, size: int) -> None:
-        """Reject a body of ``size`` bytes, compressed or decoded, that is over the limit.
+        """Reject a body of ``size`` bytes, as it was sent, that is over the limit.
 
         Raises:
             PayloadTooLarge: it is.
@@ -70,8 +70,8 @@ class BodyProgress:
         Raises:
             BadRequest: the length differs from Content-Length.
         """
-        if self.content_length is not None and self._received != self.content_length:
-            raise BadRequest(f"The request body ended early: {self._received} of {self.content_length} bytes arrived.")
+        if self.content_length is not None and self.received != self.content_length:
+            raise BadRequest(f"The request body ended early: {self.received} of {self.content_length} bytes arrived.")
 
     def extend_deadline(self, seconds: float) -> None:
         """Exclude time in which the server, not the client, was slow."""
@@ -82,13 +82,13 @@ class BodyProgress:
         """Seconds until the deadline of the next bytes, negative after it; None without a limit."""
         if not self._upload_timeout:
             return None
-        allowed = self._upload_timeout + self._received / MIN_RATE
+        allowed = self._upload_timeout + self.received / MIN_RATE
         return self._started + allowed - time.monotonic()
 
     def timeout_error(self) -> RequestTimeout:
         """Return the error of a body that missed its deadline."""
         return RequestTimeout(
-            f"The request body came too slowly: {self._received} bytes in {time.monotonic() - self._started:.0f} s "
+            f"The request body came too slowly: {self.received} bytes in {time.monotonic() - self._started:.0f} s "
             "(DRUM_UPLOAD_TIMEOUT)."
         )
 

@@ -49,6 +49,7 @@ class BodyReader:
         self.progress = BodyProgress(headers, limits.max_size, limits.upload_timeout)
         self._decoder = decoder_for(headers.get("Content-Encoding", ""))
         self._decoded = 0
+        self._limits = limits
         content_type = MediaType.parse(headers.get("Content-Type"))
         self._sink: MultipartSink | SpooledUploadFile
         if form_fields and content_type.essence == "multipart/form-data":
@@ -76,7 +77,7 @@ class BodyReader:
         """Store the next bytes of the body.
 
         Raises:
-            PayloadTooLarge, BadRequest, InsufficientStorage: read nothing more.
+            PayloadTooLarge, FormHeadersTooLarge, BadRequest, InsufficientStorage: read nothing more.
         """
         self.progress.count(len(chunk))
         if self._decoder is None:
@@ -84,7 +85,7 @@ class BodyReader:
             return
         for decoded in self._decoder.decode(chunk):
             self._decoded += len(decoded)
-            self.progress.check_size(self._decoded)
+            self._limits.check_decoded(self._decoded, self.progress.received)
             self._sink.write(decoded)
 
     def finish(self) -> RequestBody:

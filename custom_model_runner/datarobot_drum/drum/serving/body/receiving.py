@@ -10,7 +10,13 @@ from typing import TypeVar
 
 import anyio
 
-from datarobot_drum.drum.exceptions import InsufficientStorage, PayloadTooLarge, RequestError, RequestTimeout
+from datarobot_drum.drum.exceptions import (
+    FormHeadersTooLarge,
+    InsufficientStorage,
+    PayloadTooLarge,
+    RequestError,
+    RequestTimeout,
+)
 from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.body.progress import BodyProgress
 from datarobot_drum.drum.serving.body.reader import BodyReader, RequestBody
@@ -49,7 +55,7 @@ async def receive_body(
     try:
         await _feed(reader, chunks)
         return await _on_disk_thread(reader.finish) if reader.on_disk else reader.finish()
-    except (PayloadTooLarge, RequestTimeout, InsufficientStorage) as error:
+    except (PayloadTooLarge, FormHeadersTooLarge, RequestTimeout, InsufficientStorage) as error:
         reader.close()
         raise BodyRejected(error, is_complete=reader.progress.is_complete) from error
     except BaseException:  # a cancellation, too, must leave no temporary file

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from datarobot_drum.drum.iterators import close_iterator
+from datarobot_drum.drum.process.forks import exit_fork
 from datarobot_drum.drum.serving.body.reader import RequestBody
 from datarobot_drum.drum.serving.execution.streaming import ChunkStream, IncrementalResult
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
@@ -51,9 +52,11 @@ class ModelCall:
         """Run the handler; a streamed response is produced, from the body, while the caller iterates."""
         try:
             response = self._handle(self.request)
-        except BaseException:
+        except BaseException as error:
+            exit_fork(error)
             self._body.close()
             raise
+        exit_fork()
         if isinstance(response.content, bytes):
             self._body.close()
             return response
@@ -72,12 +75,16 @@ class _TracedContent(Iterator[bytes]):
 
     def __next__(self) -> bytes:
         try:
-            return next(self._content)
+            chunk = next(self._content)
         except StopIteration:
+            exit_fork()
             raise
         except BaseException as error:
+            exit_fork(error)
             note_error(error)
             raise
+        exit_fork()
+        return chunk
 
     def close(self) -> None:
         close_iterator(self._content)

@@ -97,6 +97,8 @@ class ExecutorWithBackpressure:
         self.queue_timeout = queue_timeout
         self.on_running: Callable[[int], None] | None = None
         """Called with the number of running calls whenever it changes, before the work starts; must be quick."""
+        self.before_call: Callable[[], object] | None = None
+        """Called before each call, in its thread and its context."""
         self._clock = clock
         self._pool = ThreadPoolExecutor(max_workers, thread_name_prefix)
         self._lock = threading.Lock()
@@ -151,6 +153,8 @@ class ExecutorWithBackpressure:
             wait([entry.slot], self.queue_timeout)
             self._on_deadline(entry)
             entry.slot.result()
+            if self.before_call:
+                self.before_call()
             yield
             failed = False
         finally:
@@ -235,6 +239,8 @@ class ExecutorWithBackpressure:
         """Run one call; return the entry that takes over its slot. The slot is free before the caller is notified."""
         result, error, context = None, None, call.context
         try:
+            if self.before_call:
+                context.run(self.before_call)
             result = context.run(call.function)
             if isinstance(result, IncrementalResult):
                 call.set_outcome(result, None)

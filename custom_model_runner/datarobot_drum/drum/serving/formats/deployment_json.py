@@ -7,7 +7,7 @@
 from typing import Any
 
 from datarobot_drum.drum.language_predictors.base import Predictions
-from datarobot_drum.drum.serving.formats.predictions_json import encode, records
+from datarobot_drum.drum.language_predictors.json_values import encode_cells, records
 from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.drum.settings.build import ModelSettings
 from datarobot_drum.drum.settings.deployment_config import DeploymentConfig
@@ -41,18 +41,18 @@ def deployment_response(predictions: Predictions, model: ModelSettings, deployme
     if predictions.extra is not None and len(predictions.extra.columns):
         for row, extra in zip(rows, records(predictions.extra), strict=True):
             row["extraModelOutput"] = extra
-    return ModelResponse(encode({"data": rows}))
+    return ModelResponse(b'{"data":' + encode_cells(rows, ()) + b"}")
 
 
 def _labels(predictions: Predictions, model: ModelSettings, deployment: DeploymentConfig) -> tuple[str, ...]:
-    """Return the class labels, else the name of the target, else that of the column."""
-    if model.target_type.has_class_labels:
+    """Return the class labels or the names of several targets, else the name of the target or of the column."""
+    if model.target_type.has_class_labels or len(predictions.columns) > 1:
         return predictions.columns
     return (deployment.target_name or model.target_name or predictions.columns[0],)
 
 
 def _prediction(values: dict[str, Any], model: ModelSettings, threshold: float) -> Any:
-    """Return the label or labels at or above the threshold, the most probable class, or the value itself."""
+    """Return the label or labels at or above the threshold, the most probable class, or the value or values."""
     if model.target_type is TargetType.BINARY:
         is_positive = values[str(model.positive_class_label)] >= threshold
         return model.positive_class_label if is_positive else model.negative_class_label
@@ -60,5 +60,4 @@ def _prediction(values: dict[str, Any], model: ModelSettings, threshold: float) 
         return max(values, key=values.__getitem__)
     if model.target_type is TargetType.MULTILABEL:
         return [label for label, value in values.items() if value >= threshold]
-    (value,) = values.values()
-    return value
+    return values if len(values) > 1 else next(iter(values.values()))

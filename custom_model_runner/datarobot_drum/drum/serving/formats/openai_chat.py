@@ -1,6 +1,7 @@
 """OpenAI's chat interface: checks requests, encodes completions as JSON or as server-sent events."""
 
 import logging
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -9,8 +10,12 @@ import orjson
 
 from datarobot_drum.drum.exceptions import BadRequest, PredictionError
 from datarobot_drum.drum.iterators import close_iterator
+from datarobot_drum.drum.language_predictors.hook_results import describe
+from datarobot_drum.drum.language_predictors.json_values import encode
 from datarobot_drum.drum.serving.errors import openai_error
+from datarobot_drum.drum.serving.json_limits import check_json
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response
+from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits
 from datarobot_drum.drum.tracing.spans import annotate, note_error
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
@@ -22,19 +27,24 @@ STREAM_HEADERS = {
 KEEP_ALIVE = b": keep-alive\n\n"
 DONE = b"data: [DONE]\n\n"
 ASSOCIATION_ID = "datarobot_association_id"
+DEFAULT_MODEL_NAME = "datarobot-deployed-llm"
+"""The name of the model in a completion made from text, where neither the request nor a parameter names one."""
+
 MODELS_CREATED = 1735689600
 """``created`` of a model that has none."""
 
 logger = logging.getLogger(__name__)
 
 
-def completion_params(request: ModelRequest) -> dict[str, Any]:
+def completion_params(request: ModelRequest, limits: InputLimits = UNLIMITED) -> dict[str, Any]:
     """Parse the body of "create chat completion".
 
     Raises:
-        BadRequest: it is no JSON object with a list of messages, each a JSON object.
+        BadRequest: it is no JSON object with a list of at least one message, each a JSON object.
+        UnprocessableInput: it is nested too deeply, or has too many keys.
     """
     body = request.body.read() if request.body is not None else b""
+    check_json(body, limits)
     try:
         params = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -43,6 +53,8 @@ def completion_params(request: ModelRequest) -> dict[str, Any]:
         raise BadRequest("The body must be a JSON object.")
     if not isinstance(params.get("messages"), list):
         raise BadRequest("The field messages is missing, or not a list.")
+    if not params["messages"]:
+        raise BadRequest("The field messages is an empty list: it needs at least one message.")
     if not all(isinstance(message, dict) for message in params["messages"]):
         raise BadRequest("The field messages holds something that is not a JSON object.")
     return params
@@ -75,10 +87,11 @@ def _value_if(kind: type | tuple[type, ...], value: Any) -> Any:
     return value if isinstance(value, kind) else None
 
 
-def chat_response(result: Any, *, wants_stream: bool) -> ModelResponse:
+def chat_response(result: Any, *, wants_stream: bool, model_name: str = DEFAULT_MODEL_NAME) -> ModelResponse:
     """Encode the result of the model's ``chat`` as JSON, or as events if it is an iterator or a stream is wanted.
 
-    The first chunk is read here, so an error in it becomes an error response.
+    Text becomes a completion of the model ``model_name``, text in an iterator its chunks. The first chunk is read here,
+    so an error in it becomes an error response.
 
     Raises:
         PredictionError: the result is no completion.
@@ -86,8 +99,8 @@ def chat_response(result: Any, *, wants_stream: bool) -> ModelResponse:
     association_id = str(uuid.uuid4())
     annotate({ASSOCIATION_ID: association_id})
     if isinstance(result, Iterator):
-        return _event_stream(_Events(result, association_id))
-    completion = _as_dict(result, "a completion")
+        return _event_stream(_Events(_Chunks(result, model_name), association_id))
+    completion = _as_completion(result, model_name)
     completion[ASSOCIATION_ID] = association_id
     annotate(_completion_attributes(completion))
     if wants_stream:
@@ -97,6 +110,52 @@ def chat_response(result: Any, *, wants_stream: bool) -> ModelResponse:
 
 def _event_stream(events: Iterator[bytes]) -> ModelResponse:
     return ModelResponse(events, EVENT_STREAM, headers=STREAM_HEADERS, keep_alive=KEEP_ALIVE)
+
+
+def _as_completion(result: Any, model_name: str) -> dict[str, Any]:
+    """Return a completion as a dict; text, or a message of the assistant, is its only choice."""
+    message = {"role": "assistant", "content": result} if isinstance(result, str) else _as_dict(result, "a completion")
+    if message.get("role") != "assistant" or "choices" in message:
+        return message
+    choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
+    return _document("chat.completion", model_name) | {"choices": [choice]}
+
+
+def _document(kind: str, model_name: str) -> dict[str, Any]:
+    return {"id": f"chatcmpl-{uuid.uuid4().hex}", "object": kind, "created": int(time.time()), "model": model_name}
+
+
+class _Chunks(Iterator[Any]):
+    """The chunks of a model's iterator. Text becomes chunks of one completion; the last has the finish reason."""
+
+    def __init__(self, items: Iterator[Any], model_name: str) -> None:
+        self._items = items
+        self._document = _document("chat.completion.chunk", model_name)
+        self._ends_in_text = False
+        self._has_role = False
+
+    def __next__(self) -> Any:
+        ended = object()
+        item = next(self._items, ended)
+        if item is ended:
+            if not self._ends_in_text:
+                raise StopIteration
+            self._ends_in_text = False
+            return self._chunk({}, "stop")
+        self._ends_in_text = isinstance(item, str)
+        if not isinstance(item, str):
+            return item
+        role = {} if self._has_role else {"role": "assistant"}
+        self._has_role = True
+        return self._chunk({**role, "content": item}, None)
+
+    def _chunk(self, delta: dict[str, str], finish_reason: str | None) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
+        return {**self._document, "choices": [choice]}
+
+    def close(self) -> None:
+        """Close the model's generator, which runs its ``finally`` blocks."""
+        close_iterator(self._items)
 
 
 class _Events(Iterator[bytes]):
@@ -152,11 +211,10 @@ def _encode(document: dict[str, Any]) -> bytes:
         PredictionError: it holds a value that JSON cannot carry.
     """
     try:
-        return orjson.dumps(document, default=lambda value: _as_dict(value, "JSON"), option=orjson.OPT_NON_STR_KEYS)
-    except TypeError as error:
-        raise PredictionError(
-            f"The chat hook returned a value that JSON cannot carry: {error.__cause__ or error}"
-        ) from error
+        return encode(document)
+    except PredictionError as error:
+        cause = error.__cause__ or error
+        raise PredictionError(f"The chat hook returned a value that JSON cannot carry: {cause}") from error
 
 
 def _as_dict(value: Any, expected: str) -> dict[str, Any]:
@@ -164,8 +222,7 @@ def _as_dict(value: Any, expected: str) -> dict[str, Any]:
     dump = getattr(value, "model_dump", None)
     mapping = dump(mode="json") if callable(dump) else value
     if not isinstance(mapping, Mapping):
-        kind = "None" if value is None else f"a {type(value).__name__}"
-        raise PredictionError(f"The chat hook returned {kind} where {expected} was expected.")
+        raise PredictionError(f"The chat hook returned {describe(value)} where {expected} was expected.")
     return dict(mapping)
 
 

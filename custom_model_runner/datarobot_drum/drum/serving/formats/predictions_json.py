@@ -1,13 +1,12 @@
 """Encodes predictions as the JSON document of ``/predict/``."""
 
-from datetime import date, datetime
 from typing import Any
 
 import numpy as np
 import orjson
 
-from datarobot_drum.drum.exceptions import PredictionError
 from datarobot_drum.drum.language_predictors.base import Predictions
+from datarobot_drum.drum.language_predictors.json_values import encode, encode_cells, records
 from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.drum.settings.target_types import TargetType
 
@@ -23,7 +22,7 @@ def predictions_response(predictions: Predictions, target_type: TargetType) -> M
     """
     parts = [b'{"predictions":', encode_elements(predictions, target_type)]
     if predictions.extra is not None and len(predictions.extra.columns):
-        parts += [b',"extraModelOutput":', encode(records(predictions.extra))]
+        parts += [b',"extraModelOutput":', encode_extra(predictions.extra)]
     return ModelResponse(b"".join([*parts, b"}"]))
 
 
@@ -35,8 +34,8 @@ def encode_elements(predictions: Predictions, target_type: TargetType) -> bytes:
     """
     values = predictions.values
     if values.dtype != np.float64:
-        return encode(elements(predictions, target_type))
-    if not _has_names(target_type) or not len(values):
+        return encode_cells(elements(predictions, target_type), predictions.columns)
+    if not _has_names(predictions, target_type) or not len(values):
         return _encode_numbers(values)
     fields = b",".join(encode(name).replace(b"%", b"%%") + b":%b" for name in predictions.columns)
     row = b"{" + fields + b"}"
@@ -54,44 +53,23 @@ def _encode_numbers(values: np.ndarray) -> bytes:
     return orjson.dumps(np.ascontiguousarray(values).ravel(), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def encode(value: Any) -> bytes:
-    """Encode model output as JSON; NaN and infinities become null.
+def encode_extra(extra: Any) -> bytes:
+    """Encode the rows of extra model output as objects.
 
     Raises:
-        PredictionError: it holds a value that JSON cannot carry.
+        PredictionError: JSON cannot carry a value; the message names its column and row.
     """
-    try:
-        return orjson.dumps(value, default=_to_json_type)
-    except TypeError as error:
-        raise PredictionError(f"The model returned a value that JSON cannot carry: {error}.") from error
+    return encode_cells(records(extra), ())
 
 
 def elements(predictions: Predictions, target_type: TargetType) -> list[Any]:
-    """Return one element a row: an object if the target type has named columns, else a value."""
-    if _has_names(target_type):
+    """Return one element a row: an object if the columns have names, else a value."""
+    if _has_names(predictions, target_type):
         columns = predictions.columns
         return [dict(zip(columns, row, strict=True)) for row in predictions.values.tolist()]
     values: list[Any] = predictions.values[:, 0].tolist()
     return values
 
 
-def _has_names(target_type: TargetType) -> bool:
-    return target_type.has_class_labels or target_type.has_target_column
-
-
-def records(extra: Any) -> list[dict[str, Any]]:
-    """Return the rows of extra model output as objects; missing values become None."""
-    columns = [str(name) for name in extra.columns]
-    cells = extra.astype(object).where(extra.notna(), None).to_numpy().tolist()
-    return [dict(zip(columns, row, strict=True)) for row in cells]
-
-
-def _to_json_type(value: Any) -> Any:
-    """Convert NumPy values and dates to types that JSON has."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    raise TypeError(f"Type {type(value).__name__} has no JSON form")
+def _has_names(predictions: Predictions, target_type: TargetType) -> bool:
+    return len(predictions.columns) > 1 or target_type.has_class_labels or target_type.has_target_column

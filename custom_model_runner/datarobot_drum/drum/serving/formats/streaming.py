@@ -17,6 +17,7 @@ import io
 import math
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -24,8 +25,9 @@ from typing import Any
 from datarobot_drum.drum.exceptions import PredictionError
 from datarobot_drum.drum.iterators import close_iterator
 from datarobot_drum.drum.language_predictors.base import Predictions, StreamChunk
+from datarobot_drum.drum.language_predictors.json_values import encode, records, to_cell
 from datarobot_drum.drum.serving.errors import error_payload
-from datarobot_drum.drum.serving.formats.predictions_json import elements, encode, encode_elements, records
+from datarobot_drum.drum.serving.formats.predictions_json import elements, encode_elements, encode_extra
 from datarobot_drum.drum.settings.target_types import TargetType
 
 _QUALITY = re.compile(r"[01](\.[0-9]*)?")
@@ -93,7 +95,8 @@ def csv_lines(chunks: Iterator[StreamChunk], target_type: TargetType) -> Iterato
         if chunk.extra is None:
             writer.writerows(rows)
         else:
-            writer.writerows([*row, *more.values()] for row, more in zip(rows, records(chunk.extra), strict=True))
+            extra = (map(to_cell, more.values()) for more in records(chunk.extra))
+            writer.writerows([*row, *more] for row, more in zip(rows, extra, strict=True))
         yield text.getvalue().encode("utf-8")
 
 
@@ -145,7 +148,9 @@ def _lines(chunks: Iterator[StreamChunk], target_type: TargetType) -> Iterator[b
         rows: list[dict[str, Any]] = [{"prediction": element} for element in elements(chunk, target_type)]
         if chunk.extra is not None:
             rows = [row | {"extraModelOutput": more} for row, more in zip(rows, records(chunk.extra), strict=True)]
-        yield b"".join(encode(row) + b"\n" for row in rows)
+        with _cells_in_errors(chunk):
+            lines = b"".join(encode(row) + b"\n" for row in rows)
+        yield lines
 
 
 def _events(chunks: Iterator[StreamChunk], target_type: TargetType) -> Iterator[bytes]:
@@ -156,8 +161,21 @@ def _events(chunks: Iterator[StreamChunk], target_type: TargetType) -> Iterator[
                 record["extraModelOutput"] = records(chunk.extra)
         else:
             record = {"chunk": _as_text(chunk)}
-        yield b"data: " + encode(record) + b"\n\n"
+        with _cells_in_errors(chunk):
+            event = b"data: " + encode(record) + b"\n\n"
+        yield event
     yield b"data: [DONE]\n\n"
+
+
+@contextmanager
+def _cells_in_errors(chunk: StreamChunk) -> Iterator[None]:
+    """Name column and row in the error of a value that JSON cannot carry."""
+    try:
+        yield
+    except PredictionError:
+        if isinstance(chunk, Predictions) and chunk.extra is not None:
+            encode_extra(chunk.extra)
+        raise
 
 
 def _with_error_record(encoded: Iterator[bytes], as_record: Callable[[dict[str, Any]], bytes]) -> Iterator[bytes]:
@@ -171,7 +189,7 @@ def _with_error_record(encoded: Iterator[bytes], as_record: Callable[[dict[str, 
 
 def _extra_of(block: Predictions) -> list[bytes]:
     """Return the extra output of a block, encoded without the brackets of its list."""
-    return [] if block.extra is None else [encode(records(block.extra))[1:-1]]
+    return [] if block.extra is None else [encode_extra(block.extra)[1:-1]]
 
 
 def _as_cell(value: Any) -> Any:

@@ -129,6 +129,7 @@ class OpenApiHandlers:
         api = ServedApi(
             target_type=model.target_type,
             target_name=model.target_name,
+            target_names=model.target_names,
             formats=tuple(loaded.payload_formats) if loaded else ("csv", "mtx"),
             reads_raw_input=loaded.reads_raw_input if loaded else False,
             has_engine=model.engine is not None,

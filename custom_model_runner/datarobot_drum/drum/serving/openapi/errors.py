@@ -6,9 +6,10 @@ from datarobot_drum.drum.serving.openapi.schemas import Json, ref, schema
 _MODEL_ERRORS = {
     "400": "The HTTP message is broken (truncated body, malformed multipart, bad gzip), or no chat request.",
     "408": "The body came too slowly (DRUM_UPLOAD_TIMEOUT).",
-    "413": "The body is larger than DRUM_MAX_UPLOAD_SIZE.",
+    "413": "The body, or what it is decoded to, is larger than a limit, or a form has too many parts.",
     "415": "A Content-Encoding other than gzip.",
-    "422": "The input cannot be used.",
+    "422": "The input cannot be used, or is over a limit.",
+    "431": "The headers, or those of a form part, are larger than a limit.",
     "500": "The model raised, or what it returned failed its check.",
     "503": "Overloaded, or the model is still loading.",
     "504": "It took longer than DRUM_CLIENT_REQUEST_TIMEOUT.",

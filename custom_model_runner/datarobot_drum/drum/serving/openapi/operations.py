@@ -40,6 +40,7 @@ class ServedApi:
 
     target_type: TargetType
     target_name: str | None = None
+    target_names: tuple[str, ...] = ()
     formats: tuple[str, ...] = ("csv", "mtx")
     reads_raw_input: bool = False
     can_chat: bool = False
@@ -113,6 +114,14 @@ def _prediction(api: ServedApi) -> Json:
     if api.target_type.has_target_column:
         value = TEXT_OR_NULL if api.target_type is TargetType.TEXT_GENERATION else _ANYTHING
         return {"type": "object", "additionalProperties": value, "examples": [{api.target_name or "target": "..."}]}
+    if api.target_names:
+        return record(dict.fromkeys(api.target_names, NUMBER_OR_NULL))
+    if api.target_type is TargetType.REGRESSION:
+        return {
+            "type": ["number", "null", "object"],
+            "description": "A number; an object by target for a model of several.",
+            "additionalProperties": NUMBER_OR_NULL,
+        }
     return NUMBER_OR_NULL
 
 

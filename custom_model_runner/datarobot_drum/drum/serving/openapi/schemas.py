@@ -120,7 +120,7 @@ SCHEMAS: Json = {
     "DrumOpenAPI": record({"openapi": {"type": "string"}, "info": {"type": "object"}, "paths": {"type": "object"}}),
     "DrumChatRequest": {
         **record(
-            {"messages": {"type": "array", "items": {"type": "object"}}},
+            {"messages": {"type": "array", "minItems": 1, "items": {"type": "object"}}},
             {"model": {"type": "string"}, "stream": {"type": "boolean"}},
         ),
         "description": 'As OpenAI\'s "create chat completion"; all further keys are passed to the model unchanged.',

@@ -1,0 +1,52 @@
+"""Clients that have ended their sending side, and wait for the response or have closed the connection altogether.
+
+The socket looks the same in both cases, until something is sent: a client that has closed responds with a reset.
+"""
+
+import asyncio
+import socket
+
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+PROBE_SECONDS = 1.0
+"""Seconds after which an interim response is sent, once, to find out whether the client has closed."""
+
+POLL_SECONDS = 0.25
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+"""An interim response, allowed at any time before the response (RFC 9110, 15.2)."""
+
+
+class HalfCloseWatch:
+    """Aborts a connection whose client has closed it: its queued call is cancelled, its stream ends.
+
+    Nothing is read any more after the end of the client's data, so a reset is looked for at the socket.
+
+    Args:
+        cycle: the request that the client waits for.
+    """
+
+    def __init__(self, transport: asyncio.Transport, cycle: RequestResponseCycle, loop: asyncio.AbstractEventLoop):
+        self._transport = transport
+        self._cycle = cycle
+        self._loop = loop
+        self._probe_at = loop.time() + PROBE_SECONDS
+        self._schedule()
+
+    def _schedule(self) -> None:
+        self._loop.call_later(POLL_SECONDS, self._check)
+
+    def _check(self) -> None:
+        if self._transport.is_closing():
+            return
+        if self._transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._transport.abort()
+            return
+        if self._loop.time() >= self._probe_at:
+            self._probe()
+        self._schedule()
+
+    def _probe(self) -> None:
+        """Send an interim response, unless the response has started: its next chunk is a probe, too."""
+        self._probe_at = float("inf")
+        if not self._cycle.response_started and self._cycle.scope["http_version"] == "1.1":
+            self._transport.write(CONTINUE)
