@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings
     from datarobot_drum.drum.tabular.payload import StructuredPayload
 
-_LOADER = "datarobot_drum.drum.language_predictors.python_model:load_python_model"
+_LOADER = "datarobot_drum.drum.language_predictors.python_model_loader:load_python_model"
 
 _load_lock = threading.Lock()
 """Models load one at a time: each needs its own modules in ``sys.modules`` meanwhile."""

@@ -1,0 +1,255 @@
+"""Load a Python model: import ``custom.py``, load the artifact, and select what predicts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from datarobot_drum.drum.artifact_predictors import transformers
+from datarobot_drum.drum.artifact_predictors.folder_contents import explain_files
+from datarobot_drum.drum.artifact_predictors.label_matching import is_order_of_labels
+from datarobot_drum.drum.artifact_predictors.model_labels import complete_labels
+from datarobot_drum.drum.artifact_predictors.registry import (
+    find_predictor,
+    list_extensions,
+    list_unnamed_artifacts,
+    load_artifact,
+    require_single_artifact,
+)
+from datarobot_drum.drum.artifact_predictors.requirements_file import warn_about_other_versions
+from datarobot_drum.drum.artifact_predictors.schema_model import SchemaModel
+from datarobot_drum.drum.artifact_predictors.transformers import SchemaTransformer
+from datarobot_drum.drum.artifact_predictors.versions import warn_about_newer_libraries
+from datarobot_drum.drum.exceptions import ModelLoadError
+from datarobot_drum.drum.input_schema.columns import ANY, InputSchema
+from datarobot_drum.drum.input_schema.declaration import read_input_schema, require_fitting_declaration
+from datarobot_drum.drum.language_predictors.code_location import hook_location
+from datarobot_drum.drum.language_predictors.custom_module import import_custom_file
+from datarobot_drum.drum.language_predictors.hook_errors import load_errors
+from datarobot_drum.drum.language_predictors.hooks import HOOKS, TRANSFORM_HOOKS, Hook, find_hooks
+from datarobot_drum.drum.language_predictors.python_model import SAMPLE_HOOKS, PythonModel
+from datarobot_drum.drum.settings.target_types import TargetType
+from datarobot_drum.drum.tabular.column_hints import list_names
+from datarobot_drum.drum.type_schema.requirements import read_type_schema
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.settings.build import ModelSettings
+
+logger = logging.getLogger(__name__)
+
+
+def load_python_model(settings: ModelSettings, custom_file: Path | None, artifacts: Sequence[Path]) -> PythonModel:
+    """Import ``custom.py``, call ``init``, load the model, and select what predicts.
+
+    Raises:
+        ModelLoadError: a step fails, or nothing predicts.
+    """
+    code_dir = settings.code_dir
+    warn_about_other_versions(code_dir)
+    specs = TRANSFORM_HOOKS if settings.target_type is TargetType.TRANSFORM else HOOKS
+    custom = import_custom_file(custom_file, code_dir) if custom_file else None
+    hooks = find_hooks(custom, specs, settings.user_secrets) if custom else {}
+    if init := hooks.get("init"):
+        with load_errors("The hook init failed", code_dir):
+            init(code_dir=str(code_dir))
+    model = _load_object(settings, hooks, custom, artifacts)
+    declared = _declared_schema(settings)
+    classes = _find_classes(model, hooks, settings)
+    settings = complete_labels(settings, classes)
+    if settings.deployment is not None:
+        settings.deployment.require_labels(settings.class_labels)
+    if settings.target_type is TargetType.UNSTRUCTURED:
+        _require_hook(hooks, "score_unstructured", settings.target_type)
+        return PythonModel(settings, hooks, model, None, "custom")
+    if settings.target_type is TargetType.TRANSFORM:
+        return _bind_transformer(settings, hooks, model, declared)
+    if _hooks_predict(hooks, settings.target_type):
+        return _bind_hooks(settings, hooks, model, declared, classes)
+    return _bind_model(settings, hooks, model, declared)
+
+
+def _load_object(
+    settings: ModelSettings, hooks: Mapping[str, Hook], custom: ModuleType | None, artifacts: Sequence[Path]
+) -> Any:
+    """Return what the hook ``load_model`` returns, else the loaded artifact, else the engine that hooks call."""
+    if "load_model" in hooks:
+        for path in artifacts:
+            warn_about_newer_libraries(path)
+        return _call_load_model(settings.code_dir, hooks["load_model"])
+    artifact = require_single_artifact(artifacts)
+    if artifact is not None:
+        return load_artifact(artifact, custom)
+    return settings.engine or _load_unnamed_artifact(settings, hooks, custom)
+
+
+def _bind_hooks(
+    settings: ModelSettings,
+    hooks: Mapping[str, Hook],
+    model: Any,
+    declared: InputSchema,
+    classes: Sequence[Any] | None,
+) -> PythonModel:
+    _log_undeclared_types(declared)
+    is_label_order = (
+        classes is None
+        or not settings.target_type.is_classification
+        or is_order_of_labels(classes, settings.class_labels)
+    )
+    return PythonModel(settings, hooks, model, None, "custom", input_schema=declared, is_label_order=is_label_order)
+
+
+def _bind_model(settings: ModelSettings, hooks: Mapping[str, Hook], model: Any, declared: InputSchema) -> PythonModel:
+    """Bind a model without a score hook to its framework.
+
+    Raises:
+        ModelLoadError: no framework predicts with it.
+    """
+    if model is None:
+        raise ModelLoadError(
+            "Nothing predicts: add a score hook or a load_model hook to custom.py, or a model artifact "
+            f"({list_extensions()}) to the model folder.{explain_files(settings.code_dir)}"
+        )
+    predictor = find_predictor(model)
+    if predictor is None:
+        advice = "give --target-type transform, or " if transformers.is_transformer(model) else ""
+        raise ModelLoadError(
+            f"The model is a {type(model).__name__}, which has no predict method: {advice}add a score hook to "
+            "custom.py."
+        )
+    predictor.require_fitting_target(model, settings)
+    schema, read_by = _combine(predictor.input_schema(model), declared, hooks)
+    artifact = SchemaModel(predictor.bind(model, settings), schema)
+    return PythonModel(settings, hooks, model, artifact, predictor.name, input_schema=read_by)
+
+
+def _bind_transformer(
+    settings: ModelSettings, hooks: Mapping[str, Hook], model: Any, declared: InputSchema
+) -> PythonModel:
+    name = _transformer_name(hooks, model)
+    if "transform" in hooks:
+        _log_undeclared_types(declared)
+        return PythonModel(settings, hooks, model, None, name, input_schema=declared)
+    schema, read_by = _combine(transformers.input_schema_of(model), declared, hooks)
+    return PythonModel(settings, hooks, SchemaTransformer(model, schema), None, name, input_schema=read_by)
+
+
+def _declared_schema(settings: ModelSettings) -> InputSchema:
+    """Return the types that the owner declared: by column, and for all columns by the type schema."""
+    requirements = read_type_schema(settings.metadata, is_strict=settings.strict_type_schema)
+    rest = ANY if requirements is None else requirements.type_of_all_columns
+    return InputSchema(declared=read_input_schema(settings.metadata), rest=rest)
+
+
+def _combine(own: InputSchema, declared: InputSchema, hooks: Mapping[str, Hook]) -> tuple[InputSchema, InputSchema]:
+    """Return the schemas that a model's samples are converted to, and that requests are read by.
+
+    Raises:
+        ModelLoadError: the declaration contradicts the model.
+    """
+    if SAMPLE_HOOKS & hooks.keys():
+        _log_undeclared_types(declared)
+        return own, declared
+    require_fitting_declaration(own, declared.declared)
+    schema = own.declare(declared.declared, declared.rest)
+    _log_unknown_types(schema)
+    return schema, schema
+
+
+def _log_unknown_types(schema: InputSchema) -> None:
+    """Warn once of columns whose types depend on the cells of a request."""
+    if unknown := schema.unknown:
+        logger.warning(
+            "The model does not show the types of these columns, so pandas.read_csv infers them from the rows of each "
+            "request: %s. Declare them under inputSchema in model-metadata.yaml, for example %r: text.",
+            list_names(unknown),
+            unknown[0],
+        )
+    elif not schema.is_known:
+        _log_undeclared_types(schema)
+    if notes := schema.notes:
+        logger.warning(
+            "The model does not fully show the types of these columns: %s. Declare them under inputSchema in "
+            "model-metadata.yaml: a number as `name: number`, categories in the order of training as "
+            "`name: {type: category, categories: [first, second]}`.",
+            list_names(notes),
+        )
+
+
+def _log_undeclared_types(declared: InputSchema) -> None:
+    """Log once that no column has a known type."""
+    if not declared.is_known:
+        logger.info(
+            "The types of the model's columns are not known, so pandas.read_csv infers them from the rows of each "
+            "request. Declare them under inputSchema in model-metadata.yaml, for example zip: text."
+        )
+
+
+def _hooks_predict(hooks: Mapping[str, Hook], target_type: TargetType) -> bool:
+    """Return True if the hooks need no model of ours."""
+    if target_type in (TargetType.UNSTRUCTURED, TargetType.TRANSFORM):
+        return target_type is TargetType.UNSTRUCTURED or "transform" in hooks
+    return "score" in hooks or "score_stream" in hooks or ("chat" in hooks and target_type.may_chat)
+
+
+def _load_unnamed_artifact(settings: ModelSettings, hooks: Mapping[str, Hook], custom: ModuleType | None) -> Any:
+    """Load the only artifact of an unknown name; None without one, or if the hooks predict and may use it as data."""
+    artifacts = list_unnamed_artifacts(settings.code_dir)
+    if not _hooks_predict(hooks, settings.target_type):
+        artifact = require_single_artifact(artifacts)
+        return None if artifact is None else load_artifact(artifact, custom)
+    if artifacts:
+        logger.info(
+            "%s may be a model, but is not loaded, since custom.py predicts: its hooks receive None as the model. "
+            "To change that, add a load_model hook.",
+            ", ".join(path.name for path in artifacts),
+        )
+    return None
+
+
+def _find_classes(model: Any, hooks: Mapping[str, Hook], settings: ModelSettings) -> Sequence[Any] | None:
+    """Return the model's own classes if labels are missing, or if a hook may return them as unnamed columns.
+
+    Raises:
+        ModelLoadError: the model, which predicts without a hook, is of another kind than the target.
+    """
+    has_scoring_hook = not hooks.keys().isdisjoint(("score", "score_stream"))
+    is_needed = settings.target_type.has_class_labels and (not settings.class_labels or has_scoring_hook)
+    predictor = find_predictor(model) if is_needed and model is not None else None
+    if predictor is None:
+        return None
+    if not has_scoring_hook:
+        predictor.require_fitting_target(model, settings)
+    return predictor.class_names(model)
+
+
+def _transformer_name(hooks: Mapping[str, Hook], model: Any) -> str:
+    """Return the name of what transforms.
+
+    Raises:
+        ModelLoadError: nothing transforms.
+    """
+    if "transform" in hooks:
+        return "custom"
+    if transformers.is_transformer(model):
+        return transformers.NAME
+    found = "there is no model" if model is None else f"the model is a {type(model).__name__}, without transform"
+    raise ModelLoadError(
+        f"Nothing transforms: {found}. Add a transform hook to custom.py, or a fitted transformer (.pkl, .joblib)."
+    )
+
+
+def _require_hook(hooks: Mapping[str, Hook], name: str, target_type: TargetType) -> None:
+    if name not in hooks:
+        raise ModelLoadError(f"A model of target type {target_type.value} needs the hook {name} in custom.py.")
+
+
+def _call_load_model(code_dir: Path, hook: Hook) -> Any:
+    with load_errors("The hook load_model failed", code_dir):
+        model = hook(str(code_dir))
+    if model is None:
+        location = hook_location(hook.function, code_dir)
+        raise ModelLoadError(f"{location}The hook load_model returned None: it must return the model.")
+    return model
