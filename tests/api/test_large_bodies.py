@@ -67,11 +67,12 @@ def test_large_tables_are_predicted_as_in_process(all_servers: Servers, estimato
     assert json.loads(response.body) == {"predictions": wanted}
 
 
-@pytest.mark.parametrize("odd", ["", "text"], ids=["gap", "text"])
-def test_an_invalid_cell_at_the_end_is_rejected_as_in_process(all_servers: Servers, estimator: Any, odd: str) -> None:
+@pytest.mark.parametrize(("odd", "shown"), [("", "nan"), ("text", "'text'")], ids=["gap", "text"])
+def test_an_invalid_cell_at_the_end_is_rejected(all_servers: Servers, estimator: Any, odd: str, shown: str) -> None:
     body = table_of(SIZES["blocks on disk"]) + ",".join([odd, *"1" * 19])
-    with pytest.raises(ValueError, match=r"NaN|convert") as refused:
+    with pytest.raises(ValueError, match=r"NaN|convert"):
         estimator.predict(pd.read_csv(io.StringIO(body), low_memory=False, **EXACT_FLOATS))
     response = assert_same_response(all_servers, "POST", "/predict/", content=body.encode(), headers=CSV)
-    assert response.status == 500
-    assert str(refused.value).splitlines()[0] in json.loads(response.body)["message"]
+    assert response.status == 422
+    row = len(body.splitlines()) - 1
+    assert f"column 0 (row {row}: {shown})" in json.loads(response.body)["message"]

@@ -116,7 +116,7 @@ def test_stream_hook_of_an_empty_input_gives_the_known_columns(tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "is empty"), (b"\n", "is empty"), (b'[{"a": 1, "b": 0}]', "no data rows"), (b'{"a": 1}', "no data rows")],
+    [(b"", "is empty"), (b"\n", "is empty"), (b'[{"a": 1, "b": 0}]', "like JSON"), (b'{"a": 1}', "like JSON")],
     ids=["no byte", "no header", "JSON list", "JSON object"],
 )
 def test_input_without_a_header_is_an_error(tmp_path: Path, content: bytes, reason: str) -> None:

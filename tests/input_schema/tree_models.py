@@ -52,7 +52,8 @@ def _with_dtype(feature: Feature, values: pd.Series, ordered: Sequence[str]) -> 
         return values.astype(float)
     dtype = {"text": "str", "integer": np.int64, "float": float, "boolean": bool}[feature.kind]
     categories = pd.Index(sorted(feature.values), dtype=dtype)
-    return values.astype(pd.CategoricalDtype(categories, ordered=feature.name in ordered))
+    known = values.where(values.isin(categories))  # pandas is about to refuse other values
+    return known.astype(pd.CategoricalDtype(categories, ordered=feature.name in ordered))
 
 
 LIGHTGBM = {"verbose": -1, "num_threads": 1, "min_data_in_leaf": 1, "min_data_per_group": 1, "cat_smooth": 0.0}

@@ -29,6 +29,8 @@ _MAX_QUOTES = 1_000_000
 
 _QUOTES = re.compile('"+')
 _BLANK = " \t\r\n"
+_MAX_BLANKS = 1_000_000
+"""Blanks at the start of a line that are kept for the first name."""
 
 
 def open_csv_text(payload: StructuredPayload) -> DecodedText:
@@ -128,9 +130,18 @@ class _Lines:
         while self._fill():
             rest = self._chunk[self._start :]
             blank = len(rest) - len(rest.lstrip(_BLANK))
+            self._advance(self._start + rest.rfind("\n", 0, blank) + 1)
             if blank < len(rest):
-                self._advance(self._start + rest.rfind("\n", 0, blank) + 1)
                 return
+            self._extend_blank_line()
+
+    def _extend_blank_line(self) -> None:
+        """Read on in a line that is blank so far: the blanks are part of a name, unless the whole line is blank."""
+        line = self._chunk[self._start :]
+        more = self._text.read() if len(line) <= _MAX_BLANKS else ""
+        if more:
+            self._chunk, self._start = line + more, 0
+        else:
             self._advance(len(self._chunk))
 
     def _fill(self) -> bool:
