@@ -110,6 +110,14 @@ def test_xgboost_file_without_categories_takes_codes_and_warns(
         predict(predictor, "a,b\n2,2\nUlm,2\n")
 
 
+def test_xgboost_takes_columns_called_as_arguments_of_pandas(loaded: Any, tmp_path: Path) -> None:
+    table = pd.DataFrame({"self": pd.Categorical(TOWN), "copy": NUMBER})
+    data = xgboost.DMatrix(table, TARGET, enable_categorical=True)
+    booster = xgboost.train({"nthread": 1}, data, 5)
+    booster.save_model(tmp_path / "model.json")
+    assert np.array_equal(predict(loaded(), table.to_csv(index=False)), booster.predict(data))
+
+
 def test_xgboost_names_columns_with_infinite_numbers_only(loaded: Any, tmp_path: Path) -> None:
     table = pd.DataFrame({"gap": NUMBER, "x": NUMBER})
     xgboost.train({"nthread": 1}, xgboost.DMatrix(table, TARGET), 2).save_model(tmp_path / "model.json")
