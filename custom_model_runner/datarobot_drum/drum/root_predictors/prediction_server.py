@@ -280,7 +280,13 @@ class PredictionServer:
     def _create_core(self) -> ServingCore:
         server = self.settings.server
         handlers = Handlers(
-            self.predictor, self.settings.model, server.server_type, self.state, self.worker_ctx, server.llm_id
+            self.predictor,
+            self.settings.model,
+            server.server_type,
+            self.state,
+            self.worker_ctx,
+            server.llm_id,
+            show_details=server.info_details,
         )
         ctx = self.worker_ctx
         batching = self._create_batching(handlers)

@@ -35,7 +35,11 @@ from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.settings.tracing import TracingSettings, read_tracing
 from datarobot_drum.drum.settings.value_parsers import Kind
 from datarobot_drum.runtime_parameters.definitions import Definition, parameter_error, parse_definitions
-from datarobot_drum.runtime_parameters.masking import register_secret
+from datarobot_drum.runtime_parameters.masking import (
+    register_secret,
+    register_secret_variables,
+    register_url_credentials,
+)
 from datarobot_drum.runtime_parameters.sources import PREFIX, ParameterSources, read_parameter_file
 from datarobot_drum.runtime_parameters.store import collect_values, install
 from datarobot_drum.runtime_parameters.user_secrets import read_user_secrets
@@ -208,6 +212,7 @@ def build_model_settings(arguments: Arguments) -> ModelSettings:
         RuntimeParameterError: a parameter of the model is wrong.
         StartupError: model-metadata.yaml is unreadable.
     """
+    register_secret_variables(os.environ)
     arguments = _with_absolute_paths(arguments)
     code_dir = _code_dir(arguments)
     metadata = read_model_metadata(code_dir)
@@ -245,6 +250,8 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
         StartupError: model-metadata.yaml is unreadable.
     """
     register_secret(arguments.api_token)
+    register_url_credentials(arguments.webserver)
+    register_secret_variables(os.environ)
     arguments = _with_absolute_paths(arguments)
     host, port = parse_address(_required(arguments.address, "--address"))
     code_dir = _code_dir(arguments)
