@@ -36,7 +36,7 @@ CURL = $(or $(subst http://127.0.0.1:8080,$(URL),$(README_CURL)),$(SAMPLE_CURL))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install artifacts serve format check test coverage bench docs clean
+.PHONY: help install artifacts serve format check test coverage bench docs audit sbom clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -107,6 +107,14 @@ bench: $(INSTALLED) ## Compare our servers with bare apps and their peers
 
 docs: $(INSTALLED) ## Regenerate the tables of docs/reference.md
 	$(RUN) -m datarobot_drum.drum.commands.reference docs/reference.md
+
+audit: $(INSTALLED) ## Look up the installed packages in the advisory data
+	@.ci/audit "$(RUN)"
+
+sbom: $(INSTALLED) ## List the installed packages as CycloneDX in build/sbom.json
+	@mkdir -p build
+	$(RUN) -m cyclonedx_py environment --output-reproducible --of JSON --output-file build/sbom.json $(RUN)
+	@echo 'Written: build/sbom.json'
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .bench build dist htmlcov custom_model_runner/*.egg-info

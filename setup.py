@@ -24,7 +24,7 @@ CORE = [
     "flask>=3.0,<4",
     "gunicorn>=23,<28",
     # The request target byte for byte, which direct access needs.
-    "httpcore>=1.0.6,<2",
+    "httpcore>=1.0.9,<2",
     "httptools>=0.6.4,<1",
     "httpx>=0.27,<1",
     "numpy>=1.26,<3",
@@ -38,10 +38,10 @@ CORE = [
     "PyYAML>=6.0.1,<7",
     "starlette>=1.0,<2",
     "tqdm>=4.66,<5",
-    "urllib3>=2.2,<3",
+    "urllib3>=2.6.3,<3",
     "uvicorn>=0.37,<1",
     "uvloop>=0.21,<1; sys_platform != 'win32'",
-    "werkzeug>=3.0.6,<4",
+    "werkzeug>=3.1.4,<4",
 ]
 
 SCIKIT_LEARN = [
@@ -59,13 +59,17 @@ FRAMEWORKS = {
         "xgboost-cpu>=3.1,<4; sys_platform == 'linux' and platform_machine == 'x86_64'",
         "xgboost>=3.1,<4; sys_platform != 'linux' or platform_machine != 'x86_64'",
     ],
-    "lightgbm": [*SCIKIT_LEARN, "lightgbm>=4.5,<5"],
+    "lightgbm": [*SCIKIT_LEARN, "lightgbm>=4.6,<5"],
     "catboost": ["catboost>=1.2.7,<2"],
     "onnx": ["onnxruntime>=1.20,<2"],
     "skops": [*SCIKIT_LEARN, "skops>=0.13,<1"],
-    "torch": ["torch>=2.4,<3"],
+    "torch": ["torch>=2.10,<3"],
     # Its backend is one's own choice: tensorflow, torch or jax.
-    "keras": ["h5py>=3.11,<4", "keras>=3.6,<4"],
+    "keras": [
+        "h5py>=3.11,<4",
+        "keras>=3.13.2,<4; python_version >= '3.11'",
+        "keras>=3.12.1,<3.13; python_version < '3.11'",
+    ],
 }
 
 # Spans are made with opentelemetry-api alone; these send them somewhere.
@@ -75,9 +79,12 @@ OTEL = [
 ]
 
 # Parquet, Arrow and Feather files of `drum score` and `drum validation`.
-ARROW = ["pyarrow>=17,<27"]
+ARROW = ["pyarrow>=23.0.1,<27"]
 
 GEVENT = ["gevent>=24.10,<27"]
+
+# Scans pickles before they are loaded, for DRUM_PICKLE_POLICY=scan.
+SCAN = ["picklescan>=1.0.4,<2"]
 
 # Swagger UI's files alone; the package's code is never imported.
 DOCS = ["flask-swagger-ui>=5.32,<6"]
@@ -89,6 +96,7 @@ TEST = [
     # Not torch and keras: they take minutes to install, and their tests run where they are.
     *(package for name in ("xgboost", "lightgbm", "catboost", "onnx", "skops") for package in FRAMEWORKS[name]),
     *DOCS,
+    *SCAN,
     "coverage>=7.10,<8",
     "flask-cors>=5,<7",
     "flask-httpauth>=4.8,<5",
@@ -110,6 +118,7 @@ TEST = [
 
 DEV = [
     *TEST,
+    "cyclonedx-bom>=7.1,<8",
     "mypy>=2,<3",
     # One minor version: the next one may format differently, and `make check` compares.
     "ruff>=0.17,<0.18",
@@ -133,6 +142,7 @@ setup(
         "gevent": GEVENT,
         "docs": DOCS,
         "otel": OTEL,
+        "scan": SCAN,
         "test": TEST,
         "dev": DEV,
     },

@@ -1,6 +1,7 @@
 """PyTorch: TorchScript, weights of a class in ``custom.py``, pickled modules; in process and served."""
 
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,13 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
 
+from datarobot_drum.drum.artifact_predictors.registry import load_artifact
 from datarobot_drum.drum.exceptions import ModelLoadError, UnprocessableInput
 from datarobot_drum.drum.imports import import_from_string
+from datarobot_drum.drum.language_predictors.factory import create_predictor
+from datarobot_drum.drum.settings.load_policy import PicklePolicy
 from tests.artifact_predictors.loaded_models import Load, predict_csv
+from tests.language_predictors.builders import model_settings
 from tests.processes import RunningServer
 
 torch = pytest.importorskip("torch", reason="needs datarobot-drum[torch]")
@@ -125,7 +130,44 @@ def test_a_pickled_module_is_loaded_with_a_warning(
     torch.save(flowers, tmp_path / "model.pth")
     with caplog.at_level(logging.WARNING):
         assert np.array_equal(predict_csv(load("multiclass", LABELS), IRIS).values, own(flowers, IRIS))
-    assert "model.pth holds more than weights: loading it runs the code inside." in caplog.text
+    assert "loading it runs the code inside, which DRUM_PICKLE_POLICY=allow permits." in caplog.text
+
+
+@pytest.mark.parametrize("policy", [PicklePolicy.SCAN, PicklePolicy.REFUSE])
+def test_a_pickled_module_is_rejected_unless_allowed(tmp_path: Path, flowers: Any, policy: PicklePolicy) -> None:
+    torch.save(flowers, tmp_path / "model.pth")
+    with pytest.raises(ModelLoadError, match=rf"more than weights, which DRUM_PICKLE_POLICY={policy.value} rejects"):
+        load_artifact(tmp_path / "model.pth", None, policy)
+
+
+@pytest.mark.parametrize("policy", [PicklePolicy.SCAN, PicklePolicy.REFUSE])
+@pytest.mark.parametrize("is_zip", [True, False], ids=["zip", "old format"])
+def test_weights_are_loaded_under_every_policy(
+    tmp_path: Path, flowers: Any, policy: PicklePolicy, is_zip: bool
+) -> None:
+    (tmp_path / "custom.py").write_text(NETS, encoding="utf-8")
+    torch.save(flowers.state_dict(), tmp_path / "model.pth", _use_new_zipfile_serialization=is_zip)
+    predictor = create_predictor(model_settings(tmp_path, "multiclass", LABELS, pickle_policy=policy))
+    predictor.load()
+    predictor.close()
+
+
+@pytest.mark.parametrize("policy", [PicklePolicy.SCAN, PicklePolicy.REFUSE])
+def test_dangerous_call_beside_weights_is_rejected(tmp_path: Path, policy: PicklePolicy) -> None:
+    class Calls:
+        def __reduce__(self) -> Any:
+            return os.system, (f"touch '{tmp_path / 'ran'}'",)
+
+    torch.save({"weight": torch.zeros(2), "more": Calls()}, tmp_path / "model.pth")
+    with pytest.raises(ModelLoadError, match="system" if policy is PicklePolicy.SCAN else "refuse rejects"):
+        load_artifact(tmp_path / "model.pth", None, policy)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("policy", [PicklePolicy.SCAN, PicklePolicy.REFUSE])
+def test_torch_script_is_loaded_under_every_policy(tmp_path: Path, flowers: Any, policy: PicklePolicy) -> None:
+    torch.jit.save(torch.jit.trace(flowers, torch.zeros(1, 4)), tmp_path / "model.pth")
+    assert load_artifact(tmp_path / "model.pth", None, policy) is not None
 
 
 def test_file_without_a_model_is_rejected(tmp_path: Path, load: Load) -> None:

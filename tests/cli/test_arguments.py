@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from datarobot_drum.drum.cli import Arguments, parse_arguments
 from datarobot_drum.drum.commands.registry import COMMANDS
 from datarobot_drum.drum.exceptions import UsageError
 from datarobot_drum.drum.settings.arguments import arguments_of
+from datarobot_drum.drum.settings.build import build_settings, export_arguments
 from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETER_NAMES
+from datarobot_drum.runtime_parameters import mask_secrets
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
@@ -216,6 +219,43 @@ def test_server_help_lists_flags_variables_and_parameters(capsys: pytest.Capture
 
 def test_repr_hides_the_api_token() -> None:
     assert "t0ken" not in repr(parse_arguments(["server", "--api-token", "t0ken"]))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["server", "--api-tokn", "s3cret-word"],
+        ["server", "--api-tokn=s3cret-word"],
+        ["server", "--api-tokn", "-s3cret-word"],
+        ["server", "--api-token", "my", "s3cret-word"],
+        ["--api-token", "s3cret-word", "server"],
+        ["--api-tokn", "s3cret-word", "server"],
+        ["server", "--webservr", "https://me:s3cret-word@host"],
+        ["server", "--max-workers", "2", "--tokn", "s3cret-word", "--verbose"],
+    ],
+    ids=" ".join,
+)
+def test_usage_error_hides_the_value_of_a_misspelt_flag(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_arguments(words)
+    error = capsys.readouterr().err
+    assert error.startswith("drum") and "s3cret" not in error
+
+
+def test_usage_error_names_a_leftover_word(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_arguments(["server", "model/", "--verbose"])
+    assert "unrecognized arguments: model/" in capsys.readouterr().err
+
+
+def test_arguments_for_children_are_masked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLOPS_API_TOKEN", "mlops-t0ken-2")
+    words = ["--api-token", "api-t0ken-2", "--webserver", "https://me:p%20w-t0ken@host", "--address", ":1"]
+    arguments = parse_arguments(["server", "-cd", str(tmp_path), "--target-type", "unstructured", *words])
+    text = "".join(export_arguments(build_settings(arguments)).values())
+    assert "api-t0ken-2" in text and "p%20w-t0ken" in text
+    masked = mask_secrets(f"{text} mlops-t0ken-2 'p w-t0ken'")
+    assert "t0ken" not in masked and "https://me:****@host" in masked
 
 
 @given(code_dir=_TEXTS, api_token=_TEXTS, class_labels=st.none() | st.lists(st.text()).map(tuple))

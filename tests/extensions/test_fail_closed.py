@@ -159,7 +159,30 @@ def test_error_server_of_failed_extension_keeps_the_cause_in_the_log(error_serve
     assert {parse_json(outcome)["message"] for outcome in outcomes} == {
         "ERROR: The extension of this server failed; the cause is in its log."
     }
-    assert "RuntimeError: no connection to" in error_server.log()
+    assert "RuntimeError: no connection to https://user:****@auth.example" in error_server.log()
+    assert PASSWORD not in error_server.log()
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("path", ["/readyz", "/readyz/", "/livez", "/nothing", "/openapi.json"])
+def test_error_server_of_failed_extension_shows_no_cause(error_server: ExtendedServer, path: str) -> None:
+    body = send(error_server, "GET", path, {}).body
+    assert not [detail for detail in (b"no connection", b"RuntimeError", b"auth.example") if detail in body]
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("server_type", ["flask", "fastapi"])
+def test_extension_of_a_changed_folder_never_runs(tmp_path: Path, server_type: str) -> None:
+    marker = tmp_path / "ran"
+    source = f"open({str(marker)!r}, 'w')\ndef init_app(app): pass\n"
+    server = ExtendedServer(tmp_path, server_type, source=source, arguments=["--with-error-server"])
+    (tmp_path / "model" / "model.sha256").write_text(f"{'0' * 64}  custom_{server_type}.py\n")
+    with server:
+        server.wait_until(lambda: server.status("/") == 513, "513 from /")
+        assert _open_routes(server) == {}
+        assert b"SHA-256" not in send(server, "GET", "/", {}).body
+    assert f"custom_{server_type}.py has another SHA-256 checksum" in server.log()
+    assert not marker.exists()
 
 
 @pytest.mark.process

@@ -101,3 +101,34 @@ def test_serve_prints_no_curl_without_sample(tmp_path: Path) -> None:
 def test_serve_passes_the_server_type(tmp_path: Path) -> None:
     recipe = make("-n", "serve", f"VENV={tmp_path}/venv", "SERVER=gunicorn").stdout
     assert 'DRUM_SERVER_TYPE="gunicorn" exec' in recipe
+
+
+def _audit(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
+    """Run the audit with a stand-in for the interpreter that has pip-audit."""
+    command = [str(ROOT / ".ci" / "audit"), str(make_python(folder, script))]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+INSTALLED = 'case "$*" in *--version*) exit 0;; esac;'
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "text"),
+    [
+        ("exit 1", 0, "Not audited: pip-audit is not installed"),
+        (f"{INSTALLED} echo 'No route to host' >&2; exit 1", 0, "No route to host\nNot audited: the advisory data"),
+        (f"{INSTALLED} echo 'Found 2 known vulnerabilities in 1 package'; exit 1", 1, "Found 2 known"),
+        (f"{INSTALLED} echo 'No known vulnerabilities found'", 0, "No known vulnerabilities found"),
+    ],
+    ids=["not installed", "no data", "vulnerable", "clean"],
+)
+def test_audit_fails_only_for_a_vulnerability(tmp_path: Path, script: str, code: int, text: str) -> None:
+    done = _audit(tmp_path, script)
+    assert (done.returncode, text in done.stdout) == (code, True), done.stdout + done.stderr
+
+
+def test_sbom_is_written_from_the_environment(tmp_path: Path) -> None:
+    recipe = make("-n", "sbom", f"VENV={tmp_path}/venv").stdout
+    assert (
+        f"cyclonedx_py environment --output-reproducible --of JSON --output-file build/sbom.json {tmp_path}" in recipe
+    )

@@ -5,8 +5,8 @@ import logging
 
 import pytest
 
+from datarobot_drum.drum.error_text import MAX_LOGGED_TEXT, format_error, indented_lines, shortened
 from datarobot_drum.drum.process.logs import JSON, MAX_MESSAGE, TEXT, log_handler
-from datarobot_drum.drum.tracebacks import MAX_ERROR_TEXT, format_error, shorten
 from datarobot_drum.runtime_parameters.masking import register_secret
 
 HUGE = "x" * 1_000_000
@@ -38,7 +38,7 @@ def test_message_and_traceback_are_shortened(
 ) -> None:
     register_secret(secret)
     text = logged(log_format, f"{secret} {HUGE}", failure(f"{secret} {HUGE}"), capsys)
-    assert len(text) < MAX_MESSAGE + 5 * MAX_ERROR_TEXT
+    assert len(text) < MAX_MESSAGE + 5 * MAX_LOGGED_TEXT
     assert "Traceback (most recent call last)" in text and "KeyError" in text and "ValueError" in text
     assert secret is None or secret not in text
     assert log_format == TEXT or json.loads(text)["logger"] == "datarobot_drum.x"
@@ -47,9 +47,31 @@ def test_message_and_traceback_are_shortened(
 def test_short_texts_are_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
     error = failure("no")
     text = logged(TEXT, "The model failed.", error, capsys)
-    assert "The model failed." in text and text.endswith(format_error(error))
+    assert "The model failed." in text and text.endswith(f"{indented_lines(format_error(error))}\n")
 
 
-def test_shortened_text_has_the_length_of_the_whole() -> None:
-    assert shorten("x" * 1000) == "x" * 1000
-    assert shorten("x" * 1001).endswith("x... (1001 characters)") and len(shorten("x" * 1001)) == 1000
+def test_shortened_text_ends_with_a_mark() -> None:
+    assert shortened("x" * 1000, 1000) == "x" * 1000
+    assert shortened("x" * 1001, 1000) == "x" * 997 + "..."
+
+
+CONTROLS = ["\n", "\r", "\x0b", "\x1b[31m", "\x7f", "\x85", "\x9b2J", "\u2028", "\u2029", "\u202e", "\u2066", "\ufeff"]
+FORGED = "2026-01-01 00:00:00,000 INFO datarobot_drum.x: forged"
+
+
+@pytest.mark.parametrize("log_format", [TEXT, JSON])
+@pytest.mark.parametrize("control", CONTROLS, ids=ascii)
+def test_control_characters_are_escaped_in_message_and_traceback(
+    log_format: str, control: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = logged(log_format, f"a{control}{FORGED}", failure(f"b{control}{FORGED}"), capsys)
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert not [line for line in text.split("\n") if line.startswith(FORGED)]
+    assert log_format == TEXT or json.loads(text)["message"] == f"a{control}{FORGED}"
+
+
+def test_lines_of_a_traceback_are_indented(capsys: pytest.CaptureFixture[str]) -> None:
+    text = logged(TEXT, "The model failed.", failure(f"no\n{FORGED}"), capsys)
+    first, *others, last = text.split("\n")
+    assert first.endswith("The model failed.") and last == ""
+    assert f"  {FORGED}" in others and all(line.startswith("  ") for line in others)

@@ -12,6 +12,8 @@ from datarobot_drum.runtime_parameters.masking import (
     SecretRegistry,
     register_credentials_in,
     register_secret,
+    register_secret_variables,
+    register_url_credentials,
 )
 
 
@@ -104,3 +106,38 @@ def test_log_record_with_wrong_arguments_is_masked() -> None:
     record = _record("%d", "t0ken")
     SecretFilter().filter(record)
     assert record.getMessage() == f"%d ('{MASK}',)"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("no connection to https://me:pw@host/x", f"no connection to https://me:{MASK}@host/x"),
+        ("--webserver=https://t0ken-alone@host", f"--webserver=https://{MASK}@host"),
+        ("redis://:pw@a:1,redis://:other@b:2", f"redis://:{MASK}@a:1,redis://:{MASK}@b:2"),
+        ("https://me:p@ss@host", f"https://me:{MASK}@host"),
+        ("https://host/path?mail=a@b", "https://host/path?mail=a@b"),
+        ("mail a@b, see https://host", "mail a@b, see https://host"),
+    ],
+)
+def test_credentials_in_any_url_are_masked(text: str, masked: str) -> None:
+    assert mask_secrets(text) == masked
+
+
+def test_password_of_a_url_is_masked_where_it_stands_alone() -> None:
+    register_url_credentials("https://me:pa%2Fss-1@host")
+    register_url_credentials("https://me:raw/slash@host")
+    register_url_credentials(None)
+    assert mask_secrets("pa/ss-1, pa%2Fss-1 and raw/slash") == f"{MASK}, {MASK} and {MASK}"
+
+
+def test_variables_named_like_secrets_are_masked() -> None:
+    environ = {
+        "MLOPS_API_TOKEN": "mlops-token-1",
+        "DB_PASSWORD": "database-pass-1",
+        "OTEL_EXPORTER_OTLP_HEADERS": "api-key=otel-key-1,x=other%2Dkey",
+        "TOKENIZERS_PARALLELISM": "parallel-1",
+        "USE_TOKEN": "true",
+    }
+    register_secret_variables(environ)
+    assert mask_secrets("mlops-token-1 database-pass-1 otel-key-1 other-key") == " ".join([MASK] * 4)
+    assert mask_secrets("parallel-1 true") == "parallel-1 true"

@@ -113,6 +113,7 @@ def make_handlers(
     prepare: Callable[[ModelState], object] = ModelState.set_ready,
     running: bool = True,
     llm_id: str = "",
+    show_details: bool = True,
     **settings: Any,
 ) -> Handlers:
     """Return handlers of a model in the state that ``prepare`` puts it in."""
@@ -121,7 +122,7 @@ def make_handlers(
     if running:
         worker_ctx.start()
     model = model_settings(Path("/model"), target_type, LABELS.get(target_type, ()), **settings)
-    return Handlers(predictor, model, "fastapi", state, worker_ctx, llm_id)
+    return Handlers(predictor, model, "fastapi", state, worker_ctx, llm_id, show_details=show_details)
 
 
 def loading(state: ModelState) -> None:

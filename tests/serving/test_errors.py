@@ -1,6 +1,7 @@
 """Exceptions as responses."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,10 +20,12 @@ from datarobot_drum.drum.exceptions import (
     PredictionError,
     RequestTimeout,
     ServerOverloaded,
+    ServiceUnavailable,
     UnprocessableInput,
     UnsupportedContentEncoding,
 )
 from datarobot_drum.drum.serving.errors import USER_ERROR_HEADER, error_payload, error_response, openai_error
+from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.drum.serving.routing_errors import method_not_allowed, route_not_found
 from datarobot_drum.runtime_parameters.masking import MASK, register_secret
 from tests.serving.handlers_under_test import document_of
@@ -107,9 +110,17 @@ def test_message_for_clients_keeps_what_looks_like_a_path() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError("hunter-2"), UnprocessableInput("hunter-2"), CustomHTTPError("hunter-2", 400)]
+    "error",
+    [
+        ValueError("hunter-2"),
+        PredictionError("hunter-2"),
+        ServiceUnavailable("hunter-2"),
+        CustomHTTPError("hunter-2", 400),
+        EngineResponseError("hunter-2", 404, {"message": "hunter-2"}),
+    ],
+    ids=lambda error: type(error).__name__,
 )
-def test_secrets_are_masked_in_every_response(error: Exception) -> None:
+def test_secrets_are_masked_in_text_of_the_server(error: Exception) -> None:
     register_secret("hunter-2")
     content = error_response(error, for_openai=True).content
     assert isinstance(content, bytes) and b"hunter-2" not in content and MASK.encode() in content
@@ -163,3 +174,27 @@ def test_wrong_method_is_405_with_sorted_allow() -> None:
     response = method_not_allowed("PUT", "POST,GET , HEAD,")
     assert (response.status, response.headers) == (405, {"Allow": "GET, HEAD, POST"})
     assert document_of(response) == {"message": "ERROR: PUT is not allowed here; use GET, HEAD, POST."}
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        lambda text: route_not_found(f"/x/{text}"),
+        lambda text: route_not_found(f"/v1/{text}"),
+        lambda text: method_not_allowed(text, "GET", f"/v1/{text}"),
+        lambda text: error_response(UnprocessableInput(f"The charset {text!r} is not known."), for_openai=True),
+        lambda text: error_response(BadRequest(f"The header {text} is malformed.")),
+    ],
+    ids=["path", "OpenAI path", "method", "body", "header"],
+)
+def test_text_of_the_client_is_the_same_for_a_secret(response: Callable[[str], ModelResponse]) -> None:
+    register_secret("hunter-2")
+    right, wrong = response("hunter-2").content, response("hunter-3").content
+    assert isinstance(right, bytes) and isinstance(wrong, bytes)
+    assert right.replace(b"hunter-2", b"hunter-3") == wrong
+
+
+def test_text_of_an_extension_is_masked_in_404() -> None:
+    register_secret("hunter-2")
+    content = route_not_found("/x", "no row hunter-2").content
+    assert isinstance(content, bytes) and b"hunter-2" not in content

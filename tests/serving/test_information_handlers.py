@@ -52,3 +52,10 @@ def test_capabilities_list_formats_and_methods(chats: bool) -> None:
 def test_capabilities_list_no_formats_before_the_model_is_ready(prepare: Any) -> None:
     document = document_of(make_handlers(FakePredictor(), prepare=prepare).make_capabilities(ModelRequest()))
     assert document["supported_payload_formats"] == {}
+
+
+def test_details_are_hidden_on_request() -> None:
+    handlers = make_handlers(FakePredictor(), show_details=False, metadata={"name": "x"})
+    info, stats = (document_of(handle(ModelRequest())) for handle in (handlers.do_info, handlers.do_stats))
+    assert (info["codeDir"], info["modelMetadata"], info["targetType"]) == (None, None, "regression")
+    assert [process["cmdline"] for process in stats["drum_info"]] == [[]] * len(stats["drum_info"])

@@ -1,17 +1,21 @@
 """The command-line parser: arguments as plain values. Imports nothing heavy."""
 
 import argparse
+import re
+import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from datarobot_drum.drum.commands.registry import COMMANDS, Command
+from datarobot_drum.drum.error_text import printable
 from datarobot_drum.drum.exceptions import UsageError
 from datarobot_drum.drum.settings.arguments import Arguments, arguments_of
 from datarobot_drum.drum.settings.build import complete_arguments
 from datarobot_drum.drum.settings.declaration import SERVER, Argument, Parameter, settings_of
 from datarobot_drum.drum.settings.server_parameters import ServerParameters
 from datarobot_drum.drum.settings.value_parsers import Kind
+from datarobot_drum.runtime_parameters.masking import MASK, mask_secrets
 from datarobot_drum.version import __version__
 
 __all__ = ["Arguments", "parse_arguments"]
@@ -33,8 +37,13 @@ _HELP_WIDTH = 78
 class _Parser(argparse.ArgumentParser):
     """Reports errors in one sentence, without the usage text."""
 
+    hidden: ClassVar[tuple[str, ...]] = ()
+    """Words of the command line that may be secrets."""
+
     def error(self, message: str) -> NoReturn:
-        self.exit(UsageError.exit_code, f"{self.prog}: error: {message}\n")
+        for word in sorted(self.hidden, key=len, reverse=True):
+            message = re.sub(rf"(?<![\w-]){re.escape(word)}(?![\w-])", MASK, message)
+        self.exit(UsageError.exit_code, f"{self.prog}: error: {printable(mask_secrets(message))}\n")
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> Arguments:
@@ -43,12 +52,28 @@ def parse_arguments(argv: Sequence[str] | None = None) -> Arguments:
     Exits with 2 and one sentence on standard error if either is wrong.
     """
     parser = _parser()
+    _Parser.hidden = tuple(_possible_secrets(sys.argv[1:] if argv is None else argv))
     flags = vars(parser.parse_args(argv))
     command = flags.pop("command")
     try:
         return complete_arguments(command, flags)
     except UsageError as error:
         parser.error(str(error))
+
+
+def _possible_secrets(argv: Sequence[str]) -> Iterator[str]:
+    """Yield the words after secret flags and after unknown ones, which may be a secret flag that is misspelt."""
+    arguments = [declared for command in COMMANDS for declared in arguments_of(command.name).values()]
+    public = {flag for declared in arguments if not declared.secret for flag in (declared.flag, declared.short)}
+    commands = {word for command in COMMANDS for word in command.name.split()}
+    is_hidden = False
+    for word in argv:
+        flag, _, value = word.partition("=")
+        if word in public or flag.startswith("--"):
+            is_hidden = flag not in public
+            word = value
+        if is_hidden and word and word not in commands:
+            yield word
 
 
 def _parser() -> argparse.ArgumentParser:

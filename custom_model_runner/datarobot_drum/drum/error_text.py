@@ -1,11 +1,19 @@
-"""Clean error texts of libraries and clients: no native stack traces, no paths, no control characters."""
+"""Clean error texts of libraries and clients: no native stack traces, no paths, no control characters, bounded length.
+
+An exception may quote a whole cell of the input.
+"""
 
 import re
+import traceback
+from types import TracebackType
 
 MAX_CLIENT_TEXT = 1_000
 """Maximum length of an error text in a response: an exception may quote a whole cell of the input."""
 
 MAX_LOGGED_TEXT = 1_000
+"""Maximum length of an error text in a log or span, and of one entry of a traceback."""
+
+_INDENT = "  "
 
 _TRACE_LINE = re.compile(
     r"""^\s*(?:
@@ -73,3 +81,24 @@ def _escaped(character: str) -> str:
 def one_line(text: str, length: int = MAX_LOGGED_TEXT) -> str:
     """Return a text of a client as one line for the log: joined, escaped and shortened."""
     return printable(shortened(" ".join(text[: 10 * length].split()), length))
+
+
+def indented_lines(text: str) -> str:
+    """Return the lines of a traceback, each escaped and indented, so that none looks like a line of the log."""
+    return "\n".join(f"{_INDENT}{printable(line)}" for line in text.rstrip("\n").split("\n"))
+
+
+def format_error(error: BaseException, start: TracebackType | None = None) -> str:
+    """Return the traceback of an error as ``traceback.format_exception`` does, with shortened texts.
+
+    Args:
+        start: the first frame to show; by default that of the error.
+    """
+    lines = traceback.format_exception(type(error), error, start or error.__traceback__)
+    return "".join(f"{shortened(line.rstrip(), MAX_LOGGED_TEXT)}\n" for line in lines)
+
+
+def format_exception(exc_info: tuple[type[BaseException] | None, BaseException | None, TracebackType | None]) -> str:
+    """Return the traceback of a log record; like ``logging.Formatter.formatException``, with shortened texts."""
+    error = exc_info[1]
+    return "" if error is None else format_error(error, exc_info[2]).rstrip("\n")

@@ -7,6 +7,7 @@
     │   ├── UsageError                  exit code 2
     │   ├── RuntimeParameterError
     │   ├── ModelLoadError
+    │   │   └── ChecksumError
     │   ├── TypeSchemaError             exit code 3
     │   ├── ExtensionError
     │   └── CommandError
@@ -86,6 +87,10 @@ class RuntimeParameterError(StartupError):
 
 class ModelLoadError(StartupError):
     """The model could not be found, imported, loaded or initialised."""
+
+
+class ChecksumError(ModelLoadError):
+    """A file of the model folder differs from ``model.sha256``: nothing of the folder may be loaded."""
 
 
 class TypeSchemaError(StartupError):

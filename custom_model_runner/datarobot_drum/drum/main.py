@@ -1,11 +1,11 @@
 """The entry point of ``drum``: parses arguments and runs the command. Only this module exits the process."""
 
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 
 from datarobot_drum.drum.cli import parse_arguments
 from datarobot_drum.drum.commands.registry import Command, find_command
+from datarobot_drum.drum.error_text import format_error, indented_lines, printable
 from datarobot_drum.drum.exceptions import DrumError, RequestError, StartupError
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.process.init import fork_from_init
@@ -49,6 +49,6 @@ def _logging_level(arguments: Arguments, command: Command) -> str:
 def report(error: Exception, *, with_traceback: bool) -> None:
     """Write the error of a command to standard error, in one sentence, preceded by the traceback if requested."""
     if with_traceback:
-        sys.stderr.write(mask_secrets("".join(traceback.format_exception(error))))
+        sys.stderr.write(f"{indented_lines(mask_secrets(format_error(error)))}\n")
     message = error.located_message if isinstance(error, DrumError) else str(error)
-    sys.stderr.write(f"drum: error: {mask_secrets(message)}\n")
+    sys.stderr.write(f"drum: error: {printable(mask_secrets(message))}\n")

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
-from datarobot_drum.drum.tracebacks import format_exception
+from datarobot_drum.drum.error_text import format_exception
 
 MASK = "****"
 MIN_SECRET_LENGTH = 3
@@ -17,6 +17,15 @@ MIN_SECRET_LENGTH = 3
 
 DESCRIPTORS = frozenset({"credentialType", "credentialId", "id", "name", "user", "username", "description"})
 """Fields of a credential that are not secret; masking a user called "root" would also mask every path."""
+
+
+_URL_CREDENTIALS = re.compile(r"(?<=://)[^\s/?#@\"'<>]+(?:@[^\s/?#@\"'<>]+)*(?=@)")
+"""User and password in a URL. They are masked although they are not registered: any error may quote such a URL."""
+
+_SECRET_VARIABLE = re.compile(r"(TOKEN|PASSWORD|PASSWD|SECRET|API_?KEY|ACCESS_KEY|PRIVATE_KEY)$", re.IGNORECASE)
+_HEADERS_VARIABLE = re.compile(r"OTEL_EXPORTER_OTLP_(\w+_)?HEADERS")
+_MIN_VARIABLE_LENGTH = 8
+"""Shorter values of variables may be switches."""
 
 
 class _EncodedSecrets(frozenset[str]):
@@ -55,6 +64,26 @@ def register_secret(secret: str | None) -> None:
         SECRETS.add(secret)
 
 
+def register_url_credentials(url: str | None) -> None:
+    """Mask the password of a URL, or its only credential, from now on, also where it is quoted alone."""
+    # Up to the last @, as a password may hold characters that a URL should encode.
+    credentials = (url or "").partition("://")[2].rpartition("@")[0]
+    user, colon, password = credentials.partition(":")
+    secret = password if colon else user
+    register_secret(secret)
+    register_secret(unquote(secret))
+
+
+def register_secret_variables(environ: Mapping[str, str]) -> None:
+    """Mask the values of environment variables that are named like secrets, such as ``MLOPS_API_TOKEN``."""
+    for name, value in environ.items():
+        if _HEADERS_VARIABLE.fullmatch(name):
+            for header in value.split(","):
+                register_secret(unquote(header.partition("=")[2].strip()))
+        elif _SECRET_VARIABLE.search(name) and len(value) >= _MIN_VARIABLE_LENGTH:
+            register_secret(value)
+
+
 def register_credentials_in(value: Any) -> None:
     """Mask the values of a credential from now on, nested ones included, except descriptive fields.
 
@@ -66,8 +95,15 @@ def register_credentials_in(value: Any) -> None:
 
 
 def mask_secrets(text: str) -> str:
-    """Replace every known credential value by ``****``."""
+    """Replace every known credential value, and those in URLs, by ``****``."""
+    if "://" in text and "@" in text:
+        text = _URL_CREDENTIALS.sub(_masked_credentials, text)
     return SECRETS.mask(text)
+
+
+def _masked_credentials(found: re.Match[str]) -> str:
+    user, colon, _ = found[0].partition(":")
+    return f"{user}:{MASK}" if colon else MASK
 
 
 def mask_secrets_in(value: Any) -> Any:

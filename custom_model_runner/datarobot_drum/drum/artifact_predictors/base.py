@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from datarobot_drum.drum.input_schema.columns import InputSchema
+from datarobot_drum.drum.settings.load_policy import PicklePolicy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +50,10 @@ class ArtifactPredictor(ABC):
     name: ClassVar[str]
     extensions: ClassVar[tuple[str, ...]]
     thread_safe: ClassVar[bool] = True
+    policy = PicklePolicy.ALLOW
+
+    def __init__(self, policy: PicklePolicy = PicklePolicy.ALLOW) -> None:
+        self.policy = policy
 
     def can_load(self, path: Path) -> bool:
         """Return True for a file of this framework, by its extension in any case; called for plug-ins only."""

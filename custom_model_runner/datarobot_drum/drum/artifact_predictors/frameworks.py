@@ -8,6 +8,7 @@ from typing import Any
 from datarobot_drum.drum.artifact_predictors.base import ArtifactPredictor
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.imports import import_from_string
+from datarobot_drum.drum.settings.load_policy import PicklePolicy
 
 _PACKAGE = "datarobot_drum.drum.artifact_predictors"
 
@@ -31,14 +32,14 @@ class Framework:
     extra: str = ""
     thread_safe: bool = True
 
-    def create_predictor(self) -> ArtifactPredictor:
-        """Import the framework and create its predictor.
+    def create_predictor(self, policy: PicklePolicy = PicklePolicy.ALLOW) -> ArtifactPredictor:
+        """Import the framework and create its predictor, which loads files by the policy.
 
         Raises:
             ModelLoadError: the framework is not installed; the message names the extra.
         """
         try:
-            predictor: ArtifactPredictor = import_from_string(self.predictor)()
+            predictor: ArtifactPredictor = import_from_string(self.predictor)(policy)
         except ModuleNotFoundError as error:
             raise ModelLoadError(
                 f"A {self.name} model needs the module {error.name}: {install_hint(error.name or '')}."

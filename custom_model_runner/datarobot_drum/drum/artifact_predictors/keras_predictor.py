@@ -21,6 +21,7 @@ import numpy as np
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
 from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers, require_column_count
 from datarobot_drum.drum.artifact_predictors.features import to_matrix
+from datarobot_drum.drum.artifact_predictors.load_policy import check_keras
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 from datarobot_drum.drum.exceptions import ModelLoadError
 
@@ -47,6 +48,7 @@ class KerasPredictor(ArtifactPredictor):
     thread_safe = False
 
     def load(self, path: Path, custom: ModuleType | None = None) -> Any:
+        check_keras(path, self.policy)
         with artifact_load_errors(path):
             return keras.saving.load_model(str(path), compile=False)
 

@@ -15,14 +15,17 @@ from datarobot_drum.drum.artifact_predictors.base import ArtifactPredictor
 from datarobot_drum.drum.artifact_predictors.file_detection import (
     detect_framework,
     detect_unnamed_framework,
+    is_pickle,
     model_modules,
     pickled_modules,
 )
 from datarobot_drum.drum.artifact_predictors.frameworks import FRAMEWORKS, Framework, module_roots
+from datarobot_drum.drum.artifact_predictors.load_policy import check_pickle
 from datarobot_drum.drum.artifact_predictors.mlflow_folder import check_mlflow_folder
 from datarobot_drum.drum.artifact_predictors.plugins import plugin_predictors
 from datarobot_drum.drum.artifact_predictors.unserved_formats import unserved_content
 from datarobot_drum.drum.exceptions import ModelLoadError
+from datarobot_drum.drum.settings.load_policy import PicklePolicy
 
 PICKLE_FRAMEWORK = FRAMEWORKS[-1]
 """It loads the pickles of every framework."""
@@ -105,17 +108,19 @@ def is_thread_safe(path: Path) -> bool:
     return all(framework.thread_safe or not modules & set(framework.modules) for framework in FRAMEWORKS)
 
 
-def load_artifact(path: Path, custom: ModuleType | None = None) -> Any:
+def load_artifact(path: Path, custom: ModuleType | None = None, policy: PicklePolicy = PicklePolicy.ALLOW) -> Any:
     """Load the model in a file with its framework.
 
     Args:
         custom: the module ``custom.py``, for files that need code from it.
 
     Raises:
-        ModelLoadError: the format is unknown, its framework is not installed, or loading fails.
+        ModelLoadError: the format is unknown, its framework is not installed, the policy rejects it, or loading fails.
     """
     plugin = _find_plugin(path)
     if plugin is not None:
+        if is_pickle(path):
+            check_pickle(path, policy)
         return plugin.load(path, custom)
     if detect_framework(path) is None and (unserved := unserved_content(path)):
         raise ModelLoadError(f"{path.name} {unserved}.")
@@ -123,7 +128,7 @@ def load_artifact(path: Path, custom: ModuleType | None = None) -> Any:
     framework = _find_framework(path)
     if framework is None:
         raise ModelLoadError(f"{path.name} is not an artifact of a known kind ({list_extensions()}).")
-    return framework.create_predictor().load(path, custom)
+    return framework.create_predictor(policy).load(path, custom)
 
 
 def find_predictor(model: Any) -> ArtifactPredictor | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
 from datarobot_drum.drum.artifact_predictors.estimator_kind import require_fitting_kind
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
+from datarobot_drum.drum.artifact_predictors.load_policy import check_pickle
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 from datarobot_drum.drum.artifact_predictors.model_labels import estimator_classes
 from datarobot_drum.drum.artifact_predictors.sklearn_schema import input_schema_of
@@ -27,6 +28,7 @@ class SklearnPredictor(ArtifactPredictor):
     extensions = (".pkl", ".joblib")
 
     def load(self, path: Path, custom: ModuleType | None = None) -> Any:
+        check_pickle(path, self.policy)
         with artifact_load_errors(path):
             return _unpickle(path)
 

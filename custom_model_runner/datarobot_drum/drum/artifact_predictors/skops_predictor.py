@@ -16,6 +16,7 @@ import skops.io
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
 from datarobot_drum.drum.artifact_predictors.estimator_kind import require_fitting_kind
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
+from datarobot_drum.drum.artifact_predictors.load_policy import check_untrusted_types
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 from datarobot_drum.drum.artifact_predictors.model_labels import estimator_classes
 from datarobot_drum.drum.exceptions import ModelLoadError
@@ -33,7 +34,9 @@ class SkopsPredictor(ArtifactPredictor):
     def load(self, path: Path, custom: ModuleType | None = None) -> Any:
         trusted = [str(name) for name in getattr(custom, TRUSTED_NAME, ())]
         with artifact_load_errors(path):
-            unknown = sorted(set(skops.io.get_untrusted_types(file=path)) - set(trusted))
+            untrusted = set(skops.io.get_untrusted_types(file=path))
+            check_untrusted_types(path, self.policy, untrusted)
+            unknown = sorted(untrusted - set(trusted))
             if unknown:
                 raise ModelLoadError(
                     f"{path.name} holds types that skops does not trust ({', '.join(unknown)}): if you do, name them "

@@ -28,9 +28,11 @@ from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, Artifact
 from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers
 from datarobot_drum.drum.artifact_predictors.features import to_matrix
 from datarobot_drum.drum.artifact_predictors.file_detection import is_torch_script
+from datarobot_drum.drum.artifact_predictors.load_policy import TORCH_ADVICE, check_torch, refused_code
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
 from datarobot_drum.drum.input_schema.columns import NUMBER, InputSchema
+from datarobot_drum.drum.settings.load_policy import PicklePolicy
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings
@@ -45,10 +47,11 @@ class TorchPredictor(ArtifactPredictor):
     extensions = (".pth",)
 
     def load(self, path: Path, custom: ModuleType | None = None) -> Any:
+        check_torch(path, self.policy)
         with artifact_load_errors(path):
             if is_torch_script(path):
                 return torch.jit.load(str(path), map_location="cpu").eval()
-            content = _load_content(path)
+            content = _load_content(path, self.policy)
             module = (
                 content
                 if isinstance(content, torch.nn.Module)
@@ -76,12 +79,20 @@ class TorchPredictor(ArtifactPredictor):
         return bind_numbers(predict, settings)
 
 
-def _load_content(path: Path) -> Any:
+def _load_content(path: Path, policy: PicklePolicy) -> Any:
+    """Return the content of a file, with the code inside only if the policy allows it.
+
+    Raises:
+        ModelLoadError: the file holds more than weights, and the policy rejects that.
+    """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
+    except pickle.UnpicklingError as error:
+        if policy is not PicklePolicy.ALLOW:
+            raise refused_code(path, policy, "it holds more than weights", TORCH_ADVICE) from error
         logger.warning(
-            "%s holds more than weights: loading it runs the code inside. Save TorchScript or a state_dict instead.",
+            "%s holds more than weights: loading it runs the code inside, which DRUM_PICKLE_POLICY=allow permits. Save "
+            "TorchScript or a state_dict instead.",
             path.name,
         )
         return torch.load(path, map_location="cpu", weights_only=False)

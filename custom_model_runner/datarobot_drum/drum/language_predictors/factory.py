@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor
+from datarobot_drum.drum.language_predictors.checksums import check_folder
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings
@@ -22,7 +23,9 @@ def create_predictor(model: ModelSettings) -> BasePredictor:
 
     Raises:
         ModelLoadError: the language is unknown, or the folder contains no model or several.
+        ChecksumError: a file differs from ``model.sha256``.
     """
+    check_folder(model.code_dir)
     language = model.language or "python"
     if language not in PREDICTORS:
         raise ModelLoadError(f"Models in {language!r} are not served; known languages: {', '.join(PREDICTORS)}.")

@@ -81,7 +81,7 @@ def _load_object(
         return _call_load_model(settings.code_dir, hooks["load_model"])
     artifact = require_single_artifact(artifacts)
     if artifact is not None:
-        return load_artifact(artifact, custom)
+        return load_artifact(artifact, custom, settings.pickle_policy)
     return settings.engine or _load_unnamed_artifact(settings, hooks, custom)
 
 
@@ -199,7 +199,7 @@ def _load_unnamed_artifact(settings: ModelSettings, hooks: Mapping[str, Hook], c
     artifacts = list_unnamed_artifacts(settings.code_dir)
     if not _hooks_predict(hooks, settings.target_type):
         artifact = require_single_artifact(artifacts)
-        return None if artifact is None else load_artifact(artifact, custom)
+        return None if artifact is None else load_artifact(artifact, custom, settings.pickle_policy)
     if artifacts:
         logger.info(
             "%s may be a model, but is not loaded, since custom.py predicts: its hooks receive None as the model. "

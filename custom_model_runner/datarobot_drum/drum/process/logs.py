@@ -1,11 +1,12 @@
 """Logging of a server process: one format on standard error for all server types."""
 
+import json
 import logging
 import sys
 from typing import Any
 
+from datarobot_drum.drum.error_text import MAX_LOGGED_TEXT, format_exception, indented_lines, printable, shortened
 from datarobot_drum.drum.imports import import_from_string
-from datarobot_drum.drum.tracebacks import MAX_ERROR_TEXT, format_exception, shorten
 from datarobot_drum.drum.tracing.request_id import request_id
 from datarobot_drum.drum.tracing.spans import trace_fields
 from datarobot_drum.runtime_parameters.masking import SecretFilter
@@ -13,14 +14,16 @@ from datarobot_drum.runtime_parameters.masking import SecretFilter
 TEXT, JSON = "text", "json"
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s%(request)s"
 
-MAX_MESSAGE = 2 * MAX_ERROR_TEXT
+MAX_MESSAGE = 2 * MAX_LOGGED_TEXT
 _OWN_LOGGERS = ("datarobot_drum", "drum")
-
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), 127)}
 
 
 class _Formatter(logging.Formatter):
-    """Appends the request id, and escapes control characters: a client must not inject log lines."""
+    """Appends the request id, and escapes control characters: neither a client nor a model must forge log lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line, *traceback = super().format(record).split("\n", 1)
+        return "\n".join((line, *map(indented_lines, traceback)))
 
     def formatException(self, ei: Any) -> str:
         return format_exception(ei)
@@ -28,8 +31,7 @@ class _Formatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:
         identifier = request_id.get()
         record.request = f" request_id={identifier}" if identifier else ""
-        record.message = record.message.translate(_CONTROL).replace("\n", "\\n")
-        return super().formatMessage(record)
+        return printable(super().formatMessage(record))
 
 
 class _Context(logging.Filter):
@@ -50,7 +52,7 @@ class _ShortMessages(logging.Filter):
         if record.name.startswith(_OWN_LOGGERS):
             message = record.getMessage()
             if len(message) > MAX_MESSAGE:
-                record.msg, record.args = shorten(message, MAX_MESSAGE), ()
+                record.msg, record.args = shortened(message, MAX_MESSAGE), ()
         return True
 
 
@@ -63,7 +65,18 @@ def _json_formatter() -> logging.Formatter:
         timestamp="time",
     )
     created.formatException = format_exception  # type: ignore[method-assign, assignment]
+    to_json = created.format
+    created.format = lambda record: _ascii_controls(to_json(record))  # type: ignore[method-assign]
     return created
+
+
+def _ascii_controls(document: str) -> str:
+    """Escape the characters of a JSON document that JSON allows, but that control a terminal or end a line."""
+    return document if document.isprintable() else "".join(map(_ascii_control, document))
+
+
+def _ascii_control(character: str) -> str:
+    return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
 def log_handler(log_format: str = TEXT) -> logging.Handler:

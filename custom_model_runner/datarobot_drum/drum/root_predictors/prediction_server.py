@@ -26,7 +26,7 @@ from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.body.spooled_file import CHUNK_SIZE, SPOOL_MAX_SIZE, SpooledUploadFile
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
-from datarobot_drum.drum.serving.extensions import extension_errors
+from datarobot_drum.drum.serving.extensions import extension_errors, reject_changed_extension
 from datarobot_drum.drum.serving.handlers import Handlers
 from datarobot_drum.drum.serving.model_state import ModelState
 from datarobot_drum.drum.serving.openapi.docs_page import OpenApiHandlers
@@ -213,6 +213,8 @@ class PredictionServer:
         """Apply ``custom_fastapi.py`` or ``custom_flask.py``; a failure counts as one of the model's load (H90)."""
         load = import_from_string(EXTENSION_LOADERS["fastapi" if self.uses_fastapi else "flask"])
         try:
+            if self.load_error is not None:
+                reject_changed_extension(self.settings.model.code_dir)
             return bool(load(app, self.settings.model.code_dir))
         except ExtensionError as error:
             self._keep_failure(error)
@@ -278,7 +280,13 @@ class PredictionServer:
     def _create_core(self) -> ServingCore:
         server = self.settings.server
         handlers = Handlers(
-            self.predictor, self.settings.model, server.server_type, self.state, self.worker_ctx, server.llm_id
+            self.predictor,
+            self.settings.model,
+            server.server_type,
+            self.state,
+            self.worker_ctx,
+            server.llm_id,
+            show_details=server.info_details,
         )
         ctx = self.worker_ctx
         batching = self._create_batching(handlers)

@@ -23,6 +23,9 @@ from datarobot_drum.runtime_parameters import mask_secrets, mask_secrets_in
 
 USER_ERROR_HEADER = "X-Drum-User-Http-Error"
 
+_SERVER_TEXT = (DrumHTTPError, EngineResponseError)
+"""Errors below 500 whose message does not come from this package, so it may hold a secret."""
+
 _FOREIGN = (PredictionError, ModelFailedToLoad)
 """Errors whose message quotes foreign code."""
 
@@ -54,7 +57,10 @@ def _error_response(error: BaseException) -> ModelResponse:
 
 
 def error_payload(error: BaseException) -> dict[str, Any]:
-    """Return the masked JSON body of the error response, and log the errors that are not the client's."""
+    """Return the JSON body of the error response, and log the errors that are not the client's.
+
+    Text of the model and of the server is masked.
+    """
     if not isinstance(error, RequestError):
         location = function_location(error, model_folders())
         logger.error("Unexpected error while handling a request. %s%s", location, _describe(error), exc_info=error)
@@ -65,6 +71,8 @@ def error_payload(error: BaseException) -> dict[str, Any]:
             _log_model_error(error)
             note_error(error)
         payload = {"message": f"ERROR: {_message(error)}"} if isinstance(error, _FOREIGN) else error.payload
+    if _quotes_the_client(error):
+        return _encodable(payload)
     masked: dict[str, Any] = mask_secrets_in(_encodable(payload))
     return masked
 
@@ -76,7 +84,17 @@ def openai_error(error: BaseException) -> dict[str, Any]:
         return details
     status = error.status if isinstance(error, RequestError) else 500
     kind = "invalid_request_error" if status < 500 else "server_error"
-    return {"message": mask_secrets(_encodable_text(_message(error))), "type": kind, "param": None, "code": None}
+    message = _encodable_text(_message(error))
+    message = message if _quotes_the_client(error) else mask_secrets(message)
+    return {"message": message, "type": kind, "param": None, "code": None}
+
+
+def _quotes_the_client(error: BaseException) -> bool:
+    """Return True for errors of this package about a request.
+
+    They quote the request, and masking a secret there would tell the client that it has guessed one.
+    """
+    return isinstance(error, RequestError) and error.status < 500 and not isinstance(error, _SERVER_TEXT)
 
 
 def _message(error: BaseException) -> str:

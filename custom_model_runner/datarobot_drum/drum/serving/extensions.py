@@ -16,7 +16,8 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
-from datarobot_drum.drum.exceptions import ExtensionError, ModelLoadError
+from datarobot_drum.drum.exceptions import ChecksumError, ExtensionError, ModelLoadError
+from datarobot_drum.drum.language_predictors.checksums import check_folder
 from datarobot_drum.drum.language_predictors.hook_errors import load_errors
 
 FILES = {"flask": "custom_flask.py", "fastapi": "custom_fastapi.py"}
@@ -61,6 +62,19 @@ def extension_errors(what_failed: str, code_dir: Path) -> Iterator[None]:
         if isinstance(error.__cause__, ExtensionError):
             raise error.__cause__ from None
         raise ExtensionError(str(error)) from error
+
+
+def reject_changed_extension(code_dir: Path) -> None:
+    """Reject the extension of a model folder that differs from ``model.sha256``.
+
+    Raises:
+        ExtensionError: there is an extension, and a checksum does not match.
+    """
+    try:
+        check_folder(code_dir)
+    except ChecksumError as error:
+        if any(_find(code_dir, name) for name in FILES.values()):
+            raise ExtensionError(f"The extension is not loaded. {error}") from error
 
 
 def find_extension(code_dir: Path, framework: str) -> Path | None:

@@ -37,7 +37,7 @@ from datarobot_drum.drum.settings.limits import InputLimits
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular import StructuredPayload
 from datarobot_drum.drum.tracing.spans import annotate
-from datarobot_drum.runtime_parameters import mask_secrets_in
+from datarobot_drum.runtime_parameters import mask_secrets, mask_secrets_in
 from datarobot_drum.version import __version__
 
 Handler = Callable[[ModelRequest], ModelResponse]
@@ -56,6 +56,7 @@ class Handlers:
     Args:
         predictor: None if its files were not found; ``state`` then has the cause.
         server_type: ``flask``, ``gunicorn`` or ``fastapi``, for ``/info/``.
+        show_details: whether ``/info/`` and ``/stats/`` show the code dir, the metadata and command lines.
     """
 
     def __init__(
@@ -66,6 +67,8 @@ class Handlers:
         state: ModelState,
         worker_ctx: WorkerCtx,
         llm_id: str = "",
+        *,
+        show_details: bool = True,
     ) -> None:
         self._predictor = predictor
         self._model = model
@@ -73,6 +76,7 @@ class Handlers:
         self._state = state
         self._worker_ctx = worker_ctx
         self._llm_id = llm_id
+        self._show_details = show_details
         self._table_limits: InputLimits | None = None
         """Known with the width of the loaded model."""
         self._timings = Timings()
@@ -138,12 +142,12 @@ class Handlers:
         predictor = self._predictor
         return json_response(
             {
-                "codeDir": str(self._model.code_dir),
+                "codeDir": mask_secrets(str(self._model.code_dir)) if self._show_details else None,
                 "drumServer": self._server_type,
                 "drumVersion": __version__,
                 "language": predictor.language if predictor else self._model.language,
                 "maxConcurrency": predictor.concurrency_limit if predictor else None,
-                "modelMetadata": mask_secrets_in(self._model.metadata),
+                "modelMetadata": mask_secrets_in(self._model.metadata) if self._show_details else None,
                 "predictor": predictor.name if predictor else None,
                 "targetType": self._model.target_type.value,
             }
@@ -153,7 +157,7 @@ class Handlers:
         """Return memory, CPU, durations and executor metrics."""
         return json_response(
             {
-                **self._statistics.collect(self._worker_ctx.server_pid),
+                **self._statistics.collect(self._worker_ctx.server_pid, with_commands=self._show_details),
                 "time_info": self._timings.summary(),
                 **self._worker_ctx.get_backpressure_metrics(),
             }

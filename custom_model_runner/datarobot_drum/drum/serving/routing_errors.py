@@ -3,13 +3,15 @@
 from datarobot_drum.drum.exceptions import MethodNotAllowed, NotFound
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.messages import ModelResponse
+from datarobot_drum.runtime_parameters import mask_secrets
 
 _OPENAI_PATHS = ("/v1/", "/models", "/chat/completions")
 
 
 def route_not_found(path: str, detail: str | None = None) -> ModelResponse:
     """Return 404; ``detail`` is the message of an extension's route that raised it."""
-    return error_response(NotFound(detail or f"There is no route {path}."), for_openai=_is_openai_path(path))
+    message = mask_secrets(detail) if detail else f"There is no route {path}."
+    return error_response(NotFound(message), for_openai=_is_openai_path(path))
 
 
 def _is_openai_path(path: str) -> bool:

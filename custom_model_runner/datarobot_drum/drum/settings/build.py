@@ -22,6 +22,7 @@ from datarobot_drum.drum.settings.declaration import SERVER, Parameter, clamp, r
 from datarobot_drum.drum.settings.deployment_config import DeploymentConfig, read_deployment_config
 from datarobot_drum.drum.settings.engine import EngineSettings, find_engine, is_host
 from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits, command_limits, server_limits
+from datarobot_drum.drum.settings.load_policy import LoadParameters, PicklePolicy
 from datarobot_drum.drum.settings.model_metadata import FILE_NAME, ModelMetadata, read_model_metadata
 from datarobot_drum.drum.settings.server_parameters import (
     SERVER_PARAMETER_NAMES,
@@ -34,7 +35,11 @@ from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.settings.tracing import TracingSettings, read_tracing
 from datarobot_drum.drum.settings.value_parsers import Kind
 from datarobot_drum.runtime_parameters.definitions import Definition, parameter_error, parse_definitions
-from datarobot_drum.runtime_parameters.masking import register_secret
+from datarobot_drum.runtime_parameters.masking import (
+    register_secret,
+    register_secret_variables,
+    register_url_credentials,
+)
 from datarobot_drum.runtime_parameters.sources import PREFIX, ParameterSources, read_parameter_file
 from datarobot_drum.runtime_parameters.store import collect_values, install
 from datarobot_drum.runtime_parameters.user_secrets import read_user_secrets
@@ -89,6 +94,7 @@ class ModelSettings:
     """Names of several regression targets; empty for one target, or to number them."""
     prompt_column: str = DEFAULT_PROMPT_COLUMN
     """The column of a chat prompt for a ``score`` hook."""
+    pickle_policy: PicklePolicy = PicklePolicy.ALLOW
 
     @property
     def value_name(self) -> str:
@@ -206,6 +212,7 @@ def build_model_settings(arguments: Arguments) -> ModelSettings:
         RuntimeParameterError: a parameter of the model is wrong.
         StartupError: model-metadata.yaml is unreadable.
     """
+    register_secret_variables(os.environ)
     arguments = _with_absolute_paths(arguments)
     code_dir = _code_dir(arguments)
     metadata = read_model_metadata(code_dir)
@@ -216,10 +223,12 @@ def build_model_settings(arguments: Arguments) -> ModelSettings:
         raise errors[0]
     sources = _sources(definitions, file_values)
     given = resolve(InputLimits, sources.find_server_value)
-    if given.errors:
-        raise given.errors[0]
+    loading = resolve(LoadParameters, sources.find_server_value)
+    for error in (*given.errors, *loading.errors):
+        raise error
     install(collect_values(definitions, sources, SERVER_PARAMETER_NAMES))
-    return dataclasses.replace(model, limits=command_limits(given.values))
+    policy = PicklePolicy(loading.values.get("pickle_policy", PicklePolicy.ALLOW))
+    return dataclasses.replace(model, limits=command_limits(given.values), pickle_policy=policy)
 
 
 def training_target(arguments: Arguments) -> tuple[TargetType, ModelMetadata]:
@@ -241,6 +250,8 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
         StartupError: model-metadata.yaml is unreadable.
     """
     register_secret(arguments.api_token)
+    register_url_credentials(arguments.webserver)
+    register_secret_variables(os.environ)
     arguments = _with_absolute_paths(arguments)
     host, port = parse_address(_required(arguments.address, "--address"))
     code_dir = _code_dir(arguments)
@@ -256,6 +267,7 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
         model,
         engine=engine,
         strict_type_schema=parameters.server.strict_type_schema,
+        pickle_policy=PicklePolicy(parameters.server.pickle_policy),
         limits=server_limits(parameters.server),
     )
     return Settings(

@@ -9,7 +9,8 @@ Each setting is a field of a frozen dataclass, from which parsing, ``--help`` an
         )
 
 An argument with a wrong value is an error. A server parameter outside its limits is set to the nearer limit, and an
-unknown choice becomes the default, both with a warning: a deployment must not fail for them.
+unknown choice becomes the default, both with a warning: a deployment must not fail for them. An unknown choice of a
+strict parameter is an error.
 """
 
 import dataclasses
@@ -74,6 +75,8 @@ class Parameter(Setting):
     computed: str = ""
     limits: tuple[float, float] | None = None
     choice_aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    strict: bool = False
+    """An unknown choice is an error: its default may be less safe than what was meant."""
     servers: tuple[str, ...] = ALL_SERVERS
     aliases: tuple[str, ...] = ()
     """Older names that remain valid. ``name`` wins over them."""
@@ -125,6 +128,8 @@ class Parameter(Setting):
         if choice in self.choices:
             return choice
         valid = ", ".join((*self.choices, *self.choice_aliases))
+        if self.strict:
+            raise parameter_error(name, f"must be one of {valid}")
         logger.warning("%s=%.80r is unknown: %s is used. Valid values: %s.", name, text, self.default_text, valid)
         return self.default
 

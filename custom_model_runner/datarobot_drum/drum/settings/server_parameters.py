@@ -6,6 +6,7 @@ from typing import Any
 
 from datarobot_drum.drum.settings.declaration import Parameter, parameter, settings_of
 from datarobot_drum.drum.settings.limits import InputLimits, default_limits
+from datarobot_drum.drum.settings.load_policy import LoadParameters
 from datarobot_drum.drum.settings.value_parsers import Kind
 
 WORKER_LIMITS = (1, 40)
@@ -43,7 +44,7 @@ _DEFAULT_LIMITS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class ServerParameters(InputLimits):
+class ServerParameters(LoadParameters, InputLimits):
     """Final values: parsed, checked, and with every computed default filled in."""
 
     server_type: str = parameter(
@@ -100,6 +101,13 @@ class ServerParameters(InputLimits):
         "DRUM_ENABLE_DOCS",
         Kind.BOOLEAN,
         "Serve the OpenAPI document at /openapi.json and, with the extra docs, an interactive page at /docs.",
+        default=True,
+    )
+    info_details: bool = parameter(
+        "DRUM_INFO_DETAILS",
+        Kind.BOOLEAN,
+        "Show the code dir and model-metadata.yaml in /info/, and the command lines of the processes in /stats/; if "
+        "off, they are null.",
         default=True,
     )
     engine_host: str = parameter(

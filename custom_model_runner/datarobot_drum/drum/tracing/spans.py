@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from contextvars import Token
 from typing import TYPE_CHECKING, Any
 
-from datarobot_drum.drum.tracebacks import format_error, shorten
+from datarobot_drum.drum.error_text import MAX_LOGGED_TEXT, format_error, shortened
 from datarobot_drum.runtime_parameters import mask_secrets
 from datarobot_drum.version import __version__
 
@@ -55,13 +55,13 @@ def note_error(error: BaseException) -> None:
         span = get_current_span()
         span.record_exception(error, _masked(error))
         span.set_attribute("error.type", type(error).__name__)
-        span.set_status(StatusCode.ERROR, mask_secrets(shorten(f"{type(error).__name__}: {error}")))
+        span.set_status(StatusCode.ERROR, mask_secrets(shortened(f"{type(error).__name__}: {error}", MAX_LOGGED_TEXT)))
 
 
 def _masked(error: BaseException) -> dict[str, str]:
     """Return the attributes of an exception event with credentials masked."""
     return {
-        "exception.message": mask_secrets(shorten(str(error))),
+        "exception.message": mask_secrets(shortened(str(error), MAX_LOGGED_TEXT)),
         "exception.stacktrace": mask_secrets(format_error(error)),
     }
 

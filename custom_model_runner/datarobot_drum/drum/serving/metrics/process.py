@@ -39,13 +39,16 @@ class ProcessStatistics:
 
         return psutil
 
-    def collect(self, server_pid: int) -> dict[str, Any]:
+    def collect(self, server_pid: int, *, with_commands: bool = True) -> dict[str, Any]:
         """Return ``drum_info`` and ``mem_info``; memory in MiB.
 
         Args:
             server_pid: the parent of the workers, or the only process.
+            with_commands: whether ``cmdline`` holds the command lines; else it is empty.
         """
         processes = list(self._processes(server_pid))
+        if not with_commands:
+            processes = [{**process, "cmdline": []} for process in processes]
         machine = self._psutil.virtual_memory()
         return {
             "drum_info": processes,

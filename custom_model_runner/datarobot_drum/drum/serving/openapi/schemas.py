@@ -93,7 +93,7 @@ SCHEMAS: Json = {
     },
     "DrumInfo": record(
         {
-            "codeDir": {"type": "string"},
+            "codeDir": TEXT_OR_NULL,
             "drumServer": {"type": "string", "enum": ["flask", "gunicorn", "fastapi"]},
             "drumVersion": {"type": "string"},
             "language": TEXT_OR_NULL,
