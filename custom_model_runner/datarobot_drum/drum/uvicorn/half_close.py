@@ -9,11 +9,14 @@ import socket
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 PROBE_SECONDS = 1.0
-"""Seconds after which an interim response is sent, once, to find out whether the client has closed."""
+"""Seconds after which bytes without a meaning are sent, once, to find out whether the client has closed."""
 
 POLL_SECONDS = 0.25
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 """An interim response, allowed at any time before the response (RFC 9110, 15.2)."""
+
+LEADING_ZERO = b"0"
+"""The first digit of the next chunk's size (RFC 9112, 7.1)."""
 
 
 class HalfCloseWatch:
@@ -46,7 +49,10 @@ class HalfCloseWatch:
         self._schedule()
 
     def _probe(self) -> None:
-        """Send an interim response, unless the response has started: its next chunk is a probe, too."""
+        """Send bytes that change nothing, if the protocol has such bytes."""
         self._probe_at = float("inf")
-        if not self._cycle.response_started and self._cycle.scope["http_version"] == "1.1":
+        cycle = self._cycle
+        if not cycle.response_started and cycle.scope["http_version"] == "1.1":
             self._transport.write(CONTINUE)
+        elif cycle.chunked_encoding and cycle.scope["method"] != "HEAD":
+            self._transport.write(LEADING_ZERO)
