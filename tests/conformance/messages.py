@@ -280,6 +280,9 @@ CONNECTIONS = [
     Message("chunks before GET", _chunked(FIVE) + _get(), (200, 200)),
     Message("GET before POST", _get() + _post(b"Content-Length: 5", body=b"hello"), (200, 200), b"hello"),
     Message("malformed second request", _get() + _with(b"A : b"), (200, 400)),
+    Message(
+        "malformed chunk behind a POST", _post(b"Content-Length: 5", body=b"hello") + _chunked(b"x\r\n"), (200, 400)
+    ),
     Message("line end behind a body", _post(b"Content-Length: 5", body=b"hello\r\n"), OK, b"hello"),
     Message("upgrade to WebSocket", _with(b"Connection: Upgrade", b"Upgrade: h2c", b"HTTP2-Settings: AA"), OK),
     Message(

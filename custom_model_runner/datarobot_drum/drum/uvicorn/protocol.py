@@ -77,6 +77,8 @@ class LimitedHeadersProtocol(HalfClosableProtocol):
     _header_bytes = _data_size = _framing_size = 0
     _in_headers = False
     _error = INVALID
+    _last_rejection: Rejection | None = None
+    """Sent behind the responses to the requests before the rejected one."""
     _is_rejected = False
 
     def __init__(self, header_timeout: float, **arguments: Any) -> None:
@@ -181,12 +183,30 @@ class LimitedHeadersProtocol(HalfClosableProtocol):
         if cycle is not None and self._is_responding and not cycle.more_body:
             cycle.keep_alive = False  # the request before is complete: its response is the last one
             return
-        if cycle is None or cycle.response_complete or not cycle.response_started:
+        self._is_rejected = True
+        if self.pipeline:
+            self.pipeline.popleft()
+            self._last_rejection = rejection
+        else:
+            self._send_rejection(rejection)
+
+    def _send_rejection(self, rejection: Rejection) -> None:
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete or not cycle.response_started or self._last_rejection:
             self.transport.write(rejection_bytes(rejection, self.server_state.default_headers))
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._is_rejected = True  # closing at once would reset the connection of a client that is still sending
+        # Closing at once would reset the connection of a client that is still sending.
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def on_response_complete(self) -> None:
+        has_responded = not self.pipeline  # else this starts the next response
+        super().on_response_complete()
+        if has_responded and self._last_rejection is not None:
+            self._send_rejection(self._last_rejection)
 
     def _stop_deadline(self) -> None:
         if self._deadline is not None:

@@ -88,6 +88,7 @@ class LimitedHeadersHandler(WSGIRequestHandler):
     """A handler that checks request line and headers as the other servers do."""
 
     raw_requestline: bytes
+    rfile: io.BufferedReader
     upload_timeout = 0.0
     """Seconds for the body, see ``ReadDeadline``; also for the request line and headers, which always have a limit."""
 
@@ -158,7 +159,8 @@ class LimitedHeadersHandler(WSGIRequestHandler):
         if request_line is None:
             raise _Rejected(INVALID) if line.endswith(b"\n") else _Disconnected
         fields = list(self._receive_fields(MAX_HEAD_BYTES - len(line)))
-        rejection = check_head(*request_line.groups(), [(name.lower(), value) for name, value in fields])
+        method, target, version = request_line.groups()
+        rejection = check_head(method, target, version, [(name.lower(), value) for name, value in fields])
         if rejection is not None:
             raise _Rejected(rejection)
         return [b"%s: %s\r\n" % field for field in fields]
