@@ -129,6 +129,8 @@ FIELDS = [
     Message("empty value", _with(b"A:"), OK),
     Message("bytes beyond ASCII in a value", _with(b"A: \xe9"), OK),
     Message("every token character", _with(b"!#$%&'*+-.^_`|~aZ9: b"), OK),
+    Message("WSGI's script name", _get(b"GET /pub/livez HTTP/1.1", b"Host: x", b"SCRIPT_NAME: /pub"), (404,)),
+    Message("WSGI's path", _get(b"GET /nothing HTTP/1.1", b"Host: x", b"PATH_INFO: /livez"), (404,)),
     Message("same field twice", _with(b"A: b", b"A: c"), OK),
     Message("obsolete folding with a blank", _with(b"A: b", b" c"), BAD),
     Message("obsolete folding with a tab", _with(b"A: b", b"\tc"), BAD),

@@ -10,7 +10,7 @@ from gunicorn.http import errors
 from gunicorn.http.body import Body, ChunkedReader
 
 from datarobot_drum.drum.gunicorn.client_connection import ClientConnection
-from datarobot_drum.drum.serving.body.chunked import ChunkedBody
+from datarobot_drum.drum.serving.chunked_body import ChunkedBody
 from datarobot_drum.drum.serving.read_deadline import ReadDeadline
 from datarobot_drum.drum.serving.request_head import (
     FAILED,

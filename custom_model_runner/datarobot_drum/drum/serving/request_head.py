@@ -1,7 +1,8 @@
 """Limits of the request line and the headers, and the responses of a server to requests that never reach the app."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -56,7 +57,6 @@ _SINGLE_FIELDS = frozenset((b"host", b"content-length", b"content-type", b"trans
 _AUTHORITY = rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]+)(?::[0-9]*)?"
 _HOST = re.compile(rb"(?:" + _AUTHORITY + rb")?")
 _ABSOLUTE_TARGET = re.compile(rb"https?://" + _AUTHORITY + rb"/", re.IGNORECASE)
-_LENGTH = re.compile(rb"[0-9]{1,%d}" % MAX_LENGTH_DIGITS)
 
 
 class HeadTimeout(Exception):
@@ -68,7 +68,7 @@ def may_start_request(data: bytes) -> bool:
     return data[:1] == b"\r" or data[:1].isupper()
 
 
-def check_head(method: bytes, target: bytes, version: bytes, fields: Iterable[tuple[bytes, bytes]]) -> Rejection | None:
+def check_head(method: bytes, target: bytes, version: bytes, fields: Sequence[tuple[bytes, bytes]]) -> Rejection | None:
     """Return why a request is rejected before its body is read; None if it is not.
 
     Requests that two servers could read in two ways are rejected (RFC 9112, 3.2 and 6.3).
@@ -79,16 +79,15 @@ def check_head(method: bytes, target: bytes, version: bytes, fields: Iterable[tu
     """
     if len(target) > MAX_HEAD_BYTES:
         return LINE_TOO_LONG
-    size, count = len(target), 0
+    size = len(target)
     single: dict[bytes, bytes] = {}
     is_repeated = False
     for name, value in fields:
-        count += 1
         size += len(name) + len(value)
         if name in _SINGLE_FIELDS:
             is_repeated = is_repeated or name in single
             single[name] = value.strip(b" \t")
-    if count > MAX_HEADER_FIELDS:
+    if len(fields) > MAX_HEADER_FIELDS:
         return TOO_MANY_FIELDS
     if size > MAX_HEAD_BYTES:
         return TOO_LARGE
@@ -102,20 +101,26 @@ def _is_target(target: bytes) -> bool:
 
 
 def _has_valid_host(version: bytes, single: dict[bytes, bytes]) -> bool:
-    if version != b"1.1":
-        return version == b"1.0" and _HOST.fullmatch(single.get(b"host", b"")) is not None
-    return b"host" in single and _HOST.fullmatch(single[b"host"]) is not None
+    host = single.get(b"host")
+    if host is None:
+        return version == b"1.0"
+    return version in (b"1.0", b"1.1") and _is_host(host)
+
+
+@lru_cache(maxsize=256)
+def _is_host(host: bytes) -> bool:
+    return _HOST.fullmatch(host) is not None
 
 
 def _check_body_fields(version: bytes, single: dict[bytes, bytes]) -> Rejection | None:
-    if b"content-length" in single and not _LENGTH.fullmatch(single[b"content-length"]):
+    length, coding, expectation = map(single.get, (b"content-length", b"transfer-encoding", b"expect"))
+    if length is not None and not (length.isdigit() and len(length) <= MAX_LENGTH_DIGITS):
         return INVALID
-    if b"transfer-encoding" in single:
-        is_chunked = single[b"transfer-encoding"].lower() == b"chunked"
-        if not is_chunked or version != b"1.1" or b"content-length" in single:
-            return INVALID
-    is_unknown = single.get(b"expect", b"100-continue").lower() != b"100-continue"
-    return UNKNOWN_EXPECTATION if is_unknown else None
+    if coding is not None and (coding.lower() != b"chunked" or version != b"1.1" or length is not None):
+        return INVALID
+    if expectation is not None and expectation.lower() != b"100-continue":
+        return UNKNOWN_EXPECTATION
+    return None
 
 
 def rejection_bytes(rejection: Rejection, more_headers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:

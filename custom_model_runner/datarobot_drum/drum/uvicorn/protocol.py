@@ -8,7 +8,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from datarobot_drum.drum.serving.body.chunked import is_framing_too_large
+from datarobot_drum.drum.serving.chunked_body import is_framing_too_large
 from datarobot_drum.drum.serving.request_head import (
     INVALID,
     LINE_TOO_LONG,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from werkzeug.serving import WSGIRequestHandler
 
-from datarobot_drum.drum.serving.body.chunked import ChunkedBody
+from datarobot_drum.drum.serving.chunked_body import ChunkedBody
 from datarobot_drum.drum.serving.read_deadline import ReadDeadline
 from datarobot_drum.drum.serving.request_head import (
     HEAD_SECONDS,
