@@ -280,6 +280,7 @@ CONNECTIONS = [
     Message("ten requests at once", _get() * 10, (200,) * 10),
     Message("POST before GET", _post(b"Content-Length: 5", body=b"hello") + _get(), (200, 200)),
     Message("chunks before GET", _chunked(FIVE) + _get(), (200, 200)),
+    Message("long body of a GET before GET", _with(b"Content-Length: 500000") + bytes(500_000) + _get(), (200, 200)),
     Message("GET before POST", _get() + _post(b"Content-Length: 5", body=b"hello"), (200, 200), b"hello"),
     Message("malformed second request", _get() + _with(b"A : b"), (200, 400)),
     Message(

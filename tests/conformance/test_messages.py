@@ -92,3 +92,19 @@ def test_servers_read_a_message_alike(servers: Servers, server_type: str, messag
 
 def test_messages_are_many_and_have_names_of_their_own() -> None:
     assert len({message.name for message in MESSAGES}) == len(MESSAGES) >= 120
+
+
+def test_request_line_behind_a_body_may_arrive_in_two_parts(servers: Servers) -> None:
+    """Only FastAPI keeps connections."""
+    first = b"POST /predictUnstructured/ HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
+    with socket.create_connection(("127.0.0.1", servers["fastapi"].port), timeout=TIMEOUT) as connection:
+        connection.sendall(first + NEXT[:8])
+        received = b""
+        while not received.endswith(b"hello"):
+            chunk = connection.recv(65_536)
+            assert chunk, received
+            received += chunk
+        connection.sendall(NEXT[8:])
+        while chunk := connection.recv(65_536):
+            received += chunk
+    assert [response.status for response in responses(received)] == [200, 200]

@@ -74,8 +74,9 @@ class LimitedHeadersProtocol(HalfClosableProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _head = _received = _unread = b""
     _checks_line = False
+    """True while the request line is at the start of ``_head``."""
     _header_bytes = _data_size = _framing_size = 0
-    _in_headers = False
+    _in_headers = _in_message = False
     _error = INVALID
     _last_rejection: Rejection | None = None
     """Sent behind the responses to the requests before the rejected one."""
@@ -99,7 +100,8 @@ class LimitedHeadersProtocol(HalfClosableProtocol):
         has_no_body = self._in_headers or not self._is_responding
         cycle, body_size = self.cycle, 0 if has_no_body else len(self.cycle.body)
         self._head += data
-        self._checks_line = has_no_body
+        if not self._in_headers:
+            self._checks_line = not self._in_message
         self._unread = data
         while self._unread:
             self._received, self._unread = self._unread, b""
@@ -127,7 +129,7 @@ class LimitedHeadersProtocol(HalfClosableProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def on_message_begin(self) -> None:
-        self._in_headers = True
+        self._in_headers = self._in_message = True
         self._error = INVALID
         super().on_message_begin()
 
@@ -147,6 +149,7 @@ class LimitedHeadersProtocol(HalfClosableProtocol):
             self.headers = deque(maxlen=0)  # type: ignore[assignment]  # drops the trailer fields
 
     def on_message_complete(self) -> None:
+        self._in_message = False
         if not self._is_unsupported_upgrade:
             super().on_message_complete()
 
