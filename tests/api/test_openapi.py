@@ -203,7 +203,10 @@ def test_the_docs_page_loads_only_from_this_server(echo_servers: Servers, path: 
     assert not re.search(rb"https?:|src=.?//|href=.?//", response.body)
     for server in echo_servers.values():
         headers = server.client.get(path).headers
-        assert headers["Content-Security-Policy"].startswith("default-src 'self'; script-src 'self' 'sha256-")
+        policy = headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'self'; script-src 'self' 'sha256-")
+        assert {"base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"} < set(policy.split("; "))
+        assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Cache-Control"] == "no-cache"
 
 

@@ -226,6 +226,13 @@ class EngineResponse:
         await self.write(b"what?\r\n\r\n")
         raise ConnectionError
 
+    async def do_port(self) -> None:
+        await self.send_json({"port": self.writer.get_extra_info("peername")[1]})
+
+    async def do_raw(self) -> None:
+        """Send the bytes of the request's body as the response."""
+        await self.write(self.request.body)
+
     async def do_silent(self) -> None:
         """Send nothing until the client disconnects."""
         self.engine.events.append("received " + self.request.path)

@@ -167,6 +167,8 @@ def test_engine_receives_end_to_end_headers_only(all_servers: Servers, engine: R
         "Content-Encoding": "br",
         "Accept-Encoding": "br",
         "Cookie": "a=1",
+        "X-Api-Key": "secret",
+        "X_Own": "no",
         "X-Own": "yes",
     }
     got = headers_of(echo(all_servers, "POST", "/nim/x", headers=sent, content=b"12345"))
@@ -176,7 +178,6 @@ def test_engine_receives_end_to_end_headers_only(all_servers: Servers, engine: R
         "content-type": "chemical/x-pdb",
         "content-encoding": "br",
         "accept-encoding": "br",
-        "cookie": "a=1",
         "x-own": "yes",
         "accept": "*/*",
         "user-agent": httpx.Client().headers["User-Agent"],
@@ -248,6 +249,45 @@ def test_engine_cookie_is_not_shared_between_clients(all_servers: Servers) -> No
         httpx.get(server.url + "/nim/fields", trust_env=False)
         response = httpx.get(server.url + "/nim/x", trust_env=False).json()
         assert "cookie" not in headers_of(response)
+
+
+AMBIGUOUS_RESPONSES = {
+    "status 999": b"HTTP/1.1 999 X\r\nContent-Length: 2\r\n\r\nab",
+    "status 600": b"HTTP/1.1 600 X\r\nContent-Length: 2\r\n\r\nab",
+    "status 101": b"HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+    "status 099": b"HTTP/1.1 099 X\r\nContent-Length: 2\r\n\r\nab",
+    "gzip, chunked": b"HTTP/1.1 200 X\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+    "gzip": b"HTTP/1.1 200 X\r\nTransfer-Encoding: gzip\r\nContent-Length: 2\r\n\r\nab",
+    "xchunked": b"HTTP/1.1 200 X\r\nTransfer-Encoding: xchunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+    "length and chunked": b"HTTP/1.1 200 X\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"2\r\nab\r\n0\r\n\r\n",
+    "two lengths": b"HTTP/1.1 200 X\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
+    "line break in a header": b"HTTP/1.1 200 X\r\nA: b\rSet-Cookie: c=d\r\nContent-Length: 2\r\n\r\nab",
+}
+
+
+@pytest.mark.parametrize("data", AMBIGUOUS_RESPONSES.values(), ids=AMBIGUOUS_RESPONSES)
+def test_ambiguous_engine_response_is_a_bad_gateway(all_servers: Servers, engine: RunningEngine, data: bytes) -> None:
+    response = assert_same_response(all_servers, "POST", "/nim/raw", content=data)
+    assert response.status == 502
+    assert str(engine.port).encode() not in response.body and b"127.0.0.1" not in response.body
+    assert assert_same_response(all_servers, "GET", "/nim/x").status == 200
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 2\r\n\r\nab", b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"])
+def test_bytes_behind_a_response_do_not_reach_the_next_client(all_servers: Servers, framing: bytes) -> None:
+    excess = b"HTTP/1.1 200 X\r\nContent-Length: 6\r\n\r\nexcess"
+    for server in all_servers.values():
+        first = server.client.post("/nim/raw", content=b"HTTP/1.1 200 X\r\n" + framing + excess)
+        assert (first.status_code, first.content) == (200, b"ab" if b"ab" in framing else b"")
+        assert [server.client.get(f"/nim/{number}").json()["target"] for number in range(3)] == ["/0", "/1", "/2"]
+
+
+def test_engine_connection_is_reused(all_servers: Servers) -> None:
+    """Otherwise the transport would take every response for one with excess bytes."""
+    for server in all_servers.values():
+        ports = {server.client.get("/nim/port").json()["port"] for _ in range(5)}
+        assert len(ports) < 5
 
 
 @pytest.mark.parametrize("path", ["/nim/x", "/nim/status/404"])

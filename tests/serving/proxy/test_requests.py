@@ -117,16 +117,38 @@ def test_body_over_max_size_is_rejected() -> None:
         call(b"/a/nim/x", "POST", {"Content-Length": "5"}, max_size=4)
 
 
+CREDENTIALS = [
+    "Authorization",
+    "X-Forwarded-Authorization",
+    "Cookie",
+    "X-Api-Key",
+    "Api-Key",
+    "X-ApiKey",
+    "X-Auth-Token",
+]
+CREDENTIALS += ["X-Access-Token", "X-Amz-Security-Token", "X-Goog-Api-Key"]
+
+
+@pytest.mark.parametrize("name", CREDENTIALS)
 @pytest.mark.parametrize("forwards", [True, False])
-def test_authorization_is_forwarded_only_if_configured(forwards: bool) -> None:
+def test_credentials_are_forwarded_only_if_configured(forwards: bool, name: str) -> None:
     engine = EngineSettings("nim", forwards_authorization=forwards)
-    made = call(b"/a/nim/x", fields={"Authorization": "Bearer x"}, engine=engine)
-    assert ((b"Authorization", b"Bearer x") in made.headers) is forwards
+    made = call(b"/a/nim/x", fields={name: "secret"}, engine=engine)
+    assert ((name.lower().encode(), b"secret") in [(key.lower(), value) for key, value in made.headers]) is forwards
+
+
+@pytest.mark.parametrize("name", ["X-Max-Tokens", "Idempotency-Key", "Accept", "X-Keyboard"])
+def test_other_headers_are_forwarded(name: str) -> None:
+    assert (name.encode(), b"1") in call(b"/a/nim/x", fields={name: "1"}).headers
+
+
+def test_header_with_an_underscore_is_dropped() -> None:
+    assert call(b"/a/nim/x", fields={"Content_Length": "1"}).headers == call(b"/a/nim/x").headers
 
 
 def test_headers_named_by_connection_are_dropped_from_response() -> None:
     fields = [(b"connection", b"close, X-A"), (b"x-a", b"1"), (b"X-B", b"2"), (b"Transfer-Encoding", b"chunked")]
-    assert response_fields(fields) == [(b"X-B", b"2")]
+    assert response_fields(200, fields) == [(b"X-B", b"2")]
 
 
 @pytest.mark.parametrize(("host", "url"), [("::1", "http://[::1]:8000"), ("[::1]", "http://[::1]:8000")])

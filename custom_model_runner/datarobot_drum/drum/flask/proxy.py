@@ -14,6 +14,7 @@ from flask import Response, request
 from werkzeug.datastructures import Headers
 
 from datarobot_drum.drum.engine_predictors.client import engine_errors, open_client
+from datarobot_drum.drum.exceptions import RequestError
 from datarobot_drum.drum.flask.messages import body_chunks, request_headers
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.proxy.httpx_requests import NO_BODY, to_httpx
@@ -56,11 +57,15 @@ class ProxyView:
         body = _RequestBody(call, environ) if call.progress.has_body else NO_BODY
         with engine_errors(self._engine):
             response = self._client.send(to_httpx(call, self._engine, body), stream=True)
-        fields = [
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in response_fields(response.headers.raw)
-        ]
-        chunks = _EngineChunks(response, self._engine)
-        return RawResponse(chunks, response.status_code, fields, direct_passthrough=True)
+        try:
+            fields = response_fields(response.status_code, response.headers.raw)
+        except RequestError:
+            response.close()
+            raise
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields]
+        return RawResponse(
+            _EngineChunks(response, self._engine), response.status_code, headers, direct_passthrough=True
+        )
 
 
 class RawResponse(Response):

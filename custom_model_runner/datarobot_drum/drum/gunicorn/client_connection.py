@@ -5,11 +5,11 @@ import socket
 import time
 from typing import Any
 
-from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine
+from gunicorn.http.errors import InvalidRequestLine, LimitRequestHeaders, LimitRequestLine
 
 from datarobot_drum.drum.serving.read_deadline import ReadDeadline
 from datarobot_drum.drum.serving.request_arrival import MAX_BODY_AHEAD, expects_continue, has_arrived, has_head
-from datarobot_drum.drum.serving.request_head import MAX_HEAD_BYTES
+from datarobot_drum.drum.serving.request_head import MAX_HEAD_BYTES, may_start_request
 
 RECEIVE_BYTES = 128 * 1024
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -29,6 +29,8 @@ class ClientConnection:
         self._ahead = bytearray()
         self._is_whole = False
         self._in_head = True
+        self._is_first_request = False
+        self._is_first_request = True
         self._head_bytes = 0
         self._max_head_bytes = MAX_HEAD_BYTES
         self._has_line = False
@@ -104,6 +106,7 @@ class ClientConnection:
     def start_head(self) -> None:
         """Start the deadline of the next request of the connection."""
         self._in_head = True
+        self._is_first_request = False
         self._head_bytes = 0
         self._max_head_bytes = 2 * MAX_HEAD_BYTES  # gunicorn reads and drops the rest of the former body first
         self.deadline.start_head()
@@ -122,6 +125,8 @@ class ClientConnection:
         if not self._ahead and self._head_bytes > self._max_head_bytes:
             raise LimitRequestHeaders("too large") if self._has_line else LimitRequestLine("too long")
         data = self._take(size) if self._ahead else self.deadline.receive(self._connection, size)
+        if data and self._is_first_request and not self._head_bytes and not may_start_request(data):
+            raise InvalidRequestLine("not HTTP")
         self._head_bytes += len(data)
         self._has_line = self._has_line or b"\n" in data
         return data

@@ -62,6 +62,8 @@ timeout = _server.gunicorn_timeout
 limit_request_line = 0
 limit_request_fields = MAX_HEADER_FIELDS
 limit_request_field_size = MAX_HEAD_BYTES
+# By default clients at 127.0.0.1, such as a sidecar's, could move a request to another path with SCRIPT_NAME.
+forwarder_headers = ""
 LimitedWorker.limits = RequestLimits(
     head_timeout=_server.upload_timeout or HEAD_SECONDS,
     body_timeout=_server.upload_timeout or timeout,

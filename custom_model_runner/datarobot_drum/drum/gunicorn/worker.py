@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from gunicorn.http import errors
+from gunicorn.http.body import Body, ChunkedReader
 
 from datarobot_drum.drum.gunicorn.client_connection import ClientConnection
+from datarobot_drum.drum.serving.chunked_body import ChunkedBody
 from datarobot_drum.drum.serving.read_deadline import ReadDeadline
 from datarobot_drum.drum.serving.request_head import (
     FAILED,
@@ -18,6 +20,7 @@ from datarobot_drum.drum.serving.request_head import (
     TOO_LARGE,
     TOO_MANY_FIELDS,
     TOO_SLOW,
+    UNKNOWN_EXPECTATION,
     HeadTimeout,
     Rejection,
     check_head,
@@ -93,9 +96,14 @@ def head_received(request: Any) -> None:
     connection = getattr(request.unreader, "sock", None)
     if isinstance(connection, ClientConnection):
         connection.start_body()
-    rejection = check_head(request.uri, request.headers) if request.version <= (1, 1) else INVALID
+    fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in request.headers]
+    version = b"%d.%d" % tuple(request.version)
+    rejection = check_head(request.method.encode("latin-1"), request.uri.encode("latin-1"), version, fields)
     if rejection is not None:
         raise Rejected(rejection)
+    if isinstance(request.body.reader, ChunkedReader):
+        request.body = Body(ChunkedBody(request.unreader.read))
+        request.force_close()
 
 
 def request_ended(request: Any) -> None:
@@ -114,6 +122,8 @@ def _rejection_of(error: BaseException) -> Rejection:
         return LINE_TOO_LONG
     if isinstance(error, errors.LimitRequestHeaders):
         return _BY_LIMIT.get(str(error), TOO_LARGE)
+    if isinstance(error, errors.ExpectationFailed):
+        return UNKNOWN_EXPECTATION
     is_invalid = isinstance(error, errors.ParseException) and not isinstance(error, _OF_THE_APP)
     return INVALID if is_invalid else FAILED
 

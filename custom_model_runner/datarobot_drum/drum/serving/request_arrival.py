@@ -2,10 +2,13 @@
 
 import re
 
-from datarobot_drum.drum.serving.request_head import MAX_HEAD_BYTES
+from datarobot_drum.drum.serving.request_head import MAX_HEAD_BYTES, MAX_LENGTH_DIGITS, may_start_request
 
 MAX_BODY_AHEAD = 64 * 1024
 """Bytes of a body that are waited for; the rest of a larger one is read while the request is handled."""
+
+MAX_CHUNK_SIZE = 2**64 - 1
+"""Larger sizes are malformed: no parser counts further."""
 
 _END = b"\r\n\r\n"
 _REQUEST_LINE = re.compile(rb"(\r\n)?[!$-'*+.^_`|~0-9A-Z-]+ [!-~]+ HTTP/1\.[01]\r\n")
@@ -46,6 +49,8 @@ def expects_continue(data: bytes | bytearray, max_body: float) -> bool:
 
 
 def _is_invalid_start(data: bytes | bytearray) -> bool:
+    if data and not may_start_request(bytes(data[:1])):
+        return True
     if data.count(b"\n") != data.count(b"\r\n"):
         return True
     return data.find(b"\r\n", 2) > 0 and not _REQUEST_LINE.match(data)
@@ -55,14 +60,14 @@ def _content_length(head: bytes) -> int | None:
     """Return the length of the body; None without a valid length, which the handler of the request rejects."""
     found = _CONTENT_LENGTH.search(head)
     text = found[1].strip() if found else b""
-    return int(text) if text.isdigit() and len(text) < 20 else None
+    return int(text) if text.isdigit() and len(text) <= MAX_LENGTH_DIGITS else None
 
 
 def _has_last_chunk(data: bytes | bytearray, position: int) -> bool:
     """Return whether the last chunk is there, or the chunks are malformed."""
     while True:
         size = _CHUNK_SIZE.match(data, position)
-        if size is None:
+        if size is None or int(size[1], 16) > MAX_CHUNK_SIZE:
             return b"\r\n" in data[position:]
         if not int(size[1], 16):
             return data.startswith(b"\r\n", size.end()) or data.find(_END, size.end()) >= 0

@@ -1,6 +1,8 @@
 """Limits of the request line and the headers, and the responses of a server to requests that never reach the app."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -12,6 +14,9 @@ MAX_HEAD_BYTES = 64 * 1024
 """Bytes of the request line and the headers together."""
 
 MAX_HEADER_FIELDS = 100
+
+MAX_LENGTH_DIGITS = 18
+"""Digits of a Content-Length that fits in 63 bits."""
 
 HEAD_SECONDS = 30.0
 """Seconds for request line and headers on a server without an upload timeout of its own."""
@@ -36,18 +41,86 @@ INVALID = Rejection(HTTPStatus.BAD_REQUEST, "The request is not valid HTTP.")
 FAILED = Rejection(HTTPStatus.INTERNAL_SERVER_ERROR, "The server failed before it could handle the request.")
 
 
+TRUNCATED = Rejection(HTTPStatus.BAD_REQUEST, "The request body ended early, or its chunks are malformed.")
+UNKNOWN_EXPECTATION = Rejection(HTTPStatus.EXPECTATION_FAILED, "The only expectation that is known is 100-continue.")
+
+METHODS = frozenset(
+    b"GET HEAD POST PUT DELETE OPTIONS TRACE PATCH QUERY COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK BIND "
+    b"REBIND UNBIND ACL REPORT MKACTIVITY CHECKOUT MERGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE PURGE MKCALENDAR LINK "
+    b"UNLINK SOURCE".split()
+)
+"""Methods that reach the app: those of uvicorn's parser without CONNECT, since this is no tunnel."""
+
+_SINGLE_FIELDS = frozenset((b"host", b"content-length", b"content-type", b"transfer-encoding", b"expect"))
+"""Fields that one request has once: two values would be read in two ways."""
+
+_AUTHORITY = rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]+)(?::[0-9]*)?"
+_HOST = re.compile(rb"(?:" + _AUTHORITY + rb")?")
+_ABSOLUTE_TARGET = re.compile(rb"https?://" + _AUTHORITY + rb"/", re.IGNORECASE)
+
+
 class HeadTimeout(Exception):
     """The client did not send its request line and headers in time."""
 
 
-def check_head(target: str | bytes, fields: Iterable[tuple[Any, Any]]) -> Rejection | None:
-    """Return why a request with this target and these header fields is rejected; None if it is not."""
+def may_start_request(data: bytes) -> bool:
+    """Return whether a request may start with these bytes; TLS and other protocols do not."""
+    return data[:1] == b"\r" or data[:1].isupper()
+
+
+def check_head(method: bytes, target: bytes, version: bytes, fields: Sequence[tuple[bytes, bytes]]) -> Rejection | None:
+    """Return why a request is rejected before its body is read; None if it is not.
+
+    Requests that two servers could read in two ways are rejected (RFC 9112, 3.2 and 6.3).
+
+    Args:
+        version: such as ``1.1``.
+        fields: names in lower case, and values.
+    """
     if len(target) > MAX_HEAD_BYTES:
         return LINE_TOO_LONG
-    sizes = [len(name) + len(value) for name, value in fields]
-    if len(sizes) > MAX_HEADER_FIELDS:
+    size = len(target)
+    single: dict[bytes, bytes] = {}
+    is_repeated = False
+    for name, value in fields:
+        size += len(name) + len(value)
+        if name in _SINGLE_FIELDS:
+            is_repeated = is_repeated or name in single
+            single[name] = value.strip(b" \t")
+    if len(fields) > MAX_HEADER_FIELDS:
         return TOO_MANY_FIELDS
-    return TOO_LARGE if len(target) + sum(sizes) > MAX_HEAD_BYTES else None
+    if size > MAX_HEAD_BYTES:
+        return TOO_LARGE
+    if is_repeated or method not in METHODS or not (_is_target(target) and _has_valid_host(version, single)):
+        return INVALID
+    return _check_body_fields(version, single)
+
+
+def _is_target(target: bytes) -> bool:
+    return b"#" not in target and (target.startswith(b"/") or _ABSOLUTE_TARGET.match(target) is not None)
+
+
+def _has_valid_host(version: bytes, single: dict[bytes, bytes]) -> bool:
+    host = single.get(b"host")
+    if host is None:
+        return version == b"1.0"
+    return version in (b"1.0", b"1.1") and _is_host(host)
+
+
+@lru_cache(maxsize=256)
+def _is_host(host: bytes) -> bool:
+    return _HOST.fullmatch(host) is not None
+
+
+def _check_body_fields(version: bytes, single: dict[bytes, bytes]) -> Rejection | None:
+    length, coding, expectation = map(single.get, (b"content-length", b"transfer-encoding", b"expect"))
+    if length is not None and not (length.isdigit() and len(length) <= MAX_LENGTH_DIGITS):
+        return INVALID
+    if coding is not None and (coding.lower() != b"chunked" or version != b"1.1" or length is not None):
+        return INVALID
+    if expectation is not None and expectation.lower() != b"100-continue":
+        return UNKNOWN_EXPECTATION
+    return None
 
 
 def rejection_bytes(rejection: Rejection, more_headers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:

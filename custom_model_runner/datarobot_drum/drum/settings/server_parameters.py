@@ -160,7 +160,7 @@ class ServerParameters(LoadParameters, InputLimits):
     engine_forwards_authorization: bool = parameter(
         "DRUM_ENGINE_FORWARD_AUTHORIZATION",
         Kind.BOOLEAN,
-        "Forward the Authorization header of direct access requests to the engine.",
+        "Forward the credentials of direct access requests to the engine: Authorization, Cookie, keys and tokens.",
         default=False,
     )
     graceful_timeout: float = parameter(

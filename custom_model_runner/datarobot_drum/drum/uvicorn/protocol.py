@@ -1,16 +1,21 @@
 """uvicorn's HTTP protocol with a deadline and limits for the request line and headers, and JSON errors."""
 
 import asyncio
+import sys
+from collections import deque
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from datarobot_drum.drum.serving.chunked_body import is_framing_too_large
 from datarobot_drum.drum.serving.request_head import (
     INVALID,
     LINE_TOO_LONG,
     MAX_HEAD_BYTES,
     TOO_LARGE,
     TOO_SLOW,
+    TRUNCATED,
     Rejection,
     check_head,
     rejection_bytes,
@@ -32,6 +37,7 @@ class HalfClosableProtocol(HttpToolsProtocol):
             return False
         if self.cycle.more_body:
             if not self.pipeline:
+                self._respond_to_truncated()
                 return False
             self.pipeline.popleft()  # truncated; the requests before it are complete
         elif not self.pipeline:
@@ -44,6 +50,13 @@ class HalfClosableProtocol(HttpToolsProtocol):
         if self._is_half_closed and not self.pipeline:
             self.transport.close()
         super().on_response_complete()
+
+    def _respond_to_truncated(self) -> None:
+        cycle = self.cycle
+        if not cycle.response_started:
+            self.transport.write(rejection_bytes(TRUNCATED, self.server_state.default_headers))
+        cycle.disconnected = True
+        cycle.message_event.set()
 
     @property
     def _is_responding(self) -> bool:
@@ -59,9 +72,14 @@ class LimitedHeadersProtocol(HalfClosableProtocol):
     """
 
     _deadline: asyncio.TimerHandle | None = None
-    _header_bytes = 0
-    _in_headers = False
+    _head = _received = _unread = b""
+    _checks_line = False
+    """True while the request line is at the start of ``_head``."""
+    _header_bytes = _data_size = _framing_size = 0
+    _in_headers = _in_message = False
     _error = INVALID
+    _last_rejection: Rejection | None = None
+    """Sent behind the responses to the requests before the rejected one."""
     _is_rejected = False
 
     def __init__(self, header_timeout: float, **arguments: Any) -> None:
@@ -80,11 +98,28 @@ class LimitedHeadersProtocol(HalfClosableProtocol):
         if self._is_rejected:
             return
         has_no_body = self._in_headers or not self._is_responding
-        super().data_received(data)
+        cycle, body_size = self.cycle, 0 if has_no_body else len(self.cycle.body)
+        self._head += data
+        if not self._in_headers:
+            self._checks_line = not self._in_message
+        self._unread = data
+        while self._unread:
+            self._received, self._unread = self._unread, b""
+            super().data_received(self._received)
+        if not self._in_headers:
+            self._head = b""
+        if not has_no_body and cycle is self.cycle and cycle.more_body:
+            self._count_framing(len(data), len(cycle.body) - body_size)
         self._header_bytes = self._header_bytes + len(data) if has_no_body and self._in_headers else 0
         if self._header_bytes > MAX_HEAD_BYTES:
             self._reject(TOO_LARGE if self.headers else LINE_TOO_LONG)
         self._start_timers()
+
+    def _count_framing(self, received: int, data: int) -> None:
+        self._data_size += data
+        self._framing_size += received - data
+        if is_framing_too_large(self._framing_size, self._data_size):
+            self._reject(TRUNCATED)
 
     def _start_timers(self) -> None:
         seconds = self.timeout_keep_alive or self._header_timeout
@@ -94,18 +129,54 @@ class LimitedHeadersProtocol(HalfClosableProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def on_message_begin(self) -> None:
-        self._in_headers = True
+        self._in_headers = self._in_message = True
+        self._error = INVALID
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._in_headers = False
         self._stop_deadline()
-        is_known = self.parser.get_http_version() != "0.9"
-        rejection = check_head(self.url, self.headers) if is_known else INVALID
+        self._data_size = self._framing_size = 0
+        rejection = self._check_head()
         if rejection is not None:
             self._error = rejection
             raise ValueError("rejected")  # stops the parser, which has uvicorn send an error
+        if self._is_unsupported_upgrade:
+            return
         super().on_headers_complete()
+        self._error = TRUNCATED
+        if not self.parser.should_upgrade():
+            self.headers = deque(maxlen=0)  # type: ignore[assignment]  # drops the trailer fields
+
+    def on_message_complete(self) -> None:
+        self._in_message = False
+        if not self._is_unsupported_upgrade:
+            super().on_message_complete()
+
+    @property
+    def _is_unsupported_upgrade(self) -> bool:
+        return self.parser.should_upgrade() and not self._should_upgrade()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Parse the request again without ``Upgrade``, with which the parser skips the body."""
+        error: Any = sys.exc_info()[1]  # uvicorn calls this while it handles HttpParserUpgrade
+        fields = b"".join(b"%s: %s\r\n" % field for field in self.headers if field[0] != b"upgrade")
+        version = self.parser.get_http_version().encode()
+        head = b"%s %s HTTP/%s\r\n%s\r\n" % (self.parser.get_method(), self.url, version, fields)
+        self.parser = httptools.HttpRequestParser(self)
+        self._checks_line = False
+        self._unread = head + self._received[error.args[0] :]
+
+    def _check_head(self) -> Rejection | None:
+        method = self.parser.get_method()
+        rejection = check_head(method, self.url, self.parser.get_http_version().encode(), self.headers)
+        if rejection is not None:
+            return rejection
+        # The parser skips empty lines before the request line, and blanks in it.
+        line = b"%s %s HTTP/" % (method, self.url)
+        is_valid = not self._checks_line or self._head.startswith((line, b"\r\n" + line))
+        self._checks_line = False
+        return None if is_valid else INVALID
 
     def send_400_response(self, msg: str) -> None:
         self._reject(self._error)
@@ -115,10 +186,30 @@ class LimitedHeadersProtocol(HalfClosableProtocol):
         if cycle is not None and self._is_responding and not cycle.more_body:
             cycle.keep_alive = False  # the request before is complete: its response is the last one
             return
-        if cycle is None or cycle.response_complete or not cycle.response_started:
+        self._is_rejected = True
+        if self.pipeline:
+            self.pipeline.popleft()
+            self._last_rejection = rejection
+        else:
+            self._send_rejection(rejection)
+
+    def _send_rejection(self, rejection: Rejection) -> None:
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete or not cycle.response_started or self._last_rejection:
             self.transport.write(rejection_bytes(rejection, self.server_state.default_headers))
-        self._is_rejected = True  # closing at once would reset the connection of a client that is still sending
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        # Closing at once would reset the connection of a client that is still sending.
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def on_response_complete(self) -> None:
+        has_responded = not self.pipeline  # else this starts the next response
+        super().on_response_complete()
+        if has_responded and self._last_rejection is not None:
+            self._send_rejection(self._last_rejection)
 
     def _stop_deadline(self) -> None:
         if self._deadline is not None:

@@ -97,6 +97,7 @@ def _parse_content_length(headers: Mapping[str, str]) -> int | None:
     text = headers.get("Content-Length")
     if text is None:
         return None
+    text = text.strip(" \t")
     if not (text.isascii() and text.isdigit() and len(text) <= MAX_LENGTH_DIGITS):
         raise BadRequest("The Content-Length header is not a number.")
     return int(text)

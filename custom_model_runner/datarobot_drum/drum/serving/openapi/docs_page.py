@@ -54,7 +54,8 @@ _PAGE = """<!DOCTYPE html>
 """
 
 _NO_CACHE = {"Cache-Control": "no-cache"}
-_IMMUTABLE = {"Cache-Control": "max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+_NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
+_IMMUTABLE = {"Cache-Control": "max-age=31536000, immutable", **_NO_SNIFFING}
 
 
 class OpenApiHandlers:
@@ -94,10 +95,10 @@ class OpenApiHandlers:
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         policy = (
             f"default-src 'self'; script-src 'self' 'sha256-{digest}'; style-src 'self' 'unsafe-inline'; "
-            "img-src 'self' data:"
+            "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
         )
         page = _PAGE.replace("SCRIPT", script).encode()
-        headers = {**_NO_CACHE, "Content-Security-Policy": policy}
+        headers = {**_NO_CACHE, **_NO_SNIFFING, "Content-Security-Policy": policy}
         return ModelResponse(page, "text/html; charset=utf-8", headers=headers)
 
     def do_docs_script(self, request: ModelRequest) -> ModelResponse:

@@ -85,8 +85,9 @@ class EngineExchange:
                 await response.aclose()
 
     async def _send_response(self, response: httpx.Response) -> None:
+        fields = response_fields(response.status_code, response.headers.raw)
         self._has_started = True
-        await self._client.start(response.status_code, response_fields(response.headers.raw))
+        await self._client.start(response.status_code, fields)
         with engine_errors(self._engine):
             async for chunk in response.aiter_raw():
                 await self._client.write(chunk, more=True)

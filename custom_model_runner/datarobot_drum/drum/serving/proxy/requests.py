@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from datarobot_drum.drum.exceptions import BadRequest, NotFound
+from datarobot_drum.drum.exceptions import BadGateway, BadRequest, NotFound
 from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.body.progress import BodyProgress
 from datarobot_drum.drum.serving.headers import VERSION_HEADER
@@ -24,6 +24,11 @@ HOP_BY_HOP = frozenset(
 _REPLACED_REQUEST_FIELDS = frozenset({"host", "content-length", "expect", REQUEST_ID_HEADER.lower()})
 _REPLACED_RESPONSE_FIELDS = frozenset({"date", "server", REQUEST_ID_HEADER.lower(), VERSION_HEADER.lower()})
 """Headers that this server sets itself."""
+
+_CREDENTIALS = re.compile(
+    r"(.*-)?authorization|cookie|(.*-)?(api|auth|access|security|session|id|bearer|csrf)-?(key|token)", re.IGNORECASE
+)
+"""Headers with which clients identify themselves to this server or a gateway; the engine needs none of them."""
 
 _MAX_DECODINGS = 4
 _INVISIBLE = re.compile(rb"[^\x21-\x7e]")
@@ -120,9 +125,13 @@ def _path_error() -> BadRequest:
 
 def _request_fields(headers: Mapping[str, str], engine: EngineSettings) -> Fields:
     dropped = HOP_BY_HOP | _REPLACED_REQUEST_FIELDS | _named_by(headers.get("Connection", ""))
-    if not engine.forwards_authorization:
-        dropped |= {"authorization"}
-    kept = [(name, value) for name, value in headers.items() if name.lower() not in dropped]
+    kept = [
+        (name, value)
+        for name, value in headers.items()
+        if name.lower() not in dropped
+        and "_" not in name  # a CGI or WSGI application takes it for the same name with a hyphen
+        and (engine.forwards_authorization or not _CREDENTIALS.fullmatch(name))
+    ]
     own = [("Host", engine.url.removeprefix("http://")), (REQUEST_ID_HEADER, request_id.get())]
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in own + sorted(kept)]
 
@@ -135,9 +144,19 @@ def _framing(progress: BodyProgress, method: str) -> Fields:
     return []
 
 
-def response_fields(fields: Iterable[tuple[bytes, bytes]]) -> Fields:
-    """Return the headers of the engine's response that are forwarded to the client."""
+def response_fields(status: int, fields: Iterable[tuple[bytes, bytes]]) -> Fields:
+    """Return the headers of the engine's response that are forwarded to the client.
+
+    Raises:
+        BadGateway: the status is not one of a response, or the end of the body is ambiguous.
+    """
     listed = list(fields)
+    if not 200 <= status <= 599:
+        raise BadGateway(f"The engine responded with status {status}.")
+    codings = [value.strip().lower() for name, value in listed if name.lower() == b"transfer-encoding"]
+    has_length = any(name.lower() == b"content-length" for name, _ in listed)
+    if codings and (has_length or codings != [b"chunked"]):
+        raise BadGateway("The engine sent a response whose end is ambiguous.")
     named = (_named_by(value.decode("latin-1")) for name, value in listed if name.lower() == b"connection")
     dropped = HOP_BY_HOP.union(_REPLACED_RESPONSE_FIELDS, *named)
     return [(name, value) for name, value in listed if name.decode("latin-1").lower() not in dropped]
