@@ -40,6 +40,7 @@ class Column:
         rejects_missing: False if the model takes missing cells. It only explains failures.
         note: why this type is uncertain, for the warning that asks the owner of the model to declare it.
         truncated: the known start and the length of text categories that the model stores cut off, by their codes.
+        spellings: texts that stood in training for others, such as ``1`` for ``True``.
     """
 
     type: ColumnType = ColumnType.ANY
@@ -52,6 +53,7 @@ class Column:
     rejects_missing: bool = True
     note: str = ""
     truncated: Mapping[int, tuple[str, int]] = field(default_factory=dict)
+    spellings: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def has_text_categories(self) -> bool:
