@@ -146,7 +146,7 @@ def _to_booleans(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
         return series
     cells = _map(series, _cell_boolean, np.nan)
     has_missing = any(cell is np.nan for cell in cells)
-    return pd.Series(cells, index=series.index, dtype=object if has_missing else bool)
+    return pd.Series(cells, index=series.index, dtype=(column.dtype or object) if has_missing else bool)
 
 
 def _to_dates(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
