@@ -134,6 +134,15 @@ def test_catboost_takes_an_empty_cell_for_empty_text_or_as_declared(loaded: Any,
     assert predict(loaded({"inputSchema": {"town": "text"}}), "town,x\n,0\n") == model.predict(table[:1])
 
 
+def test_empty_cell_is_the_category_of_empty_text(loaded: Any, tmp_path: Path) -> None:
+    table = pd.DataFrame({"town": pd.Categorical(np.array(["", "Bonn", "Ulm"] * (ROWS // 3)))})
+    matrix = xgboost.DMatrix(table, TARGET, enable_categorical=True)
+    booster = xgboost.train({"nthread": 1}, matrix, 9)
+    booster.save_model(tmp_path / "model.json")
+    own = booster.predict(xgboost.DMatrix(table[:2], enable_categorical=True))
+    assert np.array_equal(predict(loaded(), 'town\n""\nBonn\n'), own)
+
+
 @pytest.mark.parametrize("one_hot_max_size", [1, 9])
 @pytest.mark.parametrize("as_text", [False, True])
 def test_catboost_takes_truth_values_as_training_had_them(

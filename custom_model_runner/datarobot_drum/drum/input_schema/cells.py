@@ -103,7 +103,9 @@ def _to_categories(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
         return series
     plain = _without_categories(series)
     if column.has_text_categories:
-        codes = _text_codes(_to_text(plain, TEXT), column)
+        # A csv shows empty text as an empty cell.
+        texts = _to_text(plain, TEXT)
+        codes = _text_codes(texts.fillna("") if "" in categories else texts, column)
     else:
         known, key = _known_categories(column)
         codes = np.array(_map(plain, lambda cell: known.get(key(cell), -1), -1), dtype=np.int64)
