@@ -78,6 +78,12 @@ def test_regressor_has_no_class_probabilities(load: Load, estimator: Any, labels
         load("binary", labels, model)
 
 
+def test_a_post_process_hook_may_make_probabilities_of_a_regression(load: Load, tmp_path: Path) -> None:
+    write_model(tmp_path, custom="def post_process(predictions, model): return predictions.round()")
+    model = DecisionTreeRegressor().fit(CANCER, CANCER_TARGET)
+    assert np.array_equal(predict_csv(load("binary", ("no", "yes"), model), CANCER).values[:, 1], CANCER_TARGET)
+
+
 @pytest.mark.parametrize(
     "estimator",
     [

@@ -4,8 +4,10 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from lightgbm import LGBMRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
@@ -124,6 +126,18 @@ def test_declared_type_serves_a_model_that_does_not_know_its_own(load_model: Loa
     model = make_pipeline(FunctionTransformer(select_length), DecisionTreeRegressor()).fit(table, [1, 2, 3])
     predictor = load_model(model, {"zip": "text"})
     assert [predict_csv(predictor, f"zip\n{cell}\n") for cell in ("1", "01", "001")] == [[1], [2], [3]]
+
+
+def test_declared_booleans_with_gaps_are_numbers_for_a_model_of_numbers(load_model: LoadModel) -> None:
+    table = pd.DataFrame({"flag": [True, False] * 20, "x": range(40)})
+    model = LGBMRegressor(n_estimators=5, min_child_samples=1, verbose=-1).fit(table, table["flag"] * 5.0)
+    predictor = load_model(model, schema={"flag": "boolean"})
+    own = model.predict(pd.DataFrame({"flag": [1.0, np.nan], "x": [1, 1]}))
+    assert np.array_equal(predict_csv(predictor, "flag,x\nTrue,1\n,1\n"), own)
+    assert np.array_equal(predict_csv(predictor, "flag,x\n,1\n"), own[1:])
+    linear = load_model(LinearRegression().fit(table, table["x"]), schema={"flag": "boolean"})
+    with pytest.raises(UnprocessableInput, match=r"takes no missing or infinite numbers, .*: flag \(row 2: nan\)"):
+        predict_csv(linear, "flag,x\nTrue,1\n,1\n")
 
 
 @pytest.mark.parametrize(

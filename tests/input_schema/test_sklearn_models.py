@@ -70,6 +70,8 @@ CELLS: dict[str, tuple[object, dict[str, float]]] = {
         pd.to_datetime(["2024-01-01", "2024-02-01"]).tz_localize("Europe/Berlin"),
         {"2024-01-01": 0, "2024-01-31T23:00Z": 1},
     ),
+    "empty text": (["", "a"], {"": 0, "a": 1, "b": 9}),
+    "empty text and gaps": (pd.Series(["", "a", np.nan], dtype=object), {"": 8, "a": 1}),
     "missing is None": (pd.Series(["a", None], dtype=object), {"a": 0, "": 1}),
 }  # fmt: skip
 

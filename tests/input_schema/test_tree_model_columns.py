@@ -142,6 +142,34 @@ def test_catboost_takes_an_empty_cell_for_empty_text_or_as_declared(loaded: Any,
     assert predict(loaded({"inputSchema": {"town": "text"}}), "town,x\n,0\n") == model.predict(table[:1])
 
 
+def test_empty_cell_is_the_category_of_empty_text(loaded: Any, tmp_path: Path) -> None:
+    table = pd.DataFrame({"town": pd.Categorical(np.array(["", "Bonn", "Ulm"] * (ROWS // 3)))})
+    matrix = xgboost.DMatrix(table, TARGET, enable_categorical=True)
+    booster = xgboost.train({"nthread": 1}, matrix, 9)
+    booster.save_model(tmp_path / "model.json")
+    own = booster.predict(xgboost.DMatrix(table[:2], enable_categorical=True))
+    assert np.array_equal(predict(loaded(), 'town\n""\nBonn\n'), own)
+
+
+@pytest.mark.parametrize("one_hot_max_size", [1, 9])
+@pytest.mark.parametrize("as_text", [False, True])
+def test_catboost_takes_truth_values_as_training_had_them(
+    loaded: Any, tmp_path: Path, one_hot_max_size: int, as_text: bool
+) -> None:
+    flags = np.arange(ROWS) % 2 == 0
+    table = pd.DataFrame({"x": NUMBER, "flag": flags.astype(str).astype(object) if as_text else flags})
+    model = catboost.CatBoostRegressor(
+        iterations=20, verbose=0, one_hot_max_size=one_hot_max_size, allow_writing_files=False, cat_features=["flag"]
+    ).fit(table, flags * 5.0 + NUMBER)
+    model.save_model(str(tmp_path / "model.cbm"))
+    predictor = loaded()
+    own = model.predict(table[:2])
+    assert own[0] - own[1] > 1
+    assert np.array_equal(predict(predictor, table[:2].to_csv(index=False)), own)
+    assert np.array_equal(predict(predictor, table[1:2].to_csv(index=False)), own[1:])
+    assert np.array_equal(predictor.predict(table[:2]).values[:, 0], own)
+
+
 def test_catboost_rejects_embeddings_in_a_csv(loaded: Any, tmp_path: Path) -> None:
     vectors = [[number, number + 1.0] for number in NUMBER]
     table = pd.DataFrame({"x": NUMBER, "vector": vectors})

@@ -96,11 +96,14 @@ def category_column(categories: Any, rejects_unknown: bool) -> Column:
     known = [value for value in values.tolist() if not _is_missing(value)]
     has_none = any(value is None for value in values.tolist())
     has_nan = len(known) < len(values) - has_none
+    has_missing = len(known) < len(values)
     return replace(
         _column_of(values, known),
+        # A csv shows empty text as an empty cell.
+        fill="" if "" in known and not has_missing else None,
         missing_is_none=has_none and not has_nan,
         allowed=frozenset(_listed(values, known)) if rejects_unknown else None,
-        rejects_missing=len(known) == len(values),
+        rejects_missing=not has_missing,
     )
 
 
@@ -149,7 +152,7 @@ def imputed_column(imputer: Any, statistic: Any, following: Column) -> Column:
     allowed = following.allowed
     return replace(
         kind,
-        fill=marker if is_marked_by_text else kind.fill,
+        fill=marker if is_marked_by_text else None,
         allowed=None if allowed is None else allowed | {None},
         missing_is_none=marker is None,
         rejects_missing=False,

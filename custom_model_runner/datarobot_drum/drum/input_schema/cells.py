@@ -15,7 +15,7 @@ from datarobot_drum.drum.input_schema.columns import TEXT, Column, ColumnType
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.tabular.missing_values import MISSING_VALUES
 
-_BOOLEANS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
+BOOLEANS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
 """The texts that ``pandas.read_csv`` reads as booleans."""
 
 _MAX_EXACT_INTEGER = 2.0**53
@@ -84,6 +84,8 @@ def _to_text(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
     if not isinstance(series.dtype, pd.StringDtype) or series.dtype != _text_type():
         texts = _map(_without_categories(series), cell_text, np.nan)
         series = pd.Series(texts, index=series.index, dtype=_text_type())
+    if column.spellings:
+        series = series.map(lambda text: column.spellings.get(text, text), na_action="ignore").astype(_text_type())
     return series if column.fill is None else series.fillna(column.fill)
 
 
@@ -101,7 +103,9 @@ def _to_categories(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
         return series
     plain = _without_categories(series)
     if column.has_text_categories:
-        codes = _text_codes(_to_text(plain, TEXT), column)
+        # A csv shows empty text as an empty cell.
+        texts = _to_text(plain, TEXT)
+        codes = _text_codes(texts.fillna("") if "" in categories else texts, column)
     else:
         known, key = _known_categories(column)
         codes = np.array(_map(plain, lambda cell: known.get(key(cell), -1), -1), dtype=np.int64)
@@ -144,7 +148,7 @@ def _to_booleans(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
         return series
     cells = _map(series, _cell_boolean, np.nan)
     has_missing = any(cell is np.nan for cell in cells)
-    return pd.Series(cells, index=series.index, dtype=object if has_missing else bool)
+    return pd.Series(cells, index=series.index, dtype=(column.dtype or object) if has_missing else bool)
 
 
 def _to_dates(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
@@ -231,8 +235,8 @@ def _cell_number(cell: Any) -> float:
         if isinstance(cell, Real | Decimal | np.bool_):
             return float(cell)
         raise ValueError
-    if cell in _BOOLEANS:
-        return float(_BOOLEANS[cell])
+    if cell in BOOLEANS:
+        return float(BOOLEANS[cell])
     if cell in MISSING_VALUES:
         return float("nan")
     if "_" in cell:  # Python allows it in numbers, csv does not
@@ -244,7 +248,7 @@ def _cell_boolean(cell: Any) -> bool | float:
     if isinstance(cell, str):
         if cell in MISSING_VALUES:
             return np.nan
-        return _BOOLEANS[cell] if cell in _BOOLEANS else _number_to_boolean(_cell_number(cell))
+        return BOOLEANS[cell] if cell in BOOLEANS else _number_to_boolean(_cell_number(cell))
     return _number_to_boolean(cell)
 
 
@@ -286,8 +290,8 @@ def _category_key(cell: Any) -> Any:
 
 
 def _text_key(cell: str) -> Any:
-    if cell in _BOOLEANS:
-        return _BOOLEANS[cell]
+    if cell in BOOLEANS:
+        return BOOLEANS[cell]
     if cell.isascii() and cell.isdigit():
         return int(cell)  # exact, unlike a float
     try:

@@ -33,13 +33,15 @@ class Column:
     Args:
         categories: the values of a category column, in the order of their codes. Any other cell is missing.
         fill: the text that a missing cell of a text column becomes; None keeps it missing.
-        dtype: the type of a date column in training; None for that of ``pandas.to_datetime``.
+        dtype: the type of a date column in training, None for that of ``pandas.to_datetime``; the type of a boolean
+            column with missing cells, None for objects.
         is_required: False for a column that the model does not use; a request may omit it.
         missing_is_none: True if a missing cell is None in training, not NaN.
         allowed: the only values that the model accepts, if it fails on others; None accepts all.
         rejects_missing: False if the model takes missing cells. It only explains failures.
         note: why this type is uncertain, for the warning that asks the owner of the model to declare it.
         truncated: the known start and the length of text categories that the model stores cut off, by their codes.
+        spellings: texts that stood in training for others, such as ``1`` for ``True``.
     """
 
     type: ColumnType = ColumnType.ANY
@@ -52,11 +54,18 @@ class Column:
     rejects_missing: bool = True
     note: str = ""
     truncated: Mapping[int, tuple[str, int]] = field(default_factory=dict)
+    spellings: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def has_text_categories(self) -> bool:
         """True if every category is text."""
         return self.categories is not None and all(isinstance(value, str) for value in self.categories)
+
+    @property
+    def is_numeric(self) -> bool:
+        """True if the model takes the cells as numbers, or if their type is not known."""
+        is_boolean_number = self.type is ColumnType.BOOLEAN and self.dtype is not None
+        return is_boolean_number or self.type in (ColumnType.NUMBER, ColumnType.ANY)
 
     @property
     def is_read_as_text(self) -> bool:
@@ -163,6 +172,8 @@ class InputSchema:
         is_category = own.type is ColumnType.CATEGORY and declared.type is ColumnType.TEXT
         if is_same or is_category:
             return own
+        if own.type is ColumnType.NUMBER and declared.type is ColumnType.BOOLEAN:
+            return replace(own, type=ColumnType.BOOLEAN, dtype=float)
         fill = own.fill if declared.fill is None and declared.type is ColumnType.TEXT else declared.fill
         return replace(declared, is_required=own.is_required, fill=fill)
 

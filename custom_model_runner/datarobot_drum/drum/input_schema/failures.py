@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
-from datarobot_drum.drum.input_schema.columns import Column, ColumnType, InputSchema
+from datarobot_drum.drum.input_schema.columns import Column, InputSchema
 from datarobot_drum.drum.input_schema.selection import shown_cell
 from datarobot_drum.drum.tabular.column_hints import list_names
 from datarobot_drum.drum.tabular.lazy_pandas import pd
@@ -74,8 +74,7 @@ def _find(schema: InputSchema, frame: pd.DataFrame, find_cells: FindRow) -> Iter
 
 
 def _unusable(cells: pd.Series[Any], column: Column) -> Any:
-    is_number = column.type in (ColumnType.NUMBER, ColumnType.ANY)
-    missing = cells.isna().to_numpy() & (column.rejects_missing and is_number)
+    missing = cells.isna().to_numpy() & (column.rejects_missing and column.is_numeric)
     return missing | _infinite(cells, column)
 
 

@@ -119,7 +119,8 @@ def _bind_model(settings: ModelSettings, hooks: Mapping[str, Hook], model: Any, 
             f"The model is a {type(model).__name__}, which has no predict method: {advice}add a score hook to "
             "custom.py."
         )
-    predictor.require_fitting_target(model, settings)
+    if "post_process" not in hooks:  # the hook may make what the target needs of any prediction
+        predictor.require_fitting_target(model, settings)
     schema, read_by = _combine(predictor.input_schema(model), declared, hooks)
     artifact = SchemaModel(predictor.bind(model, settings), schema)
     return PythonModel(settings, hooks, model, artifact, predictor.name, input_schema=read_by)
