@@ -182,7 +182,9 @@ def uvicorn_config(settings: Settings, app: object) -> uvicorn.Config:
     """Return uvicorn's configuration: our logs and headers, its fastest event loop and parser."""
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
-        http=partial(LimitedHeadersProtocol, settings.server.upload_timeout),  # type: ignore[arg-type]
+        http=partial(  # type: ignore[arg-type]
+            LimitedHeadersProtocol, settings.server.upload_timeout, settings.server.write_timeout
+        ),
         lifespan="on",
         log_config=None,
         access_log=False,
