@@ -42,6 +42,7 @@ LAYERS = (
     ("tabular",),
     ("settings",),
     ("runtime_parameters",),
+    ("cancellation",),
     ("exceptions", "error_text", "imports", "iterators", "tracebacks", "version"),
 )
 """Packages (or single modules) of ``drum`` from top to bottom: each imports only from the lines below its own."""
