@@ -312,7 +312,7 @@ def test_a_server_loads_no_other_web_framework(server: str, unused: str) -> None
 
 
 def test_the_package_exports_what_models_and_callers_need() -> None:
-    assert set(datarobot_drum.__all__) == {"RuntimeParameters", "__version__"}
+    assert set(datarobot_drum.__all__) == {"RuntimeParameters", "__version__", "cancelled"}
     assert all(hasattr(datarobot_drum, name) for name in datarobot_drum.__all__)
 
 

@@ -21,7 +21,7 @@ from datarobot_drum.drum.management.watchdog.owner import Watchdog
 from datarobot_drum.drum.process.client_writes import ClientStalled
 from datarobot_drum.drum.process.hook_environment import prepare_for_hooks
 from datarobot_drum.drum.process.hook_signals import hook_signals
-from datarobot_drum.drum.process.signals import abort_process
+from datarobot_drum.drum.process.signals import abort_process, stop_signals
 from datarobot_drum.drum.process.sockets import accept_pending, bind
 from datarobot_drum.drum.process.tuning import shorten_switch_interval
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
@@ -156,7 +156,7 @@ class FlaskServer:
             return watchdog.exit_code(self._serve(server, watchdog))
 
     def _serve(self, server: _Server, watchdog: Watchdog) -> int:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in stop_signals():
             signal.signal(number, self._on_signal)
         while self._stop_at is None or time.monotonic() < self._stop_at:
             server.handle_request()
@@ -189,6 +189,8 @@ class FlaskServer:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._stop_at is not None:
+            if number == signal.SIGHUP:  # a terminal and its shell may both send it
+                return
             abort_process(1)
         self._prediction_server.worker_ctx.drain()
         self._stop_at = time.monotonic() + self._settings.lame_duck
