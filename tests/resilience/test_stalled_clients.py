@@ -38,11 +38,13 @@ def score_unstructured(model, data, query, **kwargs):
 
 
 def stream():
+    chunks = 0
     try:
         while True:
             yield b"x" * 65_536
+            chunks += 1
     finally:
-        (FOLDER / "closed").touch()
+        (FOLDER / "closed").write_text(str(chunks))
 """
 SERVERS = ["fastapi", "flask", "sync", "gthread", "gevent"]
 MIB = 1024 * 1024
@@ -108,6 +110,7 @@ def test_stream_that_is_not_read_is_cut_off_and_its_slot_is_free(start: Start, k
         server.wait_until((tmp_path / "closed").exists, "end of the stream")
         assert predict(server) == "y"
         assert server.status("/livez") == 200
+        assert int((tmp_path / "closed").read_text()) * 65_536 < 16 * MIB  # what waits for the client is bounded
         assert is_cut_off(connection)
     assert was_logged(server)
 
