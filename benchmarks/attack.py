@@ -180,9 +180,11 @@ async def _run_honest_clients(port: int, end: float) -> list[Timed]:
         while time.monotonic() < end:
             start = time.monotonic()
             try:
-                is_served = (await asyncio.wait_for(connection.request(request), STEP_TIMEOUT)).status == 200
+                response = await asyncio.wait_for(connection.request(request), STEP_TIMEOUT)
+                is_served, is_closed = response.status == 200, response.headers.get("connection") == "close"
             except (OSError, EOFError, asyncio.TimeoutError):
-                is_served = False
+                is_served, is_closed = False, True
+            if is_closed:
                 connection.close()
                 connection = await Connection.open(port)
             found.append(Timed(start, time.monotonic() - start, is_served))
