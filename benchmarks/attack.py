@@ -25,6 +25,7 @@ import psutil
 
 from benchmarks.compare.figures import percentile
 from benchmarks.load_generator import in_process
+from benchmarks.stalling import leave_in_upload, never_read, send_slowly
 from tests.processes import RunningServer
 from tests.resilience.connections import CSV, Connection, post, rows
 from tests.resilience.resource_usage import MIB
@@ -89,6 +90,30 @@ async def _outcome(port: int, request: bytes) -> str:
         return type(error).__name__
 
 
+def stalling(run_client: Callable[[int, float], Awaitable[None]]) -> Attack:
+    """Return an attack by clients that stall, one after the other on each of four connections."""
+
+    async def attack(port: int, end: float) -> Counter[str]:
+        outcomes: Counter[str] = Counter()
+
+        async def run_attacker() -> None:
+            while (seconds := end - time.monotonic()) > 0:
+                outcomes[await _end_of(run_client(port, seconds))] += 1
+
+        await asyncio.gather(*(run_attacker() for _ in range(ATTACKERS)))
+        return outcomes
+
+    return attack
+
+
+async def _end_of(client: Awaitable[None]) -> str:
+    try:
+        await client
+    except (OSError, EOFError, asyncio.TimeoutError) as error:
+        return type(error).__name__
+    return "ended"
+
+
 def zipped(content: bytes) -> bytes:
     return post(gzip.compress(content), CSV, "Content-Encoding: gzip")
 
@@ -126,6 +151,9 @@ ATTACKS: dict[str, Callable[[], Attack]] = {
     "matrix-comments": lambda: repeated(matrix("%\n" * 1_000_000 + "1 1 1\n1 1 1.0\n")),
     "many-parts": lambda: repeated(form(100_000)),
     "deep-json": lambda: repeated(deep_json()),
+    "never-read": lambda: stalling(never_read),
+    "byte-a-second": lambda: stalling(send_slowly),
+    "leave-in-upload": lambda: stalling(leave_in_upload),
 }
 
 
@@ -152,9 +180,11 @@ async def _run_honest_clients(port: int, end: float) -> list[Timed]:
         while time.monotonic() < end:
             start = time.monotonic()
             try:
-                is_served = (await asyncio.wait_for(connection.request(request), STEP_TIMEOUT)).status == 200
+                response = await asyncio.wait_for(connection.request(request), STEP_TIMEOUT)
+                is_served, is_closed = response.status == 200, response.headers.get("connection") == "close"
             except (OSError, EOFError, asyncio.TimeoutError):
-                is_served = False
+                is_served, is_closed = False, True
+            if is_closed:
                 connection.close()
                 connection = await Connection.open(port)
             found.append(Timed(start, time.monotonic() - start, is_served))

@@ -42,6 +42,7 @@ LAYERS = (
     ("tabular",),
     ("settings",),
     ("runtime_parameters",),
+    ("cancellation",),
     ("exceptions", "error_text", "imports", "iterators", "version"),
 )
 """Packages (or single modules) of ``drum`` from top to bottom: each imports only from the lines below its own."""
@@ -311,7 +312,7 @@ def test_a_server_loads_no_other_web_framework(server: str, unused: str) -> None
 
 
 def test_the_package_exports_what_models_and_callers_need() -> None:
-    assert set(datarobot_drum.__all__) == {"RuntimeParameters", "__version__"}
+    assert set(datarobot_drum.__all__) == {"RuntimeParameters", "__version__", "cancelled"}
     assert all(hasattr(datarobot_drum, name) for name in datarobot_drum.__all__)
 
 

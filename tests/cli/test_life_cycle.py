@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -64,6 +65,7 @@ def _is_worker(process: psutil.Process) -> bool:
     ("setup", "number", "to_group"),
     [(setup, signal.SIGTERM, False) for setup in SETUPS]
     + [(setup, signal.SIGINT, False) for setup in (FLASK, GUNICORN, FASTAPI)]
+    + [(setup, number, False) for setup in (FLASK, FASTAPI, FASTAPI_2) for number in (signal.SIGHUP, signal.SIGQUIT)]
     # A terminal sends Ctrl-C to every process of the group.
     + [(setup, signal.SIGINT, True) for setup in (GUNICORN_2, FASTAPI_2)],
     ids=lambda value: value.name if isinstance(value, signal.Signals) else {True: "group"}.get(value, str(value)),
@@ -98,6 +100,27 @@ def test_second_signal_stops_at_once(server: RunningServer, tmp_path: Path) -> N
         assert _was_aborted(request.response)
 
 
+@pytest.mark.parametrize("setup", [FLASK, FASTAPI, FASTAPI_2], ids=str)
+def test_repeated_hangup_goes_on_draining(server: RunningServer, tmp_path: Path) -> None:
+    """A terminal that closes and its shell may both send SIGHUP."""
+    with request_in_flight(server, tmp_path) as request:
+        server.send_signal(signal.SIGHUP)
+        wait_draining(server)
+        server.send_signal(signal.SIGHUP)
+        request.release()
+        assert request.response.result(STOP_TIMEOUT).status_code == 200
+    assert server.wait() == 0, server.log()
+
+
+@pytest.mark.parametrize("setup", [FLASK, FASTAPI, FASTAPI_2], ids=str)
+def test_server_below_nohup_survives_a_hangup(tmp_path: Path, setup: Setup) -> None:
+    command = ["nohup", sys.executable, "-m", "datarobot_drum", "server", "--address", "127.0.0.1:{port}"]
+    words = ("--code-dir", write_model(tmp_path), *REGRESSION)
+    with RunningServer(*words, log=tmp_path / "log", environment=setup.environment, command=command) as server:
+        server.send_signal(signal.SIGHUP)
+        assert [predict(server).status_code for _ in range(20)] == [200] * 20
+
+
 @pytest.mark.parametrize("setup", [GUNICORN, FASTAPI], ids=str)
 def test_stuck_request_is_aborted_after_graceful_timeout(tmp_path: Path, setup: Setup) -> None:
     words = ("--code-dir", write_model(tmp_path), *REGRESSION)
@@ -112,7 +135,8 @@ def test_stuck_request_is_aborted_after_graceful_timeout(tmp_path: Path, setup: 
 @pytest.mark.parametrize(
     ("setup", "number"),
     [(setup, signal.SIGTERM) for setup in (FLASK, GUNICORN, FASTAPI, FASTAPI_2)]
-    + [(setup, signal.SIGINT) for setup in (FLASK, GUNICORN)],
+    + [(setup, signal.SIGINT) for setup in (FLASK, GUNICORN)]
+    + [(setup, number) for setup in (FLASK, FASTAPI, FASTAPI_2) for number in (signal.SIGHUP, signal.SIGQUIT)],
     ids=lambda value: value.name if isinstance(value, signal.Signals) else str(value),
 )
 def test_stop_signal_interrupts_model_loading(loading_server: RunningServer, number: signal.Signals) -> None:

@@ -76,6 +76,30 @@ def test_workers_that_cannot_be_started_are_started_later(start: StartServer, tm
     server.stop()
 
 
+SHORT_PAUSES = """
+import sys
+
+from datarobot_drum.drum.uvicorn import restart_pauses
+
+restart_pauses.FIRST_PAUSE = restart_pauses.LONGEST_PAUSE = 0.01
+if __name__ == "__main__":
+    from datarobot_drum.drum.main import main
+
+    sys.exit(main(["server", *sys.argv[1:]]))
+"""
+
+
+def test_crash_loop_of_workers_ends_the_server_with_its_cause(start: StartServer, model: ControlledModel) -> None:
+    with (model.path / "custom.py").open("a") as code:
+        code.write("\n\nos._exit(7)\n")
+    command = [sys.executable, "-c", SHORT_PAUSES, "--address", "127.0.0.1:{port}"]
+    server = start(command=command, ready=None, WORKERS=2)
+    assert server.wait(timeout=60) == 1, server.log()
+    assert (
+        "The workers ended 10 times in a row within 60 s of their start, the last one with exit code 7" in server.log()
+    )
+
+
 def test_only_requests_inside_a_killed_worker_fail(start: StartServer) -> None:
     server = start(WORKERS=2)
     server.wait_until(lambda: server.log().count("Model loaded") == 2, "two loaded models")

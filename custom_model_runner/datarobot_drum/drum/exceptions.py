@@ -23,6 +23,7 @@
         │   └── EmptyTable
         │   └── InputSchemaError
         ├── FormHeadersTooLarge         431
+        ├── RequestCancelled            499, never sent
         ├── PredictionError             500
         │   └── OutputSchemaError
         ├── EngineResponseError         status of the inference engine
@@ -270,6 +271,12 @@ class ModelNotReady(ServiceUnavailable):
 
     def __init__(self, message: str = "Model is not ready. Please retry later.") -> None:
         super().__init__(message)
+
+
+class RequestCancelled(RequestError):
+    """No client waits for the response: the work ended at a checkpoint."""
+
+    status = 499
 
 
 class DeadlineExceeded(RequestError):

@@ -9,6 +9,8 @@ from flask import Flask, Response, request
 from werkzeug.routing import BaseConverter
 from werkzeug.wsgi import ClosingIterator
 
+from datarobot_drum.drum.cancellation import enter_request
+from datarobot_drum.drum.flask.disconnects import DisconnectWatch
 from datarobot_drum.drum.flask.messages import read_body, request_headers, to_flask, to_request
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.iterators import close_iterator
@@ -91,16 +93,29 @@ def _respond_from_model(route: Route, core: ServingCore, handle: Handle) -> Mode
     headers = request_headers(request.environ)
     body = read_body(request.environ, headers, core.limits, core.handlers.form_fields(route))
     call = ModelCall(handle, to_request(request.environ, headers, body), body, core.request_timeout)
-    if core.request_timeout or route.for_openai:
-        # On a thread of its own: this thread must be free to time out, or to send keep-alives.
+    has_own_thread = bool(core.request_timeout or route.for_openai)
+    watch = DisconnectWatch(request.environ, may_probe=not has_own_thread)
+    call.cancellation.has_disconnected = watch
+    if has_own_thread:  # this thread must be free to time out, or to send keep-alives
+        return _respond_in_own_thread(core, call)
+    response = _respond_in_this_thread(core, call, body)
+    watch.may_probe = False  # the response starts
+    return response
+
+
+def _respond_in_own_thread(core: ServingCore, call: ModelCall) -> ModelResponse:
+    try:
         return core.executor.call_with_timeout(core.request_timeout or None, call, call.close_body)
-    return _respond_in_this_thread(core, call, body)
+    except BaseException:
+        call.cancellation.set()
+        raise
 
 
 def _respond_in_this_thread(core: ServingCore, call: ModelCall, body: RequestBody) -> ModelResponse:
     """Hold the slot and the body until the response is complete; the server closes a streamed one."""
     with ExitStack() as resources:
         resources.callback(body.close)
+        resources.callback(enter_request, None)
         resources.enter_context(core.executor.slot())
         response = call.respond()
         content = response.content

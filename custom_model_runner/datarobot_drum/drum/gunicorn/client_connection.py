@@ -7,6 +7,7 @@ from typing import Any
 
 from gunicorn.http.errors import InvalidRequestLine, LimitRequestHeaders, LimitRequestLine
 
+from datarobot_drum.drum.process.client_writes import ClientStalled, send_all
 from datarobot_drum.drum.serving.read_deadline import ReadDeadline
 from datarobot_drum.drum.serving.request_arrival import MAX_BODY_AHEAD, expects_continue, has_arrived, has_head
 from datarobot_drum.drum.serving.request_head import MAX_HEAD_BYTES, may_start_request
@@ -16,16 +17,26 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class ClientConnection:
-    """A socket whose reads meet the deadline of the request. Everything else is the socket's.
+    """A socket whose reads meet the deadline of the request, and whose writes end if the client does not read.
+
+    Everything else is the socket's.
 
     Args:
         max_body: length of the longest body that the app accepts.
+        write_timeout: seconds that the client may go without reading; 0 for no limit.
     """
 
-    def __init__(self, connection: socket.socket, deadline: ReadDeadline, max_body: float = float("inf")) -> None:
+    def __init__(
+        self,
+        connection: socket.socket,
+        deadline: ReadDeadline,
+        max_body: float = float("inf"),
+        write_timeout: float = 0.0,
+    ) -> None:
         self._connection = connection
         self.deadline = deadline
         self._max_body = max_body
+        self._write_timeout = write_timeout
         self._ahead = bytearray()
         self._is_whole = False
         self._in_head = True
@@ -36,6 +47,7 @@ class ClientConnection:
         self._has_line = False
         self._has_continued = False
         self._has_shut_down = False
+        self._is_stalled = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
@@ -114,7 +126,7 @@ class ClientConnection:
     def recv(self, size: int, *flags: int) -> bytes:
         if self._has_shut_down:
             # gunicorn waits for the client to close, to see what it still sends: nothing, if the request was whole.
-            return b"" if self._is_whole else self._connection.recv(size)
+            return b"" if self._is_whole or self._is_stalled else self._connection.recv(size)
         if self._in_head:
             return self._receive_head(size)
         if self._ahead:
@@ -141,6 +153,30 @@ class ClientConnection:
             return len(data)
         return self._connection.send(data, *flags)
 
+    def sendall(self, data: bytes, *flags: int) -> None:
+        """Send all bytes.
+
+        Raises:
+            ConnectionResetError: the client does not read.
+        """
+        if not self._write_timeout:
+            self._connection.sendall(data, *flags)
+            return
+        try:
+            send_all(self._connection, data, self._write_timeout, self.send_now)
+        except ClientStalled:
+            self._is_stalled = True
+            raise
+
+    def send_now(self, data: memoryview) -> int:
+        """Send what fits without blocking.
+
+        Raises:
+            BlockingIOError: nothing fits.
+        """
+        return self._connection.send(data, socket.MSG_DONTWAIT)
+
     def shutdown(self, how: int) -> None:
         self._has_shut_down = True
-        self._connection.shutdown(how)
+        if not self._is_stalled:  # the close must reset it: its response is incomplete
+            self._connection.shutdown(how)

@@ -68,6 +68,7 @@ LimitedWorker.limits = RequestLimits(
     head_timeout=_server.upload_timeout or HEAD_SECONDS,
     body_timeout=_server.upload_timeout or timeout,
     max_body=_server.max_upload_size or float("inf"),
+    write_timeout=_server.write_timeout,
 )
 # Each worker builds the app after the fork, which threads, clients and locks of a library do not survive. The model
 # alone may be loaded before (DRUM_SHARE_MODEL), if it has none of these.

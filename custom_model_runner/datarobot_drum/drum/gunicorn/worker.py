@@ -45,6 +45,7 @@ class RequestLimits:
     head_timeout: float = HEAD_SECONDS
     body_timeout: float = 0.0
     max_body: float = float("inf")
+    write_timeout: float = 0.0
 
 
 class Rejected(Exception):
@@ -61,6 +62,7 @@ class LimitedWorker:
     limits = RequestLimits()
     """Set by the configuration, which gunicorn reads before it starts workers."""
 
+    connection_class: type[ClientConnection] = ClientConnection
     cfg: Any
     log: Any
 
@@ -69,7 +71,7 @@ class LimitedWorker:
         if self.cfg.is_ssl or isinstance(connection, ClientConnection):
             return connection
         deadline = ReadDeadline(self.limits.head_timeout, self.limits.body_timeout)
-        return ClientConnection(connection, deadline, self.limits.max_body)
+        return self.connection_class(connection, deadline, self.limits.max_body, self.limits.write_timeout)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Respond to an error outside of the app; gunicorn closes the connection then."""

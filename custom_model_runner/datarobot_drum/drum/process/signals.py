@@ -31,6 +31,14 @@ _PROCESS_EVENTS = frozenset({"os.fork", "os.forkpty", "os.posix_spawn", "os.spaw
 """Audit events of calls that start a process."""
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """Return the signals that stop a server; SIGHUP only if it is not ignored, as under ``nohup``."""
+    hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+    return (*_SIGNALS, signal.SIGQUIT, *hangup)
+
+
 _SIGNAL_EXIT_BASE = 128
 """Exit code of a command that a signal stopped: this plus the signal's number, as in shells."""
 
@@ -115,11 +123,11 @@ def abort_process(code: int) -> NoReturn:
 
 
 def exit_on_signals() -> None:
-    """Exit with 0 on SIGTERM and SIGINT, until a server installs its own handlers.
+    """Exit with 0 on signals that stop a server, until it installs its own handlers.
 
     The exit is not an exception, which model code could catch while it is loaded.
     """
-    for number in _SIGNALS:
+    for number in stop_signals():
         signal.signal(number, _on_signal)
 
 
@@ -158,7 +166,7 @@ def exiting_on_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    former = {number: signal.getsignal(number) for number in _SIGNALS}
+    former = {number: signal.getsignal(number) for number in stop_signals()}
     exit_on_signals()
     try:
         yield

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from datarobot_drum.drum.cancellation import Cancellation
 from datarobot_drum.drum.exceptions import DeadlineExceeded
 from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
@@ -101,13 +102,20 @@ class ServingCore:
         if timeout and loop.time() >= start + timeout:  # the body alone took that long
             call.close_body()
             raise DeadlineExceeded(f"The request took longer than {timeout:g} s (DRUM_CLIENT_REQUEST_TIMEOUT).")
+        listener = call.cancellation.has_disconnected = DisconnectListener(loop, disconnect, call.cancellation)
         submission = self.submit(route, call)
         timer = loop.call_at(start + timeout, submission.time_out, timeout) if timeout else None
+        response = None
         try:
             if submission.is_queued:
-                return await _result_unless(submission, disconnect())
-            return await submission
+                response = await _result_unless(submission, disconnect())
+            else:
+                response = await submission
+            return response
         finally:
+            listener.stop()
+            if response is None:
+                call.cancellation.set()
             if timer:
                 timer.cancel()
             if not submission.has_started:
@@ -120,6 +128,47 @@ class ServingCore:
             handler: Handler = getattr(self.documentation, route.handler)
             return handler
         return self.handlers.find(route.handler)
+
+
+class DisconnectListener:
+    """Listens for the disconnect of a client from the first time that work asks for it, in any thread."""
+
+    __slots__ = ("_cancellation", "_disconnect", "_has_ended", "_has_started", "_loop", "_task")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        disconnect: Callable[[], Coroutine[Any, Any, None]],
+        cancellation: Cancellation,
+    ) -> None:
+        self._loop = loop
+        self._disconnect = disconnect
+        self._cancellation = cancellation
+        self._has_started = self._has_ended = False
+        self._task: asyncio.Task[None] | None = None
+
+    def __call__(self) -> bool:
+        """Start to listen; return False, since the listener itself sets the cancellation."""
+        if not self._has_started:
+            self._has_started = True
+            with suppress(RuntimeError):  # the event loop is closed
+                self._loop.call_soon_threadsafe(self._listen)
+        return False
+
+    def stop(self) -> None:
+        """Stop listening; called on the event loop."""
+        self._has_started = self._has_ended = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def _listen(self) -> None:
+        if not self._has_ended:
+            self._task = self._loop.create_task(self._disconnect())
+            self._task.add_done_callback(self._on_disconnect)
+
+    def _on_disconnect(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and task.exception() is None:
+            self._cancellation.set()
 
 
 async def _result_unless(

@@ -197,6 +197,14 @@ class ServerParameters(LoadParameters, InputLimits):
         limits=(0, 3600),
         aliases=("DRUM_FASTAPI_UPLOAD_TIMEOUT",),
     )
+    write_timeout: float = parameter(
+        "DRUM_WRITE_TIMEOUT",
+        Kind.SECONDS,
+        "Time that a client may go without reading its response; then the connection is reset and the prediction "
+        "stops. Any progress restarts it. 0 = no limit.",
+        default=60.0,
+        limits=(0, 3600),
+    )
     memory_budget: int = parameter(
         "DRUM_MEMORY_BUDGET",
         Kind.SIZE,

@@ -13,6 +13,7 @@ from io import BytesIO
 
 import numpy as np
 
+from datarobot_drum.drum.cancellation import stop_if_cancelled
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.tabular.numeric_table import FLOAT, INTEGER, MAX_EXACT_INTEGER, NumericTable
@@ -51,6 +52,7 @@ def read_chunked_csv(
 
     Raises:
         UnprocessableInput: there are more rows than the limit.
+        RequestCancelled: no client waits for the result.
     """
     block_size = block_size or min(max(_MIN_BLOCK_BYTES, _BLOCK_BYTES_PER_COLUMN * len(names)), _MAX_BLOCK_BYTES)
     try:
@@ -76,6 +78,7 @@ def _count_rows(file: BinaryFile, start: int, columns: int) -> int:
     lines = size = 0
     last = b""
     while chunk := file.read(_CHUNK_BYTES):
+        stop_if_cancelled()
         if chunk.translate(None, _PLAIN):
             raise _NeedsPandas
         lines += chunk.count(b"\n")
@@ -92,6 +95,7 @@ def _blocks(file: BinaryFile, start: int, size: int) -> Iterator[bytes]:
     """Yield the rows in blocks that end with a row."""
     file.seek(start)
     while block := file.read(size):
+        stop_if_cancelled()
         rest = b"" if block.endswith(b"\n") else file.readline(_MAX_ROW_BYTES)
         if len(rest) == _MAX_ROW_BYTES:
             raise _NeedsPandas

@@ -4,6 +4,7 @@ import codecs
 import re
 from collections.abc import Iterator
 
+from datarobot_drum.drum.cancellation import stop_if_cancelled
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.tabular.payload import BinaryFile
 
@@ -59,6 +60,8 @@ class DecodedText:
             text = self._with_line_feeds(self._decode(chunk), is_last=not chunk)
             if not chunk:
                 break
+            if self.head:
+                stop_if_cancelled()
         self.head = self.head or text
         return text
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from datarobot_drum.drum.cancellation import stop_if_cancelled
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.tabular.payload import PayloadFormat, StructuredPayload
 from datarobot_drum.drum.tabular.table_limits import check_blocks, check_table
@@ -65,7 +66,14 @@ def read_blocks(payload: StructuredPayload, rows: int, text: TextColumns | None 
 
     Raises:
         UnprocessableInput: as ``read_table``, at the invalid block.
+        RequestCancelled: no client waits for the next block.
     """
+    for block in _read_blocks(payload, rows, text):
+        yield block
+        stop_if_cancelled()
+
+
+def _read_blocks(payload: StructuredPayload, rows: int, text: TextColumns | None) -> Iterator[pd.DataFrame]:
     if payload.format is PayloadFormat.CSV:
         options = import_from_string(f"{_CSV}:text_options")(payload, text)
         blocks = import_from_string(f"{_CSV}:read_csv_blocks")(payload, rows, options)

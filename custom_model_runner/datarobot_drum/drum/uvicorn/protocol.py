@@ -21,6 +21,7 @@ from datarobot_drum.drum.serving.request_head import (
     rejection_bytes,
 )
 from datarobot_drum.drum.uvicorn.half_close import HalfCloseWatch
+from datarobot_drum.drum.uvicorn.write_watch import WriteWatch
 
 LINGER_SECONDS = 0.5
 """Seconds for which the rest of a rejected request is read and dropped, so that its client can read the response."""
@@ -65,10 +66,11 @@ class HalfClosableProtocol(HttpToolsProtocol):
 
 
 class LimitedHeadersProtocol(HalfClosableProtocol):
-    """uvicorn's protocol with limits: for silence before a request, and for the size and time of its headers.
+    """uvicorn's protocol with limits: for silence before a request, its headers, and clients that do not read.
 
     Args:
         header_timeout: seconds from the first byte of a request to the end of its headers; 0 for no limit.
+        write_timeout: seconds that a client may go without reading; 0 for no limit.
     """
 
     _deadline: asyncio.TimerHandle | None = None
@@ -81,10 +83,12 @@ class LimitedHeadersProtocol(HalfClosableProtocol):
     _last_rejection: Rejection | None = None
     """Sent behind the responses to the requests before the rejected one."""
     _is_rejected = False
+    _write_watch: WriteWatch | None = None
 
-    def __init__(self, header_timeout: float, **arguments: Any) -> None:
+    def __init__(self, header_timeout: float, write_timeout: float, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._header_timeout = header_timeout
+        self._write_timeout = write_timeout
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -92,7 +96,39 @@ class LimitedHeadersProtocol(HalfClosableProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_deadline()
+        self._stop_write_watch()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_writes()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._stop_write_watch()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._watch_close()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self._watch_close()
+
+    def _watch_close(self) -> None:
+        """Limit the time that the close of a connection waits for the client to read."""
+        if self.transport.is_closing():
+            self._watch_writes()
+
+    def _watch_writes(self) -> None:
+        if self._write_timeout and self._write_watch is None and self.transport.get_write_buffer_size():
+            self._write_watch = WriteWatch(self.transport, self._write_timeout, self.loop)
+
+    def _stop_write_watch(self) -> None:
+        if self._write_watch is not None:
+            self._write_watch.stop()
+            self._write_watch = None
 
     def data_received(self, data: bytes) -> None:
         if self._is_rejected:
@@ -210,6 +246,7 @@ class LimitedHeadersProtocol(HalfClosableProtocol):
         super().on_response_complete()
         if has_responded and self._last_rejection is not None:
             self._send_rejection(self._last_rejection)
+        self._watch_close()
 
     def _stop_deadline(self) -> None:
         if self._deadline is not None:

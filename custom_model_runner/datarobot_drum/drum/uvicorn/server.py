@@ -20,6 +20,7 @@ from datarobot_drum.drum.management.status import WorkerStatus
 from datarobot_drum.drum.model_loading.shared_model import inherited_model
 from datarobot_drum.drum.process.hook_signals import ignore_signal
 from datarobot_drum.drum.process.paced_listener import PacedListener, connect
+from datarobot_drum.drum.process.signals import stop_signals
 from datarobot_drum.drum.process.sockets import BACKLOG, accept_pending
 from datarobot_drum.drum.process.tuning import freeze_loaded_objects, shorten_switch_interval
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
@@ -74,13 +75,17 @@ class DrumServer(uvicorn.Server):
         if self._supervised:
             signal.signal(signal.SIGINT, ignore_signal)
             signal.signal(signal.SIGQUIT, self.handle_exit)
+        else:
+            for number in set(stop_signals()).difference(uvicorn.server.HANDLED_SIGNALS):
+                signal.signal(number, self.handle_exit)
         super().run(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Drain, or stop at once. Signals are not kept for uvicorn, which would repeat them after the drain."""
         if self._supervised and sig == signal.SIGINT:
             return
-        if sig == signal.SIGQUIT or (self._stop_at is not None and not self._supervised):
+        is_second = self._stop_at is not None and sig != signal.SIGHUP  # a terminal and its shell may both send it
+        if sig == signal.SIGQUIT if self._supervised else is_second:
             self.force_exit = self.should_exit = True
         self._drain()
 
@@ -182,7 +187,9 @@ def uvicorn_config(settings: Settings, app: object) -> uvicorn.Config:
     """Return uvicorn's configuration: our logs and headers, its fastest event loop and parser."""
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
-        http=partial(LimitedHeadersProtocol, settings.server.upload_timeout),  # type: ignore[arg-type]
+        http=partial(  # type: ignore[arg-type]
+            LimitedHeadersProtocol, settings.server.upload_timeout, settings.server.write_timeout
+        ),
         lifespan="on",
         log_config=None,
         access_log=False,

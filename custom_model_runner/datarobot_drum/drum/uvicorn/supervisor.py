@@ -24,17 +24,15 @@ from datarobot_drum.drum.exceptions import StartupError
 from datarobot_drum.drum.management.owner import ManagementPort
 from datarobot_drum.drum.management.status import WorkerStatus
 from datarobot_drum.drum.process.children import WorkerGroups, kill_worker, lead_process_group
-from datarobot_drum.drum.process.signals import blocked_signals
+from datarobot_drum.drum.process.signals import blocked_signals, stop_signals
 from datarobot_drum.drum.settings.build import Settings
+from datarobot_drum.drum.uvicorn.restart_pauses import HEALTHY_SECONDS, MAX_FAILURES, RestartPauses
 
 logger = logging.getLogger(__name__)
 
 WORKER_FAILED_TO_START = 3
 POLL_SECONDS = 1.0
 """Seconds between two checks of the workers' heartbeats."""
-RESTART_DELAY = 1.0
-"""Seconds until a worker is replaced that ended within ``EARLY_END_SECONDS`` of its start."""
-EARLY_END_SECONDS = 5.0
 CLEAN_EXIT_CODES = (os.EX_OK, -signal.SIGTERM, WORKER_FAILED_TO_START)
 """Exit codes of a worker that are not failures of a stop."""
 KILL_MARGIN = 10.0
@@ -42,6 +40,11 @@ KILL_MARGIN = 10.0
 
 WORKER = "drum-worker"
 PARENT_POLL_SECONDS = 1.0
+
+CRASH_LOOP = (
+    "The workers ended %d times in a row within %g s of their start, the last one with exit code %s (a negative one is "
+    "a signal); stopping the server."
+)
 
 _SPAWN = multiprocessing.get_context("spawn")
 
@@ -81,6 +84,7 @@ class Supervisor:
         self._after_fork = after_fork
         self._workers: list[_Worker] = []
         self._groups = WorkerGroups()
+        self._restarts = RestartPauses()
         self._signals = 0
         self._stop_by = float("inf")
         self._failed = False
@@ -89,7 +93,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Supervise until all workers have ended; return the exit code of the server."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in stop_signals():
             signal.signal(number, self._on_signal)
         for _ in range(self._settings.workers):
             self._start_worker()
@@ -113,8 +117,10 @@ class Supervisor:
         return self._signals > 0 or self._failed
 
     def _start_missing(self) -> None:
-        """Start the workers that could not be started before."""
-        if not self._stopping and len(self._workers) < self._settings.workers:
+        """Start the workers that have ended, or could not be started before."""
+        for _ in range(self._settings.workers - len(self._workers)):
+            if self._stopping or self._restarts.seconds_left:
+                return
             self._start_worker()
 
     def _start_worker(self) -> None:
@@ -134,9 +140,9 @@ class Supervisor:
     def _start_process(self, status: WorkerStatus) -> BaseProcess:
         process: BaseProcess
         # Started with them blocked, a worker cannot be ended by Ctrl-C before it ignores it.
-        blocked = [signal.SIGINT]
+        blocked: list[signal.Signals] = [signal.SIGINT, signal.SIGHUP]
         if self._after_fork:
-            blocked.append(signal.SIGTERM)  # a fork has the supervisor's handler
+            blocked.extend(stop_signals())  # a fork has the supervisor's handlers
             arguments = (self._listener, status, os.getpid(), self._become_worker)
             process = multiprocessing.get_context("fork").Process(target=run_forked_worker, args=arguments, name=WORKER)
         else:
@@ -148,7 +154,7 @@ class Supervisor:
 
     def _become_worker(self) -> None:
         """Close what belongs to the supervisor, in a fork of it."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in stop_signals():
             signal.signal(number, signal.SIG_DFL)
         os.close(self._wakeup_read)
         os.close(self._wakeup_write)
@@ -157,7 +163,8 @@ class Supervisor:
 
     def _wait(self) -> None:
         sentinels = [worker.process.sentinel for worker in self._workers]
-        if self._wakeup_read in connection.wait([*sentinels, self._wakeup_read], POLL_SECONDS):
+        timeout = min(POLL_SECONDS, self._restarts.seconds_left or POLL_SECONDS)
+        if self._wakeup_read in connection.wait([*sentinels, self._wakeup_read], timeout):
             os.read(self._wakeup_read, 1024)
         if self._stopping:
             # With this descriptor open, the kernel would complete connections that no worker accepts any more.
@@ -182,21 +189,31 @@ class Supervisor:
                 self._failed = True
                 self._stop(signal.SIGTERM)
             elif not self._stopping:
-                self._replace(worker)
+                self._count_end(worker)
             elif worker.process.exitcode not in CLEAN_EXIT_CODES:
                 self._forced_shutdown = True
             worker.process.close()
 
-    def _replace(self, worker: _Worker) -> None:
-        level = logging.INFO if worker.process.exitcode == os.EX_OK else logging.WARNING
-        logger.log(level, "Worker %d ended (exit code %s).", worker.process.pid, worker.process.exitcode)
-        if time.monotonic() - worker.started < EARLY_END_SECONDS:
-            # A worker that ends at once would otherwise be restarted in a tight loop.
-            connection.wait([self._wakeup_read], RESTART_DELAY)
-        if not self._stopping:
-            self._start_worker()
+    def _count_end(self, worker: _Worker) -> None:
+        """Log the end of a worker, and pause before the next start, or stop the server, if the workers crash."""
+        exit_code = worker.process.exitcode
+        has_failed = exit_code != os.EX_OK
+        logger.log(
+            logging.WARNING if has_failed else logging.INFO,
+            "Worker %d ended (exit code %s).",
+            worker.process.pid,
+            exit_code,
+        )
+        ages = [time.monotonic() - other.started for other in (worker, *self._workers)]
+        self._restarts.count_end(ages[0], failed=has_failed, oldest=max(ages))
+        if self._restarts.is_crash_loop:
+            logger.error(CRASH_LOOP, MAX_FAILURES, HEALTHY_SECONDS, exit_code)
+            self._failed = True
+            self._stop(signal.SIGTERM)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP and self._signals:
+            return  # a terminal and its shell may both send it
         self._signals += 1
         self._stop(signal.SIGTERM if self._signals == 1 else signal.SIGQUIT)
         os.write(self._wakeup_write, b"x")
@@ -245,9 +262,10 @@ def _serve(listener: socket.socket, status: WorkerStatus, watch_parent: Callable
     from datarobot_drum.drum.settings.build import settings_from_environment
     from datarobot_drum.drum.uvicorn.server import run_server
 
-    signal.signal(signal.SIGINT, ignore_signal)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, ignore_signal)
     lead_process_group()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
     threading.Thread(target=watch_parent, name="drum-parent-watch", daemon=True).start()
     show_stacktrace = False
     try:

@@ -18,14 +18,16 @@ from datarobot_drum.drum.iterators import close_iterator
 from datarobot_drum.drum.management.owner import ManagementPort
 from datarobot_drum.drum.management.reporting import StatusReporter
 from datarobot_drum.drum.management.watchdog.owner import Watchdog
+from datarobot_drum.drum.process.client_writes import ClientStalled
 from datarobot_drum.drum.process.hook_environment import prepare_for_hooks
 from datarobot_drum.drum.process.hook_signals import hook_signals
-from datarobot_drum.drum.process.signals import abort_process
+from datarobot_drum.drum.process.signals import abort_process, stop_signals
 from datarobot_drum.drum.process.sockets import accept_pending, bind
 from datarobot_drum.drum.process.tuning import shorten_switch_interval
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.werkzeug.request_head import LimitedHeadersHandler
+from datarobot_drum.drum.werkzeug.write_timeout import TimedWriter
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,13 @@ class _RequestHandler(LimitedHeadersHandler):
     """A handler without log lines of its own (the access log is the middleware's); it answers ``Expect`` once."""
 
     MessageClass = _HeaderFields
+    write_timeout = 0.0
+    """Seconds that a client may go without reading; 0 for no limit."""
+
+    def setup(self) -> None:
+        super().setup()
+        if self.write_timeout:
+            self.wfile = TimedWriter(self.connection, self.write_timeout)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log nothing: the request log has every request."""
@@ -62,6 +71,8 @@ class _RequestHandler(LimitedHeadersHandler):
             if frame.f_code.co_name == "execute":
                 close_iterator(frame.f_locals.get("application_iter"))
                 close_iterator(frame.f_locals.get("selector"))
+        if isinstance(error, ClientStalled):
+            self.connection.close()  # resets it: the response is incomplete, and Werkzeug would end it in order
 
     def handle_expect_100(self) -> bool:
         """Do nothing: Werkzeug sends 100 Continue itself."""
@@ -134,8 +145,8 @@ class FlaskServer:
         """Serve until a signal; return the exit code."""
         settings = self._prediction_server.settings
         listener = bind(settings.host, settings.port)
-        _RequestHandler.timeout = self._settings.upload_timeout or None
         _RequestHandler.upload_timeout = self._settings.upload_timeout
+        _RequestHandler.write_timeout = self._settings.write_timeout
         app = self._prediction_server.app
         server = _Server(settings.host, settings.port, app, _RequestHandler, fd=listener.fileno())
         listener.close()  # the server holds a descriptor of its own
@@ -145,7 +156,7 @@ class FlaskServer:
             return watchdog.exit_code(self._serve(server, watchdog))
 
     def _serve(self, server: _Server, watchdog: Watchdog) -> int:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in stop_signals():
             signal.signal(number, self._on_signal)
         while self._stop_at is None or time.monotonic() < self._stop_at:
             server.handle_request()
@@ -178,6 +189,8 @@ class FlaskServer:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._stop_at is not None:
+            if number == signal.SIGHUP:  # a terminal and its shell may both send it
+                return
             abort_process(1)
         self._prediction_server.worker_ctx.drain()
         self._stop_at = time.monotonic() + self._settings.lame_duck

@@ -1,8 +1,11 @@
 """A handler call on a prediction thread, up to the last byte of its response."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+from datarobot_drum.drum.cancellation import Cancellation, enter_request
+from datarobot_drum.drum.exceptions import RequestCancelled
 from datarobot_drum.drum.iterators import close_iterator
 from datarobot_drum.drum.process.forks import exit_fork
 from datarobot_drum.drum.serving.body.reader import RequestBody
@@ -11,6 +14,8 @@ from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.tracing.spans import note_error
 
 Handle = Callable[[ModelRequest], ModelResponse]
+
+logger = logging.getLogger(__name__)
 
 
 class StreamedResponse(ModelResponse, IncrementalResult):
@@ -38,6 +43,7 @@ class ModelCall:
         self.request = request
         self._body = body
         self._chunk_timeout = chunk_timeout
+        self.cancellation = Cancellation()
 
     def __call__(self) -> ModelResponse:
         """Run the handler; the ``produce`` of a streamed response makes its chunks."""
@@ -46,14 +52,21 @@ class ModelCall:
             return response
         stream = ChunkStream(response.content, self._chunk_timeout, response.keep_alive)
         stream.add_done_callback(self._body.close)
+        stream.on_cancel = self.cancellation.set
         return StreamedResponse(stream, response.media_type, response.status, response.headers)
 
     def respond(self) -> ModelResponse:
-        """Run the handler; a streamed response is produced, from the body, while the caller iterates."""
+        """Run the handler; a streamed response is produced, from the body, while the caller iterates.
+
+        From here on, ``cancelled`` asks for this request, in the context of the caller.
+        """
+        enter_request(self.cancellation)
         try:
             response = self._handle(self.request)
         except BaseException as error:
             exit_fork(error)
+            if isinstance(error, RequestCancelled):
+                logger.info("Stopped the work of a request: its client has disconnected, or got a timeout.")
             self._body.close()
             raise
         exit_fork()

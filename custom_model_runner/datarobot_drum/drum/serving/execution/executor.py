@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from datarobot_drum.drum.exceptions import DeadlineExceeded, ExecutorShutdown, ServerOverloaded
+from datarobot_drum.drum.exceptions import DeadlineExceeded, ExecutorShutdown, RequestCancelled, ServerOverloaded
 from datarobot_drum.drum.serving.execution.futures import discard_result, set_outcome, set_outcome_threadsafe
 from datarobot_drum.drum.serving.execution.queue_entries import CallerThreadEntry, QueuedCall, QueueEntry, State
 from datarobot_drum.drum.serving.execution.streaming import IncrementalResult
@@ -247,7 +247,7 @@ class ExecutorWithBackpressure:
                 error = context.run(result.produce)
         except BaseException as raised:  # it belongs to the caller
             error = raised
-        following = self._release(call, failed=error is not None)
+        following = self._release(call, failed=error is not None and not isinstance(error, RequestCancelled))
         if not isinstance(result, IncrementalResult):
             call.set_outcome(result, error)
         del result, error, context  # the traceback of an error refers to this frame

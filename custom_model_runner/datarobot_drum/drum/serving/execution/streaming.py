@@ -56,6 +56,8 @@ class ChunkStream(IncrementalResult):
         self._cancelled = False
         self._error: BaseException | None = None
         self._wake: Callable[[], object] = _do_nothing
+        self.on_cancel: Callable[[], object] = _do_nothing
+        """Called when the stream is cancelled before its end."""
         self._done_callbacks: list[Callable[[], object]] = []
 
     def add_done_callback(self, callback: Callable[[], object]) -> None:
@@ -107,6 +109,8 @@ class ChunkStream(IncrementalResult):
     def cancel(self) -> None:
         """Stop the producer at its next chunk: the client has disconnected."""
         with self._changed:
+            if not self._ended:
+                self.on_cancel()
             self._cancelled = True
             self._ready.clear()
             self._changed.notify_all()
@@ -229,7 +233,7 @@ async def _wait_for_event(event: asyncio.Event, timeout: float | None) -> bool:
 
 
 def _do_nothing() -> None:
-    """Wake no event loop: none iterates."""
+    """Notify no event loop and no call."""
 
 
 def _call_unless_closed(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
