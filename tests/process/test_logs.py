@@ -73,5 +73,5 @@ def test_control_characters_are_escaped_in_message_and_traceback(
 def test_lines_of_a_traceback_are_indented(capsys: pytest.CaptureFixture[str]) -> None:
     text = logged(TEXT, "The model failed.", failure(f"no\n{FORGED}"), capsys)
     first, *others, last = text.split("\n")
-    assert first.endswith("The model failed.") and last == ""
+    assert "datarobot_drum.x: The model failed." in first and last == ""
     assert f"  {FORGED}" in others and all(line.startswith("  ") for line in others)
