@@ -95,6 +95,19 @@ class ReplayableInput(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def read(self, size: int | None = -1) -> bytes:
+        """Return ``size`` bytes, fewer only at the end of the body, in however many chunks they arrive."""
+        if size is None or size < 0:
+            return self.readall()
+        content = bytearray()
+        while len(content) < size:
+            buffer = memoryview(bytearray(min(size - len(content), CHUNK_SIZE)))
+            count = self.readinto(buffer)
+            if not count:
+                break
+            content += buffer[:count]
+        return bytes(content)
+
     def readinto(self, buffer: Any) -> int:
         """Read from the record after a rewind, else from the client."""
         view = memoryview(buffer)
