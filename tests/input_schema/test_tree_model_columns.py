@@ -170,6 +170,22 @@ def test_catboost_takes_truth_values_as_training_had_them(
     assert np.array_equal(predictor.predict(table[:2]).values[:, 0], own)
 
 
+def test_catboost_with_texts_asks_whether_categories_were_booleans(
+    loaded: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    texts = np.array(["good day", "bad day", "so so"] * (ROWS // 3))
+    table = pd.DataFrame({"flag": TARGET > 0, "text": texts})
+    model = catboost.CatBoostRegressor(iterations=20, thread_count=1, verbose=0, allow_writing_files=False)
+    model.fit(table, TARGET, cat_features=["flag"], text_features=["text"])
+    model.save_model(str(tmp_path / "model.cbm"))
+    loaded()
+    assert "flag (True and False are taken for texts" in caplog.text
+    caplog.clear()
+    predictor = loaded({"inputSchema": {"flag": "boolean"}})
+    assert "taken for texts" not in caplog.text
+    assert np.array_equal(predict(predictor, table.to_csv(index=False)), model.predict(table))
+
+
 def test_catboost_rejects_embeddings_in_a_csv(loaded: Any, tmp_path: Path) -> None:
     vectors = [[number, number + 1.0] for number in NUMBER]
     table = pd.DataFrame({"x": NUMBER, "vector": vectors})

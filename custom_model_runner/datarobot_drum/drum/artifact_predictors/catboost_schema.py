@@ -22,6 +22,8 @@ from datarobot_drum.drum.input_schema.columns import ANY, NUMBER, Column, Column
 _FILLED_TEXT = Column(ColumnType.TEXT, fill="")
 _BOOLEAN_TEXT = replace(_FILLED_TEXT, spellings={word: str(int(value)) for word, value in BOOLEANS.items()})
 
+_UNCERTAIN_TEXT = replace(_FILLED_TEXT, note="True and False are taken for texts, not for truth values")
+
 _HASHES_OF_BOOLEANS = frozenset({1121341681, -1438285038})
 """CatBoost's hashes of the texts ``1`` and ``0``."""
 _HASHES_OF_WORDS = frozenset({1020970795, -1365330256})
@@ -35,9 +37,12 @@ def input_schema_of(estimator: Any) -> InputSchema | None:
         return None
     names = estimator.feature_names_ or []
     columns = [NUMBER] * len(names)
-    for position in (*estimator.get_cat_feature_indices(), *estimator.get_text_feature_indices()):
+    known = _known_hashes(estimator)
+    for position in estimator.get_text_feature_indices():
         columns[position] = _FILLED_TEXT
-    for position, hashes in _known_hashes(estimator).items():
+    for position in estimator.get_cat_feature_indices():
+        columns[position] = _FILLED_TEXT if known is not None else _UNCERTAIN_TEXT
+    for position, hashes in (known or {}).items():
         if hashes & _HASHES_OF_BOOLEANS and not hashes & _HASHES_OF_WORDS:
             columns[position] = _BOOLEAN_TEXT
     for position in estimator.get_embedding_feature_indices():
@@ -47,15 +52,17 @@ def input_schema_of(estimator: Any) -> InputSchema | None:
     return InputSchema(tuple(columns), tuple(names) if is_named else None, accepts_missing=True)
 
 
-def _known_hashes(estimator: Any) -> Mapping[int, set[int]]:
+def _known_hashes(estimator: Any) -> Mapping[int, set[int]] | None:
     """Return which of the hashes of booleans the model knows of its category columns, by position.
 
-    A column of which the model stores combinations with others only is absent, as are those of a model with text or
-    embedding features, which CatBoost cannot write as JSON.
+    A column of which the model stores combinations with others only is absent. None for a model with text or embedding
+    features, which CatBoost cannot write as JSON.
     """
-    model = _read_as_json(estimator) if estimator.get_cat_feature_indices() else None
-    if model is None:
+    if not estimator.get_cat_feature_indices():
         return {}
+    model = _read_as_json(estimator)
+    if model is None:
+        return None
     known: dict[int, set[int]] = defaultdict(set)
     positions = {}
     for feature in model["features_info"]["categorical_features"]:

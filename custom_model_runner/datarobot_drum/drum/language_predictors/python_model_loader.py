@@ -173,8 +173,8 @@ def _log_unknown_types(schema: InputSchema) -> None:
     if notes := schema.notes:
         logger.warning(
             "The model does not fully show the types of these columns: %s. Declare them under inputSchema in "
-            "model-metadata.yaml: a number as `name: number`, categories in the order of training as "
-            "`name: {type: category, categories: [first, second]}`.",
+            "model-metadata.yaml: a number as `name: number`, a truth value as `name: boolean`, categories in the "
+            "order of training as `name: {type: category, categories: [first, second]}`.",
             list_names(notes),
         )
 
