@@ -102,6 +102,14 @@ def test_wholly_empty_text_column_is_missing(load_model: LoadModel) -> None:
 UNUSED = pd.DataFrame({"a": [1, 2, 3, 4], "b": ["x", "y", "x", "y"], "note": ["p", "q", "r", "s"], "c": [4, 3, 2, 1]})
 
 
+def test_codes_that_training_had_as_objects_are_numbers(load_model: LoadModel) -> None:
+    table = pd.DataFrame({"code": pd.Series([1, 2, 10, 2], dtype=object), "x": [0.0, 0.0, 0.0, 0.0]})
+    encoder = ColumnTransformer([("code", OneHotEncoder(handle_unknown="ignore"), ["code"])], remainder="passthrough")
+    predictor = load_model(make_pipeline(encoder, TREE).fit(table, [1, 2, 3, 2]))
+    assert predict_csv(predictor, "code,x\n10,0\n,0\n1,0\n")[::2] == [3, 1]
+    assert predict_csv(predictor, "code,x\n10,0\n") == [3]
+
+
 def test_unused_columns_are_not_required(load_model: LoadModel) -> None:
     columns = ColumnTransformer([("a", StandardScaler(), ["a"]), ("c", "drop", ["c"]), ("b", OneHotEncoder(), ["b"])])
     predictor = load_model(make_pipeline(columns, TREE).fit(UNUSED, [1, 2, 3, 4]))

@@ -113,6 +113,8 @@ def _column_of(values: np.ndarray, known: list[Any]) -> Column:
     if not known:
         return Column(ColumnType.NUMBER if values.dtype.kind == "f" else ColumnType.TEXT)
     first, *others = [_column_of_value(value) for value in known]
+    if values.dtype == object and first.type is ColumnType.NUMBER:
+        first = replace(first, dtype=object)  # scikit-learn does not compare numbers with objects
     return first if all(column.type is first.type for column in others) else ANY
 
 

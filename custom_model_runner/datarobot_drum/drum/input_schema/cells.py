@@ -72,7 +72,11 @@ def _as_read(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
 
 
 def _to_numbers(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
-    series = _without_categories(series)
+    numbers = _to_plain_numbers(_without_categories(series))
+    return numbers if column.dtype is None else numbers.astype(column.dtype)
+
+
+def _to_plain_numbers(series: pd.Series[Any]) -> pd.Series[Any]:
     if is_plain_number_type(series.dtype):
         return series
     if is_number_type(series.dtype):

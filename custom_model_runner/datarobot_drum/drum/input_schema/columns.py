@@ -34,7 +34,7 @@ class Column:
         categories: the values of a category column, in the order of their codes. Any other cell is missing.
         fill: the text that a missing cell of a text column becomes; None keeps it missing.
         dtype: the type of a date column in training, None for that of ``pandas.to_datetime``; the type of a boolean
-            column with missing cells, None for objects.
+            column with missing cells, None for objects; ``object`` for numbers that an encoder has as objects.
         is_required: False for a column that the model does not use; a request may omit it.
         missing_is_none: True if a missing cell is None in training, not NaN.
         allowed: the only values that the model accepts, if it fails on others; None accepts all.

@@ -102,7 +102,7 @@ def conform(schema: InputSchema, frame: pd.DataFrame) -> pd.DataFrame:
 
 def _is_conforming(column: Column, dtype: Any) -> bool:
     if column.type is ColumnType.NUMBER:
-        return is_plain_number_type(dtype) and not column.missing_is_none
+        return is_plain_number_type(dtype) and not column.missing_is_none and column.dtype is None
     return column.type is ColumnType.ANY
 
 
