@@ -1,6 +1,7 @@
 """What only the FastAPI adapter has: an event loop that nothing may block, and clients that leave in the middle."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +66,23 @@ async def test_a_body_is_the_same_in_whatever_pieces_it_comes(
     else:
         assert call.status == 422
     assert parts.left_behind() == {}
+
+
+async def test_a_request_is_freed_without_the_garbage_collector(app: FastAPI, parts: CoreUnderTest) -> None:
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        call = await AsgiCall(app, headers=CSV).push(b"x\n1\n", more=False).start().finish()
+        status = call.status
+        del call
+        gc.collect()
+        left = {type(found).__name__ for found in gc.garbage if type(found).__module__.startswith("datarobot_drum")}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert (status, left) == (200, set())
 
 
 @pytest.mark.parametrize("length", [1024, 1025, 3 * CHUNK_SIZE], ids=["memory", "one-byte-more", "large"])

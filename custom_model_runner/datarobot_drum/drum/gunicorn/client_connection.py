@@ -40,7 +40,6 @@ class ClientConnection:
         self._ahead = bytearray()
         self._is_whole = False
         self._in_head = True
-        self._is_first_request = False
         self._is_first_request = True
         self._head_bytes = 0
         self._max_head_bytes = MAX_HEAD_BYTES

@@ -114,6 +114,7 @@ class ServingCore:
             return response
         finally:
             listener.stop()
+            call.cancellation.end()  # they refer to each other: without this, only the garbage collector frees them
             if response is None:
                 call.cancellation.set()
             if timer:
