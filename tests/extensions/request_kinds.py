@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.extensions.servers import ExtendedServer
 from tests.processes import PLAIN
@@ -119,3 +120,27 @@ PREDICTIONS = [kind for kind in KINDS if kind not in ("probes", "not found")]
 def parse_json(outcome: Outcome) -> Any:
     """Return the JSON document of the body."""
     return json.loads(outcome.body)
+
+
+@dataclass(frozen=True)
+class Case:
+    """An extension, the headers to send, and the headers by which it marks every response."""
+
+    extension: str
+    headers: dict[str, str] = field(default_factory=dict)
+    marks: dict[str, str] = field(default_factory=dict)
+    own_kinds: frozenset[str] = frozenset()
+    """Kinds of requests that the extension answers itself."""
+
+
+def assert_keeps_responses(
+    server: ExtendedServer, case: Case, plain: dict[str, Outcome], subtests: pytest.Subtests
+) -> None:
+    """Send every kind of request to a server with the extension; ``plain`` are the responses without it."""
+    for kind, send_kind in KINDS.items():
+        with subtests.test(kind=kind):
+            outcome = send_kind(server, case.headers)
+            if kind not in case.own_kinds:
+                assert outcome == plain[kind]
+            assert {name: outcome.headers.get(name) for name in case.marks} == case.marks
+            assert "x-drum-version" in outcome.headers

@@ -3,7 +3,6 @@
 import signal
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,17 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from datarobot_drum.drum.serving.routes import ROUTES, path_variants
-from tests.extensions.request_kinds import KINDS, PREDICTIONS, ROWS, Outcome, parse_json, predict, send
+from tests.extensions.request_kinds import (
+    KINDS,
+    PREDICTIONS,
+    ROWS,
+    Case,
+    Outcome,
+    assert_keeps_responses,
+    parse_json,
+    predict,
+    send,
+)
 from tests.extensions.servers import ExtendedServer, Servers, running_servers
 from tests.processes import PLAIN
 
@@ -22,17 +31,6 @@ pytestmark = pytest.mark.process
 KEY = {"X-Key": "the-key"}
 PAGE = {"Origin": "https://page.example"}
 ROOT = Path(__file__).parents[2]
-
-
-@dataclass(frozen=True)
-class Case:
-    """An extension, the headers to send, and the headers by which it marks every response."""
-
-    extension: str
-    headers: dict[str, str] = field(default_factory=dict)
-    marks: dict[str, str] = field(default_factory=dict)
-    own_kinds: frozenset[str] = frozenset()
-    """Kinds of requests that the extension answers itself."""
 
 
 CASES = [
@@ -57,12 +55,6 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 
 @pytest.fixture(scope="module")
-def plain(servers: Servers) -> dict[str, Outcome]:
-    """The responses without an extension."""
-    return {kind: send_kind(servers[""], {}) for kind, send_kind in KINDS.items()}
-
-
-@pytest.fixture(scope="module")
 def given_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExtendedServer]:
     """A server of an app with dependencies that was given to ``PredictionServer``."""
     command = [sys.executable, "-m", "tests.extensions.given_app", "{port}"]
@@ -77,13 +69,7 @@ def given_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExtendedServ
 def test_extension_keeps_responses(
     servers: Servers, case: Case, plain: dict[str, Outcome], subtests: pytest.Subtests
 ) -> None:
-    for kind, send_kind in KINDS.items():
-        with subtests.test(kind=kind):
-            outcome = send_kind(servers[case.extension], case.headers)
-            if kind not in case.own_kinds:
-                assert outcome == plain[kind]
-            assert {name: outcome.headers.get(name) for name in case.marks} == case.marks
-            assert "x-drum-version" in outcome.headers
+    assert_keeps_responses(servers[case.extension], case, plain, subtests)
 
 
 @pytest.mark.parametrize(("kind", "method"), [("small", "POST"), ("stream", "POST"), ("not found", "GET")])

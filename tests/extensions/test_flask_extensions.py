@@ -1,7 +1,6 @@
 """Every ordinary way to extend a Flask app, with every kind of request, on Flask's server and gunicorn."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -12,7 +11,9 @@ from tests.extensions.request_kinds import (
     KINDS,
     PREDICTIONS,
     ROWS,
+    Case,
     Outcome,
+    assert_keeps_responses,
     parse_json,
     predict,
     predict_multipart,
@@ -24,17 +25,6 @@ pytestmark = pytest.mark.process
 
 KEY = {"Authorization": "Bearer the-key"}
 PAGE = {"Origin": "https://page.example"}
-
-
-@dataclass(frozen=True)
-class Case:
-    """An extension, the headers to send, and the headers by which it marks every response."""
-
-    extension: str
-    headers: dict[str, str] = field(default_factory=dict)
-    marks: dict[str, str] = field(default_factory=dict)
-    own_kinds: frozenset[str] = frozenset()
-    """Kinds of requests that the extension answers itself."""
 
 
 HOOKS = Case("hooks", marks={"X-Saw": "before, after"})
@@ -60,12 +50,6 @@ def servers(server_type: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield running
 
 
-@pytest.fixture(scope="module")
-def plain(servers: Servers) -> dict[str, Outcome]:
-    """The responses without an extension."""
-    return {kind: send_kind(servers[""], {}) for kind, send_kind in KINDS.items()}
-
-
 @pytest.fixture
 def server(request: pytest.FixtureRequest, servers: Servers) -> ExtendedServer:
     return servers[request.param.extension]
@@ -80,13 +64,7 @@ def on(*cases: Case) -> pytest.MarkDecorator:
 def test_extension_keeps_responses(
     servers: Servers, case: Case, plain: dict[str, Outcome], subtests: pytest.Subtests
 ) -> None:
-    for kind, send_kind in KINDS.items():
-        with subtests.test(kind=kind):
-            outcome = send_kind(servers[case.extension], case.headers)
-            if kind not in case.own_kinds:
-                assert outcome == plain[kind]
-            assert {name: outcome.headers.get(name) for name in case.marks} == case.marks
-            assert "x-drum-version" in outcome.headers
+    assert_keeps_responses(servers[case.extension], case, plain, subtests)
 
 
 @on(HOOKS)

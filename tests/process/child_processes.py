@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.processes import RunningServer
 
@@ -93,6 +94,7 @@ def score_unstructured(model, data, **kwargs):
 STARTS = "start_process start_daemon start_stubborn_process start_program start_shell start_pool start_thread".split()
 
 SETUPS = [("flask", 1), ("gunicorn", 1), ("fastapi", 1), ("fastapi", 2)]
+every_setup = pytest.mark.parametrize(("server_type", "workers"), SETUPS, ids=lambda value: str(value))
 
 StartServer = Callable[..., RunningServer]
 

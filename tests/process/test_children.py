@@ -8,11 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.process.child_processes import SETUPS, STARTS, StartServer, call, descendants, running, starting_servers
+from tests.process.child_processes import STARTS, StartServer, call, descendants, every_setup, running, starting_servers
 
 pytestmark = pytest.mark.process
-
-every_setup = pytest.mark.parametrize(("server_type", "workers"), SETUPS, ids=lambda value: str(value))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from datarobot_drum.drum.process.event_loops import keep_loop_of_load, provide_event_loops
-from tests.process.hook_servers import SERVER_TYPES, Servers, call_function, serve_functions
+from tests.process.hook_servers import Servers, call_function, serve_functions
 from tests.processes import RunningServer
 
 CODE = """
@@ -59,11 +59,6 @@ def is_running(model):
 def all_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     with serve_functions(tmp_path_factory.mktemp("loops"), CODE) as servers:
         yield servers
-
-
-@pytest.fixture(params=SERVER_TYPES)
-def server(all_servers: Servers, request: pytest.FixtureRequest) -> RunningServer:
-    return all_servers[request.param]
 
 
 without_policies = pytest.mark.skipif(sys.version_info >= (3, 14), reason="get_event_loop raises in every thread")

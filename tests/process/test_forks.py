@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.process.hook_servers import SERVER_TYPES, Servers, call_function, serve_functions
+from tests.process.hook_servers import Servers, call_function, serve_functions
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -136,11 +136,6 @@ TIMEOUT = 20.0
 def all_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     with serve_functions(tmp_path_factory.mktemp("forks"), CODE) as servers:
         yield servers
-
-
-@pytest.fixture(params=SERVER_TYPES)
-def server(all_servers: Servers, request: pytest.FixtureRequest) -> RunningServer:
-    return all_servers[request.param]
 
 
 @pytest.mark.parametrize(

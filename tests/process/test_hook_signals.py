@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.process.hook_servers import SERVER_TYPES, Servers, call_function, serve_functions
+from tests.process.hook_servers import Servers, call_function, serve_functions
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -71,11 +71,6 @@ def all_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """Servers that stop with 0 at SIGTERM, whatever the model has set."""
     with serve_functions(tmp_path_factory.mktemp("signals"), CODE) as servers:
         yield servers
-
-
-@pytest.fixture(params=SERVER_TYPES)
-def server(all_servers: Servers, request: pytest.FixtureRequest) -> RunningServer:
-    return all_servers[request.param]
 
 
 @pytest.mark.parametrize(

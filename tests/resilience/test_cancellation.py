@@ -2,8 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -11,6 +10,7 @@ import pytest
 
 from tests.api.connections import TIMEOUT, body_of, receive, status_of
 from tests.processes import PLAIN, RunningServer
+from tests.resilience.servers_by_kind import KINDS, Start, starting_servers
 
 pytestmark = pytest.mark.process
 
@@ -58,29 +58,15 @@ def stream():
     wait()
     yield b"last"
 """
-SERVERS = ["fastapi", "flask", "sync", "gthread", "gevent"]
-Start = Callable[..., RunningServer]
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start a server by its type, or gunicorn by its worker class; parameters by name without ``DRUM_``."""
-    model = tmp_path / "model"
-    model.mkdir()
-    (model / "custom.py").write_text(MODEL)
-    with ExitStack() as stack:
-        stack.callback((tmp_path / "go-on").touch)
-
-        def start(kind: str, **parameters: object) -> RunningServer:
-            environment = {f"DRUM_{name}": str(value) for name, value in parameters.items()}
-            environment |= {"DRUM_LAME_DUCK_SECONDS": "0", "CUSTOM_MODEL_WORKERS": "1"}
-            is_gunicorn = kind not in ("fastapi", "flask")
-            environment |= {"DRUM_SERVER_TYPE": "gunicorn" if is_gunicorn else kind}
-            environment |= {"DRUM_GUNICORN_WORKER_CLASS": kind} if is_gunicorn else {}
-            arguments = ("--code-dir", model, "--target-type", "unstructured")
-            return stack.enter_context(RunningServer(*arguments, log=tmp_path / "log", environment=environment))
-
-        yield start
+    with starting_servers(tmp_path, MODEL) as start:
+        try:
+            yield start
+        finally:
+            (tmp_path / "go-on").touch()  # the servers end once the model does
 
 
 def ask(server: RunningServer, action: str) -> socket.socket:
@@ -97,7 +83,7 @@ def predict(server: RunningServer) -> str:
 
 
 @pytest.mark.parametrize("action", ["wait", "thread", "stream"])
-@pytest.mark.parametrize("kind", SERVERS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_hook_is_cancelled_when_its_client_disconnects(start: Start, kind: str, action: str, tmp_path: Path) -> None:
     server = start(kind)
     connection = ask(server, action)
@@ -107,7 +93,7 @@ def test_hook_is_cancelled_when_its_client_disconnects(start: Start, kind: str, 
     assert predict(server) == "False"
 
 
-@pytest.mark.parametrize("kind", SERVERS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_client_that_ended_its_sending_side_gets_the_whole_response(start: Start, kind: str, tmp_path: Path) -> None:
     server = start(kind)
     with ask(server, "wait") as connection:

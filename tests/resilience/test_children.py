@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.child_processes import SETUPS, StartServer, call, descendants, running, starting_servers
+from tests.process.child_processes import StartServer, call, descendants, every_setup, running, starting_servers
 
 pytestmark = pytest.mark.process
-
-every_setup = pytest.mark.parametrize(("server_type", "workers"), SETUPS, ids=lambda value: str(value))
 
 
 @pytest.fixture

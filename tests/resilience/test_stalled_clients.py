@@ -2,8 +2,7 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -11,6 +10,7 @@ import pytest
 
 from tests.api.connections import TIMEOUT
 from tests.processes import PLAIN, RunningServer
+from tests.resilience.servers_by_kind import KINDS, Start, starting_servers
 
 pytestmark = pytest.mark.process
 
@@ -46,28 +46,12 @@ def stream():
     finally:
         (FOLDER / "closed").write_text(str(chunks))
 """
-SERVERS = ["fastapi", "flask", "sync", "gthread", "gevent"]
 MIB = 1024 * 1024
-Start = Callable[..., RunningServer]
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start a server by its type, or gunicorn by its worker class; parameters by name without ``DRUM_``."""
-    model = tmp_path / "model"
-    model.mkdir()
-    (model / "custom.py").write_text(MODEL)
-    with ExitStack() as stack:
-
-        def start(kind: str, **parameters: object) -> RunningServer:
-            environment = {f"DRUM_{name}": str(value) for name, value in parameters.items()}
-            environment |= {"DRUM_LAME_DUCK_SECONDS": "0", "CUSTOM_MODEL_WORKERS": "1"}
-            is_gunicorn = kind not in ("fastapi", "flask")
-            environment |= {"DRUM_SERVER_TYPE": "gunicorn" if is_gunicorn else kind}
-            environment |= {"DRUM_GUNICORN_WORKER_CLASS": kind} if is_gunicorn else {}
-            arguments = ("--code-dir", model, "--target-type", "unstructured")
-            return stack.enter_context(RunningServer(*arguments, log=tmp_path / "log", environment=environment))
-
+    with starting_servers(tmp_path, MODEL) as start:
         yield start
 
 
@@ -102,7 +86,7 @@ def was_logged(server: RunningServer) -> bool:
     return "did not read for 1 s (DRUM_WRITE_TIMEOUT)" in server.log()
 
 
-@pytest.mark.parametrize("kind", SERVERS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_stream_that_is_not_read_is_cut_off_and_its_slot_is_free(start: Start, kind: str, tmp_path: Path) -> None:
     server = start(kind, WRITE_TIMEOUT=1)
     with ask(server, "stream") as connection:
@@ -115,7 +99,7 @@ def test_stream_that_is_not_read_is_cut_off_and_its_slot_is_free(start: Start, k
     assert was_logged(server)
 
 
-@pytest.mark.parametrize("kind", SERVERS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_large_response_that_is_not_read_is_cut_off(start: Start, kind: str) -> None:
     server = start(kind, WRITE_TIMEOUT=1)
     with ask(server, "large") as connection:
@@ -124,7 +108,7 @@ def test_large_response_that_is_not_read_is_cut_off(start: Start, kind: str) -> 
         assert is_cut_off(connection)
 
 
-@pytest.mark.parametrize("kind", SERVERS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_client_that_reads_slowly_gets_the_whole_response(start: Start, kind: str) -> None:
     server = start(kind, WRITE_TIMEOUT=3)
     received = bytearray()

@@ -8,15 +8,11 @@ from typing import Any
 
 from datarobot_drum.drum.artifact_predictors.features import to_csr
 from datarobot_drum.drum.artifact_predictors.schema_model import to_training_types
-from datarobot_drum.drum.artifact_predictors.sklearn_schema import input_schema_of
 from datarobot_drum.drum.input_schema.columns import InputSchema
 from datarobot_drum.drum.input_schema.failures import explain_failure
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 
 NAME = "scikit-learn"
-
-
-__all__ = ["NAME", "SchemaTransformer", "input_schema_of", "is_transformer"]
 
 
 def is_transformer(model: Any) -> bool:

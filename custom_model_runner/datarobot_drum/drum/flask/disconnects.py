@@ -5,11 +5,10 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
+from datarobot_drum.drum.serving.request_head import CONTINUE
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
-
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-"""An interim response, allowed at any time before the response (RFC 9110, 15.2)."""
 
 SOCKETS = ("werkzeug.socket", "gunicorn.socket")
 CLOSED, CLIENT_ENDED = 7, 8

@@ -10,10 +10,9 @@ from gunicorn.http.errors import InvalidRequestLine, LimitRequestHeaders, LimitR
 from datarobot_drum.drum.process.client_writes import ClientStalled, send_all
 from datarobot_drum.drum.serving.read_deadline import ReadDeadline
 from datarobot_drum.drum.serving.request_arrival import MAX_BODY_AHEAD, expects_continue, has_arrived, has_head
-from datarobot_drum.drum.serving.request_head import MAX_HEAD_BYTES, may_start_request
+from datarobot_drum.drum.serving.request_head import CONTINUE, MAX_HEAD_BYTES, may_start_request
 
 RECEIVE_BYTES = 128 * 1024
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class ClientConnection:

@@ -17,6 +17,7 @@ from datarobot_drum.drum.serving.request_head import (
     HEAD_SECONDS,
     INVALID,
     LINE_TOO_LONG,
+    LINGER_SECONDS,
     TOO_LARGE,
     TOO_MANY_FIELDS,
     TOO_SLOW,
@@ -26,9 +27,6 @@ from datarobot_drum.drum.serving.request_head import (
     check_head,
     rejection_bytes,
 )
-
-LINGER_SECONDS = 0.5
-"""Seconds for which the rest of a rejected request is read, so that its client can read the response."""
 
 _OF_THE_APP = tuple(
     getattr(errors, name)

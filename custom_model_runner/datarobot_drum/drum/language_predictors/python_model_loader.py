@@ -21,6 +21,7 @@ from datarobot_drum.drum.artifact_predictors.registry import (
 )
 from datarobot_drum.drum.artifact_predictors.requirements_file import warn_about_other_versions
 from datarobot_drum.drum.artifact_predictors.schema_model import SchemaModel
+from datarobot_drum.drum.artifact_predictors.sklearn_schema import input_schema_of
 from datarobot_drum.drum.artifact_predictors.transformers import SchemaTransformer
 from datarobot_drum.drum.artifact_predictors.versions import warn_about_newer_libraries
 from datarobot_drum.drum.exceptions import ModelLoadError
@@ -33,16 +34,21 @@ from datarobot_drum.drum.language_predictors.hooks import HOOKS, TRANSFORM_HOOKS
 from datarobot_drum.drum.language_predictors.python_model import SAMPLE_HOOKS, PythonModel
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular.column_hints import list_names
-from datarobot_drum.drum.type_schema.requirements import read_type_schema
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings
+    from datarobot_drum.drum.type_schema.requirements import TypeSchema
 
 logger = logging.getLogger(__name__)
 
 
-def load_python_model(settings: ModelSettings, custom_file: Path | None, artifacts: Sequence[Path]) -> PythonModel:
+def load_python_model(
+    settings: ModelSettings, custom_file: Path | None, artifacts: Sequence[Path], requirements: TypeSchema | None
+) -> PythonModel:
     """Import ``custom.py``, call ``init``, load the model, and select what predicts.
+
+    Args:
+        requirements: those of ``typeSchema``, which may say of what type all columns are.
 
     Raises:
         ModelLoadError: a step fails, or nothing predicts.
@@ -56,7 +62,7 @@ def load_python_model(settings: ModelSettings, custom_file: Path | None, artifac
         with load_errors("The hook init failed", code_dir):
             init(code_dir=str(code_dir))
     model = _load_object(settings, hooks, custom, artifacts)
-    declared = _declared_schema(settings)
+    declared = _declared_schema(settings, requirements)
     classes = _find_classes(model, hooks, settings)
     settings = complete_labels(settings, classes)
     if settings.deployment is not None:
@@ -133,13 +139,12 @@ def _bind_transformer(
     if "transform" in hooks:
         _log_undeclared_types(declared)
         return PythonModel(settings, hooks, model, None, name, input_schema=declared)
-    schema, read_by = _combine(transformers.input_schema_of(model), declared, hooks)
+    schema, read_by = _combine(input_schema_of(model), declared, hooks)
     return PythonModel(settings, hooks, SchemaTransformer(model, schema), None, name, input_schema=read_by)
 
 
-def _declared_schema(settings: ModelSettings) -> InputSchema:
+def _declared_schema(settings: ModelSettings, requirements: TypeSchema | None) -> InputSchema:
     """Return the types that the owner declared: by column, and for all columns by the type schema."""
-    requirements = read_type_schema(settings.metadata, is_strict=settings.strict_type_schema)
     rest = ANY if requirements is None else requirements.type_of_all_columns
     return InputSchema(declared=read_input_schema(settings.metadata), rest=rest)
 

@@ -93,7 +93,7 @@ class PythonPredictor(BasePredictor):
             self._scope.open()
             try:
                 load = import_from_string(_LOADER)
-                model = load(self._settings, self._custom_file, self._artifacts)
+                model = load(self._settings, self._custom_file, self._artifacts, self._schema)
                 self._model = replace(model, schema=self._schema)
             except BaseException:
                 self._scope.close()

@@ -22,6 +22,13 @@ HEAD_SECONDS = 30.0
 """Seconds for request line and headers on a server without an upload timeout of its own."""
 
 
+LINGER_SECONDS = 0.5
+"""Seconds for which the rest of a rejected request is read and dropped, so that its client can read the response."""
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+"""An interim response, allowed at any time before the response (RFC 9110, 15.2)."""
+
+
 class Rejection(NamedTuple):
     """The response to a request that is not passed to the app."""
 

@@ -8,13 +8,12 @@ import socket
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from datarobot_drum.drum.serving.request_head import CONTINUE
+
 PROBE_SECONDS = 1.0
 """Seconds after which bytes without a meaning are sent, once, to find out whether the client has closed."""
 
 POLL_SECONDS = 0.25
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-"""An interim response, allowed at any time before the response (RFC 9110, 15.2)."""
-
 LEADING_ZERO = b"0"
 """The first digit of the next chunk's size (RFC 9112, 7.1)."""
 

@@ -12,6 +12,7 @@ from datarobot_drum.drum.serving.chunked_body import is_framing_too_large
 from datarobot_drum.drum.serving.request_head import (
     INVALID,
     LINE_TOO_LONG,
+    LINGER_SECONDS,
     MAX_HEAD_BYTES,
     TOO_LARGE,
     TOO_SLOW,
@@ -22,9 +23,6 @@ from datarobot_drum.drum.serving.request_head import (
 )
 from datarobot_drum.drum.uvicorn.half_close import HalfCloseWatch
 from datarobot_drum.drum.uvicorn.write_watch import WriteWatch
-
-LINGER_SECONDS = 0.5
-"""Seconds for which the rest of a rejected request is read and dropped, so that its client can read the response."""
 
 
 class HalfClosableProtocol(HttpToolsProtocol):

@@ -20,6 +20,7 @@ from datarobot_drum.drum.serving.request_head import (
     HEAD_SECONDS,
     INVALID,
     LINE_TOO_LONG,
+    LINGER_SECONDS,
     MAX_HEAD_BYTES,
     MAX_HEADER_FIELDS,
     TOO_LARGE,
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 RECEIVE_BYTES = 64 * 1024
-
-LINGER_SECONDS = 0.5
-"""Seconds for which the rest of a rejected request is read, so that its client can read the response."""
 
 _REQUEST_LINE = re.compile(rb"([A-Z-]+) ([!-~]+) HTTP/([0-9]\.[0-9])\r\n")
 _FIELD = re.compile(rb"[!#-'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*\r\n")

@@ -16,6 +16,9 @@ from datarobot_drum.drum.language_predictors.base import Predictions, StreamChun
 from datarobot_drum.drum.language_predictors.json_values import to_plain
 from datarobot_drum.drum.settings.target_types import TargetType
 
+_UNFIT_CELLS = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError)
+"""Errors of cells that fit no type of Arrow, or not that of their column."""
+
 
 class _GrowingFile:
     """A file of tables whose types may widen.
@@ -118,7 +121,7 @@ def _to_extra_array(column: Any) -> pa.Array:
     """Return extra output as it is; cells of types that Arrow does not have are converted as for JSON."""
     try:
         return pa.array(column, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+    except _UNFIT_CELLS:
         if column.dtype != object:
             raise
         return pa.array([to_plain(cell) for cell in column], from_pandas=True)
@@ -128,6 +131,6 @@ def _to_extra_array(column: Any) -> pa.Array:
 def _fit_errors(name: str) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+    except _UNFIT_CELLS as error:
         cause = " ".join(str(error).split()).rstrip(".")
         raise CommandError(f"The predictions fit no {name} file ({cause}): end --output in .csv.") from error
