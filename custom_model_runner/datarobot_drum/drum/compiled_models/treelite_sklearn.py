@@ -12,6 +12,7 @@ from datarobot_drum.drum.compiled_models.arrays import require_width, to_floats
 from datarobot_drum.drum.compiled_models.forms import CannotCompileError, CompiledForm, Part, Step
 from datarobot_drum.drum.compiled_models.numpy_estimators import to_float32
 from datarobot_drum.drum.compiled_models.original_classes import class_name, is_original
+from datarobot_drum.drum.compiled_models.reference import sequential
 from datarobot_drum.drum.compiled_models.treelite_trees import Trees
 
 NAME = "treelite"
@@ -52,15 +53,6 @@ def _compile(estimator: Any, method: str, compiler: Callable[[Any, Trees], Step]
 
     part = Part(type(estimator).__name__, getattr(sequential(estimator), method), predict, rows)
     return CompiledForm((NAME,), predict, (part,), trees.nbytes, takes_dense=True)
-
-
-def sequential(estimator: Any) -> Any:
-    """Return a forest that sums its trees in order; with several jobs the order, and so the last bits, vary by call."""
-    if class_name(estimator) not in _FORESTS or estimator.n_jobs in (None, 1):
-        return estimator
-    ordered = type(estimator).__new__(type(estimator))
-    vars(ordered).update(vars(estimator), n_jobs=1)
-    return ordered
 
 
 def _require_original_trees(estimator: Any) -> None:

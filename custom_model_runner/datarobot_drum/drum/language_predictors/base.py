@@ -90,6 +90,11 @@ class BasePredictor(ABC):
         """Start background work after ``load``; ``worker`` stops it."""
 
     @property
+    def compiled(self) -> Mapping[str, Any] | None:
+        """The compiled form that predicts, for ``/info/``; None if there is none."""
+        return None
+
+    @property
     def engine(self) -> EngineSettings | None:
         """The inference engine for direct access, None without one."""
         return None

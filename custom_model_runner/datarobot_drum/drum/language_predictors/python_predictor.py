@@ -20,7 +20,8 @@ from datarobot_drum.drum.artifact_predictors.registry import (
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.input_schema.columns import InputSchema
-from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
+from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk, Worker
+from datarobot_drum.drum.language_predictors.compilation import compilation_of, compiled_info
 from datarobot_drum.drum.language_predictors.custom_module import find_custom_file
 from datarobot_drum.drum.language_predictors.import_scope import ImportScope
 from datarobot_drum.drum.language_predictors.module_constants import (
@@ -32,6 +33,7 @@ from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.type_schema.requirements import read_type_schema
 
 if TYPE_CHECKING:
+    from datarobot_drum.drum.compiled_models.job import CompilationJob
     from datarobot_drum.drum.language_predictors.python_model import PythonModel
     from datarobot_drum.drum.language_predictors.transforms import Transformed
     from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput, UnstructuredOutput
@@ -98,6 +100,22 @@ class PythonPredictor(BasePredictor):
             except BaseException:
                 self._scope.close()
                 raise
+
+    def on_worker_start(self, worker: Worker) -> None:
+        """Compile the model in the background."""
+        job = self.create_compilation()
+        if job is not None:
+            worker.defer_stop(job.stop, "stop compiling the model")
+            worker.add_thread(job.start())
+
+    def create_compilation(self) -> CompilationJob | None:
+        """Return the job that compiles the loaded model; None for a model that is not to be compiled."""
+        has_own_artifact = not self.has_hook("load_model") and len(self._artifacts) == 1
+        return compilation_of(self._loaded, self._artifacts[0] if has_own_artifact else None)
+
+    @property
+    def compiled(self) -> Mapping[str, Any] | None:
+        return None if self._model is None else compiled_info(self._model)
 
     @property
     def payload_formats(self) -> Mapping[str, str | None]:

@@ -22,6 +22,7 @@ from datarobot_drum.drum.settings.declaration import SERVER, Parameter, clamp, r
 from datarobot_drum.drum.settings.deployment_config import DeploymentConfig, read_deployment_config
 from datarobot_drum.drum.settings.engine import EngineSettings, find_engine, is_host
 from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits, command_limits, server_limits
+from datarobot_drum.drum.settings.compilation import CompileOptions, CompileParameters
 from datarobot_drum.drum.settings.load_policy import LoadParameters, PicklePolicy
 from datarobot_drum.drum.settings.model_metadata import FILE_NAME, ModelMetadata, read_model_metadata
 from datarobot_drum.drum.settings.server_parameters import (
@@ -95,6 +96,7 @@ class ModelSettings:
     prompt_column: str = DEFAULT_PROMPT_COLUMN
     """The column of a chat prompt for a ``score`` hook."""
     pickle_policy: PicklePolicy = PicklePolicy.ALLOW
+    compilation: CompileOptions = CompileOptions()
 
     @property
     def value_name(self) -> str:
@@ -224,11 +226,17 @@ def build_model_settings(arguments: Arguments) -> ModelSettings:
     sources = _sources(definitions, file_values)
     given = resolve(InputLimits, sources.find_server_value)
     loading = resolve(LoadParameters, sources.find_server_value)
-    for error in (*given.errors, *loading.errors):
+    compilation = resolve(CompileParameters, sources.find_server_value)
+    for error in (*given.errors, *loading.errors, *compilation.errors):
         raise error
     install(collect_values(definitions, sources, SERVER_PARAMETER_NAMES))
     policy = PicklePolicy(loading.values.get("pickle_policy", PicklePolicy.ALLOW))
-    return dataclasses.replace(model, limits=command_limits(given.values), pickle_policy=policy)
+    return dataclasses.replace(
+        model,
+        limits=command_limits(given.values),
+        pickle_policy=policy,
+        compilation=CompileParameters(**compilation.values).compile_options,
+    )
 
 
 def training_target(arguments: Arguments) -> tuple[TargetType, ModelMetadata]:
@@ -268,6 +276,7 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
         engine=engine,
         strict_type_schema=parameters.server.strict_type_schema,
         pickle_policy=PicklePolicy(parameters.server.pickle_policy),
+        compilation=parameters.server.compile_options,
         limits=server_limits(parameters.server),
     )
     return Settings(

@@ -1,0 +1,161 @@
+"""Compile a model in the background: convert, measure, prove, then activate."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from datarobot_drum.drum.compiled_models.audit import BackgroundAudit
+from datarobot_drum.drum.compiled_models.compiler import compile_model
+from datarobot_drum.drum.compiled_models.forms import CannotCompileError, CompiledForm
+from datarobot_drum.drum.compiled_models.measurement import Speed, measure
+from datarobot_drum.drum.compiled_models.model_size import format_size, model_size
+from datarobot_drum.drum.compiled_models.prediction_function import ActiveForm, PredictionFunction
+from datarobot_drum.drum.compiled_models.probe_samples import ProbeSamples
+from datarobot_drum.drum.compiled_models.proof import Proof, Stopped, prove
+from datarobot_drum.drum.compiled_models.reference import sequential
+from datarobot_drum.drum.compiled_models.verdicts import Verdict, VerdictFile
+from datarobot_drum.drum.settings.compilation import CompileMode, CompileOptions
+
+logger = logging.getLogger(__name__)
+
+THREAD_NAME = "model-compilation"
+
+_START_DELAY = 1.0
+"""Seconds after the load in which first requests are predicted without competition."""
+_MAX_PAUSE = 0.5
+
+
+class CompilationJob:
+    """Compiles the model of a prediction function once.
+
+    Args:
+        samples: return the samples to prove the compiled form on; may raise ``CannotCompileError``.
+        verdicts: the results of earlier jobs for the same model and libraries; None without a place to keep them.
+    """
+
+    def __init__(
+        self,
+        function: PredictionFunction,
+        options: CompileOptions,
+        samples: Callable[[], ProbeSamples],
+        verdicts: VerdictFile | None = None,
+    ) -> None:
+        self._function = function
+        self._options = options
+        self._samples = samples
+        self._verdicts = verdicts
+        self._stopped = threading.Event()
+        self._has_pauses = False
+        self.outcome = "not compiled"
+        """One sentence on the result, for the log and reports."""
+
+    def start(self) -> threading.Thread:
+        """Run in a thread, with pauses for requests."""
+        self._has_pauses = True
+        thread = threading.Thread(target=self._run_quietly, name=THREAD_NAME, daemon=True)
+        thread.start()
+        return thread
+
+    def stop(self) -> None:
+        """Ask the thread to end after its current step."""
+        self._stopped.set()
+
+    def _run_quietly(self) -> None:
+        try:
+            if not self._stopped.wait(_START_DELAY):
+                self.run()
+        except Stopped:
+            logger.debug("The worker stopped before the model was compiled.")
+        except Exception:  # a library may raise anything; the original goes on predicting
+            logger.warning("Compiling the model failed; it predicts as it is.", exc_info=True)
+
+    def run(self) -> None:
+        """Compile, measure, prove and activate in this thread; log the result as one line."""
+        try:
+            form = compile_model(self._function.model, self._function.method)
+            verdict = self._find_verdict(form)
+        except CannotCompileError as error:
+            self._report(logging.DEBUG, f"The model is not compiled: {error}.")
+            return
+        if verdict is None:
+            return
+        self._activate(form, verdict)
+
+    def _find_verdict(self, form: CompiledForm) -> Verdict | None:
+        """Return the verdict on a usable form: of an earlier job, after a short proof, or of a new proof."""
+        samples = self._samples()
+        known = self._verdicts.read() if self._verdicts else None
+        if known is not None and not known.rows:
+            self._report(logging.INFO, known.reason)
+            return None
+        if known is not None and self._prove(form, samples, with_parts=False).is_proven:
+            return known
+        verdict = self._judge(form, samples)
+        if self._verdicts is not None:
+            self._verdicts.write(verdict)
+        return verdict if verdict.rows else None
+
+    def _judge(self, form: CompiledForm, samples: ProbeSamples) -> Verdict:
+        speed = self._measure(form, samples)
+        if not speed.faster_rows:
+            return self._refuse(f"The model is not compiled: {form.by} is not faster ({_describe(speed.speedup)}).")
+        proof = self._prove(form, samples, with_parts=True)
+        if proof.is_proven:
+            return Verdict(speed.faster_rows, form.by, proof.check, speed.speedup)
+        if not proof.differing:
+            return self._refuse(f"The model is not compiled: {form.by} covers none of its samples.")
+        return self._refuse(
+            f"The model is not compiled: by {form.by} {proof.reason} (largest difference {proof.largest:g})."
+        )
+
+    def _refuse(self, reason: str) -> Verdict:
+        self._report(logging.INFO, reason)
+        return Verdict(range(0), reason=reason)
+
+    def _measure(self, form: CompiledForm, samples: ProbeSamples) -> Speed:
+        try:
+            return measure(self._function.original, form.predict, samples.of_rows, self._pause)
+        except Stopped:
+            raise
+        except Exception as error:  # the model, or its form, fails on ordinary samples
+            raise CannotCompileError(f"its samples cannot be made up: {error or type(error).__name__}") from error
+
+    def _prove(self, form: CompiledForm, samples: ProbeSamples, *, with_parts: bool) -> Proof:
+        reference = getattr(sequential(self._function.model), self._function.method)
+        return prove(reference, form, samples, self._pause, exact=self._is_exact, with_parts=with_parts)
+
+    def _activate(self, form: CompiledForm, verdict: Verdict) -> None:
+        function, interval = self._function, self._options.audit_interval
+        audit = None
+        if interval:
+            reference = getattr(sequential(function.model), function.method)
+            audit = BackgroundAudit(reference, interval, function.deactivate, exact=self._is_exact)
+        function.activate(ActiveForm(form.predict, verdict.rows, verdict.info, audit))
+        self._report(
+            logging.INFO,
+            f"The model is compiled by {verdict.by}: {verdict.check}, {_describe(verdict.speedup)}"
+            f"{verdict.rows_text}. Memory: {format_size(model_size(function.model))} the model, "
+            f"{format_size(form.nbytes)} its compiled form.",
+        )
+
+    @property
+    def _is_exact(self) -> bool:
+        return self._options.mode is CompileMode.EXACT
+
+    def _pause(self, seconds: float) -> None:
+        """Leave the processor to requests for as long as the last step took it."""
+        if self._has_pauses and self._stopped.wait(min(seconds, _MAX_PAUSE)):
+            raise Stopped
+
+    def _report(self, level: int, sentence: str) -> None:
+        self.outcome = sentence
+        logger.log(level, "%s", sentence)
+
+
+def _describe(speedup: Mapping[str, Any]) -> str:
+    return f"{speedup['1']:g}x as fast for 1 row and {speedup['1000']:g}x for 1,000"
+
+

@@ -1,0 +1,95 @@
+"""Samples on which a compiled model is compared with the original, in the forms in which requests arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from datarobot_drum.drum.compiled_models.probe_values import ProbeColumn
+from datarobot_drum.drum.tabular.lazy_pandas import pd
+
+BATCH_SIZES = (*([1] * 30), 2, 3, 5, 8, 13, 33, 100, 255, 1000)
+_SPECIAL_ROWS = 24
+_SPECIAL = (np.nan, np.inf, -np.inf, 1e308, -1e308, 1e39, 3.5e38)
+
+
+class ProbeSamples:
+    """Samples of a model's columns.
+
+    Args:
+        names: the names of the columns.
+        prepare: from a frame to the samples that the model gets for it in a request; raises for rows that are rejected
+            before.
+        with_arrays: True if the model also gets arrays, of columns that are all numbers.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[ProbeColumn],
+        names: Sequence[str],
+        prepare: Callable[[pd.DataFrame], Any],
+        *,
+        with_arrays: bool,
+        seed: int = 0,
+    ) -> None:
+        self._columns = columns
+        self._names = list(names)
+        self._prepare = prepare
+        self._with_arrays = with_arrays and all(column.is_numeric for column in columns)
+        self._generator = np.random.default_rng(seed)
+
+    def of_rows(self, rows: int) -> Any:
+        """Return ordinary samples in the form that most requests have."""
+        cells = self._draw(rows)
+        return self._as_array(cells) if self._with_arrays else self._prepare(self._as_frame(cells))
+
+    def batches(self) -> Iterator[Any]:
+        """Yield ordinary samples: one row at a time, and batches of several sizes."""
+        for rows in BATCH_SIZES:
+            yield from self._forms(self._draw(rows))
+        if self._with_arrays:
+            whole = np.round(np.clip([cells.astype(float) for cells in self._draw(50)], -1e9, 1e9)).astype(np.int64)
+            yield from (whole.T, whole[:, :1].T)
+
+    def special(self) -> Iterator[Any]:
+        """Yield samples with missing, infinite and very large values, one row at a time and as a batch."""
+        for value in (np.nan, np.nan, *_SPECIAL):
+            yield from self._forms(self._with_special(self._draw(1), value, 0.3))
+        missing = self._with_special(self._draw(_SPECIAL_ROWS), np.nan, 0.2)
+        yield from self._forms(missing)
+        yield from self._forms([cells[:0] for cells in missing])
+
+    def _draw(self, rows: int) -> list[np.ndarray]:
+        return [column.draw(rows, self._generator) for column in self._columns]
+
+    def _with_special(self, columns: list[np.ndarray], value: float, share: float) -> list[np.ndarray]:
+        """Replace a share of the cells, at least one; texts become missing."""
+        changed = []
+        chosen = self._generator.integers(len(columns))
+        for position, cells in enumerate(columns):
+            mask = self._generator.random(len(cells)) < share
+            mask[:1] |= position == chosen
+            cells = cells.copy()
+            cells[mask] = value if cells.dtype.kind == "f" else np.nan
+            changed.append(cells)
+        return changed
+
+    def _forms(self, columns: list[np.ndarray]) -> Iterator[Any]:
+        """Yield the samples as each form that requests have."""
+        if self._with_arrays:
+            yield self._as_array(columns)
+        frame = self._as_frame(columns)
+        try:
+            prepared = self._prepare(frame)
+        except Exception:  # the request is rejected before it gets to the model
+            return
+        yield prepared
+
+    def _as_array(self, columns: list[np.ndarray]) -> np.ndarray:
+        """Return the array of a ``NumericTable`` with these columns."""
+        return np.array(columns, dtype=np.float64).T
+
+    def _as_frame(self, columns: list[np.ndarray]) -> pd.DataFrame:
+        return pd.DataFrame(dict(zip(self._names, columns, strict=True)))

@@ -1,0 +1,33 @@
+"""The form of a model that a compiled one is compared with: the model itself, its sums in a fixed order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from datarobot_drum.drum.compiled_models.original_classes import class_name
+
+_FORESTS = frozenset({
+    "RandomForestClassifier", "RandomForestRegressor", "ExtraTreesClassifier", "ExtraTreesRegressor",
+})  # fmt: skip
+
+
+def sequential(estimator: Any) -> Any:
+    """Return an estimator whose forests sum their trees in order.
+
+    A forest with several jobs sums them in the order in which its threads finish: its last bits vary from call to call.
+    """
+    name = class_name(estimator)
+    if name == "Pipeline":
+        label, last = estimator.steps[-1]
+        ordered = sequential(last)
+        return estimator if ordered is last else _copy_with(estimator, steps=[*estimator.steps[:-1], (label, ordered)])
+    if name not in _FORESTS or estimator.n_jobs in (None, 1):
+        return estimator
+    return _copy_with(estimator, n_jobs=1)
+
+
+def _copy_with(part: Any, **attributes: Any) -> Any:
+    """Return a shallow copy with other values of some attributes."""
+    copied = type(part).__new__(type(part))
+    vars(copied).update(vars(part), **attributes)
+    return copied

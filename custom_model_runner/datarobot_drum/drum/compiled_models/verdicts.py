@@ -1,0 +1,125 @@
+"""Keep the verdict on a compiled model beside its artifact, so that the next start need not prove it again.
+
+The file holds no model: a compiled form is made anew by each worker, and a short proof is repeated. Whoever can write
+to the folder can also replace the pickle in it, so the verdict is no new way in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from datarobot_drum.version import __version__
+
+logger = logging.getLogger(__name__)
+
+FILE_NAME = ".compiled_model.json"
+
+_LIBRARIES = ("treelite", "scikit-learn", "numpy", "scipy", "pandas", "xgboost", "xgboost-cpu", "lightgbm")
+_ALL_ROWS = 2**62
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was measured and proven; ``rows`` is empty if the compiled form is not used."""
+
+    rows: range
+    by: str = ""
+    check: str = ""
+    speedup: Mapping[str, float] = field(default_factory=dict)
+    reason: str = ""
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """What ``/info/`` shows."""
+        return {"by": self.by, "check": self.check, "speedup": dict(self.speedup), "rows": self._limits}
+
+    @property
+    def rows_text(self) -> str:
+        """The numbers of rows for which it is used, for the log; empty for all."""
+        low, high = self._limits
+        if high is not None:
+            return f", used for up to {high:,} rows"
+        return f", used from {low:,} rows" if low > 1 else ""
+
+    @property
+    def _limits(self) -> tuple[int, int | None]:
+        return self.rows.start, None if self.rows.stop >= _ALL_ROWS else self.rows.stop - 1
+
+
+class VerdictFile:
+    """The verdicts on the artifact of a folder.
+
+    Args:
+        key: what else the verdict depends on, such as the mode and the method.
+    """
+
+    def __init__(self, artifact: Path, key: str) -> None:
+        self._artifact = artifact
+        self._path = artifact.parent / FILE_NAME
+        self._key = key
+
+    def read(self) -> Verdict | None:
+        """Return the verdict for this artifact, these libraries and this processor; None without a valid one."""
+        try:
+            content = json.loads(self._path.read_bytes())
+            if content["key"] != self._full_key():
+                return None
+            start, stop = content["rows"]
+            return Verdict(
+                range(int(start), int(stop)),
+                str(content["by"]),
+                str(content["check"]),
+                {rows: float(content["speedup"][rows]) for rows in content["speedup"]},
+                str(content["reason"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def write(self, verdict: Verdict) -> None:
+        """Replace the file; a folder that is not writable keeps none."""
+        content = {
+            "key": self._full_key(),
+            "rows": [verdict.rows.start, verdict.rows.stop],
+            "by": verdict.by,
+            "check": verdict.check,
+            "speedup": dict(verdict.speedup),
+            "reason": verdict.reason,
+        }
+        temporary = self._path.with_name(f"{FILE_NAME}.{os.getpid()}")
+        try:
+            temporary.write_text(json.dumps(content), encoding="utf-8")
+            temporary.replace(self._path)
+        except OSError as error:
+            logger.debug("The verdict on the compiled model is not kept: %s.", error)
+            temporary.unlink(missing_ok=True)
+
+    def _full_key(self) -> str:
+        with self._artifact.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else _digest(file)
+        libraries = " ".join(f"{name}={_version(name)}" for name in _LIBRARIES)
+        machine = f"{platform.machine()} {platform.python_version()} {os.cpu_count()}"
+        return f"{digest.hexdigest()} {__version__} {libraries} {machine} {self._key}"
+
+
+def _digest(file: Any) -> Any:
+    """Return the digest of a file; Python 3.10 has no function for it."""
+    digest = hashlib.sha256()
+    while chunk := file.read(1 << 20):
+        digest.update(chunk)
+    return digest
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
