@@ -157,5 +157,3 @@ class CompilationJob:
 
 def _describe(speedup: Mapping[str, Any]) -> str:
     return f"{speedup['1']:g}x as fast for 1 row and {speedup['1000']:g}x for 1,000"
-
-

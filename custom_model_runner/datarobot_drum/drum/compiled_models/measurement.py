@@ -42,9 +42,7 @@ class Speed:
         return range(1, int(crossing) + 1) if one else range(int(crossing) + 1, sys.maxsize)
 
 
-def measure(
-    original: Step, compiled: Step, samples: Callable[[int], Any], pause: Callable[[float], None]
-) -> Speed:
+def measure(original: Step, compiled: Step, samples: Callable[[int], Any], pause: Callable[[float], None]) -> Speed:
     """Measure both ways in turn, on one row and on 1,000."""
     one, many = (_measure(original, compiled, samples(rows), _REPETITIONS[rows], pause) for rows in _REPETITIONS)
     return Speed((one[0], many[0]), (one[1], many[1]))

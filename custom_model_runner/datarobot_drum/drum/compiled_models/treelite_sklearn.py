@@ -43,7 +43,14 @@ def _compile(estimator: Any, method: str, compiler: Callable[[Any, Trees], Step]
     _require_original_trees(estimator)
     try:
         trees = Trees(treelite.sklearn.import_model(estimator))
-    except (treelite.TreeliteError, NotImplementedError, AssertionError, TypeError, ValueError, AttributeError) as error:
+    except (
+        treelite.TreeliteError,
+        NotImplementedError,
+        AssertionError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ) as error:
         raise CannotCompileError(f"treelite does not import it: {error}") from error
     predict = compiler(estimator, trees)
     width = estimator.n_features_in_

@@ -17,12 +17,12 @@ from datarobot_drum.drum.exceptions import RuntimeParameterError, StartupError, 
 from datarobot_drum.drum.settings.address import normalize_prefix, parse_address
 from datarobot_drum.drum.settings.arguments import Arguments, arguments_of, merge_environment
 from datarobot_drum.drum.settings.class_labels import find_class_labels
+from datarobot_drum.drum.settings.compilation import DEFAULT_COMPILATION, CompileOptions, CompileParameters
 from datarobot_drum.drum.settings.cpu_threads import ThreadPlan, plan_threads
 from datarobot_drum.drum.settings.declaration import SERVER, Parameter, clamp, resolve
 from datarobot_drum.drum.settings.deployment_config import DeploymentConfig, read_deployment_config
 from datarobot_drum.drum.settings.engine import EngineSettings, find_engine, is_host
 from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits, command_limits, server_limits
-from datarobot_drum.drum.settings.compilation import CompileOptions, CompileParameters
 from datarobot_drum.drum.settings.load_policy import LoadParameters, PicklePolicy
 from datarobot_drum.drum.settings.model_metadata import FILE_NAME, ModelMetadata, read_model_metadata
 from datarobot_drum.drum.settings.server_parameters import (
@@ -96,7 +96,7 @@ class ModelSettings:
     prompt_column: str = DEFAULT_PROMPT_COLUMN
     """The column of a chat prompt for a ``score`` hook."""
     pickle_policy: PicklePolicy = PicklePolicy.ALLOW
-    compilation: CompileOptions = CompileOptions()
+    compilation: CompileOptions = DEFAULT_COMPILATION
 
     @property
     def value_name(self) -> str:

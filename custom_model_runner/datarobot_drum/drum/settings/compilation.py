@@ -23,6 +23,9 @@ class CompileOptions:
     audit_interval: int = 10_000
 
 
+DEFAULT_COMPILATION = CompileOptions()
+
+
 @dataclasses.dataclass(frozen=True)
 class CompileParameters:
     """Parameters of servers and of ``drum validation``."""
