@@ -72,6 +72,9 @@ FRAMEWORKS = {
     ],
 }
 
+# Compiled models: tree ensembles by treelite. The numerical steps of scikit-learn need no more than NumPy.
+COMPILE = [*SCIKIT_LEARN, "treelite>=4.6,<5"]
+
 # Spans are made with opentelemetry-api alone; these send them somewhere.
 OTEL = [
     "opentelemetry-exporter-otlp-proto-http>=1.27,<2",
@@ -97,6 +100,7 @@ TEST = [
     *(package for name in ("xgboost", "lightgbm", "catboost", "onnx", "skops") for package in FRAMEWORKS[name]),
     *DOCS,
     *SCAN,
+    *COMPILE,
     "coverage>=7.10,<8",
     "flask-cors>=5,<7",
     "flask-httpauth>=4.8,<5",
@@ -138,6 +142,7 @@ setup(
     install_requires=CORE,
     extras_require={
         **FRAMEWORKS,
+        "compile": COMPILE,
         "arrow": ARROW,
         "gevent": GEVENT,
         "docs": DOCS,

@@ -42,7 +42,7 @@ class SchemaModel:
         return to_csr(to_training_types(self.schema, frame))
 
     def _needs_frame(self, data: Any) -> bool:
-        """Return True for a table whose columns have to be selected for a model that only reads arrays when compiled."""
+        """Return True for a table that a model takes as a frame: not compiled, or with other columns."""
         function = self.function
         if function is None or function.reads_arrays or not isinstance(data, NumericTable):
             return False

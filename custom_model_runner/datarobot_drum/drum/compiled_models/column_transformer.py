@@ -41,7 +41,7 @@ def compile_column_transformer(transformer: Any, *, dense: bool) -> Step:
     """
     if class_name(transformer) != "ColumnTransformer" or not outputs_arrays(transformer):
         raise CannotCompileError(f"no compiler for the transformer {type(transformer).__name__}")
-    blocks = [_compile_block(*entry, transformer) for entry in transformer.transformers_]
+    blocks = [_compile_block(transformer, name, part) for name, part, _ in transformer.transformers_]
     used = [block for block in blocks if block is not None]
     if not any(block.compiled for block in used) or transformer.transformer_weights:
         raise CannotCompileError("no block of the ColumnTransformer can be compiled")
@@ -63,7 +63,7 @@ def _column_step(transformer: Any, blocks: Sequence[Block], finish: Callable[[li
     return transform
 
 
-def _compile_block(name: str, transformer: Any, _: Any, whole: Any) -> Block | None:
+def _compile_block(whole: Any, name: str, transformer: Any) -> Block | None:
     positions = getattr(whole, "_transformer_to_input_indices", {}).get(name)
     if transformer == "drop" or positions is None or not len(positions):
         if positions is None:

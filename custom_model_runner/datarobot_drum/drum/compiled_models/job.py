@@ -121,7 +121,7 @@ class CompilationJob:
         except Stopped:
             raise
         except Exception as error:  # the model, or its form, fails on ordinary samples
-            raise CannotCompileError(f"its samples cannot be made up: {error or type(error).__name__}") from error
+            raise CannotCompileError(f"its samples cannot be made up: {type(error).__name__}: {error}") from error
 
     def _prove(self, form: CompiledForm, samples: ProbeSamples, *, with_parts: bool) -> Proof:
         reference = getattr(sequential(self._function.model), self._function.method)

@@ -40,12 +40,18 @@ def probe_columns(estimator: Any) -> list[ProbeColumn]:
     Raises:
         CannotCompileError: the number of columns is not known.
     """
-    width = getattr(estimator, "n_features_in_", None)
+    width = _width(estimator)
     if width is None:
         raise CannotCompileError("the number of the model's columns is not known")
     columns = [ProbeColumn() for _ in range(int(width))]
     _visit(estimator, columns)
     return columns
+
+
+def _width(estimator: Any) -> int | None:
+    """Return the number of columns of an estimator, or of the first step of a pipeline that knows it."""
+    steps = [step for _, step in getattr(estimator, "steps", ())]
+    return next((part.n_features_in_ for part in (estimator, *steps) if hasattr(part, "n_features_in_")), None)
 
 
 def add_sample(columns: Sequence[ProbeColumn], frame: Any) -> None:

@@ -28,6 +28,6 @@ def sequential(estimator: Any) -> Any:
 
 def _copy_with(part: Any, **attributes: Any) -> Any:
     """Return a shallow copy with other values of some attributes."""
-    copied = type(part).__new__(type(part))
+    copied = object.__new__(type(part))
     vars(copied).update(vars(part), **attributes)
     return copied

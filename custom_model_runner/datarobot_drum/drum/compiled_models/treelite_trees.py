@@ -47,7 +47,8 @@ class Trees:
     @property
     def base_scores(self) -> np.ndarray:
         """The base score of each class, as it was imported."""
-        return self._base_scores
+        scores: np.ndarray = self._base_scores
+        return scores
 
     def add_base_first(self, base_scores: np.ndarray) -> None:
         """Add a base score for each class before the first tree; replaces the one that was added before."""
@@ -118,4 +119,5 @@ def _around(values: np.ndarray) -> np.ndarray:
 
 
 def _shuffled(values: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    return generator.permutation(values)
+    shuffled: np.ndarray = generator.permutation(values)
+    return shuffled

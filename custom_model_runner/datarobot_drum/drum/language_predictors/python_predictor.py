@@ -103,13 +103,19 @@ class PythonPredictor(BasePredictor):
 
     def on_worker_start(self, worker: Worker) -> None:
         """Compile the model in the background."""
-        job = self.create_compilation()
+        job = self._create_compilation()
         if job is not None:
             worker.defer_stop(job.stop, "stop compiling the model")
             worker.add_thread(job.start())
 
-    def create_compilation(self) -> CompilationJob | None:
-        """Return the job that compiles the loaded model; None for a model that is not to be compiled."""
+    def compile(self) -> str | None:
+        job = self._create_compilation()
+        if job is None:
+            return None
+        job.run()
+        return job.outcome
+
+    def _create_compilation(self) -> CompilationJob | None:
         has_own_artifact = not self.has_hook("load_model") and len(self._artifacts) == 1
         return compilation_of(self._loaded, self._artifacts[0] if has_own_artifact else None)
 
