@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn import decomposition, ensemble, feature_selection, impute, linear_model, preprocessing, tree
+from sklearn import decomposition, ensemble, impute, linear_model, preprocessing, tree
 from sklearn.compose import ColumnTransformer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -108,7 +108,6 @@ def _transformers(choose: np.random.Generator) -> list[Any]:
         lambda: impute.SimpleImputer(strategy="median"),
         lambda: decomposition.PCA(n_components=1, whiten=bool(choose.random() < 0.5)),
         decomposition.PCA,
-        lambda: feature_selection.VarianceThreshold(-1.0),
         preprocessing.Normalizer,
         lambda: preprocessing.QuantileTransformer(n_quantiles=20),
         "passthrough",

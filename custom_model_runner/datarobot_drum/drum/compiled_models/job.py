@@ -117,7 +117,8 @@ class CompilationJob:
 
     def _measure(self, form: CompiledForm, samples: ProbeSamples) -> Speed:
         try:
-            return measure(self._function.original, form.predict, samples.of_rows, self._pause)
+            original = self._function.original
+            return measure(lambda data: original(samples.to_original(data)), form.predict, samples.of_rows, self._pause)
         except Stopped:
             raise
         except Exception as error:  # the model, or its form, fails on ordinary samples
@@ -125,7 +126,14 @@ class CompilationJob:
 
     def _prove(self, form: CompiledForm, samples: ProbeSamples, *, with_parts: bool) -> Proof:
         reference = getattr(sequential(self._function.model), self._function.method)
-        return prove(reference, form, samples, self._pause, exact=self._is_exact, with_parts=with_parts)
+        return prove(
+            lambda data: reference(samples.to_original(data)),
+            form,
+            samples,
+            self._pause,
+            exact=self._is_exact,
+            with_parts=with_parts,
+        )
 
     def _activate(self, form: CompiledForm, verdict: Verdict) -> None:
         function, interval = self._function, self._options.audit_interval

@@ -22,7 +22,7 @@ class ProbeSamples:
         names: the names of the columns.
         prepare: from a frame to the samples that the model gets for it in a request; raises for rows that are rejected
             before.
-        with_arrays: True if the model also gets arrays, of columns that are all numbers.
+        reads_arrays: True if the original takes arrays; its compiled form always does, of columns that are all numbers.
     """
 
     def __init__(
@@ -31,19 +31,26 @@ class ProbeSamples:
         names: Sequence[str],
         prepare: Callable[[pd.DataFrame], Any],
         *,
-        with_arrays: bool,
+        reads_arrays: bool,
         seed: int = 0,
     ) -> None:
         self._columns = columns
         self._names = list(names)
         self._prepare = prepare
-        self._with_arrays = with_arrays and all(column.is_numeric for column in columns)
+        self._reads_arrays = reads_arrays
+        self._with_arrays = all(column.is_numeric for column in columns)
         self._generator = np.random.default_rng(seed)
 
     def of_rows(self, rows: int) -> Any:
         """Return ordinary samples in the form that most requests have."""
         cells = self._draw(rows)
         return self._as_array(cells) if self._with_arrays else self._prepare(self._as_frame(cells))
+
+    def to_original(self, data: Any) -> Any:
+        """Return samples as the original takes them."""
+        if self._reads_arrays or type(data) is not np.ndarray:
+            return data
+        return self._prepare(pd.DataFrame(data, columns=self._names))
 
     def batches(self) -> Iterator[Any]:
         """Yield ordinary samples: one row at a time, and batches of several sizes."""

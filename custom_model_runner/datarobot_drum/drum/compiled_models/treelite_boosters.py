@@ -14,12 +14,13 @@ from datarobot_drum.drum.compiled_models.arrays import require_no_infinity, requ
 from datarobot_drum.drum.compiled_models.forms import CannotCompileError, CompiledForm, Part, Step
 from datarobot_drum.drum.compiled_models.original_classes import class_name
 from datarobot_drum.drum.compiled_models.treelite_trees import Trees
+from datarobot_drum.drum.tabular.lazy_pandas import pd
 
 NAME = "treelite"
 
 _XGBOOST_CLASSIFIERS, _XGBOOST_REGRESSORS = ("XGBClassifier", "XGBRFClassifier"), ("XGBRegressor", "XGBRFRegressor")
 _BASE_SEARCH = 3
-"""Floats on either side of treelite's base score among which XGBoost's own is searched."""
+"""Floats on either side of a candidate for XGBoost's base score that are tried, too."""
 _EARLY_STOP = ("pred_early_stop", "predict_disable_shape_check", "linear_tree")
 
 
@@ -82,23 +83,39 @@ def _singles(data: Any, width: int) -> np.ndarray:
 
 
 def _base_scores(model: Any, trees: Trees, width: int) -> np.ndarray:
-    """Return XGBoost's own base score, which treelite computes in another precision.
-
-    Raises:
-        CannotCompileError: no float near treelite's gives the sums of the original.
-    """
+    """Return XGBoost's own base score: that of the candidates which gives the sums of the original."""
     rows = np.random.default_rng(0).normal(size=(200, width)).astype(np.float32)
-    expected = model.predict(rows, output_margin=True).reshape(len(rows), -1)
+    expected = model.predict(as_trained(model, rows), output_margin=True).reshape(len(rows), -1)
     imported = trees.base_scores.astype(np.float32)
-    candidates, up, down = [imported], imported, imported
-    for _ in range(_BASE_SEARCH):
-        up, down = np.nextafter(up, np.float32(np.inf)), np.nextafter(down, np.float32(-np.inf))
-        candidates += [up, down]
-    for candidate in candidates:
+    for candidate in _base_candidates(model, imported):
         trees.add_base_first(candidate)
         if np.array_equal(trees.sums(rows).reshape(len(rows), -1), expected):
             return candidate
     return imported
+
+
+def _base_candidates(model: Any, imported: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the base score that treelite computes, that in the precision of XGBoost, and their neighbours."""
+    centers = [imported]
+    stored = json.loads(model.get_booster().save_config())["learner"]["learner_model_param"]["base_score"]
+    probability = np.array(json.loads(stored if stored.startswith("[") else f"[{stored}]"), np.float32)
+    with np.errstate(all="ignore"):
+        margin = -np.log(np.float32(1) / probability - np.float32(1))
+    if margin.shape == imported.shape and np.isfinite(margin).all():
+        centers.append(margin)
+    for center in centers:
+        yield center
+        up = down = center
+        for _ in range(_BASE_SEARCH):
+            up, down = np.nextafter(up, np.float32(np.inf)), np.nextafter(down, np.float32(-np.inf))
+            yield up
+            yield down
+
+
+def as_trained(model: Any, rows: np.ndarray) -> Any:
+    """Return rows as a frame if the model was trained on one: XGBoost compares the names."""
+    names = getattr(model, "feature_names_in_", None)
+    return rows if names is None or len(names) != rows.shape[1] else pd.DataFrame(rows, columns=names)
 
 
 def _lightgbm_method(name: str) -> str:
@@ -160,5 +177,8 @@ def _form(model: Any, method: str, trees: Trees, step: Step, width: int) -> Comp
     def rows() -> Iterator[np.ndarray]:
         return trees.rows_around_thresholds(width)
 
-    part = Part(type(model).__name__, getattr(model, method), step, rows)
+    def original(block: np.ndarray) -> Any:
+        return getattr(model, method)(as_trained(model, block))
+
+    part = Part(type(model).__name__, original, step, rows)
     return CompiledForm((NAME,), step, (part,), trees.nbytes)

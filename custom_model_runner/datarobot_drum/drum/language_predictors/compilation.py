@@ -52,7 +52,7 @@ def _probe_samples(function: PredictionFunction, artifact: Any) -> ProbeSamples:
     if function.sample is not None:
         add_sample(columns, function.sample)
     names = _column_names(function.model, artifact, len(columns))
-    return ProbeSamples(columns, names, artifact.to_samples, with_arrays=function.reads_arrays)
+    return ProbeSamples(columns, names, artifact.to_samples, reads_arrays=function.reads_arrays)
 
 
 def _column_names(estimator: Any, artifact: Any, width: int) -> Sequence[str]:
