@@ -110,10 +110,9 @@ def _transformers(choose: np.random.Generator) -> list[Any]:
         decomposition.PCA,
         preprocessing.Normalizer,
         lambda: preprocessing.QuantileTransformer(n_quantiles=20),
-        "passthrough",
-    ]  # type: ignore[list-item]
+    ]
     chosen = [makers[number] for number in choose.integers(len(makers), size=int(choose.integers(0, 4)))]
-    return [maker if isinstance(maker, str) else maker() for maker in chosen]
+    return [maker() for maker in chosen]
 
 
 def _columns(choose: np.random.Generator, frame: pd.DataFrame) -> Any:

@@ -75,6 +75,23 @@ def to_floats(data: Any, dtype: Any = None, *, copy: bool = False) -> np.ndarray
     return np.array(data, dtype=target, order="K") if copy else np.asarray(data, dtype=target)
 
 
+def to_numbers(data: Any) -> np.ndarray:
+    """Return the samples as numbers of any type: some estimators multiply integers as they are.
+
+    Raises:
+        NotCoveredError: the samples are no dense numbers.
+    """
+    if isinstance(data, Columns):
+        data = data.to_array()
+    elif isinstance(data, pd.DataFrame):
+        _require_plain_numbers(data)
+        data = np.asarray(data)
+        data = data.astype(np.float64) if data.dtype.kind == "O" else data
+    if type(data) is not np.ndarray or data.ndim != 2 or data.dtype.kind not in _NUMERIC_KINDS:
+        raise NotCoveredError
+    return data
+
+
 def _float_type(array: np.ndarray, dtype: Any) -> Any:
     if dtype is not None:
         return dtype
@@ -87,13 +104,17 @@ def _frame_values(frame: pd.DataFrame, dtype: Any) -> np.ndarray:
     Raises:
         NotCoveredError: a column has a type of pandas' own, or no numbers.
     """
-    dtypes = frame.dtypes.tolist()
-    if not dtypes or not all(isinstance(item, np.dtype) and item.kind in _NUMERIC_KINDS for item in dtypes):
-        raise NotCoveredError
-    common = np.result_type(*dtypes)
+    common = np.result_type(*_require_plain_numbers(frame))
     if dtype is None and common.kind != "f":
         dtype = np.float64
     return np.asarray(frame, dtype=dtype)
+
+
+def _require_plain_numbers(frame: pd.DataFrame) -> list[Any]:
+    dtypes: list[Any] = frame.dtypes.tolist()
+    if not dtypes or not all(isinstance(item, np.dtype) and item.kind in _NUMERIC_KINDS for item in dtypes):
+        raise NotCoveredError
+    return dtypes
 
 
 def require_finite(array: np.ndarray) -> None:

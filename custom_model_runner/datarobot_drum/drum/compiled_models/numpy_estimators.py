@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from datarobot_drum.drum.compiled_models.arrays import require_finite, require_width, to_floats
+from datarobot_drum.drum.compiled_models.arrays import require_finite, require_width, to_floats, to_numbers
 from datarobot_drum.drum.compiled_models.forms import CannotCompileError, NotCoveredError, Step
 from datarobot_drum.drum.compiled_models.original_classes import class_name
 
@@ -46,16 +46,20 @@ def compile_estimator(estimator: Any, method: str) -> Step:
 
 
 def _samples(data: Any, width: int) -> Any:
-    """Return finite samples as floats; those of a CSR matrix as they are."""
+    """Return finite samples as numbers; those of a CSR matrix as they are."""
     if hasattr(data, "tocsr"):
         if data.format != "csr" or data.shape[1] != width or data.dtype.kind != "f":
             raise NotCoveredError
         require_finite(data.data)
         return data
-    values = to_floats(data)
+    values = to_numbers(data)
     require_width(values, width)
     require_finite(values)
     return values
+
+
+def _float_samples(data: Any, width: int) -> Any:
+    return _samples(data if hasattr(data, "tocsr") else to_floats(data), width)
 
 
 def _linear(estimator: Any) -> Step:
@@ -70,7 +74,7 @@ def _generalized(estimator: Any) -> Step:
     if link is None:
         raise CannotCompileError("the link of a generalized linear model is not known")
     coefficients, intercept, width = estimator.coef_, estimator.intercept_, estimator.n_features_in_
-    return lambda data: link.inverse(_samples(data, width) @ coefficients + intercept)
+    return lambda data: link.inverse(_float_samples(data, width) @ coefficients + intercept)
 
 
 def _decision_function(estimator: Any) -> Callable[[Any], np.ndarray]:
