@@ -74,6 +74,8 @@ FRAMEWORKS = {
 
 # Compiled models: tree ensembles by treelite. The numerical steps of scikit-learn need no more than NumPy.
 COMPILE = [*SCIKIT_LEARN, "treelite>=4.6,<5"]
+# For DRUM_COMPILE=close: other estimators of scikit-learn by ONNX Runtime.
+COMPILE_ONNX = [*SCIKIT_LEARN, *FRAMEWORKS["onnx"], "skl2onnx>=1.18,<2"]
 
 # Spans are made with opentelemetry-api alone; these send them somewhere.
 OTEL = [
@@ -143,6 +145,7 @@ setup(
     extras_require={
         **FRAMEWORKS,
         "compile": COMPILE,
+        "compile-onnx": COMPILE_ONNX,
         "arrow": ARROW,
         "gevent": GEVENT,
         "docs": DOCS,

@@ -20,6 +20,7 @@ pytest.importorskip("treelite")
 
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -179,6 +180,18 @@ def test_only_rows_for_which_it_is_faster_are_compiled() -> None:
     function = PredictionFunction(model.predict, model, "predict")
     function.activate(ActiveForm(lambda data: np.zeros(len(data)), range(1, 11), {}))
     assert not function(TABLE.iloc[:10]).any() and function(TABLE.iloc[:11]).any()
+
+
+def test_close_compiles_what_has_no_exact_form(tmp_path: Path) -> None:
+    pytest.importorskip("skl2onnx")
+    model = MLPClassifier((8,), tol=0.1, random_state=0).fit(TABLE, TARGET)
+    assert compile_model(make_pipeline(model), "predict_proba", exact=False).by == "ONNX Runtime"
+    predictor = load(tmp_path, model, CompileOptions(CompileMode.CLOSE))
+    before = predict(predictor, TABLE)
+    predictor.compile()
+    np.testing.assert_allclose(predict(predictor, TABLE), before, rtol=1e-9)
+    with pytest.raises(CannotCompileError):
+        compile_model(model, "predict_proba")
 
 
 def test_the_verdict_is_kept_beside_the_artifact_until_the_artifact_changes(tmp_path: Path) -> None:

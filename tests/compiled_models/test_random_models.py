@@ -94,7 +94,7 @@ def _assert_same(case: RandomModel, original: Any, function: PredictionFunction,
 
 def _outcome(predict: Any, data: Any) -> Any:
     try:
-        return predict(data.copy())
+        return predict(data.copy(order="K") if isinstance(data, np.ndarray) else data.copy())
     except Exception as error:
         return f"{type(error).__name__}: {error}"
 

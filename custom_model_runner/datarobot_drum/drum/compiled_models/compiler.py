@@ -27,14 +27,14 @@ def _compile_by_numpy(estimator: Any, method: str) -> CompiledForm:
     return CompiledForm((_NUMPY,), compile_estimator(estimator, method))
 
 
-def _compile_by(path: str) -> Compiler:
+def _compile_by(path: str, extra: str = "compile") -> Compiler:
     """Return a compiler whose module, and so its library, is imported when it is called."""
 
     def compile_lazily(estimator: Any, method: str) -> CompiledForm:
         try:
             compiler: Compiler = import_from_string(path)
         except ModuleNotFoundError as error:
-            raise CannotCompileError(f"{error.name} is not installed: install datarobot-drum[compile]") from error
+            raise CannotCompileError(f"{error.name} is not installed: install datarobot-drum[{extra}]") from error
         return compiler(estimator, method)
 
     return compile_lazily
@@ -47,27 +47,37 @@ _COMPILERS: tuple[tuple[tuple[str, ...], Compiler], ...] = (
 )
 """Compilers of a last step, in the order in which they are tried, with the libraries whose estimators they compile."""
 
+_CLOSE: tuple[tuple[tuple[str, ...], Compiler], ...] = (
+    (("sklearn",), _compile_by(f"{_PACKAGE}.onnx_estimators:compile_by_onnx", "compile-onnx")),
+)
+"""Further compilers, whose predictions are seldom equal to the last bit."""
 
-def compile_model(estimator: Any, method: str) -> CompiledForm:
+
+def compile_model(estimator: Any, method: str, *, exact: bool = True) -> CompiledForm:
     """Compile an estimator's method.
+
+    Args:
+        exact: False also tries compilers that are seldom equal to the last bit.
 
     Raises:
         CannotCompileError: no step of the estimator can be compiled; the message is the reason.
     """
     name = class_name(estimator)
     if name in _SEARCHES:
-        return compile_model(estimator.best_estimator_, method)
+        return compile_model(estimator.best_estimator_, method, exact=exact)
     if name == "Pipeline":
-        return _compile_pipeline(estimator, method)
-    return _compile_last_step(estimator, method)
+        return _compile_pipeline(estimator, method, exact)
+    return _compile_last_step(estimator, method, _COMPILERS if exact else _COMPILERS + _CLOSE)
 
 
-def _compile_last_step(estimator: Any, method: str) -> CompiledForm:
+def _compile_last_step(
+    estimator: Any, method: str, compilers: tuple[tuple[tuple[str, ...], Compiler], ...]
+) -> CompiledForm:
     if not class_name(estimator):
         raise CannotCompileError(f"{type(estimator).__name__} is no class of a library, or its methods were replaced")
     root = type(estimator).__module__.partition(".")[0]
     reasons = []
-    for roots, compiler in _COMPILERS:
+    for roots, compiler in compilers:
         if root not in roots:
             continue
         try:
@@ -77,14 +87,14 @@ def _compile_last_step(estimator: Any, method: str) -> CompiledForm:
     raise CannotCompileError(reasons[-1] if reasons else f"no compiler for {type(estimator).__name__}")
 
 
-def _compile_pipeline(pipeline: Any, method: str) -> CompiledForm:
+def _compile_pipeline(pipeline: Any, method: str, exact: bool) -> CompiledForm:
     if not outputs_arrays(pipeline) or getattr(pipeline, "transform_input", None):
         raise CannotCompileError("a Pipeline whose output was set")
     transformers = [step for _, step in pipeline.steps[:-1] if step not in (None, "passthrough")]
     last = pipeline.steps[-1][1]
     names: list[str] = []
     try:
-        form = compile_model(last, method)
+        form = compile_model(last, method, exact=exact)
         names += form.compilers
     except CannotCompileError as error:
         if class_name(last) == "":

@@ -75,7 +75,7 @@ class CompilationJob:
     def run(self) -> None:
         """Compile, measure, prove and activate in this thread; log the result as one line."""
         try:
-            form = compile_model(self._function.model, self._function.method)
+            form = compile_model(self._function.model, self._function.method, exact=self._is_exact)
             verdict = self._find_verdict(form)
         except CannotCompileError as error:
             self._report(logging.DEBUG, f"The model is not compiled: {error}.")

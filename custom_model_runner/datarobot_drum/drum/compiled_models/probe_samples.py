@@ -50,7 +50,7 @@ class ProbeSamples:
         """Return samples as the original takes them."""
         if self._reads_arrays or type(data) is not np.ndarray:
             return data
-        return self._prepare(pd.DataFrame(data, columns=self._names))
+        return self._prepare(pd.DataFrame(data, columns=self._names, copy=False))
 
     def batches(self) -> Iterator[Any]:
         """Yield ordinary samples: one row at a time, and batches of several sizes."""

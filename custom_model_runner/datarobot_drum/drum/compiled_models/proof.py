@@ -123,4 +123,5 @@ def _with_missing(block: np.ndarray, generator: np.random.Generator) -> np.ndarr
 
 
 def _copy(samples: Any) -> Any:
-    return samples.copy()
+    """Return a copy in the same memory layout, on which the last bits of matrix products depend."""
+    return samples.copy(order="K") if type(samples) is np.ndarray else samples.copy()

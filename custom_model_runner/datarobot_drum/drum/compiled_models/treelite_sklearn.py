@@ -73,6 +73,9 @@ def _forest(estimator: Any, trees: Trees) -> Step:
     accepts_missing = _accepts_missing(estimator, width)
     classes = np.atleast_1d(getattr(estimator, "n_classes_", 1))
     is_classifier = hasattr(estimator, "n_classes_")
+    if is_classifier:  # treelite divides the shares of the classes by their sum once more
+        for number, tree in enumerate(estimator.estimators_):
+            trees.set_leaf_vectors(number, tree.tree_.value)
 
     def predict(data: Any) -> Any:
         values = to_float32(data, width, accepts_missing=accepts_missing).astype(np.float64)

@@ -65,6 +65,15 @@ class Trees:
         """Replace the values of all nodes of a tree."""
         self.model.get_tree_accessor(tree).set_field("leaf_value", values)
 
+    def set_leaf_vectors(self, tree: int, values: np.ndarray) -> None:
+        """Replace the vectors of the leaves of a tree; ``values`` has a row for each of its nodes."""
+        accessor = self.model.get_tree_accessor(tree)
+        begin, end = accessor.get_field("leaf_vector_begin"), accessor.get_field("leaf_vector_end")
+        vectors = accessor.get_field("leaf_vector").copy()
+        for node in np.flatnonzero(end > begin):
+            vectors[int(begin[node]) : int(end[node])] = values[node].ravel()
+        accessor.set_field("leaf_vector", vectors)
+
     @property
     def nbytes(self) -> int:
         return len(self.model.serialize_bytes())
