@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ def test_responses_stay_the_same_when_the_model_is_compiled(tmp_path: Path) -> N
     with running_servers(tmp_path / "logs", "--code-dir", folder, "--target-type", "binary") as servers:
         before = {name: [_responses(server) for _ in range(2)] for name, server in servers.items()}
         for server in servers.values():
-            server.wait_until(lambda server=server: _compiled(server), "a compiled model in /info/")
+            server.wait_until(partial(_compiled, server), "a compiled model in /info/")
         after = {name: [_responses(server) for _ in range(2)] for name, server in servers.items()}
     assert after == before
     assert len({str(responses) for responses in after.values()}) == 1

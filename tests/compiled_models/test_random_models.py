@@ -43,7 +43,7 @@ def outcome_of(seed: int) -> str:
         warnings.simplefilter("ignore")
         try:
             case = random_model(seed)
-        except ValueError:  # these data do not fit this estimator
+        except (ValueError, TypeError):  # these data do not fit this estimator
             return "not fitted"
         return f"{_check(case, seed)}: {case.title}"
 

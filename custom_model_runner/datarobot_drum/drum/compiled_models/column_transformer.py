@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from datarobot_drum.drum.compiled_models.arrays import Columns, columns_of
+from datarobot_drum.drum.compiled_models.arrays import Columns, columns_of, require_finite
 from datarobot_drum.drum.compiled_models.encoders import one_hot_step
 from datarobot_drum.drum.compiled_models.forms import CannotCompileError, NotCoveredError, Step
 from datarobot_drum.drum.compiled_models.numpy_transformers import compile_transformer
@@ -111,11 +111,21 @@ def _numbers_only(data: Any) -> np.ndarray:
 
 
 def _output_function(is_sparse: bool, dense: bool) -> Callable[[list[Any]], Any]:
-    if not is_sparse or dense:
+    if is_sparse and dense:
+        return _finite_rows
+    if not is_sparse:
         return lambda blocks: np.hstack([_to_dense(block) for block in blocks])
     from scipy import sparse
 
     return lambda blocks: sparse.csr_matrix(np.hstack([_to_dense(block) for block in blocks]))
+
+
+def _finite_rows(blocks: list[Any]) -> np.ndarray:
+    """Return dense rows for a step that gets sparse ones, in which no estimator accepts missing values."""
+    rows = np.hstack([_to_dense(block) for block in blocks])
+    if rows.dtype.kind == "f":
+        require_finite(rows)
+    return rows
 
 
 def _to_dense(block: Any) -> Any:

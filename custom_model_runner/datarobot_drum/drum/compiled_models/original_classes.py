@@ -1,4 +1,4 @@
-"""Detect estimators of a library whose code nobody has changed: only these may be compiled."""
+"""Detect estimators of a library whose code is unchanged: only these may be compiled."""
 
 from __future__ import annotations
 

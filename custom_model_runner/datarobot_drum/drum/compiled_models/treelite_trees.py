@@ -123,8 +123,9 @@ def _around(values: np.ndarray) -> np.ndarray:
         single = values.astype(np.float32)
         near = [values, np.nextafter(values, np.inf), np.nextafter(values, -np.inf), single.astype(np.float64)]
         near += [np.nextafter(single, np.float32(side)).astype(np.float64) for side in (np.inf, -np.inf)]
-        found = np.unique(np.concatenate(near))
-    return found[np.isfinite(found)]
+        found: np.ndarray = np.unique(np.concatenate(near))
+    finite: np.ndarray = found[np.isfinite(found)]
+    return finite
 
 
 def _shuffled(values: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Keep the verdict on a compiled model beside its artifact, so that the next start need not prove it again.
 
-The file holds no model: a compiled form is made anew by each worker, and a short proof is repeated. Whoever can write
-to the folder can also replace the pickle in it, so the verdict is no new way in.
+The file holds no model: each worker makes its compiled form again and repeats a short proof. A process that can
+write to the folder can also replace the pickle in it, so the verdict is no new way in.
 """
 
 from __future__ import annotations
