@@ -21,6 +21,8 @@ NAME = "treelite"
 _XGBOOST_CLASSIFIERS, _XGBOOST_REGRESSORS = ("XGBClassifier", "XGBRFClassifier"), ("XGBRegressor", "XGBRFRegressor")
 _BASE_SEARCH = 3
 """Floats on either side of a candidate for XGBoost's base score that are tried, too."""
+_LIGHTGBM_ZERO = float(np.float32(1e-35))
+"""LightGBM takes smaller numbers as zero."""
 _EARLY_STOP = ("pred_early_stop", "predict_disable_shape_check", "linear_tree")
 
 
@@ -142,6 +144,7 @@ def _lightgbm_step(trees: Trees, width: int, is_classifier: bool, objective: str
     def predict(data: Any) -> np.ndarray:
         values = to_floats(data, np.float64)
         require_width(values, width)
+        values = np.where(np.abs(values) <= _LIGHTGBM_ZERO, 0.0, values)
         if is_softmax:
             return _softmax(trees.sums(values).reshape(len(values), -1))
         output = trees.probabilities(values).reshape(len(values), -1)
