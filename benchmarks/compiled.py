@@ -30,7 +30,7 @@ from tests.processes import RunningServer
 
 ROWS = (1, 100)
 _TRAINING_ROWS = 1000
-_NUMBERS = [f"number {position}" for position in range(12)]
+_NUMBERS = [f"number_{position}" for position in range(12)]
 _TEXTS = ["city", "plan"]
 
 

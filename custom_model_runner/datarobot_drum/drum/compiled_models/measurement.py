@@ -15,6 +15,8 @@ _REPETITIONS = {1: 15, MANY_ROWS: 5}
 _SECONDS = 0.3
 """Maximum time of a series of measurements, apart from one of each way."""
 _MIN_SPEEDUP = 1.05
+_MARGIN = 2
+"""The compiled form is used this far from the number of rows where both are equally fast, which is a rough estimate."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Speed:
         if not one and not many:
             return range(0)
         crossing = 1 + _crossing(self.original, self.compiled)
-        return range(1, int(crossing) + 1) if one else range(int(crossing) + 1, sys.maxsize)
+        return range(1, max(2, int(crossing / _MARGIN) + 1)) if one else range(int(crossing * _MARGIN) + 1, sys.maxsize)
 
 
 def measure(original: Step, compiled: Step, samples: Callable[[int], Any], pause: Callable[[float], None]) -> Speed:
