@@ -17,7 +17,7 @@ from datarobot_drum.drum.exceptions import RuntimeParameterError, StartupError, 
 from datarobot_drum.drum.settings.address import normalize_prefix, parse_address
 from datarobot_drum.drum.settings.arguments import Arguments, arguments_of, merge_environment
 from datarobot_drum.drum.settings.class_labels import find_class_labels
-from datarobot_drum.drum.settings.compilation import DEFAULT_COMPILATION, CompileOptions, CompileParameters
+from datarobot_drum.drum.settings.compilation import DEFAULT_COMPILATION, CompileOptions, CompileParameters, options_of
 from datarobot_drum.drum.settings.cpu_threads import ThreadPlan, plan_threads
 from datarobot_drum.drum.settings.declaration import SERVER, Parameter, clamp, resolve
 from datarobot_drum.drum.settings.deployment_config import DeploymentConfig, read_deployment_config
@@ -235,7 +235,7 @@ def build_model_settings(arguments: Arguments) -> ModelSettings:
         model,
         limits=command_limits(given.values),
         pickle_policy=policy,
-        compilation=CompileParameters(**compilation.values).compile_options,
+        compilation=options_of(compilation.values),
     )
 
 

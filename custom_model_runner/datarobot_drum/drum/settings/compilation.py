@@ -1,7 +1,9 @@
 """Whether and how models are compiled."""
 
 import dataclasses
+from collections.abc import Mapping
 from enum import Enum
+from typing import Any
 
 from datarobot_drum.drum.settings.declaration import parameter
 from datarobot_drum.drum.settings.value_parsers import Kind
@@ -50,4 +52,12 @@ class CompileParameters:
 
     @property
     def compile_options(self) -> CompileOptions:
-        return CompileOptions(CompileMode(self.compile_mode), self.compile_audit)
+        return options_of({"compile_mode": self.compile_mode, "compile_audit": self.compile_audit})
+
+
+def options_of(values: Mapping[str, Any]) -> CompileOptions:
+    """Return the options of the parameters that are given, by their fields; the others have their defaults."""
+    return CompileOptions(
+        CompileMode(values.get("compile_mode", DEFAULT_COMPILATION.mode)),
+        values.get("compile_audit", DEFAULT_COMPILATION.audit_interval),
+    )
