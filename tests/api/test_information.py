@@ -23,6 +23,7 @@ EXECUTOR_KEYS = {
     "executor_completed",
     "executor_rejected",
     "executor_running",
+    "executor_paused",
     "executor_waiting",
     "executor_failed",
     "executor_cancelled",

@@ -25,7 +25,7 @@ from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.body.spooled_file import CHUNK_SIZE, SPOOL_MAX_SIZE, SpooledUploadFile
 from datarobot_drum.drum.serving.core import ServingCore
-from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
+from datarobot_drum.drum.serving.execution.executor import MAX_PAUSED, ExecutorWithBackpressure
 from datarobot_drum.drum.serving.extensions import extension_errors, reject_changed_extension
 from datarobot_drum.drum.serving.handlers import Handlers
 from datarobot_drum.drum.serving.model_state import ModelState
@@ -249,12 +249,14 @@ class PredictionServer:
         limit = self.predictor.concurrency_limit if self.predictor is not None else None
         workers = workers if limit is None else min(workers, limit)
         limits = (server.executor_queue_depth, server.executor_queue_timeout, PREDICTION_THREAD_PREFIX)
+        # A model that runs one call at a time may keep the state of a stream between its chunks.
+        max_paused = MAX_PAUSED if self.uses_fastapi and limit is None and workers > 1 else 0
         batches = self._batch_limits()
         if batches is None:
-            return ExecutorWithBackpressure(workers, *limits)
+            return ExecutorWithBackpressure(workers, *limits, max_paused=max_paused)
         from datarobot_drum.drum.serving.batching.executor import BatchingExecutor, BatchLimits
 
-        return BatchingExecutor(BatchLimits(*batches), workers, *limits)
+        return BatchingExecutor(BatchLimits(*batches), workers, *limits, max_paused=max_paused)
 
     def _batch_limits(self) -> tuple[int, float] | None:
         """Rows, and seconds to wait for them: what was asked for, where it can be had; None for no batches."""
