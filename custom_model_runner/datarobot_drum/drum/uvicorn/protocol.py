@@ -85,6 +85,7 @@ class _ConnectionState:
     """True while the request line is at the start of ``head``."""
     in_headers: bool = False
     in_message: bool = False
+    is_unsupported_upgrade: bool = False
     header_bytes: int = 0
     data_size: int = 0
     framing_size: int = 0
@@ -177,11 +178,14 @@ class LimitedHeadersProtocol(HalfClosableProtocol):
             self._reject(TRUNCATED)
 
     def _start_timers(self) -> None:
-        seconds = self.timeout_keep_alive or self._state.header_timeout
-        if self._state.in_headers and self._state.header_timeout and self._state.deadline is None:
-            self._state.deadline = self.loop.call_later(self._state.header_timeout, self._reject, TOO_SLOW)
-        elif seconds and not (self._state.in_headers or self._is_responding or self.timeout_keep_alive_task):
-            self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+        state = self._state
+        if state.in_headers:
+            if state.header_timeout and state.deadline is None:
+                state.deadline = self.loop.call_later(state.header_timeout, self._reject, TOO_SLOW)
+        elif not (self._is_responding or self.timeout_keep_alive_task):
+            seconds = self.timeout_keep_alive or state.header_timeout
+            if seconds:
+                self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def on_message_begin(self) -> None:
         self._state.in_headers = self._state.in_message = True
@@ -189,28 +193,27 @@ class LimitedHeadersProtocol(HalfClosableProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._state.in_headers = False
+        state = self._state
+        state.in_headers = False
         self._stop_deadline()
-        self._state.data_size = self._state.framing_size = 0
+        state.data_size = state.framing_size = 0
         rejection = self._check_head()
         if rejection is not None:
-            self._state.error = rejection
+            state.error = rejection
             raise ValueError("rejected")  # stops the parser, which has uvicorn send an error
-        if self._is_unsupported_upgrade:
+        is_upgrade = self.parser.should_upgrade()
+        state.is_unsupported_upgrade = is_upgrade and not self._should_upgrade()
+        if state.is_unsupported_upgrade:
             return
         super().on_headers_complete()
-        self._state.error = TRUNCATED
-        if not self.parser.should_upgrade():
+        state.error = TRUNCATED
+        if not is_upgrade:
             self.headers = _DROPPED  # type: ignore[assignment]  # of the trailer fields
 
     def on_message_complete(self) -> None:
         self._state.in_message = False
-        if not self._is_unsupported_upgrade:
+        if not self._state.is_unsupported_upgrade:
             super().on_message_complete()
-
-    @property
-    def _is_unsupported_upgrade(self) -> bool:
-        return self.parser.should_upgrade() and not self._should_upgrade()
 
     def _unsupported_upgrade_warning(self) -> None:
         """Parse the request again without ``Upgrade``, with which the parser skips the body."""
