@@ -211,7 +211,8 @@ class Arguments:
     )
     content_type: str | None = argument(
         "--content-type",
-        "Type of an unstructured model's input, e.g. text/plain;charset=latin-1.",
+        "Type of the input: of an unstructured model, e.g. text/plain;charset=latin-1; of a csv its charset, and "
+        "header=absent.",
         metavar="TYPE",
         commands=(SCORE,),
     )

@@ -309,7 +309,7 @@ def _sagemaker_warnings(environ: Mapping[str, str], folder: Path) -> Iterator[st
     low, _, high = environ.get("SAGEMAKER_SAFE_PORT_RANGE", "").strip().partition("-")
     port = environ.get("DRUM_MANAGEMENT_PORT", "").strip()
     if low.isdigit() and high.isdigit() and port.isdigit() and not (int(low) <= int(port) <= int(high)):
-        yield f"DRUM_MANAGEMENT_PORT={port} is outside SAGEMAKER_SAFE_PORT_RANGE={low}-{high}: use a port of that range."
+        yield f"DRUM_MANAGEMENT_PORT={port} is outside SAGEMAKER_SAFE_PORT_RANGE={low}-{high}: choose another."
 
 
 def _kserve(environ: Mapping[str, str]) -> Platform | None:
