@@ -27,8 +27,8 @@ FIRST_PORT, PORTS, PROCESSES = 12_000, 2_500, 8
 PLAIN: dict[str, Any] = {"trust_env": False, "verify": False}
 """No proxy, and no certificates, whose loading takes longer than a request."""
 
-_FOREIGN_PREFIXES = ("DRUM_", "MLOPS_", "UVICORN_", "GUNICORN_")
-_FOREIGN_NAMES = ("CUSTOM_MODEL_WORKERS", "URL_PREFIX", "TARGET_NAME", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS")
+_FOREIGN_PREFIXES = ("DRUM_", "MLOPS_", "UVICORN_", "GUNICORN_", "AIP_", "SAGEMAKER_")
+_FOREIGN_NAMES = ("CUSTOM_MODEL_WORKERS", "URL_PREFIX", "TARGET_NAME", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "PORT")
 
 
 class RunningServer:

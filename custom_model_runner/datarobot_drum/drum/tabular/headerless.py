@@ -94,10 +94,12 @@ def with_header(payload: StructuredPayload, columns: TextColumns | None = None) 
     if payload.format is not PayloadFormat.CSV or payload.has_header:
         return payload
     if payload.has_header is None and not _may_be_numbers(payload):
-        return replace(payload, has_header=True)
+        return payload
     cells = _first_cells(payload)
     if payload.has_header is None and _is_header(cells, columns):
-        return replace(payload, has_header=True)
+        return payload
+    if not cells:
+        return payload
     header = _write_header(_names_for(cells, columns))
     return replace(payload, file=_prefixed(payload, header), has_header=True)
 
@@ -110,10 +112,10 @@ def _may_be_numbers(payload: StructuredPayload) -> bool:
 
 
 def _first_cells(payload: StructuredPayload) -> list[str]:
-    text = read_first_record(payload)
+    """Return the cells of the first line; none if it cannot be read, as the reader explains better."""
     try:
-        return next(csv.reader([text.strip("\r\n")]), [])
-    except csv.Error:
+        return next(csv.reader([read_first_record(payload).strip("\r\n")]), [])
+    except (UnprocessableInput, csv.Error):
         return []
 
 
