@@ -47,6 +47,7 @@ class PrefixedFile:
         self._prefix = prefix
         self._file = file
         self._skipped = skipped  # bytes of the file that the prefix replaces
+        self._position = 0
         self.seek(0)
 
     def read(self, size: int = -1, /) -> bytes:
@@ -86,7 +87,7 @@ def with_header(payload: StructuredPayload, columns: TextColumns | None = None) 
     """Return the payload of a csv with a header line; the same one if it has a header.
 
     Args:
-        columns: those of the model; None if nothing is known of them.
+        columns: those of the model; None if none of them is known.
 
     Raises:
         UnprocessableInput: the number of columns is not that of the model, or a first line of numbers may be either.
