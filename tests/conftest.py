@@ -15,8 +15,8 @@ from datarobot_drum.runtime_parameters.store import install
 settings.register_profile("drum", deadline=None, max_examples=50)
 settings.load_profile("drum")
 
-_PREFIXES = ("DRUM_", "MLOPS_")
-_NAMES = ("CUSTOM_MODEL_WORKERS", "UVICORN_WORKERS", "URL_PREFIX", "TARGET_NAME")
+_PREFIXES = ("DRUM_", "MLOPS_", "AIP_", "SAGEMAKER_")
+_NAMES = ("CUSTOM_MODEL_WORKERS", "UVICORN_WORKERS", "URL_PREFIX", "TARGET_NAME", "PORT")
 
 
 _LONG = (

@@ -120,6 +120,11 @@ class InputSchema:
         return all(column.type in (ColumnType.NUMBER, ColumnType.ANY) for column in known)
 
     @property
+    def declared_names(self) -> tuple[str, ...]:
+        """The names that the owner of the model declared, in that order."""
+        return tuple(self.declared)
+
+    @property
     def unknown(self) -> tuple[str, ...]:
         """The names of the columns that the model uses, and whose type is not known."""
         if self.rest is not ANY:

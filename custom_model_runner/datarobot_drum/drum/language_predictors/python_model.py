@@ -121,7 +121,7 @@ class PythonModel:
         if payload.format is PayloadFormat.MTX:
             return read_matrix(payload)
         if self.artifact is not None and self.artifact.accepts_numeric_table:
-            return read_numeric_or_frame(payload)
+            return read_numeric_or_frame(payload, text)
         return read_table(payload, text)
 
     def predict(self, data: Any) -> Predictions:

@@ -31,7 +31,13 @@ from datarobot_drum.drum.serving.handlers import Handlers
 from datarobot_drum.drum.serving.model_state import ModelState
 from datarobot_drum.drum.serving.openapi.docs_page import OpenApiHandlers
 from datarobot_drum.drum.serving.request_log import RequestLog
-from datarobot_drum.drum.serving.routes import probe_paths, traced_routes, traced_subpath_routes
+from datarobot_drum.drum.serving.routes import (
+    ROUTES,
+    probe_paths,
+    traced_routes,
+    traced_subpath_routes,
+    with_platform_paths,
+)
 from datarobot_drum.drum.settings.build import Settings, settings_from_values
 from datarobot_drum.drum.settings.server_parameters import ServerParameters
 from datarobot_drum.drum.tracing.provider import start_exporting
@@ -94,8 +100,12 @@ class PredictionServer:
         self.worker_ctx = worker_ctx or WorkerCtx()
         self.state = ModelState()
         prefix = settings.url_prefix
-        tracing = Tracing(traced_routes(prefix), traced_subpath_routes(prefix), settings.tracing.captured_headers)
-        self.request_log = RequestLog(probe_paths(prefix), tracing)
+        platform = settings.platform.routes
+        self._routes = with_platform_paths(ROUTES, prefix, platform.health, platform.predict)
+        tracing = Tracing(
+            traced_routes(prefix, self._routes), traced_subpath_routes(prefix), settings.tracing.captured_headers
+        )
+        self.request_log = RequestLog(probe_paths(prefix, self._routes), tracing)
         self.flusher = StdoutFlusher()
         self.load_error: BaseException | None = None
         self._on_failure: Callable[[], object] | None = None
@@ -304,6 +314,7 @@ class PredictionServer:
             state=self.state,
             worker_ctx=ctx,
             request_log=self.request_log,
+            all_routes=self._routes,
             flusher=self.flusher,
             limits=BodyLimits(
                 max_size=server.max_upload_size,

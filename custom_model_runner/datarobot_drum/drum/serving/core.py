@@ -56,6 +56,8 @@ class ServingCore:
     ``state.extension_failed``."""
     extension_errors: Callable[[str], AbstractContextManager[None]] = no_extension_errors
     """Makes an error of the extension's code, raised within, a failure of the model's load. Takes what failed."""
+    all_routes: tuple[Route, ...] = ROUTES
+    """The route table, with the paths that the hosting platform requests."""
     documentation: OpenApiHandlers | None = None
     """None where it is switched off."""
     batching: "Batching | None" = None
@@ -64,7 +66,7 @@ class ServingCore:
     @property
     def routes(self) -> tuple[Route, ...]:
         """Return the routes to mount."""
-        return tuple(route for route in ROUTES if self._is_mounted(route))
+        return tuple(route for route in self.all_routes if self._is_mounted(route))
 
     def _is_mounted(self, route: Route) -> bool:
         if self.state.extension_failed:  # it may have been the authentication

@@ -21,6 +21,7 @@ from datarobot_drum.drum.serving.formats.openai_chat import (
     chat_attributes,
     chat_response,
     completion_params,
+    is_chat_request,
     models_response,
 )
 from datarobot_drum.drum.serving.formats.predictions_json import predictions_response
@@ -278,6 +279,8 @@ class Handlers:
             return self.do_predict_unstructured(request)
         if self._model.target_type is TargetType.TRANSFORM:
             return self.do_transform(request)
+        if self._can_chat and is_chat_request(request, self._model.limits):
+            return self.do_chat(request)
         return self.do_predict_structured(request)
 
     def form_fields(self, route: Route) -> frozenset[str]:

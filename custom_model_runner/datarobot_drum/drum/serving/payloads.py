@@ -79,7 +79,22 @@ def _as_payload(
     if media_type.essence == "application/json" and not any_type:
         raise UnprocessableInput("JSON input is not supported: send csv (text/csv) or Matrix Market (text/mtx).")
     charset = media_type.charset or DEFAULT_CHARSET
-    return StructuredPayload(upload, _format(upload, media_type), charset, limits, media_type.essence)
+    found = _format(upload, media_type)
+    return StructuredPayload(upload, found, charset, limits, media_type.essence, declared_header(media_type))
+
+
+def declared_header(media_type: MediaType) -> bool | None:
+    """Return whether ``header`` of ``text/csv`` says that there is a header (RFC 4180); None if it says nothing.
+
+    Raises:
+        UnprocessableInput: it has another value than ``present`` and ``absent``.
+    """
+    value = media_type.parameters.get("header")
+    if value is None:
+        return None
+    if value.lower() not in ("present", "absent"):
+        raise UnprocessableInput("The parameter header of Content-Type is present or absent (RFC 4180).")
+    return value.lower() == "present"
 
 
 def _format(upload: SpooledUploadFile, media_type: MediaType) -> PayloadFormat:

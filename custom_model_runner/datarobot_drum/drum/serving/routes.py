@@ -1,7 +1,7 @@
 """The route table, once, as data: each adapter loops over it."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 
 
@@ -46,6 +46,8 @@ class Route:
     """Errors also carry the ``error`` object that OpenAI clients read (http-api.md H56)."""
     is_documentation: bool = False
     """Its handler is one of ``OpenApiHandlers``; not mounted where that is switched off."""
+    platform_paths: tuple[str, ...] = ()
+    """Paths that the hosting platform requests, not below the URL prefix."""
 
     @property
     def requires_model(self) -> bool:
@@ -126,13 +128,48 @@ def path_variants(route: Route, prefix: str) -> Iterator[str]:
         if prefix + path:
             yield prefix + path
         yield prefix + path + "/"
+    for path in route.platform_paths:
+        yield path
+        if path != "/":
+            yield path + "/"
 
 
-def traced_routes(prefix: str) -> dict[str, tuple[str, str]]:
+def with_platform_paths(routes: Sequence[Route], prefix: str, health: str, predict: str) -> tuple[Route, ...]:
+    """Return the routes with those that a platform requests: readiness on ``health``, any model on ``predict``.
+
+    A path of ours with the same method keeps its handler, except that ``/predict`` then serves every kind of model.
+
+    Args:
+        health: path of GET requests; empty for none.
+        predict: path of POST requests; empty for none.
+    """
+    taken = {
+        (method, path): route.handler
+        for route in routes
+        for path in path_variants(route, prefix)
+        for method in route.methods
+    }
+    own = {"do_readyz": ("GET", health), "do_invocations": ("POST", predict)}
+    added = {handler: path for handler, (method, path) in own.items() if path and (method, path) not in taken}
+    if taken.get(("POST", predict)) == "do_predict_structured":
+        added["do_invocations"] = predict
+        routes = [_without_path(route, prefix, predict) for route in routes]
+    return tuple(
+        replace(route, platform_paths=(added[route.handler],)) if route.handler in added else route for route in routes
+    )
+
+
+def _without_path(route: Route, prefix: str, path: str) -> Route:
+    if route.handler != "do_predict_structured":
+        return route
+    return replace(route, paths=tuple(own for own in route.paths if prefix + own != path))
+
+
+def traced_routes(prefix: str, routes: Sequence[Route] = ROUTES) -> dict[str, tuple[str, str]]:
     """The name of the span and the path of the route, by every spelling of a route that no orchestrator asks."""
     return {
         path: (route.span_name, path.rstrip("/"))
-        for route in ROUTES
+        for route in routes
         if not route.is_probe
         for path in path_variants(route, prefix)
     }
@@ -158,6 +195,6 @@ def openai_handlers() -> frozenset[str]:
     return frozenset(route.handler for route in ROUTES if route.for_openai)
 
 
-def probe_paths(prefix: str) -> frozenset[str]:
+def probe_paths(prefix: str, routes: Sequence[Route] = ROUTES) -> frozenset[str]:
     """Every spelling of the routes that an orchestrator asks again and again."""
-    return frozenset(path for route in ROUTES if route.is_probe for path in path_variants(route, prefix))
+    return frozenset(path for route in routes if route.is_probe for path in path_variants(route, prefix))

@@ -40,6 +40,8 @@ class StructuredPayload:
     limits: InputLimits = UNLIMITED
     media_type: str = ""
     """As the client sent it, in lower case without parameters; for error messages."""
+    has_header: bool | None = None
+    """True if the first line of a csv is a header, False if it is not; None if the client does not say."""
 
     def read_bytes(self) -> bytes:
         """Read the whole payload, for a hook that parses bytes."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _CSV = "datarobot_drum.drum.tabular.csv_reader"
+_HEADERLESS = "datarobot_drum.drum.tabular.headerless:with_header"
 _MTX = "datarobot_drum.drum.tabular.matrix_market_reader"
 
 
@@ -29,17 +30,22 @@ def read_table(payload: StructuredPayload, text: TextColumns | None = None) -> p
     """
     if payload.format is PayloadFormat.MTX:
         return import_from_string(f"{_MTX}:read_sparse_frame")(payload)
+    payload = _with_header(payload, text)
     return _checked(import_from_string(f"{_CSV}:read_csv")(payload, text), payload)
 
 
-def read_numeric_or_frame(payload: StructuredPayload) -> Any:
+def read_numeric_or_frame(payload: StructuredPayload, columns: TextColumns | None = None) -> Any:
     """Read a csv of plain numbers into a ``NumericTable``, anything else as ``read_table``.
+
+    Args:
+        columns: of the model, for a csv without a header. None of them is read as text.
 
     Raises:
         UnprocessableInput: as ``read_table``.
     """
     if payload.format is not PayloadFormat.CSV:
         return read_table(payload)
+    payload = _with_header(payload, columns)
     numbers = import_from_string("datarobot_drum.drum.tabular.fast_csv:read_numeric_csv")(payload)
     if numbers is not None:
         return _checked(numbers.to_frame() if numbers.has_missing else numbers, payload)
@@ -75,6 +81,7 @@ def read_blocks(payload: StructuredPayload, rows: int, text: TextColumns | None 
 
 def _read_blocks(payload: StructuredPayload, rows: int, text: TextColumns | None) -> Iterator[pd.DataFrame]:
     if payload.format is PayloadFormat.CSV:
+        payload = _with_header(payload, text)
         options = import_from_string(f"{_CSV}:text_options")(payload, text)
         blocks = import_from_string(f"{_CSV}:read_csv_blocks")(payload, rows, options)
         yield from check_blocks(blocks, payload)
@@ -82,6 +89,11 @@ def _read_blocks(payload: StructuredPayload, rows: int, text: TextColumns | None
     table = read_table(payload)
     for start in range(0, len(table), rows):
         yield table.iloc[start : start + rows]
+
+
+def _with_header(payload: StructuredPayload, columns: TextColumns | None) -> StructuredPayload:
+    completed: StructuredPayload = import_from_string(_HEADERLESS)(payload, columns)
+    return completed
 
 
 def _checked(table: Any, payload: StructuredPayload) -> Any:

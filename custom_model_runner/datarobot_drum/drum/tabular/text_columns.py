@@ -9,7 +9,18 @@ from datarobot_drum.drum.tabular.missing_values import MISSING_VALUES
 
 
 class TextColumns(Protocol):
-    """The columns that a reader reads as text, as they are written. Only an empty cell is missing there."""
+    """The columns of a model: those that a reader reads as text, as they are written, and names where they are known.
+
+    Only an empty cell is missing in a column of text.
+    """
+
+    @property
+    def names(self) -> Sequence[str] | None:
+        """The names that the model has for its columns, in its order; None without names."""
+
+    @property
+    def declared_names(self) -> Sequence[str]:
+        """The names that the owner of the model declared, in that order."""
 
     @property
     def has_text(self) -> bool:

@@ -60,6 +60,24 @@ def completion_params(request: ModelRequest, limits: InputLimits = UNLIMITED) ->
     return params
 
 
+def is_chat_request(request: ModelRequest, limits: InputLimits = UNLIMITED) -> bool:
+    """Return True for a JSON object with ``messages``: a chat, on a route that also takes rows.
+
+    Raises:
+        UnprocessableInput: it is nested too deeply, or has too many keys.
+    """
+    if request.body is None or request.media_type.essence != "application/json":
+        return False
+    body = request.body.read()
+    request.body.seek(0)
+    check_json(body, limits)
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(document, dict) and "messages" in document
+
+
 def chat_attributes(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the span attributes of a request by OpenTelemetry's conventions, without message content."""
     numbers = {name: params.get(name) for name in ("temperature", "top_p", "max_tokens", "frequency_penalty")}
