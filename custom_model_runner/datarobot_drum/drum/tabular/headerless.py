@@ -2,7 +2,7 @@
 
 All readers then read the same bytes as with a header, so the result is the same. A client says that there is none with
 ``text/csv; header=absent`` (RFC 4180). Without that, a first line of numbers is no header if the model has names, none
-of which is a number. For a model without names such a line may be either, so it is rejected.
+of which is a number. For a model without names, different whole numbers are a header, and other numbers are rejected.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import logging
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.tabular.column_hints import list_names
@@ -21,6 +23,8 @@ from datarobot_drum.drum.tabular.csv_text import read_first_record
 from datarobot_drum.drum.tabular.decoded_text import find_codec
 from datarobot_drum.drum.tabular.payload import BinaryFile, PayloadFormat, StructuredPayload
 from datarobot_drum.drum.tabular.text_columns import TextColumns
+
+logger = logging.getLogger(__name__)
 
 _HEAD_BYTES = 256
 _NUMBER_START = re.compile(rb'[\s"]*(?:[-+.0-9]|\Z)')
@@ -37,6 +41,7 @@ _ORDER = "le" if sys.byteorder == "little" else "be"
 _WITHOUT_MARK = {"utf-8-sig": "utf-8", "utf-16": f"utf-16-{_ORDER}", "utf-32": f"utf-32-{_ORDER}"}
 _MAX_MARK = 4
 
+_COUNT = re.compile(r"0|[1-9]\d*", re.ASCII)
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*", re.IGNORECASE | re.ASCII)
 
 
@@ -131,12 +136,22 @@ def _is_header(cells: Sequence[str], columns: TextColumns | None) -> bool:
     names = None if columns is None else columns.names
     if names is not None:
         return any(_NUMBER.fullmatch(str(name)) for name in names)
-    if [cell.strip() for cell in cells] == [str(position) for position in range(len(cells))]:
-        return True  # as pandas writes the header of a table without names
+    if len(set(cells)) == len(cells) and all(_COUNT.fullmatch(cell.strip()) for cell in cells):
+        _warn_of_numbers_as_names()  # such as years, or the positions that pandas writes for a table without names
+        return True
     raise UnprocessableInput(
         "The first line of the csv has numbers only, and the model does not know the names of its columns: is it a "
         "header? Send the names in the first line, or Content-Type text/csv; header=absent if there is no header, "
         "header=present if these numbers are names."
+    )
+
+
+@cache
+def _warn_of_numbers_as_names() -> None:
+    """Log once that whole numbers are taken as names of columns, as before there was a choice."""
+    logger.warning(
+        "The first line of a csv has whole numbers only. It is taken as the header, since the model does not know the "
+        "names of its columns. Content-Type text/csv; header=absent states that there is no header."
     )
 
 
