@@ -259,6 +259,17 @@ class _FunctionCall(_Item):
         return {"type": f"response.function_call_arguments.{kind}", **place, **more}
 
 
+def complete_item(item: dict[str, Any]) -> dict[str, Any]:
+    """Return an item of a model's output; a message has all fields that clients need."""
+    if item.get("type") != "message":
+        return item
+    parts = item.get("content")
+    texts = [{"type": "output_text", "text": parts}] if isinstance(parts, str) else parts or []
+    content = [{"annotations": [], **part} if part.get("type") == "output_text" else part for part in texts]
+    own = {"id": f"msg_{uuid.uuid4().hex}", "role": "assistant", "status": "completed"}
+    return {**own, **{name: value for name, value in item.items() if value is not None}, "content": content}
+
+
 def response_events(response: Mapping[str, Any]) -> Iterator[Event]:
     """Yield the events of a whole response."""
     started = {**response, "status": "in_progress", "output": []}

@@ -70,11 +70,14 @@ def _object(params: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _messages(params: Mapping[str, Any]) -> list[Message]:
     messages: list[Message] = []
-    if params.get("instructions"):
-        messages.append({"role": "system", "content": params["instructions"]})
-    if isinstance(params["input"], str):
-        return [*messages, {"role": "user", "content": params["input"]}]
-    for item in params["input"]:
+    instructions, given = params.get("instructions"), params.get("input")
+    if not isinstance(instructions, str | None):
+        raise InvalidField("instructions", "must be text.")
+    if given is None:
+        raise InvalidField("input", "is missing.")
+    if instructions:
+        messages.append({"role": "system", "content": instructions})
+    for item in [{"role": "user", "content": given}] if isinstance(given, str) else given:
         _append(messages, item)
     return messages
 

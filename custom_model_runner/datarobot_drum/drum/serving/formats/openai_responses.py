@@ -13,6 +13,7 @@ from datarobot_drum.drum.serving.formats.openai_events import ASSOCIATION_ID, as
 from datarobot_drum.drum.serving.formats.openai_response_events import (
     Event,
     ResponseBuilder,
+    complete_item,
     new_response,
     response_events,
 )
@@ -84,9 +85,11 @@ def _events(result: Any, call: OpenAiCall) -> Iterator[Event]:
     if not isinstance(result, Iterator | str) and not as_list(result):
         result = call.to_dict(result, "a response")
         if isinstance(result.get("output"), list):
-            output = [call.to_dict(item, "an item of the output") for item in result["output"]]
+            output = [complete_item(call.to_dict(item, "an item of the output")) for item in result["output"]]
             yield from response_events({**new_response(call), **result, "output": output})
             return
+        if "choices" not in result and result.get("role") != "assistant":
+            raise PredictionError(f"The {call.hook} hook returned a dict that has neither output nor choices.")
     texts = input_texts(call.params)
     chat = replace(call, params={"messages": [{"role": "user", "content": text} for text in texts]})
     builder = ResponseBuilder(call, texts)
