@@ -1,9 +1,15 @@
 """Text generation models for the routes of OpenAI's interface; a word in the input selects their behaviour."""
 
 ALL_HOOKS = """
+import time
+from pathlib import Path
+
 import numpy as np
 
 from datarobot_drum.drum.exceptions import CustomHTTPError
+
+
+THREAD_SAFE = False
 
 
 def fail(text):
@@ -15,8 +21,20 @@ def fail(text):
 
 
 def words(text):
+    if text.startswith("endless"):
+        yield from endless(text)
     for word in text.split(" "):
         yield fail(word) + " "
+
+
+def endless(mark):
+    try:
+        while True:
+            yield "x" * 1000
+            time.sleep(0.01)
+    finally:
+        with (Path(__file__).parents[1] / "closed").open("a") as closed:
+            closed.write(mark + "\\n")
 
 
 def chat(completion_create_params, model):

@@ -10,6 +10,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
+from tests.api.aborted_responses import disconnect_after_first_chunk, wait_until_recorded
 from tests.api.all_servers import Servers, running_servers
 from tests.api.models import write_code
 from tests.api.openai_models import ALL_HOOKS, ONLY_CHAT, ONLY_EMBED
@@ -34,9 +35,14 @@ def _serve(folder: Path, code: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def all_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("openai")
+
+
+@pytest.fixture(scope="module")
+def all_servers(folder: Path) -> Iterator[Servers]:
     """A model with every hook of the interface."""
-    with _serve(tmp_path_factory.mktemp("openai"), ALL_HOOKS) as servers:
+    with _serve(folder, ALL_HOOKS) as servers:
         yield servers
 
 
@@ -172,6 +178,19 @@ async def test_async_client_gets_the_same(all_servers: Servers) -> None:
         assert (await client.models.retrieve("other")).id == "other"
 
 
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/responses"])
+def test_disconnect_closes_the_generator_and_frees_its_slot(
+    all_servers: Servers, server_type: str, folder: Path, path: str
+) -> None:
+    server = all_servers[server_type]
+    mark = f"endless-{server_type}-{path.rpartition('/')[2]}"
+    (field,) = POSTS[path.removeprefix("/v1")]
+    first = disconnect_after_first_chunk(server, path, json={field: mark, "stream": True})
+    assert b"data: {" in first
+    wait_until_recorded(server, folder, mark)
+    assert server.client.post(path, json={field: "Hello"}).status_code == 200
+
+
 # A model that only chats
 
 
@@ -258,6 +277,12 @@ def test_every_error_has_the_object_of_openai(all_servers: Servers, path: str) -
     for status, method, details in cases:
         found, error = _error_of(assert_same_response(all_servers, method, path, **details))
         assert (found, error["type"]) == (status, "invalid_request_error"), (method, details)
+
+
+def test_client_reads_the_error_of_too_large_headers(client: OpenAI) -> None:
+    with pytest.raises(openai.APIStatusError, match="larger than 64 KiB") as caught:
+        client.embeddings.create(model="any", input="a", extra_headers={"X-Long": "a" * 70_000})
+    assert (caught.value.status_code, caught.value.type) == (431, "invalid_request_error")
 
 
 @pytest.mark.parametrize(
