@@ -111,6 +111,11 @@ class BasePredictor(ABC):
         return False
 
     @property
+    def predicts_rows(self) -> bool:
+        """True if ``predict`` or ``predict_stream`` is available. Known after ``load``."""
+        return True
+
+    @property
     def class_labels(self) -> tuple[str, ...]:
         """The labels, the negative one first; known after ``load``, and empty without any."""
         return ()

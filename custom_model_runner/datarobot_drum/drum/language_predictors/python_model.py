@@ -92,6 +92,10 @@ class PythonModel:
         return "score_stream" in self.hooks and "score" not in self.hooks
 
     @property
+    def predicts_rows(self) -> bool:
+        return self.artifact is not None or not self.hooks.keys().isdisjoint(("score", "score_stream"))
+
+    @property
     def output_columns(self) -> tuple[str, ...]:
         """The columns of every prediction; those of a transformer are not known."""
         if self.settings.target_type is TargetType.TRANSFORM:

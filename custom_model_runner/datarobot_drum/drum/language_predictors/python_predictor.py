@@ -113,6 +113,10 @@ class PythonPredictor(BasePredictor):
         return self._model is not None and self._model.only_streams
 
     @property
+    def predicts_rows(self) -> bool:
+        return self.transforms or (self._model is not None and self._model.predicts_rows)
+
+    @property
     def class_labels(self) -> tuple[str, ...]:
         return () if self._model is None else self._model.settings.class_labels
 
