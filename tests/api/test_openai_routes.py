@@ -30,7 +30,7 @@ ROUTES = [prefix + path for path in POSTS for prefix in ("", "/v1")]
 
 def _serve(folder: Path, code: str) -> Any:
     model = write_code(folder / "model", code)
-    arguments = ["--code-dir", model, "--target-type", "textgeneration"]
+    arguments: list[str | Path] = ["--code-dir", model, "--target-type", "textgeneration"]
     return running_servers(folder, *arguments, environment=TEXT_ENVIRONMENT)
 
 

@@ -193,7 +193,7 @@ def test_completion_by_chat_rejects_what_a_chat_cannot(params: dict[str, Any]) -
 # Embeddings
 
 VECTORS = [[0.5, -1.25], [3.0, 4.0]]
-TWO = {"input": ["a", "b"]}
+TWO: dict[str, Any] = {"input": ["a", "b"]}
 
 
 def _numbers(response: ModelResponse) -> list[Any]:

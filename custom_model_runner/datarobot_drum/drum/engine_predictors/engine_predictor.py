@@ -15,7 +15,7 @@ from datarobot_drum.drum.engine_predictors.completions import (
     message_text,
 )
 from datarobot_drum.drum.engine_predictors.health import EngineHealthMonitor
-from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.exceptions import BadGateway, PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, ProbeResult, StreamChunk, Worker
 from datarobot_drum.drum.language_predictors.custom_module import find_custom_file
 from datarobot_drum.drum.language_predictors.embeddings import EmbeddingInput, Embeddings, to_embeddings
@@ -170,7 +170,11 @@ class EnginePredictor(BasePredictor):
         if self._hooks is not None and self._has_hook("embed"):
             return self._hooks.embed(request, headers)
         params = {**request.params, "encoding_format": "float"}
-        return to_embeddings(self._completions.create(params, EMBEDDINGS_PATH), request.count)
+        document = self._completions.create(params, EMBEDDINGS_PATH)
+        try:
+            return to_embeddings(document, request.count)
+        except PredictionError as error:
+            raise BadGateway("The engine's answer does not hold one vector of numbers per text.") from error
 
     @property
     def can_respond(self) -> bool:
