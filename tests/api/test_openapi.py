@@ -90,7 +90,10 @@ def undocumented_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 
 EVERY_KIND = [
-    *(ServedApi(target_type, can_chat=target_type.may_chat) for target_type in TargetType),
+    *(
+        ServedApi(target_type, can_chat=target_type.may_chat, can_embed=target_type.may_chat)
+        for target_type in TargetType
+    ),
     ServedApi(TargetType.TEXT_GENERATION, has_engine=True),
 ]
 """Of models, as far as their documents differ."""

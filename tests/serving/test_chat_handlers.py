@@ -57,7 +57,7 @@ def test_chat_text_becomes_a_completion() -> None:
     assert document["choices"] == [
         {"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop", "logprobs": None}
     ]
-    assert document["datarobot_association_id"] and "usage" not in document
+    assert document["datarobot_association_id"] and document["usage"] is None
 
 
 def test_chat_message_becomes_a_completion() -> None:

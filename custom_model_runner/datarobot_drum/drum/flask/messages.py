@@ -32,7 +32,7 @@ def request_headers(environ: WSGIEnvironment) -> Headers:
     return Headers(fields)
 
 
-def to_request(environ: WSGIEnvironment, headers: Headers, body: RequestBody) -> ModelRequest:
+def to_request(environ: WSGIEnvironment, headers: Headers, body: RequestBody, subpath: str = "") -> ModelRequest:
     """Translate a WSGI request whose body has been read."""
     return ModelRequest(
         method=environ["REQUEST_METHOD"],
@@ -40,6 +40,7 @@ def to_request(environ: WSGIEnvironment, headers: Headers, body: RequestBody) ->
         query=parse_query(environ.get("QUERY_STRING", "")),
         body=body.raw,
         parts=tuple(body.parts),
+        subpath=subpath,
     )
 
 

@@ -92,7 +92,7 @@ def _respond_from_model(route: Route, core: ServingCore, handle: Handle) -> Mode
     core.state.require_ready()
     headers = request_headers(request.environ)
     body = read_body(request.environ, headers, core.limits, core.handlers.form_fields(route))
-    call = ModelCall(handle, to_request(request.environ, headers, body), body, core.request_timeout)
+    call = ModelCall(handle, to_request(request.environ, headers, body, _subpath()), body, core.request_timeout)
     has_own_thread = bool(core.request_timeout or route.for_openai)
     watch = DisconnectWatch(request.environ, may_probe=not has_own_thread)
     call.cancellation.has_disconnected = watch
@@ -101,6 +101,10 @@ def _respond_from_model(route: Route, core: ServingCore, handle: Handle) -> Mode
     response = _respond_in_this_thread(core, call, body)
     watch.may_probe = False  # the response starts
     return response
+
+
+def _subpath() -> str:
+    return str((request.view_args or {}).get("subpath", ""))
 
 
 def _respond_in_own_thread(core: ServingCore, call: ModelCall) -> ModelResponse:

@@ -57,9 +57,16 @@ HOOKS = (
         ("positive_class_label", "negative_class_label", "class_labels", "target_name"),
     ),
     HookSpec("chat", ("completion_create_params", "model"), ("headers",)),
+    HookSpec("complete", ("params", "model"), ("headers",)),
+    HookSpec("embed", ("texts", "model"), ("dimensions", "tokens", "params", "headers")),
+    HookSpec("respond", ("params", "model"), ("headers",)),
+    HookSpec("count_tokens", ("text", "model")),
     HookSpec("get_supported_llm_models", ("model",)),
 )
 """In call order."""
+
+TEXT_GENERATION_HOOKS = ("chat", "complete", "embed", "respond")
+"""Any of them alone makes a text generation model."""
 
 TRANSFORM_HOOKS = (
     *(spec for spec in HOOKS if spec.name in ("init", "load_model", "read_input_data")),

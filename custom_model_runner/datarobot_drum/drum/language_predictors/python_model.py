@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 from datarobot_drum.drum.exceptions import PredictionError, UnprocessableInput
 from datarobot_drum.drum.input_schema.columns import ColumnType, InputSchema
 from datarobot_drum.drum.input_schema.conform import conform
-from datarobot_drum.drum.language_predictors.chat_prompts import explain_prompt_column, first_text, last_prompt
+from datarobot_drum.drum.language_predictors.chat_prompts import (
+    explain_prompt_column,
+    first_text,
+    last_prompt,
+    require_plain_text,
+)
 from datarobot_drum.drum.language_predictors.hook_errors import (
     HookIterator,
     InvalidHookReturn,
@@ -26,6 +31,7 @@ from datarobot_drum.drum.language_predictors.hook_results import (
 from datarobot_drum.drum.language_predictors.hook_results import to_frame as result_to_frame
 from datarobot_drum.drum.language_predictors.hooks import Hook
 from datarobot_drum.drum.language_predictors.output_checks import check_artifact_output, check_frame, to_frame
+from datarobot_drum.drum.language_predictors.text_hooks import TextHooks
 from datarobot_drum.drum.language_predictors.transforms import call_transform, read_target
 from datarobot_drum.drum.language_predictors.unstructured import call_unstructured
 from datarobot_drum.drum.settings.target_types import TargetType
@@ -45,6 +51,15 @@ if TYPE_CHECKING:
 SAMPLE_HOOKS = frozenset({"read_input_data", "transform"})
 """Hooks that change the samples before an artifact gets them."""
 _PREDICTION_HOOKS = ("transform", "score", "score_stream", "post_process")
+
+_ROUTES_WITHOUT_SCORE = {
+    "score_stream": "/predictionsStream/",
+    "chat": "/chat/completions/",
+    "complete": "/v1/completions",
+    "respond": "/v1/responses",
+    "embed": "/v1/embeddings",
+}
+"""The route to use instead of ``/predict/``, by the first hook that the model has."""
 
 BLOCK_ROWS = 10_000
 """Rows per block of a streamed prediction."""
@@ -75,6 +90,10 @@ class PythonModel:
     @property
     def only_streams(self) -> bool:
         return "score_stream" in self.hooks and "score" not in self.hooks
+
+    @property
+    def predicts_rows(self) -> bool:
+        return self.artifact is not None or not self.hooks.keys().isdisjoint(("score", "score_stream"))
 
     @property
     def output_columns(self) -> tuple[str, ...]:
@@ -169,15 +188,18 @@ class PythonModel:
         return transformed
 
     @property
+    def text_hooks(self) -> TextHooks:
+        return TextHooks(self.settings.target_type, self.hooks, self.model)
+
+    @property
     def can_chat(self) -> bool:
-        return self.settings.target_type.may_chat and not self.hooks.keys().isdisjoint(("chat", "score"))
+        return self.text_hooks.have_any("chat", "score")
 
     def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
-        if "chat" not in self.hooks:
-            return self._chat_by_score(last_prompt(params["messages"]))
-        with prediction_errors():
-            result = self.hooks["chat"](params, self.model, headers=headers)
-        return wrap_iterator_errors(result, "chat")
+        if "chat" in self.hooks:
+            return self.text_hooks.call("chat", params, headers)
+        require_plain_text(params)
+        return self._chat_by_score(last_prompt(params["messages"]))
 
     def _chat_by_score(self, prompt: str) -> str:
         column = self.settings.prompt_column
@@ -226,7 +248,7 @@ class PythonModel:
 
     def _call_score(self, data: Any, rows: int | None) -> Predictions:
         if "score" not in self.hooks:
-            route = "/predictionsStream/" if "score_stream" in self.hooks else "/chat/completions/"
+            route = next(path for hook, path in _ROUTES_WITHOUT_SCORE.items() if hook in self.hooks)
             raise UnprocessableInput(f"This model has no score hook: use {route}.")
         hook = self.hooks["score"]
         with prediction_errors():

@@ -30,7 +30,13 @@ from datarobot_drum.drum.input_schema.declaration import read_input_schema, requ
 from datarobot_drum.drum.language_predictors.code_location import hook_location
 from datarobot_drum.drum.language_predictors.custom_module import import_custom_file
 from datarobot_drum.drum.language_predictors.hook_errors import load_errors
-from datarobot_drum.drum.language_predictors.hooks import HOOKS, TRANSFORM_HOOKS, Hook, find_hooks
+from datarobot_drum.drum.language_predictors.hooks import (
+    HOOKS,
+    TEXT_GENERATION_HOOKS,
+    TRANSFORM_HOOKS,
+    Hook,
+    find_hooks,
+)
 from datarobot_drum.drum.language_predictors.python_model import SAMPLE_HOOKS, PythonModel
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular.column_hints import list_names
@@ -197,7 +203,8 @@ def _hooks_predict(hooks: Mapping[str, Hook], target_type: TargetType) -> bool:
     """Return True if the hooks need no model of ours."""
     if target_type in (TargetType.UNSTRUCTURED, TargetType.TRANSFORM):
         return target_type is TargetType.UNSTRUCTURED or "transform" in hooks
-    return "score" in hooks or "score_stream" in hooks or ("chat" in hooks and target_type.may_chat)
+    generates_text = target_type.may_chat and not hooks.keys().isdisjoint(TEXT_GENERATION_HOOKS)
+    return "score" in hooks or "score_stream" in hooks or generates_text
 
 
 def _load_unnamed_artifact(settings: ModelSettings, hooks: Mapping[str, Hook], custom: ModuleType | None) -> Any:

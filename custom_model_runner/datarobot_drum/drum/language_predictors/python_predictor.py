@@ -32,6 +32,7 @@ from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.type_schema.requirements import read_type_schema
 
 if TYPE_CHECKING:
+    from datarobot_drum.drum.language_predictors.embeddings import EmbeddingInput, Embeddings
     from datarobot_drum.drum.language_predictors.python_model import PythonModel
     from datarobot_drum.drum.language_predictors.transforms import Transformed
     from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput, UnstructuredOutput
@@ -112,6 +113,10 @@ class PythonPredictor(BasePredictor):
         return self._model is not None and self._model.only_streams
 
     @property
+    def predicts_rows(self) -> bool:
+        return self.transforms or (self._model is not None and self._model.predicts_rows)
+
+    @property
     def class_labels(self) -> tuple[str, ...]:
         return () if self._model is None else self._model.settings.class_labels
 
@@ -158,6 +163,30 @@ class PythonPredictor(BasePredictor):
 
     def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
         return self._loaded.chat(params, headers)
+
+    @property
+    def can_complete(self) -> bool:
+        return self._model is not None and self._model.text_hooks.have_any("complete")
+
+    def complete(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
+        return self._loaded.text_hooks.call("complete", params, headers)
+
+    @property
+    def can_embed(self) -> bool:
+        return self._model is not None and self._model.text_hooks.have_any("embed")
+
+    def embed(self, request: EmbeddingInput, headers: Mapping[str, str]) -> Embeddings:
+        return self._loaded.text_hooks.embed(request, headers)
+
+    @property
+    def can_respond(self) -> bool:
+        return self._model is not None and self._model.text_hooks.have_any("respond")
+
+    def respond(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
+        return self._loaded.text_hooks.call("respond", params, headers)
+
+    def count_tokens(self, text: str) -> int | None:
+        return self._loaded.text_hooks.count_tokens(text)
 
     def has_hook(self, name: str) -> bool:
         """Return True if ``custom.py`` defines the hook. Known after ``load``."""

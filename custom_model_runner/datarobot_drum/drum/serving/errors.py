@@ -86,7 +86,8 @@ def openai_error(error: BaseException) -> dict[str, Any]:
     kind = "invalid_request_error" if status < 500 else "server_error"
     message = _encodable_text(_message(error))
     message = message if _quotes_the_client(error) else mask_secrets(message)
-    return {"message": message, "type": kind, "param": None, "code": None}
+    param, code = (error.param, error.code) if isinstance(error, RequestError) else (None, None)
+    return {"message": message, "type": kind, "param": param, "code": code}
 
 
 def _quotes_the_client(error: BaseException) -> bool:

@@ -15,21 +15,15 @@ from datarobot_drum.drum.language_predictors.base import BasePredictor, Predicti
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
 from datarobot_drum.drum.serving.execution.streaming import PrefetchedIterator
 from datarobot_drum.drum.serving.formats.deployment_json import deployment_response
-from datarobot_drum.drum.serving.formats.openai_chat import (
-    DEFAULT_MODEL_NAME,
-    STREAM_HEADERS,
-    chat_attributes,
-    chat_response,
-    completion_params,
-    is_chat_request,
-    models_response,
-)
+from datarobot_drum.drum.serving.formats.openai_call import is_chat_request
+from datarobot_drum.drum.serving.formats.openai_events import STREAM_HEADERS
 from datarobot_drum.drum.serving.formats.predictions_json import predictions_response
 from datarobot_drum.drum.serving.formats.streaming import negotiate_format
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response
 from datarobot_drum.drum.serving.metrics.process import ProcessStatistics
 from datarobot_drum.drum.serving.metrics.timings import Timings
 from datarobot_drum.drum.serving.model_state import ModelState, Phase
+from datarobot_drum.drum.serving.openai_handlers import OpenAiHandlers, openai_methods
 from datarobot_drum.drum.serving.payloads import structured_payload, target_payload, unstructured_input
 from datarobot_drum.drum.serving.routes import SAMPLES, Route
 from datarobot_drum.drum.settings.build import ModelSettings
@@ -37,7 +31,6 @@ from datarobot_drum.drum.settings.engine import EngineSettings
 from datarobot_drum.drum.settings.limits import InputLimits
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular import StructuredPayload
-from datarobot_drum.drum.tracing.spans import annotate
 from datarobot_drum.runtime_parameters import mask_secrets, mask_secrets_in
 from datarobot_drum.version import __version__
 
@@ -51,7 +44,7 @@ ROUTES_BY_TARGET = {TargetType.UNSTRUCTURED: "/predictUnstructured/", TargetType
 TRANSFORM_ENCODER = "datarobot_drum.drum.serving.formats.transform_multipart:transform_response"
 
 
-class Handlers:
+class Handlers(OpenAiHandlers):
     """The handlers of all routes over one predictor.
 
     Args:
@@ -170,12 +163,8 @@ class Handlers:
         if self._state.phase is Phase.READY and self._predictor is not None:
             formats = self._predictor.payload_formats
         return json_response(
-            {"supported_payload_formats": dict(formats), "supported_methods": {"chat": self._can_chat}}
+            {"supported_payload_formats": dict(formats), "supported_methods": openai_methods(self._predictor)}
         )
-
-    @property
-    def _can_chat(self) -> bool:
-        return self._predictor is not None and self._predictor.can_chat
 
     # Predictions
 
@@ -241,28 +230,6 @@ class Handlers:
             output = predictor.predict_unstructured(unstructured_input(request))
         return ModelResponse(output.content, f"{output.mimetype};charset={output.charset}")
 
-    def do_chat(self, request: ModelRequest) -> ModelResponse:
-        """Return a chat completion, as JSON or as server-sent events."""
-        predictor = self._ready_predictor()
-        if not predictor.can_chat:
-            raise NotFound("This model does not chat: that takes a text generation model with a chat or score hook.")
-        params = completion_params(request, self._model.limits)
-        annotate(chat_attributes(params))
-        with self.measure_prediction():
-            completion = predictor.chat(params, request.headers.copy())
-        model_name = str(params.get("model") or self._llm_id or DEFAULT_MODEL_NAME)
-        return chat_response(completion, wants_stream=params.get("stream") is True, model_name=model_name)
-
-    def get_supported_llm_models(self, request: ModelRequest) -> ModelResponse:
-        """List the language models behind this model."""
-        predictor = self._ready_predictor()
-        if not self._model.target_type.may_chat:
-            raise NotFound("Only text generation models list language models.")
-        models = predictor.list_models()
-        if models is None:
-            models = [self._llm_id] if self._llm_id else []
-        return models_response(models)
-
     def do_direct_access(self, request: ModelRequest) -> ModelResponse:
         """Reject direct access to a model without an engine; with one, the adapter forwards the request."""
         self._ready_predictor()
@@ -279,7 +246,7 @@ class Handlers:
             return self.do_predict_unstructured(request)
         if self._model.target_type is TargetType.TRANSFORM:
             return self.do_transform(request)
-        if self._can_chat and is_chat_request(request, self._model.limits):
+        if self._ready_predictor().can_chat and is_chat_request(request, self._model.limits):
             return self.do_chat(request)
         return self.do_predict_structured(request)
 

@@ -19,7 +19,7 @@ class ModelRequest:
     """One HTTP request, free of any framework.
 
     ``body`` is the raw body; None on a route without one, and for a form. ``parts`` are the wanted parts of the form,
-    in the order sent. The adapter closes both.
+    in the order sent. The adapter closes both. ``subpath`` follows the path of a route that has one.
     """
 
     method: str = "GET"
@@ -27,6 +27,7 @@ class ModelRequest:
     query: Mapping[str, str] = field(default_factory=dict)
     body: SpooledUploadFile | None = None
     parts: tuple[SpooledUploadFile, ...] = ()
+    subpath: str = ""
 
     @property
     def media_type(self) -> MediaType:

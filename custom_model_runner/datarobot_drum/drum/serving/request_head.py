@@ -7,6 +7,8 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
+from datarobot_drum.drum.exceptions import RequestError
+from datarobot_drum.drum.serving.errors import openai_error
 from datarobot_drum.drum.serving.headers import standard_headers
 from datarobot_drum.drum.serving.messages import json_response
 from datarobot_drum.drum.tracing.request_id import accept_request_id
@@ -151,8 +153,13 @@ def _word(value: bytes) -> bytes:
 
 
 def rejection_bytes(rejection: Rejection, more_headers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
-    """Return the whole response, after which the connection closes."""
-    content: Any = json_response({"message": f"ERROR: {rejection.message}"}).content
+    """Return the whole response, after which the connection closes.
+
+    The route may not be known yet, so the response has OpenAI's ``error`` object, too.
+    """
+    error = RequestError(rejection.message)
+    error.status = rejection.status
+    content: Any = json_response({**error.payload, "error": openai_error(error)}).content
     own = {"Content-Type": "application/json", "Content-Length": str(len(content)), "Connection": "close"}
     headers = {**own, **standard_headers(accept_request_id(None))}
     lines = [*more_headers, *((name.lower().encode(), value.encode()) for name, value in headers.items())]

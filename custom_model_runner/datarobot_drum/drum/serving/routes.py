@@ -42,6 +42,8 @@ class Route:
     other_methods: tuple[str, ...] = ()
     has_subpath: bool = False
     """Whatever follows the path and a slash belongs to the route, too."""
+    needs_subpath: bool = False
+    """The path itself is another route."""
     for_openai: bool = False
     """Errors also carry the ``error`` object that OpenAI clients read (http-api.md H56)."""
     is_documentation: bool = False
@@ -95,7 +97,28 @@ ROUTES = (
         execution=Execution.EXECUTOR,
         for_openai=True,
     ),
+    Route(
+        "do_completions",
+        ("/completions", "/v1/completions"),
+        method="POST",
+        execution=Execution.EXECUTOR,
+        for_openai=True,
+    ),
+    Route(
+        "do_embeddings", ("/embeddings", "/v1/embeddings"), method="POST", execution=Execution.EXECUTOR, for_openai=True
+    ),
+    Route(
+        "do_responses", ("/responses", "/v1/responses"), method="POST", execution=Execution.EXECUTOR, for_openai=True
+    ),
     Route("get_supported_llm_models", ("/models", "/v1/models"), execution=Execution.EXECUTOR, for_openai=True),
+    Route(
+        "get_llm_model",
+        ("/models", "/v1/models"),
+        execution=Execution.EXECUTOR,
+        has_subpath=True,
+        needs_subpath=True,
+        for_openai=True,
+    ),
     Route("do_transform", ("/transform",), method="POST", execution=Execution.EXECUTOR, form_fields=SAMPLES_AND_TARGET),
     Route("do_ping", ("", "/ping"), execution=Execution.PROBE, is_probe=True),
     Route("do_health", ("/health",), execution=Execution.PROBE, is_probe=True),
@@ -124,7 +147,7 @@ ROUTES = (
 
 def path_variants(route: Route, prefix: str) -> Iterator[str]:
     """Every path that serves ``route``: with and without a trailing slash, never by a redirect (http-api.md H1)."""
-    for path in route.paths:
+    for path in () if route.needs_subpath else route.paths:
         if prefix + path:
             yield prefix + path
         yield prefix + path + "/"

@@ -136,6 +136,9 @@ class OpenApiHandlers:
             has_engine=model.engine is not None,
             has_deployment=model.deployment is not None,
             can_chat=loaded.can_chat if loaded else model.target_type.may_chat,
+            can_complete=loaded is not None and loaded.can_complete,
+            can_embed=loaded.can_embed if loaded else model.target_type.may_chat,
+            can_respond=loaded is not None and loaded.can_respond,
             url_prefix=self._url_prefix,
         )
         return orjson.dumps(build_document(api, self._describe_extension() if self._describe_extension else None))

@@ -44,6 +44,9 @@ class ServedApi:
     formats: tuple[str, ...] = ("csv", "mtx")
     reads_raw_input: bool = False
     can_chat: bool = False
+    can_complete: bool = False
+    can_embed: bool = False
+    can_respond: bool = False
     has_deployment: bool = False
     has_engine: bool = False
     url_prefix: str = ""
@@ -198,16 +201,13 @@ def _own_response(api: ServedApi) -> Callable[[ServedApi], Json]:
 # Chat
 
 
-def _chat_body(api: ServedApi) -> RequestBody:
-    return RequestBody({"application/json": {"schema": schema("DrumChatRequest")}})
+def _json_body(name: str) -> Callable[[ServedApi], RequestBody]:
+    return lambda api: RequestBody({"application/json": {"schema": schema(name)}})
 
 
-def _chat_response(api: ServedApi) -> Json:
-    content = {
-        "application/json": {"schema": schema("DrumChatCompletion")},
-        "text/event-stream": _EVENTS,
-    }
-    return response("The completion; as server-sent events, the last one [DONE], when it is streamed.", content)
+def _generated(name: str, description: str) -> Callable[[ServedApi], Json]:
+    content: Json = {"application/json": {"schema": schema(name)}, "text/event-stream": _EVENTS}
+    return _always(response(description, content))
 
 
 # Documentation
@@ -274,11 +274,48 @@ OPERATIONS: Mapping[str, Operation] = {
         _any_body,
         errors={"default": response("The response of the engine.", {"*/*": {"schema": _ANYTHING}})},
     ),
-    "do_chat": Operation("Complete a chat", OPENAI, _chat_response, lambda api: api.can_chat, _chat_body),
+    "do_chat": Operation(
+        "Complete a chat",
+        OPENAI,
+        _generated(
+            "DrumChatCompletion", "The completion; as server-sent events, the last one [DONE], when it is streamed."
+        ),
+        lambda api: api.can_chat,
+        _json_body("DrumChatRequest"),
+    ),
+    "do_completions": Operation(
+        "Complete a text",
+        OPENAI,
+        _generated(
+            "DrumCompletion", "The completion; as server-sent events, the last one [DONE], when it is streamed."
+        ),
+        lambda api: api.can_chat or api.can_complete,
+        _json_body("DrumCompletionRequest"),
+    ),
+    "do_embeddings": Operation(
+        "Embed texts",
+        OPENAI,
+        _always(json_response("One vector per text.", "DrumEmbeddings")),
+        lambda api: api.can_embed,
+        _json_body("DrumEmbeddingRequest"),
+    ),
+    "do_responses": Operation(
+        "Respond to an input (Responses API)",
+        OPENAI,
+        _generated("DrumResponse", "The response; as server-sent events when it is streamed."),
+        lambda api: api.can_chat or api.can_respond,
+        _json_body("DrumResponseRequest"),
+    ),
     "get_supported_llm_models": Operation(
         "List the language models",
         OPENAI,
         _always(json_response("The list, empty if the model has none.", "DrumModels")),
+        lambda api: api.target_type.may_chat,
+    ),
+    "get_llm_model": Operation(
+        "Get a language model",
+        OPENAI,
+        _always(json_response("The model.", "DrumModel")),
         lambda api: api.target_type.may_chat,
     ),
     "do_openapi": Operation("Get this document", DOCUMENTATION, _always(json_response("OpenAPI 3.1.", "DrumOpenAPI"))),

@@ -32,6 +32,24 @@ _OPENAI_ERROR = record(
     }
 )
 
+_STREAM: Json = {"model": TEXT_OR_NULL, "stream": {"type": ["boolean", "null"]}}
+
+_TOKENS: Json = {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0}}
+
+_TEXTS_OR_TOKENS: Json = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "array", "minItems": 1, "items": {"type": "string"}},
+        _TOKENS,
+        {"type": "array", "minItems": 1, "items": _TOKENS},
+    ],
+    "description": "A text, texts, or token numbers if the model takes them.",
+}
+
+_ASSOCIATION_ID: Json = {"datarobot_association_id": {"type": "string"}}
+
+_LANGUAGE_MODEL = record({"object": {}, "created": {}, "owned_by": {}}, {"id": {}})
+
 _MESSAGE: Json = {"type": "string", "description": "What was wrong, in one sentence."}
 
 _PROCESS = record(
@@ -114,28 +132,74 @@ SCHEMAS: Json = {
                 "description": "The version of the package behind each format.",
                 "additionalProperties": TEXT_OR_NULL,
             },
-            "supported_methods": record({"chat": {"type": "boolean"}}),
+            "supported_methods": record(
+                {name: {"type": "boolean"} for name in ("chat", "completions", "embeddings", "responses")}
+            ),
         }
     ),
     "DrumOpenAPI": record({"openapi": {"type": "string"}, "info": {"type": "object"}, "paths": {"type": "object"}}),
     "DrumChatRequest": {
         **record(
             {"messages": {"type": "array", "minItems": 1, "items": {"type": "object"}}},
-            {"model": {"type": "string"}, "stream": {"type": "boolean"}},
+            _STREAM,
         ),
         "description": 'As OpenAI\'s "create chat completion"; all further keys are passed to the model unchanged.',
         "examples": [{"messages": [{"role": "user", "content": "Hello"}]}],
     },
     "DrumChatCompletion": {
-        **record({"datarobot_association_id": {"type": "string"}}),
+        **record(_ASSOCIATION_ID),
         "description": "OpenAI's chat completion, and an id of this response.",
     },
     "DrumModels": record(
         {
             "object": {"type": "string", "const": "list"},
-            "data": {"type": "array", "items": record({"object": {}, "created": {}, "owned_by": {}}, {"id": {}})},
+            "data": {"type": "array", "items": _LANGUAGE_MODEL},
         }
     ),
+    "DrumModel": _LANGUAGE_MODEL,
+    "DrumCompletionRequest": {
+        **record({"prompt": _TEXTS_OR_TOKENS}, {**_STREAM, "n": {"type": ["integer", "null"], "minimum": 1}}),
+        "description": 'As OpenAI\'s "create completion"; all further keys are passed to the model unchanged.',
+        "examples": [{"prompt": "Once upon a time"}],
+    },
+    "DrumCompletion": {**record(_ASSOCIATION_ID), "description": "OpenAI's completion, and an id of this response."},
+    "DrumEmbeddingRequest": {
+        **record(
+            {"input": _TEXTS_OR_TOKENS},
+            {
+                "model": TEXT_OR_NULL,
+                "encoding_format": {"enum": ["float", "base64", None]},
+                "dimensions": {"type": ["integer", "null"], "minimum": 1},
+            },
+        ),
+        "examples": [{"input": ["first text", "second text"]}],
+    },
+    "DrumEmbeddings": record(
+        {
+            "object": {"type": "string", "const": "list"},
+            "data": {
+                "type": "array",
+                "items": record(
+                    {
+                        "object": {"type": "string", "const": "embedding"},
+                        "index": {"type": "integer"},
+                        "embedding": {"type": ["array", "string"], "items": {"type": "number"}},
+                    }
+                ),
+            },
+            "model": {},
+            "usage": {"type": ["object", "null"]},
+        }
+    ),
+    "DrumResponseRequest": {
+        **record(
+            {"input": {"type": ["string", "array"], "minItems": 1, "items": {"type": "object"}}},
+            {**_STREAM, "instructions": TEXT_OR_NULL},
+        ),
+        "description": 'As OpenAI\'s "create response"; all further keys are passed to a respond hook unchanged.',
+        "examples": [{"input": "Hello"}],
+    },
+    "DrumResponse": {**record(_ASSOCIATION_ID), "description": "OpenAI's response, and an id of this response."},
 }
 
 HEADERS: Json = {
