@@ -117,7 +117,9 @@ def test_usage_of_a_stream_is_null_without_a_tokenizer() -> None:
     assert (last["choices"], last["usage"], done) == ([], None, "[DONE]")
 
 
-@pytest.mark.parametrize("result", [["a"], "a", lambda: iter(["a"]), [1, 2], None], ids=str)
+@pytest.mark.parametrize(
+    "result", [["a"], "a", lambda: iter(["a"]), [1, 2], None], ids=["list", "text", "iterator", "numbers", "none"]
+)
 def test_completion_needs_one_text_per_prompt(result: Any) -> None:
     with pytest.raises(PredictionError):
         _complete(result, prompt=["x", "y"])
@@ -431,7 +433,9 @@ def test_response_by_chat_rejects_what_a_chat_cannot(params: dict[str, Any], fie
     assert caught.value.param == field and predictor.calls == []
 
 
-@pytest.mark.parametrize("result", [None, 1, {"id": "x"}, [1], lambda: iter([None])], ids=str)
+@pytest.mark.parametrize(
+    "result", [None, 1, {"id": "x"}, [1], lambda: iter([None])], ids=["none", "number", "dict", "list", "iterator"]
+)
 def test_response_needs_an_output(result: Any) -> None:
     with pytest.raises(PredictionError):
         _respond(result)
