@@ -64,6 +64,8 @@ FRAMEWORKS = {
     "onnx": ["onnxruntime>=1.20,<2"],
     "skops": [*SCIKIT_LEARN, "skops>=0.13,<1"],
     "torch": ["torch>=2.10,<3"],
+    # Only for models that are no flavor of the others; the full package installs the same module.
+    "mlflow": ["mlflow-skinny>=3.1,<4"],
     # Its backend is one's own choice: tensorflow, torch or jax.
     "keras": [
         "h5py>=3.11,<4",

@@ -180,19 +180,10 @@ def test_unserved_file_in_a_subfolder_is_explained(tmp_path: Path) -> None:
     assert no_model_error(tmp_path).startswith("r/model.rds is a file of R: ")
 
 
-@pytest.mark.parametrize("folder", ["", "1/"])
-def test_saved_model_of_tensorflow_is_explained(tmp_path: Path, folder: str) -> None:
-    variables = tmp_path / folder / "variables"
-    variables.mkdir(parents=True)
-    (tmp_path / folder / "saved_model.pb").touch()
-    assert no_model_error(tmp_path).startswith(f"{folder}saved_model.pb is a TensorFlow SavedModel: save the Keras")
-
-
-def test_mlflow_subfolder_is_named(tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "MLmodel").write_text("flavors: {sklearn: {}}")
-    (tmp_path / "run" / "model.pkl").touch()
-    assert no_model_error(tmp_path).startswith("run/model.pkl is in a folder that MLflow wrote, and only the top level")
+def test_model_folder_further_down_is_named(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "1" / "variables").mkdir(parents=True)
+    (tmp_path / "runs" / "1" / "saved_model.pb").touch()
+    assert no_model_error(tmp_path) == "runs/1/ is a model folder (tensorflow): name it as --code-dir."
 
 
 def test_custom_code_without_a_model_is_given_the_explanation(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ FRAMEWORKS = (
         "keras", (".keras", ".h5"), f"{_PACKAGE}.keras_predictor:KerasPredictor", ("keras",), "keras", thread_safe=False
     ),
     Framework("pytorch", (".pth",), f"{_PACKAGE}.torch_predictor:TorchPredictor", ("torch",), "torch"),
+    Framework("mlflow", (), f"{_PACKAGE}.mlflow_predictor:MLflowPredictor", ("mlflow",), "mlflow", thread_safe=False),
     Framework("skops", (".skops",), f"{_PACKAGE}.skops_predictor:SkopsPredictor", ("skops",), "skops"),
     Framework(
         "scikit-learn",

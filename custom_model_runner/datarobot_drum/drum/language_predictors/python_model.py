@@ -173,10 +173,11 @@ class PythonModel:
         return self.settings.target_type.may_chat and not self.hooks.keys().isdisjoint(("chat", "score"))
 
     def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
-        if "chat" not in self.hooks:
+        hook = self.hooks.get("chat")
+        if hook is None:
             return self._chat_by_score(last_prompt(params["messages"]))
-        with prediction_errors():
-            result = self.hooks["chat"](params, self.model, headers=headers)
+        with prediction_errors(*hook.passthrough):
+            result = hook(params, self.model, headers=headers)
         return wrap_iterator_errors(result, "chat")
 
     def _chat_by_score(self, prompt: str) -> str:
