@@ -67,6 +67,8 @@ FRAMEWORKS = {
     # Pillow reads the images of image classification.
     "transformers": ["pillow>=11,<14", "torch>=2.10,<3", "transformers>=5,<6"],
     "sentence-transformers": ["sentence-transformers>=5.2,<7", "torch>=2.10,<3"],
+    "spacy": ["spacy>=3.8,<4"],
+    "statsmodels": ["statsmodels>=0.14.5,<1"],
     # Only for models that are no flavor of the others; the full package installs the same module.
     "mlflow": ["mlflow-skinny>=3.1,<4"],
     # Its backend is one's own choice: tensorflow, torch or jax.

@@ -51,8 +51,9 @@ def test_chat_fills_the_template(generator: Callable[[], Any], tmp_path: Path) -
     assert choice["message"]["content"] == own_text(pipeline, "user says a good film assistant says ", 5)
     assert completion["usage"] == {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
     assert choice["finish_reason"] == "length"
-    assert predict_csv(predictor, pd.DataFrame({"promptText": ["a good film"]})).values[0, 0] == (
-        choice["message"]["content"]
+    assert (
+        predict_csv(predictor, pd.DataFrame({"promptText": ["a good film"]})).values[0, 0]
+        == (choice["message"]["content"])
     )
 
 
@@ -63,7 +64,10 @@ def test_chunks_together_are_the_completion(generator: Callable[[], Any], tmp_pa
     chunks = list(chat(predictor, max_tokens=12, stream=True, stream_options={"include_usage": True}))
     texts = [chunk["choices"][0]["delta"].get("content", "") for chunk in chunks if chunk["choices"]]
     assert "".join(texts) == whole and len(texts) > 4
-    assert [chunks[0]["choices"][0]["delta"]["role"], chunks[-2]["choices"][0]["finish_reason"]] == ["assistant", "length"]
+    assert [chunks[0]["choices"][0]["delta"]["role"], chunks[-2]["choices"][0]["finish_reason"]] == [
+        "assistant",
+        "length",
+    ]
     assert chunks[-1]["usage"]["completion_tokens"] == 12
 
 

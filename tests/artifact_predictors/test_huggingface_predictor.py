@@ -58,9 +58,7 @@ def test_the_code_dir_itself_may_be_the_model(load: Load, tmp_path: Path) -> Non
     assert np.array_equal(predict_csv(load("multiclass", order), ROWS).values, scores(pipeline, order))
 
 
-def test_unnamed_classes_are_taken_in_their_order(
-    load: Load, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_unnamed_classes_are_taken_in_their_order(load: Load, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     pipeline = save_bert(tmp_path, "ForSequenceClassification", num_labels=2)
     values = predict_csv(load("binary", ("no", "yes")), ROWS).values
     assert np.array_equal(values, scores(pipeline, ("LABEL_0", "LABEL_1")))
@@ -218,7 +216,10 @@ def test_bodies_of_another_form_are_rejected(load: Load, tmp_path: Path, body: A
 def test_code_in_the_folder_is_never_run(load: Load, tmp_path: Path) -> None:
     save_bert(tmp_path, "ForSequenceClassification", LABELS)
     config = json.loads((tmp_path / "config.json").read_text())
-    config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.Config", "AutoModelForSequenceClassification": "own.M"}}
+    config |= {
+        "model_type": "own",
+        "auto_map": {"AutoConfig": "own.Config", "AutoModelForSequenceClassification": "own.M"},
+    }
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "own.py").write_text("raise SystemExit('own code ran')")
     with pytest.raises(ModelLoadError, match=r"needs code of its own \(auto_map in config.json\), which is never run"):

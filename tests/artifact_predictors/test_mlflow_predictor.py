@@ -61,8 +61,12 @@ def test_rows_have_the_types_of_the_signature(load: Load, tmp_path: Path) -> Non
     ("rows", "message"),
     [
         pytest.param(ROWS.drop(columns="town"), "town", id="missing column"),
-        pytest.param(ROWS.assign(count=[1, 2, 2.5]), "whole numbers in the column count, and row 3 has none", id="part"),
-        pytest.param(ROWS.assign(count=[1, None, 3]), "whole numbers in the column count, and row 2 has none", id="gap"),
+        pytest.param(
+            ROWS.assign(count=[1, 2, 2.5]), "whole numbers in the column count, and row 3 has none", id="part"
+        ),
+        pytest.param(
+            ROWS.assign(count=[1, None, 3]), "whole numbers in the column count, and row 2 has none", id="gap"
+        ),
         pytest.param(ROWS.assign(size="x"), r"size \(row 1: 'x'\)", id="text"),
     ],
 )

@@ -60,8 +60,8 @@ def _describe_subfolder(folder: Path, name: str) -> Iterator[str]:
         yield from _describe_files(folder, name)
     for artifact in artifacts[:1]:
         yield (
-            f"{name}{artifact.name} is in a subfolder, and only the top level is searched: move it there, or name {name} as "
-            "--code-dir"
+            f"{name}{artifact.name} is in a subfolder, and only the top level is searched: move it there, or "
+            f"name {name} as --code-dir"
         )
 
 

@@ -74,6 +74,10 @@ FRAMEWORKS = (
         thread_safe=False,
     ),
     Framework("pytorch", (".pth",), f"{_PACKAGE}.torch_predictor:TorchPredictor", ("torch",), "torch"),
+    Framework("spacy", (), f"{_PACKAGE}.spacy_predictor:SpacyPredictor", ("spacy",), "spacy", thread_safe=False),
+    Framework(
+        "statsmodels", (), f"{_PACKAGE}.statsmodels_predictor:StatsmodelsPredictor", ("statsmodels",), "statsmodels"
+    ),
     Framework("mlflow", (), f"{_PACKAGE}.mlflow_predictor:MLflowPredictor", ("mlflow",), "mlflow", thread_safe=False),
     Framework("skops", (".skops",), f"{_PACKAGE}.skops_predictor:SkopsPredictor", ("skops",), "skops"),
     Framework(

@@ -73,7 +73,9 @@ def _read_message(message: Mapping[str, Any]) -> dict[str, str]:
         texts = [part.get("text") if isinstance(part, Mapping) else None for part in content]
         content = "\n".join(texts) if all(isinstance(text, str) for text in texts) else None
     if not isinstance(content, str):
-        raise BadRequest(f"The content of a message of the role {role[:40]!r} is no text, and the model takes text only.")
+        raise BadRequest(
+            f"The content of a message of the role {role[:40]!r} is no text, and the model takes text only."
+        )
     return {"role": role, "content": content}
 
 

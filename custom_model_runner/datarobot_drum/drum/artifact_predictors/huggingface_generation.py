@@ -128,7 +128,8 @@ class TextGenerator:
         if room is not None and room < (asked or 1):
             wanted = f" and {asked} new ones" if asked else ""
             raise UnprocessableInput(
-                f"The prompt has {size} tokens{wanted}, and the model takes {self._limit}: shorten it, or ask for fewer."
+                f"The prompt has {size} tokens{wanted}, and the model takes {self._limit}: shorten it, or ask for "
+                "fewer."
             )
         wanted_tokens = asked or configured or _DEFAULT_NEW_TOKENS
         return wanted_tokens if room is None else min(room, wanted_tokens)
@@ -141,7 +142,9 @@ class TextGenerator:
         return cut_at_stop(text, prompt.stop), len(new)
 
     def _run(self, prompt: _Prompt, stop_when: StopWhen, streamer: Any = None) -> Any:
-        tokens = {name: value.to(self._model.device) for name, value in prompt.tokens.items() if name != "token_type_ids"}
+        tokens = {
+            name: value.to(self._model.device) for name, value in prompt.tokens.items() if name != "token_type_ids"
+        }
         criteria = [stop_when, *([StopAtText(self._tokenizer, prompt.stop, prompt.size)] if prompt.stop else [])]
         with _seeded(prompt.seed):
             output = self._model.generate(

@@ -51,8 +51,8 @@ if TYPE_CHECKING:
 
 _TEXT = Column(ColumnType.TEXT, fill="")
 _OWN_CODE = (
-    "needs code of its own (auto_map in config.json), which is never run: add a custom.py whose load_model hook returns "
-    "the pipeline"
+    "needs code of its own (auto_map in config.json), which is never run: add a custom.py whose load_model hook "
+    "returns the pipeline"
 )
 
 

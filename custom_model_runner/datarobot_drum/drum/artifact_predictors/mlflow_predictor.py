@@ -41,7 +41,9 @@ class MLflowPredictor(ArtifactPredictor):
     thread_safe = False
 
     def load(self, path: Path, custom: ModuleType | None = None) -> Any:
-        check_code_folder(path, self.policy, "it is a python_function of MLflow, which runs code of the folder", _ADVICE)
+        check_code_folder(
+            path, self.policy, "it is a python_function of MLflow, which runs code of the folder", _ADVICE
+        )
         with artifact_load_errors(path):
             return mlflow.pyfunc.load_model(str(path))
 

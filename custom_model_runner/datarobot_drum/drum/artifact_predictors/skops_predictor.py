@@ -1,7 +1,8 @@
 """skops: scikit-learn compatible estimators in a file that runs no code.
 
 Only types that skops trusts are loaded. Name others at the top level of ``custom.py``:
-``SKOPS_TRUSTED = ["my_steps.Clipper"]``. MLflow stores such names beside the file. The class of the object then selects the predictor.
+``SKOPS_TRUSTED = ["my_steps.Clipper"]``. MLflow stores such names beside the file. The
+class of the object then selects the predictor.
 """
 
 from __future__ import annotations
