@@ -69,6 +69,7 @@ FRAMEWORKS = {
     "sentence-transformers": ["sentence-transformers>=5.2,<7", "torch>=2.10,<3"],
     "spacy": ["spacy>=3.8,<4"],
     "statsmodels": ["statsmodels>=0.14.5,<1"],
+    "tensorflow": ["tensorflow>=2.18,<3"],
     # Only for models that are no flavor of the others; the full package installs the same module.
     "mlflow": ["mlflow-skinny>=3.1,<4"],
     # Its backend is one's own choice: tensorflow, torch or jax.

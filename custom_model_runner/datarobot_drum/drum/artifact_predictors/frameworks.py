@@ -78,6 +78,14 @@ FRAMEWORKS = (
     Framework(
         "statsmodels", (), f"{_PACKAGE}.statsmodels_predictor:StatsmodelsPredictor", ("statsmodels",), "statsmodels"
     ),
+    Framework(
+        "tensorflow",
+        (),
+        f"{_PACKAGE}.tensorflow_predictor:TensorFlowPredictor",
+        ("tensorflow",),
+        "tensorflow",
+        thread_safe=False,
+    ),
     Framework("mlflow", (), f"{_PACKAGE}.mlflow_predictor:MLflowPredictor", ("mlflow",), "mlflow", thread_safe=False),
     Framework("skops", (".skops",), f"{_PACKAGE}.skops_predictor:SkopsPredictor", ("skops",), "skops"),
     Framework(

@@ -75,7 +75,7 @@ class StatsmodelsPredictor(ArtifactPredictor):
         data = model.model.data
         if not _has_names(model):
             return InputSchema(rest=NUMBER)
-        names = tuple(map(str, model.model.exog_names))
+        names = _exog_names(model)
         columns = tuple(_CONSTANT if position == data.const_idx else NUMBER for position in range(len(names)))
         return InputSchema(columns, names)
 
@@ -105,7 +105,15 @@ def _is_binomial(results: Any) -> bool:
 
 
 def _has_names(results: Any) -> bool:
-    return type(results.model.data).__name__ == "PandasData"
+    return type(results.model.data).__name__ == "PandasData" and results.model.exog_names is not None
+
+
+def _exog_names(results: Any) -> tuple[str, ...]:
+    """Return the names of ``exog``; numbers for results that were saved without their data, which have no names."""
+    names = results.model.exog_names
+    if names is None:
+        names = range(len(results.params) - (getattr(results.model, "k_extra", 0) or 0))
+    return tuple(map(str, names))
 
 
 def _class_names(results: Any) -> Sequence[Any] | None:
@@ -193,7 +201,8 @@ def _reject_missing(data: Any) -> None:
 
 def _matrix_function(results: Any) -> Callable[[Any], np.ndarray]:
     """Return a function from the columns of ``exog``, in which the constant may be missing."""
-    data, width = results.model.data, len(results.model.exog_names)
+    data, names = results.model.data, _exog_names(results)
+    width = len(names)
     constant = None if data.const_idx is None else (int(data.const_idx), _constant_value(results))
 
     def predict(samples: Any) -> np.ndarray:
@@ -205,8 +214,7 @@ def _matrix_function(results: Any) -> Callable[[Any], np.ndarray]:
         if np.isnan(matrix).any():
             row, column = np.argwhere(np.isnan(matrix))[0]
             raise UnprocessableInput(
-                f"The model takes no missing numbers, and there is one: {results.model.exog_names[column]} (row "
-                f"{row + 1})."
+                f"The model takes no missing numbers, and there is one: {names[column]} (row {row + 1})."
             )
         return np.asarray(results.predict(matrix))
 
