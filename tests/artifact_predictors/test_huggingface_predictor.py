@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from datarobot_drum.drum.exceptions import ModelLoadError, UnprocessableInput
+from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput
 from datarobot_drum.drum.settings.load_policy import PicklePolicy
 from tests.artifact_predictors.loaded_models import Load, predict_csv
@@ -23,6 +24,7 @@ from tests.artifact_predictors.tiny_transformers import (
     torch,
     transformers,
 )
+from tests.language_predictors.builders import model_settings
 
 TEXTS = ["a good film", "very ugly", "not fine not bad a film", ""]
 ROWS = pd.DataFrame({"text": TEXTS})
@@ -255,3 +257,17 @@ def test_models_of_other_target_types_name_generation(load: Load, tmp_path: Path
     save_gpt(tmp_path)
     with pytest.raises(ModelLoadError, match="give --target-type textgeneration or unstructured"):
         load("regression")
+
+
+@pytest.mark.parametrize(
+    ("code", "is_thread_safe"),
+    [
+        ("def post_process(predictions, model):\n    return predictions\n", False),
+        ("def load_model(code_dir):\n    return 1\ndef score(data, model):\n    return data\n", True),
+    ],
+    ids=["the folder is loaded", "hooks read it"],
+)
+def test_calls_are_limited_only_if_the_folder_is_loaded(tmp_path: Path, code: str, is_thread_safe: bool) -> None:
+    save_bert(tmp_path / "model", "ForSequenceClassification", LABELS)
+    (tmp_path / "custom.py").write_text(code)
+    assert create_predictor(model_settings(tmp_path, "multiclass")).thread_safe is is_thread_safe

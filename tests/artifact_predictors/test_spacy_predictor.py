@@ -69,7 +69,8 @@ def test_entities_are_found_in_bodies(load: Load, tmp_path: Path) -> None:
     predictor = load("unstructured")
 
     def respond(body: bytes, mimetype: str) -> Any:
-        return json.loads(predictor.predict_unstructured(UnstructuredInput(io.BytesIO(body), mimetype)).content)
+        content: Any = predictor.predict_unstructured(UnstructuredInput(io.BytesIO(body), mimetype)).content
+        return json.loads(content)
 
     own = pipeline("Ada lives").to_json()
     assert own["ents"] == [{"start": 0, "end": 3, "label": "PERSON"}]

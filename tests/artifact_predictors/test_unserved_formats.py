@@ -89,7 +89,10 @@ CONTENTS: Mapping[str, tuple[bytes, str]] = {
     "model.pmml": (b'<?xml version="1.0"?>\n<!-- by hand -->\n<PMML version="4.4">', "is a PMML document"),
     "llama.Q4.gguf": (b"GGUF\x03\0\0\0", "serve it with an engine (llama.cpp, vLLM)"),
     "weights": (b"GGUF\x03\0\0\0", "a language model in the GGUF format"),
-    "model.safetensors": (safetensors(), "is a file of weights alone (safetensors): add a custom.py whose load_model"),
+    "model.safetensors": (
+        safetensors(),
+        "is a file of weights alone (safetensors): add the config.json and the tokenizer",
+    ),
     "lite": (b"\x1c\0\0\0TFL3", "is a TensorFlow Lite model"),
     "frozen.pb": (b"\x0a\x10", "is a TensorFlow graph"),
     "gbm.zip": (archive("model.ini", "domains/d000.txt"), "is an H2O MOJO: Java is not served"),

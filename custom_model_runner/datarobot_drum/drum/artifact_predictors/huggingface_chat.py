@@ -71,7 +71,8 @@ def _read_message(message: Mapping[str, Any]) -> dict[str, str]:
         raise BadRequest("A message has no role.")
     if isinstance(content, list):
         texts = [part.get("text") if isinstance(part, Mapping) else None for part in content]
-        content = "\n".join(texts) if all(isinstance(text, str) for text in texts) else None
+        strings = [text for text in texts if isinstance(text, str)]
+        content = "\n".join(strings) if len(strings) == len(texts) else None
     if not isinstance(content, str):
         raise BadRequest(
             f"The content of a message of the role {role[:40]!r} is no text, and the model takes text only."

@@ -94,8 +94,8 @@ def complete_schema(own: InputSchema, signature: Signature) -> InputSchema:
         return own
     if own.names is not None:
         known = dict(zip(stored.names or (), stored.columns, strict=False))
-        columns = zip(own.names, own.columns, strict=True)
-        return replace(own, columns=tuple(_first_known(column, known.get(name, ANY)) for name, column in columns))
+        named = zip(own.names, own.columns, strict=True)
+        return replace(own, columns=tuple(_first_known(column, known.get(name, ANY)) for name, column in named))
     own_types = own.columns or (own.rest,) * len(stored.columns)
     columns = tuple(_first_known(mine, other) for mine, other in zip(own_types, stored.columns, strict=True))
     return replace(own, columns=columns, names=stored.names)

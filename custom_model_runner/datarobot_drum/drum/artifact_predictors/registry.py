@@ -67,7 +67,13 @@ def list_unnamed_artifacts(code_dir: Path) -> tuple[Path, ...]:
     nothing and no hook predicts: they may also be data of hooks.
     """
     files = (path for path in _files(code_dir) if detect_unnamed_framework(path))
-    return (*files, *(model for folder in _folders(code_dir) if (model := _whole_model(folder))))
+    return (*files, *list_model_folders(code_dir))
+
+
+def list_model_folders(code_dir: Path) -> tuple[Path, ...]:
+    """Return the models that are folders: the code dir itself, or its subfolders."""
+    whole = _whole_model(code_dir)
+    return (whole,) if whole else tuple(model for folder in _folders(code_dir) if (model := _whole_model(folder)))
 
 
 def _whole_model(folder: Path) -> Path | None:
