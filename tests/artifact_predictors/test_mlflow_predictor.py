@@ -21,7 +21,7 @@ infer_signature = pytest.importorskip("mlflow.models").infer_signature
 ROWS = pd.DataFrame({"size": [1.5, 2.0, 3.25], "count": [1, 2, 3], "town": ["01", "NA", "Bonn"]})
 
 
-class Function(pyfunc.PythonModel):  # type: ignore[name-defined]
+class Function(pyfunc.PythonModel):  # type: ignore[misc, name-defined]
     def __init__(self, function: Callable[[Any], Any]) -> None:
         self.function = function
 
