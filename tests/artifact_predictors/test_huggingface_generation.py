@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from openai import OpenAI
 
-from datarobot_drum.drum.artifact_predictors.huggingface_stream import HeldText
 from datarobot_drum.drum.exceptions import BadRequest, UnprocessableInput
+from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput
 from tests.artifact_predictors.loaded_models import predict_csv
 from tests.artifact_predictors.tiny_transformers import TEMPLATE, save_gpt
@@ -145,7 +145,7 @@ def test_unstructured_bodies_are_continued(load_with: Callable[..., Any], tmp_pa
 
 
 def test_text_that_may_start_a_stop_is_held_back() -> None:
-    held = HeldText(["END", "EX"])
+    held = import_from_string("datarobot_drum.drum.artifact_predictors.huggingface_stream:HeldText")(["END", "EX"])
     assert [held.add("a E"), held.add("N"), held.add("N"), held.add(" EN"), held.add("D b"), held.end()] == [
         "a ", "", "ENN", " ", "", "",
     ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 
 from datarobot_drum.drum.artifact_predictors.registry import find_predictor, load_artifact
 from datarobot_drum.drum.exceptions import ModelLoadError, UnprocessableInput
+from datarobot_drum.drum.language_predictors.base import BasePredictor
+from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
 from tests.artifact_predictors.loaded_models import Load
@@ -46,17 +49,24 @@ def code_dir(tmp_path: Path) -> Path:
     return tmp_path / "code"
 
 
-def created(code_dir: Path, target_type: str) -> Any:
-    from datarobot_drum.drum.language_predictors.factory import create_predictor
+@pytest.fixture
+def created(code_dir: Path) -> Iterator[Callable[[str], Any]]:
+    """Load the model for a target type."""
+    loaded: list[BasePredictor] = []
 
-    predictor = create_predictor(model_settings(code_dir, target_type))
-    predictor.load()
-    return predictor
+    def create(target_type: str) -> BasePredictor:
+        loaded.append(create_predictor(model_settings(code_dir, target_type)))
+        loaded[-1].load()
+        return loaded[-1]
+
+    yield create
+    for predictor in loaded:
+        predictor.close()
 
 
-def test_a_column_of_texts_becomes_columns_of_numbers(model: Any, code_dir: Path) -> None:
+def test_a_column_of_texts_becomes_columns_of_numbers(model: Any, created: Callable[[str], Any]) -> None:
     rows = pd.DataFrame({"text": TEXTS})
-    predictor = created(code_dir, "transform")
+    predictor = created("transform")
     assert (predictor.name, predictor.thread_safe) == ("sentence-transformers", False)
     own = np.array([model.encode(text) for text in TEXTS])
     for part in (rows, rows[1:2]):
@@ -64,8 +74,8 @@ def test_a_column_of_texts_becomes_columns_of_numbers(model: Any, code_dir: Path
         assert np.array_equal(predictor.transform(payload, None).features.to_numpy(), own[part.index])
 
 
-def test_bodies_become_vectors(model: Any, code_dir: Path) -> None:
-    predictor = created(code_dir, "unstructured")
+def test_bodies_become_vectors(model: Any, created: Callable[[str], Any]) -> None:
+    predictor = created("unstructured")
     own = [model.encode(text).tolist() for text in TEXTS]
     assert respond(predictor, TEXTS[0].encode(), "text/plain") == own[0]
     assert respond(predictor, json.dumps({"inputs": TEXTS[0]}).encode(), "application/json") == own[0]
@@ -73,9 +83,9 @@ def test_bodies_become_vectors(model: Any, code_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("body", ["{", "[]", '{"inputs": 1}', '{"inputs": [1]}', '{"inputs": "a", "more": 1}'])
-def test_other_bodies_are_rejected(model: Any, code_dir: Path, body: str) -> None:
+def test_other_bodies_are_rejected(model: Any, created: Callable[[str], Any], body: str) -> None:
     with pytest.raises(UnprocessableInput):
-        respond(created(code_dir, "unstructured"), body.encode(), "application/json")
+        respond(created("unstructured"), body.encode(), "application/json")
 
 
 def test_embed_takes_texts_for_other_routes(model: Any, code_dir: Path) -> None:
@@ -86,9 +96,9 @@ def test_embed_takes_texts_for_other_routes(model: Any, code_dir: Path) -> None:
     assert embed(TEXTS[:2], loaded) == [model.encode(text).tolist() for text in TEXTS[:2]]
 
 
-def test_other_target_types_are_rejected(model: Any, code_dir: Path) -> None:
+def test_other_target_types_are_rejected(model: Any, created: Callable[[str], Any]) -> None:
     with pytest.raises(ModelLoadError, match="give --target-type unstructured or transform"):
-        created(code_dir, "regression")
+        created("regression")
 
 
 def test_a_published_model_is_served(load: Load, tmp_path: Path) -> None:

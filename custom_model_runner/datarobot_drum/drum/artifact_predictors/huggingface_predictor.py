@@ -15,7 +15,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch  # noqa: F401  # transformers imports without it, and then has no models
 import transformers
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
