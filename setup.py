@@ -64,6 +64,14 @@ FRAMEWORKS = {
     "onnx": ["onnxruntime>=1.20,<2"],
     "skops": [*SCIKIT_LEARN, "skops>=0.13,<1"],
     "torch": ["torch>=2.10,<3"],
+    # Pillow reads the images of image classification.
+    "transformers": ["pillow>=11,<14", "torch>=2.10,<3", "transformers>=5,<6"],
+    "sentence-transformers": ["sentence-transformers>=5.2,<7", "torch>=2.10,<3"],
+    "spacy": ["spacy>=3.8,<4"],
+    "statsmodels": ["statsmodels>=0.14.5,<1"],
+    "tensorflow": ["tensorflow>=2.18,<3"],
+    # Only for models that are no flavor of the others; the full package installs the same module.
+    "mlflow": ["mlflow-skinny>=3.1,<4"],
     # Its backend is one's own choice: tensorflow, torch or jax.
     "keras": [
         "h5py>=3.11,<4",

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from datarobot_drum.drum.exceptions import PredictionError, UnprocessableInput
+from datarobot_drum.drum.exceptions import PredictionError, RequestCancelled, UnprocessableInput
 from datarobot_drum.drum.input_schema.columns import ColumnType, InputSchema
 from datarobot_drum.drum.input_schema.conform import conform
 from datarobot_drum.drum.language_predictors.chat_prompts import (
@@ -273,7 +273,7 @@ class PythonModel:
             )
         # Input errors are the client's only if no hook changed the input.
         is_unmodified = not SAMPLE_HOOKS & self.hooks.keys()
-        with prediction_errors(*([UnprocessableInput] if is_unmodified else [])):
+        with prediction_errors(RequestCancelled, *([UnprocessableInput] if is_unmodified else [])):
             output = artifact.predict(data)
         if "post_process" not in self.hooks:
             return check_artifact_output(output, self.settings, rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -24,6 +24,7 @@ from datarobot_drum.drum.language_predictors.base import BasePredictor, Predicti
 from datarobot_drum.drum.language_predictors.custom_module import find_custom_file
 from datarobot_drum.drum.language_predictors.import_scope import ImportScope
 from datarobot_drum.drum.language_predictors.module_constants import (
+    defines_any,
     is_thread_safe,
     read_batch_settings,
     read_max_concurrency,
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.tabular.payload import StructuredPayload
 
 _LOADER = "datarobot_drum.drum.language_predictors.python_model_loader:load_python_model"
+
+_PREDICTING_HOOKS = ("load_model", "score", "score_stream", "score_unstructured", "chat")
+"""Hooks with one of which no model folder is loaded."""
 
 _load_lock = threading.Lock()
 """Models load one at a time: each needs its own modules in ``sys.modules`` meanwhile."""
@@ -65,7 +69,7 @@ class PythonPredictor(BasePredictor):
             self._artifacts = self._artifacts or list_unnamed_artifacts(code_dir)
             self._require_artifact(code_dir)
         self.thread_safe = (self._custom_file is None or is_thread_safe(self._custom_file)) and all(
-            map(registry.is_thread_safe, self._artifacts)
+            map(registry.is_thread_safe, self._loaded_artifacts())
         )
         if self._custom_file is not None:
             self.max_concurrency = read_max_concurrency(self._custom_file)
@@ -81,6 +85,15 @@ class PythonPredictor(BasePredictor):
                 f"There is no model in {code_dir}: put a custom.py or a model artifact there "
                 f"({registry.list_extensions()}).{describe_contents(code_dir)}"
             )
+
+    def _loaded_artifacts(self) -> Sequence[Path]:
+        """Return the artifacts that may be loaded: not the model folders that hooks read themselves, if at all."""
+        files = [path for path in self._artifacts if not path.is_dir()]
+        if self._custom_file is None or files:
+            return self._artifacts
+        is_transform = self._settings.target_type is TargetType.TRANSFORM
+        hooks = (*_PREDICTING_HOOKS, "transform") if is_transform else _PREDICTING_HOOKS
+        return () if defines_any(self._custom_file, hooks) else registry.list_model_folders(self._settings.code_dir)
 
     @property
     def name(self) -> str:

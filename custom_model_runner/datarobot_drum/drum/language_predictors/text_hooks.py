@@ -35,8 +35,9 @@ class TextHooks:
         Raises:
             PredictionError, DrumHTTPError: the hook raised; an iterator that it returned may raise these, too.
         """
-        with prediction_errors():
-            result = self.hooks[name](params, self.model, headers=headers)
+        hook = self.hooks[name]
+        with prediction_errors(*hook.passthrough):
+            result = hook(params, self.model, headers=headers)
         return wrap_iterator_errors(result, name)
 
     def embed(self, request: EmbeddingInput, headers: Mapping[str, str]) -> Embeddings:
@@ -50,7 +51,7 @@ class TextHooks:
         if request.tokens is not None and "tokens" not in hook.named:
             raise InvalidField("input", "holds token numbers, which this model does not take: send texts.")
         keywords = {"dimensions": request.dimensions, "tokens": request.tokens, "params": request.params}
-        with prediction_errors():
+        with prediction_errors(*hook.passthrough):
             result = hook(request.texts, self.model, **keywords, headers=headers)
             return to_embeddings(wrap_iterator_errors(result, "embed"), request.count)
 
