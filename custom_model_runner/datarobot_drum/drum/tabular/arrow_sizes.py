@@ -27,9 +27,7 @@ class DecodedSize:
             return
         self._size += sum(map(_decoded_bytes, batch.columns))
         if self._size > self._limit:
-            raise PayloadTooLarge(
-                f"The table has more than {self._limit} bytes when decoded (DRUM_MAX_DECODED_SIZE)."
-            )
+            raise PayloadTooLarge(f"The table has more than {self._limit} bytes when decoded (DRUM_MAX_DECODED_SIZE).")
 
 
 def _decoded_bytes(column: pa.Array) -> int:

@@ -43,7 +43,9 @@ def read_numeric_json(payload: StructuredPayload, schema: TextColumns | None = N
     return table.to_frame(schema) if numbers is None else numbers
 
 
-def read_json_blocks(payload: StructuredPayload, rows: int, schema: TextColumns | None = None) -> Iterator[pd.DataFrame]:
+def read_json_blocks(
+    payload: StructuredPayload, rows: int, schema: TextColumns | None = None
+) -> Iterator[pd.DataFrame]:
     """Yield the rows of JSON lines in blocks, so memory stays flat; another JSON payload is read whole.
 
     Raises:

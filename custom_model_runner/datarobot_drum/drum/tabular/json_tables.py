@@ -137,7 +137,9 @@ class _Reader:
 
     def read_split(self, value: Any) -> JsonTable:
         if not isinstance(value, dict) or not value.keys() <= _SPLIT or not isinstance(value.get("data"), list):
-            raise UnprocessableInput("The split orientation needs data, a list of rows, and may have columns and index.")
+            raise UnprocessableInput(
+                "The split orientation needs data, a list of rows, and may have columns and index."
+            )
         columns = value.get("columns")
         return self._read_rows(value["data"], None if columns is None else _to_names(columns))
 

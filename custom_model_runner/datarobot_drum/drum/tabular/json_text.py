@@ -107,12 +107,11 @@ def _parse_exactly(text: bytes) -> Any:
 
 
 def _parse_lines_exactly(lines: list[bytes]) -> list[Any]:
-    documents = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            documents.append(_parse_exactly(line))
-        except ValueError as error:
-            raise ValueError(f"row {number}: {error}") from error
+    documents: list[Any] = []
+    try:
+        documents.extend(map(_parse_exactly, lines))
+    except ValueError as error:
+        raise ValueError(f"row {len(documents) + 1}: {error}") from error
     return documents
 
 

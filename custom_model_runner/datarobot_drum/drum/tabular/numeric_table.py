@@ -50,7 +50,7 @@ class NumericTable:
 
     @classmethod
     def from_rows(cls, rows: list[list[float]], names: tuple[str, ...]) -> NumericTable | None:
-        """Convert rows of integers and floats as orjson reads them; return None where pandas may read them otherwise."""
+        """Convert rows of integers and floats of orjson; return None where pandas may read a csv of them otherwise."""
         cells = np.ascontiguousarray(np.array(rows).T)
         if not np.abs(cells).max() < _MAX_NUMBER:
             return None

@@ -18,7 +18,7 @@ class TextColumns(Protocol):
         """True if there may be columns that are read as text."""
 
     def text_columns(self, names: Sequence[str]) -> tuple[int, ...]:
-        """Return the positions of the columns that are read as they are written. Only an empty cell is missing there."""
+        """Return the positions of the columns that are read as written, where only an empty cell is missing."""
 
     def number_columns(self, names: Sequence[str]) -> tuple[int, ...]:
         """Return the positions of the columns whose texts stand for numbers or booleans."""

@@ -98,7 +98,7 @@ def require_values(frame: pd.DataFrame) -> None:
 
 def _check_containers(name: str, kinds: set[type], *, is_typed: bool) -> None:
     if dict in kinds:
-        raise UnprocessableInput(f"The column {name[:100]!r} holds JSON objects: a cell is a value or a list of values.")
+        raise UnprocessableInput(f"The column {name[:100]!r} holds objects: a cell is a value, or a list of values.")
     if is_typed:
         raise UnprocessableInput(f"The column {name[:100]!r} holds lists: the model takes one value in each cell.")
 

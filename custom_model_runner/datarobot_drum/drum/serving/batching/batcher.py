@@ -94,7 +94,9 @@ class Batching:
         Return None if it is large, in another format or malformed: the handler reads those.
         """
         try:
-            payload = structured_payload(request, any_type=self._predictor.reads_raw_input, limits=self._handlers.table_limits)
+            payload = structured_payload(
+                request, any_type=self._predictor.reads_raw_input, limits=self._handlers.table_limits
+            )
         except (UnprocessableInput, UnsupportedMediaType):
             return None
         file = payload.file
