@@ -60,13 +60,16 @@ def read_numeric_or_frame(payload: StructuredPayload, text: TextColumns | None =
     """
     if payload.format in _NUMERIC_JSON:
         return _checked(import_from_string(f"{_JSON}:read_numeric_json")(payload, text), payload)
-    if payload.format is not PayloadFormat.CSV:
-        return read_table(payload, text)
-    numbers = import_from_string("datarobot_drum.drum.tabular.fast_csv:read_numeric_csv")(payload)
-    if numbers is not None:
-        return _checked(numbers.to_frame() if numbers.has_missing else numbers, payload)
-    # Not `read_table`, which would try the fast readers again.
-    table = _checked(import_from_string(f"{_CSV}:read_csv_with_pandas")(payload), payload)
+    if payload.format is PayloadFormat.MTX:
+        return read_table(payload)
+    if payload.format is PayloadFormat.CSV:
+        numbers = import_from_string("datarobot_drum.drum.tabular.fast_csv:read_numeric_csv")(payload)
+        if numbers is not None:
+            return _checked(numbers.to_frame() if numbers.has_missing else numbers, payload)
+        # Not `read_table`, which would try the fast readers again.
+        table = _checked(import_from_string(f"{_CSV}:read_csv_with_pandas")(payload), payload)
+    else:
+        table = read_table(payload, text)
     numbers = import_from_string("datarobot_drum.drum.tabular.numeric_table:NumericTable.from_frame")(table)
     return table if numbers is None else numbers
 

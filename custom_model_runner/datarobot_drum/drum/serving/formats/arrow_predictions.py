@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from datarobot_drum.drum.exceptions import PredictionError
+from datarobot_drum.drum.exceptions import PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import Predictions, StreamChunk
 from datarobot_drum.drum.language_predictors.json_values import to_plain
 from datarobot_drum.drum.settings.target_types import TargetType
@@ -31,14 +31,15 @@ def record_batches(chunks: Iterator[StreamChunk], target_type: TargetType) -> It
     """Yield the stream format of Arrow, record batches for each block. All have the types of the first block.
 
     Raises:
-        PredictionError: the model yields text, or cells that do not fit.
+        UnprocessableInput: the model yields text.
+        PredictionError: its cells do not fit.
     """
     sink = io.BytesIO()
     writer: Any = None
     schema: pa.Schema = None
     for chunk in chunks:
         if not isinstance(chunk, Predictions):
-            raise PredictionError("The model yields text, which an Arrow stream does not hold: ask for another format.")
+            raise UnprocessableInput("The model yields text, which Arrow does not hold: accept another format.")
         with _fit_errors():
             table = to_table(chunk)
             if writer is None:
