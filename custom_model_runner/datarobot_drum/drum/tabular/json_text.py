@@ -20,8 +20,9 @@ from datarobot_drum.drum.settings.limits import InputLimits
 from datarobot_drum.drum.tabular.json_limits import check_json_table
 
 _KEY = re.compile(rb'"[ \t\n\r]*:')
-_DIGITS = bytes.maketrans(b"123456789", b"000000000")
-_LONG_INTEGER = b"0" * 19
+_BEFORE_NUMBERS = b"-[: \t\r\n"
+_SAME_DIGITS = bytes.maketrans(b"123456789" + _BEFORE_NUMBERS, b"0" * 9 + b"," * len(_BEFORE_NUMBERS))
+_LONG_INTEGER = b"," + b"0" * 19
 _NAN = {"NaN": None, "Infinity": float("inf"), "-Infinity": float("-inf")}
 _MAX_REASON = 200
 
@@ -84,9 +85,23 @@ def _parse(body: bytes, parse: Parse, parse_exactly: Parse) -> Any:
 
 def _is_exact(body: bytes, document: Any) -> bool:
     """Return True if the text surely has no repeated key, and no integer beyond 64 bits."""
+    return _has_unique_keys(body, document) and _LONG_INTEGER not in body.translate(_SAME_DIGITS)
+
+
+def _has_unique_keys(body: bytes, document: Any) -> bool:
+    """Return True if the document has as many keys as the text: parsing drops all but the last of equal ones."""
+    colons = body.count(b":")
+    if colons == _count_record_keys(document):
+        return True
     keys = _count_keys(document)
-    has_unique_keys = body.count(b":") == keys or len(_KEY.findall(body)) == keys
-    return has_unique_keys and _LONG_INTEGER not in body.translate(_DIGITS)
+    return keys in (colons, len(_KEY.findall(body)))
+
+
+def _count_record_keys(document: Any) -> int:
+    """Return the number of keys of records, and of the object that contains them."""
+    if type(document) is not dict:
+        return sum(map(len, document)) if type(document) is list and set(map(type, document)) == {dict} else 0
+    return len(document) + sum(_count_record_keys(value) for value in document.values() if type(value) is list)
 
 
 def _count_keys(value: Any) -> int:
