@@ -59,8 +59,9 @@ def find_format(upload: SpooledUploadFile, media_type: MediaType) -> PayloadForm
     Raises:
         UnsupportedMediaType: the media type is that of no table.
     """
-    extension = (upload.filename or "").lower().rpartition(".")[2]
-    if extension == "mtx":  # also with the media type of another format
+    _, dot, name = (upload.filename or "").lower().rpartition(".")
+    extension = dot + name if dot else ""
+    if extension == ".mtx":  # also with the media type of another format
         return PayloadFormat.MTX
     found = MEDIA_TYPES.get(media_type.essence)
     if found is not None:
@@ -68,7 +69,7 @@ def find_format(upload: SpooledUploadFile, media_type: MediaType) -> PayloadForm
     if media_type.essence.endswith("+json"):
         return PayloadFormat.JSON
     if media_type.essence in _UNNAMED or media_type.essence == "text/plain":
-        return _EXTENSIONS.get(f".{extension}") or _detect(upload)
+        return _EXTENSIONS.get(extension) or _detect(upload)
     if _may_be_csv(media_type):
         return PayloadFormat.CSV
     raise UnsupportedMediaType(
