@@ -86,7 +86,7 @@ OTEL = [
     "opentelemetry-sdk>=1.27,<2",
 ]
 
-# Parquet, Arrow and Feather files of `drum score` and `drum validation`.
+# Parquet and Arrow: bodies of requests, responses, and files of `drum score` and `drum validation`.
 ARROW = ["pyarrow>=23.0.1,<27"]
 
 GEVENT = ["gevent>=24.10,<27"]

@@ -20,6 +20,7 @@
         ├── RequestTimeout              408
         ├── PayloadTooLarge             413
         ├── UnsupportedContentEncoding  415
+        ├── UnsupportedMediaType        415
         ├── UnprocessableInput          422
         │   ├── InputSchemaError
         │   └── EmptyTable
@@ -175,6 +176,12 @@ class PayloadTooLarge(RequestError):
 
 class UnsupportedContentEncoding(RequestError):
     """A ``Content-Encoding`` that this server does not decode."""
+
+    status = 415
+
+
+class UnsupportedMediaType(RequestError):
+    """A ``Content-Type`` that the route does not read, or that needs a package which is not installed."""
 
     status = 415
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +20,8 @@ from datarobot_drum.drum.language_predictors.custom_module import find_custom_fi
 from datarobot_drum.drum.language_predictors.embeddings import EmbeddingInput, Embeddings, to_embeddings
 from datarobot_drum.drum.language_predictors.python_predictor import PythonPredictor
 from datarobot_drum.drum.settings.build import VALUE_COLUMN
-from datarobot_drum.drum.tabular import read_table
+from datarobot_drum.drum.tabular import PayloadFormat, read_table
+from datarobot_drum.drum.tabular.readable_formats import readable_formats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +86,9 @@ class EnginePredictor(BasePredictor):
     def payload_formats(self) -> Mapping[str, str | None]:
         if self._hooks is not None:
             return self._hooks.payload_formats
-        return {"csv": version("pandas")} if self._settings.target_type.is_structured else {}
+        if not self._settings.target_type.is_structured:
+            return {}
+        return {name: found for name, found in readable_formats().items() if name != PayloadFormat.MTX.value}
 
     @property
     def reads_raw_input(self) -> bool:

@@ -37,6 +37,8 @@ from datarobot_drum.drum.language_predictors.unstructured import call_unstructur
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular import PayloadFormat, read_blocks, read_matrix, read_numeric_or_frame, read_table
 from datarobot_drum.drum.tabular.lazy_pandas import pd
+from datarobot_drum.drum.tabular.payload import TYPED_FORMATS
+from datarobot_drum.drum.tabular.typed_frames import require_values
 from datarobot_drum.drum.type_schema.checks import check_input, check_output, input_stats
 
 if TYPE_CHECKING:
@@ -134,14 +136,19 @@ class PythonModel:
                 )
             return data
         text = self.input_schema
-        is_direct = self.artifact is not None or self.settings.target_type is TargetType.TRANSFORM
-        if "transform" in self.hooks or not is_direct:
+        if not self._reads_directly:
             return read_table(payload, text)
         if payload.format is PayloadFormat.MTX:
             return read_matrix(payload)
         if self.artifact is not None and self.artifact.accepts_numeric_table:
-            return read_numeric_or_frame(payload, text)
-        return read_table(payload, text)
+            return _with_values(read_numeric_or_frame(payload, text), payload)
+        return _with_values(read_table(payload, text), payload)
+
+    @property
+    def _reads_directly(self) -> bool:
+        """True if the model itself gets the table, not a hook."""
+        is_direct = self.artifact is not None or self.settings.target_type is TargetType.TRANSFORM
+        return is_direct and "transform" not in self.hooks
 
     def predict(self, data: Any) -> Predictions:
         if self.schema is None:
@@ -225,7 +232,8 @@ class PythonModel:
             yield self.predict(self.read_input(payload))
         else:
             for block in read_blocks(payload, BLOCK_ROWS, self.input_schema):
-                yield self.predict(self.check_samples(block))
+                samples = _with_values(block, payload) if self._reads_directly else block
+                yield self.predict(self.check_samples(samples))
 
     def _stream(self, data: Any) -> Iterator[StreamChunk]:
         """Yield the chunks of ``score_stream``: text and bytes unchanged, frames as checked predictions."""
@@ -301,6 +309,13 @@ def _score_keywords(settings: ModelSettings) -> dict[str, Any]:
         "target_name": settings.target_name,
     }
     return {name: value for name, value in keywords.items() if value is not None}
+
+
+def _with_values(data: Any, payload: StructuredPayload) -> Any:
+    """Return the samples for a model that takes values; a csv has nothing else."""
+    if payload.format in TYPED_FORMATS and isinstance(data, pd.DataFrame):
+        require_values(data)
+    return data
 
 
 def _count_rows(data: Any) -> int | None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +28,7 @@ from datarobot_drum.drum.language_predictors.module_constants import (
     read_max_concurrency,
 )
 from datarobot_drum.drum.settings.target_types import TargetType
+from datarobot_drum.drum.tabular.readable_formats import readable_formats
 from datarobot_drum.drum.type_schema.requirements import read_type_schema
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ class PythonPredictor(BasePredictor):
 
     @property
     def payload_formats(self) -> Mapping[str, str | None]:
-        return {} if self._settings.target_type is TargetType.UNSTRUCTURED else _payload_formats()
+        return {} if self._settings.target_type is TargetType.UNSTRUCTURED else readable_formats()
 
     @property
     def reads_raw_input(self) -> bool:
@@ -216,17 +215,3 @@ class PythonPredictor(BasePredictor):
         if self._model is None:
             raise PredictionError("The model is not loaded.")
         return self._model
-
-
-@cache
-def _payload_formats() -> Mapping[str, str | None]:
-    """Return the readable formats; Matrix Market needs SciPy, which is optional."""
-    formats = {"csv": _version("pandas"), "mtx": _version("scipy")}
-    return {name: found for name, found in formats.items() if found}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -18,7 +18,7 @@ from datarobot_drum.drum.serving.formats.deployment_json import deployment_respo
 from datarobot_drum.drum.serving.formats.openai_call import is_chat_request
 from datarobot_drum.drum.serving.formats.openai_events import STREAM_HEADERS
 from datarobot_drum.drum.serving.formats.predictions_json import predictions_response
-from datarobot_drum.drum.serving.formats.streaming import negotiate_format
+from datarobot_drum.drum.serving.formats.streaming import negotiate_format, negotiate_table_format
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response
 from datarobot_drum.drum.serving.metrics.process import ProcessStatistics
 from datarobot_drum.drum.serving.metrics.timings import Timings
@@ -26,11 +26,12 @@ from datarobot_drum.drum.serving.model_state import ModelState, Phase
 from datarobot_drum.drum.serving.openai_handlers import OpenAiHandlers, openai_methods
 from datarobot_drum.drum.serving.payloads import structured_payload, target_payload, unstructured_input
 from datarobot_drum.drum.serving.routes import SAMPLES, Route
+from datarobot_drum.drum.serving.sample_formats import missing_extra
 from datarobot_drum.drum.settings.build import ModelSettings
 from datarobot_drum.drum.settings.engine import EngineSettings
 from datarobot_drum.drum.settings.limits import InputLimits
 from datarobot_drum.drum.settings.target_types import TargetType
-from datarobot_drum.drum.tabular import StructuredPayload
+from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
 from datarobot_drum.runtime_parameters import mask_secrets, mask_secrets_in
 from datarobot_drum.version import __version__
 
@@ -147,6 +148,10 @@ class Handlers(OpenAiHandlers):
             }
         )
 
+    def do_version(self, request: ModelRequest) -> ModelResponse:
+        """Return the version of the server as text, as MLflow's scoring server does."""
+        return ModelResponse(__version__.encode(), "text/plain; charset=utf-8")
+
     def do_stats(self, request: ModelRequest) -> ModelResponse:
         """Return memory, CPU, durations and executor metrics."""
         return json_response(
@@ -173,14 +178,18 @@ class Handlers(OpenAiHandlers):
         predictor, payload = self._samples(request)
         with self.measure_prediction():
             predictions = predictor.predict(predictor.read_input(payload))
-        return self.structured_response(predictions)
+        return self.structured_response(predictions, request)
 
-    def structured_response(self, predictions: Predictions) -> ModelResponse:
-        """Encode predictions as ``/predict/`` returns them.
+    def structured_response(self, predictions: Predictions, request: ModelRequest) -> ModelResponse:
+        """Encode predictions as ``/predict/`` returns them, in the format that ``Accept`` asks for.
 
         Raises:
-            PredictionError: the model returned a value that JSON cannot carry.
+            PredictionError: the model returned a value that the format cannot carry.
         """
+        table_format = negotiate_table_format(request.headers.get("Accept") or "")
+        if table_format is not None:
+            content = b"".join(table_format.encode(iter([predictions]), self._model.target_type))
+            return ModelResponse(content, table_format.media_type)
         if self._model.deployment is not None:
             labels = self._predictor.class_labels if self._predictor is not None else ()
             model = self._model.with_class_labels(labels) if labels else self._model
@@ -204,12 +213,18 @@ class Handlers(OpenAiHandlers):
         self._require_target(self._model.target_type.is_structured)
         return predictor, self._payload(request, predictor)
 
-    def _payload(self, request: ModelRequest, predictor: BasePredictor) -> StructuredPayload:
+    @property
+    def table_limits(self) -> InputLimits:
+        """The limits of the samples of the loaded model."""
         if self._table_limits is None:
-            self._table_limits = self._model.limits.for_width(predictor.input_schema.width)
-        payload = structured_payload(request, any_type=predictor.reads_raw_input, limits=self._table_limits)
-        if not predictor.reads_raw_input and payload.format.value not in predictor.payload_formats:
-            raise UnprocessableInput(f"This model does not read {payload.format.value} input.")
+            width = None if self._predictor is None else self._predictor.input_schema.width
+            self._table_limits = self._model.limits.for_width(width)
+        return self._table_limits
+
+    def _payload(self, request: ModelRequest, predictor: BasePredictor) -> StructuredPayload:
+        payload = structured_payload(request, any_type=predictor.reads_raw_input, limits=self.table_limits)
+        if not predictor.reads_raw_input:
+            _require_readable(payload.format, predictor)
         return payload
 
     def do_transform(self, request: ModelRequest) -> ModelResponse:
@@ -217,6 +232,8 @@ class Handlers(OpenAiHandlers):
         predictor = self._ready_predictor()
         self._require_target(self._model.target_type is TargetType.TRANSFORM)
         samples, target = self._payload(request, predictor), target_payload(request, self._model.limits)
+        if target is not None:
+            _require_readable(target.format, predictor)
         with self.measure_prediction():
             transformed = predictor.transform(samples, target)
         response: ModelResponse = import_from_string(TRANSFORM_ENCODER)(transformed)
@@ -273,6 +290,14 @@ class Handlers(OpenAiHandlers):
 def as_probe(result: ProbeResult) -> tuple[Mapping[str, Any], int]:
     """Return the body and HTTP status of a probe result; a body alone means 200."""
     return result if isinstance(result, tuple) else (result, 200)
+
+
+def _require_readable(payload_format: PayloadFormat, predictor: BasePredictor) -> None:
+    """Reject a format that the model does not read, or whose package is not installed."""
+    if payload_format.value not in predictor.payload_formats:
+        raise missing_extra(payload_format) or UnprocessableInput(
+            f"This model does not read {payload_format.value} input."
+        )
 
 
 def _not_ready(reason: str, **details: str) -> ModelResponse:

@@ -125,6 +125,8 @@ ROUTES = (
     Route("do_livez", ("/livez",), is_probe=True),
     Route("do_readyz", ("/readyz",), execution=Execution.PROBE, is_probe=True),
     Route("do_info", ("/info",)),
+    # MLflow's scoring server has it.
+    Route("do_version", ("/version",)),
     Route("do_stats", ("/stats",), execution=Execution.STATUS_POOL),
     Route("make_capabilities", ("/capabilities",)),
     Route(

@@ -12,6 +12,17 @@ class PayloadFormat(str, Enum):
 
     CSV = "csv"
     MTX = "mtx"
+    JSON = "json"
+    JSON_LINES = "jsonlines"
+    ARROW = "arrow"
+    PARQUET = "parquet"
+
+
+ARROW_FORMATS = frozenset({PayloadFormat.ARROW, PayloadFormat.PARQUET})
+"""The formats that PyArrow reads."""
+
+TYPED_FORMATS = ARROW_FORMATS | {PayloadFormat.JSON, PayloadFormat.JSON_LINES}
+"""The formats whose cells have types of their own."""
 
 
 class BinaryFile(Protocol):

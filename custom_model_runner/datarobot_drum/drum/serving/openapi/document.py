@@ -25,6 +25,7 @@ _ABOUT = (
     "Every path works with and without a trailing slash, never by a redirect. HEAD works wherever GET does; another "
     "method is a 405 with Allow. Errors are JSON with a message."
 )
+_PART_TYPES = "text/csv, text/mtx, application/json, application/octet-stream"
 _PATH_PARAMETER = re.compile(r"{(\w+)}")
 
 
@@ -116,5 +117,7 @@ def _form(route: Route) -> Json:
     parts: dict[str, Any] = {name: form_part(name) for name in sorted(route.form_fields)}
     return {
         "schema": {"type": "object", "required": ["X"], "properties": parts},
-        "encoding": {name: {"contentType": "text/csv, text/mtx, application/octet-stream"} for name in parts},
+        "encoding": {
+            name: {"contentType": "text/csv, text/mtx, application/json, application/octet-stream"} for name in parts
+        },
     }

@@ -7,7 +7,7 @@ _MODEL_ERRORS = {
     "400": "The HTTP message is broken (truncated body, malformed multipart, bad gzip), or no chat request.",
     "408": "The body came too slowly (DRUM_UPLOAD_TIMEOUT).",
     "413": "The body, or what it is decoded to, is larger than a limit, or a form has too many parts.",
-    "415": "A Content-Encoding other than gzip.",
+    "415": "A Content-Encoding other than gzip, or a Content-Type that is not read.",
     "422": "The input cannot be used, or is over a limit.",
     "431": "The headers, or those of a form part, are larger than a limit.",
     "500": "The model raised, or what it returned failed its check.",

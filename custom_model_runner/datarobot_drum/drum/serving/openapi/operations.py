@@ -7,10 +7,12 @@ route table.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from datarobot_drum.drum.serving.formats.streaming import STREAM_FORMATS
+from datarobot_drum.drum.serving.formats.streaming import STREAM_FORMATS, TABLE_FORMATS
 from datarobot_drum.drum.serving.openapi.errors import json_response, response
 from datarobot_drum.drum.serving.openapi.schemas import NUMBER_OR_NULL, TEXT_OR_NULL, Json, record, schema
+from datarobot_drum.drum.serving.sample_formats import MEDIA_TYPES
 from datarobot_drum.drum.settings.target_types import TargetType
+from datarobot_drum.drum.tabular import PayloadFormat
 
 PREDICTIONS, OPENAI, ABOUT = "predictions", "OpenAI", "about the server"
 STATUS, DOCUMENTATION = "status", "documentation"
@@ -20,28 +22,36 @@ TAGS = (PREDICTIONS, OPENAI, ABOUT, STATUS, DOCUMENTATION)
 _SAMPLES: Json = {
     "type": "string",
     "contentMediaType": "application/octet-stream",
-    "description": "Rows of samples. Matrix Market by the media type text/mtx or a file name that ends in .mtx.",
+    "description": "Rows of samples. The format is that of the media type of the part, or of its file name.",
 }
 _TEXT: Json = {"type": "string"}
 _ANYTHING: Json = {}
+_DOCUMENTED_TYPES = frozenset(
+    {
+        *("text/csv", "text/mtx", "application/json", "application/x-ndjson"),
+        *("application/vnd.apache.arrow.stream", "application/vnd.apache.arrow.file", "application/vnd.apache.parquet"),
+    }
+)
+"""Of the media types of a format, those that the document names."""
 _EVENTS: Json = {}
 """OpenAPI 3.1 cannot describe server-sent events."""
 
 _CSV_TYPES = ("text/csv", "text/plain", "application/octet-stream")
+_JSON_ROWS = {"application/json": "DrumJsonRows", "application/x-ndjson": "DrumJsonLines"}
 
 
 @dataclass(frozen=True)
 class ServedApi:
     """The properties of the model and the server that the document depends on.
 
-    ``formats``: of samples, ``csv`` and ``mtx``. ``reads_raw_input``: the model accepts any body. ``has_deployment``:
-    responses have the format of the prediction server. ``has_engine``: there is an inference engine.
+    ``formats``: of samples, by the names of ``PayloadFormat``. ``reads_raw_input``: the model accepts any body.
+    ``has_deployment``: responses have the format of the prediction server. ``has_engine``: there is an engine.
     """
 
     target_type: TargetType
     target_name: str | None = None
     target_names: tuple[str, ...] = ()
-    formats: tuple[str, ...] = ("csv", "mtx")
+    formats: tuple[str, ...] = tuple(payload_format.value for payload_format in PayloadFormat)
     reads_raw_input: bool = False
     can_chat: bool = False
     can_complete: bool = False
@@ -102,8 +112,11 @@ def _samples(api: ServedApi) -> RequestBody:
     """Return the samples as a raw body; ``build_document`` adds the form."""
     if api.reads_raw_input:
         return RequestBody({"*/*": {"schema": _ANYTHING}})
-    types = (*_CSV_TYPES, "text/mtx") if "mtx" in api.formats else _CSV_TYPES
-    return RequestBody({media_type: {"schema": _TEXT} for media_type in types})
+    content: Json = {media_type: {"schema": _TEXT} for media_type in _CSV_TYPES}
+    for media_type, payload_format in MEDIA_TYPES.items():
+        if payload_format.value in api.formats and media_type in _DOCUMENTED_TYPES:
+            content[media_type] = {"schema": schema(_JSON_ROWS[media_type]) if media_type in _JSON_ROWS else _TEXT}
+    return RequestBody(content)
 
 
 def _prediction(api: ServedApi) -> Json:
@@ -138,7 +151,9 @@ def predictions_schema(api: ServedApi) -> Json:
 
 
 def _predictions_response(api: ServedApi) -> Json:
-    return json_response("One prediction a row.", "DrumPredictions")
+    content = {table_format.media_type: {"schema": _TEXT} for table_format in TABLE_FORMATS}
+    text = "One prediction a row, in the format that Accept selects."
+    return response(text, {"application/json": {"schema": schema("DrumPredictions")}, **content})
 
 
 def _stream_response(api: ServedApi) -> Json:
@@ -240,6 +255,11 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "do_stats": Operation(
         "Get memory, CPU and durations", ABOUT, _always(json_response("Current values.", "DrumStats"))
+    ),
+    "do_version": Operation(
+        "Get the version of the server",
+        ABOUT,
+        _always(response("The version as text, for clients of MLflow.", {"text/plain": {"schema": _TEXT}})),
     ),
     "make_capabilities": Operation(
         "List supported formats and methods", ABOUT, _always(json_response("Formats and methods.", "DrumCapabilities"))

@@ -79,6 +79,22 @@ _TIMES: Json = {
     "additionalProperties": record({"min": NUMBER_OR_NULL, "avg": NUMBER_OR_NULL, "max": NUMBER_OR_NULL}),
 }
 
+_CELL: Json = {"type": ["number", "string", "boolean", "null", "array"]}
+_ROW: Json = {"type": "object", "additionalProperties": _CELL}
+_JSON_ROWS: Json = {
+    "description": (
+        "Records, rows in the order of the model's columns, columns, or the split orientation; alone or as instances, "
+        "inputs, dataframe_records or dataframe_split."
+    ),
+    "type": ["array", "object"],
+    "examples": [
+        [{"a": 1, "b": "x"}],
+        {"instances": [{"a": 1, "b": "x"}]},
+        {"a": [1, 2], "b": ["x", None]},
+        {"dataframe_split": {"columns": ["a", "b"], "data": [[1, "x"]]}},
+    ],
+}
+
 _EXECUTOR_METRICS = (
     "executor_workers",
     "executor_max_queue",
@@ -102,6 +118,8 @@ SCHEMAS: Json = {
         {"message": _MESSAGE, "error": _OPENAI_ERROR},
         {"retry_after": {"type": "integer", "description": "Seconds; when the server is overloaded."}},
     ),
+    "DrumJsonRows": _JSON_ROWS,
+    "DrumJsonLines": {"description": "One record a line.", **_ROW},
     "DrumAlive": record({"status": {"type": "string", "const": "alive"}}),
     "DrumReady": record({"status": {"type": "string", "const": "ready"}}),
     "DrumProbe": {
