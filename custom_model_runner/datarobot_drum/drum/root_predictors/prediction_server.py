@@ -31,7 +31,9 @@ from datarobot_drum.drum.serving.handlers import Handlers
 from datarobot_drum.drum.serving.model_state import ModelState
 from datarobot_drum.drum.serving.openapi.docs_page import OpenApiHandlers
 from datarobot_drum.drum.serving.request_log import RequestLog
-from datarobot_drum.drum.serving.routes import probe_paths, traced_routes, traced_subpath_routes
+from datarobot_drum.drum.serving.routes import probe_paths, traced_patterns, traced_routes, traced_subpath_routes
+from datarobot_drum.drum.serving.v2.handlers import V2Handlers
+from datarobot_drum.drum.serving.v2.model import V2Model
 from datarobot_drum.drum.settings.build import Settings, settings_from_values
 from datarobot_drum.drum.settings.server_parameters import ServerParameters
 from datarobot_drum.drum.tracing.provider import start_exporting
@@ -94,7 +96,12 @@ class PredictionServer:
         self.worker_ctx = worker_ctx or WorkerCtx()
         self.state = ModelState()
         prefix = settings.url_prefix
-        tracing = Tracing(traced_routes(prefix), traced_subpath_routes(prefix), settings.tracing.captured_headers)
+        tracing = Tracing(
+            traced_routes(prefix),
+            traced_subpath_routes(prefix),
+            settings.tracing.captured_headers,
+            traced_patterns(prefix),
+        )
         self.request_log = RequestLog(probe_paths(prefix), tracing)
         self.flusher = StdoutFlusher()
         self.load_error: BaseException | None = None
@@ -316,6 +323,7 @@ class PredictionServer:
             url_prefix=self.settings.url_prefix,
             documentation=self._create_documentation(),
             batching=batching,
+            v2=self._create_v2(handlers),
             load_timeout=server.executor_queue_timeout,
         )
 
@@ -327,6 +335,11 @@ class PredictionServer:
 
         assert isinstance(self.executor, BatchingExecutor)
         return Batching(self.executor, self.predictor, handlers)
+
+    def _create_v2(self, handlers: Handlers) -> V2Handlers:
+        model = self.settings.model
+        served = V2Model(self.predictor, model, self.state, handlers.do_readyz, handlers.measure_prediction)
+        return V2Handlers(served, model.limits)
 
     def _create_documentation(self) -> OpenApiHandlers | None:
         if not self.settings.server.enable_docs:

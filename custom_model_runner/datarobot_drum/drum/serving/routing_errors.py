@@ -8,10 +8,14 @@ from datarobot_drum.runtime_parameters import mask_secrets
 _OPENAI_PATHS = ("/v1/", "/models", "/chat/completions")
 
 
-def route_not_found(path: str, detail: str | None = None) -> ModelResponse:
-    """Return 404; ``detail`` is the message of an extension's route that raised it."""
+def route_not_found(path: str, detail: str | None = None, *, prefix: str = "") -> ModelResponse:
+    """Return 404; ``detail`` is the message of an extension's route that raised it.
+
+    Args:
+        prefix: of all routes of the server.
+    """
     message = mask_secrets(detail) if detail else f"There is no route {path}."
-    return error_response(NotFound(message), for_openai=_is_openai_path(path))
+    return error_response(NotFound(message), for_openai=_is_openai_path(path), for_v2=_is_v2_path(path, prefix))
 
 
 def _is_openai_path(path: str) -> bool:
@@ -19,8 +23,12 @@ def _is_openai_path(path: str) -> bool:
     return any(part in path for part in _OPENAI_PATHS)
 
 
-def method_not_allowed(method: str, allow: str, path: str = "") -> ModelResponse:
+def _is_v2_path(path: str, prefix: str) -> bool:
+    return f"{path}/".startswith(f"{prefix}/v2/")
+
+
+def method_not_allowed(method: str, allow: str, path: str = "", *, prefix: str = "") -> ModelResponse:
     """Return 405 with ``Allow`` in a fixed order (RFC 9110, 15.5.6)."""
     allowed = ", ".join(sorted(name.strip() for name in allow.split(",") if name.strip()))
     error = MethodNotAllowed(f"{method} is not allowed here; use {allowed}.", allow=allowed)
-    return error_response(error, for_openai=_is_openai_path(path))
+    return error_response(error, for_openai=_is_openai_path(path), for_v2=_is_v2_path(path, prefix))
