@@ -32,6 +32,7 @@ from datarobot_drum.drum.serving.model_state import ModelState
 from datarobot_drum.drum.serving.openapi.docs_page import OpenApiHandlers
 from datarobot_drum.drum.serving.request_log import RequestLog
 from datarobot_drum.drum.serving.routes import probe_paths, traced_patterns, traced_routes, traced_subpath_routes
+from datarobot_drum.drum.serving.v2.grpc_paths import PROBE_PATHS, TRACED_PATHS
 from datarobot_drum.drum.serving.v2.handlers import V2Handlers
 from datarobot_drum.drum.serving.v2.model import V2Model
 from datarobot_drum.drum.settings.build import Settings, settings_from_values
@@ -97,12 +98,12 @@ class PredictionServer:
         self.state = ModelState()
         prefix = settings.url_prefix
         tracing = Tracing(
-            traced_routes(prefix),
+            traced_routes(prefix) | TRACED_PATHS,
             traced_subpath_routes(prefix),
             settings.tracing.captured_headers,
             traced_patterns(prefix),
         )
-        self.request_log = RequestLog(probe_paths(prefix), tracing)
+        self.request_log = RequestLog(probe_paths(prefix) | PROBE_PATHS, tracing)
         self.flusher = StdoutFlusher()
         self.load_error: BaseException | None = None
         self._on_failure: Callable[[], object] | None = None

@@ -399,6 +399,8 @@ def _read_parameters(arguments: Arguments, metadata: ModelMetadata, server_type:
     server = fill_defaults(values, workers=workers, logging_level=_logging_level(arguments))
     if server.spool_directory and not os.access(server.spool_directory, os.W_OK | os.X_OK):
         errors.append(parameter_error("DRUM_SPOOL_DIRECTORY", "must be a folder that can be written to"))
+    if server.grpc_port and server.server_type != "fastapi":
+        errors.append(parameter_error("DRUM_GRPC_PORT", "needs DRUM_SERVER_TYPE=fastapi, which alone serves gRPC"))
     if not is_host(server.engine_host):
         errors.append(parameter_error("DRUM_ENGINE_HOST", "must be a host name or an IP address"))
     try:

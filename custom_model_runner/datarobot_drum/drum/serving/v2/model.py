@@ -156,9 +156,7 @@ def input_metadata(schema: InputSchema) -> tuple[TensorMetadata, ...]:
         return (TensorMetadata(MATRIX_INPUT, datatype, (-1, schema.width)),)
     names = schema.names or tuple(schema.declared)
     columns = schema.resolve(names)
-    return tuple(
-        TensorMetadata(name, _datatype(column), (-1, 1)) for name, column in zip(names, columns, strict=True)
-    )
+    return tuple(TensorMetadata(name, _datatype(column), (-1, 1)) for name, column in zip(names, columns, strict=True))
 
 
 def _datatype(column: Column) -> str:

@@ -140,7 +140,9 @@ def _decoder(head: TensorHead) -> Any:
             try:
                 cell = cell.decode("utf-8")
             except UnicodeDecodeError as error:
-                raise BadRequest(f"The input {head.shown} holds bytes that are no UTF-8 text: {cell[:20]!r}.") from error
+                raise BadRequest(
+                    f"The input {head.shown} holds bytes that are no UTF-8 text: {cell[:20]!r}."
+                ) from error
         return cell or None
 
     return decode
