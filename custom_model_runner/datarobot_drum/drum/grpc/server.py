@@ -80,14 +80,7 @@ class GrpcServer:
         core.worker_ctx.defer_cleanup(partial(self._status_pool.shutdown, wait=False), desc="end the status thread")
         self.calls = 0
         """Number of inference calls so far."""
-        max_size = core.limits.max_size or -1
-        options = [
-            ("grpc.so_reuseport", 1),
-            ("grpc.max_receive_message_length", max_size),
-            ("grpc.max_send_message_length", -1),
-        ]
-        self._server = grpc.aio.server(options=options)
-        self._server.add_generic_rpc_handlers((self._inference_service(), self._health_service()))
+        self._server: grpc.aio.Server | None = None
 
     async def start(self) -> None:
         """Listen.
@@ -95,16 +88,25 @@ class GrpcServer:
         Raises:
             StartupError: the address is taken, or not of this machine.
         """
+        options = [
+            ("grpc.so_reuseport", 1),
+            ("grpc.max_receive_message_length", self._core.limits.max_size or -1),
+            ("grpc.max_send_message_length", -1),
+        ]
+        server = grpc.aio.server(options=options)  # it belongs to the event loop that runs now
+        server.add_generic_rpc_handlers((self._inference_service(), self._health_service()))
         try:
-            self._server.add_insecure_port(self._address)
+            server.add_insecure_port(self._address)
         except RuntimeError as error:
             raise StartupError(f"Cannot listen on {self._address} for gRPC: {error}.") from error
-        await self._server.start()
+        await server.start()
+        self._server = server
         logger.info("gRPC listens on %s.", self._address)
 
     async def stop(self, grace: float) -> None:
         """Close the port, and wait ``grace`` seconds for calls in flight before they are cancelled."""
-        await self._server.stop(grace)
+        if self._server is not None:
+            await self._server.stop(grace)
 
     def _inference_service(self) -> grpc.GenericRpcHandler:
         methods: dict[str, Respond] = {

@@ -320,8 +320,8 @@ class ServerParameters(LoadParameters, InputLimits):
     grpc_port: int = parameter(
         "DRUM_GRPC_PORT",
         Kind.INTEGER,
-        "Port, on the host of --address, of the Open Inference Protocol over gRPC; needs the extra grpc. Another server "
-        "than fastapi does not start with it. 0 = off.",
+        "Port, on the host of --address, of the Open Inference Protocol over gRPC; needs the extra grpc. Other servers "
+        "than fastapi do not start with it. 0 = off.",
         default=0,
         limits=(0, 65_535),
         servers=_FASTAPI,

@@ -79,8 +79,8 @@ def _parse_json(content: bytes, limits: InputLimits) -> Any:
     nested = content.count(b"[") + content.count(b"{")
     if limits.max_json_items and nested > limits.max_json_items:
         raise UnprocessableInput(
-            f"The JSON has more than {limits.max_json_items} lists and objects (DRUM_MAX_JSON_KEYS): send the data of a "
-            "tensor as one flat list, or as binary data."
+            f"The JSON has more than {limits.max_json_items} lists and objects (DRUM_MAX_JSON_KEYS): send the data of "
+            "a tensor as one flat list, or as binary data."
         )
     check_json(content, dataclasses.replace(limits, max_json_items=0))
     try:
@@ -137,8 +137,9 @@ class _BinaryData:
         end = self._position + size if type(size) is int and size >= 0 else -1
         if not 0 <= end <= len(self._content):
             raise BadRequest(
-                f"The input {head.shown} has {_BINARY_SIZE} {str(size)[:40]}, and {len(self._content) - self._position} "
-                f"bytes of binary data are left behind the JSON document (see the header {HEADER_LENGTH})."
+                f"The input {head.shown} has {_BINARY_SIZE} {str(size)[:40]}, and "
+                f"{len(self._content) - self._position} bytes of binary data are left behind the JSON document (see the "
+                f"header {HEADER_LENGTH})."
             )
         taken = self._content[self._position : end]
         self._position = end

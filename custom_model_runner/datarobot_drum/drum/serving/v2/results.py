@@ -127,7 +127,7 @@ def _column(name: str, series: Any) -> OutputTensor:
         series = series.sparse.to_dense()
     dtype = series.dtype
     is_complete = not series.isna().any()
-    if dtype == bool:
+    if isinstance(dtype, np.dtype) and dtype.kind == "b":
         return _number_output(name, BOOL, series)
     if isinstance(dtype, np.dtype) and dtype.kind == "i":
         return _number_output(name, INT64, series)

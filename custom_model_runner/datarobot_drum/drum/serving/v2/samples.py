@@ -117,8 +117,8 @@ def _reject_unknown(unknown: list[TensorHead], names: tuple[str, ...]) -> None:
     if len(shape) == 1 and shape[0] == len(names):
         hint += f" A single row for all columns has the shape [1, {len(names)}]."
     raise BadRequest(
-        f"The model has no input {unknown[0].shown}{hint}; its inputs are {list_names(names)}. One input alone may hold "
-        f"all columns, with the shape [rows, {len(names)}]."
+        f"The model has no input {unknown[0].shown}{hint}; its inputs are {list_names(names)}. One input alone may "
+        f"hold all columns, with the shape [rows, {len(names)}]."
     )
 
 
@@ -204,13 +204,10 @@ def _reader(head: TensorHead, of_request: Any) -> _Reader | None:
 
 
 def _read_cells(head: TensorHead, cells: list[str | None], read: _Reader) -> list[Any]:
-    values: list[Any] = []
+    cell: str | None = None
     try:
-        for cell in cells:
-            values.append(None if cell is None else read(cell))
+        return [None if (cell := item) is None else read(item) for item in cells]
     except (ValueError, binascii.Error) as error:
         raise BadRequest(
-            f"The input {head.shown} holds {str(cells[len(values)])[:40]!r} at position {len(values)}, which does not "
-            f"have its content type: {error}."
+            f"The input {head.shown} holds {str(cell)[:40]!r}, which does not have its content type: {error}."
         ) from error
-    return values
