@@ -136,10 +136,10 @@ class _BinaryData:
     def take(self, head: TensorHead, size: Any) -> memoryview:
         end = self._position + size if type(size) is int and size >= 0 else -1
         if not 0 <= end <= len(self._content):
+            left = len(self._content) - self._position
             raise BadRequest(
-                f"The input {head.shown} has {_BINARY_SIZE} {str(size)[:40]}, and "
-                f"{len(self._content) - self._position} bytes of binary data are left behind the JSON document (see the "
-                f"header {HEADER_LENGTH})."
+                f"The input {head.shown} has {_BINARY_SIZE} {str(size)[:40]}, and {left} bytes of binary data are left "
+                f"behind the JSON document (see the header {HEADER_LENGTH})."
             )
         taken = self._content[self._position : end]
         self._position = end
