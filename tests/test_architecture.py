@@ -30,7 +30,7 @@ LAYERS = (
     ("root_predictors",),
     ("model_loading",),
     ("server",),
-    ("flask", "fastapi"),
+    ("flask", "fastapi", "grpc"),
     ("serving",),
     ("process",),
     ("tracing",),
@@ -47,10 +47,11 @@ LAYERS = (
 )
 """Packages (or single modules) of ``drum`` from top to bottom: each imports only from the lines below its own."""
 
-SERVER_LIBRARIES = {"flask", "werkzeug", "fastapi", "starlette", "uvicorn", "gunicorn", "gevent"}
+SERVER_LIBRARIES = {"flask", "werkzeug", "fastapi", "starlette", "uvicorn", "gunicorn", "gevent", "grpc"}
 MAY_IMPORT_THEM = {
     "flask": {"flask", "werkzeug"},
     "fastapi": {"fastapi", "starlette"},
+    "grpc": {"grpc"},
     "gunicorn": {"gunicorn"},
     "uvicorn": {"uvicorn"},
     "werkzeug": {"werkzeug"},
@@ -69,7 +70,7 @@ CATCH_ALL_NAMES = {"utils", "util", "helpers", "common", "misc"}
 VOCABULARY = re.compile(r"\b(whoever|nobody|somebody|anew|patience|(?:is|are|was|were) told)\b", re.IGNORECASE)
 """Words that comments and docstrings avoid; the field has its own (client, caller, restart, notified, timeout)."""
 
-LAZY = "pyarrow tqdm pandas numpy scipy sklearn flask werkzeug fastapi starlette uvicorn gunicorn yaml urllib3".split()
+LAZY = "grpc pyarrow tqdm pandas numpy scipy sklearn flask werkzeug fastapi starlette uvicorn gunicorn yaml urllib3".split()
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
