@@ -176,12 +176,12 @@ def test_a_queued_call_of_a_client_that_has_left_never_runs(
         running = client.send(client.request(first))
         server.wait_until(lambda: first in model_folder.ran, "the running call")
         queued = client.send(client.request(second), timeout=TIMEOUT if ends_by == "cancel" else 0.5)
-        server.wait_until(lambda: stats(server)["executor_pending"] > 0, "the queued call")
+        server.wait_until(lambda: stats(server)["executor_waiting"] > 0, "the queued call")
         if ends_by == "cancel":
             queued.cancel()
         else:
             assert error_of(queued)[0] is grpc.StatusCode.DEADLINE_EXCEEDED
-        server.wait_until(lambda: stats(server)["executor_pending"] == 0, "an empty queue")
+        server.wait_until(lambda: stats(server)["executor_waiting"] == 0, "an empty queue")
     finally:
         model_folder.release()
     running.result(TIMEOUT)

@@ -206,7 +206,7 @@ def _reader(head: TensorHead, of_request: Any) -> _Reader | None:
 def _read_cells(head: TensorHead, cells: list[str | None], read: _Reader) -> list[Any]:
     cell: str | None = None
     try:
-        return [None if (cell := item) is None else read(item) for item in cells]
+        return [read(cell) if (cell := item) is not None else None for item in cells]
     except (ValueError, binascii.Error) as error:
         raise BadRequest(
             f"The input {head.shown} holds {str(cell)[:40]!r}, which does not have its content type: {error}."
