@@ -89,6 +89,13 @@ OTEL = [
 # Parquet and Arrow: bodies of requests, responses, and files of `drum score` and `drum validation`.
 ARROW = ["pyarrow>=23.0.1,<27"]
 
+# The Open Inference Protocol over gRPC, on DRUM_GRPC_PORT.
+GRPC = [
+    "grpcio>=1.68,<2",
+    "grpcio-health-checking>=1.68,<2",
+    "protobuf>=5.26,<8",
+]
+
 GEVENT = ["gevent>=24.10,<27"]
 
 # Scans pickles before they are loaded, for DRUM_PICKLE_POLICY=scan.
@@ -101,6 +108,7 @@ TEST = [
     *ARROW,
     *OTEL,
     *GEVENT,
+    *GRPC,
     # Not torch and keras: they take minutes to install, and their tests run where they are.
     *(package for name in ("xgboost", "lightgbm", "catboost", "onnx", "skops") for package in FRAMEWORKS[name]),
     *DOCS,
@@ -121,6 +129,7 @@ TEST = [
     "schemathesis>=4.32,<5; python_version >= '3.11'",
     "skl2onnx>=1.18,<2",
     "slowapi>=0.1.9,<0.2",
+    "tritonclient[grpc,http]>=2.41,<3",
     "websockets>=13,<18",
 ]
 
@@ -148,6 +157,7 @@ setup(
         **FRAMEWORKS,
         "arrow": ARROW,
         "gevent": GEVENT,
+        "grpc": GRPC,
         "docs": DOCS,
         "otel": OTEL,
         "scan": SCAN,

@@ -158,6 +158,7 @@ def _is_described(route: Route, described: list[Any]) -> bool:
 def test_every_described_path_exists(echo_servers: Servers) -> None:
     """With and without a trailing slash, and with no status that the document does not name."""
     for path, method, operation in operations(document_of(echo_servers["flask"])):
+        path = path.replace("{name}", "model").replace("{version}", "1")  # of every model folder without metadata
         for spelling in {path, path.rstrip("/") + "/"}:
             for server in echo_servers.values():
                 status = server.client.request(method, spelling).status_code

@@ -510,6 +510,6 @@ def test_stream_of_a_chat_has_one_chunk_of_usage(result: Any) -> None:
 def test_single_model_is_found_by_its_name() -> None:
     handlers = make_handlers(FakePredictor(models=["a/b", {"id": "c"}]), "textgeneration")
     for name in ("a/b", "a/b/"):
-        assert document_of(handlers.get_llm_model(ModelRequest(subpath=name)))["id"] == "a/b"
+        assert document_of(handlers.get_llm_model(ModelRequest(path_values={"subpath": name})))["id"] == "a/b"
     with pytest.raises(LanguageModelNotFound, match="the list has: a/b, c"):
-        handlers.get_llm_model(ModelRequest(subpath="d"))
+        handlers.get_llm_model(ModelRequest(path_values={"subpath": "d"}))

@@ -34,10 +34,14 @@ from datarobot_drum.drum.serving.request_log import RequestLog
 from datarobot_drum.drum.serving.routes import (
     ROUTES,
     probe_paths,
+    traced_patterns,
     traced_routes,
     traced_subpath_routes,
     with_platform_paths,
 )
+from datarobot_drum.drum.serving.v2.grpc_paths import PROBE_PATHS, TRACED_PATHS
+from datarobot_drum.drum.serving.v2.handlers import V2Handlers
+from datarobot_drum.drum.serving.v2.model import V2Model
 from datarobot_drum.drum.settings.build import Settings, settings_from_values
 from datarobot_drum.drum.settings.server_parameters import ServerParameters
 from datarobot_drum.drum.tracing.provider import start_exporting
@@ -103,9 +107,12 @@ class PredictionServer:
         platform = settings.platform.routes
         self._routes = with_platform_paths(ROUTES, prefix, platform.health, platform.predict)
         tracing = Tracing(
-            traced_routes(prefix, self._routes), traced_subpath_routes(prefix), settings.tracing.captured_headers
+            traced_routes(prefix, self._routes) | TRACED_PATHS,
+            traced_subpath_routes(prefix),
+            settings.tracing.captured_headers,
+            traced_patterns(prefix),
         )
-        self.request_log = RequestLog(probe_paths(prefix, self._routes), tracing)
+        self.request_log = RequestLog(probe_paths(prefix, self._routes) | PROBE_PATHS, tracing)
         self.flusher = StdoutFlusher()
         self.load_error: BaseException | None = None
         self._on_failure: Callable[[], object] | None = None
@@ -329,6 +336,7 @@ class PredictionServer:
             url_prefix=self.settings.url_prefix,
             documentation=self._create_documentation(),
             batching=batching,
+            v2=self._create_v2(handlers),
             load_timeout=server.executor_queue_timeout,
         )
 
@@ -340,6 +348,11 @@ class PredictionServer:
 
         assert isinstance(self.executor, BatchingExecutor)
         return Batching(self.executor, self.predictor, handlers)
+
+    def _create_v2(self, handlers: Handlers) -> V2Handlers:
+        model = self.settings.model
+        served = V2Model(self.predictor, model, self.state, handlers.do_readyz, handlers.measure_prediction)
+        return V2Handlers(served, model.limits)
 
     def _create_documentation(self) -> OpenApiHandlers | None:
         if not self.settings.server.enable_docs:

@@ -1,5 +1,6 @@
 """The route table, once, as data: each adapter loops over it."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -29,7 +30,8 @@ class Execution(Enum):
 class Route:
     """One entry of the HTTP interface (http-api.md section 2).
 
-    ``handler`` names a method of ``Handlers``; ``paths`` lie below the URL prefix, without their trailing slash;
+    ``handler`` names a method of ``Handlers``; ``paths`` lie below the URL prefix, without their trailing slash, and
+    may have parameters such as ``{name}``, which are one segment each;
     ``form_fields`` are the form parts that the handler wants, none for routes that take a body as it is.
     """
 
@@ -50,6 +52,8 @@ class Route:
     """Its handler is one of ``OpenApiHandlers``; not mounted where that is switched off."""
     platform_paths: tuple[str, ...] = ()
     """Paths that the hosting platform requests, not below the URL prefix."""
+    for_v2: bool = False
+    """Its handler is one of ``V2Handlers``, and its errors have the form of the Open Inference Protocol."""
 
     @property
     def requires_model(self) -> bool:
@@ -60,7 +64,7 @@ class Route:
     def span_name(self) -> str:
         """Of the span of a request: predictions share one name, whatever their kind."""
         is_prediction = self.handler.startswith("do_predict") or self.handler == "do_invocations"
-        return "drum.invocations" if is_prediction else f"drum{self.paths[0].replace('/', '.')}"
+        return "drum.invocations" if is_prediction else f"drum{_PARAMETER.sub('', self.paths[0]).replace('/', '.')}"
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -68,6 +72,8 @@ class Route:
         listed = (self.method, *self.other_methods)
         return ("GET", "HEAD", *listed[1:]) if self.method == "GET" else listed
 
+
+_PARAMETER = re.compile(r"/{\w+}")
 
 SAMPLES = frozenset({"X"})
 SAMPLES_AND_TARGET = SAMPLES | {"y"}
@@ -120,6 +126,23 @@ ROUTES = (
         for_openai=True,
     ),
     Route("do_transform", ("/transform",), method="POST", execution=Execution.EXECUTOR, form_fields=SAMPLES_AND_TARGET),
+    Route(
+        "do_predict_v2",
+        ("/v2/models/{name}/infer", "/v2/models/{name}/versions/{version}/infer"),
+        method="POST",
+        execution=Execution.EXECUTOR,
+        for_v2=True,
+    ),
+    Route("do_v2_live", ("/v2/health/live",), is_probe=True, for_v2=True),
+    Route("do_v2_ready", ("/v2/health/ready",), execution=Execution.PROBE, is_probe=True, for_v2=True),
+    Route(
+        "do_v2_model_ready",
+        ("/v2/models/{name}/ready", "/v2/models/{name}/versions/{version}/ready"),
+        execution=Execution.PROBE,
+        for_v2=True,
+    ),
+    Route("do_v2_model", ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"), for_v2=True),
+    Route("do_v2_server", ("/v2",), for_v2=True),
     Route("do_ping", ("", "/ping"), execution=Execution.PROBE, is_probe=True),
     Route("do_health", ("/health",), execution=Execution.PROBE, is_probe=True),
     Route("do_livez", ("/livez",), is_probe=True),
@@ -210,6 +233,16 @@ def traced_subpath_routes(prefix: str) -> dict[str, tuple[str, str]]:
     }
 
 
+def traced_patterns(prefix: str) -> dict[re.Pattern[str], tuple[str, str]]:
+    """The same by a pattern, for paths with parameters."""
+    return {
+        re.compile(_PARAMETER.sub("/[^/]+", re.escape(prefix) + path) + "/?"): (route.span_name, prefix + path)
+        for route in ROUTES
+        for path in route.paths
+        if "{" in path
+    }
+
+
 def subpath_patterns(route: Route, prefix: str, parameter: str) -> Iterator[str]:
     """For a route with a subpath, what a framework's router matches; ``parameter`` stands for anything at all."""
     return (f"{prefix}{path}/{parameter}" for path in route.paths if route.has_subpath)
@@ -218,6 +251,11 @@ def subpath_patterns(route: Route, prefix: str, parameter: str) -> Iterator[str]
 def openai_handlers() -> frozenset[str]:
     """Return the handlers whose errors carry the ``error`` object of OpenAI."""
     return frozenset(route.handler for route in ROUTES if route.for_openai)
+
+
+def v2_handlers() -> frozenset[str]:
+    """Return the handlers of the Open Inference Protocol."""
+    return frozenset(route.handler for route in ROUTES if route.for_v2)
 
 
 def probe_paths(prefix: str, routes: Sequence[Route] = ROUTES) -> frozenset[str]:

@@ -63,6 +63,7 @@ VALUE_COLUMN = "Predictions"
 """The name of a single value column."""
 
 DEFAULT_PROMPT_COLUMN = "promptText"
+DEFAULT_SERVED_NAME, DEFAULT_SERVED_VERSION = "model", "1"
 
 _EXTERNAL_LAUNCH_ADDRESS = "127.0.0.1:8080"
 _PATH_ARGUMENTS = (
@@ -102,6 +103,9 @@ class ModelSettings:
     prompt_column: str = DEFAULT_PROMPT_COLUMN
     """The column of a chat prompt for a ``score`` hook."""
     pickle_policy: PicklePolicy = PicklePolicy.ALLOW
+    served_name: str = DEFAULT_SERVED_NAME
+    """The name by which clients of the Open Inference Protocol request the model, and its version."""
+    served_version: str = DEFAULT_SERVED_VERSION
 
     @property
     def value_name(self) -> str:
@@ -353,6 +357,9 @@ def _model_settings(code_dir: Path, arguments: Arguments, metadata: ModelMetadat
         prompt_column=metadata.prompt_column or DEFAULT_PROMPT_COLUMN,
         deployment=_deployment(arguments, target_type, labels.all),
         user_secrets=read_user_secrets(arguments.user_secrets_mount_path, arguments.user_secrets_prefix, os.environ),
+        # A name is one segment of a path.
+        served_name=(metadata.name or code_dir.name or DEFAULT_SERVED_NAME).strip().replace("/", "_"),
+        served_version=(metadata.version or DEFAULT_SERVED_VERSION).strip().replace("/", "_"),
     )
 
 
@@ -408,6 +415,8 @@ def _read_parameters(
     server = fill_defaults(values, workers=workers, logging_level=_logging_level(arguments))
     if server.spool_directory and not os.access(server.spool_directory, os.W_OK | os.X_OK):
         errors.append(parameter_error("DRUM_SPOOL_DIRECTORY", "must be a folder that can be written to"))
+    if server.grpc_port and server.server_type != "fastapi":
+        errors.append(parameter_error("DRUM_GRPC_PORT", "needs DRUM_SERVER_TYPE=fastapi, which alone serves gRPC"))
     if not is_host(server.engine_host):
         errors.append(parameter_error("DRUM_ENGINE_HOST", "must be a host name or an IP address"))
     try:

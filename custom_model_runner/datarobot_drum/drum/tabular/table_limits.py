@@ -52,7 +52,7 @@ def check_table(table: Any, payload: StructuredPayload) -> None:
     check_lines(rows, limits.max_rows)
     check_width(columns, limits)
     if limits.max_cell_size and hasattr(table, "dtypes") and _may_have_long_cells(payload):
-        _check_cells(table, limits.max_cell_size)
+        check_cells(table, limits)
 
 
 def _may_have_long_cells(payload: StructuredPayload) -> bool:
@@ -90,9 +90,15 @@ def file_size(file: BinaryFile) -> int:
     return size
 
 
-def _check_cells(table: pd.DataFrame, limit: int) -> None:
+def check_cells(table: pd.DataFrame, limits: InputLimits) -> None:
+    """Reject a table with a too large cell of text.
+
+    Raises:
+        UnprocessableInput: it has one.
+    """
+    limit = limits.max_cell_size
     for name, column in table.items():
-        if column.dtype.kind == "O" and _longest_text(column) > limit:
+        if limit and column.dtype.kind == "O" and _longest_text(column) > limit:
             raise UnprocessableInput(
                 f"A cell of the column {str(name)[:100]!r} has more than {limit} characters (DRUM_MAX_CELL_SIZE)."
             )

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from datarobot_drum.drum.serving.openapi.errors import error_responses, model_errors, status_errors
+from datarobot_drum.drum.serving.openapi.errors import error_responses, json_response, model_errors, status_errors
 from datarobot_drum.drum.serving.openapi.operations import (
     OPENAI,
     OPERATIONS,
@@ -99,9 +99,11 @@ def _errors(route: Route) -> Json:
     if route.execution is Execution.ENGINE:
         return {}  # the engine may return any status
     if route.execution is Execution.EXECUTOR:
-        return model_errors("DrumOpenAI" if route.for_openai else "Drum")
+        return model_errors("DrumV2" if route.for_v2 else "DrumOpenAI" if route.for_openai else "Drum")
     if route.execution is Execution.INLINE:
         return {}
+    if route.for_v2:
+        return {"500": json_response("Unexpected.", "DrumV2Error")}
     return status_errors(calls_model=route.execution is Execution.PROBE)
 
 

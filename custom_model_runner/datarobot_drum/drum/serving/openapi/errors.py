@@ -43,7 +43,8 @@ def model_errors(prefix: str) -> Json:
     """Return references to the error responses of a route that calls the model, by status.
 
     Args:
-        prefix: ``Drum``, or ``DrumOpenAI`` on routes whose errors OpenAI clients read.
+        prefix: ``Drum``; ``DrumOpenAI`` on routes whose errors OpenAI clients read; ``DrumV2`` on those of the Open
+            Inference Protocol.
     """
     return {status: ref("responses", f"{prefix}Error{status}") for status in _MODEL_ERRORS}
 
@@ -61,14 +62,14 @@ def error_responses(*, for_openai: bool) -> Json:
     """Return the error responses that ``model_errors`` refers to, with or without those for OpenAI clients."""
     return {
         f"{prefix}Error{status}": json_response(text, _schema(prefix, status), *_headers(status))
-        for prefix in (("Drum", "DrumOpenAI") if for_openai else ("Drum",))
+        for prefix in (("Drum", "DrumV2", "DrumOpenAI") if for_openai else ("Drum", "DrumV2"))
         for status, text in _MODEL_ERRORS.items()
     }
 
 
 def _schema(prefix: str, status: str) -> str:
-    if prefix == "DrumOpenAI":
-        return "DrumOpenAIError"
+    if prefix != "Drum":
+        return f"{prefix}Error"
     return "DrumUnavailable" if status == "503" else "DrumError"
 
 

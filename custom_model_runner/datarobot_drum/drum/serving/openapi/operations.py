@@ -14,9 +14,9 @@ from datarobot_drum.drum.serving.sample_formats import MEDIA_TYPES
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular import PayloadFormat
 
-PREDICTIONS, OPENAI, ABOUT = "predictions", "OpenAI", "about the server"
+PREDICTIONS, OPENAI, V2, ABOUT = "predictions", "OpenAI", "Open Inference Protocol", "about the server"
 STATUS, DOCUMENTATION = "status", "documentation"
-TAGS = (PREDICTIONS, OPENAI, ABOUT, STATUS, DOCUMENTATION)
+TAGS = (PREDICTIONS, OPENAI, V2, ABOUT, STATUS, DOCUMENTATION)
 """In the order of the page."""
 
 _SAMPLES: Json = {
@@ -225,6 +225,34 @@ def _generated(name: str, description: str) -> Callable[[ServedApi], Json]:
     return _always(response(description, content))
 
 
+# Open Inference Protocol
+
+
+def _tensors_body(api: ServedApi) -> RequestBody:
+    text = (
+        "JSON, with binary tensors behind it if the header Inference-Header-Content-Length gives its size. May be "
+        "compressed (Content-Encoding: gzip)."
+    )
+    content: Json = {
+        "application/json": {"schema": schema("DrumV2Request")},
+        "application/octet-stream": {"schema": _ANYTHING},
+    }
+    return RequestBody(content, description=text)
+
+
+def _tensors_response(api: ServedApi) -> Json:
+    content: Json = {
+        "application/json": {"schema": schema("DrumV2Response")},
+        "application/octet-stream": {"schema": _ANYTHING},
+    }
+    return response("The outputs; binary where the request asks for that.", content, "Inference-Header-Content-Length")
+
+
+_NO_MODEL: Json = {"404": json_response("There is no such model or version.", "DrumV2Error")}
+_NOT_READY: Json = {"503": json_response("Not ready, with the reason.", "DrumV2Error", "Retry-After")}
+_LOAD_FAILED: Json = {"513": json_response("The model failed to load.", "DrumV2Error")}
+
+
 # Documentation
 
 
@@ -337,6 +365,36 @@ OPERATIONS: Mapping[str, Operation] = {
         OPENAI,
         _always(json_response("The model.", "DrumModel")),
         lambda api: api.target_type.may_chat,
+    ),
+    "do_predict_v2": Operation(
+        "Predict the rows of tensors",
+        V2,
+        _tensors_response,
+        lambda api: not api.is_unstructured and not api.reads_raw_input,
+        _tensors_body,
+        errors=_NO_MODEL,
+    ),
+    "do_v2_server": Operation("Describe the server", V2, _always(json_response("The server.", "DrumV2Server"))),
+    "do_v2_live": Operation(
+        "Check that the process is alive", V2, _always(json_response("The process is alive.", "DrumV2Live"))
+    ),
+    "do_v2_ready": Operation(
+        "Check that this server is ready",
+        V2,
+        _always(json_response("Ready.", "DrumV2Ready")),
+        errors=_NOT_READY | _LOAD_FAILED,
+    ),
+    "do_v2_model": Operation(
+        "Describe the inputs and outputs of the model",
+        V2,
+        _always(json_response("The model.", "DrumV2Model")),
+        errors=_NO_MODEL | _NOT_READY | _LOAD_FAILED,
+    ),
+    "do_v2_model_ready": Operation(
+        "Check that the model is ready",
+        V2,
+        _always(json_response("Ready.", "DrumV2Ready")),
+        errors=_NO_MODEL | _NOT_READY | _LOAD_FAILED,
     ),
     "do_openapi": Operation("Get this document", DOCUMENTATION, _always(json_response("OpenAPI 3.1.", "DrumOpenAPI"))),
     "do_docs": Operation(

@@ -50,6 +50,15 @@ _ASSOCIATION_ID: Json = {"datarobot_association_id": {"type": "string"}}
 
 _LANGUAGE_MODEL = record({"object": {}, "created": {}, "owned_by": {}}, {"id": {}})
 
+_TEXTS: Json = {"type": "array", "items": {"type": "string"}}
+_PARAMETERS: Json = {"type": "object"}
+_DATA: Json = {"type": "array", "description": "The cells row by row; null for a missing one."}
+_TENSOR: Json = {
+    "name": {"type": "string"},
+    "datatype": {"type": "string", "examples": ["FP64", "INT64", "BOOL", "BYTES"]},
+    "shape": {"type": "array", "items": {"type": "integer"}},
+}
+
 _MESSAGE: Json = {"type": "string", "description": "What was wrong, in one sentence."}
 
 _PROCESS = record(
@@ -120,6 +129,38 @@ SCHEMAS: Json = {
     ),
     "DrumJsonRows": _JSON_ROWS,
     "DrumJsonLines": {"description": "One record a line.", **_ROW},
+    "DrumV2Error": record({"error": _MESSAGE}),
+    "DrumV2Live": record({"live": {"const": True}}),
+    "DrumV2Ready": record({"ready": {"const": True}}, {"name": {"type": "string"}}),
+    "DrumV2Server": record({"name": {"type": "string"}, "version": {"type": "string"}, "extensions": _TEXTS}),
+    "DrumV2Model": record(
+        {
+            "name": {"type": "string"},
+            "versions": _TEXTS,
+            "platform": {"type": "string"},
+            "inputs": {"type": "array", "items": record(_TENSOR)},
+            "outputs": {"type": "array", "items": record(_TENSOR)},
+        }
+    ),
+    "DrumV2Request": record(
+        {"inputs": {"type": "array", "items": record(_TENSOR, {"parameters": _PARAMETERS, "data": _DATA})}},
+        {
+            "id": {"type": "string"},
+            "parameters": _PARAMETERS,
+            "outputs": {
+                "type": "array",
+                "items": record({"name": {"type": "string"}}, {"parameters": _PARAMETERS}),
+            },
+        },
+    ),
+    "DrumV2Response": record(
+        {
+            "model_name": {"type": "string"},
+            "model_version": {"type": "string"},
+            "outputs": {"type": "array", "items": record({**_TENSOR, "data": _DATA}, {"parameters": _PARAMETERS})},
+        },
+        {"id": {"type": "string"}},
+    ),
     "DrumAlive": record({"status": {"type": "string", "const": "alive"}}),
     "DrumReady": record({"status": {"type": "string", "const": "ready"}}),
     "DrumProbe": {
@@ -231,6 +272,10 @@ HEADERS: Json = {
     "X-Drum-User-Http-Error": {
         "schema": {"type": "string", "const": "true"},
         "description": "Present if the model itself raised this error.",
+    },
+    "Inference-Header-Content-Length": {
+        "schema": {"type": "string"},
+        "description": "Size of the JSON document, if binary tensors follow it.",
     },
     "X-Streaming": {"required": True, "schema": {"type": "string", "const": "true"}},
 }
