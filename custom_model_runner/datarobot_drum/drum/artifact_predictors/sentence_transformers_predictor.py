@@ -10,8 +10,7 @@ Thread safety: tokenizers change their state during a call; one call at a time.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -22,8 +21,9 @@ import sentence_transformers
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
 from datarobot_drum.drum.artifact_predictors.embeddings import TextEmbedder
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
+from datarobot_drum.drum.artifact_predictors.text_bodies import read_texts
 from datarobot_drum.drum.cancellation import stop_if_cancelled
-from datarobot_drum.drum.exceptions import ModelLoadError, UnprocessableInput
+from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.input_schema.columns import Column, ColumnType, InputSchema
 
 if TYPE_CHECKING:
@@ -83,23 +83,7 @@ class _Requests:
         Raises:
             UnprocessableInput: the body has another form.
         """
-        inputs = _read_inputs(data) if mimetype == "application/json" else data
+        inputs = read_texts(data, mimetype)
         if isinstance(inputs, str):
             return self._embedder.embed([inputs])[0]
-        return self._embedder.embed(_require_texts(inputs))
-
-
-def _read_inputs(data: str | bytes) -> Any:
-    try:
-        body = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise UnprocessableInput(f"The body is not valid JSON: {error}.") from error
-    if not isinstance(body, dict) or body.keys() != {"inputs"}:
-        raise UnprocessableInput('The JSON body must be {"inputs": text}, or a list of texts.')
-    return body["inputs"]
-
-
-def _require_texts(inputs: Any) -> Sequence[str]:
-    if not isinstance(inputs, list) or not all(isinstance(text, str) for text in inputs):
-        raise UnprocessableInput('The body must be a text, or JSON {"inputs": text or a list of texts}.')
-    return inputs
+        return self._embedder.embed(inputs)

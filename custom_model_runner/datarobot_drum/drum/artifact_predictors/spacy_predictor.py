@@ -11,7 +11,6 @@ Texts are run one by one. Thread safety: the vocabulary grows during a call; one
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +23,7 @@ from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, Artifact
 from datarobot_drum.drum.artifact_predictors.class_columns import bind_numbers, require_column_count
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 from datarobot_drum.drum.artifact_predictors.model_labels import order_classes
+from datarobot_drum.drum.artifact_predictors.text_bodies import read_texts
 from datarobot_drum.drum.cancellation import stop_if_cancelled
 from datarobot_drum.drum.exceptions import ModelLoadError, UnprocessableInput
 from datarobot_drum.drum.input_schema.columns import Column, ColumnType, InputSchema
@@ -127,23 +127,11 @@ class _Requests:
         Raises:
             UnprocessableInput: the body is no text, and no JSON of the form {"inputs": ...}.
         """
-        inputs = _read_inputs(data) if mimetype == "application/json" else data
-        if isinstance(inputs, list) and all(isinstance(text, str) for text in inputs):
-            return [self._describe(text) for text in inputs]
-        if not isinstance(inputs, str):
-            raise UnprocessableInput('The body must be a text, or JSON {"inputs": text or a list of texts}.')
-        return self._describe(inputs)
+        inputs = read_texts(data, mimetype)
+        if isinstance(inputs, str):
+            return self._describe(inputs)
+        return [self._describe(text) for text in inputs]
 
     def _describe(self, text: str) -> Any:
         stop_if_cancelled()
         return _read(self._pipeline, text, "The text").to_json()
-
-
-def _read_inputs(data: str | bytes) -> Any:
-    try:
-        body = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise UnprocessableInput(f"The body is not valid JSON: {error}.") from error
-    if not isinstance(body, dict) or body.keys() != {"inputs"}:
-        raise UnprocessableInput('The JSON body must be {"inputs": text}, or a list of texts.')
-    return body["inputs"]

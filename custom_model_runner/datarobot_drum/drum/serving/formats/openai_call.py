@@ -9,9 +9,9 @@ import orjson
 from datarobot_drum.drum.exceptions import BadRequest, InvalidField, PredictionError
 from datarobot_drum.drum.language_predictors.hook_results import describe
 from datarobot_drum.drum.language_predictors.json_values import encode
-from datarobot_drum.drum.serving.json_limits import check_json
 from datarobot_drum.drum.serving.messages import ModelRequest
 from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits
+from datarobot_drum.drum.tabular.json_limits import check_json
 from datarobot_drum.drum.tracing.spans import annotate
 
 DEFAULT_MODEL_NAME = "datarobot-deployed-llm"

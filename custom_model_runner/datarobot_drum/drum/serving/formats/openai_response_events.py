@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -165,7 +166,7 @@ def _output_texts(output: list[dict[str, Any]]) -> Iterator[str]:
         yield from (item[name] for name in ("name", "arguments") if item.get(name))
 
 
-class _Item:
+class _Item(ABC):
     """An item of the output while it is streamed."""
 
     def __init__(self, index: int, prefix: str) -> None:
@@ -173,9 +174,9 @@ class _Item:
         self.id = f"{prefix}_{uuid.uuid4().hex}"
         self.text = ""
 
+    @abstractmethod
     def document(self, status: str) -> dict[str, Any]:
         """Return the item with what has been added so far."""
-        raise NotImplementedError
 
     def start(self) -> Iterator[Event]:
         """Yield the events that announce the item."""
@@ -190,8 +191,9 @@ class _Item:
         """Yield the events that complete the item."""
         yield {"type": "response.output_item.done", "output_index": self.index, "item": self.document("completed")}
 
+    @abstractmethod
     def _event(self, kind: str, **more: Any) -> Event:
-        raise NotImplementedError
+        """Return an event about the item's text."""
 
 
 class _Message(_Item):

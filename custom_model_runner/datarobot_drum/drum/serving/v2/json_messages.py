@@ -11,7 +11,6 @@ import numpy as np
 import orjson
 
 from datarobot_drum.drum.exceptions import BadRequest, UnprocessableInput
-from datarobot_drum.drum.serving.json_limits import check_json
 from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.drum.serving.v2.datatypes import BYTES
 from datarobot_drum.drum.serving.v2.messages import (
@@ -26,6 +25,7 @@ from datarobot_drum.drum.serving.v2.messages import (
 )
 from datarobot_drum.drum.serving.v2.tensors import encode_text, from_raw, from_values, to_raw
 from datarobot_drum.drum.settings.limits import InputLimits
+from datarobot_drum.drum.tabular.json_limits import check_json
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 BINARY = "application/octet-stream"
