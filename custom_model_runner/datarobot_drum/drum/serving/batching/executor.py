@@ -196,7 +196,7 @@ class BatchingExecutor(ExecutorWithBackpressure):
             self._start_waiting_batch()
         super()._admit(entry)
 
-    def _take_next(self, now: float) -> QueueEntry | None:
+    def _take_queued(self, now: float) -> QueueEntry | None:
         self._reject_expired(now)
         other = next((entry for entry in self._queue if not isinstance(entry, BatchMember)), None)
         if self._queue and self._queue[0] is not other:
@@ -208,7 +208,7 @@ class BatchingExecutor(ExecutorWithBackpressure):
         self._queue.remove(other)
         return self._take_slot(other)
 
-    def _release(self, entry: QueueEntry, *, failed: bool) -> QueueEntry | None:
+    def _release(self, entry: QueueEntry | None, *, failed: bool = False) -> QueueEntry | None:
         following = super()._release(entry, failed=failed)
         if following is None and self._queue:
             self._start_or_poll_threadsafe()

@@ -6,6 +6,7 @@ ends. A lock guards the queue, because a thread that finishes a call starts the 
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -17,7 +18,13 @@ from typing import Any, ParamSpec, TypeVar
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, ExecutorShutdown, RequestCancelled, ServerOverloaded
 from datarobot_drum.drum.serving.execution.futures import discard_result, set_outcome, set_outcome_threadsafe
-from datarobot_drum.drum.serving.execution.queue_entries import CallerThreadEntry, QueuedCall, QueueEntry, State
+from datarobot_drum.drum.serving.execution.queue_entries import (
+    CallerThreadEntry,
+    QueuedCall,
+    QueueEntry,
+    ResumedStream,
+    State,
+)
 from datarobot_drum.drum.serving.execution.streaming import IncrementalResult
 from datarobot_drum.drum.serving.metrics.histogram import Histogram
 
@@ -26,6 +33,9 @@ T = TypeVar("T")
 Entry = TypeVar("Entry", bound=QueueEntry)
 
 logger = logging.getLogger(__name__)
+
+MAX_PAUSED = 128
+"""Streams that may wait for slow clients without a slot; each keeps a thread."""
 
 WARNING_INTERVAL = 1.0
 """Seconds between two log lines about rejected calls."""
@@ -80,6 +90,8 @@ class ExecutorWithBackpressure:
         max_queue_depth: calls that are admitted and wait; later ones wait in the same queue without being admitted.
         queue_timeout: seconds from arrival within which a call must start; 0 rejects at once what cannot start.
         thread_name_prefix: of the pool threads.
+        max_paused: streams that may wait for their clients without a slot. With 0, no other call runs between two
+            chunks of a stream.
         clock: measures deadlines and durations, in seconds.
     """
 
@@ -90,9 +102,11 @@ class ExecutorWithBackpressure:
         queue_timeout: float = 30.0,
         thread_name_prefix: str = "drum-predict-",
         *,
+        max_paused: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.max_workers = max_workers
+        self.max_paused = max_paused
         self.max_queue_depth = max_queue_depth
         self.queue_timeout = queue_timeout
         self.on_running: Callable[[int], None] | None = None
@@ -100,11 +114,12 @@ class ExecutorWithBackpressure:
         self.before_call: Callable[[], object] | None = None
         """Called before each call, in its thread and its context."""
         self._clock = clock
-        self._pool = ThreadPoolExecutor(max_workers, thread_name_prefix)
+        self._pool = ThreadPoolExecutor(max_workers + max_paused, thread_name_prefix)
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._queue: deque[QueueEntry] = deque()
-        self.running = 0
+        self._resumed: deque[ResumedStream] = deque()
+        self.running = self.paused = 0
         self._closed = False
         self._warn_after = 0.0
         self._counts = dict.fromkeys(("completed", "failed", "rejected", "cancelled", "timed_out"), 0)
@@ -113,7 +128,7 @@ class ExecutorWithBackpressure:
     async def run(self, func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return the result of ``func``, called on a pool thread with the caller's context variables.
 
-        An ``IncrementalResult`` is returned at once; the slot is held until its ``produce`` returns.
+        An ``IncrementalResult`` is returned at once; the slot is held until its ``produce`` returns, or pauses.
 
         Raises:
             ServerOverloaded: it did not start in time, or the executor was shut down meanwhile; a ``TimeoutError``.
@@ -219,7 +234,8 @@ class ExecutorWithBackpressure:
         self.running += 1
         if self.on_running:
             self.on_running(self.running)
-        self._wait_times.record(now - entry.arrived)
+        if not isinstance(entry, ResumedStream):
+            self._wait_times.record(now - entry.arrived)
         return entry
 
     def _start(self, entry: QueueEntry | None) -> None:
@@ -244,7 +260,7 @@ class ExecutorWithBackpressure:
             result = context.run(call.function)
             if isinstance(result, IncrementalResult):
                 call.set_outcome(result, None)
-                error = context.run(result.produce)
+                error = context.run(result.produce, self._pause)
         except BaseException as raised:  # it belongs to the caller
             error = raised
         following = self._release(call, failed=error is not None and not isinstance(error, RequestCancelled))
@@ -253,12 +269,40 @@ class ExecutorWithBackpressure:
         del result, error, context  # the traceback of an error refers to this frame
         return following
 
-    def _release(self, entry: QueueEntry, *, failed: bool) -> QueueEntry | None:
-        """Free the slot of ``entry``; return the entry that has taken it, to be started."""
+    @contextmanager
+    def _pause(self) -> Iterator[None]:
+        """Free the slot of a stream during the ``with`` block; take one at its end, before the calls in the queue."""
+        with self._lock:
+            may_pause = self.paused < self.max_paused
+            self.paused += may_pause
+        if not may_pause:
+            yield
+            return
+        self._start(self._release(None))
+        try:
+            yield
+        finally:
+            self._resume()
+
+    def _resume(self) -> None:
+        stream = ResumedStream(self._clock(), math.inf)
+        with self._lock:
+            self.paused -= 1
+            is_free = self.running < self.max_workers
+            if is_free:
+                self._take_slot(stream)
+            else:
+                self._resumed.append(stream)
+        if not is_free:
+            stream.slot.result()
+
+    def _release(self, entry: QueueEntry | None, *, failed: bool = False) -> QueueEntry | None:
+        """Free the slot of ``entry``, or of a stream that pauses; return the entry that has taken it, to be started."""
         with self._lock:
             now = self._clock()
             self.running -= 1
-            self._count_finished(entry, now, failed=failed)
+            if entry is not None:
+                self._count_finished(entry, now, failed=failed)
             following = self._take_next(now)
             if self.on_running:
                 self.on_running(self.running)
@@ -275,6 +319,10 @@ class ExecutorWithBackpressure:
         self._run_times.record(now - entry.started)
 
     def _take_next(self, now: float) -> QueueEntry | None:
+        """Give the slot to a stream that was paused, else to a call in the queue."""
+        return self._take_slot(self._resumed.popleft()) if self._resumed else self._take_queued(now)
+
+    def _take_queued(self, now: float) -> QueueEntry | None:
         """Reject expired entries, then give the slot to the first one."""
         self._reject_expired(now)
         return self._take_slot(self._queue.popleft()) if self._queue else None
@@ -328,7 +376,7 @@ class ExecutorWithBackpressure:
             return self._idle.wait_for(self._is_idle, timeout)
 
     def _is_idle(self) -> bool:
-        return self.running == 0 and not self._queue
+        return self.running == self.paused == 0 and not self._queue
 
     def __enter__(self) -> "ExecutorWithBackpressure":
         return self
@@ -347,13 +395,14 @@ class ExecutorWithBackpressure:
     def metrics(self) -> dict[str, Any]:
         """Return exact counts since the start, and times in seconds, under their keys in ``/stats/``."""
         with self._lock:
-            pending = self.running + min(len(self._queue), self.max_queue_depth)
+            pending = self.running + self.paused + len(self._resumed) + min(len(self._queue), self.max_queue_depth)
             return {
                 "executor_workers": self.max_workers,
                 "executor_max_queue": self.max_queue_depth,
                 "executor_pending": pending,
-                "executor_queue_available": self.max_workers + self.max_queue_depth - pending,
+                "executor_queue_available": max(0, self.max_workers + self.max_queue_depth - pending),
                 "executor_running": self.running,
+                "executor_paused": self.paused,
                 "executor_waiting": len(self._queue),
                 **{f"executor_{name}": count for name, count in self._counts.items()},
                 "executor_wait_seconds": self._wait_times.summary(),

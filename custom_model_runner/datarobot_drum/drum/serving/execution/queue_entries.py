@@ -39,6 +39,10 @@ class CallerThreadEntry(QueueEntry):
         self.slot.set_exception(error)
 
 
+class ResumedStream(CallerThreadEntry):
+    """The thread of a stream that was paused and takes a slot again."""
+
+
 @dataclass(slots=True, eq=False)
 class QueuedCall(QueueEntry):
     """A function for a pool thread; ``on_outcome`` receives its result and its error.
