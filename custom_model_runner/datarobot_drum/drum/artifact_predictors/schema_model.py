@@ -31,7 +31,14 @@ class SchemaModel:
 
     @property
     def accepts_numeric_table(self) -> bool:
-        return self.schema.is_numeric and self.model.accepts_numeric_table
+        return self.schema.is_numeric and self.model.accepts_numeric_table and not self._needs_typed_frame
+
+    @property
+    def _needs_typed_frame(self) -> bool:
+        """True for an original that takes frames, with columns whose numbers are converted."""
+        function = self.function
+        is_plain = function is None or function.reads_arrays or self.schema.has_plain_numbers
+        return not is_plain
 
     def to_samples(self, frame: pd.DataFrame) -> Any:
         """Return the samples that the model gets for a table.
@@ -46,7 +53,7 @@ class SchemaModel:
         function = self.function
         if function is None or function.reads_arrays or not isinstance(data, NumericTable):
             return False
-        return not function.is_compiled or data.names != self.schema.names
+        return not function.is_compiled or data.names != self.schema.names or self._needs_typed_frame
 
     def predict(self, data: Any) -> ArtifactOutput:
         """Predict a table or a sparse matrix.

@@ -11,7 +11,9 @@ import numpy as np
 from datarobot_drum.drum.compiled_models.forms import NotCoveredError
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 
-_NUMERIC_KINDS = "biuf"
+_NUMBERS = frozenset(map(np.dtype, "f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 ?".split()))
+"""The types whose conversion is repeated. Half precision is not: some estimators compute in it."""
+_OBJECTS = frozenset({np.dtype(object)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +26,13 @@ class Columns:
         return Columns([self.cells[position] for position in positions])
 
     def to_array(self) -> np.ndarray:
-        """Return the columns as one array, as the frame with these columns converts to one."""
+        """Return the columns as one array, as the frame with these columns converts to one.
+
+        Raises:
+            NotCoveredError: booleans beside numbers, which scikit-learn converts by way of objects.
+        """
+        if len({cells.dtype.kind == "b" for cells in self.cells}) > 1:
+            raise NotCoveredError
         array = np.empty((len(self.cells[0]), len(self.cells)), np.result_type(*self.cells), order="F")
         for position, cells in enumerate(self.cells):
             array[:, position] = cells
@@ -48,7 +56,7 @@ def columns_of(data: Any) -> Sequence[np.ndarray]:
 
 def _cells(series: Any) -> np.ndarray:
     dtype = series.dtype
-    if isinstance(dtype, np.dtype) and dtype.kind in "biufO":
+    if dtype in _NUMBERS or dtype in _OBJECTS:
         cells: np.ndarray = series.to_numpy()
         return cells
     if isinstance(dtype, pd.StringDtype):
@@ -69,7 +77,7 @@ def to_floats(data: Any, dtype: Any = None, *, copy: bool = False) -> np.ndarray
         data, copy = data.to_array(), False
     elif isinstance(data, pd.DataFrame):
         data = _frame_values(data, dtype)
-    if type(data) is not np.ndarray or data.ndim != 2 or data.dtype.kind not in _NUMERIC_KINDS:
+    if type(data) is not np.ndarray or data.ndim != 2 or data.dtype not in _NUMBERS:
         raise NotCoveredError
     target = _float_type(data, dtype)
     return np.array(data, dtype=target, order="K") if copy else np.asarray(data, dtype=target)
@@ -87,7 +95,7 @@ def to_numbers(data: Any) -> np.ndarray:
         _require_plain_numbers(data)
         data = np.asarray(data)
         data = data.astype(np.float64) if data.dtype.kind == "O" else data
-    if type(data) is not np.ndarray or data.ndim != 2 or data.dtype.kind not in _NUMERIC_KINDS:
+    if type(data) is not np.ndarray or data.ndim != 2 or data.dtype not in _NUMBERS:
         raise NotCoveredError
     return data
 
@@ -112,7 +120,7 @@ def _frame_values(frame: pd.DataFrame, dtype: Any) -> np.ndarray:
 
 def _require_plain_numbers(frame: pd.DataFrame) -> list[Any]:
     dtypes: list[Any] = frame.dtypes.tolist()
-    if not dtypes or not all(isinstance(item, np.dtype) and item.kind in _NUMERIC_KINDS for item in dtypes):
+    if not dtypes or not all(item in _NUMBERS for item in dtypes):
         raise NotCoveredError
     return dtypes
 

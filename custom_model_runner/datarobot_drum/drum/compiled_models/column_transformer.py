@@ -74,7 +74,7 @@ def _compile_block(whole: Any, name: str, transformer: Any) -> Block | None:
     try:
         compiled: Step | None = _compile_steps(transformer)
     except CannotCompileError:
-        if isinstance(transformer, str):
+        if not class_name(transformer):
             raise
         compiled = None
     return Block(tuple(positions), compiled, transformer)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from datarobot_drum.drum.compiled_models.column_transformer import compile_column_transformer
-from datarobot_drum.drum.compiled_models.forms import CannotCompileError, CompiledForm, NotCoveredError, Step
+from datarobot_drum.drum.compiled_models.forms import (
+    CannotCompileError,
+    CompiledForm,
+    MissingExtraError,
+    NotCoveredError,
+    Step,
+)
 from datarobot_drum.drum.compiled_models.numpy_estimators import compile_estimator
 from datarobot_drum.drum.compiled_models.numpy_transformers import compile_transformer
-from datarobot_drum.drum.compiled_models.original_classes import class_name, outputs_arrays
+from datarobot_drum.drum.compiled_models.original_classes import class_name, foreign_part, outputs_arrays
 from datarobot_drum.drum.imports import import_from_string
 
 logger = logging.getLogger(__name__)
@@ -34,23 +40,30 @@ def _compile_by(path: str, extra: str = "compile") -> Compiler:
         try:
             compiler: Compiler = import_from_string(path)
         except ModuleNotFoundError as error:
-            raise CannotCompileError(f"{error.name} is not installed: install datarobot-drum[{extra}]") from error
+            advice = f"install datarobot-drum[{extra}] for a faster form of {type(estimator).__name__}"
+            raise MissingExtraError(f"{error.name} is not installed: {advice}") from error
         return compiler(estimator, method)
 
     return compile_lazily
 
 
-_COMPILERS: tuple[tuple[tuple[str, ...], Compiler], ...] = (
-    (("sklearn",), _compile_by_numpy),
-    (("sklearn",), _compile_by(f"{_PACKAGE}.treelite_sklearn:compile_ensemble")),
-    (("xgboost", "lightgbm"), _compile_by(f"{_PACKAGE}.treelite_boosters:compile_booster")),
-)
-"""Compilers of a last step, in the order in which they are tried, with the libraries whose estimators they compile."""
+_ENSEMBLES = frozenset({
+    "RandomForestClassifier", "RandomForestRegressor", "ExtraTreesClassifier", "ExtraTreesRegressor",
+    "GradientBoostingClassifier", "GradientBoostingRegressor", "HistGradientBoostingClassifier",
+    "HistGradientBoostingRegressor", "IsolationForest",
+})  # fmt: skip
+_BOOSTERS = frozenset({
+    "XGBClassifier", "XGBRegressor", "XGBRFClassifier", "XGBRFRegressor", "LGBMClassifier", "LGBMRegressor", "Booster",
+})  # fmt: skip
 
-_CLOSE: tuple[tuple[tuple[str, ...], Compiler], ...] = (
-    (("sklearn",), _compile_by(f"{_PACKAGE}.onnx_estimators:compile_by_onnx", "compile-onnx")),
+_COMPILERS: tuple[tuple[frozenset[str], Compiler], ...] = (
+    (_ENSEMBLES, _compile_by(f"{_PACKAGE}.treelite_sklearn:compile_ensemble")),
+    (_BOOSTERS, _compile_by(f"{_PACKAGE}.treelite_boosters:compile_booster")),
 )
-"""Further compilers, whose predictions are seldom equal to the last bit."""
+"""Compilers of a last step for some classes, whose libraries are not imported for any other."""
+
+_by_onnx = _compile_by(f"{_PACKAGE}.onnx_estimators:compile_by_onnx", "compile-onnx")
+"""The compiler of other estimators of scikit-learn, whose predictions are seldom equal to the last bit."""
 
 
 def compile_model(estimator: Any, method: str, *, exact: bool = True) -> CompiledForm:
@@ -65,26 +78,44 @@ def compile_model(estimator: Any, method: str, *, exact: bool = True) -> Compile
     name = class_name(estimator)
     if name in _SEARCHES:
         return compile_model(estimator.best_estimator_, method, exact=exact)
+    if (part := foreign_part(estimator)) is not None:
+        raise CannotCompileError(f"{_describe(part)} is no code of a library, or was replaced")
     if name == "Pipeline":
         return _compile_pipeline(estimator, method, exact)
-    return _compile_last_step(estimator, method, _COMPILERS if exact else _COMPILERS + _CLOSE)
+    return _compile_last_step(estimator, method, exact)
 
 
-def _compile_last_step(
-    estimator: Any, method: str, compilers: tuple[tuple[tuple[str, ...], Compiler], ...]
-) -> CompiledForm:
-    if not class_name(estimator):
-        raise CannotCompileError(f"{type(estimator).__name__} is no class of a library, or its methods were replaced")
-    root = type(estimator).__module__.partition(".")[0]
-    reasons = []
-    for roots, compiler in compilers:
-        if root not in roots:
-            continue
-        try:
-            return compiler(estimator, method)
-        except CannotCompileError as error:
-            reasons.append(str(error))
-    raise CannotCompileError(reasons[-1] if reasons else f"no compiler for {type(estimator).__name__}")
+def _compile_last_step(estimator: Any, method: str, exact: bool) -> CompiledForm:
+    reasons: list[CannotCompileError] = []
+    for compiler in _compilers_of(estimator, exact):
+        form = _try(compiler, estimator, method)
+        if isinstance(form, CompiledForm):
+            return form
+        reasons.append(form)
+    missing = (reason for reason in reasons if isinstance(reason, MissingExtraError))
+    no_compiler = CannotCompileError(f"no compiler for {method} of {type(estimator).__name__}")
+    raise next(missing, reasons[-1] if reasons else no_compiler)
+
+
+def _try(compiler: Compiler, estimator: Any, method: str) -> CompiledForm | CannotCompileError:
+    try:
+        return compiler(estimator, method)
+    except CannotCompileError as error:
+        return error
+
+
+def _compilers_of(estimator: Any, exact: bool) -> Iterator[Compiler]:
+    name = class_name(estimator)
+    is_scikit_learn = type(estimator).__module__.startswith("sklearn.")
+    if is_scikit_learn:
+        yield _compile_by_numpy
+    yield from (compiler for names, compiler in _COMPILERS if name in names)
+    if is_scikit_learn and not exact:
+        yield _by_onnx
+
+
+def _describe(part: Any) -> str:
+    return str(getattr(part, "__name__", type(part).__name__))
 
 
 def _compile_pipeline(pipeline: Any, method: str, exact: bool) -> CompiledForm:
@@ -97,9 +128,8 @@ def _compile_pipeline(pipeline: Any, method: str, exact: bool) -> CompiledForm:
         form = compile_model(last, method, exact=exact)
         names += form.compilers
     except CannotCompileError as error:
-        if class_name(last) == "":
-            raise
-        logger.debug("The last step is not compiled: %s.", error)
+        level = logging.INFO if isinstance(error, MissingExtraError) else logging.DEBUG
+        logger.log(level, "The last step of the model is not compiled: %s.", error)
         form = CompiledForm((), getattr(last, method))
     steps: list[Step] = []
     for position, transformer in enumerate(transformers):

@@ -11,6 +11,7 @@ from datarobot_drum.drum.compiled_models.forms import CannotCompileError, NotCov
 
 UNKNOWN = -1
 _NUMBERS = "iuf"
+_MAX_EXACT_INTEGER = 2.0**53
 
 
 class Categories:
@@ -18,6 +19,8 @@ class Categories:
 
     def __init__(self, categories: np.ndarray) -> None:
         values = categories.tolist()
+        if any(isinstance(value, int | float) and abs(value) >= _MAX_EXACT_INTEGER for value in values):
+            raise CannotCompileError("categories that are too large for floats")
         self.is_numeric = categories.dtype.kind in _NUMBERS
         is_text = all(isinstance(value, str) or _is_missing(value) for value in values)
         if not self.is_numeric and not is_text:
@@ -43,7 +46,7 @@ class Categories:
     def _encode_other(self, cell: Any) -> int:
         if _is_nan(cell):
             return self._nan
-        if cell is None or (self.is_numeric and type(cell) is int):
+        if self.is_numeric and type(cell) is int and abs(cell) < _MAX_EXACT_INTEGER:
             return self._codes.get(cell, UNKNOWN)
         raise NotCoveredError
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,10 @@ class NotCoveredError(Exception):
 
 class CannotCompileError(Exception):
     """Raised by a compiler for a model that it does not support; the message is the reason."""
+
+
+class MissingExtraError(CannotCompileError):
+    """Raised for a model that could be compiled if an extra were installed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +56,6 @@ class CompiledForm:
     parts: tuple[Part, ...] = ()
     nbytes: int = 0
     takes_dense: bool = False
-    compiled_steps: int = field(default=1)
 
     @property
     def by(self) -> str:

@@ -9,13 +9,14 @@ from typing import Any
 
 from datarobot_drum.drum.compiled_models.audit import BackgroundAudit
 from datarobot_drum.drum.compiled_models.compiler import compile_model
-from datarobot_drum.drum.compiled_models.forms import CannotCompileError, CompiledForm
+from datarobot_drum.drum.compiled_models.forms import CannotCompileError, CompiledForm, MissingExtraError
 from datarobot_drum.drum.compiled_models.measurement import Speed, measure
 from datarobot_drum.drum.compiled_models.model_size import format_size, model_size
+from datarobot_drum.drum.compiled_models.model_state import ModelState
 from datarobot_drum.drum.compiled_models.prediction_function import ActiveForm, PredictionFunction
 from datarobot_drum.drum.compiled_models.probe_samples import ProbeSamples
 from datarobot_drum.drum.compiled_models.proof import Proof, Stopped, prove
-from datarobot_drum.drum.compiled_models.reference import sequential
+from datarobot_drum.drum.compiled_models.reference import reference_of
 from datarobot_drum.drum.compiled_models.verdicts import Verdict, VerdictFile
 from datarobot_drum.drum.settings.compilation import CompileMode, CompileOptions
 
@@ -34,6 +35,7 @@ class CompilationJob:
     Args:
         samples: return the samples to prove the compiled form on; may raise ``CannotCompileError``.
         verdicts: the results of earlier jobs for the same model and libraries; None without a place to keep them.
+        watches_model: True if code of the model's owner gets the model, and may change it.
     """
 
     def __init__(
@@ -42,11 +44,14 @@ class CompilationJob:
         options: CompileOptions,
         samples: Callable[[], ProbeSamples],
         verdicts: VerdictFile | None = None,
+        *,
+        watches_model: bool = False,
     ) -> None:
         self._function = function
         self._options = options
         self._samples = samples
         self._verdicts = verdicts
+        self._watches_model = watches_model
         self._stopped = threading.Event()
         self._has_pauses = False
         self.outcome = "not compiled"
@@ -69,20 +74,33 @@ class CompilationJob:
                 self.run()
         except Stopped:
             logger.debug("The worker stopped before the model was compiled.")
-        except Exception:  # a library may raise anything; the original goes on predicting
-            logger.warning("Compiling the model failed; it predicts as it is.", exc_info=True)
 
     def run(self) -> None:
-        """Compile, measure, prove and activate in this thread; log the result as one line."""
+        """Compile, measure, prove and activate in this thread; log the result as one line.
+
+        Raises:
+            Stopped: ``stop`` was called.
+        """
         try:
-            form = compile_model(self._function.model, self._function.method, exact=self._is_exact)
-            verdict = self._find_verdict(form)
+            self._compile()
         except CannotCompileError as error:
-            self._report(logging.DEBUG, f"The model is not compiled: {error}.")
-            return
-        if verdict is None:
-            return
-        self._activate(form, verdict)
+            level = logging.INFO if isinstance(error, MissingExtraError) else logging.DEBUG
+            self._report(level, f"The model is not compiled: {error}.")
+        except Stopped:
+            raise
+        except Exception as error:  # a library may raise anything; the original goes on predicting
+            logger.debug("Compiling the model failed.", exc_info=True)
+            self._report(logging.WARNING, f"The model is not compiled: {type(error).__name__}: {error}.")
+        finally:
+            self._function.sample = None
+
+    def _compile(self) -> None:
+        model = self._function.model
+        state = ModelState(model) if self._watches_model else None
+        form = compile_model(model, self._function.method, exact=self._is_exact)
+        verdict = self._find_verdict(form)
+        if verdict is not None:
+            self._activate(form, verdict, state)
 
     def _find_verdict(self, form: CompiledForm) -> Verdict | None:
         """Return the verdict on a usable form: of an earlier job, after a short proof, or of a new proof."""
@@ -119,13 +137,13 @@ class CompilationJob:
         try:
             original = self._function.original
             return measure(lambda data: original(samples.to_original(data)), form.predict, samples.of_rows, self._pause)
-        except Stopped:
+        except (Stopped, CannotCompileError):
             raise
         except Exception as error:  # the model, or its form, fails on ordinary samples
             raise CannotCompileError(f"its samples cannot be made up: {type(error).__name__}: {error}") from error
 
     def _prove(self, form: CompiledForm, samples: ProbeSamples, *, with_parts: bool) -> Proof:
-        reference = getattr(sequential(self._function.model), self._function.method)
+        reference = reference_of(self._function)
         return prove(
             lambda data: reference(samples.to_original(data)),
             form,
@@ -135,13 +153,12 @@ class CompilationJob:
             with_parts=with_parts,
         )
 
-    def _activate(self, form: CompiledForm, verdict: Verdict) -> None:
+    def _activate(self, form: CompiledForm, verdict: Verdict, state: ModelState | None) -> None:
         function, interval = self._function, self._options.audit_interval
         audit = None
         if interval:
-            reference = getattr(sequential(function.model), function.method)
-            audit = BackgroundAudit(reference, interval, function.deactivate, exact=self._is_exact)
-        function.activate(ActiveForm(form.predict, verdict.rows, verdict.info, audit))
+            audit = BackgroundAudit(reference_of(function), interval, function.deactivate, exact=self._is_exact)
+        function.activate(ActiveForm(form.predict, verdict.rows, verdict.info, audit, state))
         self._report(
             logging.INFO,
             f"The model is compiled by {verdict.by}: {verdict.check}, {_describe(verdict.speedup)}"

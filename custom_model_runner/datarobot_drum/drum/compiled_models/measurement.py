@@ -8,12 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from datarobot_drum.drum.compiled_models.forms import Step
+from datarobot_drum.drum.compiled_models.forms import CannotCompileError, Step
 
 MANY_ROWS = 1000
 _REPETITIONS = {1: 15, MANY_ROWS: 5}
 _SECONDS = 0.3
 """Maximum time of a series of measurements, apart from one of each way."""
+_MAX_SECONDS = 5.0
+"""Maximum time of the original for many rows: the proof of a slower model would take the processor from requests."""
 _MIN_SPEEDUP = 1.05
 _MARGIN = 2
 """The compiled form is used this far from the number of rows where both are equally fast, which is a rough estimate."""
@@ -45,7 +47,11 @@ class Speed:
 
 
 def measure(original: Step, compiled: Step, samples: Callable[[int], Any], pause: Callable[[float], None]) -> Speed:
-    """Measure both ways in turn, on one row and on 1,000."""
+    """Measure both ways in turn, on one row and on 1,000.
+
+    Raises:
+        CannotCompileError: the model takes too long.
+    """
     one, many = (_measure(original, compiled, samples(rows), _REPETITIONS[rows], pause) for rows in _REPETITIONS)
     return Speed((one[0], many[0]), (one[1], many[1]))
 
@@ -61,6 +67,8 @@ def _measure(
             start = time.perf_counter()
             step(copied)
             best[way] = min(best[way], time.perf_counter() - start)
+            if best[way] > _MAX_SECONDS:
+                raise CannotCompileError(f"it takes {best[way]:.0f} seconds for {len(data):,} rows")
             pause(best[way])
         if time.monotonic() > end:
             break

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from datarobot_drum.drum.compiled_models.forms import Step
 from datarobot_drum.drum.compiled_models.original_classes import class_name
+from datarobot_drum.drum.compiled_models.prediction_function import PredictionFunction
 
 _FORESTS = frozenset({
     "RandomForestClassifier", "RandomForestRegressor", "ExtraTreesClassifier", "ExtraTreesRegressor",
 })  # fmt: skip
+
+
+def reference_of(function: PredictionFunction) -> Step:
+    """Return what the compiled form of a function must predict."""
+    ordered = sequential(function.model)
+    if ordered is function.model:
+        return function.original
+    method: Step = getattr(ordered, function.method)
+    return method
 
 
 def sequential(estimator: Any) -> Any:

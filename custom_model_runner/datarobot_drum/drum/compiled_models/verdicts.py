@@ -13,8 +13,10 @@ import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from datarobot_drum.version import __version__
@@ -23,8 +25,20 @@ logger = logging.getLogger(__name__)
 
 FILE_NAME = ".compiled_model.json"
 
-_LIBRARIES = ("treelite", "scikit-learn", "numpy", "scipy", "pandas", "xgboost", "xgboost-cpu", "lightgbm")
+_LIBRARIES = (
+    "treelite",
+    "scikit-learn",
+    "numpy",
+    "scipy",
+    "pandas",
+    "xgboost",
+    "xgboost-cpu",
+    "lightgbm",
+    "skl2onnx",
+    "onnxruntime",
+)
 _ALL_ROWS = 2**62
+_READABLE = 0o644
 
 
 @dataclass(frozen=True)
@@ -94,20 +108,35 @@ class VerdictFile:
             "speedup": dict(verdict.speedup),
             "reason": verdict.reason,
         }
-        temporary = self._path.with_name(f"{FILE_NAME}.{os.getpid()}")
+        temporary = None
         try:
-            temporary.write_text(json.dumps(content), encoding="utf-8")
+            # Workers, and other containers with the same folder, may write at the same time.
+            with NamedTemporaryFile("w", dir=self._path.parent, prefix=FILE_NAME, delete=False) as file:
+                temporary = Path(file.name)
+                json.dump(content, file)
+            temporary.chmod(_READABLE)
             temporary.replace(self._path)
         except OSError as error:
             logger.debug("The verdict on the compiled model is not kept: %s.", error)
-            temporary.unlink(missing_ok=True)
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
 
     def _full_key(self) -> str:
         with self._artifact.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else _digest(file)
         libraries = " ".join(f"{name}={_version(name)}" for name in _LIBRARIES)
-        machine = f"{platform.machine()} {platform.python_version()} {os.cpu_count()}"
+        machine = f"{platform.machine()} {_processor()} {platform.python_version()} {os.cpu_count()}"
         return f"{digest.hexdigest()} {__version__} {libraries} {machine} {self._key}"
+
+
+@cache
+def _processor() -> str:
+    """Return the processor's model: the kernels of NumPy and of the C library, and so last bits, depend on it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
 def _digest(file: Any) -> Any:

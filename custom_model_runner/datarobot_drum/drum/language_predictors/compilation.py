@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,13 +35,15 @@ def compilation_of(model: PythonModel, artifact: Path | None) -> CompilationJob 
         return None
     function.stop_recording()
     if options.mode is CompileMode.OFF or _blocks_other_threads():
+        function.sample = None
         return None
     from datarobot_drum.drum.compiled_models.job import CompilationJob
     from datarobot_drum.drum.compiled_models.verdicts import VerdictFile
 
     key = f"{options.mode.value} {function.method}"
     verdicts = None if artifact is None else VerdictFile(artifact, key)
-    return CompilationJob(function, options, lambda: _probe_samples(function, model.artifact), verdicts)
+    samples = partial(_probe_samples, function, model.artifact)
+    return CompilationJob(function, options, samples, verdicts, watches_model=bool(model.hooks))
 
 
 def _probe_samples(function: PredictionFunction, artifact: Any) -> ProbeSamples:

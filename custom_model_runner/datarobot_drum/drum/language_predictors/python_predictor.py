@@ -129,8 +129,11 @@ class PythonPredictor(BasePredictor):
         return job.outcome
 
     def _create_compilation(self) -> CompilationJob | None:
-        has_own_artifact = not self.has_hook("load_model") and len(self._artifacts) == 1
-        return compilation_of(self._loaded, self._artifacts[0] if has_own_artifact else None)
+        """Return the job that compiles the model; None for a model that runs one call at a time."""
+        if not self.thread_safe:
+            return None
+        is_own = not self.has_hook("load_model") and len(self._artifacts) == 1 and self._artifacts[0].is_file()
+        return compilation_of(self._loaded, self._artifacts[0] if is_own else None)
 
     @property
     def compiled(self) -> Mapping[str, Any] | None:
