@@ -66,7 +66,7 @@ def _check(case: RandomModel, seed: int) -> str:
     function = PredictionFunction(original, case.model, case.method)
     function.activate(ActiveForm(form.predict, _ALL_ROWS, {}))
     fresh = _samples(case, seed=seed + 1)
-    for data in [*fresh.special(), fresh.of_rows(1), fresh.of_rows(40), *_own_rows(case)]:
+    for data in [*fresh.special(), *fresh.batches(), *_own_rows(case)]:
         _assert_same(case, original, function, data)
     return "compiled"
 

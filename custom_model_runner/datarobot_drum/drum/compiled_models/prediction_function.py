@@ -137,5 +137,5 @@ class PredictionFunction:
 
 def _feature_names(model: Any) -> list[Any] | None:
     """Return the names that the original requires of a frame, in this order; None if it requires none."""
-    names = getattr(model, "feature_names_in_", None)
+    names = getattr(model, "feature_names_in_", getattr(model, "feature_names", None))
     return None if names is None else list(names)

@@ -15,6 +15,14 @@ _SPECIAL_ROWS = 24
 _SPECIAL = (np.nan, np.inf, -np.inf, 1e308, -1e308, 1e39, 3.5e38)
 
 
+_TYPES = (
+    ("i8", "i8"), ("i8", "f8"), ("f8", "f8"), ("f4", "f4"), ("f4", "f8"), ("f4", "i2"), ("u1", "i8"), ("?", "?"),
+    ("?", "f8"), ("?", "i4"), ("f2", "f2"),
+)  # fmt: skip
+"""Types of alternate columns."""
+_LIMITS = {"u1": (0, 255), "i2": (-(2**15), 2**15 - 1), "?": (0, 1), "f2": (-6e4, 6e4)}
+
+
 class ProbeSamples:
     """Samples of a model's columns.
 
@@ -56,9 +64,19 @@ class ProbeSamples:
         """Yield ordinary samples: one row at a time, and batches of several sizes."""
         for rows in BATCH_SIZES:
             yield from self._forms(self._draw(rows))
-        if self._with_arrays:
-            whole = np.round(np.clip([cells.astype(float) for cells in self._draw(50)], -1e9, 1e9)).astype(np.int64)
-            yield from (whole.T, whole[:, :1].T)
+        yield from self._typed()
+
+    def _typed(self) -> Iterator[Any]:
+        """Yield samples with numbers of other types than floats, as typed formats have them."""
+        columns = self._draw(50)
+        for first, second in _TYPES:
+            types = [first if position % 2 else second for position in range(len(columns))]
+            cells = [_cast(values, kind) for values, kind in zip(columns, types, strict=True)]
+            yield from self._prepared(self._as_frame(cells))
+            yield from self._prepared(self._as_frame([values[:1] for values in cells]))
+            if self._with_arrays and first == second:
+                array = np.array(cells)
+                yield from (array.T, array[:, :1].T, np.ascontiguousarray(array.T))
 
     def special(self) -> Iterator[Any]:
         """Yield samples with missing, infinite and very large values, one row at a time and as a batch."""
@@ -87,7 +105,9 @@ class ProbeSamples:
         """Yield the samples as each form that requests have."""
         if self._with_arrays:
             yield self._as_array(columns)
-        frame = self._as_frame(columns)
+        yield from self._prepared(self._as_frame(columns))
+
+    def _prepared(self, frame: pd.DataFrame) -> Iterator[Any]:
         try:
             prepared = self._prepare(frame)
         except Exception:  # the request is rejected before it gets to the model
@@ -100,3 +120,11 @@ class ProbeSamples:
 
     def _as_frame(self, columns: list[np.ndarray]) -> pd.DataFrame:
         return pd.DataFrame(dict(zip(self._names, columns, strict=True)))
+
+
+def _cast(cells: np.ndarray, kind: str) -> np.ndarray:
+    """Return numbers with another type, clipped to its range; texts as they are."""
+    if cells.dtype.kind != "f" or kind in ("f8", "f4"):
+        return cells if cells.dtype.kind != "f" else cells.astype(kind)
+    low, high = _LIMITS.get(kind, (-1e9, 1e9))
+    return np.round(np.clip(cells, low, high)).astype(kind)

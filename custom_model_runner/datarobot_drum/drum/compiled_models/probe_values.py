@@ -50,6 +50,9 @@ def probe_columns(estimator: Any) -> list[ProbeColumn]:
 
 def _width(estimator: Any) -> int | None:
     """Return the number of columns of an estimator, or of the first step of a pipeline that knows it."""
+    count = getattr(estimator, "num_features", None) or getattr(estimator, "num_feature", None)
+    if callable(count):  # a native model of XGBoost or LightGBM
+        return int(count())
     steps = [step for _, step in getattr(estimator, "steps", ())]
     return next((part.n_features_in_ for part in (estimator, *steps) if hasattr(part, "n_features_in_")), None)
 

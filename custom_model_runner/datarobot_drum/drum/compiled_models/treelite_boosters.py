@@ -4,74 +4,143 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import treelite
 
 from datarobot_drum.drum.compiled_models.arrays import require_no_infinity, require_width, to_floats
-from datarobot_drum.drum.compiled_models.forms import CannotCompileError, CompiledForm, Part, Step
+from datarobot_drum.drum.compiled_models.booster_rounds import iteration_range
+from datarobot_drum.drum.compiled_models.forms import CannotCompileError, CompiledForm, NotCoveredError, Part, Step
 from datarobot_drum.drum.compiled_models.original_classes import class_name
 from datarobot_drum.drum.compiled_models.treelite_trees import Trees
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 
 NAME = "treelite"
 
-_XGBOOST_CLASSIFIERS, _XGBOOST_REGRESSORS = ("XGBClassifier", "XGBRFClassifier"), ("XGBRegressor", "XGBRFRegressor")
+_METHODS = {
+    "XGBClassifier": "predict_proba",
+    "XGBRFClassifier": "predict_proba",
+    "XGBRegressor": "predict",
+    "XGBRFRegressor": "predict",
+    "LGBMClassifier": "predict_proba",
+    "LGBMRegressor": "predict",
+}
 _BASE_SEARCH = 3
 """Floats on either side of a candidate for XGBoost's base score that are tried, too."""
 _LIGHTGBM_ZERO = float(np.float32(1e-35))
 """LightGBM takes smaller numbers as zero."""
+_LOGISTIC = ("binary:logistic", "reg:logistic")
+_MIN_PROBABILITY = 1e-30
+"""XGBoost limits the sum from which it computes smaller probabilities."""
+_CATEGORICAL_SPLIT = re.compile(r"^num_cat=[1-9]", re.MULTILINE)
 _EARLY_STOP = ("pred_early_stop", "predict_disable_shape_check", "linear_tree")
 
 
+@dataclass(frozen=True, eq=False)
+class Original:
+    """A booster, and how the model that has it predicts rows of numbers.
+
+    Args:
+        predict: the method to compile.
+        margins: predict the sums before the objective's function.
+        rounds: the iterations that predict; None for all.
+        is_table: True if a lone probability gets a column for the other class beside it.
+    """
+
+    name: str
+    booster: Any
+    predict: Callable[[np.ndarray], Any]
+    margins: Callable[[np.ndarray], Any] | None = None
+    rounds: int | None = None
+    is_table: bool = False
+
+
 def compile_booster(model: Any, method: str) -> CompiledForm:
-    """Compile a model of XGBoost's or LightGBM's classes for scikit-learn.
+    """Compile a native model of XGBoost or LightGBM, or one of their classes for scikit-learn.
 
     Raises:
         CannotCompileError: the model, or one of its options, is not supported.
     """
     name = class_name(model)
-    if name in _XGBOOST_CLASSIFIERS and method == "predict_proba":
-        return _xgboost(model, method)
-    if name in _XGBOOST_REGRESSORS and method == "predict":
-        return _xgboost(model, method)
-    if name in ("LGBMClassifier", "LGBMRegressor") and method == _lightgbm_method(name):
-        return _lightgbm(model, method)
+    if name == "Booster" and method == "predict":
+        is_xgboost = type(model).__module__.startswith("xgboost")
+        return _compile_xgboost(_native_xgboost(model)) if is_xgboost else _compile_lightgbm(_native_lightgbm(model))
+    if method == _METHODS.get(name):
+        return (
+            _compile_xgboost(_sklearn_xgboost(model, method))
+            if name.startswith("XGB")
+            else _compile_lightgbm(_sklearn_lightgbm(model, method))
+        )
     raise CannotCompileError(f"no compiler for {method} of {type(model).__name__}")
 
 
-def _xgboost(model: Any, method: str) -> CompiledForm:
+def _native_xgboost(booster: Any) -> Original:
+    import xgboost
+
+    names, types, rounds = booster.feature_names, booster.feature_types, iteration_range(booster)
+
+    def predict(rows: np.ndarray, **options: Any) -> Any:
+        matrix = xgboost.DMatrix(rows, feature_names=names, feature_types=types)
+        return booster.predict(matrix, iteration_range=rounds, **options)
+
+    return Original("Booster", booster, predict, partial(predict, output_margin=True), rounds[1] or None)
+
+
+def _sklearn_xgboost(model: Any, method: str) -> Original:
     missing = model.missing
-    if not (isinstance(missing, float) and math.isnan(missing)) or model.get_xgb_params().get("booster") == "gblinear":
-        raise CannotCompileError("XGBoost with another missing value, or without trees")
-    booster = model.get_booster()
-    if "c" in (booster.feature_types or ()):
-        raise CannotCompileError("XGBoost with categories")
-    stop = _best_iteration(model)
-    trees = _imported(treelite.frontend.from_xgboost, booster if stop is None else booster[: stop + 1])
-    width = int(booster.num_features())
-    trees.add_base_first(_base_scores(model, trees, width))
-    step = _xgboost_step(trees, width, method == "predict_proba")
-    return _form(model, method, trees, step, width)
+    if not (isinstance(missing, float) and math.isnan(missing)):
+        raise CannotCompileError("XGBoost with another missing value")
+
+    def margins(rows: np.ndarray) -> Any:
+        return model.predict(as_trained(model, rows), output_margin=True)
+
+    is_table = method == "predict_proba"
+    rounds = _best_rounds(model)
+    return Original(type(model).__name__, model.get_booster(), _method(model, method), margins, rounds, is_table)
 
 
-def _best_iteration(model: Any) -> int | None:
+def _method(model: Any, method: str) -> Callable[[np.ndarray], Any]:
+    return lambda rows: getattr(model, method)(as_trained(model, rows))
+
+
+def _best_rounds(model: Any) -> int | None:
     try:
-        return int(model.best_iteration)
+        return int(model.best_iteration) + 1
     except AttributeError:
         return None
 
 
-def _xgboost_step(trees: Trees, width: int, is_classifier: bool) -> Step:
+def _compile_xgboost(original: Original) -> CompiledForm:
+    booster = original.booster
+    learner = json.loads(booster.save_config())["learner"]
+    if learner["gradient_booster"]["name"] == "gblinear":
+        raise CannotCompileError("XGBoost without trees")
+    if "c" in (booster.feature_types or ()):
+        raise CannotCompileError("XGBoost with categories")
+    trees = _imported(
+        treelite.frontend.from_xgboost, booster if original.rounds is None else booster[: original.rounds]
+    )
+    width = int(booster.num_features())
+    trees.add_base_first(_base_scores(original, trees, width))
+    is_logistic = learner["objective"]["name"] in _LOGISTIC
+    return _form(original, trees, _xgboost_step(trees, width, original.is_table, is_logistic), width)
+
+
+def _xgboost_step(trees: Trees, width: int, is_table: bool, is_logistic: bool) -> Step:
     def predict(data: Any) -> np.ndarray:
         values = _singles(data, width)
         output = trees.probabilities(values)
-        if not is_classifier:
-            return output.reshape(len(values), -1) if output.shape[1] > 1 else output.reshape(-1)
+        if is_logistic and output.min() < _MIN_PROBABILITY:
+            raise NotCoveredError
         table = output.reshape(len(values), -1)
-        return np.column_stack([1.0 - table, table]).astype(np.float32) if table.shape[1] == 1 else table
+        if table.shape[1] > 1:
+            return table
+        return np.column_stack([1.0 - table, table]).astype(np.float32) if is_table else table.reshape(-1)
 
     return predict
 
@@ -84,22 +153,23 @@ def _singles(data: Any, width: int) -> np.ndarray:
     return values
 
 
-def _base_scores(model: Any, trees: Trees, width: int) -> np.ndarray:
+def _base_scores(original: Original, trees: Trees, width: int) -> np.ndarray:
     """Return XGBoost's own base score: that of the candidates which gives the sums of the original."""
     rows = np.random.default_rng(0).normal(size=(200, width)).astype(np.float32)
-    expected = model.predict(as_trained(model, rows), output_margin=True).reshape(len(rows), -1)
+    assert original.margins is not None
+    expected = original.margins(rows).reshape(len(rows), -1)
     imported = trees.base_scores.astype(np.float32)
-    for candidate in _base_candidates(model, imported):
+    for candidate in _base_candidates(original.booster, imported):
         trees.add_base_first(candidate)
         if np.array_equal(trees.sums(rows).reshape(len(rows), -1), expected):
             return candidate
     return imported
 
 
-def _base_candidates(model: Any, imported: np.ndarray) -> Iterator[np.ndarray]:
+def _base_candidates(booster: Any, imported: np.ndarray) -> Iterator[np.ndarray]:
     """Yield the base score that treelite computes, that in the precision of XGBoost, and their neighbours."""
     centers = [imported]
-    stored = json.loads(model.get_booster().save_config())["learner"]["learner_model_param"]["base_score"]
+    stored = json.loads(booster.save_config())["learner"]["learner_model_param"]["base_score"]
     probability = np.array(json.loads(stored if stored.startswith("[") else f"[{stored}]"), np.float32)
     with np.errstate(all="ignore"):
         margin = -np.log(np.float32(1) / probability - np.float32(1))
@@ -120,25 +190,33 @@ def as_trained(model: Any, rows: np.ndarray) -> Any:
     return rows if names is None or len(names) != rows.shape[1] else pd.DataFrame(rows, columns=names)
 
 
-def _lightgbm_method(name: str) -> str:
-    return "predict_proba" if name == "LGBMClassifier" else "predict"
+def _native_lightgbm(booster: Any) -> Original:
+    if any(booster.params.get(name) for name in _EARLY_STOP):
+        raise CannotCompileError("LightGBM with an option of prediction")
+    return Original("Booster", booster, booster.predict)
 
 
-def _lightgbm(model: Any, method: str) -> CompiledForm:
-    booster = model.booster_
-    text = booster.model_to_string()
-    if booster.pandas_categorical or "is_linear=1" in text or "[zero_as_missing: 1]" in text:
-        raise CannotCompileError("LightGBM with pandas categories, linear trees or zeros as missing values")
+def _sklearn_lightgbm(model: Any, method: str) -> Original:
     if any(model.get_params().get(name) for name in _EARLY_STOP):
         raise CannotCompileError("LightGBM with an option of prediction")
+    is_table = method == "predict_proba"
+    return Original(type(model).__name__, model.booster_, _method(model, method), is_table=is_table)
+
+
+def _compile_lightgbm(original: Original) -> CompiledForm:
+    booster = original.booster
+    text = booster.model_to_string()
+    if booster.pandas_categorical or _CATEGORICAL_SPLIT.search(text):
+        raise CannotCompileError("LightGBM with categories")
+    if "is_linear=1" in text or "[zero_as_missing: 1]" in text:
+        raise CannotCompileError("LightGBM with linear trees or zeros as missing values")
     trees = _imported(treelite.frontend.from_lightgbm, booster)
     width = int(booster.num_feature())
     objective = text.partition("\nobjective=")[2].partition("\n")[0]
-    step = _lightgbm_step(trees, width, method == "predict_proba", objective)
-    return _form(model, method, trees, step, width)
+    return _form(original, trees, _lightgbm_step(trees, width, original.is_table, objective), width)
 
 
-def _lightgbm_step(trees: Trees, width: int, is_classifier: bool, objective: str) -> Step:
+def _lightgbm_step(trees: Trees, width: int, is_table: bool, objective: str) -> Step:
     is_softmax = objective.startswith("multiclass ")
 
     def predict(data: Any) -> np.ndarray:
@@ -148,9 +226,9 @@ def _lightgbm_step(trees: Trees, width: int, is_classifier: bool, objective: str
         if is_softmax:
             return _softmax(trees.sums(values).reshape(len(values), -1))
         output = trees.probabilities(values).reshape(len(values), -1)
-        if not is_classifier:
-            return output.reshape(-1)
-        return np.vstack((1.0 - output[:, 0], output[:, 0])).transpose() if output.shape[1] == 1 else output
+        if output.shape[1] > 1:
+            return output
+        return np.vstack((1.0 - output[:, 0], output[:, 0])).transpose() if is_table else output.reshape(-1)
 
     return predict
 
@@ -176,12 +254,8 @@ def _imported(frontend: Any, booster: Any) -> Trees:
         raise CannotCompileError(f"treelite does not import it: {error}") from error
 
 
-def _form(model: Any, method: str, trees: Trees, step: Step, width: int) -> CompiledForm:
+def _form(original: Original, trees: Trees, step: Step, width: int) -> CompiledForm:
     def rows() -> Iterator[np.ndarray]:
         return trees.rows_around_thresholds(width)
 
-    def original(block: np.ndarray) -> Any:
-        return getattr(model, method)(as_trained(model, block))
-
-    part = Part(type(model).__name__, original, step, rows)
-    return CompiledForm((NAME,), step, (part,), trees.nbytes)
+    return CompiledForm((NAME,), step, (Part(original.name, original.predict, step, rows),), trees.nbytes)

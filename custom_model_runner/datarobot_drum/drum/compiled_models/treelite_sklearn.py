@@ -104,7 +104,7 @@ def _boosted(estimator: Any, trees: Trees) -> Step:
 
 def _histogram(estimator: Any, trees: Trees) -> Step:
     """Compile histogram gradient boosting on numbers; it accepts missing and infinite values."""
-    if getattr(estimator, "_preprocessor", None) is not None:
+    if getattr(estimator, "_preprocessor", None) is not None or getattr(estimator, "is_categorical_", None) is not None:
         raise CannotCompileError("histogram gradient boosting with categories")
     trees.add_base_first(trees.base_scores)
     width = estimator.n_features_in_
