@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
-import pickle
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +24,6 @@ from sklearn.preprocessing import StandardScaler
 from datarobot_drum.drum.compiled_models.audit import BackgroundAudit
 from datarobot_drum.drum.compiled_models.compiler import compile_model
 from datarobot_drum.drum.compiled_models.forms import CannotCompileError, CompiledForm
-from datarobot_drum.drum.compiled_models.original_classes import is_original
 from datarobot_drum.drum.compiled_models.prediction_function import ActiveForm, PredictionFunction
 from datarobot_drum.drum.compiled_models.probe_samples import ProbeSamples
 from datarobot_drum.drum.compiled_models.probe_values import probe_columns
@@ -35,37 +31,14 @@ from datarobot_drum.drum.compiled_models.proof import prove
 from datarobot_drum.drum.compiled_models.verdicts import FILE_NAME
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor
-from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.settings.compilation import CompileMode, CompileOptions
-from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
-from tests.language_predictors.builders import model_settings
+from tests.compiled_models.compiled_folders import NAMES, TABLE, TARGET, load, predict
 
-NAMES = ["a", "b", "c"]
-TABLE = pd.DataFrame(np.random.default_rng(0).normal(size=(150, 3)), columns=NAMES)
-TARGET = (TABLE["a"] + TABLE["b"] > 0).astype(int)
 ALL_ROWS = range(1, 2**62)
-
-
-class OwnForest(RandomForestClassifier):  # type: ignore[misc]
-    """A subclass may override anything."""
 
 
 def forest() -> Any:
     return RandomForestClassifier(30, random_state=0).fit(TABLE, TARGET)
-
-
-def load(folder: Path, model: Any, options: CompileOptions | None = None, target_type: str = "binary") -> BasePredictor:
-    if model is not None:
-        (folder / "model.pkl").write_bytes(pickle.dumps(model))
-    settings = model_settings(folder, target_type)
-    predictor = create_predictor(replace(settings, compilation=options or CompileOptions()))
-    predictor.load()
-    return predictor
-
-
-def predict(predictor: BasePredictor, rows: pd.DataFrame) -> Any:
-    body = io.BytesIO(rows.to_csv(index=False).encode())
-    return predictor.predict(predictor.read_input(StructuredPayload(body, PayloadFormat.CSV))).values
 
 
 def test_a_forest_is_compiled_and_predicts_the_same(tmp_path: Path) -> None:
@@ -111,20 +84,6 @@ def test_a_post_process_hook_gets_compiled_predictions(tmp_path: Path) -> None:
     predictor.compile()
     assert predictor.compiled is not None
     np.testing.assert_array_equal(predict(predictor, TABLE.iloc[:3]), before)
-
-
-def test_subclasses_are_not_compiled() -> None:
-    with pytest.raises(CannotCompileError):
-        compile_model(OwnForest(3).fit(TABLE, TARGET), "predict_proba")
-
-
-def test_replaced_methods_are_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, other = forest(), make_pipeline(StandardScaler(), Ridge()).fit(TABLE, TARGET)
-    assert is_original(model) and compile_model(other, "predict").by == "NumPy"
-    model.predict_proba = lambda samples: np.ones((len(samples), 2))
-    assert not is_original(model)
-    monkeypatch.setattr(StandardScaler, "transform", lambda self, samples: samples)
-    assert not is_original(other.steps[0][1])
 
 
 def test_a_wrong_form_is_disproved() -> None:

@@ -18,7 +18,7 @@ _FUNCTION_LIBRARIES = LIBRARIES | {"builtins", "numpy", "scipy", "math", "operat
 
 def is_original(part: Any) -> bool:
     """Return True for an instance of a library's own class, not of a subclass, without replaced methods."""
-    kind = type(part)
+    kind: type = type(part)
     if _root(kind.__module__) not in LIBRARIES or not _check_methods(kind, _fingerprint(kind)):
         return False
     return not any(callable(value) and hasattr(kind, name) for name, value in vars(part).items())

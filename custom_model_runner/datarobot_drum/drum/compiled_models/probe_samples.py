@@ -127,4 +127,5 @@ def _cast(cells: np.ndarray, kind: str) -> np.ndarray:
     if cells.dtype.kind != "f" or kind in ("f8", "f4"):
         return cells if cells.dtype.kind != "f" else cells.astype(kind)
     low, high = _LIMITS.get(kind, (-1e9, 1e9))
-    return np.round(np.clip(cells, low, high)).astype(kind)
+    cast: np.ndarray = np.round(np.clip(cells, low, high)).astype(kind)
+    return cast

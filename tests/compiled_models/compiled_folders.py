@@ -1,0 +1,44 @@
+"""Folders of models for tests of compiled models."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from datarobot_drum.drum.language_predictors.base import BasePredictor
+from datarobot_drum.drum.language_predictors.factory import create_predictor
+from datarobot_drum.drum.settings.compilation import CompileOptions
+from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
+from tests.language_predictors.builders import model_settings
+
+NAMES = ["a", "b", "c"]
+TABLE = pd.DataFrame(np.random.default_rng(0).normal(size=(150, 3)), columns=NAMES)
+TARGET = (TABLE["a"] + TABLE["b"] > 0).astype(int)
+
+
+def load(
+    folder: Path,
+    model: Any = None,
+    options: CompileOptions | None = None,
+    target_type: str = "binary",
+    labels: tuple[str, ...] = (),
+) -> BasePredictor:
+    """Load the predictor of a folder, to which the model is added as a pickle."""
+    if model is not None:
+        (folder / "model.pkl").write_bytes(pickle.dumps(model))
+    settings = model_settings(folder, target_type, labels)
+    predictor = create_predictor(replace(settings, compilation=options or CompileOptions()))
+    predictor.load()
+    return predictor
+
+
+def predict(predictor: BasePredictor, rows: pd.DataFrame) -> Any:
+    """Return the values of a request with these rows."""
+    body = io.BytesIO(rows.to_csv(index=False).encode())
+    return predictor.predict(predictor.read_input(StructuredPayload(body, PayloadFormat.CSV))).values
