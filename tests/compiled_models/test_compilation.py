@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -15,7 +14,7 @@ import pytest
 
 pytest.importorskip("treelite")
 
-from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -28,7 +27,6 @@ from datarobot_drum.drum.compiled_models.prediction_function import ActiveForm, 
 from datarobot_drum.drum.compiled_models.probe_samples import ProbeSamples
 from datarobot_drum.drum.compiled_models.probe_values import probe_columns
 from datarobot_drum.drum.compiled_models.proof import prove
-from datarobot_drum.drum.compiled_models.verdicts import FILE_NAME
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.settings.compilation import CompileMode, CompileOptions
@@ -150,20 +148,3 @@ def test_close_compiles_what_has_no_exact_form(tmp_path: Path) -> None:
     np.testing.assert_allclose(predict(predictor, TABLE), before, rtol=1e-9)
     with pytest.raises(CannotCompileError):
         compile_model(model, "predict_proba")
-
-
-def test_the_verdict_is_kept_beside_the_artifact_until_the_artifact_changes(tmp_path: Path) -> None:
-    load(tmp_path, make_pipeline(StandardScaler(), Ridge()).fit(TABLE, TARGET), target_type="regression").compile()
-    first = json.loads((tmp_path / FILE_NAME).read_text())
-    again = load(tmp_path, None, target_type="regression")
-    again.compile()
-    assert again.compiled is not None and again.compiled["check"] == first["check"]
-    other = load(tmp_path, make_pipeline(StandardScaler(), Ridge(9.0)).fit(TABLE, TARGET), target_type="regression")
-    other.compile()
-    assert json.loads((tmp_path / FILE_NAME).read_text())["key"] != first["key"]
-
-
-def test_a_damaged_verdict_is_ignored(tmp_path: Path) -> None:
-    (tmp_path / FILE_NAME).write_text('{"key": [], "rows": "x"}')
-    predictor = load(tmp_path, GradientBoostingRegressor(n_estimators=5).fit(TABLE, TARGET), target_type="regression")
-    assert predictor.compile() and predictor.compiled is not None

@@ -93,8 +93,7 @@ def to_numbers(data: Any) -> np.ndarray:
         data = data.to_array()
     elif isinstance(data, pd.DataFrame):
         _require_plain_numbers(data)
-        data = np.asarray(data)
-        data = data.astype(np.float64) if data.dtype.kind == "O" else data
+        data = np.asarray(data)  # objects of booleans beside numbers are left to the original
     if type(data) is not np.ndarray or data.ndim != 2 or data.dtype not in _NUMBERS:
         raise NotCoveredError
     return data

@@ -16,14 +16,13 @@ from datarobot_drum.drum.compiled_models.forms import (
 )
 from datarobot_drum.drum.compiled_models.numpy_estimators import compile_estimator
 from datarobot_drum.drum.compiled_models.numpy_transformers import compile_transformer
-from datarobot_drum.drum.compiled_models.original_classes import class_name, foreign_part, outputs_arrays
+from datarobot_drum.drum.compiled_models.original_classes import SEARCHES, class_name, foreign_part, outputs_arrays
 from datarobot_drum.drum.imports import import_from_string
 
 logger = logging.getLogger(__name__)
 
 _NUMPY = "NumPy"
 _PACKAGE = "datarobot_drum.drum.compiled_models"
-_SEARCHES = ("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV")
 
 Compiler = Callable[[Any, str], CompiledForm]
 """From an estimator and the method to compile; raises ``CannotCompileError``."""
@@ -76,7 +75,7 @@ def compile_model(estimator: Any, method: str, *, exact: bool = True) -> Compile
         CannotCompileError: no step of the estimator can be compiled; the message is the reason.
     """
     name = class_name(estimator)
-    if name in _SEARCHES:
+    if name in SEARCHES:
         return compile_model(estimator.best_estimator_, method, exact=exact)
     if (part := foreign_part(estimator)) is not None:
         raise CannotCompileError(f"{_describe(part)} is no code of a library, or was replaced")

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 LIBRARIES = frozenset({"sklearn", "xgboost", "lightgbm"})
+SEARCHES = frozenset({"GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV"})
+"""Estimators that predict with their best one."""
 _NEUTRAL = frozenset(
     {"builtins", "abc", "typing", "object", "collections", "dataclasses", "enum", "_abc", "re", "inspect"}
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from datarobot_drum.drum.compiled_models.forms import Step
-from datarobot_drum.drum.compiled_models.original_classes import class_name
+from datarobot_drum.drum.compiled_models.original_classes import SEARCHES, class_name
 from datarobot_drum.drum.compiled_models.prediction_function import PredictionFunction
 
 _FORESTS = frozenset({
@@ -28,6 +28,10 @@ def sequential(estimator: Any) -> Any:
     A forest with several jobs sums them in the order in which its threads finish: its last bits vary from call to call.
     """
     name = class_name(estimator)
+    if name in SEARCHES:
+        ordered = sequential(estimator.best_estimator_)
+        is_same = ordered is estimator.best_estimator_
+        return estimator if is_same else _copy_with(estimator, best_estimator_=ordered)
     if name == "Pipeline":
         label, last = estimator.steps[-1]
         ordered = sequential(last)

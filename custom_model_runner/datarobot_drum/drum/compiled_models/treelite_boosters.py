@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ _METHODS = {
 }
 _BASE_SEARCH = 3
 """Floats on either side of a candidate for XGBoost's base score that are tried, too."""
+_BASE_BLOCKS = 4
+"""Blocks of rows around thresholds on which a base score must give the sums of the original."""
 _LIGHTGBM_ZERO = float(np.float32(1e-35))
 """LightGBM takes smaller numbers as zero."""
 _LOGISTIC = ("binary:logistic", "reg:logistic")
@@ -118,8 +121,8 @@ def _best_rounds(model: Any) -> int | None:
 def _compile_xgboost(original: Original) -> CompiledForm:
     booster = original.booster
     learner = json.loads(booster.save_config())["learner"]
-    if learner["gradient_booster"]["name"] == "gblinear":
-        raise CannotCompileError("XGBoost without trees")
+    if learner["gradient_booster"]["name"] != "gbtree":  # dart rounds each tree's weighted value in its own way
+        raise CannotCompileError(f"XGBoost with {learner['gradient_booster']['name']}")
     if "c" in (booster.feature_types or ()):
         raise CannotCompileError("XGBoost with categories")
     trees = _imported(
@@ -155,7 +158,8 @@ def _singles(data: Any, width: int) -> np.ndarray:
 
 def _base_scores(original: Original, trees: Trees, width: int) -> np.ndarray:
     """Return XGBoost's own base score: that of the candidates which gives the sums of the original."""
-    rows = np.random.default_rng(0).normal(size=(200, width)).astype(np.float32)
+    blocks = islice(trees.rows_around_thresholds(width), _BASE_BLOCKS)
+    rows = np.vstack([np.random.default_rng(0).normal(size=(200, width)), *blocks]).astype(np.float32)
     assert original.margins is not None
     expected = original.margins(rows).reshape(len(rows), -1)
     imported = trees.base_scores.astype(np.float32)
