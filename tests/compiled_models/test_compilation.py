@@ -36,7 +36,7 @@ ALL_ROWS = range(1, 2**62)
 
 
 def forest() -> Any:
-    return RandomForestClassifier(30, random_state=0).fit(TABLE, TARGET)
+    return RandomForestClassifier(8, random_state=0).fit(TABLE, TARGET)
 
 
 def test_a_forest_is_compiled_and_predicts_the_same(tmp_path: Path) -> None:

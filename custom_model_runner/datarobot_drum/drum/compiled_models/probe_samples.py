@@ -82,9 +82,7 @@ class ProbeSamples:
         """Yield samples with missing, infinite and very large values, one row at a time and as a batch."""
         for value in _SPECIAL:
             yield from self._forms(self._with_special(self._draw(1), value, 0.3))
-        missing = self._with_special(self._draw(_SPECIAL_ROWS), np.nan, 0.2)
-        yield from self._forms(missing)
-        yield from self._forms([cells[:0] for cells in missing])
+        yield from self._forms(self._with_special(self._draw(_SPECIAL_ROWS), np.nan, 0.2))
 
     def _draw(self, rows: int) -> list[np.ndarray]:
         return [column.draw(rows, self._generator) for column in self._columns]
