@@ -61,6 +61,25 @@ def _lightgbm() -> Any:
     return lightgbm.LGBMClassifier(n_estimators=200, n_jobs=1, verbose=-1)
 
 
+class _NativeXGBoost:
+    """Trains XGBoost's own model."""
+
+    def fit(self, samples: pd.DataFrame, target: pd.Series[int]) -> Any:
+        import xgboost
+
+        return xgboost.train({"objective": "binary:logistic", "nthread": 1}, xgboost.DMatrix(samples, target), 200)
+
+
+class _NativeLightGBM:
+    """Trains LightGBM's own model."""
+
+    def fit(self, samples: pd.DataFrame, target: pd.Series[int]) -> Any:
+        import lightgbm
+
+        params = {"objective": "binary", "num_threads": 1, "verbose": -1}
+        return lightgbm.train(params, lightgbm.Dataset(samples, target), 200)
+
+
 MODELS = (
     Model("forest of 200 trees", lambda: RandomForestClassifier(200, random_state=0)),
     Model("gradient boosting", lambda: GradientBoostingClassifier(random_state=0)),
@@ -68,6 +87,8 @@ MODELS = (
     Model("scaler, logistic regression", lambda: make_pipeline(StandardScaler(), LogisticRegression())),
     Model("XGBoost", _xgboost),
     Model("LightGBM", _lightgbm),
+    Model("native XGBoost", _NativeXGBoost),
+    Model("native LightGBM", _NativeLightGBM),
     Model("mixed columns, forest", _mixed, with_texts=True),
 )
 

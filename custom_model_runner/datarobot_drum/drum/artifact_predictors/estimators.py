@@ -92,7 +92,7 @@ class BoundEstimator:
         if not self.function.reads_arrays:
             return self.function(features, lambda: select_features(self.estimator, table.to_frame()))
         if features.nbytes >= MIN_INPLACE_BYTES:
-            return getattr(self._inplace_estimator, self.method)(features)
+            return self.function.run_original(getattr(self._inplace_estimator, self.method), features)
         return self.function(features)
 
 

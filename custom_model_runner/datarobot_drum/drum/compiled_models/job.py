@@ -17,6 +17,7 @@ from datarobot_drum.drum.compiled_models.prediction_function import ActiveForm, 
 from datarobot_drum.drum.compiled_models.probe_samples import ProbeSamples
 from datarobot_drum.drum.compiled_models.proof import Proof, Stopped, prove
 from datarobot_drum.drum.compiled_models.reference import reference_of
+from datarobot_drum.drum.compiled_models.release import ReleasableOriginal
 from datarobot_drum.drum.compiled_models.verdicts import Verdict, VerdictFile
 from datarobot_drum.drum.settings.compilation import CompileMode, CompileOptions
 
@@ -27,6 +28,8 @@ THREAD_NAME = "model-compilation"
 _START_DELAY = 1.0
 """Seconds after the load in which first requests are predicted without competition."""
 _MAX_PAUSE = 0.5
+_RELEASE_ROWS = 200
+"""Rows on which the file must predict as the model that is let go."""
 
 
 class CompilationJob:
@@ -165,6 +168,17 @@ class CompilationJob:
             f"{verdict.rows_text}. Memory: {format_size(model_size(function.model))} the model, "
             f"{format_size(form.nbytes)} its compiled form.",
         )
+        if audit is None and verdict.is_for_all_rows:
+            self._release()
+
+    def _release(self) -> None:
+        original = self._function.original
+        if isinstance(original, ReleasableOriginal) and original.release(self._to_original_sample()):
+            logger.info("The original model was let go; samples that the compiled form does not cover load it again.")
+
+    def _to_original_sample(self) -> Any:
+        samples = self._samples()
+        return samples.to_original(samples.of_rows(_RELEASE_ROWS))
 
     @property
     def _is_exact(self) -> bool:

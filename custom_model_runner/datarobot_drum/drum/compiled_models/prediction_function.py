@@ -112,6 +112,11 @@ class PredictionFunction:
         if isinstance(samples, np.ndarray | pd.DataFrame) and samples.ndim == 2:
             self.sample = samples[:MAX_SAMPLE_ROWS].copy()
 
+    def run_original(self, method: Step, samples: Any) -> Any:
+        """Call another method of the model, which may have to be loaded again for it."""
+        run = getattr(self.original, "run", None)
+        return method(samples) if run is None else run(method, samples)
+
     def stop_recording(self) -> None:
         """Keep no more samples: the next ones are those of clients."""
         self._is_recording = False

@@ -6,7 +6,6 @@ write to the folder can also replace the pickle in it, so the verdict is no new 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -19,6 +18,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
+from datarobot_drum.drum.compiled_models.file_digest import digest_of
 from datarobot_drum.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -55,6 +55,10 @@ class Verdict:
     def info(self) -> Mapping[str, Any]:
         """What ``/info/`` shows."""
         return {"by": self.by, "check": self.check, "speedup": dict(self.speedup), "rows": self._limits}
+
+    @property
+    def is_for_all_rows(self) -> bool:
+        return self._limits == (1, None)
 
     @property
     def rows_text(self) -> str:
@@ -122,11 +126,9 @@ class VerdictFile:
                 temporary.unlink(missing_ok=True)
 
     def _full_key(self) -> str:
-        with self._artifact.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else _digest(file)
         libraries = " ".join(f"{name}={_version(name)}" for name in _LIBRARIES)
         machine = f"{platform.machine()} {_processor()} {platform.python_version()} {os.cpu_count()}"
-        return f"{digest.hexdigest()} {__version__} {libraries} {machine} {self._key}"
+        return f"{digest_of(self._artifact)} {__version__} {libraries} {machine} {self._key}"
 
 
 @cache
@@ -137,14 +139,6 @@ def _processor() -> str:
     except OSError:
         return platform.processor()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-
-
-def _digest(file: Any) -> Any:
-    """Return the digest of a file; Python 3.10 has no function for it."""
-    digest = hashlib.sha256()
-    while chunk := file.read(1 << 20):
-        digest.update(chunk)
-    return digest
 
 
 def _version(package: str) -> str:

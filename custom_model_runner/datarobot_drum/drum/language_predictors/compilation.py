@@ -23,11 +23,14 @@ def compiled_info(model: PythonModel) -> Mapping[str, Any] | None:
     return None if function is None else function.info
 
 
-def compilation_of(model: PythonModel, artifact: Path | None) -> CompilationJob | None:
+def compilation_of(
+    model: PythonModel, artifact: Path | None, load: Callable[[], Any] | None = None
+) -> CompilationJob | None:
     """Return the job that compiles the model's prediction; None if hooks predict, or if it is switched off.
 
     Args:
         artifact: the file that the model was loaded from, beside which the verdict is kept; None without one.
+        load: load the artifact again; None for a model that hooks or other code may have.
     """
     options = model.settings.compilation
     function: PredictionFunction | None = getattr(model.artifact, "function", None)
@@ -40,6 +43,11 @@ def compilation_of(model: PythonModel, artifact: Path | None) -> CompilationJob 
     from datarobot_drum.drum.compiled_models.job import CompilationJob
     from datarobot_drum.drum.compiled_models.verdicts import VerdictFile
 
+    if artifact is not None and load is not None and not options.audit_interval:
+        from datarobot_drum.drum.compiled_models.release import ReleasableOriginal, StoredModel
+
+        stored = StoredModel(artifact, load)
+        function.original = ReleasableOriginal(function.original, function.model, function.method, stored)
     key = f"{options.mode.value} {function.method}"
     verdicts = None if artifact is None else VerdictFile(artifact, key)
     samples = partial(_probe_samples, function, model.artifact)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,7 +134,11 @@ class PythonPredictor(BasePredictor):
         if not self.thread_safe:
             return None
         is_own = not self.has_hook("load_model") and len(self._artifacts) == 1 and self._artifacts[0].is_file()
-        return compilation_of(self._loaded, self._artifacts[0] if is_own else None)
+        if not is_own:
+            return compilation_of(self._loaded, None)
+        artifact, policy = self._artifacts[0], self._settings.pickle_policy
+        load = partial(registry.load_artifact, artifact, None, policy) if self._custom_file is None else None
+        return compilation_of(self._loaded, artifact, load)
 
     @property
     def compiled(self) -> Mapping[str, Any] | None:
