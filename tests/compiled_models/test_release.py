@@ -47,7 +47,7 @@ def test_trees_are_loaded_again_for_samples_that_the_form_does_not_cover(model: 
     np.testing.assert_array_equal(predict(predictor, TABLE), expected)
     assert not hasattr(ensemble, "estimators_")
     for _ in range(2):
-        with pytest.raises(UnprocessableInput, match="infinity|infinite|too large"):
+        with pytest.raises(UnprocessableInput, match=r"infinity|infinite|too large"):
             predict(predictor, INFINITE)
     assert hasattr(ensemble, "estimators_")
     np.testing.assert_array_equal(predict(predictor, TABLE), expected)

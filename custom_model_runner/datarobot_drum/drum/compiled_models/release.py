@@ -77,8 +77,13 @@ class ReleasableOriginal:
         """Let the trees go if the file predicts the samples as the model does; return True if they are gone."""
         if not self._attribute:
             return False
-        digest, expected = digest_of(self._stored.path), self(samples)
-        if not is_equal(expected, getattr(self._stored.load(), self._method)(samples), exact=True):
+        try:
+            digest, expected = digest_of(self._stored.path), self(samples)
+            again = getattr(self._stored.load(), self._method)(samples)
+        except Exception:  # the file is gone, or is another model
+            logger.debug("The original model cannot be loaded again.", exc_info=True)
+            return False
+        if not is_equal(expected, again, exact=True):
             return False
         with self._lock:
             if self._running or self._digest is not None:
@@ -91,14 +96,19 @@ class ReleasableOriginal:
         """Load the trees again; the lock is held."""
         if self._digest is None:
             return
-        if digest_of(self._stored.path) != self._digest:
-            raise PredictionError(
-                f"{self._stored.path.name} has changed since the model was loaded: restart the server."
-            )
+        if not self._is_same_file():
+            name = self._stored.path.name
+            raise PredictionError(f"{name} has changed since the model was loaded: restart the server.")
         loaded = _ensemble_of(self._stored.load())
         setattr(self._ensemble, self._attribute, getattr(loaded, self._attribute))
         self._digest = None
         logger.info("The original model was loaded again: its compiled form does not cover all samples.")
+
+    def _is_same_file(self) -> bool:
+        try:
+            return digest_of(self._stored.path) == self._digest
+        except OSError:
+            return False
 
 
 def _ensemble_of(model: Any) -> Any:
