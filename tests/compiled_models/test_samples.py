@@ -95,7 +95,7 @@ def test_names_are_checked_in_their_order() -> None:
 
 @pytest.mark.parametrize("samples", [TABLE.to_numpy().tolist(), {"a": 1}, "text", sparse.coo_matrix(TABLE), TABLE["a"]])
 def test_samples_of_hooks_need_not_be_tables(samples: Any) -> None:
-    received = []
+    received: list[Any] = []
     function = PredictionFunction(received.append, LogisticRegression(), "predict_proba")
     function(samples)
     assert received[0] is samples and function.sample is None

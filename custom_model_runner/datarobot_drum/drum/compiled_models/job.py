@@ -93,7 +93,7 @@ class CompilationJob:
             raise
         except Exception as error:  # a library may raise anything; the original goes on predicting
             logger.debug("Compiling the model failed.", exc_info=True)
-            self._report(logging.WARNING, f"The model is not compiled: {type(error).__name__}: {error}.")
+            self._report(logging.INFO, f"The model is not compiled: {type(error).__name__}: {error}.")
         finally:
             self._function.sample = None
 
