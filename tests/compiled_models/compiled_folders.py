@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,3 +43,10 @@ def predict(predictor: BasePredictor, rows: pd.DataFrame) -> Any:
     """Return the values of a request with these rows."""
     body = io.BytesIO(rows.to_csv(index=False).encode())
     return predictor.predict(predictor.read_input(StructuredPayload(body, PayloadFormat.CSV))).values
+
+
+def join_audits() -> None:
+    """Wait for the comparisons that run."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("compiled-model-audit"):
+            thread.join(60)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +28,7 @@ from datarobot_drum.drum.compiled_models.proof import prove
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.settings.compilation import CompileMode, CompileOptions
-from tests.compiled_models.compiled_folders import NAMES, TABLE, TARGET, load, predict
+from tests.compiled_models.compiled_folders import NAMES, TABLE, TARGET, join_audits, load, predict
 
 ALL_ROWS = range(1, 2**62)
 
@@ -109,16 +107,9 @@ def test_an_audit_switches_back_after_a_difference(caplog: pytest.LogCaptureFixt
     with caplog.at_level(logging.ERROR):
         for _ in range(3):
             assert function(TABLE)[0] == model.predict(TABLE)[0] + 1.0
-        _join_audits()
+        join_audits()
     assert not function.is_compiled and "the original predicts" in caplog.text
     np.testing.assert_array_equal(function(TABLE), model.predict(TABLE))
-
-
-def _join_audits() -> None:
-    end = time.monotonic() + 60
-    for thread in threading.enumerate():
-        if thread.name.startswith("compiled-model-audit"):
-            thread.join(end - time.monotonic())
 
 
 def test_a_failure_of_the_form_is_left_to_the_original() -> None:

@@ -18,7 +18,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from datarobot_drum.drum.compiled_models.verdicts import FILE_NAME, Verdict, VerdictFile
-from tests.compiled_models.compiled_folders import TABLE, TARGET, load, predict
+from datarobot_drum.drum.settings.compilation import CompileMode, CompileOptions
+from tests.compiled_models.compiled_folders import TABLE, TARGET, join_audits, load, predict
 
 
 def scaled_ridge(alpha: float = 1.0) -> Any:
@@ -53,6 +54,18 @@ def test_a_forged_one_does_not_activate_a_form_that_differs(tmp_path: Path) -> N
     predictor.compile()
     assert predictor.compiled is None
     np.testing.assert_array_equal(predict(predictor, TABLE), before)
+
+
+def test_a_difference_found_by_an_audit_holds_after_the_next_start(tmp_path: Path) -> None:
+    predictor = load(tmp_path, scaled_ridge(), CompileOptions(CompileMode.EXACT, 1), "regression")
+    predictor.compile()
+    ridge = predictor._loaded.model[-1]  # type: ignore[attr-defined]
+    ridge.coef_ = ridge.coef_ + 1.0  # as if the form were wrong
+    predict(predictor, TABLE)
+    join_audits()
+    assert predictor.compiled is None
+    again = load(tmp_path, target_type="regression")
+    assert "otherwise than by the model itself" in (again.compile() or "") and again.compiled is None
 
 
 def test_a_folder_that_cannot_be_written_keeps_none(tmp_path: Path) -> None:

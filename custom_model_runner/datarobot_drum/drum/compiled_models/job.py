@@ -160,7 +160,7 @@ class CompilationJob:
         function, interval = self._function, self._options.audit_interval
         audit = None
         if interval:
-            audit = BackgroundAudit(reference_of(function), interval, function.deactivate, exact=self._is_exact)
+            audit = BackgroundAudit(reference_of(function), interval, self._on_difference, exact=self._is_exact)
         function.activate(ActiveForm(form.predict, verdict.rows, verdict.info, audit, state))
         self._report(
             logging.INFO,
@@ -170,6 +170,13 @@ class CompilationJob:
         )
         if audit is None and verdict.is_for_all_rows:
             self._release()
+
+    def _on_difference(self) -> None:
+        """Use the original from now on, and after the next start."""
+        self._function.deactivate()
+        if self._verdicts is not None:
+            reason = "The model is not compiled: a request was predicted otherwise than by the model itself."
+            self._verdicts.write(Verdict(range(0), reason=reason))
 
     def _release(self) -> None:
         original = self._function.original
