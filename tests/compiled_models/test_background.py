@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from datarobot_drum.drum.compiled_models.job import THREAD_NAME
+from datarobot_drum.drum.compiled_models.background import THREAD_NAME
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
 from tests.compiled_models.compiled_folders import TABLE, TARGET, load, predict
 

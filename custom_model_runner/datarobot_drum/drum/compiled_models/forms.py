@@ -16,6 +16,10 @@ class NotCoveredError(Exception):
     """Raised by a compiled form for samples that only the original predicts, such as those that it rejects."""
 
 
+class Stopped(Exception):
+    """Raised in the background thread when the worker stops."""
+
+
 class CannotCompileError(Exception):
     """Raised by a compiler for a model that it does not support; the message is the reason."""
 

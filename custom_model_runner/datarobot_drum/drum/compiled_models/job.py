@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from datarobot_drum.drum.compiled_models.audit import BackgroundAudit
 from datarobot_drum.drum.compiled_models.compiler import compile_model
-from datarobot_drum.drum.compiled_models.forms import CannotCompileError, CompiledForm, MissingExtraError
+from datarobot_drum.drum.compiled_models.forms import CannotCompileError, CompiledForm, MissingExtraError, Stopped
 from datarobot_drum.drum.compiled_models.measurement import Speed, measure
 from datarobot_drum.drum.compiled_models.model_size import format_size, model_size
 from datarobot_drum.drum.compiled_models.model_state import ModelState
 from datarobot_drum.drum.compiled_models.prediction_function import ActiveForm, PredictionFunction
 from datarobot_drum.drum.compiled_models.probe_samples import ProbeSamples
-from datarobot_drum.drum.compiled_models.proof import Proof, Stopped, prove
+from datarobot_drum.drum.compiled_models.proof import Proof, prove
 from datarobot_drum.drum.compiled_models.reference import reference_of
 from datarobot_drum.drum.compiled_models.release import ReleasableOriginal
 from datarobot_drum.drum.compiled_models.verdicts import Verdict, VerdictFile
@@ -23,11 +22,6 @@ from datarobot_drum.drum.settings.compilation import CompileMode, CompileOptions
 
 logger = logging.getLogger(__name__)
 
-THREAD_NAME = "model-compilation"
-
-_START_DELAY = 1.0
-"""Seconds after the load in which first requests are predicted without competition."""
-_MAX_PAUSE = 0.5
 _RELEASE_ROWS = 200
 """Rows on which the file must predict as the model that is let go."""
 
@@ -55,35 +49,16 @@ class CompilationJob:
         self._samples = samples
         self._verdicts = verdicts
         self._watches_model = watches_model
-        self._stopped = threading.Event()
-        self._has_pauses = False
-        self.outcome = "not compiled"
-        """One sentence on the result, for the log and reports."""
+        self._pause: Callable[[float], None] = _do_not_pause
+        self._outcome = "not compiled"
 
-    def start(self) -> threading.Thread:
-        """Run in a thread, with pauses for requests."""
-        self._has_pauses = True
-        thread = threading.Thread(target=self._run_quietly, name=THREAD_NAME, daemon=True)
-        thread.start()
-        return thread
+    def run(self, pause: Callable[[float], None] | None = None) -> str:
+        """Compile, measure, prove and activate; log the result as one line, and return it.
 
-    def stop(self) -> None:
-        """Ask the thread to end after its current step."""
-        self._stopped.set()
-
-    def _run_quietly(self) -> None:
-        try:
-            if not self._stopped.wait(_START_DELAY):
-                self.run()
-        except Stopped:
-            logger.debug("The worker stopped before the model was compiled.")
-
-    def run(self) -> None:
-        """Compile, measure, prove and activate in this thread; log the result as one line.
-
-        Raises:
-            Stopped: ``stop`` was called.
+        Args:
+            pause: called after each step with the seconds that it took; may raise ``Stopped``.
         """
+        self._pause = pause or _do_not_pause
         try:
             self._compile()
         except CannotCompileError as error:
@@ -96,6 +71,7 @@ class CompilationJob:
             self._report(logging.INFO, f"The model is not compiled: {type(error).__name__}: {error}.")
         finally:
             self._function.sample = None
+        return self._outcome
 
     def _compile(self) -> None:
         model = self._function.model
@@ -191,14 +167,13 @@ class CompilationJob:
     def _is_exact(self) -> bool:
         return self._options.mode is CompileMode.EXACT
 
-    def _pause(self, seconds: float) -> None:
-        """Leave the processor to requests for as long as the last step took it."""
-        if self._has_pauses and self._stopped.wait(min(seconds, _MAX_PAUSE)):
-            raise Stopped
-
     def _report(self, level: int, sentence: str) -> None:
-        self.outcome = sentence
+        self._outcome = sentence
         logger.log(level, "%s", sentence)
+
+
+def _do_not_pause(seconds: float) -> None:
+    pass
 
 
 def _describe(speedup: Mapping[str, Any]) -> str:

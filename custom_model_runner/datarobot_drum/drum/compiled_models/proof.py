@@ -18,10 +18,6 @@ _SINGLE_ROWS, _SINGLE_BLOCKS = 3, 10
 """Rows of a block, and blocks, that are also compared one row at a time."""
 
 
-class Stopped(Exception):
-    """Raised in the background thread when the worker stops."""
-
-
 @dataclass
 class Proof:
     """The result of the comparisons.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from datarobot_drum.drum.settings.compilation import CompileMode
 
 if TYPE_CHECKING:
+    from datarobot_drum.drum.compiled_models.background import Compilation
     from datarobot_drum.drum.compiled_models.job import CompilationJob
     from datarobot_drum.drum.compiled_models.prediction_function import PredictionFunction
     from datarobot_drum.drum.compiled_models.probe_samples import ProbeSamples
@@ -25,8 +26,8 @@ def compiled_info(model: PythonModel) -> Mapping[str, Any] | None:
 
 def compilation_of(
     model: PythonModel, artifact: Path | None, load: Callable[[], Any] | None = None
-) -> CompilationJob | None:
-    """Return the job that compiles the model's prediction; None if hooks predict, or if it is switched off.
+) -> Compilation | None:
+    """Return the compilation of the model's prediction; None if hooks predict, or if it is switched off.
 
     Args:
         artifact: the file that the model was loaded from, beside which the verdict is kept; None without one.
@@ -40,16 +41,22 @@ def compilation_of(
     if options.mode is CompileMode.OFF or _blocks_other_threads():
         function.sample = None
         return None
-    from datarobot_drum.drum.compiled_models.job import CompilationJob
-    from datarobot_drum.drum.compiled_models.verdicts import VerdictFile
-
     if artifact is not None and load is not None and not options.audit_interval:
         from datarobot_drum.drum.compiled_models.release import ReleasableOriginal, StoredModel
 
         stored = StoredModel(artifact, load)
         function.original = ReleasableOriginal(function.original, function.model, function.method, stored)
-    key = f"{options.mode.value} {function.method}"
-    verdicts = None if artifact is None else VerdictFile(artifact, key)
+    from datarobot_drum.drum.compiled_models.background import Compilation
+
+    return Compilation(partial(_job, model, function, artifact))
+
+
+def _job(model: PythonModel, function: PredictionFunction, artifact: Path | None) -> CompilationJob:
+    from datarobot_drum.drum.compiled_models.job import CompilationJob
+    from datarobot_drum.drum.compiled_models.verdicts import VerdictFile
+
+    options = model.settings.compilation
+    verdicts = None if artifact is None else VerdictFile(artifact, f"{options.mode.value} {function.method}")
     samples = partial(_probe_samples, function, model.artifact)
     return CompilationJob(function, options, samples, verdicts, watches_model=bool(model.hooks))
 

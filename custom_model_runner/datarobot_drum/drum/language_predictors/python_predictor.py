@@ -34,7 +34,7 @@ from datarobot_drum.drum.tabular.readable_formats import readable_formats
 from datarobot_drum.drum.type_schema.requirements import read_type_schema
 
 if TYPE_CHECKING:
-    from datarobot_drum.drum.compiled_models.job import CompilationJob
+    from datarobot_drum.drum.compiled_models.background import Compilation
     from datarobot_drum.drum.language_predictors.embeddings import EmbeddingInput, Embeddings
     from datarobot_drum.drum.language_predictors.python_model import PythonModel
     from datarobot_drum.drum.language_predictors.transforms import Transformed
@@ -117,20 +117,17 @@ class PythonPredictor(BasePredictor):
 
     def on_worker_start(self, worker: Worker) -> None:
         """Compile the model in the background."""
-        job = self._create_compilation()
-        if job is not None:
-            worker.defer_stop(job.stop, "stop compiling the model")
-            worker.add_thread(job.start())
+        compilation = self._create_compilation()
+        if compilation is not None:
+            worker.defer_stop(compilation.stop, "stop compiling the model")
+            worker.add_thread(compilation.start())
 
     def compile(self) -> str | None:
-        job = self._create_compilation()
-        if job is None:
-            return None
-        job.run()
-        return job.outcome
+        compilation = self._create_compilation()
+        return None if compilation is None else compilation.run()
 
-    def _create_compilation(self) -> CompilationJob | None:
-        """Return the job that compiles the model; None for a model that runs one call at a time."""
+    def _create_compilation(self) -> Compilation | None:
+        """Return the compilation of the model; None for a model that runs one call at a time."""
         if not self.thread_safe:
             return None
         is_own = not self.has_hook("load_model") and len(self._artifacts) == 1 and self._artifacts[0].is_file()
