@@ -20,6 +20,8 @@ from tests.language_predictors.builders import model_settings
 
 NAMES = ["a", "b", "c"]
 TABLE = pd.DataFrame(np.random.default_rng(0).normal(size=(150, 3)), columns=NAMES)
+_loaded: list[BasePredictor] = []
+
 TARGET = (TABLE["a"] + TABLE["b"] > 0).astype(int)
 
 
@@ -36,7 +38,14 @@ def load(
     settings = model_settings(folder, target_type, labels)
     predictor = create_predictor(replace(settings, compilation=options or CompileOptions()))
     predictor.load()
+    _loaded.append(predictor)
     return predictor
+
+
+def close_predictors() -> None:
+    """Close the predictors that were loaded: open ones slow down every import within a function."""
+    while _loaded:
+        _loaded.pop().close()
 
 
 def predict(predictor: BasePredictor, rows: pd.DataFrame) -> Any:

@@ -36,6 +36,7 @@ def test_requests_are_predicted_while_the_model_is_compiled(tmp_path: Path) -> N
     (thread,) = compilations()
     while thread.is_alive():
         np.testing.assert_array_equal(predict(predictor, TABLE), expected)
+        thread.join(0.05)
     assert predictor.compiled is not None
     np.testing.assert_array_equal(predict(predictor, TABLE), expected)
     worker.start()

@@ -15,6 +15,7 @@ from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from datarobot_drum.drum.compiled_models.verdicts import Verdict, VerdictFile
 from datarobot_drum.drum.exceptions import DrumError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.settings.compilation import CompileMode, CompileOptions
@@ -24,9 +25,16 @@ WITHOUT_AUDIT = CompileOptions(CompileMode.EXACT, 0)
 INFINITE = TABLE.head(2).assign(a=np.inf)
 
 
+def accept_all_rows(folder: Path) -> None:
+    """Keep a verdict for all numbers of rows, whatever would be measured."""
+    verdict = Verdict(range(1, 2**62), "treelite", "bit-equal on 9 rows", {"1": 9.0, "1000": 9.0})
+    VerdictFile(folder / "model.pkl", "exact predict_proba").write(verdict)
+
+
 def compiled(folder: Path, model: Any, options: CompileOptions = WITHOUT_AUDIT) -> tuple[BasePredictor, Any]:
     """Return the compiled predictor of a folder, and the last step of its model."""
     predictor = load(folder, model.fit(TABLE, TARGET), options)
+    accept_all_rows(folder)
     predictor.compile()
     loaded = predictor._loaded.model  # type: ignore[attr-defined]
     return predictor, loaded[-1] if hasattr(loaded, "steps") else loaded
@@ -63,6 +71,7 @@ def test_a_changed_file_is_not_taken_for_the_model(tmp_path: Path) -> None:
 def test_a_file_that_has_changed_before_keeps_the_trees(tmp_path: Path) -> None:
     predictor = load(tmp_path, GradientBoostingClassifier(n_estimators=5).fit(TABLE, TARGET), WITHOUT_AUDIT)
     (tmp_path / "model.pkl").write_bytes(pickle.dumps(GradientBoostingClassifier(n_estimators=2).fit(TABLE, TARGET)))
+    accept_all_rows(tmp_path)
     predictor.compile()
     assert hasattr(predictor._loaded.model, "estimators_")  # type: ignore[attr-defined]
 
