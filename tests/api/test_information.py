@@ -44,6 +44,7 @@ def test_info_describes_the_model(client: httpx.Client, server_type: str) -> Non
     info = client.get("/info/").json()
     assert info.pop("codeDir").endswith("/model")
     assert info == {
+        "compiled": None,
         "drumServer": server_type,
         "drumVersion": __version__,
         "language": "python",

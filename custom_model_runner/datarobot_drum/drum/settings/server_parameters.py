@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from datarobot_drum.drum.settings.compilation import CompileParameters
 from datarobot_drum.drum.settings.declaration import Parameter, parameter, settings_of
 from datarobot_drum.drum.settings.limits import InputLimits, default_limits
 from datarobot_drum.drum.settings.load_policy import LoadParameters
@@ -44,7 +45,7 @@ _DEFAULT_LIMITS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class ServerParameters(LoadParameters, InputLimits):
+class ServerParameters(LoadParameters, CompileParameters, InputLimits):
     """Final values: parsed, checked, and with every computed default filled in."""
 
     server_type: str = parameter(
