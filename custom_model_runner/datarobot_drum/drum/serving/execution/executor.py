@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, ExecutorShutdown, RequestCancelled, ServerOverloaded
+from datarobot_drum.drum.serving.execution.concurrency import SAMPLE_SECONDS, FixedConcurrency, Usage
 from datarobot_drum.drum.serving.execution.futures import discard_result, set_outcome, set_outcome_threadsafe
 from datarobot_drum.drum.serving.execution.queue_entries import CallerThreadEntry, QueuedCall, QueueEntry, State
 from datarobot_drum.drum.serving.execution.streaming import IncrementalResult
@@ -76,10 +77,11 @@ class ExecutorWithBackpressure:
     """A thread pool that runs calls in the order of their arrival and rejects those that cannot start in time.
 
     Args:
-        max_workers: calls that run at once.
+        max_workers: threads, and so the calls that can run at once.
         max_queue_depth: calls that are admitted and wait; later ones wait in the same queue without being admitted.
         queue_timeout: seconds from arrival within which a call must start; 0 rejects at once what cannot start.
         thread_name_prefix: of the pool threads.
+        concurrency: how many calls run at once, up to ``max_workers``; without it always that many.
         clock: measures deadlines and durations, in seconds.
     """
 
@@ -90,6 +92,7 @@ class ExecutorWithBackpressure:
         queue_timeout: float = 30.0,
         thread_name_prefix: str = "drum-predict-",
         *,
+        concurrency: FixedConcurrency | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.max_workers = max_workers
@@ -99,12 +102,15 @@ class ExecutorWithBackpressure:
         """Called with the number of running calls whenever it changes, before the work starts; must be quick."""
         self.before_call: Callable[[], object] | None = None
         """Called before each call, in its thread and its context."""
+        self.concurrency = concurrency or FixedConcurrency(max_workers)
         self._clock = clock
-        self._pool = ThreadPoolExecutor(max_workers, thread_name_prefix)
+        self._pool = ThreadPoolExecutor(max_workers, thread_name_prefix, self.concurrency.register_thread)
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._queue: deque[QueueEntry] = deque()
-        self.running = 0
+        self._running: dict[QueueEntry, None] = {}  # in the order of their start
+        self._slot_seconds = 0.0
+        self._sampling_loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._warn_after = 0.0
         self._counts = dict.fromkeys(("completed", "failed", "rejected", "cancelled", "timed_out"), 0)
@@ -135,6 +141,8 @@ class ExecutorWithBackpressure:
         if entry.state is State.QUEUED:
             timer = future.get_loop().call_later(self.queue_timeout, self._on_deadline, entry)
             future.add_done_callback(lambda _: timer.cancel())
+        if self.concurrency.is_sampled and (self._queue or len(self._running) > 1):
+            self._start_sampling(future.get_loop())
         return Submission(self, entry, future)
 
     def call(self, func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -211,12 +219,15 @@ class ExecutorWithBackpressure:
             self._start(entry)
 
     def _may_start(self, entry: QueueEntry) -> bool:
-        return self.running < self.max_workers
+        return self._has_free_slot()
+
+    def _has_free_slot(self) -> bool:
+        return len(self._running) < self.concurrency.slots
 
     def _take_slot(self, entry: Entry) -> Entry:
         entry.state = State.RUNNING
         entry.started = now = self._clock()
-        self.running += 1
+        self._running[entry] = None
         if self.on_running:
             self.on_running(self.running)
         self._wait_times.record(now - entry.arrived)
@@ -257,9 +268,10 @@ class ExecutorWithBackpressure:
         """Free the slot of ``entry``; return the entry that has taken it, to be started."""
         with self._lock:
             now = self._clock()
-            self.running -= 1
+            del self._running[entry]
+            self._slot_seconds += now - entry.started
             self._count_finished(entry, now, failed=failed)
-            following = self._take_next(now)
+            following = self._take_next(now) if self._has_free_slot() else None
             if self.on_running:
                 self.on_running(self.running)
             if self._is_idle():
@@ -278,6 +290,35 @@ class ExecutorWithBackpressure:
         """Reject expired entries, then give the slot to the first one."""
         self._reject_expired(now)
         return self._take_slot(self._queue.popleft()) if self._queue else None
+
+    def _start_sampling(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Sample while calls wait, or run beside one another; an idle server has no timer."""
+        with self._lock:
+            if self._sampling_loop is None or self._sampling_loop.is_closed():
+                self._sampling_loop = loop
+                self.concurrency.start_sampling(self._usage())
+                loop.call_later(SAMPLE_SECONDS, self._sample)
+
+    def _sample(self) -> None:
+        """Adapt the number of slots; start the calls that get one, since no call that ends may do it."""
+        started = []
+        with self._lock:
+            usage = self._usage()
+            self.concurrency.sample(usage)
+            while self._queue and self._has_free_slot() and (entry := self._take_next(usage.now)):
+                started.append(entry)
+            if self._sampling_loop and (self._queue or len(self._running) > 1):
+                self._sampling_loop.call_later(SAMPLE_SECONDS, self._sample)
+            else:
+                self._sampling_loop = None
+        for entry in started:
+            self._start(entry)
+
+    def _usage(self) -> Usage:
+        running = self._running
+        return Usage(
+            self._clock(), self._counts["completed"], self._slot_seconds, running, len(running), len(self._queue)
+        )
 
     def _reject_expired(self, now: float) -> None:
         """Reject entries whose deadline has passed."""
@@ -328,13 +369,17 @@ class ExecutorWithBackpressure:
             return self._idle.wait_for(self._is_idle, timeout)
 
     def _is_idle(self) -> bool:
-        return self.running == 0 and not self._queue
+        return not self._running and not self._queue
 
     def __enter__(self) -> "ExecutorWithBackpressure":
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self.shutdown()
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
 
     @property
     def waiting(self) -> int:
@@ -347,13 +392,15 @@ class ExecutorWithBackpressure:
     def metrics(self) -> dict[str, Any]:
         """Return exact counts since the start, and times in seconds, under their keys in ``/stats/``."""
         with self._lock:
-            pending = self.running + min(len(self._queue), self.max_queue_depth)
+            pending = len(self._running) + min(len(self._queue), self.max_queue_depth)
             return {
                 "executor_workers": self.max_workers,
                 "executor_max_queue": self.max_queue_depth,
                 "executor_pending": pending,
                 "executor_queue_available": self.max_workers + self.max_queue_depth - pending,
-                "executor_running": self.running,
+                "executor_concurrency": self.concurrency.slots,
+                "executor_concurrency_mode": self.concurrency.mode,
+                "executor_running": len(self._running),
                 "executor_waiting": len(self._queue),
                 **{f"executor_{name}": count for name, count in self._counts.items()},
                 "executor_wait_seconds": self._wait_times.summary(),
