@@ -18,7 +18,7 @@ IDLE_SHARE, BUSY_SHARE = 0.1, 0.5
 """Of the CPU that one computing thread can use: below the first, calls surely wait; below the second, probably."""
 
 IDLE_SECONDS = 0.15
-MIN_TRIAL_SHARE, FULL_SHARE = 0.2, 0.85
+MIN_TRIAL_SHARE, FULL_SHARE = 0.25, 0.85
 MIN_CONCURRENCY = 0.7
 MIN_SECONDS, MAX_SECONDS, MIN_COMPLETED, MIN_COMPARED = 0.3, 2.0, 12, 5
 """A window ends with that many calls, or after the maximum; it then counts by calls if there are enough to compare."""
@@ -173,10 +173,14 @@ class ConcurrencyLimit:
 
     def update(self, sample: Sample) -> int:
         """Return the limit after ``sample``."""
-        if self._must_grow(sample):
+        must_grow = self._must_grow(sample)
+        if self._trial is not None:
+            if must_grow:
+                self._reject(self._trial)
+            else:
+                self._continue_trial(self._trial, sample)
+        elif must_grow and self.limit < self.maximum:
             self._grow()
-        elif self._trial is not None:
-            self._continue_trial(self._trial, sample)
         else:
             self._watch(sample)
         return self.limit
@@ -198,12 +202,8 @@ class ConcurrencyLimit:
         return self._idle_seconds >= IDLE_SECONDS
 
     def _grow(self) -> None:
-        """Double the limit, after a trial of a lower one that of before."""
-        self._abandon_trial()
+        """Double the limit; what trials have found no longer holds."""
         self.limit = min(self.maximum, 2 * self.limit)
-        self._forget()
-
-    def _forget(self) -> None:
         self._recent, self._reference = Window(), None
         self._rejected.clear()
         self._pause, self._next_pause = 0.0, MIN_PAUSE
@@ -254,7 +254,9 @@ class ConcurrencyLimit:
         cores_in_use = max(1, round(recent.cpu_rate))
         candidates = []
         if recent.cpu_rate >= MIN_TRIAL_SHARE * self._one_core and recent.concurrency >= cores_in_use + 0.5:
-            candidates += [min(cores_in_use, self.limit - 1), max(cores_in_use, self.limit // 2)]
+            if recent.cpu_rate >= BUSY_SHARE * self._one_core:
+                candidates.append(min(cores_in_use, self.limit - 1))
+            candidates.append(max(cores_in_use, self.limit // 2))
         if recent.waiting_seconds >= recent.seconds / 2 and recent.cpu_rate < FULL_SHARE * self._cores:
             candidates.append(self.limit + 1)
         excluded = {0, self.limit, self.maximum + 1, *self._rejected}
@@ -295,7 +297,7 @@ class ConcurrencyLimit:
     def _reject(self, trial: Trial) -> None:
         """Keep the limit; try the other direction at once, or pause if that was tried, too."""
         self._abandon_trial()
-        self._reference = trial.at_base
+        self._reference, self._recent = trial.at_base, Window()
         self._rejected.add(trial.candidate)
         if self._choose_candidate(trial.at_base) is None:
             self._rejected.clear()

@@ -63,6 +63,7 @@ _TIMES: Json = {
 
 _EXECUTOR_METRICS = (
     "executor_workers",
+    "executor_concurrency",
     "executor_max_queue",
     "executor_pending",
     "executor_queue_available",
