@@ -26,6 +26,7 @@ from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.body.spooled_file import CHUNK_SIZE, SPOOL_MAX_SIZE, SpooledUploadFile
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.execution.concurrency import AdaptiveConcurrency, FixedConcurrency
+from datarobot_drum.drum.serving.execution.concurrency_limit import ConcurrencyLimit
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
 from datarobot_drum.drum.serving.extensions import extension_errors, reject_changed_extension
 from datarobot_drum.drum.serving.handlers import Handlers
@@ -271,8 +272,8 @@ class PredictionServer:
         wanted = self.uses_fastapi and server.concurrency == "auto" and AdaptiveConcurrency.is_supported()
         if not wanted or workers == 1 or server.executor_queue_timeout <= 0:
             return None
-        cores = available_cpus() / self.settings.workers
-        return AdaptiveConcurrency(workers, cores, server.executor_queue_timeout / LONG_CALLS_PER_QUEUE_TIMEOUT)
+        concurrency_limit = ConcurrencyLimit(workers, cores=available_cpus() / self.settings.workers)
+        return AdaptiveConcurrency(concurrency_limit, server.executor_queue_timeout / LONG_CALLS_PER_QUEUE_TIMEOUT)
 
     def _batch_limits(self) -> tuple[int, float] | None:
         """Rows, and seconds to wait for them: what was asked for, where it can be had; None for no batches."""

@@ -59,18 +59,16 @@ class AdaptiveConcurrency(FixedConcurrency):
     Short calls need not wait for a long one, which itself may wait for another call.
 
     Args:
-        threads: the maximum.
-        cores: that this process can use.
+        limit: its maximum is the number of threads.
         max_long_seconds: calls that run longer count as long ones in any case.
     """
 
     mode = "auto"
     is_sampled = True
 
-    def __init__(self, threads: int, cores: float, max_long_seconds: float = MAX_LONG_SECONDS) -> None:
-        super().__init__(threads)
-        self._threads = threads
-        self._limit = ConcurrencyLimit(threads, cores)
+    def __init__(self, limit: ConcurrencyLimit, max_long_seconds: float = MAX_LONG_SECONDS) -> None:
+        super().__init__(limit.limit)
+        self._limit = limit
         self._max_long_seconds = min(max_long_seconds, MAX_LONG_SECONDS)
         self._cpu_clocks: list[int] = []
         self._mean_seconds = 0.0
@@ -100,7 +98,7 @@ class AdaptiveConcurrency(FixedConcurrency):
         waiting = usage.waiting if usage.running_count >= self.slots else 0
         running = usage.running_count
         limit = self._limit.update(Sample(seconds, busy, cpu, int(completed), waiting, running, self.slots))
-        self.slots = min(self._threads, limit + self._count_long(usage))
+        self.slots = min(self._limit.maximum, limit + self._count_long(usage))
 
     def _totals(self, usage: Usage) -> tuple[float, int, float, float]:
         busy = usage.slot_seconds + sum(usage.now - entry.started for entry in usage.running)

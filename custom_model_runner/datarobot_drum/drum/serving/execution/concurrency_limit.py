@@ -63,9 +63,7 @@ class Window:
 
     def add(self, sample: Sample) -> None:
         waiting_seconds = sample.seconds if sample.waiting else 0.0
-        self.merge(
-            Window(sample.seconds, sample.busy_seconds, sample.cpu_seconds, sample.completed, waiting_seconds)
-        )
+        self.merge(Window(sample.seconds, sample.busy_seconds, sample.cpu_seconds, sample.completed, waiting_seconds))
 
     def merge(self, other: "Window") -> None:
         self.seconds += other.seconds
@@ -254,13 +252,11 @@ class ConcurrencyLimit:
         cores_in_use = max(1, round(recent.cpu_rate))
         candidates = []
         if recent.cpu_rate >= MIN_TRIAL_SHARE * self._one_core and recent.concurrency >= cores_in_use + 0.5:
-            if recent.cpu_rate >= BUSY_SHARE * self._one_core:
-                candidates.append(min(cores_in_use, self.limit - 1))
-            candidates.append(max(cores_in_use, self.limit // 2))
+            lower = [cores_in_use] if recent.cpu_rate >= BUSY_SHARE * self._one_core else []
+            candidates = [number for number in (*lower, self.limit // 2) if cores_in_use <= number < self.limit]
         if recent.waiting_seconds >= recent.seconds / 2 and recent.cpu_rate < FULL_SHARE * self._cores:
             candidates.append(self.limit + 1)
-        excluded = {0, self.limit, self.maximum + 1, *self._rejected}
-        return next((number for number in candidates if number not in excluded), None)
+        return next((number for number in candidates if number <= self.maximum and number not in self._rejected), None)
 
     # A trial
 
