@@ -1,4 +1,4 @@
-"""Throughput with ``DRUM_CONCURRENCY=auto`` against each fixed number of prediction threads, for models of several kinds.
+"""Throughput with ``DRUM_CONCURRENCY=auto`` against each fixed number of prediction threads, for several models.
 
 ``python -m benchmarks.concurrency``: 16 clients, 4 threads, servers on all cores. See README.md beside this file.
 """

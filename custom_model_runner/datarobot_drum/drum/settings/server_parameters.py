@@ -237,8 +237,8 @@ class ServerParameters(LoadParameters, InputLimits):
     concurrency: str = parameter(
         "DRUM_CONCURRENCY",
         Kind.CHOICE,
-        "auto: the server finds how many predictions at once give the highest throughput, at most the prediction threads; "
-        "fixed: always as many as threads.",
+        "auto: the server finds how many predictions at once give the highest throughput, at most the prediction "
+        "threads; fixed: always as many as threads.",
         default="auto",
         choices=("auto", "fixed"),
         servers=_FASTAPI,

@@ -6,7 +6,8 @@ the GIL. The CPU time of a call does not tell waiting for the GIL from waiting f
 - While calls wait and the running ones use hardly any CPU time, the limit doubles.
 - Otherwise a *trial* compares the throughput at another limit with that at the present one, before and after it. The
   lower limit is tried at the number of cores in use, the higher one a step further.
-- A lower limit wins if it loses nothing, a higher one if it gains clearly. Pauses between trials grow while nothing changes.
+- A lower limit wins if it loses nothing, a higher one if it gains clearly.
+- Pauses between trials grow while nothing changes.
 
 The models are the limits of Netflix's concurrency-limits (Vegas, Gradient2), which compare latencies under different
 load, and AIMD's asymmetry: here the increase is multiplicative, since a limit that is too low can block calls.
