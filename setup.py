@@ -64,6 +64,14 @@ FRAMEWORKS = {
     "onnx": ["onnxruntime>=1.20,<2"],
     "skops": [*SCIKIT_LEARN, "skops>=0.13,<1"],
     "torch": ["torch>=2.10,<3"],
+    # Pillow reads the images of image classification.
+    "transformers": ["pillow>=11,<14", "torch>=2.10,<3", "transformers>=5,<6"],
+    "sentence-transformers": ["sentence-transformers>=5.2,<7", "torch>=2.10,<3"],
+    "spacy": ["spacy>=3.8,<4"],
+    "statsmodels": ["statsmodels>=0.14.5,<1"],
+    "tensorflow": ["tensorflow>=2.18,<3"],
+    # Only for models that are no flavor of the others; the full package installs the same module.
+    "mlflow": ["mlflow-skinny>=3.1,<4"],
     # Its backend is one's own choice: tensorflow, torch or jax.
     "keras": [
         "h5py>=3.11,<4",
@@ -78,8 +86,15 @@ OTEL = [
     "opentelemetry-sdk>=1.27,<2",
 ]
 
-# Parquet, Arrow and Feather files of `drum score` and `drum validation`.
+# Parquet and Arrow: bodies of requests, responses, and files of `drum score` and `drum validation`.
 ARROW = ["pyarrow>=23.0.1,<27"]
+
+# The Open Inference Protocol over gRPC, on DRUM_GRPC_PORT.
+GRPC = [
+    "grpcio>=1.68,<2",
+    "grpcio-health-checking>=1.68,<2",
+    "protobuf>=5.26,<8",
+]
 
 GEVENT = ["gevent>=24.10,<27"]
 
@@ -93,6 +108,7 @@ TEST = [
     *ARROW,
     *OTEL,
     *GEVENT,
+    *GRPC,
     # Not torch and keras: they take minutes to install, and their tests run where they are.
     *(package for name in ("xgboost", "lightgbm", "catboost", "onnx", "skops") for package in FRAMEWORKS[name]),
     *DOCS,
@@ -113,6 +129,7 @@ TEST = [
     "schemathesis>=4.32,<5; python_version >= '3.11'",
     "skl2onnx>=1.18,<2",
     "slowapi>=0.1.9,<0.2",
+    "tritonclient[grpc,http]>=2.41,<3",
     "websockets>=13,<18",
 ]
 
@@ -140,6 +157,7 @@ setup(
         **FRAMEWORKS,
         "arrow": ARROW,
         "gevent": GEVENT,
+        "grpc": GRPC,
         "docs": DOCS,
         "otel": OTEL,
         "scan": SCAN,

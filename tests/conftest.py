@@ -15,13 +15,18 @@ from datarobot_drum.runtime_parameters.store import install
 settings.register_profile("drum", deadline=None, max_examples=50)
 settings.load_profile("drum")
 
-_PREFIXES = ("DRUM_", "MLOPS_")
-_NAMES = ("CUSTOM_MODEL_WORKERS", "UVICORN_WORKERS", "URL_PREFIX", "TARGET_NAME")
+_PREFIXES = ("DRUM_", "MLOPS_", "AIP_", "SAGEMAKER_")
+_NAMES = ("CUSTOM_MODEL_WORKERS", "UVICORN_WORKERS", "URL_PREFIX", "TARGET_NAME", "PORT")
 
 
 _LONG = (
+    "api/test_json_rows.py",
+    "api/test_mlflow_client.py",
     "api/test_numeric_truth.py",
+    "api/test_openai_routes.py",
     "api/test_openapi_conformance.py",
+    "api/test_platforms.py",
+    "api/test_v2.py",
     "artifact_predictors/test_array_input.py",
     "artifact_predictors/test_target_framework_matrix.py",
     "artifact_predictors/test_served_models.py",
@@ -34,6 +39,7 @@ _LONG = (
     "commands/test_validation.py",
     "engine",
     "examples",
+    "grpc",
     "input_schema/test_served_rows.py",
     "resilience",
     "serving/batching/test_batch_schedules.py",

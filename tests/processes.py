@@ -27,8 +27,8 @@ FIRST_PORT, PORTS, PROCESSES = 12_000, 2_500, 8
 PLAIN: dict[str, Any] = {"trust_env": False, "verify": False}
 """No proxy, and no certificates, whose loading takes longer than a request."""
 
-_FOREIGN_PREFIXES = ("DRUM_", "MLOPS_", "UVICORN_", "GUNICORN_")
-_FOREIGN_NAMES = ("CUSTOM_MODEL_WORKERS", "URL_PREFIX", "TARGET_NAME", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS")
+_FOREIGN_PREFIXES = ("DRUM_", "MLOPS_", "UVICORN_", "GUNICORN_", "AIP_", "SAGEMAKER_")
+_FOREIGN_NAMES = ("CUSTOM_MODEL_WORKERS", "URL_PREFIX", "TARGET_NAME", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "PORT")
 
 
 class RunningServer:
@@ -38,7 +38,7 @@ class RunningServer:
         arguments: what follows ``drum server`` on the command line; ``--address`` is added.
         log: file that receives standard output and standard error.
         environment: variables on top of those of the machine without any that drum reads.
-        command: another program instead of ``drum server``; every ``{port}`` in its words is replaced.
+        command: another program instead of ``drum server``; ``{port}`` in its words, and in variables, is replaced.
         ready: path below ``prefix`` that responds 200 once the server is up; None to start without waiting.
         prefix: the ``URL_PREFIX`` that the environment sets.
         folder: the working folder of the process.
@@ -61,7 +61,8 @@ class RunningServer:
         self._log = log
         self._ready = ready
         self._folder = folder
-        self._environment = {**clean_environment(), **(environment or {})}
+        variables = {name: value.replace("{port}", str(self.port)) for name, value in (environment or {}).items()}
+        self._environment = {**clean_environment(), **variables}
         drum = [sys.executable, "-m", "datarobot_drum", "server", "--address", f"127.0.0.1:{self.port}"]
         self._command = [word.replace("{port}", str(self.port)) for word in command or ()] or drum
         self._command += [str(argument) for argument in arguments]

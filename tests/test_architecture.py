@@ -30,7 +30,7 @@ LAYERS = (
     ("root_predictors",),
     ("model_loading",),
     ("server",),
-    ("flask", "fastapi"),
+    ("flask", "fastapi", "grpc"),
     ("serving",),
     ("process",),
     ("tracing",),
@@ -47,10 +47,11 @@ LAYERS = (
 )
 """Packages (or single modules) of ``drum`` from top to bottom: each imports only from the lines below its own."""
 
-SERVER_LIBRARIES = {"flask", "werkzeug", "fastapi", "starlette", "uvicorn", "gunicorn", "gevent"}
+SERVER_LIBRARIES = {"flask", "werkzeug", "fastapi", "starlette", "uvicorn", "gunicorn", "gevent", "grpc"}
 MAY_IMPORT_THEM = {
     "flask": {"flask", "werkzeug"},
     "fastapi": {"fastapi", "starlette"},
+    "grpc": {"grpc"},
     "gunicorn": {"gunicorn"},
     "uvicorn": {"uvicorn"},
     "werkzeug": {"werkzeug"},

@@ -1,9 +1,10 @@
-"""Chats without a language model: repeats the last message, word by word in a stream."""
+"""Chats without a language model: repeats the last message, word by word in a stream. Embeds texts by their letters."""
 
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 from datarobot_drum.drum.exceptions import CustomHTTPError
@@ -29,6 +30,16 @@ def chat(completion_create_params: dict[str, Any], model: str) -> dict[str, Any]
         raise CustomHTTPError("There is no user text in the messages.", 400)
     reply = f"{model} {text}"
     return _chunks(reply) if completion_create_params.get("stream") else _completion(reply, messages)
+
+
+def embed(texts: list[str], model: str, **kwargs: Any) -> list[list[float]]:
+    """Return one vector per text: how often each letter occurs in it."""
+    return [[float(text.lower().count(letter)) for letter in ascii_lowercase] for text in texts]
+
+
+def count_tokens(text: str, model: str) -> int:
+    """Return the number of tokens, here words, for the usage of embeddings, completions and responses."""
+    return len(text.split())
 
 
 def _completion(reply: str, messages: list[Any]) -> dict[str, Any]:

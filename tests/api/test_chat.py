@@ -462,7 +462,12 @@ def test_a_model_that_only_chats_rejects_predictions(all_servers: Servers) -> No
 @pytest.mark.parametrize(("name", "chats"), [("all_servers", True), ("scoring_servers", True), ("echo_servers", False)])
 def test_capabilities_name_chat_support(request: pytest.FixtureRequest, name: str, chats: bool) -> None:
     response = assert_same_response(request.getfixturevalue(name), "GET", "/capabilities")
-    assert json.loads(response.body)["supported_methods"] == {"chat": chats}
+    assert json.loads(response.body)["supported_methods"] == {
+        "chat": chats,
+        "completions": chats,
+        "embeddings": False,
+        "responses": chats,
+    }
 
 
 # Models
@@ -497,8 +502,7 @@ def test_the_models_route_responds_404_for_other_target_types(echo_servers: Serv
         assert b"message" in response.body
 
 
-def test_there_is_no_route_for_a_single_model(all_servers: Servers) -> None:
+def test_a_single_model_has_a_route(all_servers: Servers) -> None:
     for path in ("/models/my-llm", "/v1/models/my-llm", "/v1/models/my-llm/"):
         response = assert_same_response(all_servers, "GET", path)
-        assert response.status == 404
-        assert json.loads(response.body)["error"]["type"] == "invalid_request_error"
+        assert (response.status, json.loads(response.body)) == (200, LLM_ID_ENTRY)

@@ -24,6 +24,7 @@ EXECUTOR_KEYS = {
     "executor_completed",
     "executor_rejected",
     "executor_running",
+    "executor_paused",
     "executor_waiting",
     "executor_failed",
     "executor_cancelled",
@@ -109,8 +110,15 @@ def test_the_executor_counts_calls_whether_they_succeed_or_raise(echo_servers: S
 
 def test_capabilities_name_the_formats_and_their_packages(client: httpx.Client) -> None:
     assert client.get("/capabilities/").json() == {
-        "supported_payload_formats": {"csv": version("pandas"), "mtx": version("scipy")},
-        "supported_methods": {"chat": False},
+        "supported_payload_formats": {
+            "csv": version("pandas"),
+            "mtx": version("scipy"),
+            "json": version("orjson"),
+            "jsonlines": version("orjson"),
+            "arrow": version("pyarrow"),
+            "parquet": version("pyarrow"),
+        },
+        "supported_methods": {"chat": False, "completions": False, "embeddings": False, "responses": False},
     }
 
 

@@ -63,13 +63,17 @@ def chat(completion_create_params, model, headers):
     if completion_create_params.get("stream") is True:
         return iter([{"object": "chat.completion.chunk", "choices": choices}] * 3)
     return {**completion_create_params, "object": "chat.completion", "choices": choices}
+
+
+def embed(texts, model):
+    return [[float(len(text)), 0.5] for text in texts]
 """
 
 CODE = {"unstructured": UNSTRUCTURED, "chat": CHAT}
 APIS = {
     "structured": ServedApi(TargetType.REGRESSION),
     "unstructured": ServedApi(TargetType.UNSTRUCTURED, url_prefix="/a/b"),
-    "chat": ServedApi(TargetType.TEXT_GENERATION, can_chat=True),
+    "chat": ServedApi(TargetType.TEXT_GENERATION, can_chat=True, can_embed=True),
 }
 
 CELLS = st.sampled_from(["a", "1", "-1.5e9", "é", "", '"', '""', ",", ",", ",", "\n", "\n", "\r\n", "\x00", "NaN"])

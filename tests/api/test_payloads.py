@@ -185,10 +185,10 @@ def test_invalid_matrix_market_gets_422(echo_servers: Servers, body: bytes) -> N
 
 @pytest.mark.parametrize(
     ("body", "media_type"),
-    [(b'{"a": [1]}', "application/json"), (b"a,b\n1,2\n", "application/json")],
+    [(b'{"a": [1], "b": []}', "application/json"), (b"a,b\n1,2\n", "application/json")],
     ids=["object", "csv"],
 )
-def test_json_gets_422_without_a_read_hook(echo_servers: Servers, body: bytes, media_type: str) -> None:
+def test_invalid_json_gets_422(echo_servers: Servers, body: bytes, media_type: str) -> None:
     response = predict(echo_servers, body, media_type)
     assert response.status == 422
     assert "JSON" in message(response)

@@ -234,6 +234,26 @@ def test_a_chat_span_has_models_and_tokens_but_no_messages(server: RunningServer
     assert "a secret" not in json.dumps(spans)
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "operation"),
+    [
+        ("/v1/completions", {"prompt": "a secret", "max_tokens": 7}, "text_completion"),
+        ("/v1/responses", {"input": "a secret", "max_output_tokens": 7}, "chat"),
+    ],
+)
+def test_completion_and_response_spans_have_the_same_attributes(
+    server: RunningServer, path: str, body: dict[str, Any], operation: str
+) -> None:
+    server.client.post(path, json={"model": "m-1", **body})
+    name = f"drum{path.replace('/v1/', '.')}"
+    spans = wait_for_spans(server, name)
+    attributes = spans[name]["attributes"]
+    expected = {"operation.name": operation, "request.model": "m-1", "request.max_tokens": 7}
+    assert {key: attributes[f"gen_ai.{key}"] for key in expected} == expected
+    assert (attributes["gen_ai.usage.input_tokens"], attributes["gen_ai.usage.output_tokens"]) == (1, 2)
+    assert "a secret" not in json.dumps(spans)
+
+
 class Collector(ThreadingHTTPServer):
     """Takes spans as OpenTelemetry's collectors do."""
 

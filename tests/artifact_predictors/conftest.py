@@ -14,14 +14,24 @@ from tests.language_predictors.builders import model_settings
 
 
 @pytest.fixture
-def load(tmp_path: Path) -> Iterator[Load]:
+def load(tmp_path: Path, load_with: Load) -> Load:
     """Load the model in ``tmp_path``, after pickling ``model`` there if given."""
-    loaded: list[BasePredictor] = []
 
     def create_and_load(target_type: str, labels: tuple[str, ...] = (), model: Any = None) -> BasePredictor:
         if model is not None:
             (tmp_path / "model.pkl").write_bytes(pickle.dumps(model))
-        predictor = create_predictor(model_settings(tmp_path, target_type, labels))
+        return load_with(target_type, labels)
+
+    return create_and_load
+
+
+@pytest.fixture
+def load_with(tmp_path: Path) -> Iterator[Load]:
+    """Load the model in ``tmp_path`` with settings."""
+    loaded: list[BasePredictor] = []
+
+    def create_and_load(target_type: str, labels: tuple[str, ...] = (), **changes: Any) -> BasePredictor:
+        predictor = create_predictor(model_settings(tmp_path, target_type, labels, **changes))
         loaded.append(predictor)
         predictor.load()
         return predictor

@@ -16,6 +16,7 @@ from datarobot_drum.drum.artifact_predictors.registry import (
 from datarobot_drum.drum.exceptions import ModelLoadError
 
 
+@pytest.mark.filterwarnings("ignore:.*Any type hint:UserWarning")  # MLflow warns of its own types when imported
 @pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.name)
 def test_framework_table_agrees_with_the_predictor(framework: Framework) -> None:
     pytest.importorskip(framework.modules[0], reason=f"needs datarobot-drum[{framework.extra}]")

@@ -89,7 +89,10 @@ CONTENTS: Mapping[str, tuple[bytes, str]] = {
     "model.pmml": (b'<?xml version="1.0"?>\n<!-- by hand -->\n<PMML version="4.4">', "is a PMML document"),
     "llama.Q4.gguf": (b"GGUF\x03\0\0\0", "serve it with an engine (llama.cpp, vLLM)"),
     "weights": (b"GGUF\x03\0\0\0", "a language model in the GGUF format"),
-    "model.safetensors": (safetensors(), "is a file of weights alone (safetensors): add a custom.py whose load_model"),
+    "model.safetensors": (
+        safetensors(),
+        "is a file of weights alone (safetensors): add the config.json and the tokenizer",
+    ),
     "lite": (b"\x1c\0\0\0TFL3", "is a TensorFlow Lite model"),
     "frozen.pb": (b"\x0a\x10", "is a TensorFlow graph"),
     "gbm.zip": (archive("model.ini", "domains/d000.txt"), "is an H2O MOJO: Java is not served"),
@@ -180,19 +183,10 @@ def test_unserved_file_in_a_subfolder_is_explained(tmp_path: Path) -> None:
     assert no_model_error(tmp_path).startswith("r/model.rds is a file of R: ")
 
 
-@pytest.mark.parametrize("folder", ["", "1/"])
-def test_saved_model_of_tensorflow_is_explained(tmp_path: Path, folder: str) -> None:
-    variables = tmp_path / folder / "variables"
-    variables.mkdir(parents=True)
-    (tmp_path / folder / "saved_model.pb").touch()
-    assert no_model_error(tmp_path).startswith(f"{folder}saved_model.pb is a TensorFlow SavedModel: save the Keras")
-
-
-def test_mlflow_subfolder_is_named(tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "MLmodel").write_text("flavors: {sklearn: {}}")
-    (tmp_path / "run" / "model.pkl").touch()
-    assert no_model_error(tmp_path).startswith("run/model.pkl is in a folder that MLflow wrote, and only the top level")
+def test_model_folder_further_down_is_named(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "1" / "variables").mkdir(parents=True)
+    (tmp_path / "runs" / "1" / "saved_model.pb").touch()
+    assert no_model_error(tmp_path) == "runs/1/ is a model folder (tensorflow): name it as --code-dir."
 
 
 def test_custom_code_without_a_model_is_given_the_explanation(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_unknown_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     ("argv", "complaint"),
     [
         ([], "arguments are required: COMMAND"),
-        (["serve"], "invalid choice: 'serve'"),
+        (["predict"], "invalid choice: 'predict'"),
         (["server", "--input", "x"], "unrecognized arguments: --input x"),
         (["server", "--target", "x"], "unrecognized arguments: --target x"),
         (["new"], "drum new: error: the following arguments are required"),

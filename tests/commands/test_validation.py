@@ -136,6 +136,24 @@ def test_generated_text_skips_determinism_checks(
     assert {check for check, status in statuses.items() if status == "SKIPPED"} == set(CHECKS)
 
 
+@pytest.mark.parametrize(
+    ("vector", "status"),
+    [("[len(text), 1.0]", "PASSED"), ("[len(text), len(texts)]", "FAILED"), ("[1.0] * len(texts)", "FAILED")],
+    ids=["sound", "values", "lengths"],
+)
+def test_embeddings_equal_those_of_single_texts(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch, vector: str, status: str
+) -> None:
+    monkeypatch.setenv("TARGET_NAME", "text")
+    samples = tmp_path / "samples.csv"
+    samples.write_text("promptText,other\nfirst,1\nthe second,2\n")
+    model = write_model(tmp_path, f"def embed(texts, model): return [{vector} for text in texts]\n")
+    assert _validate(model, samples, "textgeneration") == (status == "FAILED")
+    statuses = _statuses(capfdbinary.readouterr().out.decode())
+    assert statuses["embeddings equal single texts"] == status
+    assert statuses["output format"] == "SKIPPED"
+
+
 def test_sparse_input_skips_missing_values_check(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     path = tmp_path / "in.mtx"
     path.write_text("%%MatrixMarket matrix coordinate real general\n3 2 2\n1 1 5\n3 2 7\n", encoding="utf-8")

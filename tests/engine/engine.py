@@ -108,6 +108,8 @@ class EngineResponse:
         path = self.request.path
         if path == "/v1/chat/completions":
             await self.chat()
+        elif path in ("/v1/completions", "/v1/embeddings"):
+            await self.generate(path)
         elif path.startswith("/control/"):
             await self.control(path.removeprefix("/control/"))
         elif path in ("/health", "/v1/health/ready"):
@@ -265,6 +267,17 @@ class EngineResponse:
             message = {"role": "assistant", "content": f"You said {prompt}."}
             choices = [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}]
             await self.send_json({**completion, "object": "chat.completion", "choices": choices, "params": params})
+
+    async def generate(self, path: str) -> None:
+        params = json.loads(self.request.body)
+        shared = {"id": "c-1", "created": 1, "model": params["model"], "usage": {"prompt_tokens": 1, "total_tokens": 1}}
+        if path == "/v1/completions":
+            choices = [{"index": 0, "text": f"You wrote {params['prompt']}.", "finish_reason": "stop"}]
+            await self.send_json({**shared, "object": "text_completion", "choices": choices})
+        else:
+            assert params["encoding_format"] == "float"
+            data = [{"index": n, "embedding": [0.5 * len(text)]} for n, text in enumerate(params["input"])]
+            await self.send_json({**shared, "object": "list", "data": data})
 
     async def stream(self, prompt: str, completion: dict[str, Any]) -> None:
         await self.send_headers(200, "Content-Type: text/event-stream", "Transfer-Encoding: chunked")

@@ -78,6 +78,16 @@ def test_openai_client_reads_a_completion_and_an_error(client: OpenAI) -> None:
     assert caught.value.param == "model"
 
 
+def test_openai_client_reads_completions_embeddings_and_responses(client: OpenAI) -> None:
+    assert client.completions.create(model="x", prompt="hi").choices[0].text == "You wrote hi."
+    embeddings = client.embeddings.create(model="x", input=["a", "bc"])
+    assert [item.embedding for item in embeddings.data] == [[0.5], [1.0]]
+    assert (embeddings.model, embeddings.usage.prompt_tokens) == ("x", 1)
+    assert client.responses.create(model="x", input="hi").output_text == "You said hi."
+    with client.responses.stream(model="x", input="one two") as stream:
+        assert stream.get_final_response().output_text == "onetwo"
+
+
 def stream_of(client: OpenAI, text: str) -> Iterator[str | None]:
     chunks = client.chat.completions.create(model="x", messages=[{"role": "user", "content": text}], stream=True)
     return (chunk.choices[0].delta.content for chunk in chunks)
@@ -132,4 +142,4 @@ def test_info_and_capabilities_describe_the_engine(all_servers: Servers, route: 
         if route == "/info/":
             assert (document["predictor"], document["targetType"]) == ("nim", "textgeneration")
         else:
-            assert document["supported_methods"] == {"chat": True}
+            assert all(document["supported_methods"].values())

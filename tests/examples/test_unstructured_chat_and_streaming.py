@@ -120,6 +120,20 @@ def test_openai_client_chats(serve: Serve) -> None:
             client.chat.completions.create(model=model.id, messages=[])
 
 
+def test_openai_client_uses_every_other_route(serve: Serve) -> None:
+    http_client = openai.DefaultHttpxClient(trust_env=False)
+    with openai.OpenAI(base_url=serve("chat_echo").url, api_key="any", http_client=http_client) as client:
+        assert client.models.retrieve("echo").id == "echo"
+        completion = client.completions.create(model="echo", prompt="Hello")
+        assert completion.choices[0].text == "You said: Hello"
+        response = client.responses.create(model="echo", input="Hello")
+        assert response.output_text == "You said: Hello"
+        assert response.usage is not None and response.usage.total_tokens == 4
+        embeddings = client.embeddings.create(model="echo", input=["Abba", "cab"])
+        assert [item.embedding[:3] for item in embeddings.data] == [[2.0, 2.0, 0.0], [1.0, 1.0, 1.0]]
+        assert embeddings.usage.prompt_tokens == 2
+
+
 # Chain of words
 
 

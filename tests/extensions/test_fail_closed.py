@@ -138,10 +138,13 @@ def _run_error_server(folder: Path, server_type: str, source: str) -> Iterator[E
         yield server
 
 
+_LIVENESS = {"/livez", "/livez/", "/v2/health/live", "/v2/health/live/"}
+
+
 def _open_routes(server: ExtendedServer) -> dict[str, int]:
     """GET routes that respond with anything but an error and are no probes of the process."""
     paths = {path for route in ROUTES if route.method == "GET" for path in path_variants(route, "")}
-    statuses = {path: server.status(path) or 0 for path in {*paths, "/secret"} - {"/livez", "/livez/"}}
+    statuses = {path: server.status(path) or 0 for path in {*paths, "/secret"} - _LIVENESS}
     return {path: status for path, status in statuses.items() if status < 400}
 
 

@@ -1,14 +1,17 @@
 """What holds for every model and table: a row gets the same prediction alone, in any batch and by every way."""
 
 import io
+import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from datarobot_drum.drum.commands.input_file import InputFile
 from datarobot_drum.drum.commands.score.structured import score_rows
@@ -43,6 +46,9 @@ def check_rows_equal_batch(
     if typed is not None:
         _check(predict_table, predictor, typed, expected, _subsets(len(typed)))
         _check(predict_parquet, predictor, typed, expected, few)
+        _check(predict_arrow, predictor, typed, expected, few)
+        _check(predict_json, predictor, typed, expected, _subsets(len(typed)))
+        _check(predict_json_lines, predictor, typed, expected, few)
 
 
 def _check(
@@ -94,6 +100,46 @@ def predict_parquet(predictor: BasePredictor, table: pd.DataFrame) -> np.ndarray
     content = io.BytesIO()
     table.to_parquet(content)
     return _score(predictor, "rows.parquet", content.getvalue())
+
+
+def predict_arrow(predictor: BasePredictor, table: pd.DataFrame) -> np.ndarray:
+    """Predict a request body of several record batches."""
+    content = io.BytesIO()
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    with pa.ipc.new_stream(content, arrow.schema) as writer:
+        writer.write_table(arrow, max_chunksize=STREAMED_ROWS)
+    return predict_body(predictor, content.getvalue(), PayloadFormat.ARROW)
+
+
+def predict_json(predictor: BasePredictor, table: pd.DataFrame) -> np.ndarray:
+    return predict_body(predictor, json.dumps(to_records(table)).encode(), PayloadFormat.JSON)
+
+
+def predict_json_lines(predictor: BasePredictor, table: pd.DataFrame) -> np.ndarray:
+    """Predict a stream of JSON lines, block by block."""
+    lines = "".join(f"{json.dumps(record)}\n" for record in to_records(table))
+    payload = StructuredPayload(io.BytesIO(lines.encode()), PayloadFormat.JSON_LINES)
+    with patch("datarobot_drum.drum.language_predictors.python_model.BLOCK_ROWS", STREAMED_ROWS):
+        return _join(predictor.predict_stream(payload))
+
+
+def predict_body(predictor: BasePredictor, body: bytes, payload_format: PayloadFormat) -> np.ndarray:
+    return predictor.predict(predictor.read_input(StructuredPayload(io.BytesIO(body), payload_format))).values
+
+
+def to_records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows as JSON has them: dates as text, missing cells as null."""
+    return [
+        {str(name): _to_json_value(cell) for name, cell in zip(table.columns, row, strict=True)}
+        for row in table.astype(object).itertuples(index=False, name=None)
+    ]
+
+
+def _to_json_value(cell: Any) -> Any:
+    if pd.isna(cell):
+        return None
+    cell = cell.item() if isinstance(cell, np.generic) else cell
+    return cell if isinstance(cell, bool | int | float | str) else str(cell)
 
 
 def to_csv(cells: pd.DataFrame) -> bytes:

@@ -450,7 +450,7 @@ def test_predictor_attributes_are_known_before_load(tmp_path: Path) -> None:
     assert (predictor.name, predictor.thread_safe, predictor.reads_raw_input) == ("custom", False, False)
     assert predictor.liveness_probe() == predictor.readiness_probe() == {"message": "OK"}
     assert predictor.payload_formats["csv"] == pd.__version__
-    assert set(predictor.payload_formats) == {"csv", "mtx"}
+    assert set(predictor.payload_formats) == {"csv", "mtx", "json", "jsonlines", "arrow", "parquet"}
     with pytest.raises(PredictionError, match="not loaded"):
         predict_body(predictor)
 

@@ -43,6 +43,7 @@ HOOKS = {
         "    for message in params['messages']:\n        record(message['content'])\n        yield {}\n",
     ),
 }
+HOOKS["embed"] = ("textgeneration", "def embed(texts, m):\n    record(f'{texts}')\n    return [[1.0]] * len(texts)\n")
 CSV = b"a\n1\n2\n"
 CHAT = b'{"messages": [{"role": "user", "content": "hello"}]}'
 
@@ -81,6 +82,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
         ("score_unstructured", "warm_up.json", b"{}", "application/json '{}'"),
         ("score_unstructured", "warm_up.png", b"\x89", "image/png b'\\x89'"),
         ("chat", "warm_up.json", CHAT, "hello"),
+        ("embed", "warm_up.json", b'{"input": "hello"}', "['hello']"),
     ],
 )
 def test_warm_up_predicts_sample_with_the_models_hook(

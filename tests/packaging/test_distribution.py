@@ -16,7 +16,9 @@ def test_every_requirement_has_a_range_with_two_ends() -> None:
     assert [name for name in REQUIREMENTS if not (re.search(r">=\d", name) and re.search(r"<\d", name))] == []
 
 
-FRAMEWORKS = {"scikit-learn", "xgboost", "lightgbm", "catboost", "onnx", "skops", "torch", "keras"}
+FRAMEWORKS = {"scikit-learn", "xgboost", "lightgbm", "catboost", "onnx", "skops", "torch", "keras"} | {
+    *("transformers", "sentence-transformers", "spacy", "statsmodels", "tensorflow", "mlflow")
+}
 
 
 @pytest.mark.parametrize(
@@ -28,7 +30,7 @@ def test_core_requirements_exclude_extras(name: str) -> None:
 
 
 def test_extras_match_the_error_messages() -> None:
-    extras = {*FRAMEWORKS, "arrow", "gevent", "docs", "otel", "scan", "test", "dev"}
+    extras = {*FRAMEWORKS, "arrow", "gevent", "docs", "otel", "scan", "grpc", "test", "dev"}
     assert set(INSTALLED.metadata.get_all("Provides-Extra", [])) == extras
 
 

@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -72,6 +73,11 @@ def predict(server: RunningServer) -> str:
     return response.text
 
 
+def statistics(server: RunningServer) -> dict[str, Any]:
+    found: dict[str, Any] = httpx.get(f"{server.url}/stats/", timeout=TIMEOUT, **PLAIN).json()
+    return found
+
+
 def is_cut_off(connection: socket.socket) -> bool:
     """Read what has arrived; return whether the connection then ends by a reset."""
     try:
@@ -97,6 +103,19 @@ def test_stream_that_is_not_read_is_cut_off_and_its_slot_is_free(start: Start, k
         assert int((tmp_path / "closed").read_text()) * 65_536 < 16 * MIB  # what waits for the client is bounded
         assert is_cut_off(connection)
     assert was_logged(server)
+
+
+def test_clients_that_do_not_read_leave_the_slots_to_others(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "model" / "custom.py").write_text(MODEL.replace("THREAD_SAFE = False", ""))
+    server = start("fastapi", WRITE_TIMEOUT=0, EXECUTOR_WORKERS=2)
+    connections = [ask(server, "stream") for _ in range(8)]
+    try:
+        server.wait_until(lambda: statistics(server)["executor_paused"] == 8, "stalled clients")
+        assert predict(server) == "y"
+    finally:
+        for connection in connections:
+            connection.close()
+    server.wait_until(lambda: statistics(server)["executor_pending"] == 0, "end of the streams")
 
 
 @pytest.mark.parametrize("kind", KINDS)

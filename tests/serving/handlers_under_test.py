@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, ProbeResult, StreamChunk
+from datarobot_drum.drum.language_predictors.embeddings import EmbeddingInput, Embeddings, to_embeddings
 from datarobot_drum.drum.language_predictors.transforms import Transformed
 from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput, UnstructuredOutput
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
@@ -33,7 +34,8 @@ class FakePredictor(BasePredictor):
         self.calls: list[Any] = []
         self.formats: Mapping[str, str | None] = {"csv": "2.0", "mtx": None}
         self.raw_input = False
-        self.chats = False
+        self.chats = self.completes = self.embeds = self.responds = False
+        self.counts_words = False
         self.models: Any = None
         for name, value in attributes.items():
             setattr(self, name, value)
@@ -56,6 +58,30 @@ class FakePredictor(BasePredictor):
     @property
     def can_chat(self) -> bool:
         return self.chats
+
+    @property
+    def can_complete(self) -> bool:
+        return self.completes
+
+    def complete(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
+        return self._return((params, headers))
+
+    @property
+    def can_embed(self) -> bool:
+        return self.embeds
+
+    def embed(self, request: EmbeddingInput, headers: Mapping[str, str]) -> Embeddings:
+        return to_embeddings(self._return((request, headers)), request.count)
+
+    @property
+    def can_respond(self) -> bool:
+        return self.responds
+
+    def respond(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
+        return self._return((params, headers))
+
+    def count_tokens(self, text: str) -> int | None:
+        return len(text.split()) if self.counts_words else None
 
     def read_input(self, payload: StructuredPayload) -> StructuredPayload:
         return payload
@@ -91,7 +117,7 @@ class FakePredictor(BasePredictor):
         self.calls.append(call)
         if isinstance(self.result, Exception):
             raise self.result
-        return self.result
+        return self.result() if callable(self.result) else self.result
 
 
 class ProbedPredictor(FakePredictor):

@@ -10,7 +10,15 @@ import pytest
 from datarobot_drum.drum.exceptions import BadRequest, NotFound, PredictionError
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.settings.engine import EngineSettings
-from tests.serving.handlers_under_test import FakePredictor, document_of, failed, make_handlers, post, post_json
+from tests.serving.handlers_under_test import (
+    FakePredictor,
+    document_of,
+    failed,
+    make_handlers,
+    numbers,
+    post,
+    post_json,
+)
 
 COMPLETION = {"id": "1", "object": "chat.completion", "model": "m", "choices": []}
 
@@ -49,7 +57,7 @@ def test_chat_text_becomes_a_completion() -> None:
     assert document["choices"] == [
         {"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop", "logprobs": None}
     ]
-    assert document["datarobot_association_id"] and "usage" not in document
+    assert document["datarobot_association_id"] and document["usage"] is None
 
 
 def test_chat_message_becomes_a_completion() -> None:
@@ -169,3 +177,14 @@ def test_engine_is_that_of_the_predictor() -> None:
 
     assert make_handlers(EnginePredictor()).engine == EngineSettings("nim")
     assert make_handlers(None, prepare=failed).engine is None
+
+
+def test_invocations_of_a_text_model_serve_chats_and_rows() -> None:
+    predictor = FakePredictor(dict(COMPLETION), chats=True)
+    handlers = make_handlers(predictor, "textgeneration")
+    document = document_of(handlers.do_invocations(post_json({"messages": [{"role": "user", "content": "Hi"}]})))
+    assert document["object"] == "chat.completion"
+    with pytest.raises(BadRequest, match="empty list"):
+        handlers.do_invocations(post_json({"messages": []}))
+    predictor.result = numbers(1.0)
+    assert handlers.do_invocations(post(b"promptText\nHi\n")).status == 200

@@ -255,7 +255,9 @@ def test_invocations_predict_as_the_route_of_the_target_type(target_type: str, r
 
 def test_every_route_of_the_table_has_a_handler() -> None:
     handlers = make_handlers(FakePredictor())
-    assert all(callable(handlers.find(route.handler)) for route in ROUTES if not route.is_documentation)
+    assert all(
+        callable(handlers.find(route.handler)) for route in ROUTES if not (route.is_documentation or route.for_v2)
+    )
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_capabilities_list_formats_and_methods(chats: bool) -> None:
     document = document_of(make_handlers(FakePredictor(chats=chats)).make_capabilities(ModelRequest()))
     assert document == {
         "supported_payload_formats": {"csv": "2.0", "mtx": None},
-        "supported_methods": {"chat": chats},
+        "supported_methods": {"chat": chats, "completions": chats, "embeddings": False, "responses": chats},
     }
 
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.exceptions import UnprocessableInput, UnsupportedMediaType
 from datarobot_drum.drum.serving.messages import ModelRequest
 from datarobot_drum.drum.serving.payloads import structured_payload, target_payload
 from datarobot_drum.drum.tabular import PayloadFormat
 from tests.serving.handlers_under_test import FakePredictor, make_handlers, numbers, post, post_form
 
-CSV, MTX = PayloadFormat.CSV, PayloadFormat.MTX
+CSV, MTX, JSON = PayloadFormat.CSV, PayloadFormat.MTX, PayloadFormat.JSON
 
 
 @pytest.mark.parametrize(
@@ -64,16 +64,47 @@ def test_two_parts_of_samples_are_rejected() -> None:
         structured_payload(post_form(("X", b"1"), ("X", b"2")), any_type=False)
 
 
-def test_json_is_rejected_unless_the_model_reads_any_type() -> None:
-    with pytest.raises(UnprocessableInput, match="JSON input is not supported"):
-        structured_payload(post(b"[]", "application/json"), any_type=False)
-    assert structured_payload(post(b"[]", "application/json"), any_type=True).read_bytes() == b"[]"
+@pytest.mark.parametrize(
+    ("content", "content_type", "payload_format"),
+    [
+        (b"[]", "application/json", JSON),
+        (b"[]", "Application/Problem+JSON; charset=utf-8", JSON),
+        (b"{}", "application/x-ndjson", PayloadFormat.JSON_LINES),
+        (b"", "application/vnd.apache.parquet", PayloadFormat.PARQUET),
+        (b' {"a": [1]}', "", JSON),
+        (b'[{"a":1}]', "application/x-www-form-urlencoded", JSON),
+        (b"[[1]]", "application/octet-stream", JSON),
+        (b'{"a": [1]}', "text/csv", CSV),
+        (b"[a],b\n1,2", "", CSV),
+        (b"\xff\xff\xff\xff\0", "", PayloadFormat.ARROW),
+        (b"PAR1\0", "application/octet-stream", PayloadFormat.PARQUET),
+        (b"PAR1,b\n", "", CSV),
+    ],
+)
+def test_typed_formats_are_found_by_media_type_or_content(
+    content: bytes, content_type: str, payload_format: PayloadFormat
+) -> None:
+    payload = structured_payload(post(content or b"x", content_type), any_type=False)
+    assert payload.format is payload_format
+    assert payload.read_bytes() == content or content == b""
+
+
+@pytest.mark.parametrize("content_type", ["application/xml", "image/png", "application/zip", "multipart/mixed"])
+def test_a_media_type_of_no_table_is_unsupported(content_type: str) -> None:
+    with pytest.raises(UnsupportedMediaType, match=r"text/csv, text/mtx .*application/vnd.apache.parquet"):
+        structured_payload(post(b"1", content_type), any_type=False)
+    assert structured_payload(post(b"1", content_type), any_type=True).read_bytes() == b"1"
 
 
 def test_predict_rejects_a_format_that_the_model_does_not_read() -> None:
     predictor = FakePredictor(numbers(1.0), formats={"csv": None})
     with pytest.raises(UnprocessableInput, match="does not read mtx"):
         make_handlers(predictor).do_predict_structured(post(b"1", "text/mtx"))
+
+
+def test_a_format_without_its_package_is_unsupported_and_names_the_extra() -> None:
+    with pytest.raises(UnsupportedMediaType, match=r"datarobot-drum\[arrow\]"):
+        make_handlers(FakePredictor(numbers(1.0))).do_predict_structured(post(b"1", "application/vnd.apache.parquet"))
 
 
 def test_predict_passes_any_type_to_a_model_that_reads_raw_input() -> None:
@@ -94,9 +125,8 @@ def test_target_is_the_part_y() -> None:
     [
         (post_form(("y", b"")), "`y` is empty"),
         (post_form(("y", b"1"), ("y", b"2")), "2 parts named `y`"),
-        (post_form(("y", b"[]"), content_type="application/json"), "JSON input is not supported"),
     ],
-    ids=["empty", "two", "json"],
+    ids=["empty", "two"],
 )
 def test_invalid_target_is_rejected(request_with_target: ModelRequest, message: str) -> None:
     with pytest.raises(UnprocessableInput, match=message):

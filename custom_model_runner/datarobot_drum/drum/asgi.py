@@ -27,6 +27,8 @@ def create_app() -> FastAPI:
         logger.warning("USE_NIM_WATCHDOG has no effect: only a server that drum starts knows its own address.")
     if settings.server.management_port:
         logger.warning("DRUM_MANAGEMENT_PORT has no effect: only a server that drum starts knows its own workers.")
+    if settings.server.grpc_port:
+        logger.warning("DRUM_GRPC_PORT has no effect: only a server that drum starts serves gRPC.")
     server = PredictionServer(settings, app=new_app())
     server.materialize()
     server.end_process_on_load_failure()

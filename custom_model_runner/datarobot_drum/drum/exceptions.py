@@ -13,11 +13,14 @@
     │   └── CommandError
     └── RequestError                    500
         ├── BadRequest                  400
+        │   └── InvalidField
         ├── NotFound                    404
+        │   └── LanguageModelNotFound
         ├── MethodNotAllowed            405
         ├── RequestTimeout              408
         ├── PayloadTooLarge             413
         ├── UnsupportedContentEncoding  415
+        ├── UnsupportedMediaType        415
         ├── UnprocessableInput          422
         │   ├── InputSchemaError
         │   └── EmptyTable
@@ -112,9 +115,12 @@ class RequestError(DrumError):
     """A request that ends in an error response.
 
     ``status`` is the HTTP status, ``headers`` are added to the response, ``payload`` is its JSON body.
+    ``param`` and ``code`` are those of OpenAI's error object: the wrong field, and a word for programs.
     """
 
     status = 500
+    param: str | None = None
+    code: str | None = None
 
     def __init__(self, message: str, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -132,8 +138,23 @@ class BadRequest(RequestError):
     status = 400
 
 
+class InvalidField(BadRequest):
+    """A field of a JSON request is missing, or its value is wrong. The message continues "The field x"."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"The field {field} {problem}")
+        self.param = field
+
+
 class NotFound(RequestError):
     status = 404
+
+
+class LanguageModelNotFound(NotFound):
+    """The list of language models has no model of this name."""
+
+    param = "model"
+    code = "model_not_found"
 
 
 class MethodNotAllowed(RequestError):
@@ -155,6 +176,12 @@ class PayloadTooLarge(RequestError):
 
 class UnsupportedContentEncoding(RequestError):
     """A ``Content-Encoding`` that this server does not decode."""
+
+    status = 415
+
+
+class UnsupportedMediaType(RequestError):
+    """A ``Content-Type`` that the route does not read, or that needs a package which is not installed."""
 
     status = 415
 

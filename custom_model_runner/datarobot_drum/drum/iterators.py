@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 def close_iterator(items: object) -> None:
@@ -10,6 +13,15 @@ def close_iterator(items: object) -> None:
     close = getattr(items, "close", None)
     if close is not None:
         close()
+
+
+@contextmanager
+def closing_iterator(items: T) -> Iterator[T]:
+    """Close an iterator at the end of the block, if it has ``close``."""
+    try:
+        yield items
+    finally:
+        close_iterator(items)
 
 
 def drain_async(chunks: AsyncIterator[Any]) -> Iterator[Any]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from datarobot_drum.drum.serving.execution.call import ModelCall, StreamedRespon
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
 from datarobot_drum.drum.serving.execution.streaming import WINDOW, ChunkStream, PrefetchedIterator
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
-from tests.serving.execution.blocking_call import TIMEOUT, wait_until
+from tests.serving.execution.blocking_call import TIMEOUT, BlockingCall, wait_until
 
 KEEP_ALIVE = b": still here\n\n"
 
@@ -396,3 +397,77 @@ def test_stream_of_closed_loop_frees_slot(executor: ExecutorWithBackpressure) ->
     free.set()
     assert executor.wait_idle(TIMEOUT)
     assert producer.closed and producer.drawn < 100
+
+
+# Clients that do not read
+
+
+async def paused_stream(executor: ExecutorWithBackpressure, producer: Iterator[bytes] | None = None) -> ChunkStream:
+    """Return a stream that no client reads, once it has no slot any more."""
+    response = await executor.run(call_of(producer or Producer(*[b"x" * WINDOW] * 3)))
+    assert isinstance(response.content, ChunkStream)
+    await asyncio.to_thread(wait_until, lambda: executor.paused == 1)
+    return response.content
+
+
+async def test_stream_that_is_not_read_frees_its_slot() -> None:
+    with ExecutorWithBackpressure(1, 10, TIMEOUT, max_paused=1) as executor:
+        stream = await paused_stream(executor)
+        assert await executor.run(lambda: "predicted") == "predicted"
+        metrics = executor.metrics()
+        assert (metrics["executor_running"], metrics["executor_paused"], metrics["executor_pending"]) == (0, 1, 1)
+        assert b"".join([chunk async for chunk in stream]) == b"x" * 3 * WINDOW
+        assert await asyncio.to_thread(executor.wait_idle, TIMEOUT)
+        assert executor.metrics()["executor_completed"] == 2
+
+
+async def test_stream_that_is_read_on_continues_before_queued_calls() -> None:
+    order: list[str] = []
+
+    def chunks() -> Iterator[bytes]:
+        yield b"x" * WINDOW
+        yield b"x" * WINDOW
+        order.append("stream")
+
+    with ExecutorWithBackpressure(1, 10, TIMEOUT, max_paused=1) as executor:
+        stream = await paused_stream(executor, chunks())
+        running = BlockingCall()
+        calls = [asyncio.ensure_future(executor.run(running))]
+        await asyncio.to_thread(running.wait_started)
+        calls.append(asyncio.ensure_future(executor.run(partial(order.append, "queued call"))))
+        reader = aiter(stream)
+        await anext(reader)
+        await asyncio.to_thread(wait_until, lambda: executor.paused == 0)
+        assert (executor.running, executor.waiting) == (1, 1)
+        running.finish()
+        assert [len(chunk) async for chunk in reader] == [WINDOW]
+        await asyncio.gather(*calls)
+    assert order == ["stream", "queued call"]
+
+
+async def test_streams_beyond_the_limit_keep_their_slot() -> None:
+    with ExecutorWithBackpressure(2, 10, TIMEOUT, max_paused=1) as executor:
+        first = await paused_stream(executor)
+        second = await paused_stream(executor)
+        await asyncio.sleep(3 * streams.PAUSE_AFTER_SECONDS)
+        assert (executor.running, executor.paused) == (1, 1)
+        first.cancel()
+        second.cancel()
+        assert await asyncio.to_thread(executor.wait_idle, TIMEOUT)
+
+
+async def test_shutdown_waits_for_stream_that_is_not_read() -> None:
+    executor = ExecutorWithBackpressure(1, 10, TIMEOUT, max_paused=1)
+    stream = await paused_stream(executor)
+    executor.shutdown(wait=False)
+    assert not executor.wait_idle(0)
+    assert len([chunk async for chunk in stream]) == 3
+    assert await asyncio.to_thread(executor.wait_idle, TIMEOUT)
+
+
+async def test_cancelled_stream_that_is_not_read_is_closed() -> None:
+    with ExecutorWithBackpressure(1, 10, TIMEOUT, max_paused=1) as executor:
+        stream = await paused_stream(executor)
+        stream.cancel()
+        assert await asyncio.to_thread(executor.wait_idle, TIMEOUT)
+        assert executor.metrics()["executor_failed"] == 0

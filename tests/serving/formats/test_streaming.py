@@ -5,17 +5,23 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datarobot_drum.drum.exceptions import PredictionError
+from datarobot_drum.drum.exceptions import PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import Predictions, StreamChunk
 from datarobot_drum.drum.serving.formats.predictions_json import predictions_response
-from datarobot_drum.drum.serving.formats.streaming import STREAM_FORMATS, StreamFormat, negotiate_format
+from datarobot_drum.drum.serving.formats.streaming import (
+    STREAM_FORMATS,
+    StreamFormat,
+    negotiate_format,
+    negotiate_table_format,
+)
 from datarobot_drum.drum.settings.target_types import TargetType
 
-OCTETS, JSON_LINES, CSV, EVENTS = STREAM_FORMATS
+OCTETS, JSON_LINES, CSV, EVENTS, *_ = STREAM_FORMATS
 RANGES = [
     *(stream_format.media_type for stream_format in STREAM_FORMATS),
     "*/*",
@@ -119,7 +125,7 @@ def test_multiline_text_is_one_csv_cell() -> None:
     assert encoded(CSV, chunk, target_type=TargetType.TEXT_GENERATION) == b'reply\n"a\nb"\n""\n'
 
 
-@pytest.mark.parametrize("stream_format", STREAM_FORMATS, ids=lambda stream_format: stream_format.media_type)
+@pytest.mark.parametrize("stream_format", STREAM_FORMATS[:4], ids=lambda stream_format: stream_format.media_type)
 @pytest.mark.parametrize("chunks", [("a", "b"), (block([1.0]), block([2.0]))], ids=["text", "blocks"])
 def test_closing_the_encoder_closes_the_chunks(stream_format: StreamFormat, chunks: tuple[StreamChunk, ...]) -> None:
     closed: list[bool] = []
@@ -141,3 +147,32 @@ def test_closing_the_encoder_closes_the_chunks(stream_format: StreamFormat, chun
 def test_mixed_chunks_are_rejected(chunks: tuple[StreamChunk, ...]) -> None:
     with pytest.raises(PredictionError, match="one kind"):
         encoded(OCTETS, *chunks)
+
+
+def test_arrow_has_a_record_batch_for_each_block() -> None:
+    arrow = STREAM_FORMATS[-1]
+    content = encoded(arrow, block([1.0, float("nan")]), block([2.0]))
+    reader = pa.ipc.open_stream(content)
+    assert [batch.to_pydict() for batch in reader] == [{"Predictions": [1.0, None]}, {"Predictions": [2.0]}]
+    with pytest.raises(UnprocessableInput, match="text"):
+        encoded(arrow, "a")
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("", None),
+        ("*/*", None),
+        ("application/json, text/csv;q=0.9", None),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", None),
+        ("text/event-stream", None),
+        ("application/octet-stream", None),
+        ("text/csv", "text/csv"),
+        ("application/jsonlines", "application/jsonlines"),
+        ("application/x-ndjson, */*", "application/x-ndjson"),
+        ("application/vnd.apache.arrow.stream;q=0.9, application/json;q=0.1", "application/vnd.apache.arrow.stream"),
+    ],
+)
+def test_predict_has_its_document_unless_a_table_format_is_preferred(accept: str, media_type: str | None) -> None:
+    chosen = negotiate_table_format(accept)
+    assert (chosen and chosen.media_type) == media_type

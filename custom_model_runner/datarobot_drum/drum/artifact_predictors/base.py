@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -87,6 +87,21 @@ class ArtifactPredictor(ABC):
 
     def class_names(self, model: Any) -> Sequence[Any] | None:
         """Return the model's own classes, which are the labels where none are given; None if it does not name them."""
+        return None
+
+    def functions(self, model: Any, settings: ModelSettings) -> Mapping[str, Callable[..., Any]]:
+        """Return what the model does beside ``predict``, as functions with the names and arguments of the hooks.
+
+        Each stands for the hook of its name if ``custom.py`` has none: ``chat``, ``score_unstructured``, ``embed``.
+        They raise ``UnprocessableInput`` and ``BadRequest`` for input that the model does not take.
+
+        Raises:
+            ModelLoadError: the model cannot serve the target type.
+        """
+        return {}
+
+    def transformer(self, model: Any) -> Any | None:
+        """Return an object whose ``transform`` takes the samples; None if the model transforms nothing."""
         return None
 
     @abstractmethod

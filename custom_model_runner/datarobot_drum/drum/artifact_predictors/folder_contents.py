@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from datarobot_drum.drum.artifact_predictors.file_detection import is_pickle
-from datarobot_drum.drum.artifact_predictors.mlflow_folder import FILE_NAME as MLFLOW_FILE
+from datarobot_drum.drum.artifact_predictors.model_folders import SAVED_MODEL_FILE, detect_model_folder
 from datarobot_drum.drum.artifact_predictors.registry import list_artifacts, list_unnamed_artifacts
 from datarobot_drum.drum.artifact_predictors.unserved_formats import unserved_format
 
 _SKIPPED_FOLDERS = (".", "__pycache__", "site-packages", "node_modules")
-_SAVED_MODEL = "saved_model.pb"
 _MAX_FOLDERS, _MAX_NAMES = 100, 8
 
 
@@ -32,7 +31,7 @@ def explain_files(code_dir: Path) -> str:
 
 
 def _describe_files(folder: Path, name: str = "") -> Iterator[str]:
-    for file in (entry for entry in _entries(folder) if entry.is_file() and entry.name != _SAVED_MODEL):
+    for file in (entry for entry in _entries(folder) if entry.is_file() and entry.name != SAVED_MODEL_FILE):
         if unserved := unserved_format(file):
             yield f"{name}{file.name} {unserved}"
         elif is_pickle(file):
@@ -41,31 +40,28 @@ def _describe_files(folder: Path, name: str = "") -> Iterator[str]:
 
 def _describe_folders(code_dir: Path) -> Iterator[str]:
     """Describe the folder itself and its nearest subfolders that contain a model."""
-    for count, (path, subfolders, files) in enumerate(os.walk(code_dir)):
+    for count, (path, subfolders, _) in enumerate(os.walk(code_dir)):
         if count == _MAX_FOLDERS:
             return
         subfolders[:] = sorted(name for name in subfolders if not name.startswith(_SKIPPED_FOLDERS))
         folder = Path(path)
         name = "" if folder == code_dir else f"{folder.relative_to(code_dir)}/"
-        if _SAVED_MODEL in files:
+        if kind := detect_model_folder(folder):
             subfolders.clear()
-            yield (
-                f"{name}{_SAVED_MODEL} is a TensorFlow SavedModel: save the Keras model as .keras, or add a custom.py "
-                "with load_model and score hooks"
-            )
+            yield f"{name or 'It'} is a model folder ({kind}): name it as --code-dir"
         elif name:
-            yield from _describe_subfolder(folder, name, is_mlflow=MLFLOW_FILE in files)
+            yield from _describe_subfolder(folder, name)
 
 
-def _describe_subfolder(folder: Path, name: str, *, is_mlflow: bool) -> Iterator[str]:
-    artifacts = list_artifacts(folder) or list_unnamed_artifacts(folder)
+def _describe_subfolder(folder: Path, name: str) -> Iterator[str]:
+    found = list_artifacts(folder) or list_unnamed_artifacts(folder)
+    artifacts = [artifact for artifact in found if artifact.parent == folder and artifact.is_file()]
     if not artifacts:
         yield from _describe_files(folder, name)
-    kind = "in a folder that MLflow wrote" if is_mlflow else "in a subfolder"
     for artifact in artifacts[:1]:
         yield (
-            f"{name}{artifact.name} is {kind}, and only the top level is searched: move it there, or name {name} as "
-            "--code-dir"
+            f"{name}{artifact.name} is in a subfolder, and only the top level is searched: move it there, or "
+            f"name {name} as --code-dir"
         )
 
 

@@ -56,7 +56,37 @@ FRAMEWORKS = (
     Framework(
         "keras", (".keras", ".h5"), f"{_PACKAGE}.keras_predictor:KerasPredictor", ("keras",), "keras", thread_safe=False
     ),
+    # Before PyTorch: these are PyTorch modules, too.
+    Framework(
+        "sentence-transformers",
+        (),
+        f"{_PACKAGE}.sentence_transformers_predictor:SentenceTransformersPredictor",
+        ("sentence_transformers",),
+        "sentence-transformers",
+        thread_safe=False,
+    ),
+    Framework(
+        "transformers",
+        (),
+        f"{_PACKAGE}.huggingface_predictor:TransformersPredictor",
+        ("transformers", "tokenizers", "safetensors"),
+        "transformers",
+        thread_safe=False,
+    ),
     Framework("pytorch", (".pth",), f"{_PACKAGE}.torch_predictor:TorchPredictor", ("torch",), "torch"),
+    Framework("spacy", (), f"{_PACKAGE}.spacy_predictor:SpacyPredictor", ("spacy",), "spacy", thread_safe=False),
+    Framework(
+        "statsmodels", (), f"{_PACKAGE}.statsmodels_predictor:StatsmodelsPredictor", ("statsmodels",), "statsmodels"
+    ),
+    Framework(
+        "tensorflow",
+        (),
+        f"{_PACKAGE}.tensorflow_predictor:TensorFlowPredictor",
+        ("tensorflow",),
+        "tensorflow",
+        thread_safe=False,
+    ),
+    Framework("mlflow", (), f"{_PACKAGE}.mlflow_predictor:MLflowPredictor", ("mlflow",), "mlflow", thread_safe=False),
     Framework("skops", (".skops",), f"{_PACKAGE}.skops_predictor:SkopsPredictor", ("skops",), "skops"),
     Framework(
         "scikit-learn",

@@ -35,7 +35,7 @@ def describe_load_error(error: BaseException, path: Path) -> str:
     if isinstance(error, ModuleNotFoundError):
         module = error.name or str(error)
         hint = _version_hint(path) if lacking_library(module) else ""
-        return f"could not be loaded: {describe_missing_module(module, path.parent)}{hint}"
+        return f"could not be loaded: {describe_missing_module(module, path if path.is_dir() else path.parent)}{hint}"
     message = _MODULE_FILE.sub(r"\1", _NATIVE_LOCATION.sub("", str(error))).replace(str(path), path.name)
     text = " ".join(f"{type(error).__name__}: {message}".split()).rstrip(".:")
     return f"could not be loaded: {text}.{_hint(error, path)}"

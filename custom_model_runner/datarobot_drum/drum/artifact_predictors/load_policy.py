@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from datarobot_drum.drum.artifact_predictors.file_detection import is_torch_script
+from datarobot_drum.drum.artifact_predictors.file_detection import is_pickle, is_torch_script
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.settings.load_policy import PicklePolicy
@@ -42,6 +42,20 @@ def check_pickle(path: Path, policy: PicklePolicy) -> None:
         raise refused_code(path, policy, "it is a pickle, which runs code while it is loaded", PICKLE_ADVICE)
     if policy is PicklePolicy.SCAN:
         import_from_string(f"{_SCAN}scan_pickle")(path)
+
+
+def check_code_folder(folder: Path, policy: PicklePolicy, reason: str, advice: str) -> None:
+    """Reject a model folder whose loading runs code in it; the scan covers the pickles of the folder.
+
+    Raises:
+        ModelLoadError: the policy rejects it, or the package for the scan is missing.
+    """
+    if policy is PicklePolicy.REFUSE:
+        raise refused_code(folder, policy, reason, advice)
+    if policy is PicklePolicy.SCAN:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and is_pickle(path):
+                check_pickle(path, policy)
 
 
 def check_untrusted_types(path: Path, policy: PicklePolicy, types: Iterable[str]) -> None:

@@ -1,7 +1,7 @@
 """Find the artifact in a model folder, and the framework that loads it and predicts with it.
 
-Search order: a plug-in that accepts the file, the content of a native format, the class in a pickle, the extension,
-other content.
+An artifact is a file, or a folder that is one model as a whole. Search order: a plug-in that accepts the file, the
+content of a native format, the class in a pickle, the extension, other content.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from datarobot_drum.drum.artifact_predictors.file_detection import (
 )
 from datarobot_drum.drum.artifact_predictors.frameworks import FRAMEWORKS, Framework, module_roots
 from datarobot_drum.drum.artifact_predictors.load_policy import check_pickle
-from datarobot_drum.drum.artifact_predictors.mlflow_folder import check_mlflow_folder
+from datarobot_drum.drum.artifact_predictors.mlflow_folder import find_data, log_mlflow_folder
+from datarobot_drum.drum.artifact_predictors.model_folders import detect_model_folder
 from datarobot_drum.drum.artifact_predictors.plugins import plugin_predictors
 from datarobot_drum.drum.artifact_predictors.unserved_formats import unserved_content
 from datarobot_drum.drum.exceptions import ModelLoadError
@@ -45,10 +46,12 @@ def known_extensions() -> tuple[str, ...]:
 
 
 def list_artifacts(code_dir: Path) -> tuple[Path, ...]:
-    """Return the model files at the top level of the folder, sorted by name, without hidden ones.
+    """Return the model that the folder is as a whole, else its model files at the top level, sorted by name.
 
-    A model file has a known extension, or the content of a framework's native format.
+    A model file has a known extension, or the content of a framework's native format. Hidden files are left out.
     """
+    if whole := _whole_model(code_dir):
+        return (whole,)
     known, plugins = known_extensions(), plugin_predictors()
     return tuple(
         path
@@ -58,16 +61,39 @@ def list_artifacts(code_dir: Path) -> tuple[Path, ...]:
 
 
 def list_unnamed_artifacts(code_dir: Path) -> tuple[Path, ...]:
-    """Return the files that are models by their content alone: pickles, ONNX and Keras files under other names.
+    """Return the files that are models by their content alone, and the subfolders that are one model.
 
-    Call it only where ``list_artifacts`` returned nothing and no hook predicts: such files may also be data of hooks.
+    Such files are pickles, ONNX and Keras files under other names. Call it only where ``list_artifacts`` returned
+    nothing and no hook predicts: they may also be data of hooks.
     """
-    return tuple(path for path in _files(code_dir) if detect_unnamed_framework(path))
+    files = (path for path in _files(code_dir) if detect_unnamed_framework(path))
+    return (*files, *list_model_folders(code_dir))
+
+
+def list_model_folders(code_dir: Path) -> tuple[Path, ...]:
+    """Return the models that are folders: the code dir itself, or its subfolders."""
+    whole = _whole_model(code_dir)
+    return (whole,) if whole else tuple(model for folder in _folders(code_dir) if (model := _whole_model(folder)))
+
+
+def _whole_model(folder: Path) -> Path | None:
+    """Return the artifact of a folder that is one model: the folder, or the data in it that has a predictor of ours."""
+    kind = detect_model_folder(folder)
+    if kind != "mlflow":
+        return folder if kind else None
+    data = find_data(folder)
+    if data is None or data == folder or not data.is_dir():
+        return data
+    return next(iter(list_artifacts(data)), folder)
 
 
 def _files(code_dir: Path) -> Iterator[Path]:
     """Yield the visible files at the top level of the folder, sorted by name."""
     return (path for path in sorted(code_dir.iterdir()) if not path.name.startswith(".") and path.is_file())
+
+
+def _folders(code_dir: Path) -> Iterator[Path]:
+    return (path for path in sorted(code_dir.iterdir()) if not path.name.startswith((".", "__")) and path.is_dir())
 
 
 def require_single_artifact(artifacts: Iterable[Path]) -> Path | None:
@@ -124,7 +150,7 @@ def load_artifact(path: Path, custom: ModuleType | None = None, policy: PicklePo
         return plugin.load(path, custom)
     if detect_framework(path) is None and (unserved := unserved_content(path)):
         raise ModelLoadError(f"{path.name} {unserved}.")
-    check_mlflow_folder(path, has_hooks=custom is not None)
+    log_mlflow_folder(path)
     framework = _find_framework(path)
     if framework is None:
         raise ModelLoadError(f"{path.name} is not an artifact of a known kind ({list_extensions()}).")
@@ -146,10 +172,13 @@ def find_predictor(model: Any) -> ArtifactPredictor | None:
 
 
 def _find_plugin(path: Path) -> ArtifactPredictor | None:
-    return next((predictor for predictor in plugin_predictors() if predictor.can_load(path)), None)
+    is_file = not path.is_dir()
+    return next((predictor for predictor in plugin_predictors() if is_file and predictor.can_load(path)), None)
 
 
 def _find_framework(path: Path) -> Framework | None:
+    if path.is_dir():
+        return _named(detect_model_folder(path))
     extension = path.suffix.lower()
     by_name = next((framework for framework in FRAMEWORKS if extension in framework.extensions), None)
     by_content = _named(detect_framework(path))

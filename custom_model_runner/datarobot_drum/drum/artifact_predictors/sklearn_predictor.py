@@ -11,14 +11,19 @@ from typing import TYPE_CHECKING, Any
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactPredictor
 from datarobot_drum.drum.artifact_predictors.estimator_kind import require_fitting_kind
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
+from datarobot_drum.drum.artifact_predictors.file_detection import model_modules
 from datarobot_drum.drum.artifact_predictors.load_policy import check_pickle
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 from datarobot_drum.drum.artifact_predictors.model_labels import estimator_classes
 from datarobot_drum.drum.artifact_predictors.sklearn_schema import input_schema_of
+from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.input_schema.columns import InputSchema
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings
+
+
+_STATSMODELS = "datarobot_drum.drum.artifact_predictors.statsmodels_predictor:unpickle"
 
 
 class SklearnPredictor(ArtifactPredictor):
@@ -30,7 +35,9 @@ class SklearnPredictor(ArtifactPredictor):
     def load(self, path: Path, custom: ModuleType | None = None) -> Any:
         check_pickle(path, self.policy)
         with artifact_load_errors(path):
-            return _unpickle(path)
+            # Its formulas are evaluated again while they are loaded, which joblib's own frames would hide names from.
+            is_statsmodels = model_modules(path)[:1] == ("statsmodels",)
+            return import_from_string(_STATSMODELS)(path) if is_statsmodels else _unpickle(path)
 
     def accepts(self, model: Any) -> bool:
         return any(callable(getattr(model, method, None)) for method in ("predict", "predict_proba"))

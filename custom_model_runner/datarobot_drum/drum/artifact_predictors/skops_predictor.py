@@ -1,7 +1,8 @@
 """skops: scikit-learn compatible estimators in a file that runs no code.
 
 Only types that skops trusts are loaded. Name others at the top level of ``custom.py``:
-``SKOPS_TRUSTED = ["my_steps.Clipper"]``. The class of the object then selects the predictor.
+``SKOPS_TRUSTED = ["my_steps.Clipper"]``. MLflow stores such names beside the file. The
+class of the object then selects the predictor.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from datarobot_drum.drum.artifact_predictors.estimator_kind import require_fitti
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
 from datarobot_drum.drum.artifact_predictors.load_policy import check_untrusted_types
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
+from datarobot_drum.drum.artifact_predictors.mlflow_folder import trusted_types
 from datarobot_drum.drum.artifact_predictors.model_labels import estimator_classes
 from datarobot_drum.drum.exceptions import ModelLoadError
 
@@ -32,7 +34,7 @@ class SkopsPredictor(ArtifactPredictor):
     extensions = (".skops",)
 
     def load(self, path: Path, custom: ModuleType | None = None) -> Any:
-        trusted = [str(name) for name in getattr(custom, TRUSTED_NAME, ())]
+        trusted = [*(str(name) for name in getattr(custom, TRUSTED_NAME, ())), *trusted_types(path)]
         with artifact_load_errors(path):
             untrusted = set(skops.io.get_untrusted_types(file=path))
             check_untrusted_types(path, self.policy, untrusted)

@@ -60,7 +60,8 @@ _FORMATS = (
     ),
     UnservedFormat(
         "a PMML document",
-        f"export the model from its library in a served format (a pickle, ONNX), {_OWN_LOADER}",
+        f"export the model from its library in a served format (a pickle, ONNX), {_OWN_LOADER}: pypmml reads PMML with "
+        "Java, sklearn-pmml-model reads a part of it without",
         _content(rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<PMML\b"),
         (".pmml",),
     ),
@@ -73,7 +74,8 @@ _FORMATS = (
     ),
     UnservedFormat(
         "a file of weights alone (safetensors)",
-        "add a custom.py whose load_model creates the model and loads them, or serve a language model with an engine",
+        "add the config.json and the tokenizer that Hugging Face saves with them, or a custom.py whose load_model "
+        "creates the model and loads them",
         _content(rb".{6}\0\0\{\s*\"(__metadata__\"|[^\"]{1,256}\"\s*:\s*\{\s*\"(dtype|shape|data_offsets)\")"),
         (".safetensors",),
     ),
@@ -85,7 +87,10 @@ _FORMATS = (
     ),
     UnservedFormat("a Core ML model", f"export it to ONNX, {_OWN_LOADER}", None, (".mlmodel",)),
     UnservedFormat(
-        "a TensorFlow graph", f"export the model as .keras or to ONNX, {_OWN_LOADER}", None, (".pb", ".pbtxt")
+        "a TensorFlow graph",
+        f"export the model as a SavedModel with its folder variables, as .keras or to ONNX, {_OWN_LOADER}",
+        None,
+        (".pb", ".pbtxt"),
     ),
     UnservedFormat(
         "a Java model", f"Java is not served; export the model to ONNX, {_OWN_LOADER}", None, (".jar", ".mojo")

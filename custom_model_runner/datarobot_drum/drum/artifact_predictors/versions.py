@@ -17,6 +17,8 @@ from packaging.version import InvalidVersion, Version
 
 from datarobot_drum.drum.artifact_predictors.compression import DECOMPRESSION_ERRORS, open_content
 from datarobot_drum.drum.artifact_predictors.file_detection import detect_framework, pickled_modules
+from datarobot_drum.drum.artifact_predictors.mlflow_folder import library_versions
+from datarobot_drum.drum.artifact_predictors.model_folders import detect_model_folder, read_json
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,12 @@ _SKLEARN_TEXT = re.compile(rb"_sklearn_version\np\d+\nV(.+)\n")
 
 VARIANTS = {"xgboost": ("xgboost-cpu",), "onnxruntime": ("onnxruntime-gpu",)}
 """Further packages that install the same library."""
+
+_VERSION_KEYS = {
+    "transformers": ("config.json", "transformers_version", "transformers"),
+    "sentence-transformers": ("config_sentence_transformers.json", "__version__", "sentence_transformers"),
+}
+"""File, key and library of model folders that name the version of their writer."""
 
 _BOOSTING_LIBRARIES = ("xgboost", "lightgbm", "catboost")
 _UBJSON_BYTES = {b"i": 1, b"U": 1, b"I": 2, b"l": 4, b"L": 8}
@@ -106,6 +114,9 @@ def installed_version(library: str) -> str | None:
 
 
 def _find_versions(path: Path, with_sklearn: bool) -> Iterator[tuple[str, str]]:
+    if path.is_dir():
+        yield from _folder_versions(path, detect_model_folder(path))
+        return
     framework, modules = detect_framework(path), pickled_modules(path, _MAX_SCANNED_BYTES)
     if framework == "skops":
         yield from _archive_version(path, "schema.json", "_skops_version", "skops")
@@ -121,6 +132,18 @@ def _find_versions(path: Path, with_sklearn: bool) -> Iterator[tuple[str, str]]:
             yield from _boosting_versions(content, names)
             if modules and with_sklearn:
                 yield from _sklearn_version(content)
+
+
+def _folder_versions(folder: Path, framework: str | None) -> Iterator[tuple[str, str]]:
+    if framework == "mlflow":
+        yield from library_versions(folder)
+    elif framework in _VERSION_KEYS:
+        file, key, library = _VERSION_KEYS[framework]
+        document = read_json(folder / file)
+        found = document.get(key) if isinstance(document, dict) else None
+        found = found.get(library) if isinstance(found, dict) else found
+        if isinstance(found, str):
+            yield library, found
 
 
 def _boosting_versions(content: bytes | mmap.mmap, modules: set[str | None]) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from datarobot_drum.drum.settings.declaration import FIT, NEW_MODEL, PERF_TEST, SCORE, SERVER, VALIDATION
+from datarobot_drum.drum.settings.declaration import FIT, NEW_MODEL, PERF_TEST, SCORE, SERVE, SERVER, VALIDATION
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,14 @@ COMMANDS = (
         SERVER,
         "run a prediction server",
         "Run a prediction server.",
+        "datarobot_drum.drum.commands.server:serve",
+        logging_level="info",
+    ),
+    Command(
+        SERVE,
+        "run a prediction server, as the argument of a container",
+        "Run drum server as SageMaker and other platforms start a container: everything comes from variables, the "
+        "address is 0.0.0.0:8080 unless the platform names a port, and the model is in the platform's folder.",
         "datarobot_drum.drum.commands.server:serve",
         logging_level="info",
     ),

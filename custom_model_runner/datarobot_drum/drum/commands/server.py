@@ -31,6 +31,10 @@ def serve(arguments: Arguments) -> int:
     check_address(settings.host, settings.port)
     check_management_port(settings)
     raise_fd_limit()
+    for warning in settings.platform.warnings:
+        logger.warning("%s", warning)
+    for effect in settings.platform.effects:
+        logger.info("%s", effect)
     logger.info("%s", start_line(settings))
     if settings.thread_plan is not None:
         logger.info("%s", thread_plan_line(settings, settings.thread_plan))

@@ -14,6 +14,8 @@ from datarobot_drum.drum.settings.engine import EngineSettings
 PLACEHOLDER_MODEL = "datarobot-deployed-llm"
 """The model name that stands for the deployed model."""
 
+CHAT_PATH, COMPLETIONS_PATH, EMBEDDINGS_PATH = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
+
 _DONE = b"[DONE]"
 _FORWARDED_HEADERS = ("retry-after",)
 
@@ -25,8 +27,8 @@ class Completions:
         self._engine = engine
         self._client = open_client(engine)
 
-    def create(self, params: Mapping[str, Any]) -> dict[str, Any] | Iterator[dict[str, Any]]:
-        """Create a completion, or with ``stream`` an iterator of its chunks, which the caller must close.
+    def create(self, params: Mapping[str, Any], path: str = CHAT_PATH) -> dict[str, Any] | Iterator[dict[str, Any]]:
+        """Create what ``path`` creates, or with ``stream`` an iterator of its chunks, which the caller must close.
 
         Raises:
             EngineResponseError: the engine responded with an error; the iterator may raise it, too.
@@ -34,7 +36,7 @@ class Completions:
         """
         model = params.get("model")
         model_name = model if model and model != PLACEHOLDER_MODEL else self._engine.model_name
-        response = self._send("POST", "/v1/chat/completions", {**params, "model": model_name})
+        response = self._send("POST", path, {**params, "model": model_name})
         return _CompletionChunks(response, self._engine) if params.get("stream") is True else self._read(response)
 
     def list_models(self) -> Any:

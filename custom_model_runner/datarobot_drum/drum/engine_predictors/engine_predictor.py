@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from datarobot_drum.drum.engine_predictors.completions import Completions, message_text
+from datarobot_drum.drum.engine_predictors.completions import (
+    COMPLETIONS_PATH,
+    EMBEDDINGS_PATH,
+    Completions,
+    message_text,
+)
 from datarobot_drum.drum.engine_predictors.health import EngineHealthMonitor
-from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.exceptions import BadGateway, PredictionError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, ProbeResult, StreamChunk, Worker
 from datarobot_drum.drum.language_predictors.custom_module import find_custom_file
+from datarobot_drum.drum.language_predictors.embeddings import EmbeddingInput, Embeddings, to_embeddings
 from datarobot_drum.drum.language_predictors.python_predictor import PythonPredictor
 from datarobot_drum.drum.settings.build import VALUE_COLUMN
-from datarobot_drum.drum.tabular import read_table
+from datarobot_drum.drum.tabular import PayloadFormat, read_table
+from datarobot_drum.drum.tabular.readable_formats import readable_formats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +86,9 @@ class EnginePredictor(BasePredictor):
     def payload_formats(self) -> Mapping[str, str | None]:
         if self._hooks is not None:
             return self._hooks.payload_formats
-        return {"csv": version("pandas")} if self._settings.target_type.is_structured else {}
+        if not self._settings.target_type.is_structured:
+            return {}
+        return {name: found for name, found in readable_formats().items() if name != PayloadFormat.MTX.value}
 
     @property
     def reads_raw_input(self) -> bool:
@@ -140,12 +148,53 @@ class EnginePredictor(BasePredictor):
 
     def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
         self._health.require_ready()
-        if self._hooks is not None and self._hooks.has_hook("chat"):
+        if self._hooks is not None and self._has_hook("chat"):
             return self._hooks.chat(params, headers)
         return self._completions.create(params)
 
+    @property
+    def can_complete(self) -> bool:
+        """True if ``complete`` is a hook, or the engine's; a ``chat`` hook precedes the engine."""
+        return self._settings.target_type.may_chat and (self._has_hook("complete") or not self._has_hook("chat"))
+
+    def complete(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
+        self._health.require_ready()
+        if self._hooks is not None and self._has_hook("complete"):
+            return self._hooks.complete(params, headers)
+        return self._completions.create(params, COMPLETIONS_PATH)
+
+    @property
+    def can_embed(self) -> bool:
+        return self._settings.target_type.may_chat
+
+    def embed(self, request: EmbeddingInput, headers: Mapping[str, str]) -> Embeddings:
+        self._health.require_ready()
+        if self._hooks is not None and self._has_hook("embed"):
+            return self._hooks.embed(request, headers)
+        params = {**request.params, "encoding_format": "float"}
+        document = self._completions.create(params, EMBEDDINGS_PATH)
+        try:
+            return to_embeddings(document, request.count)
+        except PredictionError as error:
+            raise BadGateway("The engine's answer does not hold one vector of numbers per text.") from error
+
+    @property
+    def can_respond(self) -> bool:
+        return self._hooks is not None and self._hooks.can_respond
+
+    def respond(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
+        self._health.require_ready()
+        assert self._hooks is not None
+        return self._hooks.respond(params, headers)
+
+    def count_tokens(self, text: str) -> int | None:
+        return self._hooks.count_tokens(text) if self._hooks is not None else None
+
+    def _has_hook(self, name: str) -> bool:
+        return self._hooks is not None and self._hooks.has_hook(name)
+
     def list_models(self) -> Any:
         self._health.require_ready()
-        if self._hooks is not None and self._hooks.has_hook("get_supported_llm_models"):
+        if self._hooks is not None and self._has_hook("get_supported_llm_models"):
             return self._hooks.list_models()
         return self._completions.list_models()

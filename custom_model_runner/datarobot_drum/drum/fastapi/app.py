@@ -35,7 +35,7 @@ def build_app(core: ServingCore, app: FastAPI | None = None) -> FastAPI:
     """
     app = app or new_app()
     status_pool = new_status_pool(core)
-    _configure(app)
+    _configure(app, core)
     is_extended = core.load_extension(app)
     catch_alls = take_catch_alls(app, own_paths(core))
     add_routes(app, core, status_pool)
@@ -61,9 +61,9 @@ def include_router(router: APIRouter, app: FastAPI | None = None) -> FastAPI:
     return app
 
 
-def _configure(app: FastAPI) -> None:
+def _configure(app: FastAPI, core: ServingCore) -> None:
     app.router.redirect_slashes = False
-    add_error_handlers(app)
+    add_error_handlers(app, core.url_prefix)
 
 
 def _add_middleware(app: FastAPI, core: ServingCore) -> None:
@@ -76,7 +76,7 @@ def _add_middleware(app: FastAPI, core: ServingCore) -> None:
 def _replace_with_error_app(app: FastAPI, core: ServingCore, status_pool: ThreadPoolExecutor) -> None:
     """Serve an app without the extension from now on: what it added before it failed may be unguarded."""
     error_app = new_app()
-    _configure(error_app)
+    _configure(error_app, core)
     add_routes(error_app, core, status_pool)
     _add_middleware(error_app, core)
     error_app.router.lifespan_context = _with_worker(core, error_app.router.lifespan_context, None)

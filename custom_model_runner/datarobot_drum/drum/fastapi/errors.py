@@ -1,6 +1,7 @@
 """Exception handlers: responses to errors of routes, dependencies, middleware and model code."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -15,15 +16,19 @@ from datarobot_drum.drum.fastapi.messages import disconnected, to_draining, to_s
 from datarobot_drum.drum.serving.body.receiving import BodyRejected
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.messages import ModelResponse
-from datarobot_drum.drum.serving.routes import openai_handlers
+from datarobot_drum.drum.serving.routes import openai_handlers, v2_handlers
 from datarobot_drum.drum.serving.routing_errors import method_not_allowed, route_not_found
 
 RESPONSE_STARTED = "Caught handled exception"
 """How Starlette begins the text of the error that it raises for a handled one when the response has started."""
 
 
-def add_error_handlers(app: FastAPI) -> None:
-    """Register our exception handlers; those of a given app, and of the extension, replace them."""
+def add_error_handlers(app: FastAPI, prefix: str = "") -> None:
+    """Register our exception handlers; those of a given app, and of the extension, replace them.
+
+    Args:
+        prefix: of all routes of the server.
+    """
     handlers: dict[Any, Callable[[Request, Any], Awaitable[Response]]] = {
         RequestError: _on_error,
         BodyRejected: _on_rejected_body,
@@ -32,7 +37,7 @@ def add_error_handlers(app: FastAPI) -> None:
     for kind, handler in handlers.items():
         app.exception_handlers.setdefault(kind, handler)
     if app.exception_handlers.get(HTTPException) is http_exception_handler:
-        app.exception_handlers[HTTPException] = _on_http_exception
+        app.exception_handlers[HTTPException] = partial(_on_http_exception, prefix=prefix)
 
 
 async def respond_to_unexpected_error(request: Request, error: Exception) -> Response:
@@ -62,18 +67,18 @@ async def _on_disconnect(request: Request, error: ClientDisconnect) -> Response:
     return disconnected()
 
 
-async def _on_http_exception(request: Request, error: HTTPException) -> Response:
+async def _on_http_exception(request: Request, error: HTTPException, prefix: str) -> Response:
     """Respond to 404 and 405 as every server does; other HTTP errors of an extension stay as they are."""
     if error.status_code == 404:
         # Not `request.url.path`: a URL has no place for a decoded question mark or line break.
         detail = error.detail if "endpoint" in request.scope else None
-        return to_starlette(route_not_found(request.scope["path"], detail))
+        return to_starlette(route_not_found(request.scope["path"], detail, prefix=prefix))
     if error.status_code == 405:
         allow = (error.headers or {}).get("Allow", "")
-        return to_starlette(method_not_allowed(request.method, allow, request.scope["path"]))
+        return to_starlette(method_not_allowed(request.method, allow, request.scope["path"], prefix=prefix))
     return await http_exception_handler(request, error)
 
 
 def _to_model_response(request: Request, error: Exception) -> ModelResponse:
     endpoint = getattr(request.scope.get("endpoint"), "__name__", "")
-    return error_response(error, for_openai=endpoint in openai_handlers())
+    return error_response(error, for_openai=endpoint in openai_handlers(), for_v2=endpoint in v2_handlers())

@@ -41,6 +41,7 @@ def to_request(request: Request, headers: Headers, body: RequestBody) -> ModelRe
         query=parse_query(query.decode("latin-1")) if query else {},
         body=body.raw,
         parts=tuple(body.parts),
+        path_values=request.path_params,
     )
 
 

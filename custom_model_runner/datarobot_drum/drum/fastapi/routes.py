@@ -101,7 +101,8 @@ def _status_endpoint(route: Route, core: ServingCore, status_pool: ThreadPoolExe
     )
 
     async def endpoint(request: Request) -> Response:
-        model_request = ModelRequest(method=request.method, headers=request_headers(request))
+        headers = request_headers(request)
+        model_request = ModelRequest(method=request.method, headers=headers, path_values=request.path_params)
         if runs_inline:
             return to_starlette(handle(model_request))
         work = partial(copy_context().run, handle, model_request)  # log lines carry the request id

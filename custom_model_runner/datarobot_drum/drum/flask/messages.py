@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,9 @@ def request_headers(environ: WSGIEnvironment) -> Headers:
     return Headers(fields)
 
 
-def to_request(environ: WSGIEnvironment, headers: Headers, body: RequestBody) -> ModelRequest:
+def to_request(
+    environ: WSGIEnvironment, headers: Headers, body: RequestBody, path_values: Mapping[str, str] | None = None
+) -> ModelRequest:
     """Translate a WSGI request whose body has been read."""
     return ModelRequest(
         method=environ["REQUEST_METHOD"],
@@ -40,6 +42,7 @@ def to_request(environ: WSGIEnvironment, headers: Headers, body: RequestBody) ->
         query=parse_query(environ.get("QUERY_STRING", "")),
         body=body.raw,
         parts=tuple(body.parts),
+        path_values=path_values or {},
     )
 
 

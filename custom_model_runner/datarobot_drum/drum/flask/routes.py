@@ -1,5 +1,6 @@
 """The route table as Flask views."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -22,6 +23,7 @@ from datarobot_drum.drum.serving.routes import Execution, Route, path_variants, 
 
 PROXY = "datarobot_drum.drum.flask.proxy:ProxyView"
 ANY_SUBPATH = "drum_subpath"
+_PARAMETER = re.compile(r"{(\w+)}")
 
 View = Callable[..., Response]
 
@@ -63,7 +65,8 @@ def add_routes(app: Flask, core: ServingCore, *, answer_options: bool = False) -
 
 
 def _paths(route: Route, prefix: str) -> Iterator[str]:
-    return chain(path_variants(route, prefix), subpath_patterns(route, prefix, f"<{ANY_SUBPATH}:subpath>"))
+    paths = (_PARAMETER.sub(r"<\1>", path) for path in path_variants(route, prefix))
+    return chain(paths, subpath_patterns(route, prefix, f"<{ANY_SUBPATH}:subpath>"))
 
 
 class _AnySubpath(BaseConverter):
@@ -80,11 +83,12 @@ def _create_view(route: Route, core: ServingCore) -> View:
         return lambda subpath="": proxy()
     handle = core.find_handler(route)
     respond = _respond_from_model if route.execution is Execution.EXECUTOR else _respond
-    return lambda subpath="": to_flask(respond(route, core, handle))
+    return lambda **path_values: to_flask(respond(route, core, handle))
 
 
 def _respond(route: Route, core: ServingCore, handle: Handle) -> ModelResponse:
-    return handle(ModelRequest(method=request.method, headers=request_headers(request.environ)))
+    headers = request_headers(request.environ)
+    return handle(ModelRequest(method=request.method, headers=headers, path_values=request.view_args or {}))
 
 
 def _respond_from_model(route: Route, core: ServingCore, handle: Handle) -> ModelResponse:
@@ -92,7 +96,8 @@ def _respond_from_model(route: Route, core: ServingCore, handle: Handle) -> Mode
     core.state.require_ready()
     headers = request_headers(request.environ)
     body = read_body(request.environ, headers, core.limits, core.handlers.form_fields(route))
-    call = ModelCall(handle, to_request(request.environ, headers, body), body, core.request_timeout)
+    model_request = to_request(request.environ, headers, body, request.view_args)
+    call = ModelCall(handle, model_request, body, core.request_timeout)
     has_own_thread = bool(core.request_timeout or route.for_openai)
     watch = DisconnectWatch(request.environ, may_probe=not has_own_thread)
     call.cancellation.has_disconnected = watch

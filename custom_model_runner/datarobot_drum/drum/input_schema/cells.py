@@ -14,6 +14,7 @@ import numpy as np
 from datarobot_drum.drum.input_schema.columns import TEXT, Column, ColumnType
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.tabular.missing_values import MISSING_VALUES
+from datarobot_drum.drum.tabular.text_columns import text_type
 
 BOOLEANS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
 """The texts that ``pandas.read_csv`` reads as booleans."""
@@ -85,18 +86,12 @@ def _to_plain_numbers(series: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _to_text(series: pd.Series[Any], column: Column) -> pd.Series[Any]:
-    if not isinstance(series.dtype, pd.StringDtype) or series.dtype != _text_type():
+    if not isinstance(series.dtype, pd.StringDtype) or series.dtype != text_type():
         texts = _map(_without_categories(series), cell_text, np.nan)
-        series = pd.Series(texts, index=series.index, dtype=_text_type())
+        series = pd.Series(texts, index=series.index, dtype=text_type())
     if column.spellings:
-        series = series.map(lambda text: column.spellings.get(text, text), na_action="ignore").astype(_text_type())
+        series = series.map(lambda text: column.spellings.get(text, text), na_action="ignore").astype(text_type())
     return series if column.fill is None else series.fillna(column.fill)
-
-
-@cache
-def _text_type() -> Any:
-    """Return the type of text columns that ``pandas.read_csv`` makes, whose missing cells are NaN."""
-    return pd.Series([""]).dtype
 
 
 def _to_categories(series: pd.Series[Any], column: Column) -> pd.Series[Any]:

@@ -120,6 +120,11 @@ class InputSchema:
         return all(column.type in (ColumnType.NUMBER, ColumnType.ANY) for column in known)
 
     @property
+    def declared_names(self) -> tuple[str, ...]:
+        """The names that the owner of the model declared, in that order."""
+        return tuple(self.declared)
+
+    @property
     def unknown(self) -> tuple[str, ...]:
         """The names of the columns that the model uses, and whose type is not known."""
         if self.rest is not ANY:
@@ -151,6 +156,17 @@ class InputSchema:
     def text_columns(self, names: Sequence[str]) -> tuple[int, ...]:
         """Return the positions of the columns of a table whose cells are read as text."""
         return tuple(position for position, column in enumerate(self.resolve(names)) if column.is_read_as_text)
+
+    def number_columns(self, names: Sequence[str]) -> tuple[int, ...]:
+        """Return the positions of the columns of a table whose texts stand for numbers or booleans."""
+        kinds = (ColumnType.NUMBER, ColumnType.BOOLEAN)
+        return tuple(position for position, column in enumerate(self.resolve(names)) if column.type in kinds)
+
+    def names_of(self, width: int) -> tuple[str, ...] | None:
+        """Return the names of the columns of rows without names; None if the model does not know them."""
+        if self.names is not None:
+            return self.names
+        return tuple(self.declared) if len(self.declared) == width else None
 
     @cached_property
     def _resolve(self) -> Callable[[tuple[Any, ...]], tuple[Column, ...]]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from datarobot_drum.drum.language_predictors.embeddings import EmbeddingInput, Embeddings
     from datarobot_drum.drum.language_predictors.transforms import Transformed
     from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput, UnstructuredOutput
     from datarobot_drum.drum.settings.engine import EngineSettings
@@ -108,6 +109,11 @@ class BasePredictor(ABC):
     def only_streams(self) -> bool:
         """True if only ``predict_stream`` makes structured predictions. Known after ``load``."""
         return False
+
+    @property
+    def predicts_rows(self) -> bool:
+        """True if ``predict`` or ``predict_stream`` is available. Known after ``load``."""
+        return True
 
     @property
     def class_labels(self) -> tuple[str, ...]:
@@ -202,6 +208,50 @@ class BasePredictor(ABC):
             PredictionError, DrumHTTPError: as ``predict``.
         """
         raise PredictionError(f"The predictor {self.name} cannot chat.")
+
+    @property
+    def can_complete(self) -> bool:
+        """True if ``complete`` is available; else ``chat`` makes completions. Known after ``load``."""
+        return False
+
+    def complete(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
+        """Return a completion, its text or texts, or an iterator of its chunks.
+
+        Raises:
+            PredictionError, DrumHTTPError: as ``predict``.
+        """
+        raise PredictionError(f"The predictor {self.name} has no completions.")
+
+    @property
+    def can_embed(self) -> bool:
+        """True if ``embed`` is available. Known after ``load``."""
+        return False
+
+    def embed(self, request: EmbeddingInput, headers: Mapping[str, str]) -> Embeddings:
+        """Return one vector per text.
+
+        Raises:
+            BadRequest: the model takes no arrays of tokens.
+            PredictionError, DrumHTTPError: as ``predict``.
+        """
+        raise PredictionError(f"The predictor {self.name} has no embeddings.")
+
+    @property
+    def can_respond(self) -> bool:
+        """True if ``respond`` is available; else ``chat`` makes responses. Known after ``load``."""
+        return False
+
+    def respond(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
+        """Return a response as of OpenAI's Responses API, its text, or an iterator of its events or texts.
+
+        Raises:
+            PredictionError, DrumHTTPError: as ``predict``.
+        """
+        raise PredictionError(f"The predictor {self.name} has no responses.")
+
+    def count_tokens(self, text: str) -> int | None:
+        """Return the number of tokens of a text; None if no tokenizer is known."""
+        return None
 
     def list_models(self) -> Any:
         """Return the list of language models behind this one; None without a list."""

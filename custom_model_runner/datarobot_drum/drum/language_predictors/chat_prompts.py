@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from datarobot_drum.drum.exceptions import BadRequest, PredictionError
+from datarobot_drum.drum.exceptions import BadRequest, InvalidField, PredictionError
 from datarobot_drum.drum.language_predictors.base import Predictions
 
 
@@ -16,17 +16,34 @@ def last_prompt(messages: Sequence[Mapping[str, Any]]) -> str:
         BadRequest: there is none.
     """
     for message in reversed(messages):
-        if message.get("role") == "user" and (text := _text(message.get("content"))):
+        if message.get("role") == "user" and (text := message_text(message.get("content"))):
             return text
     raise BadRequest("The field messages holds no message with the role user and a text.")
 
 
-def _text(content: Any) -> str:
+def message_text(content: Any) -> str:
+    """Return the text of the content of a message, which is text or a list of parts."""
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
     texts = [part.get("text") for part in parts if isinstance(part, Mapping)]
     return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def require_plain_text(params: Mapping[str, Any]) -> None:
+    """Reject a request for more than one plain text, which ``score`` cannot fulfil.
+
+    Raises:
+        InvalidField: it wants several choices, a call of a tool, or another format than text.
+    """
+    if params.get("n") not in (None, 1):
+        raise InvalidField("n", "must be 1: this model makes one choice.")
+    if params.get("tool_choice") not in (None, "none", "auto"):
+        raise InvalidField("tool_choice", "cannot be fulfilled: this model calls no tools.")
+    response_format = params.get("response_format")
+    kind = response_format.get("type") if isinstance(response_format, Mapping) else response_format
+    if kind not in (None, "text"):
+        raise InvalidField("response_format", "must have the type text: this model makes plain text.")
 
 
 def first_text(predictions: Predictions) -> str:

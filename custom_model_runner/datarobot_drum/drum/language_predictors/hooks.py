@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from datarobot_drum.drum.exceptions import ModelLoadError
+from datarobot_drum.drum.exceptions import BadRequest, ModelLoadError, RequestCancelled, UnprocessableInput
 from datarobot_drum.drum.language_predictors.code_location import hook_location
 
 
@@ -57,9 +57,16 @@ HOOKS = (
         ("positive_class_label", "negative_class_label", "class_labels", "target_name"),
     ),
     HookSpec("chat", ("completion_create_params", "model"), ("headers",)),
+    HookSpec("complete", ("params", "model"), ("headers",)),
+    HookSpec("embed", ("texts", "model"), ("dimensions", "tokens", "params", "headers")),
+    HookSpec("respond", ("params", "model"), ("headers",)),
+    HookSpec("count_tokens", ("text", "model")),
     HookSpec("get_supported_llm_models", ("model",)),
 )
 """In call order."""
+
+TEXT_GENERATION_HOOKS = ("chat", "complete", "embed", "respond")
+"""Any of them alone makes a text generation model."""
 
 TRANSFORM_HOOKS = (
     *(spec for spec in HOOKS if spec.name in ("init", "load_model", "read_input_data")),
@@ -91,6 +98,8 @@ class Hook:
     function: Callable[..., Any]
     accepted: frozenset[str] | None
     named: frozenset[str] = frozenset()
+    passthrough: tuple[type[BaseException], ...] = ()
+    """Errors of a function of ours that are those of the request."""
     user_secrets: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __call__(self, *arguments: Any, **offered: Any) -> Any:
@@ -119,6 +128,17 @@ def find_hooks(
             except ModelLoadError as error:
                 raise ModelLoadError(f"{_hook_location(candidate, module)}{error}") from None
     return hooks
+
+
+def artifact_hooks(functions: Mapping[str, Callable[..., Any]]) -> dict[str, Hook]:
+    """Return the functions of an artifact as the hooks that they stand for."""
+    specs = {spec.name: spec for spec in HOOKS}
+    errors = (BadRequest, UnprocessableInput, RequestCancelled)
+    return {
+        name: replace(_as_hook(specs[name], function), passthrough=errors)
+        for name, function in functions.items()
+        if name in specs
+    }
 
 
 def _hook_location(candidate: Any, module: ModuleType) -> str:

@@ -2,6 +2,7 @@
 
 import ast
 import math
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,20 @@ def is_thread_safe(file: Path) -> bool:
     """
     found = _find_assignment(file, THREAD_SAFE)
     return found is None or bool(_literal_value(*found, file, THREAD_SAFE, "True or False"))
+
+
+def defines_any(file: Path, names: Collection[str]) -> bool:
+    """Return True if the file defines or imports one of the names at its top level."""
+    return any(name in names for statement in _statements(file) for name in _defined_names(statement))
+
+
+def _defined_names(statement: ast.stmt) -> list[str]:
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+        return [statement.name]
+    if isinstance(statement, ast.ImportFrom):
+        return [alias.asname or alias.name for alias in statement.names]
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
 def read_max_concurrency(file: Path) -> int | None:
@@ -59,13 +74,21 @@ def _number(file: Path, name: str) -> float:
 
 
 def _find_assignment(file: Path, name: str) -> tuple[int, ast.expr] | None:
-    """Return line and value of the last assignment to ``name``; a file that cannot be parsed fails at its import."""
-    try:
-        statements = ast.parse(file.read_bytes()).body
-    except (OSError, SyntaxError, ValueError):
-        return None
-    found = [(statement.lineno, value) for statement in statements if (value := _assigned(statement, name)) is not None]
+    """Return line and value of the last assignment to ``name``."""
+    found = [
+        (statement.lineno, value)
+        for statement in _statements(file)
+        if (value := _assigned(statement, name)) is not None
+    ]
     return found[-1] if found else None
+
+
+def _statements(file: Path) -> list[ast.stmt]:
+    """Return the statements at the top level; none of a file that cannot be parsed, which fails at its import."""
+    try:
+        return ast.parse(file.read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return []
 
 
 def _assigned(statement: ast.stmt, name: str) -> ast.expr | None:

@@ -7,10 +7,15 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from datarobot_drum.drum.exceptions import PredictionError, UnprocessableInput
+from datarobot_drum.drum.exceptions import PredictionError, RequestCancelled, UnprocessableInput
 from datarobot_drum.drum.input_schema.columns import ColumnType, InputSchema
 from datarobot_drum.drum.input_schema.conform import conform
-from datarobot_drum.drum.language_predictors.chat_prompts import explain_prompt_column, first_text, last_prompt
+from datarobot_drum.drum.language_predictors.chat_prompts import (
+    explain_prompt_column,
+    first_text,
+    last_prompt,
+    require_plain_text,
+)
 from datarobot_drum.drum.language_predictors.hook_errors import (
     HookIterator,
     InvalidHookReturn,
@@ -26,11 +31,14 @@ from datarobot_drum.drum.language_predictors.hook_results import (
 from datarobot_drum.drum.language_predictors.hook_results import to_frame as result_to_frame
 from datarobot_drum.drum.language_predictors.hooks import Hook
 from datarobot_drum.drum.language_predictors.output_checks import check_artifact_output, check_frame, to_frame
+from datarobot_drum.drum.language_predictors.text_hooks import TextHooks
 from datarobot_drum.drum.language_predictors.transforms import call_transform, read_target
 from datarobot_drum.drum.language_predictors.unstructured import call_unstructured
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular import PayloadFormat, read_blocks, read_matrix, read_numeric_or_frame, read_table
 from datarobot_drum.drum.tabular.lazy_pandas import pd
+from datarobot_drum.drum.tabular.payload import TYPED_FORMATS
+from datarobot_drum.drum.tabular.typed_frames import require_values
 from datarobot_drum.drum.type_schema.checks import check_input, check_output, input_stats
 
 if TYPE_CHECKING:
@@ -45,6 +53,15 @@ if TYPE_CHECKING:
 SAMPLE_HOOKS = frozenset({"read_input_data", "transform"})
 """Hooks that change the samples before an artifact gets them."""
 _PREDICTION_HOOKS = ("transform", "score", "score_stream", "post_process")
+
+_ROUTES_WITHOUT_SCORE = {
+    "score_stream": "/predictionsStream/",
+    "chat": "/chat/completions/",
+    "complete": "/v1/completions",
+    "respond": "/v1/responses",
+    "embed": "/v1/embeddings",
+}
+"""The route to use instead of ``/predict/``, by the first hook that the model has."""
 
 BLOCK_ROWS = 10_000
 """Rows per block of a streamed prediction."""
@@ -75,6 +92,10 @@ class PythonModel:
     @property
     def only_streams(self) -> bool:
         return "score_stream" in self.hooks and "score" not in self.hooks
+
+    @property
+    def predicts_rows(self) -> bool:
+        return self.artifact is not None or not self.hooks.keys().isdisjoint(("score", "score_stream"))
 
     @property
     def output_columns(self) -> tuple[str, ...]:
@@ -115,14 +136,19 @@ class PythonModel:
                 )
             return data
         text = self.input_schema
-        is_direct = self.artifact is not None or self.settings.target_type is TargetType.TRANSFORM
-        if "transform" in self.hooks or not is_direct:
+        if not self._reads_directly:
             return read_table(payload, text)
         if payload.format is PayloadFormat.MTX:
             return read_matrix(payload)
         if self.artifact is not None and self.artifact.accepts_numeric_table:
-            return read_numeric_or_frame(payload)
-        return read_table(payload, text)
+            return _with_values(read_numeric_or_frame(payload, text), payload)
+        return _with_values(read_table(payload, text), payload)
+
+    @property
+    def _reads_directly(self) -> bool:
+        """True if the model itself gets the table, not a hook."""
+        is_direct = self.artifact is not None or self.settings.target_type is TargetType.TRANSFORM
+        return is_direct and "transform" not in self.hooks
 
     def predict(self, data: Any) -> Predictions:
         if self.schema is None:
@@ -169,15 +195,18 @@ class PythonModel:
         return transformed
 
     @property
+    def text_hooks(self) -> TextHooks:
+        return TextHooks(self.settings.target_type, self.hooks, self.model)
+
+    @property
     def can_chat(self) -> bool:
-        return self.settings.target_type.may_chat and not self.hooks.keys().isdisjoint(("chat", "score"))
+        return self.text_hooks.have_any("chat", "score")
 
     def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
-        if "chat" not in self.hooks:
-            return self._chat_by_score(last_prompt(params["messages"]))
-        with prediction_errors():
-            result = self.hooks["chat"](params, self.model, headers=headers)
-        return wrap_iterator_errors(result, "chat")
+        if "chat" in self.hooks:
+            return self.text_hooks.call("chat", params, headers)
+        require_plain_text(params)
+        return self._chat_by_score(last_prompt(params["messages"]))
 
     def _chat_by_score(self, prompt: str) -> str:
         column = self.settings.prompt_column
@@ -203,7 +232,8 @@ class PythonModel:
             yield self.predict(self.read_input(payload))
         else:
             for block in read_blocks(payload, BLOCK_ROWS, self.input_schema):
-                yield self.predict(self.check_samples(block))
+                samples = _with_values(block, payload) if self._reads_directly else block
+                yield self.predict(self.check_samples(samples))
 
     def _stream(self, data: Any) -> Iterator[StreamChunk]:
         """Yield the chunks of ``score_stream``: text and bytes unchanged, frames as checked predictions."""
@@ -226,7 +256,7 @@ class PythonModel:
 
     def _call_score(self, data: Any, rows: int | None) -> Predictions:
         if "score" not in self.hooks:
-            route = "/predictionsStream/" if "score_stream" in self.hooks else "/chat/completions/"
+            route = next(path for hook, path in _ROUTES_WITHOUT_SCORE.items() if hook in self.hooks)
             raise UnprocessableInput(f"This model has no score hook: use {route}.")
         hook = self.hooks["score"]
         with prediction_errors():
@@ -251,7 +281,7 @@ class PythonModel:
             )
         # Input errors are the client's only if no hook changed the input.
         is_unmodified = not SAMPLE_HOOKS & self.hooks.keys()
-        with prediction_errors(*([UnprocessableInput] if is_unmodified else [])):
+        with prediction_errors(RequestCancelled, *([UnprocessableInput] if is_unmodified else [])):
             output = artifact.predict(data)
         if "post_process" not in self.hooks:
             return check_artifact_output(output, self.settings, rows)
@@ -279,6 +309,13 @@ def _score_keywords(settings: ModelSettings) -> dict[str, Any]:
         "target_name": settings.target_name,
     }
     return {name: value for name, value in keywords.items() if value is not None}
+
+
+def _with_values(data: Any, payload: StructuredPayload) -> Any:
+    """Return the samples for a model that takes values; a csv has nothing else."""
+    if payload.format in TYPED_FORMATS and isinstance(data, pd.DataFrame):
+        require_values(data)
+    return data
 
 
 def _count_rows(data: Any) -> int | None:

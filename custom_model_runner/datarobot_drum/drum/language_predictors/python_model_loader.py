@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING, Any
 from datarobot_drum.drum.artifact_predictors import transformers
 from datarobot_drum.drum.artifact_predictors.folder_contents import explain_files
 from datarobot_drum.drum.artifact_predictors.label_matching import is_order_of_labels
+from datarobot_drum.drum.artifact_predictors.mlflow_folder import find_root
+from datarobot_drum.drum.artifact_predictors.mlflow_signature import (
+    Signature,
+    complete_schema,
+    select_by_name,
+    signature_beside,
+)
 from datarobot_drum.drum.artifact_predictors.model_labels import complete_labels
 from datarobot_drum.drum.artifact_predictors.registry import (
     find_predictor,
@@ -30,7 +37,14 @@ from datarobot_drum.drum.input_schema.declaration import read_input_schema, requ
 from datarobot_drum.drum.language_predictors.code_location import hook_location
 from datarobot_drum.drum.language_predictors.custom_module import import_custom_file
 from datarobot_drum.drum.language_predictors.hook_errors import load_errors
-from datarobot_drum.drum.language_predictors.hooks import HOOKS, TRANSFORM_HOOKS, Hook, find_hooks
+from datarobot_drum.drum.language_predictors.hooks import (
+    HOOKS,
+    TEXT_GENERATION_HOOKS,
+    TRANSFORM_HOOKS,
+    Hook,
+    artifact_hooks,
+    find_hooks,
+)
 from datarobot_drum.drum.language_predictors.python_model import SAMPLE_HOOKS, PythonModel
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular.column_hints import list_names
@@ -61,34 +75,51 @@ def load_python_model(
     if init := hooks.get("init"):
         with load_errors("The hook init failed", code_dir):
             init(code_dir=str(code_dir))
-    model = _load_object(settings, hooks, custom, artifacts)
+    artifact = _choose_artifact(settings, hooks, artifacts)
+    model = _load_object(settings, hooks, custom, artifacts, artifact)
     declared = _declared_schema(settings, requirements)
     classes = _find_classes(model, hooks, settings)
     settings = complete_labels(settings, classes)
     if settings.deployment is not None:
         settings.deployment.require_labels(settings.class_labels)
     if settings.target_type is TargetType.UNSTRUCTURED:
-        _require_hook(hooks, "score_unstructured", settings.target_type)
-        return PythonModel(settings, hooks, model, None, "custom")
+        return _bind_unstructured(settings, hooks, model)
     if settings.target_type is TargetType.TRANSFORM:
         return _bind_transformer(settings, hooks, model, declared)
     if _hooks_predict(hooks, settings.target_type):
         return _bind_hooks(settings, hooks, model, declared, classes)
-    return _bind_model(settings, hooks, model, declared)
+    return _bind_model(settings, hooks, model, declared, signature_beside(artifact))
+
+
+def _choose_artifact(settings: ModelSettings, hooks: Mapping[str, Hook], artifacts: Sequence[Path]) -> Path | None:
+    """Return the artifact to load; None with a hook ``load_model``, an engine, or hooks that need no model."""
+    if "load_model" in hooks:
+        return None
+    artifact = require_single_artifact(artifacts)
+    if artifact is not None and not artifact.is_dir():
+        return artifact
+    if settings.engine:
+        return None
+    return _choose_unnamed_artifact(settings, hooks, [artifact] if artifact else None)
 
 
 def _load_object(
-    settings: ModelSettings, hooks: Mapping[str, Hook], custom: ModuleType | None, artifacts: Sequence[Path]
+    settings: ModelSettings,
+    hooks: Mapping[str, Hook],
+    custom: ModuleType | None,
+    artifacts: Sequence[Path],
+    artifact: Path | None,
 ) -> Any:
     """Return what the hook ``load_model`` returns, else the loaded artifact, else the engine that hooks call."""
     if "load_model" in hooks:
         for path in artifacts:
             warn_about_newer_libraries(path)
         return _call_load_model(settings.code_dir, hooks["load_model"])
-    artifact = require_single_artifact(artifacts)
-    if artifact is not None:
-        return load_artifact(artifact, custom, settings.pickle_policy)
-    return settings.engine or _load_unnamed_artifact(settings, hooks, custom)
+    if artifact is None:
+        return settings.engine
+    if (root := find_root(artifact)) and root != settings.code_dir:
+        warn_about_other_versions(root)
+    return load_artifact(artifact, custom, settings.pickle_policy)
 
 
 def _bind_hooks(
@@ -107,8 +138,24 @@ def _bind_hooks(
     return PythonModel(settings, hooks, model, None, "custom", input_schema=declared, is_label_order=is_label_order)
 
 
-def _bind_model(settings: ModelSettings, hooks: Mapping[str, Hook], model: Any, declared: InputSchema) -> PythonModel:
+def _bind_unstructured(settings: ModelSettings, hooks: Mapping[str, Hook], model: Any) -> PythonModel:
+    """Bind the hook for bodies of any media type, else the function of an artifact that stands for it."""
+    predictor = None if "score_unstructured" in hooks or model is None else find_predictor(model)
+    if predictor is None:
+        _require_hook(hooks, "score_unstructured", settings.target_type)
+        return PythonModel(settings, hooks, model, None, "custom")
+    hooks = {**artifact_hooks(predictor.functions(model, settings)), **hooks}
+    _require_hook(hooks, "score_unstructured", settings.target_type)
+    return PythonModel(settings, hooks, model, None, predictor.name)
+
+
+def _bind_model(
+    settings: ModelSettings, hooks: Mapping[str, Hook], model: Any, declared: InputSchema, signature: Signature
+) -> PythonModel:
     """Bind a model without a score hook to its framework.
+
+    Args:
+        signature: the one that MLflow has stored beside the artifact.
 
     Raises:
         ModelLoadError: no framework predicts with it.
@@ -127,14 +174,22 @@ def _bind_model(settings: ModelSettings, hooks: Mapping[str, Hook], model: Any, 
         )
     if "post_process" not in hooks:  # the hook may make what the target needs of any prediction
         predictor.require_fitting_target(model, settings)
-    schema, read_by = _combine(predictor.input_schema(model), declared, hooks)
-    artifact = SchemaModel(predictor.bind(model, settings), schema)
+    own = predictor.input_schema(model)
+    completed = complete_schema(own, signature)
+    schema, read_by = _combine(completed, declared, hooks)
+    artifact = SchemaModel(select_by_name(predictor.bind(model, settings), own, completed), schema)
+    hooks = {**artifact_hooks(predictor.functions(model, settings)), **hooks}
     return PythonModel(settings, hooks, model, artifact, predictor.name, input_schema=read_by)
 
 
 def _bind_transformer(
     settings: ModelSettings, hooks: Mapping[str, Hook], model: Any, declared: InputSchema
 ) -> PythonModel:
+    predictor = None if "transform" in hooks or model is None else find_predictor(model)
+    if predictor is not None and (transformer := predictor.transformer(model)) is not None:
+        schema, read_by = _combine(predictor.input_schema(model), declared, hooks)
+        bound = SchemaTransformer(transformer, schema)
+        return PythonModel(settings, hooks, bound, None, predictor.name, input_schema=read_by)
     name = _transformer_name(hooks, model)
     if "transform" in hooks:
         _log_undeclared_types(declared)
@@ -195,17 +250,25 @@ def _log_undeclared_types(declared: InputSchema) -> None:
 
 def _hooks_predict(hooks: Mapping[str, Hook], target_type: TargetType) -> bool:
     """Return True if the hooks need no model of ours."""
-    if target_type in (TargetType.UNSTRUCTURED, TargetType.TRANSFORM):
-        return target_type is TargetType.UNSTRUCTURED or "transform" in hooks
-    return "score" in hooks or "score_stream" in hooks or ("chat" in hooks and target_type.may_chat)
+    if target_type is TargetType.UNSTRUCTURED:
+        return "score_unstructured" in hooks
+    if target_type is TargetType.TRANSFORM:
+        return "transform" in hooks
+    generates_text = target_type.may_chat and not hooks.keys().isdisjoint(TEXT_GENERATION_HOOKS)
+    return "score" in hooks or "score_stream" in hooks or generates_text
 
 
-def _load_unnamed_artifact(settings: ModelSettings, hooks: Mapping[str, Hook], custom: ModuleType | None) -> Any:
-    """Load the only artifact of an unknown name; None without one, or if the hooks predict and may use it as data."""
-    artifacts = list_unnamed_artifacts(settings.code_dir)
+def _choose_unnamed_artifact(
+    settings: ModelSettings, hooks: Mapping[str, Hook], folders: Sequence[Path] | None
+) -> Path | None:
+    """Return the only model folder, or artifact of an unknown name; None if the hooks predict and may use it as data.
+
+    Args:
+        folders: the code dir if it is a model folder as a whole; None to search in it.
+    """
+    artifacts = list_unnamed_artifacts(settings.code_dir) if folders is None else folders
     if not _hooks_predict(hooks, settings.target_type):
-        artifact = require_single_artifact(artifacts)
-        return None if artifact is None else load_artifact(artifact, custom, settings.pickle_policy)
+        return require_single_artifact(artifacts)
     if artifacts:
         logger.info(
             "%s may be a model, but is not loaded, since custom.py predicts: its hooks receive None as the model. "

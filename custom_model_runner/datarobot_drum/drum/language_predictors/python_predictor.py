@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +22,17 @@ from datarobot_drum.drum.language_predictors.base import BasePredictor, Predicti
 from datarobot_drum.drum.language_predictors.custom_module import find_custom_file
 from datarobot_drum.drum.language_predictors.import_scope import ImportScope
 from datarobot_drum.drum.language_predictors.module_constants import (
+    defines_any,
     is_thread_safe,
     read_batch_settings,
     read_max_concurrency,
 )
 from datarobot_drum.drum.settings.target_types import TargetType
+from datarobot_drum.drum.tabular.readable_formats import readable_formats
 from datarobot_drum.drum.type_schema.requirements import read_type_schema
 
 if TYPE_CHECKING:
+    from datarobot_drum.drum.language_predictors.embeddings import EmbeddingInput, Embeddings
     from datarobot_drum.drum.language_predictors.python_model import PythonModel
     from datarobot_drum.drum.language_predictors.transforms import Transformed
     from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput, UnstructuredOutput
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from datarobot_drum.drum.tabular.payload import StructuredPayload
 
 _LOADER = "datarobot_drum.drum.language_predictors.python_model_loader:load_python_model"
+
+_PREDICTING_HOOKS = ("load_model", "score", "score_stream", "score_unstructured", "chat")
+"""Hooks with one of which no model folder is loaded."""
 
 _load_lock = threading.Lock()
 """Models load one at a time: each needs its own modules in ``sys.modules`` meanwhile."""
@@ -64,7 +68,7 @@ class PythonPredictor(BasePredictor):
             self._artifacts = self._artifacts or list_unnamed_artifacts(code_dir)
             self._require_artifact(code_dir)
         self.thread_safe = (self._custom_file is None or is_thread_safe(self._custom_file)) and all(
-            map(registry.is_thread_safe, self._artifacts)
+            map(registry.is_thread_safe, self._loaded_artifacts())
         )
         if self._custom_file is not None:
             self.max_concurrency = read_max_concurrency(self._custom_file)
@@ -80,6 +84,15 @@ class PythonPredictor(BasePredictor):
                 f"There is no model in {code_dir}: put a custom.py or a model artifact there "
                 f"({registry.list_extensions()}).{describe_contents(code_dir)}"
             )
+
+    def _loaded_artifacts(self) -> Sequence[Path]:
+        """Return the artifacts that may be loaded: not the model folders that hooks read themselves, if at all."""
+        files = [path for path in self._artifacts if not path.is_dir()]
+        if self._custom_file is None or files:
+            return self._artifacts
+        is_transform = self._settings.target_type is TargetType.TRANSFORM
+        hooks = (*_PREDICTING_HOOKS, "transform") if is_transform else _PREDICTING_HOOKS
+        return () if defines_any(self._custom_file, hooks) else registry.list_model_folders(self._settings.code_dir)
 
     @property
     def name(self) -> str:
@@ -101,7 +114,7 @@ class PythonPredictor(BasePredictor):
 
     @property
     def payload_formats(self) -> Mapping[str, str | None]:
-        return {} if self._settings.target_type is TargetType.UNSTRUCTURED else _payload_formats()
+        return {} if self._settings.target_type is TargetType.UNSTRUCTURED else readable_formats()
 
     @property
     def reads_raw_input(self) -> bool:
@@ -110,6 +123,10 @@ class PythonPredictor(BasePredictor):
     @property
     def only_streams(self) -> bool:
         return self._model is not None and self._model.only_streams
+
+    @property
+    def predicts_rows(self) -> bool:
+        return self.transforms or (self._model is not None and self._model.predicts_rows)
 
     @property
     def class_labels(self) -> tuple[str, ...]:
@@ -159,6 +176,30 @@ class PythonPredictor(BasePredictor):
     def chat(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
         return self._loaded.chat(params, headers)
 
+    @property
+    def can_complete(self) -> bool:
+        return self._model is not None and self._model.text_hooks.have_any("complete")
+
+    def complete(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
+        return self._loaded.text_hooks.call("complete", params, headers)
+
+    @property
+    def can_embed(self) -> bool:
+        return self._model is not None and self._model.text_hooks.have_any("embed")
+
+    def embed(self, request: EmbeddingInput, headers: Mapping[str, str]) -> Embeddings:
+        return self._loaded.text_hooks.embed(request, headers)
+
+    @property
+    def can_respond(self) -> bool:
+        return self._model is not None and self._model.text_hooks.have_any("respond")
+
+    def respond(self, params: dict[str, Any], headers: Mapping[str, str]) -> Any:
+        return self._loaded.text_hooks.call("respond", params, headers)
+
+    def count_tokens(self, text: str) -> int | None:
+        return self._loaded.text_hooks.count_tokens(text)
+
     def has_hook(self, name: str) -> bool:
         """Return True if ``custom.py`` defines the hook. Known after ``load``."""
         return self._model is not None and name in self._model.hooks
@@ -174,17 +215,3 @@ class PythonPredictor(BasePredictor):
         if self._model is None:
             raise PredictionError("The model is not loaded.")
         return self._model
-
-
-@cache
-def _payload_formats() -> Mapping[str, str | None]:
-    """Return the readable formats; Matrix Market needs SciPy, which is optional."""
-    formats = {"csv": _version("pandas"), "mtx": _version("scipy")}
-    return {name: found for name, found in formats.items() if found}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

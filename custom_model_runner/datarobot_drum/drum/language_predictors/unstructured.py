@@ -71,7 +71,7 @@ def call_unstructured(hook: Hook, model: Any, request: UnstructuredInput) -> Uns
         keywords["file"] = request.file
     else:
         data = _decode(request.file.read(), charset or DEFAULT_CHARSET) if is_text else request.file.read()
-    with prediction_errors():
+    with prediction_errors(*hook.passthrough):
         result = hook(model, data, **keywords)
     return _to_output(result)
 

@@ -1,8 +1,9 @@
 """Warm-up: the model predicts a sample before its worker reports ready.
 
 The sample is the file of ``DRUM_WARM_UP_FILE``, relative to the code dir, else the file ``warm_up`` with any extension
-at the top of the code dir. It is predicted as a request would be. JSON (``.json``) is a chat request if the model
-chats. Unstructured models get any file as the body, the others csv or Matrix Market (``.mtx``).
+at the top of the code dir. It is predicted as a request would be. JSON (``.json``) is a request of OpenAI's interface:
+a chat if the model chats, else texts to embed. Unstructured models get any file as the body, the others csv or Matrix
+Market (``.mtx``).
 """
 
 import logging
@@ -17,6 +18,7 @@ import orjson
 
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.language_predictors.base import BasePredictor
+from datarobot_drum.drum.language_predictors.embeddings import EmbeddingInput
 from datarobot_drum.drum.language_predictors.hook_errors import load_errors
 from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInput
 from datarobot_drum.drum.settings.build import ModelSettings
@@ -70,6 +72,11 @@ def _predict_sample(predictor: BasePredictor, target_type: TargetType, file: IO[
         return
     if sample.suffix.lower() == ".json" and predictor.can_chat:
         _exhaust(predictor.chat(orjson.loads(file.read()), {}))
+        return
+    if sample.suffix.lower() == ".json" and predictor.can_embed:
+        params = orjson.loads(file.read())
+        texts = params["input"]
+        predictor.embed(EmbeddingInput([texts] if isinstance(texts, str) else texts, params=params), {})
         return
     is_mtx = sample.suffix.lower() == ".mtx"
     payload = StructuredPayload(file, PayloadFormat.MTX if is_mtx else PayloadFormat.CSV)

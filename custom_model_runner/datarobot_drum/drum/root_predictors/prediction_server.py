@@ -27,13 +27,23 @@ from datarobot_drum.drum.serving.body.spooled_file import CHUNK_SIZE, SPOOL_MAX_
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.execution.concurrency import AdaptiveConcurrency, FixedConcurrency
 from datarobot_drum.drum.serving.execution.concurrency_limit import ConcurrencyLimit
-from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
+from datarobot_drum.drum.serving.execution.executor import MAX_PAUSED, ExecutorWithBackpressure
 from datarobot_drum.drum.serving.extensions import extension_errors, reject_changed_extension
 from datarobot_drum.drum.serving.handlers import Handlers
 from datarobot_drum.drum.serving.model_state import ModelState
 from datarobot_drum.drum.serving.openapi.docs_page import OpenApiHandlers
 from datarobot_drum.drum.serving.request_log import RequestLog
-from datarobot_drum.drum.serving.routes import probe_paths, traced_routes, traced_subpath_routes
+from datarobot_drum.drum.serving.routes import (
+    ROUTES,
+    probe_paths,
+    traced_patterns,
+    traced_routes,
+    traced_subpath_routes,
+    with_platform_paths,
+)
+from datarobot_drum.drum.serving.v2.grpc_paths import PROBE_PATHS, TRACED_PATHS
+from datarobot_drum.drum.serving.v2.handlers import V2Handlers
+from datarobot_drum.drum.serving.v2.model import V2Model
 from datarobot_drum.drum.settings.build import Settings, settings_from_values
 from datarobot_drum.drum.settings.cpu_threads import available_cpus
 from datarobot_drum.drum.settings.server_parameters import ServerParameters
@@ -100,8 +110,15 @@ class PredictionServer:
         self.worker_ctx = worker_ctx or WorkerCtx()
         self.state = ModelState()
         prefix = settings.url_prefix
-        tracing = Tracing(traced_routes(prefix), traced_subpath_routes(prefix), settings.tracing.captured_headers)
-        self.request_log = RequestLog(probe_paths(prefix), tracing)
+        platform = settings.platform.routes
+        self._routes = with_platform_paths(ROUTES, prefix, platform.health, platform.predict)
+        tracing = Tracing(
+            traced_routes(prefix, self._routes) | TRACED_PATHS,
+            traced_subpath_routes(prefix),
+            settings.tracing.captured_headers,
+            traced_patterns(prefix),
+        )
+        self.request_log = RequestLog(probe_paths(prefix, self._routes) | PROBE_PATHS, tracing)
         self.flusher = StdoutFlusher()
         self.load_error: BaseException | None = None
         self._on_failure: Callable[[], object] | None = None
@@ -255,13 +272,15 @@ class PredictionServer:
         limit = self.predictor.concurrency_limit if self.predictor is not None else None
         workers = workers if limit is None else min(workers, limit)
         limits = (server.executor_queue_depth, server.executor_queue_timeout, PREDICTION_THREAD_PREFIX)
+        # A model that runs one call at a time may keep the state of a stream between its chunks.
+        max_paused = MAX_PAUSED if self.uses_fastapi and limit is None and workers > 1 else 0
         batches = self._batch_limits()
         concurrency = self._create_concurrency(workers) if limit is None else None
         if batches is None:
-            return ExecutorWithBackpressure(workers, *limits, concurrency=concurrency)
+            return ExecutorWithBackpressure(workers, *limits, concurrency=concurrency, max_paused=max_paused)
         from datarobot_drum.drum.serving.batching.executor import BatchingExecutor, BatchLimits
 
-        return BatchingExecutor(BatchLimits(*batches), workers, *limits, concurrency=concurrency)
+        return BatchingExecutor(BatchLimits(*batches), workers, *limits, concurrency=concurrency, max_paused=max_paused)
 
     def _create_concurrency(self, workers: int) -> FixedConcurrency | None:
         """Return what adapts the number of calls at once; None for a fixed number.
@@ -321,6 +340,7 @@ class PredictionServer:
             state=self.state,
             worker_ctx=ctx,
             request_log=self.request_log,
+            all_routes=self._routes,
             flusher=self.flusher,
             limits=BodyLimits(
                 max_size=server.max_upload_size,
@@ -335,6 +355,7 @@ class PredictionServer:
             url_prefix=self.settings.url_prefix,
             documentation=self._create_documentation(),
             batching=batching,
+            v2=self._create_v2(handlers),
             load_timeout=server.executor_queue_timeout,
         )
 
@@ -346,6 +367,11 @@ class PredictionServer:
 
         assert isinstance(self.executor, BatchingExecutor)
         return Batching(self.executor, self.predictor, handlers)
+
+    def _create_v2(self, handlers: Handlers) -> V2Handlers:
+        model = self.settings.model
+        served = V2Model(self.predictor, model, self.state, handlers.do_readyz, handlers.measure_prediction)
+        return V2Handlers(served, model.limits)
 
     def _create_documentation(self) -> OpenApiHandlers | None:
         if not self.settings.server.enable_docs:

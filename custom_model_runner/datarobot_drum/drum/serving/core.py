@@ -20,6 +20,7 @@ from datarobot_drum.drum.serving.model_state import ModelState
 from datarobot_drum.drum.serving.openapi.docs_page import OpenApiHandlers
 from datarobot_drum.drum.serving.request_log import RequestLog
 from datarobot_drum.drum.serving.routes import ROUTES, Route
+from datarobot_drum.drum.serving.v2.handlers import V2Handlers
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.serving.batching.batcher import Batching
@@ -56,19 +57,25 @@ class ServingCore:
     ``state.extension_failed``."""
     extension_errors: Callable[[str], AbstractContextManager[None]] = no_extension_errors
     """Makes an error of the extension's code, raised within, a failure of the model's load. Takes what failed."""
+    all_routes: tuple[Route, ...] = ROUTES
+    """The route table, with the paths that the hosting platform requests."""
     documentation: OpenApiHandlers | None = None
     """None where it is switched off."""
+    v2: V2Handlers | None = None
+    """The Open Inference Protocol; None for a core without a model."""
     batching: "Batching | None" = None
     """None where it is switched off."""
 
     @property
     def routes(self) -> tuple[Route, ...]:
         """Return the routes to mount."""
-        return tuple(route for route in ROUTES if self._is_mounted(route))
+        return tuple(route for route in self.all_routes if self._is_mounted(route))
 
     def _is_mounted(self, route: Route) -> bool:
         if self.state.extension_failed:  # it may have been the authentication
-            return route.is_probe or route.requires_model
+            return (route.is_probe or route.requires_model) and (self.v2 is not None or not route.for_v2)
+        if route.for_v2:
+            return self.v2 is not None
         return self.documentation is not None or not route.is_documentation
 
     def submit(self, route: Route, call: ModelCall) -> Submission[ModelResponse]:
@@ -128,6 +135,9 @@ class ServingCore:
         if route.is_documentation:
             handler: Handler = getattr(self.documentation, route.handler)
             return handler
+        if route.for_v2:
+            assert self.v2 is not None, "other cores have no such routes"
+            return self.v2.find(route.handler)
         return self.handlers.find(route.handler)
 
 

@@ -14,6 +14,7 @@ from datarobot_drum.drum.exceptions import (
     ModelFailedToLoad,
     PredictionError,
     RequestError,
+    UnprocessableInput,
 )
 from datarobot_drum.drum.language_predictors.code_location import function_location, model_traceback
 from datarobot_drum.drum.language_predictors.import_scope import model_folders
@@ -32,28 +33,39 @@ _FOREIGN = (PredictionError, ModelFailedToLoad)
 logger = logging.getLogger(__name__)
 
 
-def error_response(error: BaseException, *, for_openai: bool = False) -> ModelResponse:
+def error_response(error: BaseException, *, for_openai: bool = False, for_v2: bool = False) -> ModelResponse:
     """Return the response for ``error``. Credentials are masked, tracebacks stay in the log.
 
     Args:
         for_openai: add the ``error`` object that OpenAI clients read.
+        for_v2: the body is ``{"error": text}`` alone, as the Open Inference Protocol has it.
     """
-    response = _error_response(error)
+    if for_v2:
+        response = _error_response(error, v2_status(error))
+        return replace(response, content=orjson.dumps({"error": client_message(error)}))
+    response = _error_response(error, error.status if isinstance(error, RequestError) else 500)
     if for_openai and isinstance(response.content, bytes):
         document = orjson.loads(response.content) | {"error": openai_error(error)}
         return replace(response, content=orjson.dumps(document))
     return response
 
 
-def _error_response(error: BaseException) -> ModelResponse:
+def v2_status(error: BaseException) -> int:
+    """Return the status of an error on routes of the Open Inference Protocol, whose clients expect 400 for 422."""
+    if isinstance(error, UnprocessableInput):
+        return 400
+    return error.status if isinstance(error, RequestError) else 500
+
+
+def _error_response(error: BaseException, status: int) -> ModelResponse:
     if not isinstance(error, RequestError):
-        return json_response(error_payload(error), status=500)
-    if error.status < 500:
-        logger.info("Responded %s: %s", error.status, mask_secrets(one_line(error.message)))
+        return json_response(error_payload(error), status=status)
+    if status < 500:
+        logger.info("Responded %s: %s", status, mask_secrets(one_line(error.message)))
     headers = {str(name): str(value) for name, value in error.headers.items()}  # model code may use numbers
     if isinstance(error, DrumHTTPError):
         headers[USER_ERROR_HEADER] = "true"
-    return json_response(error_payload(error), status=error.status, headers=headers)
+    return json_response(error_payload(error), status=status, headers=headers)
 
 
 def error_payload(error: BaseException) -> dict[str, Any]:
@@ -84,9 +96,14 @@ def openai_error(error: BaseException) -> dict[str, Any]:
         return details
     status = error.status if isinstance(error, RequestError) else 500
     kind = "invalid_request_error" if status < 500 else "server_error"
+    param, code = (error.param, error.code) if isinstance(error, RequestError) else (None, None)
+    return {"message": client_message(error), "type": kind, "param": param, "code": code}
+
+
+def client_message(error: BaseException) -> str:
+    """Return the text of an error for clients, with credentials masked."""
     message = _encodable_text(_message(error))
-    message = message if _quotes_the_client(error) else mask_secrets(message)
-    return {"message": message, "type": kind, "param": None, "code": None}
+    return message if _quotes_the_client(error) else mask_secrets(message)
 
 
 def _quotes_the_client(error: BaseException) -> bool:

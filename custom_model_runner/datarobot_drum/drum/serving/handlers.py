@@ -15,28 +15,23 @@ from datarobot_drum.drum.language_predictors.base import BasePredictor, Predicti
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
 from datarobot_drum.drum.serving.execution.streaming import PrefetchedIterator
 from datarobot_drum.drum.serving.formats.deployment_json import deployment_response
-from datarobot_drum.drum.serving.formats.openai_chat import (
-    DEFAULT_MODEL_NAME,
-    STREAM_HEADERS,
-    chat_attributes,
-    chat_response,
-    completion_params,
-    models_response,
-)
+from datarobot_drum.drum.serving.formats.openai_call import is_chat_request
+from datarobot_drum.drum.serving.formats.openai_events import STREAM_HEADERS
 from datarobot_drum.drum.serving.formats.predictions_json import predictions_response
-from datarobot_drum.drum.serving.formats.streaming import negotiate_format
+from datarobot_drum.drum.serving.formats.streaming import negotiate_format, negotiate_table_format
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response
 from datarobot_drum.drum.serving.metrics.process import ProcessStatistics
 from datarobot_drum.drum.serving.metrics.timings import Timings
 from datarobot_drum.drum.serving.model_state import ModelState, Phase
+from datarobot_drum.drum.serving.openai_handlers import OpenAiHandlers, openai_methods
 from datarobot_drum.drum.serving.payloads import structured_payload, target_payload, unstructured_input
 from datarobot_drum.drum.serving.routes import SAMPLES, Route
+from datarobot_drum.drum.serving.sample_formats import missing_extra
 from datarobot_drum.drum.settings.build import ModelSettings
 from datarobot_drum.drum.settings.engine import EngineSettings
 from datarobot_drum.drum.settings.limits import InputLimits
 from datarobot_drum.drum.settings.target_types import TargetType
-from datarobot_drum.drum.tabular import StructuredPayload
-from datarobot_drum.drum.tracing.spans import annotate
+from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
 from datarobot_drum.runtime_parameters import mask_secrets, mask_secrets_in
 from datarobot_drum.version import __version__
 
@@ -50,7 +45,7 @@ ROUTES_BY_TARGET = {TargetType.UNSTRUCTURED: "/predictUnstructured/", TargetType
 TRANSFORM_ENCODER = "datarobot_drum.drum.serving.formats.transform_multipart:transform_response"
 
 
-class Handlers:
+class Handlers(OpenAiHandlers):
     """The handlers of all routes over one predictor.
 
     Args:
@@ -153,6 +148,10 @@ class Handlers:
             }
         )
 
+    def do_version(self, request: ModelRequest) -> ModelResponse:
+        """Return the version of the server as text, as MLflow's scoring server does."""
+        return ModelResponse(__version__.encode(), "text/plain; charset=utf-8")
+
     def do_stats(self, request: ModelRequest) -> ModelResponse:
         """Return memory, CPU, durations and executor metrics."""
         return json_response(
@@ -169,12 +168,8 @@ class Handlers:
         if self._state.phase is Phase.READY and self._predictor is not None:
             formats = self._predictor.payload_formats
         return json_response(
-            {"supported_payload_formats": dict(formats), "supported_methods": {"chat": self._can_chat}}
+            {"supported_payload_formats": dict(formats), "supported_methods": openai_methods(self._predictor)}
         )
-
-    @property
-    def _can_chat(self) -> bool:
-        return self._predictor is not None and self._predictor.can_chat
 
     # Predictions
 
@@ -183,14 +178,18 @@ class Handlers:
         predictor, payload = self._samples(request)
         with self.measure_prediction():
             predictions = predictor.predict(predictor.read_input(payload))
-        return self.structured_response(predictions)
+        return self.structured_response(predictions, request)
 
-    def structured_response(self, predictions: Predictions) -> ModelResponse:
-        """Encode predictions as ``/predict/`` returns them.
+    def structured_response(self, predictions: Predictions, request: ModelRequest) -> ModelResponse:
+        """Encode predictions as ``/predict/`` returns them, in the format that ``Accept`` asks for.
 
         Raises:
-            PredictionError: the model returned a value that JSON cannot carry.
+            PredictionError: the model returned a value that the format cannot carry.
         """
+        table_format = negotiate_table_format(request.headers.get("Accept") or "")
+        if table_format is not None:
+            content = b"".join(table_format.encode(iter([predictions]), self._model.target_type))
+            return ModelResponse(content, table_format.media_type)
         if self._model.deployment is not None:
             labels = self._predictor.class_labels if self._predictor is not None else ()
             model = self._model.with_class_labels(labels) if labels else self._model
@@ -214,12 +213,18 @@ class Handlers:
         self._require_target(self._model.target_type.is_structured)
         return predictor, self._payload(request, predictor)
 
-    def _payload(self, request: ModelRequest, predictor: BasePredictor) -> StructuredPayload:
+    @property
+    def table_limits(self) -> InputLimits:
+        """The limits of the samples of the loaded model."""
         if self._table_limits is None:
-            self._table_limits = self._model.limits.for_width(predictor.input_schema.width)
-        payload = structured_payload(request, any_type=predictor.reads_raw_input, limits=self._table_limits)
-        if not predictor.reads_raw_input and payload.format.value not in predictor.payload_formats:
-            raise UnprocessableInput(f"This model does not read {payload.format.value} input.")
+            width = None if self._predictor is None else self._predictor.input_schema.width
+            self._table_limits = self._model.limits.for_width(width)
+        return self._table_limits
+
+    def _payload(self, request: ModelRequest, predictor: BasePredictor) -> StructuredPayload:
+        payload = structured_payload(request, any_type=predictor.reads_raw_input, limits=self.table_limits)
+        if not predictor.reads_raw_input:
+            _require_readable(payload.format, predictor)
         return payload
 
     def do_transform(self, request: ModelRequest) -> ModelResponse:
@@ -227,6 +232,8 @@ class Handlers:
         predictor = self._ready_predictor()
         self._require_target(self._model.target_type is TargetType.TRANSFORM)
         samples, target = self._payload(request, predictor), target_payload(request, self._model.limits)
+        if target is not None:
+            _require_readable(target.format, predictor)
         with self.measure_prediction():
             transformed = predictor.transform(samples, target)
         response: ModelResponse = import_from_string(TRANSFORM_ENCODER)(transformed)
@@ -239,28 +246,6 @@ class Handlers:
         with self.measure_prediction():
             output = predictor.predict_unstructured(unstructured_input(request))
         return ModelResponse(output.content, f"{output.mimetype};charset={output.charset}")
-
-    def do_chat(self, request: ModelRequest) -> ModelResponse:
-        """Return a chat completion, as JSON or as server-sent events."""
-        predictor = self._ready_predictor()
-        if not predictor.can_chat:
-            raise NotFound("This model does not chat: that takes a text generation model with a chat or score hook.")
-        params = completion_params(request, self._model.limits)
-        annotate(chat_attributes(params))
-        with self.measure_prediction():
-            completion = predictor.chat(params, request.headers.copy())
-        model_name = str(params.get("model") or self._llm_id or DEFAULT_MODEL_NAME)
-        return chat_response(completion, wants_stream=params.get("stream") is True, model_name=model_name)
-
-    def get_supported_llm_models(self, request: ModelRequest) -> ModelResponse:
-        """List the language models behind this model."""
-        predictor = self._ready_predictor()
-        if not self._model.target_type.may_chat:
-            raise NotFound("Only text generation models list language models.")
-        models = predictor.list_models()
-        if models is None:
-            models = [self._llm_id] if self._llm_id else []
-        return models_response(models)
 
     def do_direct_access(self, request: ModelRequest) -> ModelResponse:
         """Reject direct access to a model without an engine; with one, the adapter forwards the request."""
@@ -278,6 +263,8 @@ class Handlers:
             return self.do_predict_unstructured(request)
         if self._model.target_type is TargetType.TRANSFORM:
             return self.do_transform(request)
+        if self._ready_predictor().can_chat and is_chat_request(request, self._model.limits):
+            return self.do_chat(request)
         return self.do_predict_structured(request)
 
     def form_fields(self, route: Route) -> frozenset[str]:
@@ -303,6 +290,14 @@ class Handlers:
 def as_probe(result: ProbeResult) -> tuple[Mapping[str, Any], int]:
     """Return the body and HTTP status of a probe result; a body alone means 200."""
     return result if isinstance(result, tuple) else (result, 200)
+
+
+def _require_readable(payload_format: PayloadFormat, predictor: BasePredictor) -> None:
+    """Reject a format that the model does not read, or whose package is not installed."""
+    if payload_format.value not in predictor.payload_formats:
+        raise missing_extra(payload_format) or UnprocessableInput(
+            f"This model does not read {payload_format.value} input."
+        )
 
 
 def _not_ready(reason: str, **details: str) -> ModelResponse:

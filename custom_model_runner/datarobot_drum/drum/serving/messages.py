@@ -19,7 +19,7 @@ class ModelRequest:
     """One HTTP request, free of any framework.
 
     ``body`` is the raw body; None on a route without one, and for a form. ``parts`` are the wanted parts of the form,
-    in the order sent. The adapter closes both.
+    in the order sent. The adapter closes both. ``path_values`` are those of the parameters in the route's path.
     """
 
     method: str = "GET"
@@ -27,6 +27,12 @@ class ModelRequest:
     query: Mapping[str, str] = field(default_factory=dict)
     body: SpooledUploadFile | None = None
     parts: tuple[SpooledUploadFile, ...] = ()
+    path_values: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def subpath(self) -> str:
+        """What follows the path of a route that has a subpath."""
+        return self.path_values.get("subpath", "")
 
     @property
     def media_type(self) -> MediaType:

@@ -5,6 +5,7 @@ from datarobot_drum.drum.language_predictors.unstructured import UnstructuredInp
 from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
 from datarobot_drum.drum.serving.media_type import MediaType
 from datarobot_drum.drum.serving.messages import ModelRequest
+from datarobot_drum.drum.serving.sample_formats import find_format
 from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
 
@@ -23,7 +24,8 @@ def structured_payload(request: ModelRequest, *, any_type: bool, limits: InputLi
         limits: of the table.
 
     Raises:
-        UnprocessableInput: there are no samples, two parts of them, or the media type is no table.
+        UnprocessableInput: there are no samples, or two parts of them.
+        UnsupportedMediaType: the media type is that of no table.
     """
     upload, media_type = _samples(request, MISSING_RAW_SAMPLES if any_type else MISSING_SAMPLES)
     if upload.size == 0:
@@ -35,7 +37,8 @@ def target_payload(request: ModelRequest, limits: InputLimits = UNLIMITED) -> St
     """Return the target in the form part ``y``; None without one.
 
     Raises:
-        UnprocessableInput: there are two parts, the part is empty, or its media type is no table.
+        UnprocessableInput: there are two parts, or the part is empty.
+        UnsupportedMediaType: the media type is that of no table.
     """
     part = _only_part(request, "y")
     if part is None:
@@ -76,14 +79,21 @@ def _only_part(request: ModelRequest, name: str) -> SpooledUploadFile | None:
 def _as_payload(
     upload: SpooledUploadFile, media_type: MediaType, limits: InputLimits, *, any_type: bool
 ) -> StructuredPayload:
-    if media_type.essence == "application/json" and not any_type:
-        raise UnprocessableInput("JSON input is not supported: send csv (text/csv) or Matrix Market (text/mtx).")
+    payload_format = PayloadFormat.CSV if any_type else find_format(upload, media_type)
     charset = media_type.charset or DEFAULT_CHARSET
-    return StructuredPayload(upload, _format(upload, media_type), charset, limits, media_type.essence)
+    header = declared_header(media_type)
+    return StructuredPayload(upload, payload_format, charset, limits, media_type.essence, header)
 
 
-def _format(upload: SpooledUploadFile, media_type: MediaType) -> PayloadFormat:
-    """Return Matrix Market by media type or file name, else csv."""
-    if media_type.essence == "text/mtx" or (upload.filename or "").lower().endswith(".mtx"):
-        return PayloadFormat.MTX
-    return PayloadFormat.CSV
+def declared_header(media_type: MediaType) -> bool | None:
+    """Return whether ``header`` of ``text/csv`` says that there is a header (RFC 4180); None if it says nothing.
+
+    Raises:
+        UnprocessableInput: it has another value than ``present`` and ``absent``.
+    """
+    value = media_type.parameters.get("header")
+    if value is None:
+        return None
+    if value.lower() not in ("present", "absent"):
+        raise UnprocessableInput("The parameter header of Content-Type is present or absent (RFC 4180).")
+    return value.lower() == "present"

@@ -1,11 +1,14 @@
 """Limits of the request line and the headers, and the responses of a server to requests that never reach the app."""
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
+from datarobot_drum.drum.exceptions import RequestError
+from datarobot_drum.drum.serving.errors import openai_error
 from datarobot_drum.drum.serving.headers import standard_headers
 from datarobot_drum.drum.serving.messages import json_response
 from datarobot_drum.drum.tracing.request_id import accept_request_id
@@ -61,6 +64,7 @@ METHODS = frozenset(
 _SINGLE_FIELDS = frozenset((b"host", b"content-length", b"content-type", b"transfer-encoding", b"expect"))
 """Fields that one request has once: two values would be read in two ways."""
 
+_BLANKS = b" \t"
 _AUTHORITY = rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]+)(?::[0-9]*)?"
 _HOST = re.compile(rb"(?:" + _AUTHORITY + rb")?")
 _ABSOLUTE_TARGET = re.compile(rb"https?://" + _AUTHORITY + rb"/", re.IGNORECASE)
@@ -75,7 +79,13 @@ def may_start_request(data: bytes) -> bool:
     return data[:1] == b"\r" or data[:1].isupper()
 
 
-def check_head(method: bytes, target: bytes, version: bytes, fields: Sequence[tuple[bytes, bytes]]) -> Rejection | None:
+def check_head(
+    method: bytes,
+    target: bytes,
+    version: bytes,
+    fields: Sequence[tuple[bytes, bytes]],
+    max_size: float = math.inf,
+) -> Rejection | None:
     """Return why a request is rejected before its body is read; None if it is not.
 
     Requests that two servers could read in two ways are rejected (RFC 9112, 3.2 and 6.3).
@@ -83,35 +93,39 @@ def check_head(method: bytes, target: bytes, version: bytes, fields: Sequence[tu
     Args:
         version: such as ``1.1``.
         fields: names in lower case, and values.
+        max_size: bytes that request line and headers have at most, if that is known.
     """
     if len(target) > MAX_HEAD_BYTES:
         return LINE_TOO_LONG
-    size = len(target)
-    single: dict[bytes, bytes] = {}
-    is_repeated = False
-    for name, value in fields:
-        size += len(name) + len(value)
-        if name in _SINGLE_FIELDS:
-            is_repeated = is_repeated or name in single
-            single[name] = value.strip(b" \t")
     if len(fields) > MAX_HEADER_FIELDS:
         return TOO_MANY_FIELDS
-    if size > MAX_HEAD_BYTES:
+    if max_size > MAX_HEAD_BYTES and _size(target, fields) > MAX_HEAD_BYTES:
         return TOO_LARGE
-    if is_repeated or method not in METHODS or not (_is_target(target) and _has_valid_host(version, single)):
+    values = dict(fields)
+    if len(values) < len(fields) and _repeats_single_field(fields):
         return INVALID
-    return _check_body_fields(version, single)
+    if method not in METHODS or not (_is_target(target) and _has_valid_host(version, values.get(b"host"))):
+        return INVALID
+    return _check_body_fields(version, values)
+
+
+def _size(target: bytes, fields: Sequence[tuple[bytes, bytes]]) -> int:
+    return len(target) + sum(len(name) + len(value) for name, value in fields)
+
+
+def _repeats_single_field(fields: Sequence[tuple[bytes, bytes]]) -> bool:
+    single = [name for name, _ in fields if name in _SINGLE_FIELDS]
+    return len(set(single)) < len(single)
 
 
 def _is_target(target: bytes) -> bool:
     return b"#" not in target and (target.startswith(b"/") or _ABSOLUTE_TARGET.match(target) is not None)
 
 
-def _has_valid_host(version: bytes, single: dict[bytes, bytes]) -> bool:
-    host = single.get(b"host")
+def _has_valid_host(version: bytes, host: bytes | None) -> bool:
     if host is None:
         return version == b"1.0"
-    return version in (b"1.0", b"1.1") and _is_host(host)
+    return version in (b"1.0", b"1.1") and _is_host(host.strip(_BLANKS))
 
 
 @lru_cache(maxsize=256)
@@ -119,20 +133,33 @@ def _is_host(host: bytes) -> bool:
     return _HOST.fullmatch(host) is not None
 
 
-def _check_body_fields(version: bytes, single: dict[bytes, bytes]) -> Rejection | None:
-    length, coding, expectation = map(single.get, (b"content-length", b"transfer-encoding", b"expect"))
-    if length is not None and not (length.isdigit() and len(length) <= MAX_LENGTH_DIGITS):
+def _check_body_fields(version: bytes, values: dict[bytes, bytes]) -> Rejection | None:
+    length, coding, expectation = map(values.get, (b"content-length", b"transfer-encoding", b"expect"))
+    if length is not None and not _is_length(length.strip(_BLANKS)):
         return INVALID
-    if coding is not None and (coding.lower() != b"chunked" or version != b"1.1" or length is not None):
+    if coding is not None and (_word(coding) != b"chunked" or version != b"1.1" or length is not None):
         return INVALID
-    if expectation is not None and expectation.lower() != b"100-continue":
+    if expectation is not None and _word(expectation) != b"100-continue":
         return UNKNOWN_EXPECTATION
     return None
 
 
+def _is_length(value: bytes) -> bool:
+    return value.isdigit() and len(value) <= MAX_LENGTH_DIGITS
+
+
+def _word(value: bytes) -> bytes:
+    return value.strip(_BLANKS).lower()
+
+
 def rejection_bytes(rejection: Rejection, more_headers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
-    """Return the whole response, after which the connection closes."""
-    content: Any = json_response({"message": f"ERROR: {rejection.message}"}).content
+    """Return the whole response, after which the connection closes.
+
+    The route may not be known yet, so the response has OpenAI's ``error`` object, too.
+    """
+    error = RequestError(rejection.message)
+    error.status = rejection.status
+    content: Any = json_response({**error.payload, "error": openai_error(error)}).content
     own = {"Content-Type": "application/json", "Content-Length": str(len(content)), "Connection": "close"}
     headers = {**own, **standard_headers(accept_request_id(None))}
     lines = [*more_headers, *((name.lower().encode(), value.encode()) for name, value in headers.items())]

@@ -16,12 +16,14 @@ from datarobot_drum.drum.settings.declaration import (
     NEW_MODEL,
     PERF_TEST,
     SCORE,
+    SERVE,
     SERVER,
     VALIDATION,
     Argument,
     argument,
     settings_of,
 )
+from datarobot_drum.drum.settings.platforms import platform_arguments
 from datarobot_drum.drum.settings.server_parameters import LOGGING_LEVELS, WORKER_LIMITS
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.settings.value_parsers import Kind
@@ -209,7 +211,8 @@ class Arguments:
     )
     content_type: str | None = argument(
         "--content-type",
-        "Type of an unstructured model's input, e.g. text/plain;charset=latin-1.",
+        "Type of the input: of an unstructured model, e.g. text/plain;charset=latin-1; of a csv its charset, and "
+        "header=absent.",
         metavar="TYPE",
         commands=(SCORE,),
     )
@@ -290,7 +293,8 @@ class Arguments:
 
 def arguments_of(command: str) -> dict[str, Argument]:
     """Return the arguments that a subcommand takes, by field name."""
-    return {name: declared for name, declared in _ARGUMENTS.items() if command in declared.commands}
+    name_of_command = SERVER if command == SERVE else command
+    return {name: declared for name, declared in _ARGUMENTS.items() if name_of_command in declared.commands}
 
 
 _ARGUMENTS: dict[str, Argument] = settings_of(Arguments)
@@ -318,9 +322,9 @@ def to_argv(command: str, arguments: Arguments) -> list[str]:
 
 
 def merge_environment(command: str, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Arguments:
-    """Return the flags, completed from environment variables.
+    """Return the flags, completed from environment variables, and for a server from those of the platform.
 
-    Variables that the subcommand does not take, and empty ones, are ignored.
+    Variables that the subcommand does not take, and empty ones, are ignored. ``drum serve`` becomes ``drum server``.
 
     Raises:
         UsageError: a variable has a value that is not valid for its argument.
@@ -334,6 +338,9 @@ def merge_environment(command: str, flags: Mapping[str, Any], environ: Mapping[s
         value = given[name] if name in given else _from_variable(declared, environ)
         if value is not None:
             values[name] = value
+    if command in (SERVER, SERVE):
+        values |= platform_arguments(values, environ, is_serve=command == SERVE)
+        command = SERVER
     return Arguments(command=command, **values)
 
 

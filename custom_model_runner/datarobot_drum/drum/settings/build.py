@@ -1,6 +1,6 @@
 """Settings of a start as frozen values, built once from arguments and environment.
 
-The first source with a value wins: flag, variable, runtime parameter, model-metadata.yaml, default.
+The first source with a value wins: flag, variable, runtime parameter, model-metadata.yaml, platform, default.
 """
 
 import dataclasses
@@ -24,6 +24,13 @@ from datarobot_drum.drum.settings.engine import EngineSettings, find_engine, is_
 from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits, command_limits, server_limits
 from datarobot_drum.drum.settings.load_policy import LoadParameters, PicklePolicy
 from datarobot_drum.drum.settings.model_metadata import FILE_NAME, ModelMetadata, read_model_metadata
+from datarobot_drum.drum.settings.platforms import (
+    PlatformParameters,
+    PlatformSettings,
+    find_platforms,
+    metadata_folder,
+    platform_settings,
+)
 from datarobot_drum.drum.settings.server_parameters import (
     SERVER_PARAMETER_NAMES,
     SERVER_PARAMETERS,
@@ -56,6 +63,7 @@ VALUE_COLUMN = "Predictions"
 """The name of a single value column."""
 
 DEFAULT_PROMPT_COLUMN = "promptText"
+DEFAULT_SERVED_NAME, DEFAULT_SERVED_VERSION = "model", "1"
 
 _EXTERNAL_LAUNCH_ADDRESS = "127.0.0.1:8080"
 _PATH_ARGUMENTS = (
@@ -95,6 +103,9 @@ class ModelSettings:
     prompt_column: str = DEFAULT_PROMPT_COLUMN
     """The column of a chat prompt for a ``score`` hook."""
     pickle_policy: PicklePolicy = PicklePolicy.ALLOW
+    served_name: str = DEFAULT_SERVED_NAME
+    """The name by which clients of the Open Inference Protocol request the model, and its version."""
+    served_version: str = DEFAULT_SERVED_VERSION
 
     @property
     def value_name(self) -> str:
@@ -134,6 +145,7 @@ class Settings:
     tracing: TracingSettings = dataclasses.field(default_factory=TracingSettings)
     thread_plan: ThreadPlan | None = None
     """Set for the FastAPI server only; the other servers leave numeric libraries at their defaults."""
+    platform: PlatformSettings = dataclasses.field(default_factory=PlatformSettings)
 
 
 def complete_arguments(command: str, flags: Mapping[str, Any]) -> Arguments:
@@ -215,7 +227,7 @@ def build_model_settings(arguments: Arguments) -> ModelSettings:
     register_secret_variables(os.environ)
     arguments = _with_absolute_paths(arguments)
     code_dir = _code_dir(arguments)
-    metadata = read_model_metadata(code_dir)
+    metadata = _metadata(code_dir)
     model = _model_settings(code_dir, arguments, metadata)
     errors: list[RuntimeParameterError] = []
     definitions, file_values = _read_files(arguments, metadata, errors)
@@ -237,7 +249,7 @@ def training_target(arguments: Arguments) -> tuple[TargetType, ModelMetadata]:
     Raises:
         UsageError, StartupError: as `build_model_settings`.
     """
-    metadata = read_model_metadata(_code_dir(_with_absolute_paths(arguments)))
+    metadata = _metadata(_code_dir(_with_absolute_paths(arguments)))
     return _target_type(arguments, metadata), metadata
 
 
@@ -255,9 +267,10 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
     arguments = _with_absolute_paths(arguments)
     host, port = parse_address(_required(arguments.address, "--address"))
     code_dir = _code_dir(arguments)
-    metadata = read_model_metadata(code_dir)
+    metadata = _metadata(code_dir)
     model = _model_settings(code_dir, arguments, metadata)
-    parameters = _read_parameters(arguments, metadata, server_type)
+    from_platforms = PlatformParameters(find_platforms(os.environ))
+    parameters = _read_parameters(arguments, metadata, server_type, from_platforms)
     if parameters.error is not None and not arguments.with_error_server:
         raise parameters.error
     engine = find_engine(arguments, parameters.server, model.target_type)
@@ -287,6 +300,7 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
         parameter_error=parameters.error,
         tracing=read_tracing(os.environ),
         thread_plan=_thread_plan(parameters.server),
+        platform=platform_settings(vars(arguments), from_platforms),
     )
 
 
@@ -308,6 +322,10 @@ def _with_absolute_paths(arguments: Arguments) -> Arguments:
     paths = {name: getattr(arguments, name) for name in _PATH_ARGUMENTS}
     absolute = {name: os.path.abspath(path) for name, path in paths.items() if path}
     return dataclasses.replace(arguments, **absolute)
+
+
+def _metadata(code_dir: Path) -> ModelMetadata:
+    return read_model_metadata(metadata_folder(code_dir, os.environ, FILE_NAME))
 
 
 def _code_dir(arguments: Arguments) -> Path:
@@ -339,6 +357,9 @@ def _model_settings(code_dir: Path, arguments: Arguments, metadata: ModelMetadat
         prompt_column=metadata.prompt_column or DEFAULT_PROMPT_COLUMN,
         deployment=_deployment(arguments, target_type, labels.all),
         user_secrets=read_user_secrets(arguments.user_secrets_mount_path, arguments.user_secrets_prefix, os.environ),
+        # A name is one segment of a path.
+        served_name=(metadata.name or code_dir.name or DEFAULT_SERVED_NAME).strip().replace("/", "_"),
+        served_version=(metadata.version or DEFAULT_SERVED_VERSION).strip().replace("/", "_"),
     )
 
 
@@ -380,18 +401,22 @@ class _Parameters:
     error: RuntimeParameterError | None
 
 
-def _read_parameters(arguments: Arguments, metadata: ModelMetadata, server_type: str | None) -> _Parameters:
+def _read_parameters(
+    arguments: Arguments, metadata: ModelMetadata, server_type: str | None, platforms: PlatformParameters
+) -> _Parameters:
     """Read all parameters and install those of the model; keep the first error instead of raising it."""
     errors: list[RuntimeParameterError] = []
     definitions, file_values = _read_files(arguments, metadata, errors)
     sources = _sources(definitions, file_values)
-    given = resolve(ServerParameters, sources.find_server_value)
+    given = resolve(ServerParameters, platforms.after(sources.find_server_value))
     errors.extend(given.errors)
     values = {**given.values, "server_type": server_type} if server_type else given.values
     workers = _workers(arguments, values, errors)
     server = fill_defaults(values, workers=workers, logging_level=_logging_level(arguments))
     if server.spool_directory and not os.access(server.spool_directory, os.W_OK | os.X_OK):
         errors.append(parameter_error("DRUM_SPOOL_DIRECTORY", "must be a folder that can be written to"))
+    if server.grpc_port and server.server_type != "fastapi":
+        errors.append(parameter_error("DRUM_GRPC_PORT", "needs DRUM_SERVER_TYPE=fastapi, which alone serves gRPC"))
     if not is_host(server.engine_host):
         errors.append(parameter_error("DRUM_ENGINE_HOST", "must be a host name or an IP address"))
     try:

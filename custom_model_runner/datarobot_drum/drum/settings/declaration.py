@@ -25,6 +25,9 @@ from datarobot_drum.runtime_parameters.definitions import parameter_error
 logger = logging.getLogger(__name__)
 
 SERVER, SCORE, VALIDATION, PERF_TEST, NEW_MODEL, FIT = "server", "score", "validation", "perf-test", "new model", "fit"
+SERVE = "serve"
+"""``drum server`` as the argument of a container: with a default address, and the model in a platform's folder."""
+
 COMMAND_NAMES = (SERVER, SCORE, VALIDATION, PERF_TEST, NEW_MODEL, FIT)
 """The subcommands, in the order in which they are listed."""
 

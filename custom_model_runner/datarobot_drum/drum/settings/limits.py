@@ -119,10 +119,17 @@ class InputLimits:
         default=100_000,
         limits=_COUNT,
     )
+    max_json_cells: int = parameter(
+        "DRUM_MAX_JSON_CELLS",
+        Kind.INTEGER,
+        "Maximum cells of a table in JSON, of each block where JSON lines are streamed; more get 422. 0 = no limit.",
+        default=2_000_000,
+        limits=_COUNT,
+    )
     max_record_batch_size: int = parameter(
         "DRUM_MAX_RECORD_BATCH_SIZE",
         Kind.SIZE,
-        "Maximum decoded size of a record batch of an Arrow file in drum score.",
+        "Maximum decoded size of a record batch of an Arrow file or body; a larger one gets 422.",
         default="1GB",
     )
 

@@ -24,6 +24,16 @@ class ModelMetadata:
     texts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def name(self) -> str | None:
+        """The name of the model for clients that request it by name."""
+        return self._plain_text("name")
+
+    @property
+    def version(self) -> str | None:
+        """The version of the model for such clients."""
+        return self._plain_text("version")
+
+    @property
     def target_type(self) -> str | None:
         return self._text("targetType")
 
@@ -68,6 +78,11 @@ class ModelMetadata:
         if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
             raise StartupError(f"{key} in {FILE_NAME} must be a list of {content}.")
         return tuple(values)
+
+    def _plain_text(self, key: str) -> str | None:
+        """Return a text at the top level; None for anything else, since other tools use these keys, too."""
+        value = self.texts.get(key)
+        return value if isinstance(value, str) and value.strip() else None
 
     def _text(self, key: str) -> str | None:
         value = self._find(key)

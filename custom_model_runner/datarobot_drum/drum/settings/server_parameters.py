@@ -327,6 +327,15 @@ class ServerParameters(LoadParameters, InputLimits):
         default=0,
         limits=(0, 65_535),
     )
+    grpc_port: int = parameter(
+        "DRUM_GRPC_PORT",
+        Kind.INTEGER,
+        "Port, on the host of --address, of the Open Inference Protocol over gRPC; needs the extra grpc. Other servers "
+        "than fastapi do not start with it. 0 = off.",
+        default=0,
+        limits=(0, 65_535),
+        servers=_FASTAPI,
+    )
     use_watchdog: bool = parameter(
         "USE_NIM_WATCHDOG",
         Kind.BOOLEAN,

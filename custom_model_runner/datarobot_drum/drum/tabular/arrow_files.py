@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,12 +14,22 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
+from datarobot_drum.drum.error_text import shortened
 from datarobot_drum.drum.exceptions import EmptyTable, UnprocessableInput
 from datarobot_drum.drum.tabular.arrow_messages import check_batches
+from datarobot_drum.drum.tabular.arrow_sizes import DecodedSize
+from datarobot_drum.drum.tabular.column_hints import list_names
 from datarobot_drum.drum.tabular.table_files import BLOCK_BYTES, TableFile
 
 _CELL_BYTES = 8
 _SAMPLE_ROWS = 100
+_MAX_CAUSE = 300
+
+# The metadata of pandas in a file may hold anything, and its conversion raises errors of every kind.
+_READ_ERRORS = (
+    *(pa.ArrowException, struct.error, OSError, MemoryError),
+    *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+)
 
 
 class _BatchTable(TableFile):
@@ -38,14 +49,30 @@ class _BatchTable(TableFile):
     @abstractmethod
     def _batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]: ...
 
-    def blocks(self) -> Iterator[pd.DataFrame]:
-        done = 0
+    def read_schema(self) -> tuple[pa.Schema, int | None]:
+        """Return the columns, and the number of rows if the file states it.
+
+        Raises:
+            UnprocessableInput: the file cannot be read, or several columns have the same name.
+        """
         with self._read_errors():
             self._check()
+            schema, total = self._schema(), self._row_count()
+        repeated = [name for name, count in Counter(schema.names).items() if count > 1]
+        if repeated:
+            raise UnprocessableInput(
+                f"The {self.format_name} file has several columns of the same name: {list_names(repeated)}."
+            )
+        return schema, total
+
+    def blocks(self) -> Iterator[pd.DataFrame]:
+        done = 0
+        _, total = self.read_schema()
+        with self._read_errors():
             missing, categories = self._scan_columns()
-            total = self._row_count()
-        for batch in self._read_batches(self._batches()):
-            frame = _to_frame(batch, missing, categories)
+        for batch in self._read_batches(self._valid_batches()):
+            with self._read_errors():
+                frame = _to_frame(batch, missing, categories)
             frame.index = pd.RangeIndex(done, done + len(frame))
             done += len(frame)
             yield frame
@@ -60,7 +87,7 @@ class _BatchTable(TableFile):
         categories: dict[str, pd.Index] = {}
         if not fields:
             return missing, categories
-        for batch in self._batches([field.name for field in fields]):
+        for batch in self._valid_batches([field.name for field in fields]):
             for name, column in zip(batch.schema.names, batch.columns, strict=True):
                 if pa.types.is_dictionary(column.type):
                     values = pd.Index(column.dictionary.to_pandas())
@@ -69,6 +96,14 @@ class _BatchTable(TableFile):
                 elif column.null_count:
                     missing.add(name)
         return missing, categories
+
+    def _valid_batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the batches whose content is valid: PyArrow trusts offsets and indices, and may crash."""
+        size = DecodedSize(self.limits)
+        for batch in self._batches(columns):
+            batch.validate(full=True)
+            size.add(batch)
+            yield batch
 
     def _read_batches(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         with self._read_errors():
@@ -88,8 +123,8 @@ class _BatchTable(TableFile):
     def _read_errors(self) -> Iterator[None]:
         try:
             yield
-        except (pa.ArrowException, OSError, ValueError, struct.error) as error:
-            cause = " ".join(str(error).split()).rstrip(".")
+        except _READ_ERRORS as error:
+            cause = shortened(" ".join(str(error).split()).rstrip("."), _MAX_CAUSE)
             raise UnprocessableInput(f"The {self.format_name} file could not be read: {cause}.") from error
 
 

@@ -123,7 +123,10 @@ def _missing_header(header: _Header) -> str:
         return ""
     cells = sum(map(_is_data, header.found))
     if 2 * cells >= len(header.found) > 0 or (cells and len(header.found) == len(header.wanted)):
-        return "The first line looks like data: send the names of the columns in the first line."
+        return (
+            "The first line looks like data: send the names of the columns in the first line, or Content-Type "
+            "text/csv; header=absent."
+        )
     return ""
 
 

@@ -15,14 +15,14 @@ from datarobot_drum.drum.tabular.payload import StructuredPayload
 HEAD_BYTES = 64 * 1024
 
 _SEND_CSV = "send csv (text/csv) or Matrix Market (text/mtx)"
-_SCORE_READS = f"{_SEND_CSV}; drum score reads files of this format"
+_SEND_ARROW = "send it as application/vnd.apache.arrow.stream"
 _UNPACK = "unpack it, or send it with the header Content-Encoding: gzip"
 
 _MAGIC: dict[bytes, tuple[str, str]] = {
     b"\x1f\x8b": ("gzip data", _UNPACK),
-    b"PAR1": ("Parquet", _SCORE_READS),
-    b"ARROW1": ("Arrow (Feather)", _SCORE_READS),
-    b"\xff\xff\xff\xff": ("an Arrow stream", _SCORE_READS),
+    b"PAR1": ("Parquet", "send it as application/vnd.apache.parquet"),
+    b"ARROW1": ("Arrow (Feather)", _SEND_ARROW),
+    b"\xff\xff\xff\xff": ("an Arrow stream", _SEND_ARROW),
     b"FEA1": ("Feather version 1", _SEND_CSV),
     b"ORC": ("ORC", _SEND_CSV),
     b"Obj\x01": ("Avro", _SEND_CSV),
@@ -140,7 +140,7 @@ def describe_text(text: str, *, is_form: bool = False) -> str:
         is_form: its content type is that of a form.
     """
     if _JSON.match(text) or _is_json(text):
-        return _sentence("JSON", _SEND_CSV)
+        return _sentence("JSON", "send it as application/json, JSON lines as application/x-ndjson")
     if markup := _MARKUP.match(text):
         return _sentence("HTML" if "html" in markup[0].lower() else "XML", _SEND_CSV)
     if text[:14].lower() == "%%matrixmarket":

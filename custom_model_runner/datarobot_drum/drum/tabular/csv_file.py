@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from datarobot_drum.drum.tabular.column_types import ColumnTypes, InferredTypes
 from datarobot_drum.drum.tabular.csv_reader import read_csv_blocks, read_csv_column, text_options
+from datarobot_drum.drum.tabular.headerless import with_header
 from datarobot_drum.drum.tabular.payload import PayloadFormat, StructuredPayload
 from datarobot_drum.drum.tabular.table_files import BLOCK_BYTES, TableFile
 
@@ -21,7 +22,7 @@ class CsvFile(TableFile):
     """A csv file, read once for its types and once for its rows, unless it is a single block."""
 
     def blocks(self) -> Iterator[pd.DataFrame]:
-        payload = StructuredPayload(self.file, PayloadFormat.CSV, self.charset, self.limits)
+        payload = with_header(StructuredPayload(self.file, PayloadFormat.CSV, self.charset, self.limits), self.text)
         rows = self._rows_per_block()
         options = text_options(payload, self.text)
         inferred = InferredTypes(options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,9 +12,12 @@ from datarobot_drum.drum.tabular.content_detection import explain_unreadable
 from datarobot_drum.drum.tabular.csv_text import open_csv_text
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
 from datarobot_drum.drum.tabular.fast_csv import read_header, read_numeric_csv
+from datarobot_drum.drum.tabular.headerless import PrefixedFile
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 from datarobot_drum.drum.tabular.payload import StructuredPayload
 from datarobot_drum.drum.tabular.text_columns import TextColumns, csv_options
+
+_LINE = re.compile(r"(?<=\bin line )[0-9]+")
 
 
 def read_csv(payload: StructuredPayload, text: TextColumns | None = None) -> pd.DataFrame:
@@ -112,6 +116,8 @@ def _read_columns(payload: StructuredPayload) -> Sequence[str]:
 
 def _explained(payload: StructuredPayload, error: UnprocessableInput) -> UnprocessableInput:
     message = explain_unreadable(payload, error.message)
+    if isinstance(payload.file, PrefixedFile):  # pandas has counted the header that we added
+        message = _LINE.sub(lambda line: str(int(line[0]) - 1), message)
     return EmptyTable(message, error.columns) if isinstance(error, EmptyTable) else UnprocessableInput(message)
 
 

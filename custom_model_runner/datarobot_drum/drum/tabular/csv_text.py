@@ -54,6 +54,16 @@ def open_csv_text(payload: StructuredPayload) -> DecodedText:
     return text
 
 
+def read_first_record(payload: StructuredPayload) -> str:
+    """Return the text of the first line that is not blank, with the line ends in its quoted cells.
+
+    Raises:
+        UnprocessableInput: it is longer or wider than the limits, or cannot be decoded.
+    """
+    payload.file.seek(0)
+    return _Lines(payload.file, payload.charset).read_record(_Record(payload.limits), is_kept=True)
+
+
 class _LimitedText(DecodedText):
     """The text of a csv up to the maximum number of lines, with another header in the place of its first characters."""
 

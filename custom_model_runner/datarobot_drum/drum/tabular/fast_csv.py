@@ -11,11 +11,10 @@ from __future__ import annotations
 import io
 from functools import lru_cache
 
-import numpy as np
 import orjson
 
 from datarobot_drum.drum.tabular.chunked_csv import read_chunked_csv
-from datarobot_drum.drum.tabular.numeric_table import MAX_EXACT_INTEGER, NumericTable
+from datarobot_drum.drum.tabular.numeric_table import NumericTable
 from datarobot_drum.drum.tabular.payload import BinaryFile, StructuredPayload
 from datarobot_drum.drum.tabular.table_limits import check_width
 
@@ -30,8 +29,6 @@ _MAX_CACHED_HEADER = 16 * 1024
 
 _UTF_8 = frozenset({"utf-8", "utf8"})
 _PLAIN = b"0123456789.,-+eE\n"
-_MAX_NUMBER = 1e18
-"""Limit of the numbers read here: larger integers may exceed 64 bits, where pandas and orjson differ."""
 
 
 def read_numeric_csv(payload: StructuredPayload) -> NumericTable | None:
@@ -94,27 +91,4 @@ def _parse(text: bytes, names: tuple[str, ...]) -> NumericTable | None:
         return None
     if set(map(len, rows)) != {len(names)}:
         return None
-    return _to_table(rows, names)
-
-
-def _to_table(rows: list[list[float]], names: tuple[str, ...]) -> NumericTable | None:
-    cells = np.ascontiguousarray(np.array(rows).T)
-    if not np.abs(cells).max() < _MAX_NUMBER:
-        return None
-    if cells.dtype == np.int64:
-        return NumericTable(names, cells, (True,) * len(names))
-    integer_columns = _find_integer_columns(rows, cells)
-    if any(integer_columns) and np.abs(cells[list(integer_columns)]).max() >= MAX_EXACT_INTEGER:
-        return None
-    return NumericTable(names, cells, integer_columns)
-
-
-def _find_integer_columns(rows: list[list[float]], cells: np.ndarray) -> tuple[bool, ...]:
-    """Return which columns have integers only, as written; columns with a fraction are skipped early."""
-    if len(rows) == 1:
-        return tuple(type(cell) is int for cell in rows[0])
-    candidates = (np.floor(cells) == cells).all(axis=1)
-    return tuple(
-        bool(candidate) and all(type(row[position]) is int for row in rows)
-        for position, candidate in enumerate(candidates)
-    )
+    return NumericTable.from_rows(rows, names)

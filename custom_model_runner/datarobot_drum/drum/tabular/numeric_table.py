@@ -17,6 +17,9 @@ _MAX_CACHED_NAMES = 2000
 MAX_EXACT_INTEGER = 2.0**53
 """Every integer up to this is exactly representable as a float."""
 
+_MAX_NUMBER = 1e18
+"""Limit of the numbers of ``from_rows``: larger integers may exceed 64 bits, where pandas and orjson differ."""
+
 
 @dataclass(frozen=True, eq=False)
 class NumericTable:
@@ -44,6 +47,19 @@ class NumericTable:
         if len(dtypes) > 1 and np.abs(cells[list(integer_columns)]).max() >= MAX_EXACT_INTEGER:
             return None
         return cls(tuple(frame.columns), cells, integer_columns)
+
+    @classmethod
+    def from_rows(cls, rows: list[list[float]], names: tuple[str, ...]) -> NumericTable | None:
+        """Convert rows of integers and floats of orjson; return None where pandas may read a csv of them otherwise."""
+        cells = np.ascontiguousarray(np.array(rows).T)
+        if not np.abs(cells).max() < _MAX_NUMBER:
+            return None
+        if cells.dtype == INTEGER:
+            return cls(names, cells, (True,) * len(names))
+        integer_columns = _find_integer_columns(rows, cells)
+        if any(integer_columns) and np.abs(cells[list(integer_columns)]).max() >= MAX_EXACT_INTEGER:
+            return None
+        return cls(names, cells, integer_columns)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -73,6 +89,17 @@ class NumericTable:
         if all(integer_columns) and cells.dtype != INTEGER:
             cells = cells.astype(INTEGER)
         return NumericTable(tuple(self.names[position] for position in positions), cells, integer_columns)
+
+
+def _find_integer_columns(rows: list[list[float]], cells: np.ndarray) -> tuple[bool, ...]:
+    """Return which columns have integers only, as written; columns with a fraction are skipped early."""
+    if len(rows) == 1:
+        return tuple(type(cell) is int for cell in rows[0])
+    candidates = (np.floor(cells) == cells).all(axis=1)
+    return tuple(
+        bool(candidate) and all(type(row[position]) is int for row in rows)
+        for position, candidate in enumerate(candidates)
+    )
 
 
 @lru_cache(maxsize=64)

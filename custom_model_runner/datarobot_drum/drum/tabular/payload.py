@@ -12,6 +12,17 @@ class PayloadFormat(str, Enum):
 
     CSV = "csv"
     MTX = "mtx"
+    JSON = "json"
+    JSON_LINES = "jsonlines"
+    ARROW = "arrow"
+    PARQUET = "parquet"
+
+
+ARROW_FORMATS = frozenset({PayloadFormat.ARROW, PayloadFormat.PARQUET})
+"""The formats that PyArrow reads."""
+
+TYPED_FORMATS = ARROW_FORMATS | {PayloadFormat.JSON, PayloadFormat.JSON_LINES}
+"""The formats whose cells have types of their own."""
 
 
 class BinaryFile(Protocol):
@@ -40,6 +51,8 @@ class StructuredPayload:
     limits: InputLimits = UNLIMITED
     media_type: str = ""
     """As the client sent it, in lower case without parameters; for error messages."""
+    has_header: bool | None = None
+    """True if the first line of a csv is a header, False if it is not; None if the client does not say."""
 
     def read_bytes(self) -> bytes:
         """Read the whole payload, for a hook that parses bytes."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.settings.limits import InputLimits
-from datarobot_drum.drum.tabular.payload import BinaryFile, StructuredPayload
+from datarobot_drum.drum.tabular.payload import ARROW_FORMATS, BinaryFile, StructuredPayload
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,8 +51,13 @@ def check_table(table: Any, payload: StructuredPayload) -> None:
     rows, columns = table.shape
     check_lines(rows, limits.max_rows)
     check_width(columns, limits)
-    if limits.max_cell_size and hasattr(table, "dtypes") and file_size(payload.file) > limits.max_cell_size:
-        _check_cells(table, limits.max_cell_size)
+    if limits.max_cell_size and hasattr(table, "dtypes") and _may_have_long_cells(payload):
+        check_cells(table, limits)
+
+
+def _may_have_long_cells(payload: StructuredPayload) -> bool:
+    is_compressed = payload.format in ARROW_FORMATS
+    return is_compressed or file_size(payload.file) > payload.limits.max_cell_size
 
 
 def check_blocks(blocks: Iterator[pd.DataFrame], payload: StructuredPayload) -> Iterator[pd.DataFrame]:
@@ -85,9 +90,15 @@ def file_size(file: BinaryFile) -> int:
     return size
 
 
-def _check_cells(table: pd.DataFrame, limit: int) -> None:
+def check_cells(table: pd.DataFrame, limits: InputLimits) -> None:
+    """Reject a table with a too large cell of text.
+
+    Raises:
+        UnprocessableInput: it has one.
+    """
+    limit = limits.max_cell_size
     for name, column in table.items():
-        if column.dtype.kind == "O" and _longest_text(column) > limit:
+        if limit and column.dtype.kind == "O" and _longest_text(column) > limit:
             raise UnprocessableInput(
                 f"A cell of the column {str(name)[:100]!r} has more than {limit} characters (DRUM_MAX_CELL_SIZE)."
             )

@@ -7,6 +7,7 @@ provider, set up by the standard variables or by model code, nothing is imported
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from contextvars import Token
@@ -92,6 +93,7 @@ class Tracing:
     Args:
         routes: span name and route template by path.
         subpath_routes: the same for routes that include everything below a path.
+        patterns: the same for routes whose path has parameters.
         captured_headers: lower-case names of request headers that become attributes.
     """
 
@@ -100,10 +102,12 @@ class Tracing:
         routes: Mapping[str, tuple[str, str]] | None = None,
         subpath_routes: Mapping[str, tuple[str, str]] | None = None,
         captured_headers: tuple[str, ...] = (),
+        patterns: Mapping[re.Pattern[str], tuple[str, str]] | None = None,
     ) -> None:
         self._routes = routes or {}
         self._subpath_routes = subpath_routes or {}
         self._captured_headers = captured_headers
+        self._patterns = patterns or {}
 
     def begin(self, method: str, path: str, header: ReadHeader, request_id: str) -> RequestSpan | None:
         """Start the span of a request and make it current; None without a provider."""
@@ -111,7 +115,7 @@ class Tracing:
             return None
         from opentelemetry import context, propagate, trace
 
-        name, route = self._routes.get(path) or self._find_subpath_route(path) or (method, None)
+        name, route = self._routes.get(path) or self._find_route(path) or (method, None)
         attributes: dict[str, Any] = {
             "http.request.method": method,
             "url.path": path,
@@ -128,9 +132,10 @@ class Tracing:
         )
         return RequestSpan(span, context.attach(trace.set_span_in_context(span)))
 
-    def _find_subpath_route(self, path: str) -> tuple[str, str] | None:
-        """Return the route that includes the path. Checked last, since these are few."""
-        return next((found for base, found in self._subpath_routes.items() if path.startswith(base)), None)
+    def _find_route(self, path: str) -> tuple[str, str] | None:
+        """Return the route that includes the path, or whose pattern it matches. Checked last, since these are few."""
+        found = next((found for base, found in self._subpath_routes.items() if path.startswith(base)), None)
+        return found or next((found for pattern, found in self._patterns.items() if pattern.fullmatch(path)), None)
 
 
 def trace_fields() -> dict[str, str]:

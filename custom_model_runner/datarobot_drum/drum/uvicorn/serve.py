@@ -14,6 +14,7 @@ from datarobot_drum.drum.process.sockets import bind
 from datarobot_drum.drum.settings.arguments import Arguments, to_argv
 from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.settings.declaration import SERVER
+from datarobot_drum.drum.uvicorn.grpc_port import check_grpc_port
 
 
 def serve(settings: Settings) -> int:
@@ -30,6 +31,7 @@ def _serve(settings: Settings, management: ManagementPort) -> int:
     is_supervised = settings.workers > 1 or bool(settings.server.fastapi_max_requests)
     is_shared = is_supervised and settings.server.share_model and _share_model(settings, management)
     listener = bind(settings.host, settings.port)
+    check_grpc_port(settings)
     with Watchdog(settings).start(listener.getsockname()[1]) as watchdog:
         if is_supervised:
             from datarobot_drum.drum.uvicorn.supervisor import Supervisor

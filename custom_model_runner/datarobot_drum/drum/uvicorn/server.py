@@ -25,6 +25,7 @@ from datarobot_drum.drum.process.sockets import BACKLOG, accept_pending
 from datarobot_drum.drum.process.tuning import freeze_loaded_objects, shorten_switch_interval
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.settings.build import Settings
+from datarobot_drum.drum.uvicorn.grpc_port import new_grpc_port
 from datarobot_drum.drum.uvicorn.protocol import LimitedHeadersProtocol
 
 logger = logging.getLogger(__name__)
@@ -66,10 +67,12 @@ class DrumServer(uvicorn.Server):
         self._takes_backlog = takes_backlog
         self._paced_listeners: list[PacedListener] = []
         self._lame_duck = settings.server.lame_duck
+        self._graceful_timeout = settings.server.graceful_timeout
         self._stop_at: float | None = None
         self.forced_shutdown = False
         """True if the server stopped before every request in flight had finished."""
         self._request_limit = _request_limit(settings)
+        self._grpc = new_grpc_port(settings, prediction_server.core)
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         if self._supervised:
@@ -100,7 +103,8 @@ class DrumServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether it is time to stop; uvicorn calls it every tenth of a second."""
-        if self._request_limit and self.server_state.total_requests >= self._request_limit and self._stop_at is None:
+        requests = self.server_state.total_requests + (self._grpc.calls if self._grpc else 0)
+        if self._request_limit and requests >= self._request_limit and self._stop_at is None:
             logger.info("Worker %d has served %d requests; it is replaced.", os.getpid(), self._request_limit)
             self._drain()
         has_drained = self._stop_at is not None and time.monotonic() >= self._stop_at
@@ -111,6 +115,11 @@ class DrumServer(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._start_http(sockets)
+        if self._grpc is not None and not self.should_exit:
+            await self._grpc.start()
+
+    async def _start_http(self, sockets: list[socket.socket] | None) -> None:
         if not self._supervised:
             await super().startup(sockets)
             return
@@ -127,6 +136,8 @@ class DrumServer(uvicorn.Server):
         if not self._prediction_server.failed:
             self._log_drain()
         await super().shutdown(sockets)
+        if self._grpc is not None:
+            await self._grpc.stop(0)
         self.forced_shutdown = self.forced_shutdown or self.force_exit
         if not self._prediction_server.failed:
             summary = self._prediction_server.request_log.summary()
@@ -134,8 +145,11 @@ class DrumServer(uvicorn.Server):
 
     async def _wait_tasks_to_complete(self) -> None:
         """Wait for requests in flight; uvicorn cancels this at the graceful timeout. Lifespans end later."""
+        grpc_calls = asyncio.create_task(self._grpc.stop(self._graceful_timeout)) if self._grpc else None
         try:
             await super()._wait_tasks_to_complete()
+            if grpc_calls:
+                await grpc_calls
         except asyncio.CancelledError:
             self.forced_shutdown = True
             raise

@@ -7,17 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
 from datarobot_drum.drum.exceptions import CommandError
 from datarobot_drum.drum.language_predictors.base import Predictions, StreamChunk
-from datarobot_drum.drum.language_predictors.json_values import to_plain
+from datarobot_drum.drum.serving.formats.arrow_predictions import UNFIT_CELLS, to_table
 from datarobot_drum.drum.settings.target_types import TargetType
-
-_UNFIT_CELLS = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError)
-"""Errors of cells that fit no type of Arrow, or not that of their column."""
 
 
 class _GrowingFile:
@@ -98,39 +94,15 @@ def _write(chunks: Iterator[StreamChunk], file: _GrowingFile, name: str) -> None
                     f"The model yields text, which no {name} file holds: leave --output out, or end it in .csv."
                 )
             with _fit_errors(name):
-                file.add(_to_table(chunk))
+                file.add(to_table(chunk))
     finally:
         file.close()
-
-
-def _to_table(predictions: Predictions) -> pa.Table:
-    """Return the predictions as a table; missing values are null."""
-    columns = {name: _to_array(predictions.values[:, position]) for position, name in enumerate(predictions.columns)}
-    if predictions.extra is not None:
-        columns |= {str(name): _to_extra_array(column) for name, column in predictions.extra.items()}
-    return pa.table(columns)
-
-
-def _to_array(values: np.ndarray) -> pa.Array:
-    if not len(values) and values.dtype == object:
-        return pa.array([], type=pa.string())
-    return pa.array(values, type=pa.float64() if values.dtype.kind == "f" else None, from_pandas=True)
-
-
-def _to_extra_array(column: Any) -> pa.Array:
-    """Return extra output as it is; cells of types that Arrow does not have are converted as for JSON."""
-    try:
-        return pa.array(column, from_pandas=True)
-    except _UNFIT_CELLS:
-        if column.dtype != object:
-            raise
-        return pa.array([to_plain(cell) for cell in column], from_pandas=True)
 
 
 @contextmanager
 def _fit_errors(name: str) -> Iterator[None]:
     try:
         yield
-    except _UNFIT_CELLS as error:
+    except UNFIT_CELLS as error:
         cause = " ".join(str(error).split()).rstrip(".")
         raise CommandError(f"The predictions fit no {name} file ({cause}): end --output in .csv.") from error

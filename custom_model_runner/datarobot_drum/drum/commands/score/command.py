@@ -12,6 +12,7 @@ from datarobot_drum.drum.commands.score.unstructured import score_body
 from datarobot_drum.drum.exceptions import CommandError
 from datarobot_drum.drum.serving.media_type import MediaType
 from datarobot_drum.drum.serving.messages import parse_query
+from datarobot_drum.drum.serving.payloads import declared_header
 from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.build import build_model_settings
 from datarobot_drum.drum.settings.target_types import TargetType
@@ -41,7 +42,8 @@ def score(arguments: Arguments) -> int:
                 query = parse_query(arguments.query or "")
                 output.write_bytes(score_body(predictor, source, media_type, query))
             else:
-                chunks = score_rows(predictor, source, media_type.charset or "utf-8", on_progress, model.limits)
+                charset = media_type.charset or "utf-8"
+                chunks = score_rows(predictor, source, charset, on_progress, model.limits, declared_header(media_type))
                 output.write(chunks, model.target_type)
             output.finish()
     except BrokenPipeError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from datarobot_drum.drum.commands.input_file import InputFile, table_input
 from datarobot_drum.drum.commands.loaded_model import predict_rows
@@ -14,6 +14,7 @@ from datarobot_drum.drum.exceptions import CommandError, EmptyTable, PredictionE
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
 from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
+from datarobot_drum.drum.tabular.headerless import with_header
 from datarobot_drum.drum.tabular.table_files import BLOCK_ROWS, FileFormat, detect_format, open_table
 
 _PAYLOAD_FORMATS = {FileFormat.CSV: PayloadFormat.CSV, FileFormat.MTX: PayloadFormat.MTX}
@@ -25,14 +26,22 @@ def score_rows(
     charset: str,
     on_progress: OnProgress,
     limits: InputLimits = UNLIMITED,
+    has_header: bool | None = None,
 ) -> Iterator[StreamChunk]:
     """Yield the predictions of all rows, for a table without rows an empty prediction.
+
+    Args:
+        has_header: False for a csv without a header line; None to recognise it.
 
     Raises:
         RequestError: the input cannot be read, or the model rejects it.
         CommandError: a block failed (the message names its rows), or the blocks have different columns.
     """
     with nullcontext(source) if predictor.reads_raw_input else table_input(source) as table:
+        if not predictor.reads_raw_input and detect_format(table.file, table.path) is FileFormat.CSV:
+            payload = StructuredPayload(table.file, PayloadFormat.CSV, charset, limits, has_header=has_header)
+            completed = with_header(payload, predictor.input_schema)
+            table = InputFile(table.path, cast(BinaryIO, completed.file))
         yield from _score_table(predictor, table, charset, on_progress, limits)
 
 

@@ -29,7 +29,7 @@ models may sum in another order.
 """
 
 _FREE_TEXT = (TargetType.TEXT_GENERATION, TargetType.AGENTIC_WORKFLOW)
-_OUTPUT, _DETERMINISM, _SINGLE, _ORDER, _MISSING = (
+OUTPUT, _DETERMINISM, _SINGLE, _ORDER, _MISSING = (
     "output format",
     "determinism",
     "batch equals single rows",
@@ -55,7 +55,7 @@ def check_structured(model: ModelUnderTest, on_progress: OnProgress) -> Iterator
         yield _output_failure(model, error)
         yield from (_skipped(check.name, "the samples could not be predicted") for check in CHECKS)
         return
-    yield CheckResult(_OUTPUT, Status.PASSED, _describe(predictions))
+    yield CheckResult(OUTPUT, Status.PASSED, _describe(predictions))
     for check in CHECKS:
         yield from check.run(model, predictions, on_progress)
 
@@ -68,7 +68,7 @@ def _output_failure(model: ModelUnderTest, error: RequestError) -> CheckResult:
     caption = "Rows that fail alone, too" if failing else "The first rows; none of them fails alone"
     positions = failing or range(min(model.rows or 0, 3))
     return CheckResult(
-        _OUTPUT, Status.FAILED, describe_error(error), sample_rows=input_rows(model.samples, positions, caption)
+        OUTPUT, Status.FAILED, describe_error(error), sample_rows=input_rows(model.samples, positions, caption)
     )
 
 

@@ -8,7 +8,8 @@ from datarobot_drum.drum.commands.loaded_model import loaded_model
 from datarobot_drum.drum.commands.progress import OnProgress, progress_bar
 from datarobot_drum.drum.commands.report_file import report_path, write_report
 from datarobot_drum.drum.commands.standard_output import reserve_stdout
-from datarobot_drum.drum.commands.validation.checks import check_structured
+from datarobot_drum.drum.commands.validation.checks import OUTPUT, check_structured
+from datarobot_drum.drum.commands.validation.embeddings import check_embeddings
 from datarobot_drum.drum.commands.validation.expected import Expected, check_expected, expected_predictions
 from datarobot_drum.drum.commands.validation.model_under_test import ModelUnderTest, read_cells, read_samples
 from datarobot_drum.drum.commands.validation.report import page
@@ -64,6 +65,11 @@ def _check_model(
             yield CheckResult(_READ, Status.FAILED, describe_error(error))
             return
         tested = ModelUnderTest(predictor, model, samples, read_cells(predictor, source))
+        if predictor.can_embed:
+            yield check_embeddings(tested)
+        if not predictor.predicts_rows and expected is None:
+            yield CheckResult(OUTPUT, Status.SKIPPED, "the model has no score hook, so it predicts no rows")
+            return
         yield from check_structured(tested, on_progress)
         if expected is not None:
             yield check_expected(tested, source, expected, on_progress)

@@ -18,6 +18,7 @@ from datarobot_drum.drum.language_predictors.base import BasePredictor, Predicti
 from datarobot_drum.drum.settings.build import ModelSettings
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
 from datarobot_drum.drum.tabular.decoded_text import DecodedText
+from datarobot_drum.drum.tabular.headerless import with_header
 from datarobot_drum.drum.tabular.table_files import FileFormat, detect_format, open_table
 
 SAMPLE_ROWS = 1000
@@ -102,7 +103,9 @@ def read_cells(predictor: BasePredictor, source: InputFile) -> pd.DataFrame | No
     """Return the first rows of a csv as text, unchanged; None for another format or a model that reads raw input."""
     if predictor.reads_raw_input or detect_format(source.file, source.path) is not FileFormat.CSV:
         return None
-    text = DecodedText(source.file, "utf-8")
+    payload = with_header(StructuredPayload(source.file, PayloadFormat.CSV), predictor.input_schema)
+    payload.file.seek(0)
+    text = DecodedText(payload.file, "utf-8")
     return pd.read_csv(text, dtype=str, keep_default_na=False, nrows=SAMPLE_ROWS, compression=None)
 
 

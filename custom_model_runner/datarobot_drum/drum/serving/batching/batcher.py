@@ -1,10 +1,10 @@
 """Selection of the requests that can be batched, and the steps of each of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from typing import Any
 
-from datarobot_drum.drum.exceptions import UnprocessableInput
+from datarobot_drum.drum.exceptions import UnprocessableInput, UnsupportedMediaType
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
 from datarobot_drum.drum.serving.batching.executor import BatchingExecutor
 from datarobot_drum.drum.serving.batching.predictor import BatchPredictor
@@ -16,6 +16,7 @@ from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.payloads import structured_payload
 from datarobot_drum.drum.serving.routes import Route
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
+from datarobot_drum.drum.tabular.json_limits import count_rows_at_most
 
 BATCHABLE_BYTES = 128 * 1024
 """Size of the largest samples that are batched; larger ones take too long for a batch to save time."""
@@ -39,6 +40,7 @@ class StructuredCall:
     ) -> None:
         self.context = copy_context()
         self._call = call
+        self._request = call.request
         self._payload = payload
         self._predictor = predictor
         self._handlers = handlers
@@ -58,7 +60,7 @@ class StructuredCall:
             self._call.close_body()
 
     def respond(self, predictions: Predictions) -> ModelResponse:
-        return self._handlers.structured_response(predictions)
+        return self._handlers.structured_response(predictions, self._request)
 
 
 class Batching:
@@ -80,21 +82,26 @@ class Batching:
         if self._batch_predictor.is_on and route.handler in BATCHABLE_HANDLERS:
             payload = self._small_table(call.request)
             content = payload.read_bytes() if payload is not None else b""
-            rows = count_lines(content)
+            rows = _MAX_ROWS[payload.format](content) if payload is not None else 0
             if payload is not None and rows <= self._executor.limits.rows:
                 batchable = StructuredCall(call, payload, self._predictor, self._handlers, self._executor.before_call)
                 return self._executor.submit_batchable(batchable, rows, len(content))
         return self._executor.submit(call)
 
     def _small_table(self, request: ModelRequest) -> StructuredPayload | None:
-        """Return the CSV of a request; None if it is large, in another format or malformed: the handler reads those."""
+        """Return the csv or JSON of a request.
+
+        Return None if it is large, in another format or malformed: the handler reads those.
+        """
         try:
-            payload = structured_payload(request, any_type=self._predictor.reads_raw_input)
-        except UnprocessableInput:
+            payload = structured_payload(
+                request, any_type=self._predictor.reads_raw_input, limits=self._handlers.table_limits
+            )
+        except (UnprocessableInput, UnsupportedMediaType):
             return None
         file = payload.file
         is_small = isinstance(file, SpooledUploadFile) and not file.on_disk and file.size <= BATCHABLE_BYTES
-        return payload if is_small and payload.format is PayloadFormat.CSV else None
+        return payload if is_small and payload.format in _MAX_ROWS else None
 
     def _predict(self, data: Any) -> Predictions:
         with self._handlers.measure_prediction():
@@ -116,3 +123,11 @@ def count_lines(content: bytes) -> int:
     """Return the number of lines below the header of a CSV: it has at most as many rows."""
     text = content.rstrip(b"\r\n")
     return max(text.count(b"\n"), text.count(b"\r"), 1)
+
+
+_MAX_ROWS: Mapping[PayloadFormat, Callable[[bytes], int]] = {
+    PayloadFormat.CSV: count_lines,
+    PayloadFormat.JSON: count_rows_at_most,
+    PayloadFormat.JSON_LINES: count_rows_at_most,
+}
+"""The formats that are batched, each with an upper bound of the rows of a small body."""

@@ -196,7 +196,7 @@ class BatchingExecutor(ExecutorWithBackpressure):
             self._start_waiting_batch()
         super()._admit(entry)
 
-    def _take_next(self, now: float) -> QueueEntry | None:
+    def _take_queued(self, now: float) -> QueueEntry | None:
         self._reject_expired(now)
         other = next((entry for entry in self._queue if not isinstance(entry, BatchMember)), None)
         if self._queue and self._queue[0] is not other:
@@ -208,8 +208,8 @@ class BatchingExecutor(ExecutorWithBackpressure):
         self._queue.remove(other)
         return self._take_slot(other)
 
-    def _release(self, entry: QueueEntry, *, failed: bool) -> QueueEntry | None:
-        following = super()._release(entry, failed=failed)
+    def _release(self, entry: QueueEntry, *, failed: bool = False, paused: bool = False) -> QueueEntry | None:
+        following = super()._release(entry, failed=failed, paused=paused)
         if following is None and self._queue:
             self._start_or_poll_threadsafe()
         return following

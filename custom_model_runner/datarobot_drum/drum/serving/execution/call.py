@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 
 from datarobot_drum.drum.cancellation import Cancellation, enter_request
@@ -9,7 +10,7 @@ from datarobot_drum.drum.exceptions import RequestCancelled
 from datarobot_drum.drum.iterators import close_iterator
 from datarobot_drum.drum.process.forks import exit_fork
 from datarobot_drum.drum.serving.body.reader import RequestBody
-from datarobot_drum.drum.serving.execution.streaming import ChunkStream, IncrementalResult
+from datarobot_drum.drum.serving.execution.streaming import ChunkStream, IncrementalResult, Pause
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.tracing.spans import note_error
 
@@ -21,10 +22,10 @@ logger = logging.getLogger(__name__)
 class StreamedResponse(ModelResponse, IncrementalResult):
     """A response whose content is a ``ChunkStream``; the thread that made it produces the chunks."""
 
-    def produce(self) -> BaseException | None:
+    def produce(self, pause: Pause = nullcontext) -> BaseException | None:
         stream = self.content
         assert isinstance(stream, ChunkStream)
-        return stream.produce()
+        return stream.produce(pause)
 
     def cancel(self) -> None:
         stream = self.content

@@ -2,13 +2,12 @@
 
 import threading
 import time
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import takewhile
 
 from datarobot_drum.drum.serving.execution.concurrency_limit import ConcurrencyLimit, Sample
-from datarobot_drum.drum.serving.execution.queue_entries import QueueEntry
 
 SAMPLE_SECONDS = 0.1
 MAX_GAP_SECONDS = 1.0
@@ -28,9 +27,8 @@ class Usage:
     completed: int
     slot_seconds: float
     """Of the calls that have finished."""
-    running: Iterable[QueueEntry]
-    """In the order of their start."""
-    running_count: int
+    running: Sequence[float]
+    """The times since which calls hold their slots, in ascending order."""
     waiting: int
 
 
@@ -95,13 +93,13 @@ class AdaptiveConcurrency(FixedConcurrency):
             return
         self._last = totals
         self._update_mean(busy, int(completed))
-        waiting = usage.waiting if usage.running_count >= self.slots else 0
-        running = usage.running_count
+        running = len(usage.running)
+        waiting = usage.waiting if running >= self.slots else 0
         limit = self._limit.update(Sample(seconds, busy, cpu, int(completed), waiting, running, self.slots))
         self.slots = min(self._limit.maximum, limit + self._count_long(usage))
 
     def _totals(self, usage: Usage) -> tuple[float, int, float, float]:
-        busy = usage.slot_seconds + sum(usage.now - entry.started for entry in usage.running)
+        busy = usage.slot_seconds + sum(usage.now - since for since in usage.running)
         return usage.now, usage.completed, busy, sum(map(_cpu_seconds, self._cpu_clocks))
 
     def _update_mean(self, busy: float, completed: int) -> None:
@@ -113,8 +111,7 @@ class AdaptiveConcurrency(FixedConcurrency):
 
     def _count_long(self, usage: Usage) -> int:
         long_seconds = min(max(MIN_LONG_SECONDS, LONG_RATIO * self._mean_seconds), self._max_long_seconds)
-        latest_start = usage.now - long_seconds
-        return sum(1 for _ in takewhile(lambda entry: entry.started <= latest_start, usage.running))
+        return bisect_right(usage.running, usage.now - long_seconds)
 
 
 def _cpu_seconds(clock: int) -> float:

@@ -6,6 +6,7 @@ ends. A lock guards the queue, because a thread that finishes a call starts the 
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -18,7 +19,13 @@ from typing import Any, ParamSpec, TypeVar
 from datarobot_drum.drum.exceptions import DeadlineExceeded, ExecutorShutdown, RequestCancelled, ServerOverloaded
 from datarobot_drum.drum.serving.execution.concurrency import SAMPLE_SECONDS, FixedConcurrency, Usage
 from datarobot_drum.drum.serving.execution.futures import discard_result, set_outcome, set_outcome_threadsafe
-from datarobot_drum.drum.serving.execution.queue_entries import CallerThreadEntry, QueuedCall, QueueEntry, State
+from datarobot_drum.drum.serving.execution.queue_entries import (
+    CallerThreadEntry,
+    QueuedCall,
+    QueueEntry,
+    ResumedStream,
+    State,
+)
 from datarobot_drum.drum.serving.execution.streaming import IncrementalResult
 from datarobot_drum.drum.serving.metrics.histogram import Histogram
 
@@ -27,6 +34,9 @@ T = TypeVar("T")
 Entry = TypeVar("Entry", bound=QueueEntry)
 
 logger = logging.getLogger(__name__)
+
+MAX_PAUSED = 128
+"""Streams that may wait for slow clients without a slot; each keeps a thread."""
 
 WARNING_INTERVAL = 1.0
 """Seconds between two log lines about rejected calls."""
@@ -82,6 +92,8 @@ class ExecutorWithBackpressure:
         queue_timeout: seconds from arrival within which a call must start; 0 rejects at once what cannot start.
         thread_name_prefix: of the pool threads.
         concurrency: how many calls run at once, up to ``max_workers``; without it always that many.
+        max_paused: streams that may wait for their clients without a slot. With 0, no other call runs between two
+            chunks of a stream.
         clock: measures deadlines and durations, in seconds.
     """
 
@@ -93,9 +105,11 @@ class ExecutorWithBackpressure:
         thread_name_prefix: str = "drum-predict-",
         *,
         concurrency: FixedConcurrency | None = None,
+        max_paused: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.max_workers = max_workers
+        self.max_paused = max_paused
         self.max_queue_depth = max_queue_depth
         self.queue_timeout = queue_timeout
         self.on_running: Callable[[int], None] | None = None
@@ -104,12 +118,15 @@ class ExecutorWithBackpressure:
         """Called before each call, in its thread and its context."""
         self.concurrency = concurrency or FixedConcurrency(max_workers)
         self._clock = clock
-        self._pool = ThreadPoolExecutor(max_workers, thread_name_prefix, self.concurrency.register_thread)
+        self._pool = ThreadPoolExecutor(max_workers + max_paused, thread_name_prefix, self.concurrency.register_thread)
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._queue: deque[QueueEntry] = deque()
-        self._running: dict[QueueEntry, None] = {}  # in the order of their start
+        self._resumed: deque[ResumedStream] = deque()
+        self._running: dict[QueueEntry, float] = {}
+        """The entries that hold a slot, and since when, in that order."""
         self._slot_seconds = 0.0
+        self.paused = 0
         self._sampling_loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._warn_after = 0.0
@@ -119,7 +136,7 @@ class ExecutorWithBackpressure:
     async def run(self, func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return the result of ``func``, called on a pool thread with the caller's context variables.
 
-        An ``IncrementalResult`` is returned at once; the slot is held until its ``produce`` returns.
+        An ``IncrementalResult`` is returned at once; the slot is held until its ``produce`` returns, or pauses.
 
         Raises:
             ServerOverloaded: it did not start in time, or the executor was shut down meanwhile; a ``TimeoutError``.
@@ -227,10 +244,13 @@ class ExecutorWithBackpressure:
     def _take_slot(self, entry: Entry) -> Entry:
         entry.state = State.RUNNING
         entry.started = now = self._clock()
-        self._running[entry] = None
+        if isinstance(entry, ResumedStream):
+            self._running[entry.call] = now
+        else:
+            self._running[entry] = now
+            self._wait_times.record(now - entry.arrived)
         if self.on_running:
             self.on_running(self.running)
-        self._wait_times.record(now - entry.arrived)
         return entry
 
     def _start(self, entry: QueueEntry | None) -> None:
@@ -255,7 +275,7 @@ class ExecutorWithBackpressure:
             result = context.run(call.function)
             if isinstance(result, IncrementalResult):
                 call.set_outcome(result, None)
-                error = context.run(result.produce)
+                error = context.run(result.produce, partial(self._pause, call))
         except BaseException as raised:  # it belongs to the caller
             error = raised
         following = self._release(call, failed=error is not None and not isinstance(error, RequestCancelled))
@@ -264,13 +284,40 @@ class ExecutorWithBackpressure:
         del result, error, context  # the traceback of an error refers to this frame
         return following
 
-    def _release(self, entry: QueueEntry, *, failed: bool) -> QueueEntry | None:
-        """Free the slot of ``entry``; return the entry that has taken it, to be started."""
+    @contextmanager
+    def _pause(self, call: QueuedCall) -> Iterator[None]:
+        """Free the slot of a stream during the ``with`` block; take one at its end, before the calls in the queue."""
+        with self._lock:
+            may_pause = self.paused < self.max_paused
+            self.paused += may_pause
+        if not may_pause:
+            yield
+            return
+        self._start(self._release(call, paused=True))
+        try:
+            yield
+        finally:
+            self._resume(call)
+
+    def _resume(self, call: QueuedCall) -> None:
+        stream = ResumedStream(self._clock(), math.inf, call)
+        with self._lock:
+            self.paused -= 1
+            is_free = self._has_free_slot()
+            if is_free:
+                self._take_slot(stream)
+            else:
+                self._resumed.append(stream)
+        if not is_free:
+            stream.slot.result()
+
+    def _release(self, entry: QueueEntry, *, failed: bool = False, paused: bool = False) -> QueueEntry | None:
+        """Free the slot of an entry that has finished or pauses; return the entry that has taken it, to be started."""
         with self._lock:
             now = self._clock()
-            del self._running[entry]
-            self._slot_seconds += now - entry.started
-            self._count_finished(entry, now, failed=failed)
+            self._slot_seconds += now - self._running.pop(entry)
+            if not paused:
+                self._count_finished(entry, now, failed=failed)
             following = self._take_next(now) if self._has_free_slot() else None
             if self.on_running:
                 self.on_running(self.running)
@@ -287,6 +334,10 @@ class ExecutorWithBackpressure:
         self._run_times.record(now - entry.started)
 
     def _take_next(self, now: float) -> QueueEntry | None:
+        """Give the slot to a stream that was paused, else to a call in the queue."""
+        return self._take_slot(self._resumed.popleft()) if self._resumed else self._take_queued(now)
+
+    def _take_queued(self, now: float) -> QueueEntry | None:
         """Reject expired entries, then give the slot to the first one."""
         self._reject_expired(now)
         return self._take_slot(self._queue.popleft()) if self._queue else None
@@ -305,7 +356,7 @@ class ExecutorWithBackpressure:
         with self._lock:
             usage = self._usage()
             self.concurrency.sample(usage)
-            while self._queue and self._has_free_slot() and (entry := self._take_next(usage.now)):
+            while self._has_free_slot() and (entry := self._take_next(usage.now)):
                 started.append(entry)
             if self._sampling_loop and (self._queue or len(self._running) > 1):
                 self._sampling_loop.call_later(SAMPLE_SECONDS, self._sample)
@@ -315,9 +366,9 @@ class ExecutorWithBackpressure:
             self._start(entry)
 
     def _usage(self) -> Usage:
-        running = self._running
+        waiting = len(self._queue) + len(self._resumed)
         return Usage(
-            self._clock(), self._counts["completed"], self._slot_seconds, running, len(running), len(self._queue)
+            self._clock(), self._counts["completed"], self._slot_seconds, list(self._running.values()), waiting
         )
 
     def _reject_expired(self, now: float) -> None:
@@ -369,7 +420,7 @@ class ExecutorWithBackpressure:
             return self._idle.wait_for(self._is_idle, timeout)
 
     def _is_idle(self) -> bool:
-        return not self._running and not self._queue
+        return self.running == self.paused == 0 and not self._queue
 
     def __enter__(self) -> "ExecutorWithBackpressure":
         return self
@@ -392,15 +443,16 @@ class ExecutorWithBackpressure:
     def metrics(self) -> dict[str, Any]:
         """Return exact counts since the start, and times in seconds, under their keys in ``/stats/``."""
         with self._lock:
-            pending = len(self._running) + min(len(self._queue), self.max_queue_depth)
+            pending = self.running + self.paused + len(self._resumed) + min(len(self._queue), self.max_queue_depth)
             return {
                 "executor_workers": self.max_workers,
                 "executor_max_queue": self.max_queue_depth,
                 "executor_pending": pending,
-                "executor_queue_available": self.max_workers + self.max_queue_depth - pending,
+                "executor_queue_available": max(0, self.max_workers + self.max_queue_depth - pending),
                 "executor_concurrency": self.concurrency.slots,
                 "executor_concurrency_mode": self.concurrency.mode,
-                "executor_running": len(self._running),
+                "executor_running": self.running,
+                "executor_paused": self.paused,
                 "executor_waiting": len(self._queue),
                 **{f"executor_{name}": count for name, count in self._counts.items()},
                 "executor_wait_seconds": self._wait_times.summary(),

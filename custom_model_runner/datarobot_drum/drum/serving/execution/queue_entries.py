@@ -57,3 +57,10 @@ class QueuedCall(QueueEntry):
 
     def reject(self, error: Exception) -> None:
         self.set_outcome(None, error)
+
+
+@dataclass(slots=True, eq=False)
+class ResumedStream(CallerThreadEntry):
+    """The thread of a stream that was paused and takes a slot again, for its ``call``."""
+
+    call: QueuedCall

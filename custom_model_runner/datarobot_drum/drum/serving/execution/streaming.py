@@ -8,6 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded
 from datarobot_drum.drum.iterators import close_iterator
@@ -21,12 +22,23 @@ WINDOW = 256 * 1024
 """Bytes that may wait for a slow client; beyond that, the producing thread waits."""
 
 
+PAUSE_AFTER_SECONDS = 0.1
+"""Seconds that a producer waits for a slow client in its slot; then it frees the slot until the client reads on."""
+
+Pause = Callable[[], AbstractContextManager[object]]
+"""Returns a context without a slot."""
+
+
 class IncrementalResult(ABC):
     """A result that the caller gets at once and its pool thread goes on producing, in the same slot."""
 
     @abstractmethod
-    def produce(self) -> BaseException | None:
-        """Produce the rest; return the error that ended it."""
+    def produce(self, pause: Pause = nullcontext) -> BaseException | None:
+        """Produce the rest; return the error that ended it.
+
+        Args:
+            pause: entered while the producer waits for a slow consumer.
+        """
 
     @abstractmethod
     def cancel(self) -> None:
@@ -66,11 +78,11 @@ class ChunkStream(IncrementalResult):
 
     # Producer
 
-    def produce(self) -> BaseException | None:
+    def produce(self, pause: Pause = nullcontext) -> BaseException | None:
         """Produce all chunks; return the error that ended it, None if the stream is complete or cancelled."""
         try:
             for chunk in self._chunks:
-                if self._cancelled or (chunk and not self._put(chunk)):
+                if self._cancelled or (chunk and not self._put(chunk, pause)):
                     break
         except BaseException as error:  # it is raised in the iteration
             self._error = error
@@ -82,15 +94,24 @@ class ChunkStream(IncrementalResult):
                 callback()
         return self._error
 
-    def _put(self, chunk: bytes) -> bool:
+    def _put(self, chunk: bytes, pause: Pause) -> bool:
+        if not self._wait_for_room(PAUSE_AFTER_SECONDS):
+            with pause():
+                self._wait_for_room(None)
         with self._changed:
-            self._changed.wait_for(lambda: self._cancelled or not self._ready or self._size < WINDOW)
             if self._cancelled:
                 return False
             self._ready.append(chunk)
             self._size += len(chunk)
         self._notify()
         return True
+
+    def _wait_for_room(self, timeout: float | None) -> bool:
+        with self._changed:
+            return self._changed.wait_for(self._has_room, timeout)
+
+    def _has_room(self) -> bool:
+        return self._cancelled or not self._ready or self._size < WINDOW
 
     def _close_producer(self) -> None:
         try:

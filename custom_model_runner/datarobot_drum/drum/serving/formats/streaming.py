@@ -1,10 +1,11 @@
-"""The formats of ``/predictionsStream/``, negotiated by ``Accept``.
+"""The formats of ``/predictionsStream/``, negotiated by ``Accept``; ``/predict/`` has those of tables, too.
 
 ======================  ==================================================================================
 octet-stream (default)  the bytes of the JSON document that ``/predictions/`` returns
 ndjson                  a line a row: ``{"prediction": ...}``, with ``extraModelOutput`` for extra columns
 csv                     a header line, then a line a row
 event-stream            an event a block of rows: ``{"predictions": [...]}``; ``[DONE]`` at the end
+arrow.stream            record batches, if PyArrow is installed
 ======================  ==================================================================================
 
 Text and bytes that a ``score_stream`` hook yields are sent unchanged; as ndjson and as events in ``{"chunk": ...}``.
@@ -16,13 +17,15 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import chain
 from typing import Any
 
 from datarobot_drum.drum.exceptions import PredictionError
+from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.iterators import close_iterator
 from datarobot_drum.drum.language_predictors.base import Predictions, StreamChunk
 from datarobot_drum.drum.language_predictors.json_values import encode, records, to_cell
@@ -100,37 +103,52 @@ def csv_lines(chunks: Iterator[StreamChunk], target_type: TargetType) -> Iterato
         yield text.getvalue().encode("utf-8")
 
 
-STREAM_FORMATS = (
-    StreamFormat("application/octet-stream", document),
+def arrow_batches(chunks: Iterator[StreamChunk], target_type: TargetType) -> Iterator[bytes]:
+    """Yield the stream format of Arrow."""
+    encoder: Encoder = import_from_string("datarobot_drum.drum.serving.formats.arrow_predictions:record_batches")
+    return encoder(chunks, target_type)
+
+
+_DOCUMENT = StreamFormat("application/octet-stream", document)
+_EVENTS = StreamFormat("text/event-stream", events)
+TABLE_FORMATS = (
     StreamFormat("application/x-ndjson", json_lines),
     StreamFormat("text/csv", csv_lines),
-    StreamFormat("text/event-stream", events),
+    StreamFormat("application/jsonlines", json_lines),
+    *([StreamFormat("application/vnd.apache.arrow.stream", arrow_batches)] if find_spec("pyarrow") else []),
 )
+"""The formats that ``/predict/`` has beside its JSON document."""
+
+STREAM_FORMATS = (_DOCUMENT, *TABLE_FORMATS[:2], _EVENTS, *TABLE_FORMATS[2:])
+_JSON_FORMAT = StreamFormat("application/json", document)
+_ANY_TYPE = frozenset({"", "*/*"})
 
 
-def negotiate_format(accept: str) -> StreamFormat:
+def negotiate_table_format(accept: str) -> StreamFormat | None:
+    """Return the format that the client prefers to the JSON document of ``/predict/``; None for that document."""
+    if accept in _ANY_TYPE:
+        return None
+    preferred = negotiate_format(accept, (_JSON_FORMAT, *TABLE_FORMATS))
+    return None if preferred is _JSON_FORMAT else preferred
+
+
+def negotiate_format(accept: str, formats: Sequence[StreamFormat] = STREAM_FORMATS) -> StreamFormat:
     """Return the format that the client prefers; the first one without a preference or a match (RFC 9110, 12.5.1)."""
     preferences = dict(_preferences(accept))
     # At equal quality a media type comes before a range, else the first one listed.
     wanted = sorted(preferences, key=lambda media_type: (-preferences[media_type], media_type.count("*")))
     for media_type in wanted:
-        for stream_format in STREAM_FORMATS:
+        for stream_format in formats:
             excluded = preferences.get(stream_format.media_type) == 0
-            if preferences[media_type] > 0 and not excluded and stream_format.media_type in _matching_types(media_type):
+            if preferences[media_type] > 0 and not excluded and _matches(media_type, stream_format.media_type):
                 return stream_format
-    return STREAM_FORMATS[0]
+    return formats[0]
 
 
-def _matching_types(media_range: str) -> list[str]:
-    """Return the media types of the formats that ``media_range`` matches."""
-    kind = media_range.removesuffix("*") if media_range.endswith("/*") else None
-    if kind is None:
-        return [media_range]
-    return [
-        stream_format.media_type
-        for stream_format in STREAM_FORMATS
-        if kind == "*/" or stream_format.media_type.startswith(kind)
-    ]
+def _matches(media_range: str, media_type: str) -> bool:
+    if not media_range.endswith("/*"):
+        return media_range == media_type
+    return media_range == "*/*" or media_type.startswith(media_range.removesuffix("*"))
 
 
 def _preferences(accept: str) -> Iterator[tuple[str, float]]:

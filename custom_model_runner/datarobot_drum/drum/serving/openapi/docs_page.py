@@ -19,6 +19,7 @@ from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.model_state import ModelState, Phase
 from datarobot_drum.drum.settings.build import ModelSettings
+from datarobot_drum.drum.tabular.readable_formats import readable_formats
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.serving.openapi.schemas import Json
@@ -131,11 +132,14 @@ class OpenApiHandlers:
             target_type=model.target_type,
             target_name=model.target_name,
             target_names=model.target_names,
-            formats=tuple(loaded.payload_formats) if loaded else ("csv", "mtx"),
+            formats=tuple(loaded.payload_formats if loaded else readable_formats()),
             reads_raw_input=loaded.reads_raw_input if loaded else False,
             has_engine=model.engine is not None,
             has_deployment=model.deployment is not None,
             can_chat=loaded.can_chat if loaded else model.target_type.may_chat,
+            can_complete=loaded is not None and loaded.can_complete,
+            can_embed=loaded.can_embed if loaded else model.target_type.may_chat,
+            can_respond=loaded is not None and loaded.can_respond,
             url_prefix=self._url_prefix,
         )
         return orjson.dumps(build_document(api, self._describe_extension() if self._describe_extension else None))

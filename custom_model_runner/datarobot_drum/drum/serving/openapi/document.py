@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from datarobot_drum.drum.serving.openapi.errors import error_responses, model_errors, status_errors
+from datarobot_drum.drum.serving.openapi.errors import error_responses, json_response, model_errors, status_errors
 from datarobot_drum.drum.serving.openapi.operations import (
     OPENAI,
     OPERATIONS,
@@ -25,6 +25,7 @@ _ABOUT = (
     "Every path works with and without a trailing slash, never by a redirect. HEAD works wherever GET does; another "
     "method is a 405 with Allow. Errors are JSON with a message."
 )
+_PART_TYPES = "text/csv, text/mtx, application/json, application/octet-stream"
 _PATH_PARAMETER = re.compile(r"{(\w+)}")
 
 
@@ -98,9 +99,11 @@ def _errors(route: Route) -> Json:
     if route.execution is Execution.ENGINE:
         return {}  # the engine may return any status
     if route.execution is Execution.EXECUTOR:
-        return model_errors("DrumOpenAI" if route.for_openai else "Drum")
+        return model_errors("DrumV2" if route.for_v2 else "DrumOpenAI" if route.for_openai else "Drum")
     if route.execution is Execution.INLINE:
         return {}
+    if route.for_v2:
+        return {"500": json_response("Unexpected.", "DrumV2Error")}
     return status_errors(calls_model=route.execution is Execution.PROBE)
 
 
@@ -116,5 +119,7 @@ def _form(route: Route) -> Json:
     parts: dict[str, Any] = {name: form_part(name) for name in sorted(route.form_fields)}
     return {
         "schema": {"type": "object", "required": ["X"], "properties": parts},
-        "encoding": {name: {"contentType": "text/csv, text/mtx, application/octet-stream"} for name in parts},
+        "encoding": {
+            name: {"contentType": "text/csv, text/mtx, application/json, application/octet-stream"} for name in parts
+        },
     }

@@ -7,7 +7,7 @@ _MODEL_ERRORS = {
     "400": "The HTTP message is broken (truncated body, malformed multipart, bad gzip), or no chat request.",
     "408": "The body came too slowly (DRUM_UPLOAD_TIMEOUT).",
     "413": "The body, or what it is decoded to, is larger than a limit, or a form has too many parts.",
-    "415": "A Content-Encoding other than gzip.",
+    "415": "A Content-Encoding other than gzip, or a Content-Type that is not read.",
     "422": "The input cannot be used, or is over a limit.",
     "431": "The headers, or those of a form part, are larger than a limit.",
     "500": "The model raised, or what it returned failed its check.",
@@ -43,7 +43,8 @@ def model_errors(prefix: str) -> Json:
     """Return references to the error responses of a route that calls the model, by status.
 
     Args:
-        prefix: ``Drum``, or ``DrumOpenAI`` on routes whose errors OpenAI clients read.
+        prefix: ``Drum``; ``DrumOpenAI`` on routes whose errors OpenAI clients read; ``DrumV2`` on those of the Open
+            Inference Protocol.
     """
     return {status: ref("responses", f"{prefix}Error{status}") for status in _MODEL_ERRORS}
 
@@ -61,14 +62,14 @@ def error_responses(*, for_openai: bool) -> Json:
     """Return the error responses that ``model_errors`` refers to, with or without those for OpenAI clients."""
     return {
         f"{prefix}Error{status}": json_response(text, _schema(prefix, status), *_headers(status))
-        for prefix in (("Drum", "DrumOpenAI") if for_openai else ("Drum",))
+        for prefix in (("Drum", "DrumV2", "DrumOpenAI") if for_openai else ("Drum", "DrumV2"))
         for status, text in _MODEL_ERRORS.items()
     }
 
 
 def _schema(prefix: str, status: str) -> str:
-    if prefix == "DrumOpenAI":
-        return "DrumOpenAIError"
+    if prefix != "Drum":
+        return f"{prefix}Error"
     return "DrumUnavailable" if status == "503" else "DrumError"
 
 

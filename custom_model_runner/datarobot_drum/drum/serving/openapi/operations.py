@@ -7,43 +7,56 @@ route table.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from datarobot_drum.drum.serving.formats.streaming import STREAM_FORMATS
+from datarobot_drum.drum.serving.formats.streaming import STREAM_FORMATS, TABLE_FORMATS
 from datarobot_drum.drum.serving.openapi.errors import json_response, response
 from datarobot_drum.drum.serving.openapi.schemas import NUMBER_OR_NULL, TEXT_OR_NULL, Json, record, schema
+from datarobot_drum.drum.serving.sample_formats import MEDIA_TYPES
 from datarobot_drum.drum.settings.target_types import TargetType
+from datarobot_drum.drum.tabular import PayloadFormat
 
-PREDICTIONS, OPENAI, ABOUT = "predictions", "OpenAI", "about the server"
+PREDICTIONS, OPENAI, V2, ABOUT = "predictions", "OpenAI", "Open Inference Protocol", "about the server"
 STATUS, DOCUMENTATION = "status", "documentation"
-TAGS = (PREDICTIONS, OPENAI, ABOUT, STATUS, DOCUMENTATION)
+TAGS = (PREDICTIONS, OPENAI, V2, ABOUT, STATUS, DOCUMENTATION)
 """In the order of the page."""
 
 _SAMPLES: Json = {
     "type": "string",
     "contentMediaType": "application/octet-stream",
-    "description": "Rows of samples. Matrix Market by the media type text/mtx or a file name that ends in .mtx.",
+    "description": "Rows of samples. The format is that of the media type of the part, or of its file name.",
 }
 _TEXT: Json = {"type": "string"}
 _ANYTHING: Json = {}
+_DOCUMENTED_TYPES = frozenset(
+    {
+        *("text/csv", "text/mtx", "application/json", "application/x-ndjson"),
+        *("application/vnd.apache.arrow.stream", "application/vnd.apache.arrow.file", "application/vnd.apache.parquet"),
+    }
+)
+"""Of the media types of a format, those that the document names."""
 _EVENTS: Json = {}
 """OpenAPI 3.1 cannot describe server-sent events."""
 
 _CSV_TYPES = ("text/csv", "text/plain", "application/octet-stream")
+_JSON_ROWS = {"application/json": "DrumJsonRows", "application/x-ndjson": "DrumJsonLines"}
 
 
 @dataclass(frozen=True)
 class ServedApi:
     """The properties of the model and the server that the document depends on.
 
-    ``formats``: of samples, ``csv`` and ``mtx``. ``reads_raw_input``: the model accepts any body. ``has_deployment``:
-    responses have the format of the prediction server. ``has_engine``: there is an inference engine.
+    ``formats``: of samples, by the names of ``PayloadFormat``. ``reads_raw_input``: the model accepts any body.
+    ``has_deployment``: responses have the format of the prediction server. ``has_engine``: there is an engine.
     """
 
     target_type: TargetType
     target_name: str | None = None
     target_names: tuple[str, ...] = ()
-    formats: tuple[str, ...] = ("csv", "mtx")
+    formats: tuple[str, ...] = tuple(payload_format.value for payload_format in PayloadFormat)
     reads_raw_input: bool = False
     can_chat: bool = False
+    can_complete: bool = False
+    can_embed: bool = False
+    can_respond: bool = False
     has_deployment: bool = False
     has_engine: bool = False
     url_prefix: str = ""
@@ -99,8 +112,11 @@ def _samples(api: ServedApi) -> RequestBody:
     """Return the samples as a raw body; ``build_document`` adds the form."""
     if api.reads_raw_input:
         return RequestBody({"*/*": {"schema": _ANYTHING}})
-    types = (*_CSV_TYPES, "text/mtx") if "mtx" in api.formats else _CSV_TYPES
-    return RequestBody({media_type: {"schema": _TEXT} for media_type in types})
+    content: Json = {media_type: {"schema": _TEXT} for media_type in _CSV_TYPES}
+    for media_type, payload_format in MEDIA_TYPES.items():
+        if payload_format.value in api.formats and media_type in _DOCUMENTED_TYPES:
+            content[media_type] = {"schema": schema(_JSON_ROWS[media_type]) if media_type in _JSON_ROWS else _TEXT}
+    return RequestBody(content)
 
 
 def _prediction(api: ServedApi) -> Json:
@@ -135,7 +151,9 @@ def predictions_schema(api: ServedApi) -> Json:
 
 
 def _predictions_response(api: ServedApi) -> Json:
-    return json_response("One prediction a row.", "DrumPredictions")
+    content = {table_format.media_type: {"schema": _TEXT} for table_format in TABLE_FORMATS}
+    text = "One prediction a row, in the format that Accept selects."
+    return response(text, {"application/json": {"schema": schema("DrumPredictions")}, **content})
 
 
 def _stream_response(api: ServedApi) -> Json:
@@ -198,16 +216,41 @@ def _own_response(api: ServedApi) -> Callable[[ServedApi], Json]:
 # Chat
 
 
-def _chat_body(api: ServedApi) -> RequestBody:
-    return RequestBody({"application/json": {"schema": schema("DrumChatRequest")}})
+def _json_body(name: str) -> Callable[[ServedApi], RequestBody]:
+    return lambda api: RequestBody({"application/json": {"schema": schema(name)}})
 
 
-def _chat_response(api: ServedApi) -> Json:
-    content = {
-        "application/json": {"schema": schema("DrumChatCompletion")},
-        "text/event-stream": _EVENTS,
+def _generated(name: str, description: str) -> Callable[[ServedApi], Json]:
+    content: Json = {"application/json": {"schema": schema(name)}, "text/event-stream": _EVENTS}
+    return _always(response(description, content))
+
+
+# Open Inference Protocol
+
+
+def _tensors_body(api: ServedApi) -> RequestBody:
+    text = (
+        "JSON, with binary tensors behind it if the header Inference-Header-Content-Length gives its size. May be "
+        "compressed (Content-Encoding: gzip)."
+    )
+    content: Json = {
+        "application/json": {"schema": schema("DrumV2Request")},
+        "application/octet-stream": {"schema": _ANYTHING},
     }
-    return response("The completion; as server-sent events, the last one [DONE], when it is streamed.", content)
+    return RequestBody(content, description=text)
+
+
+def _tensors_response(api: ServedApi) -> Json:
+    content: Json = {
+        "application/json": {"schema": schema("DrumV2Response")},
+        "application/octet-stream": {"schema": _ANYTHING},
+    }
+    return response("The outputs; binary where the request asks for that.", content, "Inference-Header-Content-Length")
+
+
+_NO_MODEL: Json = {"404": json_response("There is no such model or version.", "DrumV2Error")}
+_NOT_READY: Json = {"503": json_response("Not ready, with the reason.", "DrumV2Error", "Retry-After")}
+_LOAD_FAILED: Json = {"513": json_response("The model failed to load.", "DrumV2Error")}
 
 
 # Documentation
@@ -240,6 +283,11 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "do_stats": Operation(
         "Get memory, CPU and durations", ABOUT, _always(json_response("Current values.", "DrumStats"))
+    ),
+    "do_version": Operation(
+        "Get the version of the server",
+        ABOUT,
+        _always(response("The version as text, for clients of MLflow.", {"text/plain": {"schema": _TEXT}})),
     ),
     "make_capabilities": Operation(
         "List supported formats and methods", ABOUT, _always(json_response("Formats and methods.", "DrumCapabilities"))
@@ -274,12 +322,79 @@ OPERATIONS: Mapping[str, Operation] = {
         _any_body,
         errors={"default": response("The response of the engine.", {"*/*": {"schema": _ANYTHING}})},
     ),
-    "do_chat": Operation("Complete a chat", OPENAI, _chat_response, lambda api: api.can_chat, _chat_body),
+    "do_chat": Operation(
+        "Complete a chat",
+        OPENAI,
+        _generated(
+            "DrumChatCompletion", "The completion; as server-sent events, the last one [DONE], when it is streamed."
+        ),
+        lambda api: api.can_chat,
+        _json_body("DrumChatRequest"),
+    ),
+    "do_completions": Operation(
+        "Complete a text",
+        OPENAI,
+        _generated(
+            "DrumCompletion", "The completion; as server-sent events, the last one [DONE], when it is streamed."
+        ),
+        lambda api: api.can_chat or api.can_complete,
+        _json_body("DrumCompletionRequest"),
+    ),
+    "do_embeddings": Operation(
+        "Embed texts",
+        OPENAI,
+        _always(json_response("One vector per text.", "DrumEmbeddings")),
+        lambda api: api.can_embed,
+        _json_body("DrumEmbeddingRequest"),
+    ),
+    "do_responses": Operation(
+        "Respond to an input (Responses API)",
+        OPENAI,
+        _generated("DrumResponse", "The response; as server-sent events when it is streamed."),
+        lambda api: api.can_chat or api.can_respond,
+        _json_body("DrumResponseRequest"),
+    ),
     "get_supported_llm_models": Operation(
         "List the language models",
         OPENAI,
         _always(json_response("The list, empty if the model has none.", "DrumModels")),
         lambda api: api.target_type.may_chat,
+    ),
+    "get_llm_model": Operation(
+        "Get a language model",
+        OPENAI,
+        _always(json_response("The model.", "DrumModel")),
+        lambda api: api.target_type.may_chat,
+    ),
+    "do_predict_v2": Operation(
+        "Predict the rows of tensors",
+        V2,
+        _tensors_response,
+        lambda api: not api.is_unstructured and not api.reads_raw_input,
+        _tensors_body,
+        errors=_NO_MODEL,
+    ),
+    "do_v2_server": Operation("Describe the server", V2, _always(json_response("The server.", "DrumV2Server"))),
+    "do_v2_live": Operation(
+        "Check that the process is alive", V2, _always(json_response("The process is alive.", "DrumV2Live"))
+    ),
+    "do_v2_ready": Operation(
+        "Check that this server is ready",
+        V2,
+        _always(json_response("Ready.", "DrumV2Ready")),
+        errors=_NOT_READY | _LOAD_FAILED,
+    ),
+    "do_v2_model": Operation(
+        "Describe the inputs and outputs of the model",
+        V2,
+        _always(json_response("The model.", "DrumV2Model")),
+        errors=_NO_MODEL | _NOT_READY | _LOAD_FAILED,
+    ),
+    "do_v2_model_ready": Operation(
+        "Check that the model is ready",
+        V2,
+        _always(json_response("Ready.", "DrumV2Ready")),
+        errors=_NO_MODEL | _NOT_READY | _LOAD_FAILED,
     ),
     "do_openapi": Operation("Get this document", DOCUMENTATION, _always(json_response("OpenAPI 3.1.", "DrumOpenAPI"))),
     "do_docs": Operation(

@@ -32,6 +32,33 @@ _OPENAI_ERROR = record(
     }
 )
 
+_STREAM: Json = {"model": TEXT_OR_NULL, "stream": {"type": ["boolean", "null"]}}
+
+_TOKENS: Json = {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0}}
+
+_TEXTS_OR_TOKENS: Json = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "array", "minItems": 1, "items": {"type": "string"}},
+        _TOKENS,
+        {"type": "array", "minItems": 1, "items": _TOKENS},
+    ],
+    "description": "A text, texts, or token numbers if the model takes them.",
+}
+
+_ASSOCIATION_ID: Json = {"datarobot_association_id": {"type": "string"}}
+
+_LANGUAGE_MODEL = record({"object": {}, "created": {}, "owned_by": {}}, {"id": {}})
+
+_TEXTS: Json = {"type": "array", "items": {"type": "string"}}
+_PARAMETERS: Json = {"type": "object"}
+_DATA: Json = {"type": "array", "description": "The cells row by row; null for a missing one."}
+_TENSOR: Json = {
+    "name": {"type": "string"},
+    "datatype": {"type": "string", "examples": ["FP64", "INT64", "BOOL", "BYTES"]},
+    "shape": {"type": "array", "items": {"type": "integer"}},
+}
+
 _MESSAGE: Json = {"type": "string", "description": "What was wrong, in one sentence."}
 
 _PROCESS = record(
@@ -61,6 +88,22 @@ _TIMES: Json = {
     "additionalProperties": record({"min": NUMBER_OR_NULL, "avg": NUMBER_OR_NULL, "max": NUMBER_OR_NULL}),
 }
 
+_CELL: Json = {"type": ["number", "string", "boolean", "null", "array"]}
+_ROW: Json = {"type": "object", "additionalProperties": _CELL}
+_JSON_ROWS: Json = {
+    "description": (
+        "Records, rows in the order of the model's columns, columns, or the split orientation; alone or as instances, "
+        "inputs, dataframe_records or dataframe_split."
+    ),
+    "type": ["array", "object"],
+    "examples": [
+        [{"a": 1, "b": "x"}],
+        {"instances": [{"a": 1, "b": "x"}]},
+        {"a": [1, 2], "b": ["x", None]},
+        {"dataframe_split": {"columns": ["a", "b"], "data": [[1, "x"]]}},
+    ],
+}
+
 _EXECUTOR_METRICS = (
     "executor_workers",
     "executor_concurrency",
@@ -84,6 +127,40 @@ SCHEMAS: Json = {
     "DrumOpenAIError": record(
         {"message": _MESSAGE, "error": _OPENAI_ERROR},
         {"retry_after": {"type": "integer", "description": "Seconds; when the server is overloaded."}},
+    ),
+    "DrumJsonRows": _JSON_ROWS,
+    "DrumJsonLines": {"description": "One record a line.", **_ROW},
+    "DrumV2Error": record({"error": _MESSAGE}),
+    "DrumV2Live": record({"live": {"const": True}}),
+    "DrumV2Ready": record({"ready": {"const": True}}, {"name": {"type": "string"}}),
+    "DrumV2Server": record({"name": {"type": "string"}, "version": {"type": "string"}, "extensions": _TEXTS}),
+    "DrumV2Model": record(
+        {
+            "name": {"type": "string"},
+            "versions": _TEXTS,
+            "platform": {"type": "string"},
+            "inputs": {"type": "array", "items": record(_TENSOR)},
+            "outputs": {"type": "array", "items": record(_TENSOR)},
+        }
+    ),
+    "DrumV2Request": record(
+        {"inputs": {"type": "array", "items": record(_TENSOR, {"parameters": _PARAMETERS, "data": _DATA})}},
+        {
+            "id": {"type": "string"},
+            "parameters": _PARAMETERS,
+            "outputs": {
+                "type": "array",
+                "items": record({"name": {"type": "string"}}, {"parameters": _PARAMETERS}),
+            },
+        },
+    ),
+    "DrumV2Response": record(
+        {
+            "model_name": {"type": "string"},
+            "model_version": {"type": "string"},
+            "outputs": {"type": "array", "items": record({**_TENSOR, "data": _DATA}, {"parameters": _PARAMETERS})},
+        },
+        {"id": {"type": "string"}},
     ),
     "DrumAlive": record({"status": {"type": "string", "const": "alive"}}),
     "DrumReady": record({"status": {"type": "string", "const": "ready"}}),
@@ -115,28 +192,74 @@ SCHEMAS: Json = {
                 "description": "The version of the package behind each format.",
                 "additionalProperties": TEXT_OR_NULL,
             },
-            "supported_methods": record({"chat": {"type": "boolean"}}),
+            "supported_methods": record(
+                {name: {"type": "boolean"} for name in ("chat", "completions", "embeddings", "responses")}
+            ),
         }
     ),
     "DrumOpenAPI": record({"openapi": {"type": "string"}, "info": {"type": "object"}, "paths": {"type": "object"}}),
     "DrumChatRequest": {
         **record(
             {"messages": {"type": "array", "minItems": 1, "items": {"type": "object"}}},
-            {"model": {"type": "string"}, "stream": {"type": "boolean"}},
+            _STREAM,
         ),
         "description": 'As OpenAI\'s "create chat completion"; all further keys are passed to the model unchanged.',
         "examples": [{"messages": [{"role": "user", "content": "Hello"}]}],
     },
     "DrumChatCompletion": {
-        **record({"datarobot_association_id": {"type": "string"}}),
+        **record(_ASSOCIATION_ID),
         "description": "OpenAI's chat completion, and an id of this response.",
     },
     "DrumModels": record(
         {
             "object": {"type": "string", "const": "list"},
-            "data": {"type": "array", "items": record({"object": {}, "created": {}, "owned_by": {}}, {"id": {}})},
+            "data": {"type": "array", "items": _LANGUAGE_MODEL},
         }
     ),
+    "DrumModel": _LANGUAGE_MODEL,
+    "DrumCompletionRequest": {
+        **record({"prompt": _TEXTS_OR_TOKENS}, {**_STREAM, "n": {"type": ["integer", "null"], "minimum": 1}}),
+        "description": 'As OpenAI\'s "create completion"; all further keys are passed to the model unchanged.',
+        "examples": [{"prompt": "Once upon a time"}],
+    },
+    "DrumCompletion": {**record(_ASSOCIATION_ID), "description": "OpenAI's completion, and an id of this response."},
+    "DrumEmbeddingRequest": {
+        **record(
+            {"input": _TEXTS_OR_TOKENS},
+            {
+                "model": TEXT_OR_NULL,
+                "encoding_format": {"enum": ["float", "base64", None]},
+                "dimensions": {"type": ["integer", "null"], "minimum": 1},
+            },
+        ),
+        "examples": [{"input": ["first text", "second text"]}],
+    },
+    "DrumEmbeddings": record(
+        {
+            "object": {"type": "string", "const": "list"},
+            "data": {
+                "type": "array",
+                "items": record(
+                    {
+                        "object": {"type": "string", "const": "embedding"},
+                        "index": {"type": "integer"},
+                        "embedding": {"type": ["array", "string"], "items": {"type": "number"}},
+                    }
+                ),
+            },
+            "model": {},
+            "usage": {"type": ["object", "null"]},
+        }
+    ),
+    "DrumResponseRequest": {
+        **record(
+            {"input": {"type": ["string", "array"], "minItems": 1, "items": {"type": "object"}}},
+            {**_STREAM, "instructions": TEXT_OR_NULL},
+        ),
+        "description": 'As OpenAI\'s "create response"; all further keys are passed to a respond hook unchanged.',
+        "examples": [{"input": "Hello"}],
+    },
+    "DrumResponse": {**record(_ASSOCIATION_ID), "description": "OpenAI's response, and an id of this response."},
 }
 
 HEADERS: Json = {
@@ -150,6 +273,10 @@ HEADERS: Json = {
     "X-Drum-User-Http-Error": {
         "schema": {"type": "string", "const": "true"},
         "description": "Present if the model itself raised this error.",
+    },
+    "Inference-Header-Content-Length": {
+        "schema": {"type": "string"},
+        "description": "Size of the JSON document, if binary tensors follow it.",
     },
     "X-Streaming": {"required": True, "schema": {"type": "string", "const": "true"}},
 }

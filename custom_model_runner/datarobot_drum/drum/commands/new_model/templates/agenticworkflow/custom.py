@@ -23,7 +23,10 @@ def score(data: pd.DataFrame, model: list[Step], target_name: str) -> pd.DataFra
 
 
 def chat(completion_create_params: dict[str, Any], model: list[Step]) -> dict[str, Any]:
-    """Return an OpenAI chat completion; for a stream, return a generator of its chunks."""
+    """Return an OpenAI chat completion or its text; for a stream, return a generator of chunks or text.
+
+    It also serves completions and responses. For embeddings, add a hook ``embed(texts, model, **kwargs)``.
+    """
     text = _run(model, str(completion_create_params["messages"][-1]["content"]))
     return {
         "id": f"chatcmpl-{uuid.uuid4()}",

@@ -20,7 +20,10 @@ def score(data: pd.DataFrame, model: str, target_name: str) -> pd.DataFrame:
 
 
 def chat(completion_create_params: dict[str, Any], model: str) -> dict[str, Any]:
-    """Return an OpenAI chat completion; for a stream, return a generator of its chunks."""
+    """Return an OpenAI chat completion or its text; for a stream, return a generator of chunks or text.
+
+    It also serves completions and responses. For embeddings, add a hook ``embed(texts, model, **kwargs)``.
+    """
     text = _generate(model, str(completion_create_params["messages"][-1]["content"]))
     return {
         "id": f"chatcmpl-{uuid.uuid4()}",

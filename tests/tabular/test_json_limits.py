@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
-from datarobot_drum.drum.serving.json_limits import check_json
 from datarobot_drum.drum.settings.limits import UNLIMITED
+from datarobot_drum.drum.tabular.json_limits import check_json
 
 DEPTH, ITEMS = "DRUM_MAX_JSON_DEPTH", "DRUM_MAX_JSON_KEYS"
 

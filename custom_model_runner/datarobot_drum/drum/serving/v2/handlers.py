@@ -1,0 +1,63 @@
+"""The handlers of the routes below ``/v2``: HTTP in, HTTP out."""
+
+from collections.abc import Callable
+
+from datarobot_drum.drum.exceptions import BadRequest
+from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response
+from datarobot_drum.drum.serving.v2.json_messages import HEADER_LENGTH, infer_response, parse_request, to_document
+from datarobot_drum.drum.serving.v2.model import EXTENSIONS, SERVER_NAME, SERVER_VERSION, V2Model
+from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits
+
+
+class V2Handlers:
+    """The handlers over one model.
+
+    Args:
+        limits: of JSON documents.
+    """
+
+    def __init__(self, model: V2Model, limits: InputLimits = UNLIMITED) -> None:
+        self.model = model
+        self._limits = limits
+
+    def find(self, name: str) -> Callable[[ModelRequest], ModelResponse]:
+        """Return the handler by the name that a route has for it."""
+        handler: Callable[[ModelRequest], ModelResponse] = getattr(self, name)
+        return handler
+
+    def do_v2_server(self, request: ModelRequest) -> ModelResponse:
+        """Describe the server."""
+        return json_response({"name": SERVER_NAME, "version": SERVER_VERSION, "extensions": list(EXTENSIONS)})
+
+    def do_v2_live(self, request: ModelRequest) -> ModelResponse:
+        """Report that the process responds, as ``/livez`` does."""
+        return json_response({"live": True})
+
+    def do_v2_ready(self, request: ModelRequest) -> ModelResponse:
+        """Report whether the server takes predictions, as ``/readyz`` does."""
+        self.model.require_ready()
+        return json_response({"ready": True})
+
+    def do_v2_model(self, request: ModelRequest) -> ModelResponse:
+        """Describe the model: its inputs and outputs."""
+        self._require_model(request)
+        return json_response(to_document(self.model.metadata()))
+
+    def do_v2_model_ready(self, request: ModelRequest) -> ModelResponse:
+        """Report whether the model takes predictions."""
+        self._require_model(request)
+        self.model.require_ready()
+        return json_response({"name": self.model.name, "ready": True})
+
+    def do_predict_v2(self, request: ModelRequest) -> ModelResponse:
+        """Predict or transform the rows of the input tensors."""
+        self._require_model(request)
+        body = request.body
+        if body is None or not body.size:
+            raise BadRequest("The request has no body: send a JSON object with inputs.")
+        body.seek(0)
+        inference = parse_request(body.read(), request.headers.get(HEADER_LENGTH), self._limits)
+        return infer_response(self.model.infer(inference), inference)
+
+    def _require_model(self, request: ModelRequest) -> None:
+        self.model.require(request.path_values["name"], request.path_values.get("version", ""))
