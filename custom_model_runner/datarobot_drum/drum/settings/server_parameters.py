@@ -229,11 +229,21 @@ class ServerParameters(LoadParameters, CompileParameters, InputLimits):
     executor_workers: int = parameter(
         "DRUM_EXECUTOR_WORKERS",
         Kind.INTEGER,
-        "Prediction threads per process.",
+        "Prediction threads per process: the maximum of predictions at once.",
         computed="max(4, 2 x processes)",
         limits=(1, 256),
         servers=_FASTAPI,
         aliases=("DRUM_FASTAPI_EXECUTOR_WORKERS",),
+    )
+    concurrency: str = parameter(
+        "DRUM_CONCURRENCY",
+        Kind.CHOICE,
+        "auto: the server finds how many predictions at once give the highest throughput, at most the prediction "
+        "threads; fixed: always as many as threads.",
+        default="auto",
+        choices=("auto", "fixed"),
+        servers=_FASTAPI,
+        aliases=("DRUM_FASTAPI_CONCURRENCY",),
     )
     numeric_threads: int = parameter(
         "DRUM_NUMERIC_THREADS",
