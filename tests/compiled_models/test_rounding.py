@@ -53,12 +53,12 @@ def test_xgboost_rounds_each_column_of_a_frame_from_its_own_type() -> None:
     _assert_same_bits(model, rows.assign(b=0.5))
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [6, 7, 16])
 def test_the_base_score_of_xgboost_has_its_own_last_bit(seed: int) -> None:
     xgboost = pytest.importorskip("xgboost")
     choose = np.random.default_rng(seed)
     rows = choose.normal(size=(500, 4))
-    target = rows[:, 0] + np.sin(rows[:, 1]) + choose.normal(0, 0.3, 500) > choose.normal(0, 0.5)
+    target = rows[:, 0] + np.sin(rows[:, 1]) + choose.normal(0, 0.3, 500) > 0
     booster = xgboost.train({"objective": "binary:logistic", "nthread": 1}, xgboost.DMatrix(rows, target), 8)
     many = choose.normal(size=(20_000, 4))
     found = compile_model(booster, "predict").predict(many)
