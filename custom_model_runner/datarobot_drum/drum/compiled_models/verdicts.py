@@ -98,8 +98,8 @@ class VerdictFile:
             speedup = {rows: float(content["speedup"][rows]) for rows in (_MEASURED if stop > start else ())}
             if not all(map(math.isfinite, speedup.values())):
                 return None
-            texts = (str(content[name]) for name in ("by", "check"))
-            return Verdict(range(start, stop), *texts, speedup, str(content["reason"]))
+            by, check, reason = (str(content[name]) for name in ("by", "check", "reason"))
+            return Verdict(range(start, stop), by, check, speedup, reason)
         except (OSError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError):
             return None
 
