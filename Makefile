@@ -4,10 +4,10 @@
 VENV ?= .venv
 PYTHON ?=
 
-# make test: tests run in parallel, so numeric libraries get one core each.
-# All tests of a file run in one process, since they share servers.
+# make test: tests run in parallel, so numeric libraries get one core each. All tests of a file run in one process,
+# since they share servers. Python may keep what it compiles: every server that a test starts would compile it again.
 JOBS ?= 3
-ONE_CORE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+TEST_ENVIRONMENT := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 PYTEST = -m pytest --numprocesses $(JOBS) --dist loadfile
 
 # make serve
@@ -93,11 +93,11 @@ check: $(INSTALLED) ## Check format, lint and types
 	$(RUN) -m mypy
 
 test: artifacts ## Run the tests; with ALL=1 also those that take minutes
-	$(ONE_CORE) $(RUN) $(PYTEST) $(if $(ALL),--all)
+	$(TEST_ENVIRONMENT) $(RUN) $(PYTEST) $(if $(ALL),--all)
 
 coverage: artifacts ## Run all tests and say which lines they missed
 	$(RUN) -m coverage erase
-	$(ONE_CORE) $(RUN) -m coverage run $(PYTEST) --all
+	$(TEST_ENVIRONMENT) $(RUN) -m coverage run $(PYTEST) --all
 	$(RUN) -m coverage combine --quiet
 	$(RUN) -m coverage report
 

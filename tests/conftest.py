@@ -56,16 +56,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="run the long tests, too (make test ALL=1)")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect long tests unless ``--all`` or their file is given."""
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Skip long tests, unless ``--all`` or files are given; not even import them, which takes most of a minute."""
     names_files = any(".py" in argument or "/" in argument for argument in config.args)
-    if not config.getoption("--all") and not names_files:
-        config.hook.pytest_deselected(items=[item for item in items if _is_long(item)])
-        items[:] = [item for item in items if not _is_long(item)]
+    return (_is_long(collection_path) and not config.getoption("--all") and not names_files) or None
 
 
-def _is_long(item: pytest.Item) -> bool:
-    path = item.path.relative_to(Path(__file__).parent).as_posix()
+def _is_long(collected: Path) -> bool:
+    path = collected.relative_to(Path(__file__).parent).as_posix()
     return any(path == long or path.startswith(f"{long}/") for long in _LONG)
 
 

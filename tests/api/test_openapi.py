@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from openapi_spec_validator import validate
 
 from datarobot_drum import __version__
 from datarobot_drum.drum.exceptions import NotFound
@@ -61,6 +60,13 @@ def init_app(app):
     def more(number: int) -> More:
         return More(more=number)
 """
+
+
+def validate(document: Document) -> None:
+    """Check the document against the OpenAPI schema, by a library that takes seconds to import."""
+    from openapi_spec_validator import validate
+
+    validate(document)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
-import skops.io
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_diabetes
 from sklearn.ensemble import RandomForestRegressor
@@ -203,11 +202,15 @@ def test_refused_pickle_names_what_to_use(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("policy", [SCAN, REFUSE])
 def test_skops_file_of_trusted_types_is_loaded(tmp_path: Path, policy: PicklePolicy) -> None:
+    import skops.io  # takes seconds
+
     skops.io.dump(FITTED["linear"], tmp_path / "model.skops")
     assert isinstance(load_artifact(tmp_path / "model.skops", None, policy), LinearRegression)
 
 
 def test_skops_file_of_other_types_is_refused_although_they_are_named(tmp_path: Path) -> None:
+    import skops.io  # takes seconds
+
     skops.io.dump(OwnEstimator(), tmp_path / "model.skops")
     custom = type(sys)("custom")
     custom.SKOPS_TRUSTED = [f"{OwnEstimator.__module__}.OwnEstimator"]  # type: ignore[attr-defined]

@@ -16,7 +16,6 @@ import joblib
 import numpy as np
 import onnx
 import pytest
-import skops.io
 import xgboost
 from catboost import CatBoostRegressor
 from lightgbm import LGBMRegressor
@@ -112,6 +111,8 @@ def cbm(model: Any) -> bytes:
 
 
 def write_skops(path: Path, *, is_newer: bool) -> None:
+    import skops.io  # takes seconds
+
     content = skops.io.dumps(LINE)
     path.write_bytes(content)
     with zipfile.ZipFile(path) as archive:
