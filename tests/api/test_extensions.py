@@ -12,6 +12,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from tests.api.all_servers import SERVER_TYPES, Servers, running_servers
 from tests.api.responses import assert_same_response
+from tests.cases import each_case
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -31,7 +32,7 @@ def guarded_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server
         yield servers
 
 
-@pytest.mark.parametrize("token", [None, "Bearer wrong", "Bearer", TOKEN, "Bearer \xe4"])
+@each_case("token", [None, "Bearer wrong", "Bearer", TOKEN, "Bearer \xe4"])
 def test_no_route_responds_without_the_token(guarded_servers: Servers, token: str | None) -> None:
     headers = {} if token is None else {"Authorization": token.encode("latin-1")}
     headers["X-Request-ID"] = b"extension"

@@ -19,6 +19,7 @@ from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
 from datarobot_drum.drum.tabular.fast_csv import MIN_CHUNKED_BYTES
 from tests.api.all_servers import Servers, running_servers
 from tests.api.responses import assert_same_response
+from tests.cases import each_case
 
 pytestmark = pytest.mark.process
 
@@ -57,8 +58,8 @@ def all_servers(estimator: Any, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield servers
 
 
-@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
-@pytest.mark.parametrize("last", ["", ",".join("9" * 20)], ids=["a line end", "no line end"])
+@each_case("size", SIZES.values(), ids=SIZES)
+@each_case("last", ["", ",".join("9" * 20)], ids=["a line end", "no line end"])
 def test_large_tables_are_predicted_as_in_process(all_servers: Servers, estimator: Any, size: int, last: str) -> None:
     body = table_of(size) + last
     wanted = estimator.predict(pd.read_csv(io.StringIO(body), low_memory=False, **EXACT_FLOATS)).tolist()

@@ -11,6 +11,7 @@ import pytest
 from tests.api.all_servers import Servers, running_servers
 from tests.api.models import write_code
 from tests.api.responses import assert_same_response
+from tests.cases import each_case
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -106,7 +107,7 @@ OVER: dict[str, tuple[Build, int, str]] = {
 }
 
 
-@pytest.mark.parametrize(("request_over_limit", "status", "parameter"), OVER.values(), ids=OVER)
+@each_case(("request_over_limit", "status", "parameter"), OVER.values(), ids=OVER)
 def test_request_over_a_limit_is_rejected(
     all_servers: Servers, request_over_limit: Build, status: int, parameter: str
 ) -> None:
@@ -126,12 +127,12 @@ WITHIN: dict[str, Build] = {
 }
 
 
-@pytest.mark.parametrize("request_within_limits", WITHIN.values(), ids=WITHIN)
+@each_case("request_within_limits", WITHIN.values(), ids=WITHIN)
 def test_request_within_the_limits_is_served(all_servers: Servers, request_within_limits: Build) -> None:
     assert assert_same_response(all_servers, "POST", "/predict/", **request_within_limits()).status == 200
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("value", "parameter"),
     [
         ("[" * 200, "DRUM_MAX_JSON_DEPTH"),

@@ -12,6 +12,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from tests.api.all_servers import Servers, running_servers
 from tests.api.models import write_code
 from tests.api.responses import assert_same_response
+from tests.cases import each_case
 
 pytestmark = pytest.mark.process
 
@@ -78,7 +79,7 @@ def label_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]
         yield servers
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("name", "content_type", "body"),
     [
         ("dict", "application/json;charset=utf-8", b'{"score":0.5,"1":[2],"raw":"YQ=="}'),
@@ -98,7 +99,7 @@ def test_unstructured_dicts_lists_and_numbers_are_json(
     assert dict(response.headers)["content-type"] == content_type
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("name", "reason"),
     [
         ("none", "returned None: it must return str, bytes, an iterator of them, or a dict"),

@@ -24,6 +24,7 @@ from datarobot_drum.drum.settings.target_types import TargetType
 from tests.api.all_servers import Servers, running_servers
 from tests.api.models import write_code
 from tests.api.responses import Response, assert_same_response
+from tests.cases import each_case
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -136,7 +137,7 @@ def test_the_servers_serve_the_same_valid_document(echo_servers: Servers) -> Non
     assert document == built(TargetType.REGRESSION)
 
 
-@pytest.mark.parametrize("target_type", TargetType, ids=lambda target_type: target_type.value)
+@each_case("target_type", TargetType, ids=lambda target_type: target_type.value)
 def test_the_document_of_every_kind_of_model_is_valid(target_type: TargetType) -> None:
     document = built(target_type, url_prefix=PREFIX)
     validate(document)

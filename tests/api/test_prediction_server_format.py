@@ -10,6 +10,7 @@ import pytest
 from tests.api.all_servers import Servers, running_servers
 from tests.api.models import write_code
 from tests.api.responses import Response, assert_same_response
+from tests.cases import each_case
 from tests.cli.commands import drum
 
 pytestmark = pytest.mark.process
@@ -50,7 +51,7 @@ def post(all_servers: Servers, path: str, **details: Any) -> Response:
     return assert_same_response(all_servers, "POST", path, content=CSV, **details)
 
 
-@pytest.mark.parametrize("path", ["/predict/", "/predictions", "/invocations"])
+@each_case("path", ["/predict/", "/predictions", "/invocations"])
 def test_predictions_have_the_format_of_the_prediction_server(all_servers: Servers, path: str) -> None:
     response = post(all_servers, path)
     shared = {

@@ -9,6 +9,7 @@ import pytest
 from tests.api.all_servers import Servers, running_servers
 from tests.api.models import TEXT, write_code
 from tests.api.responses import Response, assert_same_response
+from tests.cases import each_case
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -43,7 +44,7 @@ def test_a_missing_text_becomes_null(all_servers: Servers) -> None:
     assert ask(all_servers, "none") == {"predictions": [{TARGET: None}]}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("prompt", "text"),
     [("quote", '"\\\n\t'), ("unicode", "日本 \U0001f600"), ("markup", "</script>"), ("é", "You said é.")],
 )

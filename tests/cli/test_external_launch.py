@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases import each_case
 from tests.cli.commands import write_model
 from tests.cli.waiting_requests import predict
 from tests.processes import RunningServer
@@ -33,7 +34,7 @@ def _launch(model: Path, *words: str, **variables: str) -> RunningServer:
     return RunningServer(log=log, command=_command(*words), environment=environment, folder=model.parent)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("words", "workers", "server_type"),
     [
         (UVICORN, "1", "fastapi"),

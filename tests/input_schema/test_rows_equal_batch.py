@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
+from tests.cases import each_case
 from tests.input_schema.onnx_models import ONNX_MODELS
 from tests.input_schema.properties import EXAMPLES, check_rows_equal_batch
 from tests.input_schema.tables import rows_of, to_typed, to_values
@@ -46,7 +47,7 @@ def _metadata(folder: Path) -> object:
     return json.loads(path.read_text()) if path.exists() else None
 
 
-@pytest.mark.parametrize("name", ALL_MODELS)
+@each_case("name", ALL_MODELS)
 def test_rows_equal_the_librarys_predictions_by_every_way(load: Load, name: str) -> None:
     predictor, trained = load(name)
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.api.all_servers import running_servers
 from tests.api.responses import assert_same_response
+from tests.cases import each_case
 from tests.input_schema.onnx_models import ONNX_MODELS
 from tests.input_schema.properties import to_csv
 from tests.input_schema.tables import to_values
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.process
 SERVED = ("LightGBM file", "XGBoost estimator", "CatBoost file", "ONNX with inputs of several columns")
 
 
-@pytest.mark.parametrize("name", SERVED)
+@each_case("name", SERVED)
 def test_all_servers_predict_a_row_alone_as_in_a_batch(tmp_path: Path, name: str) -> None:
     trained, folder = {**MODELS, **ONNX_MODELS}[name](), tmp_path / "model"
     folder.mkdir()

@@ -22,6 +22,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
+from tests.cases import each_case
 from tests.input_schema.properties import EXAMPLES, check_rows_equal_batch
 from tests.input_schema.tables import (
     BOOLEANS,
@@ -119,7 +120,7 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], L
         predictor.close()
 
 
-@pytest.mark.parametrize("name", MIXED)
+@each_case("name", MIXED)
 def test_rows_of_mixed_columns_equal_the_librarys_predictions(name: str, load: Callable[[str], Loaded]) -> None:
     loaded = load(name)
 
@@ -147,7 +148,7 @@ TEXTS: dict[str, Callable[[], Any]] = {
 WORDS = st.sampled_from([*REVIEWS[:9], "good", "12", "1e5", "True", "nan", "2024-01-01", 'bad,"wet"', " day ", "ß 日"])
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@each_case("name", TEXTS)
 def test_rows_of_texts_equal_the_librarys_predictions(name: str, load: Callable[[str], Loaded]) -> None:
     loaded = load(name)
 
