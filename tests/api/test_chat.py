@@ -14,7 +14,7 @@ from tests.api.aborted_responses import (
     reset_after_first_byte,
     wait_until_recorded,
 )
-from tests.api.all_servers import Servers, running_servers
+from tests.api.all_servers import FRAMEWORKS, Servers, running_servers
 from tests.api.models import write_code
 from tests.api.responses import Response, assert_same_response, request_all, same_response
 from tests.api.streaming_models import CHAT, MODELS, SCORE_ONLY
@@ -52,7 +52,13 @@ def listing_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server
     model = write_code(folder / "model", CHAT + MODELS)
     environment = {"TARGET_NAME": "response", "URL_PREFIX": "/a/b", "DRUM_CLIENT_REQUEST_TIMEOUT": "30"}
     with running_servers(
-        folder, "--code-dir", model, "--target-type", "agenticworkflow", environment=environment
+        folder,
+        "--code-dir",
+        model,
+        "--target-type",
+        "agenticworkflow",
+        environment=environment,
+        server_types=FRAMEWORKS,
     ) as servers:
         yield servers
 
@@ -64,7 +70,7 @@ def scoring_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server
     model = write_code(folder / "model", SCORE_ONLY)
     environment = {"TARGET_NAME": "response"}
     with running_servers(
-        folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment
+        folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment, server_types=FRAMEWORKS
     ) as servers:
         yield servers
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.all_servers import Servers, running_servers
+from tests.api.all_servers import FRAMEWORKS, Servers, running_servers
 from tests.api.models import write_code
 from tests.api.responses import assert_same_response
 from tests.cases import each_case
@@ -48,9 +48,15 @@ def all_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     # The defaults of these two depend on the server.
     environment = {"TARGET_NAME": "text", "DRUM_MAX_ROWS": "1000000", "DRUM_MAX_DECODED_SIZE": "40MB"}
     with running_servers(
-        folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment
+        folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment, server_types=FRAMEWORKS
     ) as servers:
         yield servers
+
+
+@pytest.fixture(params=FRAMEWORKS)
+def server_type(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
 
 
 def zipped(content: bytes) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from datarobot_drum.drum.serving.openapi.operations import OPERATIONS, ServedApi
 from datarobot_drum.drum.serving.routes import ROUTES, Route
 from datarobot_drum.drum.settings.build import ModelSettings
 from datarobot_drum.drum.settings.target_types import TargetType
-from tests.api.all_servers import Servers, running_servers
+from tests.api.all_servers import FRAMEWORKS, Servers, running_servers
 from tests.api.models import write_code
 from tests.api.responses import Response, assert_same_response
 from tests.cases import each_case
@@ -47,7 +47,7 @@ def chat(completion_create_params, model):
     return {"object": "chat.completion", "choices": []}
 """
 
-FLASK_EXTENSION = "def init_app(app): app.get('/more')(lambda: {'more': 1})\n"
+FLASK_EXTENSION = "def init_app(app): app.get('/more/1')(lambda: {'more': 1})\n"
 FASTAPI_EXTENSION = """
 from pydantic import BaseModel
 
@@ -79,7 +79,7 @@ def chat_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     (model / "custom_fastapi.py").write_text(FASTAPI_EXTENSION)
     environment = {"TARGET_NAME": "response", "URL_PREFIX": PREFIX}
     with running_servers(
-        folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment
+        folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment, server_types=FRAMEWORKS
     ) as servers:
         yield servers
 
@@ -91,7 +91,7 @@ def undocumented_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     model = write_code(folder / "model", CHAT)
     environment = {"TARGET_NAME": "response", "DRUM_ENABLE_DOCS": "0"}
     with running_servers(
-        folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment
+        folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment, server_types=FRAMEWORKS
     ) as servers:
         yield servers
 
@@ -196,6 +196,13 @@ def test_routes_of_a_fastapi_extension_are_described(chat_servers: Servers) -> N
     more = document["paths"].pop("/more/{number}")["get"]["responses"]["200"]
     assert more["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/More"}
     assert document["paths"] == document_of(chat_servers["flask"])["paths"]
+
+
+def test_an_extension_adds_routes(chat_servers: Servers) -> None:
+    for server in chat_servers.values():
+        response = server.client.get(f"http://127.0.0.1:{server.port}/more/1")
+        assert (response.status_code, response.json()) == (200, {"more": 1})
+        assert "x-drum-version" in response.headers
 
 
 def test_an_error_server_describes_its_model(error_servers: Servers) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.all_servers import Servers, running_servers
+from tests.api.all_servers import FRAMEWORKS, Servers, running_servers
 from tests.api.models import write_code
 from tests.api.responses import Response, assert_same_response
 from tests.cases import each_case
@@ -43,7 +43,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def all_servers(folder: Path) -> Iterator[Servers]:
     document = folder / "deployment.json"
-    with running_servers(folder, "--code-dir", folder / "model", *LABELS, "--deployment-config", document) as servers:
+    with running_servers(
+        folder, "--code-dir", folder / "model", *LABELS, "--deployment-config", document, server_types=FRAMEWORKS
+    ) as servers:
         yield servers
 
 

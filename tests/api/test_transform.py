@@ -12,7 +12,7 @@ import pytest
 from scipy.io import mmread
 
 from datarobot_drum.drum.tabular import PayloadFormat
-from tests.api.all_servers import Servers, running_servers
+from tests.api.all_servers import FRAMEWORKS, Servers, running_servers
 from tests.api.models import write_code
 from tests.api.responses import Response, assert_same_response
 from tests.api.test_forms import MISSING
@@ -33,7 +33,7 @@ TARGET = b"t\n10\n20\n"
 def all_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     folder = tmp_path_factory.mktemp("transform")
     model = write_code(folder / "model", HOOK)
-    with running_servers(folder, "--code-dir", model, "--target-type", "transform") as servers:
+    with running_servers(folder, "--code-dir", model, "--target-type", "transform", server_types=FRAMEWORKS) as servers:
         yield servers
 
 
