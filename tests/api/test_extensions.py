@@ -106,9 +106,7 @@ BROKEN = {
     ("server_type", "case"),
     [
         ("flask", "only the other framework's"),
-        ("fastapi", "only the other framework's"),
         ("gunicorn", "without init_app"),
-        ("gunicorn", "raises"),
         ("fastapi", "raises"),
     ],
 )

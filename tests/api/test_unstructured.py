@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.api.aborted_responses import disconnect_after_first_chunk, read_until_abort, wait_until_recorded
-from tests.api.all_servers import Servers, running_servers
+from tests.api.all_servers import FRAMEWORKS, Servers, running_servers
 from tests.api.models import write_code
 from tests.api.responses import Response, assert_same_response
 from tests.api.streaming_models import FILE, UNSTRUCTURED
@@ -42,7 +42,7 @@ def file_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     model = write_code(folder / "model", FILE)
     environment = {"DRUM_MAX_UPLOAD_SIZE": "0"}
     with running_servers(
-        folder, "--code-dir", model, "--target-type", "unstructured", environment=environment
+        folder, "--code-dir", model, "--target-type", "unstructured", environment=environment, server_types=FRAMEWORKS
     ) as servers:
         yield servers
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from flask import Flask
 
 from datarobot_drum.drum.exceptions import ExtensionError
@@ -58,6 +59,13 @@ def test_extension_that_cannot_take_effect_is_an_error(tmp_path: Path, case: str
 @pytest.mark.parametrize("source", ["def init_app(app): pass", "def init_app(app): return app"])
 def test_extension_returns_nothing_or_the_app(tmp_path: Path, source: str) -> None:
     assert _extend(tmp_path, source)
+
+
+@pytest.mark.parametrize(("framework", "other"), [("flask", "custom_fastapi.py"), ("fastapi", "custom_flask.py")])
+def test_extension_of_the_other_framework_alone_is_an_error(tmp_path: Path, framework: str, other: str) -> None:
+    (tmp_path / other).write_text("def init_app(app): pass")
+    with pytest.raises(ExtensionError, match="only DRUM_SERVER_TYPE"):
+        extend_app(Flask("app") if framework == "flask" else FastAPI(), tmp_path, framework)
 
 
 MISSPELT = [
