@@ -34,12 +34,13 @@ def each_case(
 
 
 def _cases(names: list[str], values: list[Any], ids: Iterable[Any] | Callable[[Any], Any] | None) -> Iterator[Case]:
-    given = [*map(ids, values)] if callable(ids) else list(ids or [])
+    show = ids if callable(ids) else lambda word: None
+    given = [] if ids is None or callable(ids) else list(ids)
     for number, value in enumerate(values):
         is_parameter_set = hasattr(value, "marks")
         words = value.values if is_parameter_set else value if len(names) > 1 else (value,)
         name = given[number] if given else value.id if is_parameter_set else None
-        yield str(name or ", ".join(map(_shown, words))), dict(zip(names, words, strict=True))
+        yield str(name or ", ".join(show(word) or _shown(word) for word in words)), dict(zip(names, words, strict=True))
 
 
 def _shown(word: Any) -> str:
