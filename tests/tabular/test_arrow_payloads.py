@@ -128,6 +128,12 @@ def test_other_content_is_rejected(payload_format: PayloadFormat, body: bytes) -
         read_table(payload(body, payload_format))
 
 
+def test_a_name_that_is_no_text_is_rejected() -> None:
+    body = to_stream(pa.table({"column": [1]})).replace(b"column", b"\x80olumn")
+    with pytest.raises(UnprocessableInput, match="file could not be read"):
+        read_table(payload(body, ARROW))
+
+
 BODIES = [(write(TABLE), payload_format) for write, payload_format in FORMATS.values()]
 PANDAS = pa.Table.from_pandas(pd.DataFrame({"a": [1], "b": pd.Categorical(["x"])}))
 BODIES += [(to_stream(PANDAS), ARROW), (to_parquet(PANDAS), PARQUET)]
