@@ -4,11 +4,11 @@
 VENV ?= .venv
 PYTHON ?=
 
-# make test: tests run in parallel, so numeric libraries get one core each.
-# All tests of a file run in one process, since they share servers.
+# make test: tests run in parallel, so numeric libraries get one core each. All tests of a file run in one process,
+# since they share servers; tests/conftest.py puts the slow ones first. Python may keep what it compiles: every server that a test starts would compile it again.
 JOBS ?= 3
-ONE_CORE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-PYTEST = -m pytest --numprocesses $(JOBS) --dist loadfile
+TEST_ENVIRONMENT := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
+PYTEST = -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # make serve
 SERVER ?= fastapi
@@ -65,9 +65,10 @@ $(RUN):
 	echo "Name one: make PYTHON=/path/to/python3 ..." >&2; \
 	exit 1
 
-# pip runs only if one of these files has changed.
+# pip runs only if one of these files has changed. It would compile all packages on one core.
 $(INSTALLED): setup.py requirements.txt pyproject.toml | $(RUN)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-compile --requirement requirements.txt
+	@$(RUN) -m compileall -qq -j 0 "$$($(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
 	@touch "$@"
 
 artifacts: $(INSTALLED) ## Train the example models that are not up to date
@@ -93,11 +94,11 @@ check: $(INSTALLED) ## Check format, lint and types
 	$(RUN) -m mypy
 
 test: artifacts ## Run the tests; with ALL=1 also those that take minutes
-	$(ONE_CORE) $(RUN) $(PYTEST) $(if $(ALL),--all)
+	$(TEST_ENVIRONMENT) $(RUN) $(PYTEST) $(if $(ALL),--all)
 
 coverage: artifacts ## Run all tests and say which lines they missed
 	$(RUN) -m coverage erase
-	$(ONE_CORE) $(RUN) -m coverage run $(PYTEST) --all
+	$(TEST_ENVIRONMENT) $(RUN) -m coverage run $(PYTEST) --all
 	$(RUN) -m coverage combine --quiet
 	$(RUN) -m coverage report
 

@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from tests.api.aborted_responses import read_until_abort, reset_after_first_byte
 from tests.api.all_servers import SERVER_TYPES, Servers, running_servers
 from tests.api.models import write_code
+from tests.cases import each_case
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -178,7 +179,7 @@ def test_probes_have_no_spans(server: RunningServer) -> None:
     assert wait_for_spans(server, "drum.capabilities").keys() == {"drum.capabilities"}
 
 
-@pytest.mark.parametrize(("action", "status", "kind"), [("raise", 500, "ERROR"), ("teapot", 418, "UNSET")])
+@each_case(("action", "status", "kind"), [("raise", 500, "ERROR"), ("teapot", 418, "UNSET")])
 def test_a_server_error_marks_the_span(server: RunningServer, action: str, status: int, kind: str) -> None:
     server.client.post("/predict/", content=f"action\n{action}\n".encode())
     span = wait_for_spans(server, "drum.invocations")["drum.invocations"]
@@ -234,7 +235,7 @@ def test_a_chat_span_has_models_and_tokens_but_no_messages(server: RunningServer
     assert "a secret" not in json.dumps(spans)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("path", "body", "operation"),
     [
         ("/v1/completions", {"prompt": "a secret", "max_tokens": 7}, "text_completion"),

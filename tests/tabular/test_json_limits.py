@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.settings.limits import UNLIMITED
 from datarobot_drum.drum.tabular.json_limits import check_json
+from tests.cases import each_case
 
 DEPTH, ITEMS = "DRUM_MAX_JSON_DEPTH", "DRUM_MAX_JSON_KEYS"
 
@@ -43,7 +44,7 @@ def test_limits_of_exactly_the_document_accept_it_and_smaller_ones_reject_it(doc
                 check_json(body, replace(UNLIMITED, **{name: size - 1}))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "parameter"),
     [
         (b"[" * 101, DEPTH),

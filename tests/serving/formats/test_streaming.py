@@ -20,6 +20,7 @@ from datarobot_drum.drum.serving.formats.streaming import (
     negotiate_table_format,
 )
 from datarobot_drum.drum.settings.target_types import TargetType
+from tests.cases import each_case
 
 OCTETS, JSON_LINES, CSV, EVENTS, *_ = STREAM_FORMATS
 RANGES = [
@@ -56,7 +57,7 @@ def test_quality_comes_before_order(preferences: list[tuple[str, str]]) -> None:
     assert negotiate_format(accept) is STREAM_FORMATS[-1]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("accept", "stream_format"),
     [
         ("", OCTETS),
@@ -125,8 +126,8 @@ def test_multiline_text_is_one_csv_cell() -> None:
     assert encoded(CSV, chunk, target_type=TargetType.TEXT_GENERATION) == b'reply\n"a\nb"\n""\n'
 
 
-@pytest.mark.parametrize("stream_format", STREAM_FORMATS[:4], ids=lambda stream_format: stream_format.media_type)
-@pytest.mark.parametrize("chunks", [("a", "b"), (block([1.0]), block([2.0]))], ids=["text", "blocks"])
+@each_case("stream_format", STREAM_FORMATS[:4], ids=lambda stream_format: stream_format.media_type)
+@each_case("chunks", [("a", "b"), (block([1.0]), block([2.0]))], ids=["text", "blocks"])
 def test_closing_the_encoder_closes_the_chunks(stream_format: StreamFormat, chunks: tuple[StreamChunk, ...]) -> None:
     closed: list[bool] = []
 
@@ -158,7 +159,7 @@ def test_arrow_has_a_record_batch_for_each_block() -> None:
         encoded(arrow, "a")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("accept", "media_type"),
     [
         ("", None),

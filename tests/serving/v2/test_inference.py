@@ -25,6 +25,7 @@ from datarobot_drum.drum.serving.v2.results import _column
 from datarobot_drum.drum.serving.v2.tensors import from_raw, from_values, to_raw
 from datarobot_drum.drum.settings.limits import UNLIMITED
 from tests.api.models import write_artifact
+from tests.cases import each_case
 
 NAMES = ("a", "b")
 
@@ -126,7 +127,7 @@ def head(datatype: str, *shape: int, **parameters: Any) -> TensorHead:
     return TensorHead("x", datatype, shape, parameters)
 
 
-@pytest.mark.parametrize("datatype", [name for name in DATATYPES if name not in ("BYTES", "BOOL", "BF16")])
+@each_case("datatype", [name for name in DATATYPES if name not in ("BYTES", "BOOL", "BF16")])
 def test_raw_and_plain_values_are_the_same(datatype: str) -> None:
     values = [0, 1, 100]
     raw = np.array(values, dtype=np.dtype(from_layout(datatype))).tobytes()
@@ -156,7 +157,7 @@ def test_texts_survive_a_way_through_bytes() -> None:
     assert from_raw(head("BYTES", 3), memoryview(raw)).cells.tolist() == cells.tolist()
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("raw", "text"),
     [
         (b"\5\0\0\0abc", "ends within value 0"),
@@ -171,7 +172,7 @@ def test_broken_texts_are_explained(raw: bytes, text: str) -> None:
         from_raw(head("BYTES", 2), memoryview(raw))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("series", "datatype", "cells"),
     [
         (pd.Series([1, 2]), "INT64", [1, 2]),
