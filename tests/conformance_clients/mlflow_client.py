@@ -3,7 +3,6 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
 import pandas as pd
 from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
@@ -44,9 +43,9 @@ def array(target: Target) -> Any:
     return _first(target, _client(target).invoke(_frame(target).to_numpy()))
 
 
-@CHECKS.add("`invoke` with a dict of arrays", "MLflow's client, dict of arrays")
-def arrays(target: Target) -> Any:
-    return _first(target, _client(target).invoke({name: np.array([cell]) for name, cell in target.row.items()}))
+@CHECKS.add("`invoke` with a list of records", "MLflow's client, list of records")
+def records(target: Target) -> Any:
+    return _first(target, _client(target).invoke([dict(target.row)]))
 
 
 @CHECKS.add("`PredictionsResponse.get_predictions` of the response", "MLflow's client, `get_predictions`")

@@ -102,7 +102,9 @@ def other_types(target: Target) -> None:
     raise AssertionError("no error")
 
 
-@CHECKS.add(f"`/ping` within {PROMISE:g} s, {PINGS} times while {CLIENTS} clients send {ROWS} rows each, again and again")
+@CHECKS.add(
+    f"`/ping` within {PROMISE:g} s, {PINGS} times while {CLIENTS} clients send {ROWS} rows each, again and again"
+)
 def ping(target: Target) -> str:
     with requests.Session() as session, _busy(target):
         seconds = [_time_ping(session, target) for _ in range(PINGS)]

@@ -46,11 +46,16 @@ def running_target(server: str, logs: Path, *, platforms: bool) -> Iterator[Targ
     common = {"DRUM_SERVER_TYPE": server, "DRUM_LAME_DUCK_SECONDS": "0"}
     grpc = {"DRUM_GRPC_PORT": str(free_port())} if server == "fastapi" else {}
     with ExitStack() as stack:
+        started: list[tuple[RunningServer, str]] = []
 
-        def start(name: str, *arguments: str | Path, variables: Mapping[str, str], **options: Any) -> str:
-            log = logs / f"{server}-{name}.log"
-            environment = {**common, **variables}
-            return stack.enter_context(RunningServer(*arguments, log=log, environment=environment, **options)).url
+        def start(
+            name: str, *arguments: str | Path, variables: Mapping[str, str], ready: str = "/readyz", **options: Any
+        ) -> str:
+            """Start a server without waiting for it; return its URL."""
+            log, environment = logs / f"{server}-{name}.log", {**common, **variables}
+            running = RunningServer(*arguments, log=log, environment=environment, ready=None, **options)
+            started.append((stack.enter_context(running), ready))
+            return running.url
 
         target = Target(server, start("model", "--code-dir", MODEL, variables=grpc), NAME, row, labels, expected)
         target = replace(
@@ -64,6 +69,8 @@ def running_target(server: str, logs: Path, *, platforms: bool) -> Iterator[Targ
                 sagemaker=start("sagemaker", **_sagemaker(logs / server)),
                 vertex=start("vertex", **_vertex()),
             )
+        for running, path in started:
+            running.wait_ready(path)
         yield target
 
 
