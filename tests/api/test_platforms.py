@@ -147,7 +147,7 @@ def _with_text(value: object) -> object:
     """Return an error document with ``text`` for its messages."""
     if isinstance(value, dict):
         return {
-            name: "text" if name == "message" or isinstance(item, str) and name == "error" else _with_text(item)
+            name: "text" if name == "message" or (isinstance(item, str) and name == "error") else _with_text(item)
             for name, item in value.items()
         }
     return value

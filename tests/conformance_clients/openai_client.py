@@ -116,14 +116,17 @@ def unknown_route(target: Target) -> None:
 @CHECKS.add("`messages=[]` and a wrong `stream` raise `BadRequestError` with `param`")
 def wrong_fields(target: Target) -> None:
     wrong: dict[str, dict[str, Any]] = {"messages": {"messages": []}, "stream": {"stream": "yes"}}
+    found = {param: _rejected_param(target, {"model": MODEL, "messages": MESSAGES, **wrong[param]}) for param in wrong}
+    assert found == {param: param for param in wrong}
+
+
+def _rejected_param(target: Target, fields: dict[str, Any]) -> str | None:
     with _client(target) as client:
-        for param, fields in wrong.items():
-            try:
-                client.chat.completions.create(**{"model": MODEL, "messages": MESSAGES, **fields})
-            except openai.BadRequestError as error:
-                assert error.param == param, error.body
-            else:
-                raise AssertionError(f"no error was raised for {param}")
+        try:
+            client.chat.completions.create(**fields)
+        except openai.BadRequestError as error:
+            return error.param
+    raise AssertionError(f"no error was raised for {fields}")
 
 
 @CHECKS.add("`responses.create(previous_response_id=...)`")

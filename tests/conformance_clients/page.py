@@ -13,14 +13,14 @@ HEAD = """# Conformance
 
 For teams with clients of another server: what their published clients ask of this one, and what they get.
 
-This page is written by `make conformance`: the clients are installed as published, and run against the [example](../../examples)
-models on real servers. A default test runs those of the test requirements, and fails where this page would.
+`make conformance` writes this page: it installs published clients, and runs them against the [examples](../../examples)
+on real servers. A default test runs the clients of the test requirements.
 """
 
 ROW_TEXT = """## One row in every dialect
 
-The first row of `examples/multiclass_wine/sample.csv`, each cell times 1 + 2⁻⁴⁰, so that it takes 17 digits. Sent in every dialect, on
-every server. "All bits": each of the {count} probabilities is that of `predict_proba` in Python without a server, to the last bit.
+The first row of `examples/multiclass_wine/sample.csv`, each cell times 1 + 2⁻⁴⁰, so that it needs all its digits.
+"All bits": each of the {count} probabilities is that of `predict_proba` in Python, without a server, to the last bit.
 """
 
 WORDS = {PASSED: "yes", UNSUPPORTED: "not supported", FAILED: "**no**"}
