@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +120,9 @@ def test_sequential_requests_are_batches_of_one(make: Make) -> None:
     assert ask(server, "GET", "/stats/").json()["batching"]["sizes"] == {"1": 3}
 
 
+Json = Mapping[str, object]
+
+
 def infer_path(server: PredictionServer) -> str:
     assert server.core.v2 is not None
     return f"/v2/models/{server.core.v2.model.name}/infer"
@@ -129,7 +132,7 @@ def column(*cells: float) -> dict[str, object]:
     return {"name": "x", "datatype": "FP64", "shape": [len(cells), 1], "data": cells}
 
 
-def infer_at_once(server: PredictionServer, documents: list[dict[str, object]]) -> list[httpx.Response]:
+def infer_at_once(server: PredictionServer, documents: Sequence[Json]) -> list[httpx.Response]:
     async def send_all() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app=server.app)
         async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
@@ -175,9 +178,9 @@ def test_faulty_v2_requests_fail_alone(make: Make, monkeypatch: pytest.MonkeyPat
     server.state.wait(30)
     infer_at_once(server, [{"inputs": [column(x + 0.5)]} for x in range(4)])
     rows = record_rows(server, monkeypatch)
-    wrong_output = {"inputs": [column(1.5)], "outputs": [{"name": "no"}]}
-    wrong_shape = {"inputs": [{**column(1.5), "shape": [2, 1]}]}
-    several = {"inputs": [column(3.5, 4.5)]}
+    wrong_output: Json = {"inputs": [column(1.5)], "outputs": [{"name": "no"}]}
+    wrong_shape: Json = {"inputs": [{**column(1.5), "shape": [2, 1]}]}
+    several: Json = {"inputs": [column(3.5, 4.5)]}
     responses = infer_at_once(server, [{"inputs": [column(2.5)]}, wrong_output, wrong_shape, several])
     assert [response.status_code for response in responses] == [200, 400, 400, 200]
     assert [response.json()["outputs"][0]["data"] for response in (responses[0], responses[3])] == [[5.0], [7.0, 9.0]]

@@ -1,7 +1,7 @@
 """sentence-transformers from a local folder (``modules.json``): a vector per text.
 
-Target types: transform (a column of texts to columns of numbers) and unstructured (text or
-``{"inputs": text or list of texts}`` to a vector or a list of vectors), and textgeneration, for ``/v1/embeddings`` alone.
+Target types: transform (a column of texts to columns of numbers), unstructured (text or
+``{"inputs": text or list of texts}`` to a vector or a list of vectors) and textgeneration (``/v1/embeddings`` alone).
 Texts are encoded one by one, since padding in a batch changes the last digits. As the library does, it cuts off texts
 after ``max_seq_length`` tokens.
 
