@@ -80,6 +80,11 @@ FRAMEWORKS = {
     ],
 }
 
+# Compiled models: tree ensembles by treelite. The numerical steps of scikit-learn need no more than NumPy.
+COMPILE = [*SCIKIT_LEARN, "treelite>=4.6,<5"]
+# For DRUM_COMPILE=close: other estimators of scikit-learn by ONNX Runtime.
+COMPILE_ONNX = [*SCIKIT_LEARN, *FRAMEWORKS["onnx"], "skl2onnx>=1.18,<2"]
+
 # Spans are made with opentelemetry-api alone; these send them somewhere.
 OTEL = [
     "opentelemetry-exporter-otlp-proto-http>=1.27,<2",
@@ -113,6 +118,7 @@ TEST = [
     *(package for name in ("xgboost", "lightgbm", "catboost", "onnx", "skops") for package in FRAMEWORKS[name]),
     *DOCS,
     *SCAN,
+    *COMPILE,
     "coverage>=7.10,<8",
     "flask-cors>=5,<7",
     "flask-httpauth>=4.8,<5",
@@ -155,6 +161,8 @@ setup(
     install_requires=CORE,
     extras_require={
         **FRAMEWORKS,
+        "compile": COMPILE,
+        "compile-onnx": COMPILE_ONNX,
         "arrow": ARROW,
         "gevent": GEVENT,
         "grpc": GRPC,

@@ -20,6 +20,7 @@ _NAMES = ("CUSTOM_MODEL_WORKERS", "UVICORN_WORKERS", "URL_PREFIX", "TARGET_NAME"
 
 
 _LONG = (
+    "api/test_compiled_models.py",
     "api/test_json_rows.py",
     "api/test_mlflow_client.py",
     "api/test_numeric_truth.py",
@@ -37,6 +38,8 @@ _LONG = (
     "commands/test_perf_test.py",
     "commands/test_score.py",
     "commands/test_validation.py",
+    "commands/test_validation_compile.py",
+    "compiled_models/test_many_random_models.py",
     "engine",
     "examples",
     "grpc",

@@ -38,6 +38,7 @@ LAYERS = (
     ("language_predictors",),
     ("type_schema",),
     ("artifact_predictors",),
+    ("compiled_models",),
     ("input_schema",),
     ("tabular",),
     ("settings",),

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.process
 
 EXECUTOR_KEYS = {
     "executor_workers",
+    "executor_concurrency",
     "executor_max_queue",
     "executor_pending",
     "executor_queue_available",
@@ -44,6 +45,7 @@ def test_info_describes_the_model(client: httpx.Client, server_type: str) -> Non
     info = client.get("/info/").json()
     assert info.pop("codeDir").endswith("/model")
     assert info == {
+        "compiled": None,
         "drumServer": server_type,
         "drumVersion": __version__,
         "language": "python",
@@ -92,6 +94,7 @@ def test_only_fastapi_reports_an_executor(stats: dict[str, Any], server_type: st
         return
     assert all(isinstance(stats[key], int) for key in EXECUTOR_KEYS)
     assert stats["executor_pending"] == 0
+    assert (stats["executor_concurrency"], stats["executor_concurrency_mode"]) == (stats["executor_workers"], "auto")
     assert stats["executor_queue_available"] == stats["executor_workers"] + stats["executor_max_queue"]
     for times in (stats[key] for key in EXECUTOR_TIMES):
         assert times["count"] >= 1

@@ -87,6 +87,8 @@ class OwnPipeline(Pipeline):  # type: ignore[misc]
 
 def test_derived_pipeline_does_not_overwrite_samples() -> None:
     table = numbers(ROWS)
-    pipeline = OwnPipeline([("scale", StandardScaler()), ("fit", LinearRegression())]).fit(table.cells.T, range(ROWS))
+    pipeline = OwnPipeline([("scale", StandardScaler()), ("fit", LinearRegression())]).fit(
+        table.to_frame(), range(ROWS)
+    )
     bind_estimator(pipeline, SETTINGS).predict(table)
     assert table.cells.tobytes() == numbers(ROWS).cells.tobytes()

@@ -13,6 +13,7 @@ def test_info_describes_server_and_model() -> None:
     document = document_of(make_handlers(FakePredictor(max_concurrency=3), "binary").do_info(ModelRequest()))
     assert document == {
         "codeDir": "/model",
+        "compiled": None,
         "drumServer": "fastapi",
         "drumVersion": __version__,
         "language": "python",

@@ -206,6 +206,13 @@ def test_old_name_sets_parameter_without_warning(
     assert not caplog.records
 
 
+@pytest.mark.parametrize("name", ["DRUM_CONCURRENCY", "DRUM_FASTAPI_CONCURRENCY"])
+def test_concurrency_is_adaptive_unless_fixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    assert build(tmp_path).server.concurrency == "auto"
+    monkeypatch.setenv(name, "fixed")
+    assert build(tmp_path).server.concurrency == "fixed"
+
+
 def test_new_name_wins_over_old_name_with_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

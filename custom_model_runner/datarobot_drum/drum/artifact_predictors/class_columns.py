@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactOutput
+from datarobot_drum.drum.compiled_models.prediction_function import PredictionFunction
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
 from datarobot_drum.drum.settings.target_types import TargetType
+from datarobot_drum.drum.tabular.numeric_table import NumericTable
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings
@@ -26,10 +28,23 @@ class BoundModel:
     call: Callable[[Any], Any]
     labels: tuple[str, ...]
     reorder: Callable[[Any], np.ndarray]
-    accepts_numeric_table: bool = False
+
+    @property
+    def function(self) -> PredictionFunction | None:
+        """The function, if it may be compiled."""
+        return self.call if isinstance(self.call, PredictionFunction) else None
+
+    @property
+    def accepts_numeric_table(self) -> bool:
+        return self.function is not None and self.function.is_compiled
 
     def predict(self, data: Any) -> ArtifactOutput:
-        return ArtifactOutput(self.reorder(self.call(data)), self.labels)
+        return ArtifactOutput(self.reorder(self._call(data)), self.labels)
+
+    def _call(self, data: Any) -> Any:
+        if self.function is not None and isinstance(data, NumericTable):
+            return self.function(data.to_array(), data.to_frame)
+        return self.call(data)
 
 
 def bind_numbers(

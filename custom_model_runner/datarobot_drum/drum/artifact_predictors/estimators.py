@@ -40,6 +40,7 @@ from datarobot_drum.drum.artifact_predictors.frameworks import module_roots
 from datarobot_drum.drum.artifact_predictors.inplace_scalers import with_inplace_scalers
 from datarobot_drum.drum.artifact_predictors.label_matching import match_labels
 from datarobot_drum.drum.artifact_predictors.model_labels import order_classes
+from datarobot_drum.drum.compiled_models.prediction_function import PredictionFunction
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
@@ -61,8 +62,14 @@ class BoundEstimator:
     reorder: Callable[[Any], np.ndarray]
 
     @cached_property
+    def function(self) -> PredictionFunction:
+        """The method that predicts, or its compiled form."""
+        method = getattr(self.estimator, self.method)
+        return PredictionFunction(method, self.estimator, self.method, reads_arrays=accepts_arrays(self.estimator))
+
+    @property
     def accepts_numeric_table(self) -> bool:
-        return accepts_arrays(self.estimator)
+        return self.function.reads_arrays or self.function.is_compiled
 
     @cached_property
     def _numeric_features(self) -> NumericFeatures:
@@ -74,14 +81,19 @@ class BoundEstimator:
 
     def predict(self, data: Any) -> ArtifactOutput:
         """Predict a table; the caller must not use it afterwards, since a large ``NumericTable`` may be overwritten."""
-        estimator = self.estimator
         if isinstance(data, NumericTable):
-            features = self._numeric_features.select(data).to_array()
-            estimator = self._inplace_estimator if features.nbytes >= MIN_INPLACE_BYTES else estimator
+            output = self._predict_table(self._numeric_features.select(data))
         else:
-            features = select_features(estimator, data)
-        output = getattr(estimator, self.method)(features)
+            output = self.function(select_features(self.estimator, data))
         return ArtifactOutput(self.reorder(output), self.labels or column_names(output))
+
+    def _predict_table(self, table: NumericTable) -> Any:
+        features = table.to_array()
+        if not self.function.reads_arrays:
+            return self.function(features, lambda: select_features(self.estimator, table.to_frame()))
+        if features.nbytes >= MIN_INPLACE_BYTES:
+            return self.function.run_original(getattr(self._inplace_estimator, self.method), features)
+        return self.function(features)
 
 
 def bind_estimator(estimator: Any, settings: ModelSettings) -> ArtifactModel:

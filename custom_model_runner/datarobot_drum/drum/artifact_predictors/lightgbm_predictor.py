@@ -23,6 +23,7 @@ from datarobot_drum.drum.artifact_predictors.features import to_csr
 from datarobot_drum.drum.artifact_predictors.lightgbm_schema import input_schema_of, read_header
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 from datarobot_drum.drum.artifact_predictors.model_labels import estimator_classes, order_numbered_classes
+from datarobot_drum.drum.compiled_models.prediction_function import PredictionFunction
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.input_schema.columns import InputSchema
 from datarobot_drum.drum.settings.target_types import TargetType
@@ -69,7 +70,8 @@ class LightGBMPredictor(ArtifactPredictor):
         require_column_count(outputs, settings)
         is_classification = settings.target_type.is_classification
         order = order_numbered_classes(max(2, outputs), settings) if is_classification else None
-        return bind_numbers(lambda data: model.predict(to_csr(data)), settings, order)
+        function = PredictionFunction(lambda data: model.predict(to_csr(data)), model, "predict")
+        return bind_numbers(function, settings, order)
 
 
 def _require_fitting_objective(objective: str, settings: ModelSettings) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from datarobot_drum.drum.artifact_predictors.base import ArtifactModel, ArtifactOutput
-from datarobot_drum.drum.artifact_predictors.features import is_sparse
+from datarobot_drum.drum.artifact_predictors.features import is_sparse, to_csr
+from datarobot_drum.drum.compiled_models.prediction_function import PredictionFunction
 from datarobot_drum.drum.input_schema.columns import InputSchema
 from datarobot_drum.drum.input_schema.conform import conform, select, with_own_names
 from datarobot_drum.drum.input_schema.failures import explain_failure
@@ -23,9 +23,37 @@ class SchemaModel:
     model: ArtifactModel
     schema: InputSchema
 
-    @cached_property
+    @property
+    def function(self) -> PredictionFunction | None:
+        """The function that may be compiled; None for a model that has none."""
+        function = getattr(self.model, "function", None)
+        return function if isinstance(function, PredictionFunction) else None
+
+    @property
     def accepts_numeric_table(self) -> bool:
-        return self.model.accepts_numeric_table and self.schema.is_numeric
+        return self.schema.is_numeric and self.model.accepts_numeric_table and not self._needs_typed_frame
+
+    @property
+    def _needs_typed_frame(self) -> bool:
+        """True for an original that takes frames, with columns whose numbers are converted."""
+        function = self.function
+        is_plain = function is None or function.reads_arrays or self.schema.has_plain_numbers
+        return not is_plain
+
+    def to_samples(self, frame: pd.DataFrame) -> Any:
+        """Return the samples that the model gets for a table.
+
+        Raises:
+            UnprocessableInput: the table does not have the columns and types of the model.
+        """
+        return to_csr(to_training_types(self.schema, frame))
+
+    def _needs_frame(self, data: Any) -> bool:
+        """Return True for a table that a model takes as a frame: not compiled, or with other columns."""
+        function = self.function
+        if function is None or function.reads_arrays or not isinstance(data, NumericTable):
+            return False
+        return not function.is_compiled or data.names != self.schema.names or self._needs_typed_frame
 
     def predict(self, data: Any) -> ArtifactOutput:
         """Predict a table or a sparse matrix.
@@ -34,7 +62,7 @@ class SchemaModel:
             UnprocessableInput: the samples do not have the columns and types of the model.
             Exception: any other error of the framework.
         """
-        data = to_training_types(self.schema, data)
+        data = to_training_types(self.schema, data.to_frame() if self._needs_frame(data) else data)
         try:
             return self.model.predict(data)
         except ValueError as error:

@@ -27,6 +27,8 @@ from datarobot_drum.drum.artifact_predictors.features import to_csr
 from datarobot_drum.drum.artifact_predictors.loading import artifact_load_errors
 from datarobot_drum.drum.artifact_predictors.model_labels import estimator_classes, order_numbered_classes
 from datarobot_drum.drum.artifact_predictors.xgboost_schema import input_schema_of
+from datarobot_drum.drum.compiled_models.booster_rounds import iteration_range
+from datarobot_drum.drum.compiled_models.prediction_function import PredictionFunction
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.input_schema.columns import InputSchema
 from datarobot_drum.drum.settings.target_types import TargetType
@@ -86,7 +88,8 @@ def _bind_booster(booster: Any, settings: ModelSettings) -> ArtifactModel:
     outputs = max(1, int(sizes["num_class"]), int(sizes["num_target"]))
     require_column_count(1 if objective == _SOFTMAX and not target_type.has_class_labels else outputs, settings)
     order = order_numbered_classes(max(2, outputs), settings) if target_type.is_classification else None
-    return bind_numbers(_predict_function(booster, _iteration_range(booster)), settings, order)
+    function = PredictionFunction(_predict_function(booster, iteration_range(booster)), booster, "predict")
+    return bind_numbers(function, settings, order)
 
 
 def _require_fitting_objective(objective: str, settings: ModelSettings) -> None:
@@ -118,13 +121,6 @@ def _require_probabilities(booster: Any, objective: str) -> None:
         raise ModelLoadError(
             f"The model's objective {objective} gives no probabilities: train it with {_NO_PROBABILITIES[objective]}."
         )
-
-
-def _iteration_range(booster: Any) -> tuple[int, int]:
-    attributes = booster.attributes()
-    if "scikit_learn" in attributes and "best_iteration" in attributes:
-        return 0, booster.best_iteration + 1
-    return 0, 0
 
 
 def _predict_function(booster: Any, rounds: tuple[int, int]) -> Any:

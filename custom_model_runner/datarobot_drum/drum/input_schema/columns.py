@@ -119,6 +119,12 @@ class InputSchema:
         known = (*self.columns, *self.declared.values(), self.rest)
         return all(column.type in (ColumnType.NUMBER, ColumnType.ANY) for column in known)
 
+    @cached_property
+    def has_plain_numbers(self) -> bool:
+        """True if the model takes every column as floats or integers are, without a conversion."""
+        known = (*self.columns, *self.declared.values(), self.rest)
+        return self.is_numeric and not any(column.missing_is_none or column.dtype is not None for column in known)
+
     @property
     def declared_names(self) -> tuple[str, ...]:
         """The names that the owner of the model declared, in that order."""

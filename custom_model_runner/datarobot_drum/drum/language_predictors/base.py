@@ -90,6 +90,15 @@ class BasePredictor(ABC):
     def on_worker_start(self, worker: Worker) -> None:  # noqa: B027  # most predictors have no background work
         """Start background work after ``load``; ``worker`` stops it."""
 
+    def compile(self) -> str | None:
+        """Compile the loaded model in this thread; return one sentence on the result, None if nothing is compiled."""
+        return None
+
+    @property
+    def compiled(self) -> Mapping[str, Any] | None:
+        """The compiled form that predicts, for ``/info/``; None if there is none."""
+        return None
+
     @property
     def engine(self) -> EngineSettings | None:
         """The inference engine for direct access, None without one."""

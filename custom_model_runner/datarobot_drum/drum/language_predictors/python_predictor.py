@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,8 @@ from datarobot_drum.drum.artifact_predictors.registry import (
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.input_schema.columns import InputSchema
-from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk
+from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, StreamChunk, Worker
+from datarobot_drum.drum.language_predictors.compilation import compilation_of, compiled_info
 from datarobot_drum.drum.language_predictors.custom_module import find_custom_file
 from datarobot_drum.drum.language_predictors.import_scope import ImportScope
 from datarobot_drum.drum.language_predictors.module_constants import (
@@ -32,6 +34,7 @@ from datarobot_drum.drum.tabular.readable_formats import readable_formats
 from datarobot_drum.drum.type_schema.requirements import read_type_schema
 
 if TYPE_CHECKING:
+    from datarobot_drum.drum.compiled_models.background import Compilation
     from datarobot_drum.drum.language_predictors.embeddings import EmbeddingInput, Embeddings
     from datarobot_drum.drum.language_predictors.python_model import PythonModel
     from datarobot_drum.drum.language_predictors.transforms import Transformed
@@ -111,6 +114,32 @@ class PythonPredictor(BasePredictor):
             except BaseException:
                 self._scope.close()
                 raise
+
+    def on_worker_start(self, worker: Worker) -> None:
+        """Compile the model in the background."""
+        compilation = self._create_compilation()
+        if compilation is not None:
+            worker.defer_stop(compilation.stop, "stop compiling the model")
+            worker.add_thread(compilation.start())
+
+    def compile(self) -> str | None:
+        compilation = self._create_compilation()
+        return None if compilation is None else compilation.run()
+
+    def _create_compilation(self) -> Compilation | None:
+        """Return the compilation of the model; None for a model that runs one call at a time."""
+        if not self.thread_safe:
+            return None
+        is_own = not self.has_hook("load_model") and len(self._artifacts) == 1 and self._artifacts[0].is_file()
+        if not is_own:
+            return compilation_of(self._loaded, None)
+        artifact, policy = self._artifacts[0], self._settings.pickle_policy
+        load = partial(registry.load_artifact, artifact, None, policy) if self._custom_file is None else None
+        return compilation_of(self._loaded, artifact, load)
+
+    @property
+    def compiled(self) -> Mapping[str, Any] | None:
+        return None if self._model is None else compiled_info(self._model)
 
     @property
     def payload_formats(self) -> Mapping[str, str | None]:

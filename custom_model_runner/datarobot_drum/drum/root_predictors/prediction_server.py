@@ -25,6 +25,8 @@ from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.body.spooled_file import CHUNK_SIZE, SPOOL_MAX_SIZE, SpooledUploadFile
 from datarobot_drum.drum.serving.core import ServingCore
+from datarobot_drum.drum.serving.execution.concurrency import AdaptiveConcurrency, FixedConcurrency
+from datarobot_drum.drum.serving.execution.concurrency_limit import ConcurrencyLimit
 from datarobot_drum.drum.serving.execution.executor import MAX_PAUSED, ExecutorWithBackpressure
 from datarobot_drum.drum.serving.extensions import extension_errors, reject_changed_extension
 from datarobot_drum.drum.serving.handlers import Handlers
@@ -43,6 +45,7 @@ from datarobot_drum.drum.serving.v2.grpc_paths import PROBE_PATHS, TRACED_PATHS
 from datarobot_drum.drum.serving.v2.handlers import V2Handlers
 from datarobot_drum.drum.serving.v2.model import V2Model
 from datarobot_drum.drum.settings.build import Settings, settings_from_values
+from datarobot_drum.drum.settings.cpu_threads import available_cpus
 from datarobot_drum.drum.settings.server_parameters import ServerParameters
 from datarobot_drum.drum.tracing.provider import start_exporting
 from datarobot_drum.drum.tracing.spans import Tracing, detect_provider
@@ -70,6 +73,9 @@ EXTENSION_LOADERS = {
 
 LAST_WAIT_SECONDS = 1.0
 """Seconds for which the cleanup waits for predictions that timed out or whose clients disconnected."""
+
+LONG_CALLS_PER_QUEUE_TIMEOUT = 4
+"""A call that runs for this part of the queue timeout no longer keeps another one from starting."""
 
 GEVENT_CONNECTIONS = 1000
 """gunicorn's own default of connections that one gevent worker serves at once."""
@@ -269,11 +275,24 @@ class PredictionServer:
         # A model that runs one call at a time may keep the state of a stream between its chunks.
         max_paused = MAX_PAUSED if self.uses_fastapi and limit is None and workers > 1 else 0
         batches = self._batch_limits()
+        concurrency = self._create_concurrency(workers) if limit is None else None
         if batches is None:
-            return ExecutorWithBackpressure(workers, *limits, max_paused=max_paused)
+            return ExecutorWithBackpressure(workers, *limits, concurrency=concurrency, max_paused=max_paused)
         from datarobot_drum.drum.serving.batching.executor import BatchingExecutor, BatchLimits
 
-        return BatchingExecutor(BatchLimits(*batches), workers, *limits, max_paused=max_paused)
+        return BatchingExecutor(BatchLimits(*batches), workers, *limits, concurrency=concurrency, max_paused=max_paused)
+
+    def _create_concurrency(self, workers: int) -> FixedConcurrency | None:
+        """Return what adapts the number of calls at once; None for a fixed number.
+
+        With a queue timeout of 0 no call can wait, so a lower limit would reject calls.
+        """
+        server = self.settings.server
+        wanted = self.uses_fastapi and server.concurrency == "auto" and AdaptiveConcurrency.is_supported()
+        if not wanted or workers == 1 or server.executor_queue_timeout <= 0:
+            return None
+        concurrency_limit = ConcurrencyLimit(workers, cores=available_cpus() / self.settings.workers)
+        return AdaptiveConcurrency(concurrency_limit, server.executor_queue_timeout / LONG_CALLS_PER_QUEUE_TIMEOUT)
 
     def _batch_limits(self) -> tuple[int, float] | None:
         """Rows, and seconds to wait for them: what was asked for, where it can be had; None for no batches."""

@@ -138,6 +138,7 @@ class Handlers(OpenAiHandlers):
         return json_response(
             {
                 "codeDir": mask_secrets(str(self._model.code_dir)) if self._show_details else None,
+                "compiled": predictor.compiled if predictor else None,
                 "drumServer": self._server_type,
                 "drumVersion": __version__,
                 "language": predictor.language if predictor else self._model.language,

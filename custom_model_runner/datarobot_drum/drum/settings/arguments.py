@@ -241,6 +241,12 @@ class Arguments:
         metavar="NUMBER",
         commands=(VALIDATION,),
     )
+    compile: bool = argument(
+        "--compile",
+        "Also compile the model as a server does in the background, and report what was proven and measured.",
+        kind=Kind.BOOLEAN,
+        commands=(VALIDATION,),
+    )
     batch_sizes: tuple[int, ...] | None = argument(
         "--batch-sizes",
         "Rows per request, one or more numbers separated by blanks or commas.",

@@ -17,6 +17,7 @@ from datarobot_drum.drum.exceptions import RuntimeParameterError, StartupError, 
 from datarobot_drum.drum.settings.address import normalize_prefix, parse_address
 from datarobot_drum.drum.settings.arguments import Arguments, arguments_of, merge_environment
 from datarobot_drum.drum.settings.class_labels import find_class_labels
+from datarobot_drum.drum.settings.compilation import DEFAULT_COMPILATION, CompileOptions, CompileParameters, options_of
 from datarobot_drum.drum.settings.cpu_threads import ThreadPlan, plan_threads
 from datarobot_drum.drum.settings.declaration import SERVER, Parameter, clamp, resolve
 from datarobot_drum.drum.settings.deployment_config import DeploymentConfig, read_deployment_config
@@ -106,6 +107,7 @@ class ModelSettings:
     served_name: str = DEFAULT_SERVED_NAME
     """The name by which clients of the Open Inference Protocol request the model, and its version."""
     served_version: str = DEFAULT_SERVED_VERSION
+    compilation: CompileOptions = DEFAULT_COMPILATION
 
     @property
     def value_name(self) -> str:
@@ -236,11 +238,17 @@ def build_model_settings(arguments: Arguments) -> ModelSettings:
     sources = _sources(definitions, file_values)
     given = resolve(InputLimits, sources.find_server_value)
     loading = resolve(LoadParameters, sources.find_server_value)
-    for error in (*given.errors, *loading.errors):
+    compilation = resolve(CompileParameters, sources.find_server_value)
+    for error in (*given.errors, *loading.errors, *compilation.errors):
         raise error
     install(collect_values(definitions, sources, SERVER_PARAMETER_NAMES))
     policy = PicklePolicy(loading.values.get("pickle_policy", PicklePolicy.ALLOW))
-    return dataclasses.replace(model, limits=command_limits(given.values), pickle_policy=policy)
+    return dataclasses.replace(
+        model,
+        limits=command_limits(given.values),
+        pickle_policy=policy,
+        compilation=options_of(compilation.values),
+    )
 
 
 def training_target(arguments: Arguments) -> tuple[TargetType, ModelMetadata]:
@@ -281,6 +289,7 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
         engine=engine,
         strict_type_schema=parameters.server.strict_type_schema,
         pickle_policy=PicklePolicy(parameters.server.pickle_policy),
+        compilation=parameters.server.compile_options,
         limits=server_limits(parameters.server),
     )
     return Settings(

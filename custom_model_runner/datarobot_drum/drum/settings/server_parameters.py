@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from datarobot_drum.drum.settings.compilation import CompileParameters
 from datarobot_drum.drum.settings.declaration import Parameter, parameter, settings_of
 from datarobot_drum.drum.settings.limits import InputLimits, default_limits
 from datarobot_drum.drum.settings.load_policy import LoadParameters
@@ -44,7 +45,7 @@ _DEFAULT_LIMITS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class ServerParameters(LoadParameters, InputLimits):
+class ServerParameters(LoadParameters, CompileParameters, InputLimits):
     """Final values: parsed, checked, and with every computed default filled in."""
 
     server_type: str = parameter(
@@ -228,11 +229,21 @@ class ServerParameters(LoadParameters, InputLimits):
     executor_workers: int = parameter(
         "DRUM_EXECUTOR_WORKERS",
         Kind.INTEGER,
-        "Prediction threads per process.",
+        "Prediction threads per process: the maximum of predictions at once.",
         computed="max(4, 2 x processes)",
         limits=(1, 256),
         servers=_FASTAPI,
         aliases=("DRUM_FASTAPI_EXECUTOR_WORKERS",),
+    )
+    concurrency: str = parameter(
+        "DRUM_CONCURRENCY",
+        Kind.CHOICE,
+        "auto: the server finds how many predictions at once give the highest throughput, at most the prediction "
+        "threads; fixed: always as many as threads.",
+        default="auto",
+        choices=("auto", "fixed"),
+        servers=_FASTAPI,
+        aliases=("DRUM_FASTAPI_CONCURRENCY",),
     )
     numeric_threads: int = parameter(
         "DRUM_NUMERIC_THREADS",

@@ -9,6 +9,7 @@ from datarobot_drum.drum.commands.progress import OnProgress, progress_bar
 from datarobot_drum.drum.commands.report_file import report_path, write_report
 from datarobot_drum.drum.commands.standard_output import reserve_stdout
 from datarobot_drum.drum.commands.validation.checks import OUTPUT, check_structured
+from datarobot_drum.drum.commands.validation.compiled import check_compiled
 from datarobot_drum.drum.commands.validation.embeddings import check_embeddings
 from datarobot_drum.drum.commands.validation.expected import Expected, check_expected, expected_predictions
 from datarobot_drum.drum.commands.validation.model_under_test import ModelUnderTest, read_cells, read_samples
@@ -37,7 +38,7 @@ def validate(arguments: Arguments) -> int:
     expected = expected_predictions(arguments, model.target_type)
     with reserve_stdout() as output:
         with opened_input(path) as source, progress_bar() as on_progress:
-            results = list(_check_model(model, source, expected, on_progress))
+            results = list(_check_model(model, source, expected, on_progress, compiles=arguments.compile))
         output.write(table(results).encode())
     if report is not None:
         write_report(report, page(model, path.name, results))
@@ -45,7 +46,7 @@ def validate(arguments: Arguments) -> int:
 
 
 def _check_model(
-    model: ModelSettings, source: InputFile, expected: Expected | None, on_progress: OnProgress
+    model: ModelSettings, source: InputFile, expected: Expected | None, on_progress: OnProgress, *, compiles: bool
 ) -> Iterator[CheckResult]:
     with ExitStack() as stack:
         try:
@@ -73,3 +74,5 @@ def _check_model(
         yield from check_structured(tested, on_progress)
         if expected is not None:
             yield check_expected(tested, source, expected, on_progress)
+        if compiles:
+            yield check_compiled(predictor, model)

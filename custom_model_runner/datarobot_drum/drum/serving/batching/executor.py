@@ -133,7 +133,7 @@ class BatchingExecutor(ExecutorWithBackpressure):
         batches: list[Batch] = []
         with self._lock:
             members, is_full = self._next_members()
-            while members and is_full and self.running < self.max_workers:
+            while members and is_full and self._has_free_slot():
                 batches.append(self._form_batch(members))
                 members, is_full = self._next_members()
             may_start = members and self._may_start_batch()
@@ -149,7 +149,7 @@ class BatchingExecutor(ExecutorWithBackpressure):
         self._start(batch)
 
     def _may_start_batch(self) -> bool:
-        return not self._batches and self.running < self.max_workers
+        return not self._batches and self._has_free_slot()
 
     def _start_or_poll_threadsafe(self) -> None:
         if self._loop is not None:
@@ -192,7 +192,7 @@ class BatchingExecutor(ExecutorWithBackpressure):
 
     def _admit(self, entry: QueueEntry) -> None:
         """With one slot left, start the waiting batch before admitting another call."""
-        if self._queue and self.running == self.max_workers - 1 and not isinstance(entry, BatchMember):
+        if self._queue and self.running == self.concurrency.slots - 1 and not isinstance(entry, BatchMember):
             self._start_waiting_batch()
         super()._admit(entry)
 
@@ -208,8 +208,8 @@ class BatchingExecutor(ExecutorWithBackpressure):
         self._queue.remove(other)
         return self._take_slot(other)
 
-    def _release(self, entry: QueueEntry | None, *, failed: bool = False) -> QueueEntry | None:
-        following = super()._release(entry, failed=failed)
+    def _release(self, entry: QueueEntry, *, failed: bool = False, paused: bool = False) -> QueueEntry | None:
+        following = super()._release(entry, failed=failed, paused=paused)
         if following is None and self._queue:
             self._start_or_poll_threadsafe()
         return following

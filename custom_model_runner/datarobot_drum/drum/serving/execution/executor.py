@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, ExecutorShutdown, RequestCancelled, ServerOverloaded
+from datarobot_drum.drum.serving.execution.concurrency import SAMPLE_SECONDS, FixedConcurrency, Usage
 from datarobot_drum.drum.serving.execution.futures import discard_result, set_outcome, set_outcome_threadsafe
 from datarobot_drum.drum.serving.execution.queue_entries import (
     CallerThreadEntry,
@@ -86,10 +87,11 @@ class ExecutorWithBackpressure:
     """A thread pool that runs calls in the order of their arrival and rejects those that cannot start in time.
 
     Args:
-        max_workers: calls that run at once.
+        max_workers: threads, and so the calls that can run at once.
         max_queue_depth: calls that are admitted and wait; later ones wait in the same queue without being admitted.
         queue_timeout: seconds from arrival within which a call must start; 0 rejects at once what cannot start.
         thread_name_prefix: of the pool threads.
+        concurrency: how many calls run at once, up to ``max_workers``; without it always that many.
         max_paused: streams that may wait for their clients without a slot. With 0, no other call runs between two
             chunks of a stream.
         clock: measures deadlines and durations, in seconds.
@@ -102,6 +104,7 @@ class ExecutorWithBackpressure:
         queue_timeout: float = 30.0,
         thread_name_prefix: str = "drum-predict-",
         *,
+        concurrency: FixedConcurrency | None = None,
         max_paused: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -113,13 +116,18 @@ class ExecutorWithBackpressure:
         """Called with the number of running calls whenever it changes, before the work starts; must be quick."""
         self.before_call: Callable[[], object] | None = None
         """Called before each call, in its thread and its context."""
+        self.concurrency = concurrency or FixedConcurrency(max_workers)
         self._clock = clock
-        self._pool = ThreadPoolExecutor(max_workers + max_paused, thread_name_prefix)
+        self._pool = ThreadPoolExecutor(max_workers + max_paused, thread_name_prefix, self.concurrency.register_thread)
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._queue: deque[QueueEntry] = deque()
         self._resumed: deque[ResumedStream] = deque()
-        self.running = self.paused = 0
+        self._running: dict[QueueEntry, float] = {}
+        """The entries that hold a slot, and since when, in that order."""
+        self._slot_seconds = 0.0
+        self.paused = 0
+        self._sampling_loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._warn_after = 0.0
         self._counts = dict.fromkeys(("completed", "failed", "rejected", "cancelled", "timed_out"), 0)
@@ -150,6 +158,8 @@ class ExecutorWithBackpressure:
         if entry.state is State.QUEUED:
             timer = future.get_loop().call_later(self.queue_timeout, self._on_deadline, entry)
             future.add_done_callback(lambda _: timer.cancel())
+        if self.concurrency.is_sampled and (self._queue or len(self._running) > 1):
+            self._start_sampling(future.get_loop())
         return Submission(self, entry, future)
 
     def call(self, func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -226,16 +236,21 @@ class ExecutorWithBackpressure:
             self._start(entry)
 
     def _may_start(self, entry: QueueEntry) -> bool:
-        return self.running < self.max_workers
+        return self._has_free_slot()
+
+    def _has_free_slot(self) -> bool:
+        return len(self._running) < self.concurrency.slots
 
     def _take_slot(self, entry: Entry) -> Entry:
         entry.state = State.RUNNING
         entry.started = now = self._clock()
-        self.running += 1
+        if isinstance(entry, ResumedStream):
+            self._running[entry.call] = now
+        else:
+            self._running[entry] = now
+            self._wait_times.record(now - entry.arrived)
         if self.on_running:
             self.on_running(self.running)
-        if not isinstance(entry, ResumedStream):
-            self._wait_times.record(now - entry.arrived)
         return entry
 
     def _start(self, entry: QueueEntry | None) -> None:
@@ -260,7 +275,7 @@ class ExecutorWithBackpressure:
             result = context.run(call.function)
             if isinstance(result, IncrementalResult):
                 call.set_outcome(result, None)
-                error = context.run(result.produce, self._pause)
+                error = context.run(result.produce, partial(self._pause, call))
         except BaseException as raised:  # it belongs to the caller
             error = raised
         following = self._release(call, failed=error is not None and not isinstance(error, RequestCancelled))
@@ -270,7 +285,7 @@ class ExecutorWithBackpressure:
         return following
 
     @contextmanager
-    def _pause(self) -> Iterator[None]:
+    def _pause(self, call: QueuedCall) -> Iterator[None]:
         """Free the slot of a stream during the ``with`` block; take one at its end, before the calls in the queue."""
         with self._lock:
             may_pause = self.paused < self.max_paused
@@ -278,17 +293,17 @@ class ExecutorWithBackpressure:
         if not may_pause:
             yield
             return
-        self._start(self._release(None))
+        self._start(self._release(call, paused=True))
         try:
             yield
         finally:
-            self._resume()
+            self._resume(call)
 
-    def _resume(self) -> None:
-        stream = ResumedStream(self._clock(), math.inf)
+    def _resume(self, call: QueuedCall) -> None:
+        stream = ResumedStream(self._clock(), math.inf, call)
         with self._lock:
             self.paused -= 1
-            is_free = self.running < self.max_workers
+            is_free = self._has_free_slot()
             if is_free:
                 self._take_slot(stream)
             else:
@@ -296,14 +311,14 @@ class ExecutorWithBackpressure:
         if not is_free:
             stream.slot.result()
 
-    def _release(self, entry: QueueEntry | None, *, failed: bool = False) -> QueueEntry | None:
-        """Free the slot of ``entry``, or of a stream that pauses; return the entry that has taken it, to be started."""
+    def _release(self, entry: QueueEntry, *, failed: bool = False, paused: bool = False) -> QueueEntry | None:
+        """Free the slot of an entry that has finished or pauses; return the entry that has taken it, to be started."""
         with self._lock:
             now = self._clock()
-            self.running -= 1
-            if entry is not None:
+            self._slot_seconds += now - self._running.pop(entry)
+            if not paused:
                 self._count_finished(entry, now, failed=failed)
-            following = self._take_next(now)
+            following = self._take_next(now) if self._has_free_slot() else None
             if self.on_running:
                 self.on_running(self.running)
             if self._is_idle():
@@ -326,6 +341,35 @@ class ExecutorWithBackpressure:
         """Reject expired entries, then give the slot to the first one."""
         self._reject_expired(now)
         return self._take_slot(self._queue.popleft()) if self._queue else None
+
+    def _start_sampling(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Sample while calls wait, or run beside one another; an idle server has no timer."""
+        with self._lock:
+            if self._sampling_loop is None or self._sampling_loop.is_closed():
+                self._sampling_loop = loop
+                self.concurrency.start_sampling(self._usage())
+                loop.call_later(SAMPLE_SECONDS, self._sample)
+
+    def _sample(self) -> None:
+        """Adapt the number of slots; start the calls that get one, since no call that ends may do it."""
+        started = []
+        with self._lock:
+            usage = self._usage()
+            self.concurrency.sample(usage)
+            while self._has_free_slot() and (entry := self._take_next(usage.now)):
+                started.append(entry)
+            if self._sampling_loop and (self._queue or len(self._running) > 1):
+                self._sampling_loop.call_later(SAMPLE_SECONDS, self._sample)
+            else:
+                self._sampling_loop = None
+        for entry in started:
+            self._start(entry)
+
+    def _usage(self) -> Usage:
+        waiting = len(self._queue) + len(self._resumed)
+        return Usage(
+            self._clock(), self._counts["completed"], self._slot_seconds, list(self._running.values()), waiting
+        )
 
     def _reject_expired(self, now: float) -> None:
         """Reject entries whose deadline has passed."""
@@ -385,6 +429,10 @@ class ExecutorWithBackpressure:
         self.shutdown()
 
     @property
+    def running(self) -> int:
+        return len(self._running)
+
+    @property
     def waiting(self) -> int:
         return len(self._queue)
 
@@ -401,6 +449,8 @@ class ExecutorWithBackpressure:
                 "executor_max_queue": self.max_queue_depth,
                 "executor_pending": pending,
                 "executor_queue_available": max(0, self.max_workers + self.max_queue_depth - pending),
+                "executor_concurrency": self.concurrency.slots,
+                "executor_concurrency_mode": self.concurrency.mode,
                 "executor_running": self.running,
                 "executor_paused": self.paused,
                 "executor_waiting": len(self._queue),

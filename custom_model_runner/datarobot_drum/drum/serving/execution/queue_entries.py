@@ -39,10 +39,6 @@ class CallerThreadEntry(QueueEntry):
         self.slot.set_exception(error)
 
 
-class ResumedStream(CallerThreadEntry):
-    """The thread of a stream that was paused and takes a slot again."""
-
-
 @dataclass(slots=True, eq=False)
 class QueuedCall(QueueEntry):
     """A function for a pool thread; ``on_outcome`` receives its result and its error.
@@ -61,3 +57,10 @@ class QueuedCall(QueueEntry):
 
     def reject(self, error: Exception) -> None:
         self.set_outcome(None, error)
+
+
+@dataclass(slots=True, eq=False)
+class ResumedStream(CallerThreadEntry):
+    """The thread of a stream that was paused and takes a slot again, for its ``call``."""
+
+    call: QueuedCall

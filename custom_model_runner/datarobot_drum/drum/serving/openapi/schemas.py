@@ -108,6 +108,7 @@ _JSON_ROWS: Json = {
 
 _EXECUTOR_METRICS = (
     "executor_workers",
+    "executor_concurrency",
     "executor_max_queue",
     "executor_pending",
     "executor_queue_available",
