@@ -24,6 +24,9 @@ ENVIRONMENTS ?= .bench
 OUTPUT ?= .bench/results
 BENCH ?=
 
+# make conformance: the folder of the clients' environments.
+CLIENTS ?= .conformance
+
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 # The listen address is not always one that clients can connect to.
@@ -36,7 +39,7 @@ CURL = $(or $(subst http://127.0.0.1:8080,$(URL),$(README_CURL)),$(SAMPLE_CURL))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install artifacts serve format check test coverage bench docs audit sbom clean
+.PHONY: help install artifacts serve format check test coverage bench conformance docs audit sbom clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -106,6 +109,9 @@ bench: $(INSTALLED) ## Compare our servers with bare apps and their peers
 	$(RUN) -m benchmarks.compare $(if $(filter-out 0,$(QUICK)),--quick) --peers $(PEERS) --environments "$(ENVIRONMENTS)" \
 	    --output "$(OUTPUT)" $(if $(RESULTS),--results "$(RESULTS)") $(BENCH)
 
+conformance: artifacts ## Run the published clients, write docs/reference/conformance.md
+	$(RUN) -m tests.conformance_clients --environments "$(CLIENTS)" --output docs/reference/conformance.md
+
 docs: $(INSTALLED) ## Regenerate the tables of docs/reference.md
 	$(RUN) -m datarobot_drum.drum.commands.reference docs/reference.md
 
@@ -118,7 +124,7 @@ sbom: $(INSTALLED) ## List the installed packages as CycloneDX in build/sbom.jso
 	@echo 'Written: build/sbom.json'
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .bench build dist htmlcov custom_model_runner/*.egg-info
+	rm -rf .venv .bench .conformance build dist htmlcov custom_model_runner/*.egg-info
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.*
 	rm -f examples/*/model.pkl examples/.artifacts.json
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,6 +14,7 @@ from tests.api.aborted_responses import read_until_abort, reset_after_first_byte
 from tests.api.all_servers import SERVER_TYPES, Servers, running_servers
 from tests.api.models import write_code
 from tests.cases import each_case
+from tests.grpc.grpc_servers import running_grpc
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -255,6 +256,23 @@ def test_completion_and_response_spans_have_the_same_attributes(
     assert "a secret" not in json.dumps(spans)
 
 
+def test_an_inference_of_v2_has_the_span_of_a_prediction(server: RunningServer) -> None:
+    inputs = [{"name": "action", "datatype": "BYTES", "shape": [1, 1], "data": ["say"]}]
+    response = server.client.post("/v2/models/model/infer", json={"inputs": inputs}, headers=TRACEPARENT)
+    assert response.status_code == 200, response.text
+    spans = wait_for_spans(server, "drum.invocations")
+    request = spans["drum.invocations"]
+    assert (parent_of(request), parent_of(spans["scoring"])) == (PARENT, id_of(request))
+    assert request["attributes"]["http.route"] == "/v2/models/{name}/infer"
+    assert request["attributes"]["url.path"] == "/v2/models/model/infer"
+
+
+def test_metadata_of_v2_has_a_span_and_its_probes_have_none(server: RunningServer) -> None:
+    for path in ("/v2/health/live", "/v2/health/ready", "/v2/models/model"):
+        assert server.client.get(path).status_code == 200
+    assert wait_for_spans(server, "drum.v2.models").keys() == {"drum.v2.models"}
+
+
 class Collector(ThreadingHTTPServer):
     """Takes spans as OpenTelemetry's collectors do."""
 
@@ -311,6 +329,20 @@ def test_standard_variables_export_spans_and_shutdown_flushes_them(
         assert server.client.post("/predict/", content=b"a\n1\n", headers=TRACEPARENT).status_code == 200
         server.stop()
     assert collector.services == ["a-model"]
+    (span,) = collector.spans
+    assert (span.name, span.trace_id.hex(), span.parent_span_id.hex()) == ("drum.invocations", TRACE, PARENT)
+
+
+def test_a_grpc_call_has_the_span_of_a_prediction(collector: Collector, tmp_path: Path) -> None:
+    code = "def score(data, model, **kwargs):\n    return data['x']\n"
+    variables = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}",
+        "OTEL_BSP_SCHEDULE_DELAY": "600000",
+    }
+    with running_grpc(tmp_path, write_code(tmp_path / "model", code), **variables) as (server, client):
+        client.send(client.request(3), metadata=tuple(TRACEPARENT.items())).result()
+        client.method("ServerReady")(b"")
+        server.stop()
     (span,) = collector.spans
     assert (span.name, span.trace_id.hex(), span.parent_span_id.hex()) == ("drum.invocations", TRACE, PARENT)
 

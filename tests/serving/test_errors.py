@@ -24,6 +24,7 @@ from datarobot_drum.drum.exceptions import (
     UnprocessableInput,
     UnsupportedContentEncoding,
 )
+from datarobot_drum.drum.serving.error_formats import ErrorFormat
 from datarobot_drum.drum.serving.errors import USER_ERROR_HEADER, error_payload, error_response, openai_error
 from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.drum.serving.routing_errors import method_not_allowed, route_not_found
@@ -123,7 +124,7 @@ def test_message_for_clients_keeps_what_looks_like_a_path() -> None:
 )
 def test_secrets_are_masked_in_text_of_the_server(error: Exception) -> None:
     register_secret("hunter-2")
-    content = error_response(error, for_openai=True).content
+    content = error_response(error, ErrorFormat.OPENAI).content
     assert isinstance(content, bytes) and b"hunter-2" not in content and MASK.encode() in content
 
 
@@ -142,7 +143,7 @@ def test_lone_surrogates_are_replaced() -> None:
     ],
 )
 def test_openai_clients_get_an_error_object_beside_the_message(error: Exception, message: str, kind: str) -> None:
-    document = document_of(error_response(error, for_openai=True))
+    document = document_of(error_response(error, ErrorFormat.OPENAI))
     assert document["message"] == error_payload(error)["message"]
     assert document["error"] == {"message": message, "type": kind, "param": None, "code": None}
 
@@ -183,7 +184,7 @@ def test_wrong_method_is_405_with_sorted_allow() -> None:
         lambda text: route_not_found(f"/x/{text}"),
         lambda text: route_not_found(f"/v1/{text}"),
         lambda text: method_not_allowed(text, "GET", f"/v1/{text}"),
-        lambda text: error_response(UnprocessableInput(f"The charset {text!r} is not known."), for_openai=True),
+        lambda text: error_response(UnprocessableInput(f"The charset {text!r} is not known."), ErrorFormat.OPENAI),
         lambda text: error_response(BadRequest(f"The header {text} is malformed.")),
     ],
     ids=["path", "OpenAI path", "method", "body", "header"],

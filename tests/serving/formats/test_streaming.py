@@ -69,6 +69,14 @@ def test_quality_comes_before_order(preferences: list[tuple[str, str]]) -> None:
         ("*/*, application/x-ndjson", JSON_LINES),
         ("*/*, application/x-ndjson;q=0.9", OCTETS),
         ("text/event-stream, text/csv", EVENTS),
+        ("text/*;q=0.9, text/event-stream;q=0.1, application/x-ndjson;q=0.5", CSV),
+        ("text/*;q=0.9, text/event-stream;q=0.1, text/csv;q=0.2, application/x-ndjson;q=0.5", JSON_LINES),
+        ("*/*;q=0, text/csv;q=0.1", CSV),
+        ("*/*;q=0.1, text/*;q=0", OCTETS),
+        ("TEXT/CSV; header=present; q=0.7, application/x-ndjson;q=0.6", CSV),
+        ('text/csv;note="a, b; q=0";q=0.5, application/x-ndjson;q=0.4', CSV),
+        ("application/json;q=0.9, ,text/csv;q=0.8,", CSV),
+        ("text/csv;q=1.5, application/x-ndjson;q=0.1", JSON_LINES),
     ],
 )
 def test_accept_header_selects_the_preferred_format(accept: str, stream_format: StreamFormat) -> None:
@@ -171,6 +179,9 @@ def test_arrow_has_a_record_batch_for_each_block() -> None:
         ("text/csv", "text/csv"),
         ("application/jsonlines", "application/jsonlines"),
         ("application/x-ndjson, */*", "application/x-ndjson"),
+        ("text/*;q=0.5, text/csv;q=0.1, application/json;q=0.3", None),
+        ("application/json;q=0, */*", "application/x-ndjson"),
+        ("application/*, text/csv;q=0.9", None),
         ("application/vnd.apache.arrow.stream;q=0.9, application/json;q=0.1", "application/vnd.apache.arrow.stream"),
     ],
 )

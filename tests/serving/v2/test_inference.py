@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from datarobot_drum.drum.exceptions import BadRequest, RequestError
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
+from datarobot_drum.drum.serving.error_formats import ErrorFormat
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.headers import Headers
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
@@ -56,7 +57,7 @@ def infer(server: PredictionServer, content: bytes, **headers: str) -> ModelResp
     try:
         return server.core.v2.do_predict_v2(request)
     except RequestError as error:
-        return error_response(error, for_v2=True)
+        return error_response(error, ErrorFormat.V2)
 
 
 def document_of(response: ModelResponse) -> Any:

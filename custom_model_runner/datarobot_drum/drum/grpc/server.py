@@ -29,6 +29,7 @@ from datarobot_drum.drum.grpc.schema import (
 )
 from datarobot_drum.drum.serving.body.reader import RequestBody
 from datarobot_drum.drum.serving.core import ServingCore
+from datarobot_drum.drum.serving.error_formats import ErrorFormat
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.execution.call import ModelCall
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
@@ -146,7 +147,7 @@ class GrpcServer:
         try:
             result = await respond(content)
         except Exception as error:
-            failure = error_response(error, for_v2=True)
+            failure = error_response(error, ErrorFormat.V2)
             entry.status = failure.status
             assert isinstance(failure.content, bytes)
             code = _CODES.get(failure.status) or _other_code(failure.status)

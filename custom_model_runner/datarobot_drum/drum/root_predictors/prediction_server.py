@@ -327,7 +327,8 @@ class PredictionServer:
             show_details=server.info_details,
         )
         ctx = self.worker_ctx
-        batching = self._create_batching(handlers)
+        v2 = self._create_v2(handlers)
+        batching = self._create_batching(handlers, v2)
         if self.uses_fastapi:
             ctx.set_backpressure_metrics((batching or self.executor).metrics)
         ctx.defer_cleanup(self._stop_executor, order=100, desc="shut down the executor")
@@ -355,18 +356,18 @@ class PredictionServer:
             url_prefix=self.settings.url_prefix,
             documentation=self._create_documentation(),
             batching=batching,
-            v2=self._create_v2(handlers),
+            v2=v2,
             load_timeout=server.executor_queue_timeout,
         )
 
-    def _create_batching(self, handlers: Handlers) -> "Batching | None":
+    def _create_batching(self, handlers: Handlers, v2: V2Handlers) -> "Batching | None":
         if type(self.executor) is ExecutorWithBackpressure or self.predictor is None:
             return None
         from datarobot_drum.drum.serving.batching.batcher import Batching
         from datarobot_drum.drum.serving.batching.executor import BatchingExecutor
 
         assert isinstance(self.executor, BatchingExecutor)
-        return Batching(self.executor, self.predictor, handlers)
+        return Batching(self.executor, self.predictor, handlers, v2)
 
     def _create_v2(self, handlers: Handlers) -> V2Handlers:
         model = self.settings.model
