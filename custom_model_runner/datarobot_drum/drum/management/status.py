@@ -15,7 +15,7 @@ from enum import IntEnum, auto
 from typing import Any
 
 from datarobot_drum.drum.serving.metrics.families import CELLS, gauge_cells
-from datarobot_drum.drum.serving.metrics.recorder import ServerCells, WorkerCells, share_cells
+from datarobot_drum.drum.serving.metrics.recorder import Cells, ServerCells, WorkerCells, share_cells
 
 
 class WorkerState(IntEnum):
@@ -112,7 +112,7 @@ class WorkerStatus:
     # Readers
 
     @property
-    def metrics(self) -> memoryview:
+    def metrics(self) -> Cells:
         """The cells of the worker's metrics."""
         first = _METRICS + self._index * CELLS
         return self._table.cells[first : first + CELLS]

@@ -46,10 +46,11 @@ from datarobot_drum.drum.serving.routes import (
     traced_subpath_routes,
     with_platform_paths,
 )
+from datarobot_drum.drum.serving.scraping import merge_dead_files
 from datarobot_drum.drum.serving.v2.grpc_paths import PROBE_PATHS, TRACED_PATHS
 from datarobot_drum.drum.serving.v2.handlers import V2Handlers
 from datarobot_drum.drum.serving.v2.model import V2Model
-from datarobot_drum.drum.settings.build import Settings, settings_from_values
+from datarobot_drum.drum.settings.build import Settings, metrics_directory, settings_from_values
 from datarobot_drum.drum.settings.cpu_threads import available_cpus
 from datarobot_drum.drum.settings.server_parameters import ServerParameters
 from datarobot_drum.drum.tracing.provider import start_exporting
@@ -193,6 +194,9 @@ class PredictionServer:
         self.raise_load_failure()
 
     def _record_load(self, predictor: BasePredictor, seconds: float) -> None:
+        if not self.recorder.is_on:
+            return
+        merge_dead_files(metrics_directory())
         model = self.settings.model
         self.recorder.set(LOAD_SECONDS, seconds)
         self.recorder.describe_model(

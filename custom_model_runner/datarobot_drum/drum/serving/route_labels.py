@@ -26,7 +26,8 @@ class RouteLabels:
         self._labels = {path: path for path in TRACED_PATHS}
         for route in routes:
             own = {variant: path for path in route.paths for variant in (prefix + path, f"{prefix}{path}/")}
-            platform = dict.fromkeys(path_variants(route, prefix), ROUTES_FIRST_PATH[route.handler])
+            # A path that the hosting platform adds has the label of its route.
+            platform = dict.fromkeys(path_variants(route, prefix), route.paths[0] or "/")
             self._labels |= {path: label for path, label in (platform | own).items() if not route.needs_subpath}
         self._subpaths = {base: template for base, (_, template) in traced_subpath_routes(prefix).items()}
         self._patterns = {pattern: template for pattern, (_, template) in traced_patterns(prefix).items()}
@@ -40,7 +41,3 @@ class RouteLabels:
         template = next((found for base, found in self._subpaths.items() if path.startswith(base)), None)
         template = template or next((found for it, found in self._patterns.items() if it.fullmatch(path)), OTHER)
         return template.removeprefix(self._prefix)
-
-
-ROUTES_FIRST_PATH = {route.handler: route.paths[0] or "/" for route in ROUTES}
-"""By handler; a path of the hosting platform has the label of the route that it adds to."""

@@ -3,6 +3,7 @@
 Nothing is imported for it before the first scrape.
 """
 
+import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -37,3 +38,12 @@ def scrape_server(server: ServerCells, directory: str | None, accept: str = "") 
     from datarobot_drum.drum.serving.route_labels import all_labels
 
     return scrape(server, all_labels(), directory, accept)
+
+
+def merge_dead_files(directory: str | None) -> None:
+    """Merge what ended workers have left of the metrics of model code, so that files do not add up without scrapes."""
+    if directory is None or PACKAGE not in sys.modules:  # then there are no files
+        return
+    from datarobot_drum.drum.serving.metrics.model_files import ModelFiles
+
+    ModelFiles(directory).merge_dead()

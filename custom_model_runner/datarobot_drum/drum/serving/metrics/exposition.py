@@ -4,7 +4,7 @@ This module needs prometheus-client, so it is imported by the first scrape and n
 """
 
 import json
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -62,7 +62,7 @@ class _ServerCollector(Collector):
         yield GaugeMetricFamily(families.START_TIME_NAME, families.START_TIME_HELP, self._server.start_time)
 
     def _requests(self) -> Metric:
-        counts: Counter[tuple[str, str]] = Counter()
+        counts: defaultdict[tuple[str, str], float] = defaultdict(float)
         for cells in self._all:
             for slot in range(families.REQUEST_KINDS):
                 key = cells[families.REQUEST_KEYS + slot]
@@ -70,7 +70,7 @@ class _ServerCollector(Collector):
                     break
                 route, status = split_key(key)
                 labels = (self._routes[route], str(status) if status else families.OTHER)
-                counts[labels] += cells[families.REQUEST_COUNTS + slot]  # type: ignore[assignment]
+                counts[labels] += cells[families.REQUEST_COUNTS + slot]
         family = CounterMetricFamily(families.REQUESTS_NAME, families.REQUESTS_HELP, labels=("route", "status"))
         for labels, count in sorted(counts.items()):
             family.add_metric(labels, count)
@@ -98,12 +98,12 @@ class _ServerCollector(Collector):
         return metric
 
     def _model_info(self) -> Iterator[Metric]:
-        found = {tuple(sorted(labels.items())) for cells in self._live if (labels := _model_labels(cells))}
-        if found:
-            names = [name for name, _ in min(found)]
+        models = [labels for cells in self._live if (labels := _model_labels(cells))]
+        if models:
+            names = sorted(models[0])
             family = GaugeMetricFamily(families.MODEL_INFO_NAME, families.MODEL_INFO_HELP, labels=names)
-            for labels in sorted(found):
-                family.add_metric([value for _, value in labels], 1.0)
+            for values in sorted({tuple(labels.get(name, "") for name in names) for labels in models}):
+                family.add_metric(values, 1.0)
             yield family
 
 

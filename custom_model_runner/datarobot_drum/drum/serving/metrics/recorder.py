@@ -12,11 +12,12 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from datarobot_drum.drum.serving.metrics import families
 from datarobot_drum.drum.serving.metrics.families import CELL_BYTES, CELLS, Family
 
-Cells = memoryview
+Cells: TypeAlias = "memoryview[float]"
 """Doubles that one worker writes and others read."""
 
 SAMPLE_SECONDS = 1.0
