@@ -83,7 +83,8 @@ def test_files_of_this_process_are_left_alone(tmp_path: Path) -> None:
     code = f"""
 from datarobot_drum.drum.serving.metrics.model_files import ModelFiles
 {MODEL}
-print([sample.value for metric in ModelFiles({str(tmp_path)!r}).collect() if metric.name == "live" for sample in metric.samples])
+found = {{metric.name: metric.samples for metric in ModelFiles({str(tmp_path)!r}).collect()}}
+print([sample.value for sample in found["live"]])
 """
     environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     result = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
