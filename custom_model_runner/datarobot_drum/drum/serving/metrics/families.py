@@ -1,7 +1,7 @@
 """The metrics of the server, each declared once, and where its numbers are in a worker's cells.
 
 A worker's cells are an array of doubles in memory that all processes of a server share. A worker writes its own cells;
-whoever answers a scrape adds those of all workers.
+the process that answers a scrape adds those of all workers.
 """
 
 from collections.abc import Iterator
