@@ -1,8 +1,8 @@
-"""CPU time of a request with and without metrics: ``python -m benchmarks.metrics [--server fastapi] [--rounds 9]``.
+"""CPU time of a request with and without metrics: ``python -m benchmarks.metrics [--server fastapi] [--rounds 200]``.
 
-Two servers that differ in ``DRUM_METRICS`` alone run at the same time, and get requests in turn over one connection.
-The model does nothing, so the share of the metrics is the largest that there can be. A pair is restarted several
-times, since two starts of the same server differ, too.
+One server gets requests over one connection. Its model does nothing but switch the recorder of the metrics on or off
+between two rounds, so both cases have the same process, and rounds are short, so that other load of the machine meets
+both alike. As the model does nothing, the share of the metrics is the largest that there can be.
 """
 
 import argparse
@@ -17,78 +17,80 @@ import psutil
 
 from tests.processes import RunningServer, free_port
 
-MODEL = 'def load_model(code_dir):\n    return 1\n\n\ndef score_unstructured(model, data, **kwargs):\n    return "ok"\n'
+MODEL = """
+import gc
+
+from datarobot_drum.drum.serving.metrics.recorder import Recorder
+
+
+def load_model(code_dir):
+    return next(found for found in gc.get_objects() if isinstance(found, Recorder) and found.is_on)
+
+
+def score_unstructured(model, data, **kwargs):
+    if data in ("on", "off"):
+        model.is_on = data == "on"
+    return "ok"
+"""
 PATH = "/predictUnstructured/"
-MODES = ("off", "management")
-
-
-def start(stack: ExitStack, folder: Path, server_type: str, mode: str) -> RunningServer:
-    environment = {
-        "DRUM_SERVER_TYPE": server_type,
-        "DRUM_METRICS": mode,
-        "DRUM_MANAGEMENT_PORT": str(free_port()),
-        "DRUM_LAME_DUCK_SECONDS": "0",
-    }
-    arguments = ("--code-dir", folder / "model", "--target-type", "unstructured", "--logging-level", "warning")
-    return stack.enter_context(RunningServer(*arguments, log=folder / f"{mode}.log", environment=environment))
-
-
-def worker(server: RunningServer) -> psutil.Process:
-    """The process that serves: a child of gunicorn's master, else the server itself."""
-    process = psutil.Process(server.process.pid)
-    workers = [child for child in process.children() if "management.process" not in " ".join(child.cmdline())]
-    return workers[0] if workers else process
 
 
 class Client:
-    """Sends requests to one server over one connection, or one each where the server closes it."""
+    """Sends requests to one server over one connection."""
 
     def __init__(self, server: RunningServer) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60.0)
-        self._process = worker(server)
+        process = psutil.Process(server.process.pid)
+        workers = [child for child in process.children() if "management.process" not in " ".join(child.cmdline())]
+        self._tasks = Path(f"/proc/{(workers or [process])[0].pid}/task")
 
-    def cpu_microseconds(self, requests: int) -> float:
+    def post(self, body: str) -> None:
+        self._connection.request("POST", PATH, body, {"Content-Type": "text/plain"})
+        response = self._connection.getresponse()
+        response.read()
+        assert response.status == 200
+
+    def cpu_microseconds(self, mode: str, requests: int) -> float:
         """Return the server's CPU time of a request."""
-        before = self._process.cpu_times()
+        self.post(mode)
+        before = self._cpu_nanoseconds()
         for _ in range(requests):
-            self._connection.request("POST", PATH, b"x", {"Content-Type": "text/plain"})
-            response = self._connection.getresponse()
-            response.read()
-            assert response.status == 200
-        after = self._process.cpu_times()
-        return (after.user + after.system - before.user - before.system) / requests * 1e6
+            self.post("x")
+        return (self._cpu_nanoseconds() - before) / requests / 1000
+
+    def _cpu_nanoseconds(self) -> int:
+        """Return the CPU time of all threads of the worker, which ``schedstat`` has in nanoseconds."""
+        return sum(int((task / "schedstat").read_text(encoding="ascii").split()[0]) for task in self._tasks.iterdir())
 
 
-def measure(server_type: str, starts: int, rounds: int, requests: int) -> Iterator[tuple[float, float]]:
+def measure(server_type: str, rounds: int, requests: int) -> Iterator[tuple[float, float]]:
     """Yield the CPU time of a request without and with metrics, round by round."""
-    for _ in range(starts):
-        with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-            folder = Path(name)
-            (folder / "model").mkdir()
-            (folder / "model" / "custom.py").write_text(MODEL, encoding="utf-8")
-            clients = {mode: Client(start(stack, folder, server_type, mode)) for mode in MODES}
-            for client in clients.values():
-                client.cpu_microseconds(requests)
-            for number in range(rounds):
-                order = MODES if number % 2 else MODES[::-1]
-                costs = {mode: clients[mode].cpu_microseconds(requests) for mode in order}
-                yield costs["off"], costs["management"]
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        (folder / "custom.py").write_text(MODEL, encoding="utf-8")
+        environment = {"DRUM_SERVER_TYPE": server_type, "DRUM_MANAGEMENT_PORT": str(free_port())}
+        words = ("--code-dir", folder, "--target-type", "unstructured", "--logging-level", "warning")
+        server = stack.enter_context(RunningServer(*words, log=folder / "log", environment=environment))
+        client = Client(server)
+        client.cpu_microseconds("on", 10 * requests)
+        for number in range(rounds):
+            order = ("off", "on") if number % 2 else ("on", "off")
+            costs = {mode: client.cpu_microseconds(mode, requests) for mode in order}
+            yield costs["off"], costs["on"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--server", default="fastapi", choices=("fastapi", "flask", "gunicorn"))
-    parser.add_argument("--starts", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--requests", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--requests", type=int, default=50)
     options = parser.parse_args()
-    pairs = list(measure(options.server, options.starts, options.rounds, options.requests))
+    pairs = list(measure(options.server, options.rounds, options.requests))
     for name, values in (("off", [off for off, _ in pairs]), ("on", [on for _, on in pairs])):
         low, middle, high = statistics.quantiles(values, n=4)
         print(f"{options.server} {name}: {middle:.0f} us of CPU a request (quartiles {low:.0f} to {high:.0f})")
-    ratios = [on / off for off, on in pairs]
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    print(f"on / off: {middle:.3f} (quartiles {low:.3f} to {high:.3f}, {len(ratios)} rounds)")
+    low, middle, high = statistics.quantiles([on / off for off, on in pairs], n=4)
+    print(f"on / off: {middle:.3f} (quartiles {low:.3f} to {high:.3f}, {len(pairs)} rounds)")
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from datarobot_drum.drum.serving.metrics.recorder import Recorder
 from tests.serving.handlers_under_test import FakePredictor, make_handlers, numbers, post, post_json
 from tests.serving.metrics.test_recorder import recorder, scrape
 
-USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
-COMPLETION = {"id": "1", "object": "chat.completion", "model": "m", "choices": [], "usage": USAGE}
-CHUNKS = [{**COMPLETION, "usage": None}, {**COMPLETION, "usage": None}, COMPLETION]
+USAGE: dict[str, Any] = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+COMPLETION: dict[str, Any] = {"id": "1", "object": "chat.completion", "model": "m", "choices": [], "usage": USAGE}
+CHUNKS: list[dict[str, Any]] = [{**COMPLETION, "usage": None}, {**COMPLETION, "usage": None}, COMPLETION]
 
 
 @pytest.fixture
@@ -40,7 +40,8 @@ def test_rows_and_durations_of_predictions(own: Recorder) -> None:
 
 def test_metrics_are_a_response_of_the_main_port(own: Recorder) -> None:
     response = make_handlers(FakePredictor(), recorder=own).do_metrics(post(Accept="text/plain"))
-    assert response.media_type.startswith("text/plain") and b"# TYPE drum_rows_total counter" in bytes(response.content)
+    assert response.media_type.startswith("text/plain")
+    assert isinstance(response.content, bytes) and b"# TYPE drum_rows_total counter" in response.content
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -64,7 +65,12 @@ def test_waits_and_rejections_of_the_executor(own: Recorder) -> None:
     release = threading.Event()
     with ExecutorWithBackpressure(1, queue_timeout=0, recorder=own) as executor, ThreadPoolExecutor(1) as thread:
         running = threading.Event()
-        call = thread.submit(executor.call, lambda: running.set() or release.wait())
+
+        def work() -> None:
+            running.set()
+            release.wait()
+
+        call = thread.submit(executor.call, work)
         running.wait()
         with pytest.raises(ServerOverloaded):
             executor.call(int)
