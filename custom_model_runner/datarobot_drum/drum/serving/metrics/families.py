@@ -7,6 +7,7 @@ the process that answers a scrape adds those of all workers.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 
 class Kind(Enum):
@@ -38,7 +39,7 @@ class Family:
         """The number of cells; those of a histogram are its buckets, the one above them, and the sum."""
         return len(self.buckets) + 2 if self.kind is Kind.HISTOGRAM else len(self.values)
 
-    @property
+    @cached_property
     def sum_cell(self) -> int:
         """The cell of the sum of a histogram."""
         return self.offset + len(self.buckets) + 1

@@ -109,7 +109,7 @@ class Recorder:
         """Add to a counter."""
         if self.is_on:
             with self._lock:
-                self._cells[counter.offset + counter.values.index(label)] += amount
+                self._cells[counter.offset + (counter.values.index(label) if label else 0)] += amount
 
     def set(self, gauge: Family, value: float, label: str = "") -> None:
         """Set a gauge."""
