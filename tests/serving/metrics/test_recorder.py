@@ -1,6 +1,7 @@
 """Names, labels and values of the server's own metrics, as prometheus-client's parser reads them."""
 
 import re
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -11,6 +12,7 @@ from datarobot_drum.drum.serving.request_log import RequestLog, RequestLogEntry
 from datarobot_drum.drum.serving.route_labels import RouteLabels, all_labels
 from datarobot_drum.drum.serving.scraping import scrape_server
 
+DOCUMENTATION = Path(__file__).parents[3] / "docs" / "metrics.md"
 NAMES = {
     *("drum_requests_total", "drum_request_duration_seconds", "drum_prediction_duration_seconds"),
     *("drum_queue_wait_seconds", "drum_queue_depth", "drum_executor_slots", "drum_rejected_total", "drum_batch_size"),
@@ -44,6 +46,14 @@ def test_every_metric_has_help_and_type() -> None:
     for name in NAMES:
         assert re.search(rf"^# HELP {name} .+$", text, re.MULTILINE)
         assert re.search(rf"^# TYPE {name} (counter|gauge|histogram)$", text, re.MULTILINE)
+
+
+def test_the_documentation_lists_every_metric() -> None:
+    own = recorder()
+    own.describe_model({"model": "a"})
+    listed = dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", DOCUMENTATION.read_text(encoding="utf-8"), re.MULTILINE))
+    text = scrape_server(own.read_server(), None).content.decode()
+    assert listed == dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize(
