@@ -3,14 +3,17 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from datarobot_drum.drum.exceptions import ExecutorShutdown, ServerOverloaded
+from datarobot_drum.drum.exceptions import ExecutorShutdown, NotFound, ServerOverloaded, StartupError
+from datarobot_drum.drum.management.owner import check_management_port
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
 from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.drum.serving.metrics.recorder import Recorder
+from datarobot_drum.drum.settings.build import Settings
 from tests.serving.handlers_under_test import FakePredictor, make_handlers, numbers, post, post_json
 from tests.serving.metrics.test_recorder import recorder, scrape
 
@@ -42,6 +45,15 @@ def test_metrics_are_a_response_of_the_main_port(own: Recorder) -> None:
     response = make_handlers(FakePredictor(), recorder=own).do_metrics(post(Accept="text/plain"))
     assert response.media_type.startswith("text/plain")
     assert isinstance(response.content, bytes) and b"# TYPE drum_rows_total counter" in response.content
+
+
+def test_without_the_extra_the_response_and_the_start_name_it(own: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datarobot_drum.drum.serving.scraping.PACKAGE", "not_installed")
+    with pytest.raises(NotFound, match=r"datarobot-drum\[metrics\]"):
+        make_handlers(FakePredictor(), recorder=own).do_metrics(post())
+    server = SimpleNamespace(metrics="all", management_port=0)
+    with pytest.raises(StartupError, match=r"datarobot-drum\[metrics\]"):
+        check_management_port(cast(Settings, SimpleNamespace(server=server, port=1, host="127.0.0.1")))
 
 
 @pytest.mark.parametrize("stream", [False, True])

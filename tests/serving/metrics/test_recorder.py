@@ -51,7 +51,7 @@ def test_every_metric_has_help_and_type() -> None:
 def test_the_documentation_lists_every_metric() -> None:
     own = recorder()
     own.describe_model({"model": "a"})
-    listed = dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", DOCUMENTATION.read_text(encoding="utf-8"), re.MULTILINE))
+    listed = dict(re.findall(r"^\| `(\w+_\w+)` \| (\w+) \|", DOCUMENTATION.read_text(encoding="utf-8"), re.MULTILINE))
     text = scrape_server(own.read_server(), None).content.decode()
     assert listed == dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE))
 
