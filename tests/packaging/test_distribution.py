@@ -30,7 +30,20 @@ def test_core_requirements_exclude_extras(name: str) -> None:
 
 
 def test_extras_match_the_error_messages() -> None:
-    extras = {*FRAMEWORKS, "arrow", "gevent", "docs", "otel", "scan", "grpc", "compile", "compile-onnx", "test", "dev"}
+    extras = {
+        *FRAMEWORKS,
+        "arrow",
+        "gevent",
+        "docs",
+        "otel",
+        "scan",
+        "grpc",
+        "compile",
+        "compile-onnx",
+        "metrics",
+        "test",
+        "dev",
+    }
     assert set(INSTALLED.metadata.get_all("Provides-Extra", [])) == extras
 
 
