@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from datarobot_drum.drum.serving.metrics import families
@@ -144,3 +146,9 @@ def test_openmetrics_is_sent_to_a_client_that_accepts_it() -> None:
     result = scrape_server(recorder().read_server(), None, "application/openmetrics-text; version=1.0.0")
     assert result.media_type.startswith("application/openmetrics-text")
     assert result.content.endswith(b"# EOF\n")
+
+
+@given(st.text("aplication/openmetrics-text;version=.1,q =", max_size=60))
+@example("application/openmetrics-text; version=x.y")
+def test_any_accept_header_is_answered(accept: str) -> None:
+    assert scrape_server(ServerCells(()), None, accept).content

@@ -63,13 +63,14 @@ class ManagementPort(ClosingContext):
         Raises:
             StartupError: the port is taken.
         """
-        if self._has_metrics:
-            self._metrics.create()
         if self._address[1]:
             self._listener = bind(*self._address)
             self._listener.set_inheritable(False)
             # A forked worker that outlives the server would keep the port.
             os.register_at_fork(after_in_child=self._listener.close)
+        if self._has_metrics:
+            self._metrics.create()
+        if self._listener is not None:
             self._start_process(is_restart=False)
         return self
 

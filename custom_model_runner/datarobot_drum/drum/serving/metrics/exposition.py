@@ -41,7 +41,10 @@ def scrape(server: ServerCells, routes: Sequence[str], directory: str | None, ac
     registry.register(_ServerCollector(server, routes))
     if directory is not None:
         registry.register(_ModelCollector(directory))
-    encode, media_type = choose_encoder(accept)
+    try:
+        encode, media_type = choose_encoder(accept)
+    except (TypeError, ValueError):  # a version that is no number
+        encode, media_type = choose_encoder("")
     return Scrape(encode(registry), media_type)
 
 
