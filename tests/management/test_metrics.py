@@ -124,14 +124,14 @@ def workers_of(managed: ManagedServer) -> list[psutil.Process]:
         return []
 
 
-def directories() -> set[Path]:
-    return set(MEMORY.glob(f"{PREFIX}*"))
+def directory_of(managed: ManagedServer) -> Path:
+    """The directory of the model's metrics, which processes of the server have in their environment."""
+    return Path(managed.process().environ()["PROMETHEUS_MULTIPROC_DIR"])
 
 
 @pytest.mark.parametrize(("server_type", "workers"), [("flask", 1), ("gunicorn", 2), ("fastapi", 2)])
 def test_no_counter_falls_and_sums_are_exact(start: StartServer, server_type: str, workers: int) -> None:
     limits = {f"{name}_MAX_REQUESTS": REPLACED_AFTER for name in ("FASTAPI", "GUNICORN")}
-    before = directories()
     managed = ManagedServer(start, server_type, WORKERS=workers, METRICS="all", **limits)
     scraper = Scraper(managed)
     with scraper.running():
@@ -164,8 +164,10 @@ def test_no_counter_falls_and_sums_are_exact(start: StartServer, server_type: st
     assert samples["drum_worker_restarts_total"] >= workers - 1
     main_port = parse(managed.server.client.get("/metrics").text)[0]
     assert main_port[OK_PREDICTIONS] == sent
+    directory = directory_of(managed)
+    assert directory.is_dir()
     managed.server.stop()
-    assert directories() <= before
+    assert not directory.exists()
 
 
 def test_gauges_show_running_and_waiting_predictions(start: StartServer, model: ControlledModel) -> None:
