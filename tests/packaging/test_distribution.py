@@ -27,8 +27,21 @@ def test_core_requirements_exclude_extras(name: str) -> None:
 
 
 def test_extras_match_the_error_messages() -> None:
-    extras = {*FRAMEWORKS, "arrow", "gevent", "docs", "otel", "scan", "grpc", "compile", "compile-onnx", "test", "dev"}
-    assert set(INSTALLED.metadata.get_all("Provides-Extra", [])) == extras
+    extras = {
+        *FRAMEWORKS,
+        "arrow",
+        "gevent",
+        "docs",
+        "otel",
+        "scan",
+        "grpc",
+        "compile",
+        "compile-onnx",
+        "metrics",
+        "test",
+        "dev",
+    }
+    assert set(INSTALLED.metadata.get_all("Provides-Extra", [])) == extras | {"test", "dev"}
 
 
 def test_distribution_version_matches_the_package() -> None:

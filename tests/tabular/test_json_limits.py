@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.settings.limits import UNLIMITED
 from datarobot_drum.drum.tabular.json_limits import check_json
-from tests.cases import each_case
 from datarobot_drum.drum.tabular.json_text import parse_json
+from tests.cases import each_case
 
 DEPTH, ITEMS = "DRUM_MAX_JSON_DEPTH", "DRUM_MAX_JSON_KEYS"
 

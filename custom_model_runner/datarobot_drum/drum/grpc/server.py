@@ -178,6 +178,8 @@ class GrpcServer:
     async def _infer(self, content: bytes) -> bytes:
         start = asyncio.get_running_loop().time()
         self.calls += 1
+        if self._core.limits.on_received:
+            self._core.limits.on_received(len(content))
         await self._core.wait_for_model()
         call = ModelCall(partial(self._predict, content), ModelRequest(), RequestBody(), self._core.request_timeout)
         del content  # the call has it until it has run

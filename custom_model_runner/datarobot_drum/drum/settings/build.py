@@ -55,6 +55,8 @@ from datarobot_drum.runtime_parameters.user_secrets import read_user_secrets
 logger = logging.getLogger(__name__)
 
 ARGUMENTS_VARIABLE = "DRUM_ARGUMENTS"
+METRICS_DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""prometheus-client's own."""
 DEFAULT_LOGGING_LEVEL = "info"
 
 _UVICORN_WORKERS = Parameter(
@@ -204,6 +206,19 @@ def export_environment(settings: Settings) -> None:
     os.environ.update(export_arguments(settings))
     if settings.thread_plan is not None:
         os.environ.update(settings.thread_plan.variables)
+
+
+def metrics_directory() -> str | None:
+    """Return the directory in which prometheus-client keeps files for each process; None if it keeps none."""
+    return os.environ.get(METRICS_DIRECTORY_VARIABLE) or None
+
+
+def export_metrics_directory(directory: str | None) -> None:
+    """Set the directory in which prometheus-client keeps files, before model code imports it; None for no files."""
+    if directory is None:
+        os.environ.pop(METRICS_DIRECTORY_VARIABLE, None)
+    else:
+        os.environ[METRICS_DIRECTORY_VARIABLE] = directory
 
 
 def environment_with(values: Mapping[str, str]) -> dict[str, str]:

@@ -61,12 +61,14 @@ class V2Model:
         state: ModelState,
         readiness: Callable[[ModelRequest], ModelResponse],
         measure: Callable[[], AbstractContextManager[Any]],
+        count_rows: Callable[[int], object] = lambda rows: None,
     ) -> None:
         self._predictor = predictor
         self._settings = settings
         self._state = state
         self._readiness = readiness
         self._measure = measure
+        self._count_rows = count_rows
         self.name = settings.served_name
         self.version = settings.served_version
 
@@ -145,8 +147,12 @@ class V2Model:
 
     def _predict(self, predictor: BasePredictor, data: Any) -> tuple[OutputTensor, ...]:
         if self._settings.target_type is TargetType.TRANSFORM:
-            return transform_outputs(predictor.transform_samples(data))
-        return prediction_outputs(predictor.predict(data), self._settings, predictor.class_labels)
+            transformed = predictor.transform_samples(data)
+            self._count_rows(transformed.features.shape[0])
+            return transform_outputs(transformed)
+        predictions = predictor.predict(data)
+        self._count_rows(len(predictions.values))
+        return prediction_outputs(predictions, self._settings, predictor.class_labels)
 
     def _require_tables(self, predictor: BasePredictor) -> None:
         if not self._settings.target_type.reads_tables:
