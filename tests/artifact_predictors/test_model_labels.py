@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,11 +143,9 @@ def test_text_labels_of_a_file_without_class_names_are_named_at_start(
 
 
 @pytest.mark.parametrize("given", [{"positive_class_label": "no"}, {"negative_class_label": "yes"}], ids=str)
-def test_the_model_completes_one_given_label(tmp_path: Path, given: dict[str, Any]) -> None:
+def test_the_model_completes_one_given_label(load_with: Load, tmp_path: Path, given: dict[str, Any]) -> None:
     save_catboost(tmp_path)
-    predictor = create_predictor(replace(model_settings(tmp_path, "binary"), **given))
-    predictor.load()
-    assert predictor.class_labels == ("yes", "no")
+    assert load_with("binary", **given).class_labels == ("yes", "no")
 
 
 MISMATCHES = [

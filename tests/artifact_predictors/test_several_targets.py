@@ -163,8 +163,7 @@ def test_every_format_names_the_targets(tmp_path: Path) -> None:
 def test_the_prediction_server_format_has_a_value_per_target(tmp_path: Path) -> None:
     write_model(tmp_path, custom="def score(data, model): return [[1.5, 2]]")
     settings = dataclasses.replace(model_settings(tmp_path), target_names=("y1", "y2"))
-    predictor = create_predictor(settings)
-    predictor.load()
+    predictor = load_with(tmp_path, target_names=settings.target_names)
     content = deployment_response(predict_csv(predictor, IRIS.head(1)), settings, DeploymentConfig()).content
     assert isinstance(content, bytes)
     (row,) = orjson.loads(content)["data"]
