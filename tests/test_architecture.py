@@ -44,7 +44,7 @@ LAYERS = (
     ("settings",),
     ("runtime_parameters",),
     ("cancellation",),
-    ("exceptions", "error_text", "imports", "iterators", "version"),
+    ("exceptions", "error_text", "file_digest", "imports", "iterators", "version"),
 )
 """Packages (or single modules) of ``drum`` from top to bottom: each imports only from the lines below its own."""
 

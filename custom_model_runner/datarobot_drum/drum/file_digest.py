@@ -1,4 +1,4 @@
-"""The digest of a model's file."""
+"""The digest of a file."""
 
 from __future__ import annotations
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from datarobot_drum.drum.compiled_models.comparison import is_equal
-from datarobot_drum.drum.compiled_models.file_digest import digest_of
 from datarobot_drum.drum.compiled_models.forms import Step
 from datarobot_drum.drum.compiled_models.original_classes import class_name
 from datarobot_drum.drum.exceptions import PredictionError
+from datarobot_drum.drum.file_digest import digest_of
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from datarobot_drum.drum.compiled_models.file_digest import digest_of
+from datarobot_drum.drum.file_digest import digest_of
 from datarobot_drum.version import __version__
 
 logger = logging.getLogger(__name__)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from datarobot_drum.drum.exceptions import ChecksumError
+from datarobot_drum.drum.file_digest import digest_of
 
 FILE_NAME = "model.sha256"
 
 _LINE = re.compile(r"(\\?)([0-9a-fA-F]{64}) [ *](.+)")
 _ESCAPES = {r"\\": "\\", r"\n": "\n", r"\r": "\r"}
-_CHUNK_BYTES = 1 << 20
 
 
 def check_folder(code_dir: Path) -> None:
@@ -60,7 +59,7 @@ def _check_file(path: Path, name: str, checksum: str) -> None:
     if not path.is_file():
         raise ChecksumError(f"{name} is listed in {FILE_NAME}, but missing: nothing of the model folder is loaded.")
     try:
-        actual = _checksum(path)
+        actual = digest_of(path)
     except OSError as error:
         raise ChecksumError(f"{name} is listed in {FILE_NAME}, but cannot be read: {error.strerror}.") from error
     if actual != checksum:
@@ -68,11 +67,3 @@ def _check_file(path: Path, name: str, checksum: str) -> None:
             f"{name} has another SHA-256 checksum than {FILE_NAME} says: nothing of the model folder is loaded. "
             "Restore the file, or write the list again if the change is yours."
         )
-
-
-def _checksum(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()

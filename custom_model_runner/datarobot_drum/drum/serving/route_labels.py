@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datarobot_drum.drum.serving.metrics.families import OTHER
 from datarobot_drum.drum.serving.routes import ROUTES, Route, path_variants, traced_patterns, traced_subpath_routes
 from datarobot_drum.drum.serving.v2.grpc_paths import TRACED_PATHS
+from datarobot_drum.drum.tracing.path_lookup import find_by_path
 
 
 def all_labels() -> tuple[str, ...]:
@@ -38,6 +39,5 @@ class RouteLabels:
         label = self._labels.get(path)
         if label is not None:
             return label
-        template = next((found for base, found in self._subpaths.items() if path.startswith(base)), None)
-        template = template or next((found for it, found in self._patterns.items() if it.fullmatch(path)), OTHER)
+        template = find_by_path(path, self._subpaths, self._patterns) or OTHER
         return template.removeprefix(self._prefix)

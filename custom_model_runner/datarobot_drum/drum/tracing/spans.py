@@ -14,6 +14,7 @@ from contextvars import Token
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.error_text import MAX_LOGGED_TEXT, format_error, shortened
+from datarobot_drum.drum.tracing.path_lookup import find_by_path
 from datarobot_drum.runtime_parameters import mask_secrets
 from datarobot_drum.version import __version__
 
@@ -115,7 +116,8 @@ class Tracing:
             return None
         from opentelemetry import context, propagate, trace
 
-        name, route = self._routes.get(path) or self._find_route(path) or (method, None)
+        found = self._routes.get(path) or find_by_path(path, self._subpath_routes, self._patterns)
+        name, route = found or (method, None)
         attributes: dict[str, Any] = {
             "http.request.method": method,
             "url.path": path,
@@ -131,11 +133,6 @@ class Tracing:
             name, propagate.extract(incoming), trace.SpanKind.SERVER, attributes
         )
         return RequestSpan(span, context.attach(trace.set_span_in_context(span)))
-
-    def _find_route(self, path: str) -> tuple[str, str] | None:
-        """Return the route that includes the path, or whose pattern it matches. Checked last, since these are few."""
-        found = next((found for base, found in self._subpath_routes.items() if path.startswith(base)), None)
-        return found or next((found for pattern, found in self._patterns.items() if pattern.fullmatch(path)), None)
 
 
 def trace_fields() -> dict[str, str]:
