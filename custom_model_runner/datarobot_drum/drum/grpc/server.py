@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 import orjson
@@ -27,9 +28,11 @@ from datarobot_drum.drum.grpc.schema import (
     ServerMetadataResponse,
     ServerReadyResponse,
 )
+from datarobot_drum.drum.serving.access.gate import RPC, AccessRequest
 from datarobot_drum.drum.serving.body.reader import RequestBody
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
+from datarobot_drum.drum.serving.headers import Headers
 from datarobot_drum.drum.serving.execution.call import ModelCall
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.request_log import RequestLogEntry
@@ -131,14 +134,20 @@ class GrpcServer:
         """Return the handler of a method; messages stay bytes, since a prediction thread parses them."""
 
         async def handle(content: bytes, context: Any) -> bytes:
-            metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+            metadata = Headers((key, value) for key, value in context.invocation_metadata() or () if _is_text(value))
+            request = AccessRequest(RPC, path, metadata.get, _address(context.peer()))
             try:
                 with RequestLogEntry(self._core.request_log, "POST", path, metadata.get) as entry:
-                    return await self._respond(respond, content, context, entry)
+                    return await self._respond(partial(self._admit, request, respond), content, context, entry)
             finally:
                 self._core.flusher.request_ended()
 
         return grpc.unary_unary_rpc_method_handler(handle)
+
+    async def _admit(self, request: AccessRequest, respond: Respond, content: bytes) -> bytes:
+        if self._core.access is not None:
+            self._core.access.admit(request)
+        return await respond(content)
 
     async def _respond(self, respond: Respond, content: bytes, context: Any, entry: RequestLogEntry) -> bytes:
         trailer = _to_metadata(entry.headers)
@@ -229,6 +238,15 @@ class GrpcServer:
             raise NotFound(f"There is no service {service[:100]!r}.")
         states = health_pb2.HealthCheckResponse
         return states(status=states.SERVING if await self._is_ready() else states.NOT_SERVING)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _address(peer: str) -> str:
+    """Return the address in gRPC's name of a client: ``ipv4:127.0.0.1:5000``, ``ipv6:[::1]:5000``, ``unix:...``."""
+    return unquote(peer.partition(":")[2].rpartition(":")[0]).strip("[]")
 
 
 def _encode(message: Any) -> bytes:

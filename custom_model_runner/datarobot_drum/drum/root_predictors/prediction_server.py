@@ -21,6 +21,7 @@ from datarobot_drum.drum.process.signals import LOADER_THREAD, PREDICTION_THREAD
 from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
 from datarobot_drum.drum.server import get_fastapi_app, get_flask_app
+from datarobot_drum.drum.serving.access.gate import AccessGate
 from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.body.spooled_file import CHUNK_SIZE, SPOOL_MAX_SIZE, SpooledUploadFile
@@ -41,7 +42,7 @@ from datarobot_drum.drum.serving.routes import (
     traced_subpath_routes,
     with_platform_paths,
 )
-from datarobot_drum.drum.serving.v2.grpc_paths import PROBE_PATHS, TRACED_PATHS
+from datarobot_drum.drum.serving.v2.grpc_paths import OPEN_RPC_PATHS, PROBE_PATHS, TRACED_PATHS
 from datarobot_drum.drum.serving.v2.handlers import V2Handlers
 from datarobot_drum.drum.serving.v2.model import V2Model
 from datarobot_drum.drum.settings.build import Settings, settings_from_values
@@ -357,7 +358,15 @@ class PredictionServer:
             batching=batching,
             v2=self._create_v2(handlers),
             load_timeout=server.executor_queue_timeout,
+            access=self._create_access_gate(),
         )
+
+    def _create_access_gate(self) -> AccessGate | None:
+        settings = self.settings
+        if settings.access.is_open:
+            return None
+        probes = probe_paths(settings.url_prefix, self._routes)
+        return AccessGate(settings.access, probes, OPEN_RPC_PATHS, settings.url_prefix)
 
     def _create_batching(self, handlers: Handlers) -> "Batching | None":
         if type(self.executor) is ExecutorWithBackpressure or self.predictor is None:

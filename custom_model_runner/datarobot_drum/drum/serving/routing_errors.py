@@ -2,7 +2,7 @@
 
 import re
 
-from datarobot_drum.drum.exceptions import MethodNotAllowed, NotFound
+from datarobot_drum.drum.exceptions import MethodNotAllowed, NotFound, RequestError
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.runtime_parameters import mask_secrets
@@ -17,7 +17,12 @@ def route_not_found(path: str, detail: str | None = None, *, prefix: str = "") -
         prefix: of all routes of the server.
     """
     message = mask_secrets(detail) if detail else f"There is no route {path}."
-    return error_response(NotFound(message), for_openai=is_openai_path(path), for_v2=_is_v2_path(path, prefix))
+    return error_for_path(NotFound(message), path, prefix=prefix)
+
+
+def error_for_path(error: RequestError, path: str, *, prefix: str = "") -> ModelResponse:
+    """Return the response for an error that no route raised, in the form that the clients of such a path read."""
+    return error_response(error, for_openai=is_openai_path(path), for_v2=_is_v2_path(path, prefix))
 
 
 def is_openai_path(path: str) -> bool:
@@ -33,4 +38,4 @@ def method_not_allowed(method: str, allow: str, path: str = "", *, prefix: str =
     """Return 405 with ``Allow`` in a fixed order (RFC 9110, 15.5.6)."""
     allowed = ", ".join(sorted(name.strip() for name in allow.split(",") if name.strip()))
     error = MethodNotAllowed(f"{method} is not allowed here; use {allowed}.", allow=allowed)
-    return error_response(error, for_openai=is_openai_path(path), for_v2=_is_v2_path(path, prefix))
+    return error_for_path(error, path, prefix=prefix)

@@ -14,6 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from datarobot_drum.drum.exceptions import RuntimeParameterError, StartupError, UsageError
+from datarobot_drum.drum.settings.access import (
+    OPEN,
+    AccessParameters,
+    AccessSettings,
+    read_access,
+    warn_of_empty_access,
+)
 from datarobot_drum.drum.settings.address import normalize_prefix, parse_address
 from datarobot_drum.drum.settings.arguments import Arguments, arguments_of, merge_environment
 from datarobot_drum.drum.settings.class_labels import find_class_labels
@@ -148,6 +155,7 @@ class Settings:
     thread_plan: ThreadPlan | None = None
     """Set for the FastAPI server only; the other servers leave numeric libraries at their defaults."""
     platform: PlatformSettings = dataclasses.field(default_factory=PlatformSettings)
+    access: AccessSettings = OPEN
 
 
 def complete_arguments(command: str, flags: Mapping[str, Any]) -> Arguments:
@@ -272,6 +280,7 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
     register_secret(arguments.api_token)
     register_url_credentials(arguments.webserver)
     register_secret_variables(os.environ)
+    warn_of_empty_access(os.environ)
     arguments = _with_absolute_paths(arguments)
     host, port = parse_address(_required(arguments.address, "--address"))
     code_dir = _code_dir(arguments)
@@ -310,6 +319,7 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
         tracing=read_tracing(os.environ),
         thread_plan=_thread_plan(parameters.server),
         platform=platform_settings(vars(arguments), from_platforms),
+        access=parameters.access,
     )
 
 
@@ -407,16 +417,23 @@ def _logging_level(arguments: Arguments) -> str:
 @dataclass(frozen=True)
 class _Parameters:
     server: ServerParameters
+    access: AccessSettings
     error: RuntimeParameterError | None
 
 
 def _read_parameters(
     arguments: Arguments, metadata: ModelMetadata, server_type: str | None, platforms: PlatformParameters
 ) -> _Parameters:
-    """Read all parameters and install those of the model; keep the first error instead of raising it."""
+    """Read all parameters and install those of the model; keep the first error instead of raising it.
+
+    Raises:
+        RuntimeParameterError: one of access: an error server without its keys would be open.
+    """
     errors: list[RuntimeParameterError] = []
     definitions, file_values = _read_files(arguments, metadata, errors)
     sources = _sources(definitions, file_values)
+    for error in resolve(AccessParameters, sources.find_server_value).errors:
+        raise error
     given = resolve(ServerParameters, platforms.after(sources.find_server_value))
     errors.extend(given.errors)
     values = {**given.values, "server_type": server_type} if server_type else given.values
@@ -432,7 +449,7 @@ def _read_parameters(
         install(collect_values(definitions, sources, SERVER_PARAMETER_NAMES))
     except RuntimeParameterError as error:
         errors.append(error)
-    return _Parameters(server, errors[0] if errors else None)
+    return _Parameters(server, read_access(server, server.server_type), errors[0] if errors else None)
 
 
 def _sources(definitions: tuple[Definition, ...], file_values: Mapping[str, Any]) -> ParameterSources:
