@@ -32,8 +32,8 @@ from datarobot_drum.drum.serving.access.gate import RPC, AccessRequest
 from datarobot_drum.drum.serving.body.reader import RequestBody
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.errors import error_response
-from datarobot_drum.drum.serving.headers import Headers
 from datarobot_drum.drum.serving.execution.call import ModelCall
+from datarobot_drum.drum.serving.headers import Headers
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.request_log import RequestLogEntry
 from datarobot_drum.drum.serving.routes import ROUTES

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from datarobot_drum.drum.settings.declaration import parameter
+from datarobot_drum.drum.settings.declaration import parameter, settings_of
 from datarobot_drum.drum.settings.value_parsers import Kind
 from datarobot_drum.runtime_parameters.definitions import parameter_error
 from datarobot_drum.runtime_parameters.masking import register_secret
@@ -94,6 +94,9 @@ class AccessParameters:
         values="path",
         servers=TLS_SERVERS,
     )
+
+
+ACCESS_NAMES = frozenset(declared.name for declared in settings_of(AccessParameters).values())
 
 
 @dataclass(frozen=True)

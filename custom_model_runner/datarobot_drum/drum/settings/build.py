@@ -214,9 +214,10 @@ def export_environment(settings: Settings) -> None:
         os.environ.update(settings.thread_plan.variables)
 
 
-def environment_with(values: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of this process with ``values`` added, for a server that a command starts."""
-    return {**os.environ, **values}
+def environment_with(values: Mapping[str, str], without: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Return the environment of this process with ``values``, and without the parameters of these names."""
+    kept = {name: value for name, value in os.environ.items() if name.removeprefix(PREFIX) not in without}
+    return {**kept, **values}
 
 
 def environment_without_sharing(settings: Settings) -> dict[str, str]:
