@@ -14,6 +14,7 @@ import orjson
 from grpc_health.v1 import health_pb2
 
 from datarobot_drum.drum.exceptions import NotFound, RequestCancelled, RequestError, StartupError
+from datarobot_drum.drum.grpc.credentials import server_credentials
 from datarobot_drum.drum.grpc.messages import (
     parse,
     parse_infer_request,
@@ -39,6 +40,7 @@ from datarobot_drum.drum.serving.request_log import RequestLogEntry
 from datarobot_drum.drum.serving.routes import ROUTES
 from datarobot_drum.drum.serving.v2.grpc_paths import HEALTH_SERVICE, INFER, SERVICE
 from datarobot_drum.drum.serving.v2.model import EXTENSIONS, SERVER_NAME, SERVER_VERSION, V2Model
+from datarobot_drum.drum.settings.access import TlsFiles
 
 logger = logging.getLogger(__name__)
 
@@ -72,13 +74,15 @@ class GrpcServer:
 
     Args:
         address: host and port; several workers share it.
+        tls: files of TLS; None for plain connections.
     """
 
-    def __init__(self, core: ServingCore, address: str) -> None:
+    def __init__(self, core: ServingCore, address: str, tls: TlsFiles | None = None) -> None:
         assert core.v2 is not None
         self._core = core
         self._model: V2Model = core.v2.model
         self._address = address
+        self._tls = tls
         self._status_pool = ThreadPoolExecutor(1, "drum-grpc-status")
         core.worker_ctx.defer_cleanup(partial(self._status_pool.shutdown, wait=False), desc="end the status thread")
         self.calls = 0
@@ -89,7 +93,7 @@ class GrpcServer:
         """Listen.
 
         Raises:
-            StartupError: the address is taken, or not of this machine.
+            StartupError: the address is taken, or not of this machine; or a certificate cannot be used.
         """
         options = [
             ("grpc.so_reuseport", 1),
@@ -99,7 +103,10 @@ class GrpcServer:
         server = grpc.aio.server(options=options)  # it belongs to the event loop that runs now
         server.add_generic_rpc_handlers((self._inference_service(), self._health_service()))
         try:
-            server.add_insecure_port(self._address)
+            if self._tls is None:
+                server.add_insecure_port(self._address)
+            else:
+                server.add_secure_port(self._address, server_credentials(self._tls))
         except RuntimeError as error:
             raise StartupError(f"Cannot listen on {self._address} for gRPC: {error}.") from error
         await server.start()

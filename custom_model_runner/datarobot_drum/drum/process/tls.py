@@ -39,7 +39,8 @@ class TlsContexts:
         self._clock = clock
         self._check_at = clock() + RELOAD_SECONDS
         self._error = ""
-        self._contents = read_files(files)
+        self.contents = read_files(files)
+        """Of the files, as the current context has them: certificate, key and authorities."""
         self._context = new_context(files)
 
     def current(self) -> ssl.SSLContext:
@@ -53,7 +54,7 @@ class TlsContexts:
         """Read changed files; keep the former context if they do not fit, as while they are replaced one by one."""
         try:
             contents = read_files(self.files)
-            if contents == self._contents:
+            if contents == self.contents:
                 return
             context = new_context(self.files)
         except TlsError as error:
@@ -61,7 +62,7 @@ class TlsContexts:
                 self._error = str(error)
                 logger.error("The former certificate remains in use. %s", error)
             return
-        self._contents, self._context, self._error = contents, context, ""
+        self.contents, self._context, self._error = contents, context, ""
         logger.info("The certificate has changed: new connections get the new one.")
 
 
