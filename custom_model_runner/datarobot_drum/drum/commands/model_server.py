@@ -20,7 +20,7 @@ from datarobot_drum.drum.exceptions import MODEL_FAILED, CommandError, StartupEr
 from datarobot_drum.drum.process.signals import cleanup_on_signals
 from datarobot_drum.drum.process.sockets import bind
 from datarobot_drum.drum.settings.access import ACCESS_NAMES
-from datarobot_drum.drum.settings.arguments import Arguments, to_argv
+from datarobot_drum.drum.settings.arguments import Arguments, secret_variables, to_argv
 from datarobot_drum.drum.settings.build import Settings, build_settings, environment_with
 from datarobot_drum.drum.settings.declaration import SERVER
 from datarobot_drum.runtime_parameters import mask_secrets
@@ -113,7 +113,7 @@ def running_server(arguments: Arguments, timeout: float) -> Iterator[ModelServer
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=environment_with(_VARIABLES, without=ACCESS_NAMES),
+            env=environment_with(_VARIABLES | secret_variables(SERVER, arguments), without=ACCESS_NAMES),
             start_new_session=True,
         )
         with cleanup_on_signals(lambda: _kill(process)):

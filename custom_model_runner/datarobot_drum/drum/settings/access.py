@@ -144,12 +144,15 @@ class AccessSettings:
 OPEN = AccessSettings()
 
 
-def read_access(parameters: AccessParameters, server_type: str) -> AccessSettings:
-    """Return the settings of access.
+def read_access(parameters: AccessParameters, server_type: str, environ: Mapping[str, str]) -> AccessSettings:
+    """Return the settings of access. An empty variable counts as none, as all do, with a warning in the log.
 
     Raises:
         RuntimeParameterError: a value is wrong; the message never holds a key.
     """
+    for name in ("DRUM_API_KEYS", "DRUM_API_KEYS_FILE", "DRUM_TLS_CERT"):
+        if environ.get(name) == "":
+            logger.warning("%s is set but empty, so it has no effect.", name)
     keys = parse_keys("DRUM_API_KEYS", parameters.api_keys.split(",")) if parameters.api_keys else ()
     keys_file = Path(os.path.abspath(parameters.api_keys_file)) if parameters.api_keys_file else None
     warn_of_short_keys((*keys, *(read_keys_file(keys_file) if keys_file else ())))
@@ -160,13 +163,6 @@ def read_access(parameters: AccessParameters, server_type: str) -> AccessSetting
         cors_origins=_origins(parameters.cors_origins),
         tls=_tls_files(parameters, server_type),
     )
-
-
-def warn_of_empty_access(environ: Mapping[str, str]) -> None:
-    """Log a warning for parameters of access that are set but empty: they count as not set, as all parameters do."""
-    for name in ("DRUM_API_KEYS", "DRUM_API_KEYS_FILE", "DRUM_TLS_CERT"):
-        if environ.get(name) == "":
-            logger.warning("%s is set but empty, so it has no effect.", name)
 
 
 def parse_keys(name: str, texts: list[str]) -> tuple[str, ...]:

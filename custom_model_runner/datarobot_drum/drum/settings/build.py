@@ -14,15 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from datarobot_drum.drum.exceptions import RuntimeParameterError, StartupError, UsageError
-from datarobot_drum.drum.settings.access import (
-    OPEN,
-    AccessParameters,
-    AccessSettings,
-    read_access,
-    warn_of_empty_access,
-)
+from datarobot_drum.drum.settings.access import OPEN, AccessParameters, AccessSettings, read_access
 from datarobot_drum.drum.settings.address import normalize_prefix, parse_address
-from datarobot_drum.drum.settings.arguments import Arguments, arguments_of, merge_environment
+from datarobot_drum.drum.settings.arguments import Arguments, arguments_of, merge_environment, secret_variables
 from datarobot_drum.drum.settings.class_labels import find_class_labels
 from datarobot_drum.drum.settings.compilation import DEFAULT_COMPILATION, CompileOptions, CompileParameters, options_of
 from datarobot_drum.drum.settings.cpu_threads import ThreadPlan, plan_threads
@@ -224,6 +218,7 @@ def environment_without_sharing(settings: Settings) -> dict[str, str]:
     """Return the environment for the same start without ``DRUM_SHARE_MODEL``, whatever source has set it."""
     exported = settings.thread_plan.variables if settings.thread_plan is not None else {}
     own = {name: value for name, value in os.environ.items() if name not in exported}
+    own |= secret_variables(SERVER, Arguments(**settings.arguments))
     return {**own, f"{PREFIX}DRUM_SHARE_MODEL": json.dumps({"type": "boolean", "payload": False})}
 
 
@@ -281,7 +276,6 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
     register_secret(arguments.api_token)
     register_url_credentials(arguments.webserver)
     register_secret_variables(os.environ)
-    warn_of_empty_access(os.environ)
     arguments = _with_absolute_paths(arguments)
     host, port = parse_address(_required(arguments.address, "--address"))
     code_dir = _code_dir(arguments)
@@ -450,7 +444,7 @@ def _read_parameters(
         install(collect_values(definitions, sources, SERVER_PARAMETER_NAMES))
     except RuntimeParameterError as error:
         errors.append(error)
-    return _Parameters(server, read_access(server, server.server_type), errors[0] if errors else None)
+    return _Parameters(server, read_access(server, server.server_type, os.environ), errors[0] if errors else None)
 
 
 def _sources(definitions: tuple[Definition, ...], file_values: Mapping[str, Any]) -> ParameterSources:
