@@ -39,6 +39,4 @@ def test_engine_gets_only_credentials_of_its_own(
 
 def test_direct_access_needs_a_key(all_servers: Servers) -> None:
     for server in all_servers.values():
-        assert [server.client.get(path).status_code for path in ("/nim/x", "/directAccess/", "/nim/../ping")] == [
-            401
-        ] * 3
+        assert [server.client.get(path).status_code for path in ("/nim/x", "/directAccess/")] == [401, 401]

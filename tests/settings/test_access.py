@@ -153,7 +153,8 @@ def test_the_names_are_those_of_the_parameters() -> None:
 def test_secrets_are_on_no_command_line() -> None:
     arguments = Arguments(api_token="t0k", webserver="https://user:p4ss@host", code_dir="m")
     assert to_argv("server", arguments) == ["--code-dir=m"]
-    assert secret_variables("server", arguments) == {"API_TOKEN": "t0k", "WEBSERVER": "https://user:p4ss@host"}
+    variables = secret_variables("server", arguments)
+    assert variables == {"API_TOKEN": "t0k", "EXTERNAL_WEB_SERVER_URL": "https://user:p4ss@host"}
 
 
 def test_command_lines_are_masked() -> None:

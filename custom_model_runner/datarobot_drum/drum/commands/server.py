@@ -8,7 +8,7 @@ from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.management.owner import check_management_port
 from datarobot_drum.drum.process.logs import configure_logging
 from datarobot_drum.drum.process.sockets import check_address, raise_fd_limit
-from datarobot_drum.drum.process.tls import new_context
+from datarobot_drum.drum.process.tls import TlsContexts
 from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.build import Settings, build_settings, export_environment
 from datarobot_drum.drum.settings.cpu_threads import THREAD_VARIABLES, ThreadPlan
@@ -54,7 +54,7 @@ def check_tls(settings: Settings) -> None:
     """
     if settings.access.tls is None:
         return
-    new_context(settings.access.tls)
+    TlsContexts(settings.access.tls)
     if settings.access.tls.client_ca is not None and settings.server.use_watchdog:
         raise StartupError(
             "USE_NIM_WATCHDOG cannot be used with DRUM_TLS_CLIENT_CA: the watchdog has no certificate. Use the probes "

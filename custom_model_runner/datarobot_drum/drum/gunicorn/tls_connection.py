@@ -47,11 +47,18 @@ class TlsConnection(ClientConnection):
         return count
 
     def shutdown(self, how: int) -> None:
-        """End the TLS session before the connection: else the client takes the response for a truncated one."""
-        if not self._is_stalled:
-            with suppress(OSError, ValueError):
-                self._without_blocking(self._connection.unwrap)  # type: ignore[attr-defined]
+        self._end_session()
         super().shutdown(how)
+
+    def close(self) -> None:
+        self._end_session()
+        self.raw_socket.close()
+
+    def _end_session(self) -> None:
+        """Send the end of the TLS session: without it, the client takes the response for a truncated one."""
+        if not self._is_stalled:
+            with suppress(OSError, ValueError):  # there is no session yet, or not any more
+                self._without_blocking(self.raw_socket.unwrap)  # type: ignore[attr-defined]
 
     def _without_blocking(self, function: Callable[..., T], *arguments: Any) -> T:
         former = self.raw_socket.gettimeout()
