@@ -4,11 +4,11 @@
 VENV ?= .venv
 PYTHON ?=
 
-# make test: tests run in parallel, so numeric libraries get one core each.
-# All tests of a file run in one process, since they share servers.
+# make test: tests run in parallel, so numeric libraries get one core each. All tests of a file run in one process,
+# since they share servers; tests/conftest.py puts the slow ones first. Python may keep what it compiles: every server that a test starts would compile it again.
 JOBS ?= 3
-ONE_CORE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-PYTEST = -m pytest --numprocesses $(JOBS) --dist loadfile
+TEST_ENVIRONMENT := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
+PYTEST = -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # make serve
 SERVER ?= fastapi
@@ -24,6 +24,9 @@ ENVIRONMENTS ?= .bench
 OUTPUT ?= .bench/results
 BENCH ?=
 
+# make conformance: the folder of the clients' environments.
+CLIENTS ?= .conformance
+
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 # The listen address is not always one that clients can connect to.
@@ -36,7 +39,7 @@ CURL = $(or $(subst http://127.0.0.1:8080,$(URL),$(README_CURL)),$(SAMPLE_CURL))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install artifacts serve format check test coverage bench docs audit sbom clean
+.PHONY: help install artifacts serve format check test coverage bench conformance docs audit sbom clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -65,9 +68,10 @@ $(RUN):
 	echo "Name one: make PYTHON=/path/to/python3 ..." >&2; \
 	exit 1
 
-# pip runs only if one of these files has changed.
+# pip runs only if one of these files has changed. It would compile all packages on one core.
 $(INSTALLED): setup.py requirements.txt pyproject.toml | $(RUN)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-compile --requirement requirements.txt
+	@$(RUN) -m compileall -qq -j 0 "$$($(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
 	@touch "$@"
 
 artifacts: $(INSTALLED) ## Train the example models that are not up to date
@@ -93,17 +97,20 @@ check: $(INSTALLED) ## Check format, lint and types
 	$(RUN) -m mypy
 
 test: artifacts ## Run the tests; with ALL=1 also those that take minutes
-	$(ONE_CORE) $(RUN) $(PYTEST) $(if $(ALL),--all)
+	$(TEST_ENVIRONMENT) $(RUN) $(PYTEST) $(if $(ALL),--all)
 
 coverage: artifacts ## Run all tests and say which lines they missed
 	$(RUN) -m coverage erase
-	$(ONE_CORE) $(RUN) -m coverage run $(PYTEST) --all
+	$(TEST_ENVIRONMENT) $(RUN) -m coverage run $(PYTEST) --all
 	$(RUN) -m coverage combine --quiet
 	$(RUN) -m coverage report
 
 bench: $(INSTALLED) ## Compare our servers with bare apps and their peers
 	$(RUN) -m benchmarks.compare $(if $(filter-out 0,$(QUICK)),--quick) --peers $(PEERS) --environments "$(ENVIRONMENTS)" \
 	    --output "$(OUTPUT)" $(if $(RESULTS),--results "$(RESULTS)") $(BENCH)
+
+conformance: artifacts ## Run the published clients, write docs/reference/conformance.md
+	$(RUN) -m tests.conformance_clients --environments "$(CLIENTS)" --output docs/reference/conformance.md
 
 docs: $(INSTALLED) ## Regenerate the tables of docs/reference.md
 	$(RUN) -m datarobot_drum.drum.commands.reference docs/reference.md
@@ -117,7 +124,7 @@ sbom: $(INSTALLED) ## List the installed packages as CycloneDX in build/sbom.jso
 	@echo 'Written: build/sbom.json'
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .bench build dist htmlcov custom_model_runner/*.egg-info
+	rm -rf .venv .bench .conformance build dist htmlcov custom_model_runner/*.egg-info
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.*
 	rm -f examples/*/model.pkl examples/.artifacts.json
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

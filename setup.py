@@ -91,6 +91,9 @@ OTEL = [
     "opentelemetry-sdk>=1.27,<2",
 ]
 
+# The responses to Prometheus; the server records its metrics without it.
+METRICS = ["prometheus-client>=0.22,<1"]
+
 # Parquet and Arrow: bodies of requests, responses, and files of `drum score` and `drum validation`.
 ARROW = ["pyarrow>=23.0.1,<27"]
 
@@ -114,6 +117,7 @@ TEST = [
     *OTEL,
     *GEVENT,
     *GRPC,
+    *METRICS,
     # Not torch and keras: they take minutes to install, and their tests run where they are.
     *(package for name in ("xgboost", "lightgbm", "catboost", "onnx", "skops") for package in FRAMEWORKS[name]),
     *DOCS,
@@ -167,6 +171,7 @@ setup(
         "arrow": ARROW,
         "gevent": GEVENT,
         "grpc": GRPC,
+        "metrics": METRICS,
         "docs": DOCS,
         "otel": OTEL,
         "scan": SCAN,

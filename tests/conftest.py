@@ -3,9 +3,11 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 from datarobot_drum.drum.settings.arguments import variable_names
 from datarobot_drum.runtime_parameters import masking
@@ -51,21 +53,61 @@ _LONG = (
 )
 """Files and folders that run for minutes: trained models, load, many servers one after the other."""
 
+_SHARED_SERVERS = (
+    "any_input",
+    "chat",
+    "clients",
+    "equality",
+    "error_server",
+    "forms",
+    "information",
+    "model_errors",
+    "openai_routes",
+    "openapi",
+    "payloads",
+    "request_ids",
+    "routes",
+    "streaming",
+    "transfers",
+    "transform",
+    "unstructured",
+)
+"""Files ``tests/api/test_*.py`` that use the servers of the session: each process that runs one starts all of them."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="run the long tests, too (make test ALL=1)")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect long tests unless ``--all`` or their file is given."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put tests with real processes first: a parallel run that ends with them leaves the other cores idle."""
+    items.sort(key=lambda item: item.get_closest_marker("process") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    """Run a file in one process, and in one process all files that share the servers of the session."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    scheduling = LoadFileScheduling(config, log)
+    scheduling._split_scope = _scope_of
+    return scheduling
+
+
+def _scope_of(test: str) -> str:
+    file = test.partition("::")[0]
+    name = file.removeprefix("tests/api/test_").removesuffix(".py")
+    return "tests/api" if name in _SHARED_SERVERS else file
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Skip long tests, unless ``--all`` or files are given; not even import them, which takes most of a minute."""
     names_files = any(".py" in argument or "/" in argument for argument in config.args)
-    if not config.getoption("--all") and not names_files:
-        config.hook.pytest_deselected(items=[item for item in items if _is_long(item)])
-        items[:] = [item for item in items if not _is_long(item)]
+    return (_is_long(collection_path) and not config.getoption("--all") and not names_files) or None
 
 
-def _is_long(item: pytest.Item) -> bool:
-    path = item.path.relative_to(Path(__file__).parent).as_posix()
+def _is_long(collected: Path) -> bool:
+    path = collected.relative_to(Path(__file__).parent).as_posix()
     return any(path == long or path.startswith(f"{long}/") for long in _LONG)
 
 

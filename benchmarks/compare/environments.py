@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.compare.servers import OURS, PEERS, Peer, Server
+from benchmarks.compare.servers import OURS, PEERS, Server
 
 APPS = Path(__file__).parent / "apps"
 MODEL = Path(__file__).with_name("model.py")
@@ -50,7 +50,7 @@ def open_environment(name: str, below: Path, files: Path) -> Environment:
     Raises:
         MeasurementError: it cannot be created, or the model cannot be trained in it.
     """
-    python = Path(sys.executable) if name == OURS else _python_of(PEERS[name], below)
+    python = Path(sys.executable) if name == OURS else python_of(name, PEERS[name].requirements, below)
     environment = Environment(name, python, files / name)
     environment.files.mkdir(parents=True, exist_ok=True)
     _run([str(python), str(MODEL), str(environment.files)])
@@ -74,17 +74,22 @@ def _compile_package() -> None:
         _run([sys.executable, "-m", "compileall", "-q", folder])
 
 
-def _python_of(peer: Peer, below: Path) -> Path:
-    folder = (below / peer.name).absolute()
+def python_of(name: str, requirements: Sequence[str], below: Path) -> Path:
+    """Return the interpreter of the environment ``name``, which is created with ``requirements`` if it is missing.
+
+    Raises:
+        MeasurementError: it cannot be created.
+    """
+    folder = (below / name).absolute()
     python = folder / "bin" / "python"
     mark = folder / INSTALLED
     # An environment that this script did not create is used as it is.
     if python.exists() and (mark.exists() or not (folder / ".begun").exists()):
         return python
-    print(f"Making the environment of {peer.name}: {folder}", flush=True)
+    print(f"Making the environment of {name}: {folder}", flush=True)
     _run([sys.executable, "-m", "venv", "--clear", str(folder)])
     (folder / ".begun").touch()
-    _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *peer.requirements])
+    _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements])
     mark.touch()
     return python
 

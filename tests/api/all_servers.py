@@ -1,7 +1,7 @@
 """The same model on all three servers, each in a process of its own."""
 
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -9,6 +9,8 @@ from pathlib import Path
 from tests.processes import RunningServer
 
 SERVER_TYPES = ["flask", "gunicorn", "fastapi"]
+FRAMEWORKS = ["flask", "fastapi"]
+"""For what the framework decides: gunicorn runs the app that Flask's server runs, and its start costs the most."""
 
 Servers = Mapping[str, RunningServer]
 """Running servers by their type."""
@@ -16,9 +18,13 @@ Servers = Mapping[str, RunningServer]
 
 @contextmanager
 def running_servers(
-    logs: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None, ready_status: int | None = 200
+    logs: Path,
+    *arguments: str | Path,
+    environment: Mapping[str, str] | None = None,
+    ready_status: int | None = 200,
+    server_types: Sequence[str] = SERVER_TYPES,
 ) -> Iterator[Servers]:
-    """Start three servers at the same time; stop them together and fail if one does not exit with 0.
+    """Start servers at the same time; stop them together and fail if one does not exit with 0.
 
     A server has started once ``/`` responds with ``ready_status``, or for None with any status but 503.
     """
@@ -27,7 +33,7 @@ def running_servers(
     logs.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         servers = {}
-        for server_type in SERVER_TYPES:
+        for server_type in server_types:
             server = RunningServer(
                 *arguments,
                 log=logs / f"{server_type}.log",

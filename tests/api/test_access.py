@@ -104,6 +104,7 @@ def all_servers(tmp_path_factory: pytest.TempPathFactory, model: Path, keys_file
         "DRUM_API_KEYS": f"{FIRST},{THIRD}",
         "DRUM_API_KEYS_FILE": str(keys_file),
         "DRUM_CORS_ORIGINS": ORIGIN,
+        "DRUM_METRICS": "all",
         "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST": "authorization",
     }
     arguments = ("--code-dir", model, "--target-type", "textgeneration")
@@ -133,6 +134,9 @@ def limited_servers(tmp_path_factory: pytest.TempPathFactory, model: Path) -> It
         ("GET", "/info/"),
         ("GET", "/stats/"),
         ("GET", "/openapi.json"),
+        ("GET", "/metrics"),
+        ("GET", "/metrics/"),
+        ("POST", "/invocations"),
         ("GET", "/docs"),
         ("POST", "/directAccess/v1/x"),
         ("GET", "/nothing"),

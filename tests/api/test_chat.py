@@ -14,10 +14,11 @@ from tests.api.aborted_responses import (
     reset_after_first_byte,
     wait_until_recorded,
 )
-from tests.api.all_servers import Servers, running_servers
+from tests.api.all_servers import FRAMEWORKS, Servers, running_servers
 from tests.api.models import write_code
 from tests.api.responses import Response, assert_same_response, request_all, same_response
 from tests.api.streaming_models import CHAT, MODELS, SCORE_ONLY
+from tests.cases import each_case
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -51,7 +52,13 @@ def listing_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server
     model = write_code(folder / "model", CHAT + MODELS)
     environment = {"TARGET_NAME": "response", "URL_PREFIX": "/a/b", "DRUM_CLIENT_REQUEST_TIMEOUT": "30"}
     with running_servers(
-        folder, "--code-dir", model, "--target-type", "agenticworkflow", environment=environment
+        folder,
+        "--code-dir",
+        model,
+        "--target-type",
+        "agenticworkflow",
+        environment=environment,
+        server_types=FRAMEWORKS,
     ) as servers:
         yield servers
 
@@ -63,7 +70,7 @@ def scoring_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server
     model = write_code(folder / "model", SCORE_ONLY)
     environment = {"TARGET_NAME": "response"}
     with running_servers(
-        folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment
+        folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment, server_types=FRAMEWORKS
     ) as servers:
         yield servers
 
@@ -172,7 +179,7 @@ def test_the_client_lists_models(client: OpenAI) -> None:
     assert [model.id for model in client.models.list()] == ["my-llm"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "kind", "message"),
     [
         ("raise", openai.InternalServerError, "ValueError: the model said no"),
@@ -234,7 +241,7 @@ def test_every_path_variant_is_below_the_prefix(listing_servers: Servers) -> Non
         assert {response.status for response in ask(listing_servers, "Hello", path).values()} == {200}
 
 
-@pytest.mark.parametrize("kind", ["pydantic", "whole", "pydantic-choices"])
+@each_case("kind", ["pydantic", "whole", "pydantic-choices"])
 def test_a_completion_may_be_an_object_or_a_dict(all_servers: Servers, kind: str) -> None:
     completion = completion_of(all_servers, f"{kind}:Höllo")
     assert content_of(completion) == "Höllo"
@@ -274,7 +281,7 @@ def test_the_hook_gets_the_headers_it_declares(all_servers: Servers) -> None:
         assert [content_of(without_association(response)) for response in responses.values()] == ["value"] * 3
 
 
-@pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
+@each_case("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
 def test_a_request_may_have_any_media_type(all_servers: Servers, content_type: str | None) -> None:
     headers = {"Content-Type": content_type} if content_type else {}
     responses = request_all(all_servers, "POST", ROUTES[0], content=json.dumps(said("Hello")), headers=headers)
@@ -284,7 +291,7 @@ def test_a_request_may_have_any_media_type(all_servers: Servers, content_type: s
 # Streams
 
 
-@pytest.mark.parametrize("kind", ["", "pydantic-chunks:", "async:"])
+@each_case("kind", ["", "pydantic-chunks:", "async:"])
 def test_chunks_are_sent_as_events(all_servers: Servers, kind: str) -> None:
     events = stream_of(all_servers, f"{kind}Hällo dear", stream=True)
     assert texts_of(events) == ["Hällo", "dear", ""]
@@ -313,7 +320,7 @@ def test_a_stream_may_be_empty(all_servers: Servers) -> None:
     assert stream_of(all_servers, "empty-stream", stream=True) == ["[DONE]"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "message", "kind"),
     [
         ("fails-later", "ValueError: no more ?", "server_error"),
@@ -330,7 +337,7 @@ def test_an_error_after_the_first_chunk_is_the_last_event(
     assert last == {"error": {"message": message, "type": kind, "param": None, "code": None}}
 
 
-@pytest.mark.parametrize("text", ["endless", "endless-async"])
+@each_case("text", ["endless", "endless-async"])
 def test_a_disconnect_closes_the_generator_and_frees_its_slot(
     server: RunningServer, server_type: str, folder: Path, text: str
 ) -> None:
@@ -341,7 +348,7 @@ def test_a_disconnect_closes_the_generator_and_frees_its_slot(
     assert server.client.post(ROUTES[0], json=said("Hello")).status_code == 200
 
 
-@pytest.mark.parametrize("text", ["endless", "Hello dear world"])
+@each_case("text", ["endless", "Hello dear world"])
 def test_shutdown_does_not_wait_for_a_reset_connection(
     server: RunningServer, server_type: str, folder: Path, text: str
 ) -> None:
@@ -357,7 +364,7 @@ def test_shutdown_does_not_wait_for_a_reset_connection(
 # Errors
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "status", "message"),
     [
         ("raise", 500, "ValueError: the model said no"),
@@ -396,7 +403,7 @@ def test_a_custom_http_error_sets_headers(all_servers: Servers) -> None:
     assert (response.status, dict(response.headers)["retry-after"]) == (429, "7")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "message"),
     [
         (b"", "not valid JSON"),

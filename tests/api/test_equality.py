@@ -7,6 +7,7 @@ import pytest
 
 from tests.api.all_servers import Servers
 from tests.api.responses import assert_same_response
+from tests.cases import each_case
 
 pytestmark = pytest.mark.process
 
@@ -74,7 +75,7 @@ REQUESTS = [
 ]
 
 
-@pytest.mark.parametrize(("body", "media_type", "coding"), REQUESTS)
+@each_case(("body", "media_type", "coding"), REQUESTS)
 def test_servers_respond_alike_to_predictions(echo_servers: Servers, body: str, media_type: str, coding: str) -> None:
     fields = {"Content-Type": MEDIA_TYPES[media_type], "Content-Encoding": "gzip" if coding == "gzip" else None}
     headers = {name: value for name, value in fields.items() if value is not None}
@@ -84,7 +85,7 @@ def test_servers_respond_alike_to_predictions(echo_servers: Servers, body: str, 
     assert dict(response.headers)["content-type"] == "application/json"
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"])
+@each_case("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"])
 def test_servers_respond_alike_to_every_method_and_path(
     echo_servers: Servers, raw_servers: Servers, method: str
 ) -> None:
@@ -95,7 +96,7 @@ def test_servers_respond_alike_to_every_method_and_path(
         assert response.status in (200, 404, 405)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("name", "values"),
     [
         ("Content-Encoding", ("gzip", "identity")),

@@ -7,6 +7,7 @@ from datarobot_drum import __version__
 from tests.api.all_servers import Servers
 from tests.api.responses import assert_same_response
 from tests.api.test_payloads import message
+from tests.cases import each_case
 
 pytestmark = pytest.mark.process
 
@@ -18,7 +19,7 @@ def test_status_routes_return_the_load_error(error_servers: Servers) -> None:
         assert "module_that_nobody_has" in message(response)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("path", "content"),
     [("/predict/", b"a\n1\n"), ("/predictions/", b""), ("/invocations", b"x" * 1_000_000)],
     ids=["csv", "empty", "large"],

@@ -7,6 +7,7 @@ import pytest
 from tests.api.all_servers import Servers
 from tests.api.responses import Response, assert_same_response
 from tests.api.test_payloads import CSV, MTX, message
+from tests.cases import each_case
 
 pytestmark = pytest.mark.process
 
@@ -36,7 +37,7 @@ def mtx_response(echo_servers: Servers) -> Response:
     return send(echo_servers, content=MTX, headers={"Content-Type": "text/mtx"})
 
 
-@pytest.mark.parametrize(
+@each_case(
     "file",
     [
         ("rows.csv", CSV, "text/csv"),
@@ -53,7 +54,7 @@ def test_a_csv_file_is_predicted(echo_servers: Servers, csv_response: Response, 
     assert send(echo_servers, files={"X": file}) == csv_response
 
 
-@pytest.mark.parametrize(
+@each_case(
     "file",
     [("x.mtx", MTX), ("x.MTX", MTX, "application/octet-stream"), ("x", MTX, "text/mtx"), ("日.mtx", MTX, "text/csv")],
     ids=["name", "upper case", "type", "name over type"],
@@ -80,7 +81,7 @@ def test_the_charset_of_the_part_is_used(echo_servers: Servers) -> None:
     assert send(echo_servers, files={"X": latin}) == send(echo_servers, content="ä\nö\n".encode())
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [
         b"preamble to ignore\r\n" + part(X_FILE) + END,
@@ -108,7 +109,7 @@ def test_the_media_type_of_a_form_is_case_insensitive(
     assert send(echo_servers, content=part(X_FILE) + END, headers={"Content-Type": media_type}) == csv_response
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [END, part(X_FILE.replace('"X"', '"x"')) + END, part("Content-Type: text/csv") + END, part(X_FILE[:-6]) + END],
     ids=["no parts", "x", "nameless", "broken disposition"],
@@ -119,7 +120,7 @@ def test_a_form_without_x_is_unprocessable(echo_servers: Servers, body: bytes) -
         assert (response.status, message(response)) == (422, MISSING)
 
 
-@pytest.mark.parametrize("content", [b"", b"a,b\n", b"\xff\n1\n"], ids=["empty", "header alone", "not utf-8"])
+@each_case("content", [b"", b"a,b\n", b"\xff\n1\n"], ids=["empty", "header alone", "not utf-8"])
 def test_an_unreadable_x_is_unprocessable(echo_servers: Servers, content: bytes) -> None:
     response = send(echo_servers, files={"X": ("x.csv", content)})
     assert response.status == 422
@@ -136,7 +137,7 @@ def test_two_parts_x_are_unprocessable(echo_servers: Servers) -> None:
     assert "2 parts" in message(response)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "media_type",
     [
         "multipart/form-data",
@@ -150,7 +151,7 @@ def test_a_form_without_a_boundary_is_a_bad_request(echo_servers: Servers, media
     assert "boundary" in message(response)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [
         b"",

@@ -14,6 +14,7 @@ import pytest
 from tests.api.all_servers import SERVER_TYPES, Servers, running_servers
 from tests.api.connections import TIMEOUT, body_of, status_of
 from tests.api.models import write_code
+from tests.cases import each_case
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -129,7 +130,7 @@ CHUNKED = "Transfer-Encoding: chunked"
 FORM = b"--b\r\nContent-Disposition: form-data; name=X\r\n\r\nbody\r\n--b--\r\n"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "request_bytes",
     [
         post(ROUTE, b"body"),
@@ -156,7 +157,7 @@ def test_half_closed_client_gets_response_to_form(server: RunningServer) -> None
     assert (status_of(response), body_of(response)) == (200, FORM)
 
 
-@pytest.mark.parametrize("path", ["/livez", "/ping/", "/info/", "/stats/"])
+@each_case("path", ["/livez", "/ping/", "/info/", "/stats/"])
 def test_half_closed_client_gets_status_routes(server: RunningServer, path: str) -> None:
     assert status_of(half_close(server, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())) == 200
 
@@ -172,7 +173,7 @@ def test_half_closed_client_gets_error_response(server: RunningServer) -> None:
     assert (status_of(response), b"message" in body_of(response)) == (404, True)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "truncated",
     [b"POST", post(ROUTE, b"", "Content-Length: 100"), post(ROUTE, b"5\r\nbo", CHUNKED), post(ROUTE, b"")[:-2]],
     ids=["request line", "body", "chunk", "headers"],

@@ -4,11 +4,13 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.api.all_servers import SERVER_TYPES
+from tests.cases import each_case
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -54,12 +56,14 @@ def test_silent_connection_is_closed(server: RunningServer) -> None:
     assert _exchange(server) == b""
 
 
-@pytest.mark.parametrize("part", [b"P", b"POST /predictUn", HEAD, HEAD + b"Accept: */*\r\nX-"], ids=range(4))
-def test_unfinished_headers_are_rejected_after_the_upload_timeout(server: RunningServer, part: bytes) -> None:
-    assert _status_and_message(_exchange(server, part)) == (408, TOO_SLOW)
+def test_unfinished_headers_are_rejected_after_the_upload_timeout(server: RunningServer) -> None:
+    parts = [b"P", b"POST /predictUn", HEAD, HEAD + b"Accept: */*\r\nX-"]
+    with ThreadPoolExecutor(len(parts)) as threads:
+        responses = threads.map(lambda part: _status_and_message(_exchange(server, part)), parts)
+        assert dict(zip(parts, responses, strict=True)) == dict.fromkeys(parts, (408, TOO_SLOW))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "field",
     [b"X-Long: " + b"a" * 70_000, b"\r\n".join(b"X-%d: %s" % (x, b"a" * 1000) for x in range(70))],
     ids=["one field", "many fields"],
@@ -78,7 +82,7 @@ def test_headers_without_end_are_rejected(server: RunningServer) -> None:
     assert _status_and_message(_exchange(server, HEAD + b"X-Endless: ", *endless))[0] == 431
 
 
-@pytest.mark.parametrize("size", [66_000, 140_000, 300_000])
+@each_case("size", [66_000, 140_000, 300_000])
 def test_unfinished_large_headers_are_rejected_at_once(server: RunningServer, size: int) -> None:
     assert _status_and_message(_exchange(server, HEAD + b"X-Long: " + b"a" * size))[0] == 431
 
@@ -99,7 +103,7 @@ FIELDS = b"".join(b"X-%d: a\r\n" % number for number in range(98))
 """With ``HEAD`` they are as many as allowed."""
 
 
-@pytest.mark.parametrize(("more", "status"), [(b"", 200), (b"X-More: a\r\n", 431)], ids=["100", "101"])
+@each_case(("more", "status"), [(b"", 200), (b"X-More: a\r\n", 431)], ids=["100", "101"])
 def test_more_than_100_header_fields_are_rejected(server: RunningServer, more: bytes, status: int) -> None:
     response = _exchange(server, HEAD + FIELDS + more + b"\r\n")
     assert int(response.split()[1]) == status
@@ -111,7 +115,7 @@ def test_request_line_of_sixty_kilobytes_is_accepted(server: RunningServer) -> N
     assert _exchange(server, request + b"\r\n").startswith(b"HTTP/1.1 200 OK")
 
 
-@pytest.mark.parametrize("size", [66_000, 140_000])
+@each_case("size", [66_000, 140_000])
 def test_unfinished_large_request_line_is_rejected_at_once(server: RunningServer, size: int) -> None:
     assert _status_and_message(_exchange(server, b"GET /" + b"a" * size))[0] == 414
 
@@ -138,7 +142,7 @@ INVALID = {
 }
 
 
-@pytest.mark.parametrize("request_bytes", INVALID.values(), ids=INVALID)
+@each_case("request_bytes", INVALID.values(), ids=INVALID)
 def test_invalid_http_is_rejected(server: RunningServer, request_bytes: bytes) -> None:
     assert _status_and_message(_exchange(server, request_bytes)) == (400, "ERROR: The request is not valid HTTP.")
 

@@ -10,6 +10,7 @@ from tests.api.all_servers import Servers, running_servers
 from tests.api.connections import TIMEOUT, body_of, exchange, receive, status_of
 from tests.api.models import write_code
 from tests.api.responses import assert_same_response
+from tests.cases import each_case
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -91,16 +92,14 @@ def receive_all(connection: socket.socket) -> bytes:
     return responses
 
 
-@pytest.mark.parametrize("action", ["wide value", "wide name", "split value", "split name", "split type"])
+@each_case("action", ["wide value", "wide name", "split value", "split name", "split type"])
 def test_headers_of_the_model_cannot_split_the_response(all_servers: Servers, action: str) -> None:
     response = assert_same_response(all_servers, "POST", ROUTE, params={"action": action}, content=b"x")
     assert response.status == 500
     assert b"header" in response.body
 
 
-@pytest.mark.parametrize(
-    ("action", "name", "value"), [("number", "Retry-After", "5"), ("latin-1", "X-Latin", "ä b\tc")]
-)
+@each_case(("action", "name", "value"), [("number", "Retry-After", "5"), ("latin-1", "X-Latin", "ä b\tc")])
 def test_a_model_may_send_numbers_and_latin_1_as_headers(
     server: RunningServer, action: str, name: str, value: str
 ) -> None:
@@ -108,7 +107,7 @@ def test_a_model_may_send_numbers_and_latin_1_as_headers(
     assert (response.status_code, response.headers[name]) == (418, value)
 
 
-@pytest.mark.parametrize("query", ["", "action=stream", "action=raise"])
+@each_case("query", ["", "action=stream", "action=raise"])
 def test_a_request_may_arrive_in_pieces(server: RunningServer, query: str) -> None:
     request = headers("Connection: close", length=6, query=query) + b"pieces"
     expected = without_date_and_id(exchange(server, request))
@@ -116,7 +115,7 @@ def test_a_request_may_arrive_in_pieces(server: RunningServer, query: str) -> No
         assert without_date_and_id(exchange(server, request[:cut], request[cut:])) == expected
 
 
-@pytest.mark.parametrize("body", [b"", b"half"], ids=["nothing", "half"])
+@each_case("body", [b"", b"half"], ids=["nothing", "half"])
 def test_a_body_that_never_ends_gets_408(server: RunningServer, body: bytes) -> None:
     assert status_of(exchange(server, headers(length=6) + body)) == 408
 
@@ -126,7 +125,7 @@ def test_changes_of_a_hook_to_its_arguments_do_not_reach_the_next_request(server
     assert bodies == ["(True, 'yes')", "(False, None)"]
 
 
-@pytest.mark.parametrize("line", ["Content-Length: 4", "Content-Length: 5", "Transfer-Encoding: chunked"])
+@each_case("line", ["Content-Length: 4", "Content-Length: 5", "Transfer-Encoding: chunked"])
 def test_a_second_length_is_rejected(server: RunningServer, line: str) -> None:
     assert status_of(exchange(server, headers(line, length=4) + b"body")) == 400
 

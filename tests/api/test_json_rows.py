@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -138,6 +139,21 @@ def test_predict_has_the_format_of_the_stream_by_accept(all_servers: Servers, ac
 @pytest.mark.parametrize("accept", ["*/*", JSON, "text/html", "text/csv;q=0", "application/json, text/csv;q=0.5"])
 def test_the_default_stays_json(all_servers: Servers, accept: str) -> None:
     assert send(all_servers, CSV, Accept=accept) == send(all_servers, CSV)
+
+
+@pytest.mark.parametrize(
+    ("accepts", "media_type"),
+    [
+        (["text/html", "text/csv"], "text/csv"),
+        (["text/*;q=0.5, text/csv;q=0.1", "application/json;q=0.3"], JSON),
+        (['text/csv; note="a, b"; q=0.5, application/x-ndjson;q=0.4'], "text/csv"),
+        (["application/json;q=0", "*/*"], LINES),
+    ],
+)
+def test_accept_fields_are_one_list(all_servers: Servers, accepts: list[str], media_type: str) -> None:
+    headers = httpx.Headers([("Content-Type", "text/csv"), *(("Accept", accept) for accept in accepts)])
+    response = assert_same_response(all_servers, "POST", "/predict/", content=CSV, headers=headers)
+    assert (response.status, dict(response.headers)["content-type"].partition(";")[0]) == (200, media_type)
 
 
 def test_arrow_goes_in_and_out(all_servers: Servers) -> None:

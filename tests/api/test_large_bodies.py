@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from datarobot_drum.drum.serving.body.spooled_file import SPOOL_MAX_SIZE
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
 from datarobot_drum.drum.tabular.fast_csv import MIN_CHUNKED_BYTES
-from tests.api.all_servers import Servers, running_servers
+from tests.api.all_servers import FRAMEWORKS, Servers, running_servers
 from tests.api.responses import assert_same_response
 
 pytestmark = pytest.mark.process
@@ -29,6 +29,8 @@ SIZES = {
     "blocks in memory": (MIN_CHUNKED_BYTES + SPOOL_MAX_SIZE) // 2,
     "blocks on disk": SPOOL_MAX_SIZE * 5 // 4,
 }
+
+ROW = ",".join("9" * len(NAMES))
 
 
 def table_of(size: int) -> str:
@@ -53,12 +55,18 @@ def all_servers(estimator: Any, tmp_path_factory: pytest.TempPathFactory) -> Ite
     (folder / "model").mkdir()
     (folder / "model" / "model.pkl").write_bytes(pickle.dumps(estimator))
     arguments = ("--code-dir", folder / "model", "--target-type", "regression")
-    with running_servers(folder, *arguments) as servers:
+    with running_servers(folder, *arguments, server_types=FRAMEWORKS) as servers:
         yield servers
 
 
-@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
-@pytest.mark.parametrize("last", ["", ",".join("9" * 20)], ids=["a line end", "no line end"])
+@pytest.mark.parametrize(
+    ("size", "last"),
+    [
+        pytest.param(SIZES["one block"], ROW, id="one block, no line end"),
+        pytest.param(SIZES["blocks in memory"], "", id="blocks in memory, a line end"),
+        pytest.param(SIZES["blocks on disk"], ROW, id="blocks on disk, no line end"),
+    ],
+)
 def test_large_tables_are_predicted_as_in_process(all_servers: Servers, estimator: Any, size: int, last: str) -> None:
     body = table_of(size) + last
     wanted = estimator.predict(pd.read_csv(io.StringIO(body), low_memory=False, **EXACT_FLOATS)).tolist()

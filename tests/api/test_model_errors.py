@@ -8,6 +8,7 @@ import pytest
 from tests.api.all_servers import Servers
 from tests.api.responses import Response, assert_same_response
 from tests.api.test_payloads import message
+from tests.cases import each_case
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -24,7 +25,7 @@ def act(all_servers: Servers, action: str, rows: int = 3) -> Response:
     return response
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("action", "text"),
     [
         ("raise", "ValueError: the model said no"),
@@ -61,7 +62,7 @@ def test_the_log_has_the_traceback(server: RunningServer) -> None:
     server.wait_until(lambda: "in fail_deeply" in server.log(), "traceback")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("action", "text"),
     [
         ("short", "1 rows of predictions for 3 rows"),
@@ -77,7 +78,7 @@ def test_invalid_output_gets_500(echo_servers: Servers, action: str, text: str) 
     assert text in message(response)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("action", "status", "text"),
     [
         ("http-418", 418, "short and stout"),
@@ -132,7 +133,7 @@ def test_further_columns_become_extra_model_output(echo_servers: Servers) -> Non
     assert (third["broken"], third["text"], third["nested"]) == (None, "日本", None)
 
 
-@pytest.mark.parametrize("action", ["exit", "raise-strange"])
+@each_case("action", ["exit", "raise-strange"])
 def test_a_server_survives_model_errors(server: RunningServer, action: str) -> None:
     def pid() -> int:
         return int(server.client.get("/stats/").json()["drum_info"][-1]["pid"])

@@ -1,4 +1,4 @@
-"""Natural results of hooks and several targets, byte for byte the same on all servers."""
+"""Natural results of hooks, byte for byte the same on both frameworks, and several targets and labels on one."""
 
 import json
 import pickle
@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from tests.api.all_servers import Servers, running_servers
+from tests.api.all_servers import FRAMEWORKS, Servers, running_servers
 from tests.api.models import write_code
 from tests.api.responses import assert_same_response
+from tests.cases import each_case
 
 pytestmark = pytest.mark.process
 
@@ -47,7 +48,9 @@ def score_unstructured(model, data, **kwargs):
 def unstructured_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     folder = tmp_path_factory.mktemp("unstructured")
     model = write_code(folder / "model", UNSTRUCTURED)
-    with running_servers(folder, "--code-dir", model, "--target-type", "unstructured") as servers:
+    with running_servers(
+        folder, "--code-dir", model, "--target-type", "unstructured", server_types=FRAMEWORKS
+    ) as servers:
         yield servers
 
 
@@ -59,7 +62,9 @@ def target_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers
     model = LinearRegression().fit(X, np.column_stack([X["a"] * 2, X["b"]]))
     (folder / "model" / "model.pkl").write_bytes(pickle.dumps(model))
     (folder / "model" / "model-metadata.yaml").write_text("targetNames: [double, same]\n")
-    with running_servers(folder, "--code-dir", folder / "model", "--target-type", "regression") as servers:
+    with running_servers(
+        folder, "--code-dir", folder / "model", "--target-type", "regression", server_types=FRAMEWORKS[1:]
+    ) as servers:
         yield servers
 
 
@@ -73,12 +78,19 @@ def label_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]
     config = folder / "deployment.json"
     config.write_text("{}")
     with running_servers(
-        folder, "--code-dir", folder / "model", "--target-type", "binary", "--deployment-config", config
+        folder,
+        "--code-dir",
+        folder / "model",
+        "--target-type",
+        "binary",
+        "--deployment-config",
+        config,
+        server_types=FRAMEWORKS[:1],
     ) as servers:
         yield servers
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("name", "content_type", "body"),
     [
         ("dict", "application/json;charset=utf-8", b'{"score":0.5,"1":[2],"raw":"YQ=="}'),
@@ -98,7 +110,7 @@ def test_unstructured_dicts_lists_and_numbers_are_json(
     assert dict(response.headers)["content-type"] == content_type
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("name", "reason"),
     [
         ("none", "returned None: it must return str, bytes, an iterator of them, or a dict"),

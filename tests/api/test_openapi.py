@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from openapi_spec_validator import validate
 
 from datarobot_drum import __version__
 from datarobot_drum.drum.exceptions import NotFound
@@ -22,9 +21,10 @@ from datarobot_drum.drum.serving.openapi.operations import OPERATIONS, ServedApi
 from datarobot_drum.drum.serving.routes import ROUTES, Route
 from datarobot_drum.drum.settings.build import ModelSettings
 from datarobot_drum.drum.settings.target_types import TargetType
-from tests.api.all_servers import Servers, running_servers
+from tests.api.all_servers import FRAMEWORKS, Servers, running_servers
 from tests.api.models import write_code
 from tests.api.responses import Response, assert_same_response
+from tests.cases import each_case
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -47,7 +47,7 @@ def chat(completion_create_params, model):
     return {"object": "chat.completion", "choices": []}
 """
 
-FLASK_EXTENSION = "def init_app(app): app.get('/more')(lambda: {'more': 1})\n"
+FLASK_EXTENSION = "def init_app(app): app.get('/more/1')(lambda: {'more': 1})\n"
 FASTAPI_EXTENSION = """
 from pydantic import BaseModel
 
@@ -63,6 +63,13 @@ def init_app(app):
 """
 
 
+def validate(document: Document) -> None:
+    """Check the document against the OpenAPI schema, by a library that takes seconds to import."""
+    from openapi_spec_validator import validate
+
+    validate(document)
+
+
 @pytest.fixture(scope="module")
 def chat_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """A text generation model below a prefix, with an extension of each kind."""
@@ -72,7 +79,7 @@ def chat_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     (model / "custom_fastapi.py").write_text(FASTAPI_EXTENSION)
     environment = {"TARGET_NAME": "response", "URL_PREFIX": PREFIX}
     with running_servers(
-        folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment
+        folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment, server_types=FRAMEWORKS
     ) as servers:
         yield servers
 
@@ -84,7 +91,7 @@ def undocumented_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     model = write_code(folder / "model", CHAT)
     environment = {"TARGET_NAME": "response", "DRUM_ENABLE_DOCS": "0"}
     with running_servers(
-        folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment
+        folder, "--code-dir", model, "--target-type", "textgeneration", environment=environment, server_types=FRAMEWORKS
     ) as servers:
         yield servers
 
@@ -130,7 +137,7 @@ def test_the_servers_serve_the_same_valid_document(echo_servers: Servers) -> Non
     assert document == built(TargetType.REGRESSION)
 
 
-@pytest.mark.parametrize("target_type", TargetType, ids=lambda target_type: target_type.value)
+@each_case("target_type", TargetType, ids=lambda target_type: target_type.value)
 def test_the_document_of_every_kind_of_model_is_valid(target_type: TargetType) -> None:
     document = built(target_type, url_prefix=PREFIX)
     validate(document)
@@ -189,6 +196,13 @@ def test_routes_of_a_fastapi_extension_are_described(chat_servers: Servers) -> N
     more = document["paths"].pop("/more/{number}")["get"]["responses"]["200"]
     assert more["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/More"}
     assert document["paths"] == document_of(chat_servers["flask"])["paths"]
+
+
+def test_an_extension_adds_routes(chat_servers: Servers) -> None:
+    for server in chat_servers.values():
+        response = server.client.get(f"http://127.0.0.1:{server.port}/more/1")
+        assert (response.status_code, response.json()) == (200, {"more": 1})
+        assert "x-drum-version" in response.headers
 
 
 def test_an_error_server_describes_its_model(error_servers: Servers) -> None:

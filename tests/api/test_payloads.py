@@ -9,6 +9,7 @@ import pytest
 
 from tests.api.all_servers import Servers
 from tests.api.responses import Response, assert_same_response
+from tests.cases import each_case
 
 pytestmark = pytest.mark.process
 
@@ -49,7 +50,7 @@ def mtx_response(echo_servers: Servers) -> Response:
     return response
 
 
-@pytest.mark.parametrize(
+@each_case(
     "media_type",
     [
         None,
@@ -74,7 +75,7 @@ def test_the_media_type_selects_matrix_market(echo_servers: Servers, mtx_respons
     assert predict(echo_servers, MTX, media_type) == mtx_response
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("charset", "text"),
     [("latin-1", "ä,ö\nü,ß\n"), ("utf-16", "ä,ö\n日,ß\n"), ("shift_jis", "a,b\n日,本\n")],
 )
@@ -84,7 +85,7 @@ def test_the_charset_of_the_body_is_used(echo_servers: Servers, charset: str, te
     assert encoded == predict(echo_servers, text.encode())
 
 
-@pytest.mark.parametrize(
+@each_case(
     "charset",
     ["nonsense", "hex", "日".encode()],
 )
@@ -95,7 +96,7 @@ def test_an_unknown_charset_gets_422(echo_servers: Servers, charset: str | bytes
     assert "charset" in message(response)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "parameter",
     ["charset*=utf-8''latin-1", "charset*0=lat; charset*1=in-1", 'x="'],
 )
@@ -108,7 +109,7 @@ def test_the_first_charset_parameter_counts(echo_servers: Servers, csv_response:
     assert predict(echo_servers, CSV.decode().encode("utf-16"), f"text/csv;x=y;charset={value}") == csv_response
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [b"\xef\xbb\xbf" + CSV, b"a,b\r1,2\r3,4\r", b"a,b\n\n1,2\n\n3,4\n\n"],
     ids=["byte order mark", "cr", "blank lines"],
@@ -117,7 +118,7 @@ def test_equivalent_csv_predicts_the_same(echo_servers: Servers, csv_response: R
     assert predict(echo_servers, body, "text/csv") == csv_response
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [
         b'a,b\n"x\ny","say ""hi"""\n',
@@ -139,7 +140,7 @@ def test_five_thousand_columns_are_predicted(echo_servers: Servers) -> None:
     assert predict(echo_servers, body.encode()).status == 200
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "fragment"),
     [
         (b"", "empty"),
@@ -166,7 +167,7 @@ def test_invalid_csv_gets_422(echo_servers: Servers, body: bytes, fragment: str)
     assert fragment in message(response)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [
         b"",
@@ -194,7 +195,7 @@ def test_invalid_json_gets_422(echo_servers: Servers, body: bytes, media_type: s
     assert "JSON" in message(response)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "media_type"),
     [
         (b'{"a": 1}', "application/json"),

@@ -131,6 +131,51 @@ def test_vertex_routes_are_served_and_guarded(vertex: Mapping[str, RunningServer
     assert client.get(PREDICT).status_code == 405
 
 
+ERRORS: Mapping[str, tuple[str, dict[str, object]]] = {
+    "Vertex": (PREDICT, {"error": {"code": 422, "message": "text", "status": "INVALID_ARGUMENT"}, "message": "text"}),
+    "MLflow, SageMaker": ("/own/invocations", {"error_code": "BAD_REQUEST", "message": "text"}),
+    "ours": ("/own/predict", {"message": "text"}),
+    "V2": ("/own/v2/models/model/infer", {"error": "text"}),
+    "OpenAI": (
+        "/own/v1/nothing",
+        {"error": {"code": None, "message": "text", "param": None, "type": "invalid_request_error"}, "message": "text"},
+    ),
+}
+
+
+def _with_text(value: object) -> object:
+    """Return an error document with ``text`` for its messages."""
+    if isinstance(value, dict):
+        return {
+            name: "text" if name == "message" or (isinstance(item, str) and name == "error") else _with_text(item)
+            for name, item in value.items()
+        }
+    return value
+
+
+@pytest.mark.parametrize(("path", "form"), ERRORS.values(), ids=ERRORS)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"instances": [[1, 2, 3]]}',
+        b'{"instances": [[1, 2]], "unknown": 1}',
+        b'{"instances": [[1',
+        b'{"instances": 7}',
+    ],
+    ids=["wrong shape", "unknown field", "no JSON", "no rows"],
+)
+def test_errors_have_the_form_of_the_dialect(
+    vertex: Mapping[str, RunningServer], path: str, form: Mapping[str, object], body: bytes
+) -> None:
+    seen = set()
+    for server in vertex.values():
+        response = _post(server.client, path, body, **{"Content-Type": "application/json"})
+        assert response.status_code in (400, 404, 422)
+        assert _with_text(response.json()) == form
+        seen.add((response.status_code, response.content))
+    assert len(seen) == 1, seen
+
+
 def test_port_of_cloud_run_is_served(tmp_path: Path) -> None:
     model = _write_model(tmp_path / "model")
     variables = {"PORT": "{port}", "K_SERVICE": "x", "CODE_DIR": str(model), "TARGET_TYPE": "regression"}

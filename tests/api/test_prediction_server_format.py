@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.api.all_servers import Servers, running_servers
+from tests.api.all_servers import FRAMEWORKS, Servers, running_servers
 from tests.api.models import write_code
 from tests.api.responses import Response, assert_same_response
+from tests.cases import each_case
 from tests.cli.commands import drum
 
 pytestmark = pytest.mark.process
@@ -42,7 +43,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def all_servers(folder: Path) -> Iterator[Servers]:
     document = folder / "deployment.json"
-    with running_servers(folder, "--code-dir", folder / "model", *LABELS, "--deployment-config", document) as servers:
+    with running_servers(
+        folder, "--code-dir", folder / "model", *LABELS, "--deployment-config", document, server_types=FRAMEWORKS
+    ) as servers:
         yield servers
 
 
@@ -50,7 +53,7 @@ def post(all_servers: Servers, path: str, **details: Any) -> Response:
     return assert_same_response(all_servers, "POST", path, content=CSV, **details)
 
 
-@pytest.mark.parametrize("path", ["/predict/", "/predictions", "/invocations"])
+@each_case("path", ["/predict/", "/predictions", "/invocations"])
 def test_predictions_have_the_format_of_the_prediction_server(all_servers: Servers, path: str) -> None:
     response = post(all_servers, path)
     shared = {

@@ -7,6 +7,7 @@ from datarobot_drum import __version__
 from tests.api.all_servers import Servers
 from tests.api.conftest import PREFIX
 from tests.api.responses import assert_same_response
+from tests.cases import each_case
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -58,12 +59,12 @@ def test_prediction_routes_predict_with_and_without_a_trailing_slash(echo_server
     assert responses == dict.fromkeys(responses, expected)
 
 
-@pytest.mark.parametrize("path", ["//predict/", "///predict", "/predict%2F", "/%70redict"])
+@each_case("path", ["//predict/", "///predict", "/predict%2F", "/%70redict"])
 def test_equivalent_paths_reach_the_same_route(echo_servers: Servers, path: str) -> None:
     assert assert_same_response(echo_servers, "POST", path, content=CSV).status == 200
 
 
-@pytest.mark.parametrize("method", ["POST", "OPTIONS", "PROPFIND"])
+@each_case("method", ["POST", "OPTIONS", "PROPFIND"])
 def test_get_routes_allow_only_get_and_head(echo_servers: Servers, method: str) -> None:
     for path in path_variants(GET_PATHS):
         response = assert_same_response(echo_servers, method, path)
@@ -72,7 +73,7 @@ def test_get_routes_allow_only_get_and_head(echo_servers: Servers, method: str) 
         assert b"message" in response.body
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "OPTIONS"])
+@each_case("method", ["GET", "HEAD", "PUT", "OPTIONS"])
 def test_prediction_routes_allow_only_post(echo_servers: Servers, method: str) -> None:
     for path in path_variants(POST_PATHS):
         response = assert_same_response(echo_servers, method, path)
@@ -81,7 +82,7 @@ def test_prediction_routes_allow_only_post(echo_servers: Servers, method: str) -
         assert (b"message" in response.body) == (method != "HEAD")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "path",
     [
         "/nothing",
@@ -111,7 +112,7 @@ def test_unknown_paths_get_404_for_every_method(echo_servers: Servers) -> None:
         assert (method, response.status, response.body == b"") == (method, 404, method == "HEAD")
 
 
-@pytest.mark.parametrize("query", ["?a=b&a=c", "?%FF=%00", "?" + "x" * 3000])
+@each_case("query", ["?a=b&a=c", "?%FF=%00", "?" + "x" * 3000])
 def test_status_routes_ignore_the_query(echo_servers: Servers, query: str) -> None:
     for path in ("/", "/ping", "/livez", "/readyz/", "/capabilities"):
         with_query = assert_same_response(echo_servers, "GET", path + query)
@@ -152,7 +153,7 @@ def test_nothing_is_served_outside_the_prefix(raw_server: RunningServer) -> None
         assert (path, response.status_code, list(response.json())) == (path, 404, ["message"])
 
 
-@pytest.mark.parametrize("path", ["/nim", "/nim/x", "/directAccess/../x", "/nim/%0a"])
+@each_case("path", ["/nim", "/nim/x", "/directAccess/../x", "/nim/%0a"])
 def test_models_without_an_engine_have_no_direct_access(echo_servers: Servers, path: str) -> None:
     for method in ("GET", "HEAD", "POST", "PUT"):
         assert assert_same_response(echo_servers, method, path).status == 404

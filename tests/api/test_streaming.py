@@ -13,6 +13,7 @@ from tests.api.models import write_code
 from tests.api.responses import Response, assert_same_response
 from tests.api.streaming_models import BLOCKS, STREAM
 from tests.api.test_payloads import message
+from tests.cases import each_case
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -88,14 +89,14 @@ def events_of(response: Response) -> list[str]:
 # Blocks of rows
 
 
-@pytest.mark.parametrize("rows", [1, BLOCK_ROWS, 2 * BLOCK_ROWS + 5])
+@each_case("rows", [1, BLOCK_ROWS, 2 * BLOCK_ROWS + 5])
 def test_the_stream_has_the_bytes_of_predictions(block_servers: Servers, rows: int) -> None:
     response = stream(block_servers, table(rows))
     assert (response.status, media_type(response)) == (200, "application/octet-stream")
     assert response.body == predicted(block_servers, table(rows)).body
 
 
-@pytest.mark.parametrize("path", ["/predictionsStream", ROUTE])
+@each_case("path", ["/predictionsStream", ROUTE])
 def test_the_response_has_the_streaming_headers(block_server: RunningServer, path: str) -> None:
     response = block_server.client.post(path, content=table(2))
     assert (response.status_code, response.headers["X-Streaming"]) == (200, "true")
@@ -146,7 +147,7 @@ def test_each_event_holds_a_block(block_servers: Servers) -> None:
         assert [item for block in blocks for item in block[key]] == document[key]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("accept", "expected"),
     [
         ("*/*", "application/octet-stream"),
@@ -164,7 +165,7 @@ def test_the_accept_header_selects_the_format(block_servers: Servers, accept: st
     assert (response.status, media_type(response).partition(";")[0]) == (200, expected)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "text", "accept"),
     [
         (b"", "empty", None),
@@ -211,7 +212,7 @@ def test_a_late_error_is_the_last_event(block_servers: Servers) -> None:
 # The hook
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("action", "body"),
     [
         ("text", "Hello wörld\n".encode()),
@@ -229,7 +230,7 @@ def test_chunks_of_the_hook_are_sent_by_default(all_servers: Servers, action: st
     assert (response.status, response.body) == (200, body)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("action", "lines"),
     [
         ("text", [{"chunk": "Hello "}, {"chunk": "wörld"}, {"chunk": "\n"}]),
@@ -250,7 +251,7 @@ def test_chunks_of_the_hook_are_sent_as_json_lines(all_servers: Servers, action:
     assert lines_of(act(all_servers, action, JSON_LINES)) == lines
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("action", "events"),
     [
         ("text", ['data: {"chunk":"Hello "}', 'data: {"chunk":"wörld"}', 'data: {"chunk":"\\n"}', "data: [DONE]"]),
@@ -262,7 +263,7 @@ def test_chunks_of_the_hook_are_sent_as_events(all_servers: Servers, action: str
     assert events_of(act(all_servers, action, EVENTS)) == events
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("action", "text"),
     [
         ("text", "Hello wörld\n"),
@@ -281,7 +282,7 @@ def test_plain_predictions_do_not_call_the_streaming_hook(all_servers: Servers) 
     assert json.loads(response.body)["predictions"] == [2.0, 4.0]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("action", "text", "accept"),
     [
         ("fails-first", "ValueError: not even one", CSV),
@@ -303,7 +304,7 @@ def test_a_custom_http_error_sets_the_response(all_servers: Servers) -> None:
     assert (response.status, dict(response.headers)["x-drum-user-http-error"]) == (418, "true")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("action", "came"),
     [("fails-later", b'{"predictions":[1.0,2.0'), ("teapot-later", b"a"), ("kinds", b'{"predictions":[1.0')],
 )
@@ -314,7 +315,7 @@ def test_an_error_after_the_first_chunk_aborts_the_response(server: RunningServe
     assert server.client.post(ROUTE, content=b"action\ntext\n").status_code == 200
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("action", "text"),
     [("fails-later", "ERROR: ValueError: no more"), ("teapot-later", "short and stout"), ("number-later", "an int")],
 )
@@ -326,7 +327,7 @@ def test_an_error_after_the_first_chunk_is_a_record(all_servers: Servers, action
     assert before and event.startswith("event: error\ndata: ")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("action", "accept"),
     [("endless", "*/*"), ("endless-async", JSON_LINES)],
 )

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.api.all_servers import Servers, running_servers
+from tests.api.all_servers import FRAMEWORKS, Servers, running_servers
 from tests.api.models import TEXT, write_code
 from tests.api.responses import Response, assert_same_response
-from tests.processes import RunningServer
+from tests.cases import each_case
 
 pytestmark = pytest.mark.process
 
@@ -21,7 +21,7 @@ def all_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     folder = tmp_path_factory.mktemp("text")
     model = write_code(folder / "model", TEXT)
     arguments = ["--code-dir", str(model), "--target-type", "textgeneration"]
-    with running_servers(folder, *arguments, environment={"TARGET_NAME": TARGET}) as servers:
+    with running_servers(folder, *arguments, environment={"TARGET_NAME": TARGET}, server_types=FRAMEWORKS) as servers:
         yield servers
 
 
@@ -43,7 +43,7 @@ def test_a_missing_text_becomes_null(all_servers: Servers) -> None:
     assert ask(all_servers, "none") == {"predictions": [{TARGET: None}]}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("prompt", "text"),
     [("quote", '"\\\n\t'), ("unicode", "日本 \U0001f600"), ("markup", "</script>"), ("é", "You said é.")],
 )
@@ -57,5 +57,6 @@ def test_further_columns_become_extra_model_output(all_servers: Servers) -> None
     assert [list(element) for element in document["predictions"]] == [[TARGET], [TARGET]]
 
 
-def test_info_names_the_target_type(server: RunningServer) -> None:
-    assert server.client.get("/info/").json()["targetType"] == "textgeneration"
+def test_info_names_the_target_type(all_servers: Servers) -> None:
+    types = {name: server.client.get("/info/").json()["targetType"] for name, server in all_servers.items()}
+    assert types == dict.fromkeys(FRAMEWORKS, "textgeneration")

@@ -64,6 +64,10 @@ class SecureServer(RunningServer):
         )
         self.url = f"https://127.0.0.1:{self.port}"
 
+    def __enter__(self) -> "SecureServer":
+        super().__enter__()
+        return self
+
     def secure_client(self, context: ssl.SSLContext) -> httpx.Client:
         return httpx.Client(base_url=self.url, verify=context, trust_env=False, timeout=30.0, headers=HEADERS)
 
@@ -117,9 +121,10 @@ def server(request: pytest.FixtureRequest, servers: dict[str, SecureServer]) -> 
     return servers[request.param]
 
 
-def connection_of(server: SecureServer, context: ssl.SSLContext) -> ssl.SSLSocket:
+def connection_of(server: SecureServer, context: ssl.SSLContext, *, needs_end: bool = False) -> ssl.SSLSocket:
+    """Return a connection after its handshake; with ``needs_end`` a session that does not end in order is an error."""
     connection = socket.create_connection(("127.0.0.1", server.port), 20.0)
-    return context.wrap_socket(connection, server_hostname="localhost")
+    return context.wrap_socket(connection, server_hostname="localhost", suppress_ragged_eofs=not needs_end)
 
 
 def test_predictions_are_those_of_plain_http(server: SecureServer, trusting: ssl.SSLContext) -> None:
@@ -145,8 +150,7 @@ def test_large_bodies_and_responses_arrive_whole(server: SecureServer, trusting:
 
 def test_the_end_of_a_response_is_the_end_of_the_session(server: SecureServer, trusting: ssl.SSLContext) -> None:
     """A client that gets no close_notify takes the response for a truncated one."""
-    with connection_of(server, trusting) as connection:
-        connection.suppress_ragged_eofs = False
+    with connection_of(server, trusting, needs_end=True) as connection:
         connection.sendall(request_bytes(server, "GET /livez HTTP/1.1"))
         response = b""
         while chunk := connection.recv(65_536):

@@ -13,6 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from tests.api.aborted_responses import read_until_abort, reset_after_first_byte
 from tests.api.all_servers import SERVER_TYPES, Servers, running_servers
 from tests.api.models import write_code
+from tests.cases import each_case
+from tests.grpc.grpc_servers import running_grpc
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -178,7 +180,7 @@ def test_probes_have_no_spans(server: RunningServer) -> None:
     assert wait_for_spans(server, "drum.capabilities").keys() == {"drum.capabilities"}
 
 
-@pytest.mark.parametrize(("action", "status", "kind"), [("raise", 500, "ERROR"), ("teapot", 418, "UNSET")])
+@each_case(("action", "status", "kind"), [("raise", 500, "ERROR"), ("teapot", 418, "UNSET")])
 def test_a_server_error_marks_the_span(server: RunningServer, action: str, status: int, kind: str) -> None:
     server.client.post("/predict/", content=f"action\n{action}\n".encode())
     span = wait_for_spans(server, "drum.invocations")["drum.invocations"]
@@ -234,7 +236,7 @@ def test_a_chat_span_has_models_and_tokens_but_no_messages(server: RunningServer
     assert "a secret" not in json.dumps(spans)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("path", "body", "operation"),
     [
         ("/v1/completions", {"prompt": "a secret", "max_tokens": 7}, "text_completion"),
@@ -252,6 +254,23 @@ def test_completion_and_response_spans_have_the_same_attributes(
     assert {key: attributes[f"gen_ai.{key}"] for key in expected} == expected
     assert (attributes["gen_ai.usage.input_tokens"], attributes["gen_ai.usage.output_tokens"]) == (1, 2)
     assert "a secret" not in json.dumps(spans)
+
+
+def test_an_inference_of_v2_has_the_span_of_a_prediction(server: RunningServer) -> None:
+    inputs = [{"name": "action", "datatype": "BYTES", "shape": [1, 1], "data": ["say"]}]
+    response = server.client.post("/v2/models/model/infer", json={"inputs": inputs}, headers=TRACEPARENT)
+    assert response.status_code == 200, response.text
+    spans = wait_for_spans(server, "drum.invocations")
+    request = spans["drum.invocations"]
+    assert (parent_of(request), parent_of(spans["scoring"])) == (PARENT, id_of(request))
+    assert request["attributes"]["http.route"] == "/v2/models/{name}/infer"
+    assert request["attributes"]["url.path"] == "/v2/models/model/infer"
+
+
+def test_metadata_of_v2_has_a_span_and_its_probes_have_none(server: RunningServer) -> None:
+    for path in ("/v2/health/live", "/v2/health/ready", "/v2/models/model"):
+        assert server.client.get(path).status_code == 200
+    assert wait_for_spans(server, "drum.v2.models").keys() == {"drum.v2.models"}
 
 
 class Collector(ThreadingHTTPServer):
@@ -310,6 +329,20 @@ def test_standard_variables_export_spans_and_shutdown_flushes_them(
         assert server.client.post("/predict/", content=b"a\n1\n", headers=TRACEPARENT).status_code == 200
         server.stop()
     assert collector.services == ["a-model"]
+    (span,) = collector.spans
+    assert (span.name, span.trace_id.hex(), span.parent_span_id.hex()) == ("drum.invocations", TRACE, PARENT)
+
+
+def test_a_grpc_call_has_the_span_of_a_prediction(collector: Collector, tmp_path: Path) -> None:
+    code = "def score(data, model, **kwargs):\n    return data['x']\n"
+    variables = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}",
+        "OTEL_BSP_SCHEDULE_DELAY": "600000",
+    }
+    with running_grpc(tmp_path, write_code(tmp_path / "model", code), **variables) as (server, client):
+        client.send(client.request(3), metadata=tuple(TRACEPARENT.items())).result()
+        client.method("ServerReady")(b"")
+        server.stop()
     (span,) = collector.spans
     assert (span.name, span.trace_id.hex(), span.parent_span_id.hex()) == ("drum.invocations", TRACE, PARENT)
 

@@ -14,6 +14,7 @@ from tests.api.conftest import PREFIX, UPLOAD_LIMIT
 from tests.api.connections import body_of, exchange, receive, request_bytes, status_of
 from tests.api.responses import Response, assert_same_response
 from tests.api.test_payloads import CSV, message, predict
+from tests.cases import each_case
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -37,13 +38,13 @@ def chunked(*pieces: bytes, end: bytes = b"0\r\n\r\n") -> Iterator[bytes]:
 # Content-Encoding
 
 
-@pytest.mark.parametrize("coding", ["GZIP", "x-gzip", "identity", ""])
+@each_case("coding", ["GZIP", "x-gzip", "identity", ""])
 def test_gzip_and_identity_are_decoded(echo_servers: Servers, csv_response: Response, coding: str) -> None:
     body = gzip.compress(CSV) if "gzip" in coding.lower() else CSV
     assert predict(echo_servers, body, Content_Encoding=coding.strip()) == csv_response
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [gzip.compress(CSV[:5]) + gzip.compress(CSV[5:]), gzip.compress(CSV, 0), gzip.compress(b"") + gzip.compress(CSV)],
     ids=["two members", "stored", "empty member"],
@@ -58,7 +59,7 @@ def test_a_compressed_form_is_decoded(echo_servers: Servers, csv_response: Respo
     assert predict(echo_servers, gzip.compress(form), media_type, Content_Encoding="gzip") == csv_response
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [CSV, gzip.compress(CSV)[:-1], gzip.compress(CSV) + b"x", zlib.compress(CSV), b""],
     ids=["plain", "no last byte", "a byte more", "zlib", "empty"],
@@ -69,7 +70,7 @@ def test_invalid_gzip_gets_400(echo_servers: Servers, body: bytes) -> None:
     assert "gzip" in message(response)
 
 
-@pytest.mark.parametrize("coding", ["br", "gzip, gzip", "gzip;q=1", "*"])
+@each_case("coding", ["br", "gzip, gzip", "gzip;q=1", "*"])
 def test_other_content_encodings_get_415(echo_servers: Servers, coding: str) -> None:
     response = predict(echo_servers, gzip.compress(CSV), Content_Encoding=coding)
     assert response.status == 415
@@ -84,7 +85,7 @@ def test_two_content_encodings_get_415(echo_servers: Servers) -> None:
 # Transfer-Encoding and Expect
 
 
-@pytest.mark.parametrize("pieces", [[CSV], [bytes([byte]) for byte in CSV]], ids=["one", "bytes"])
+@each_case("pieces", [[CSV], [bytes([byte]) for byte in CSV]], ids=["one", "bytes"])
 def test_a_chunked_body_is_predicted(server: RunningServer, csv_response: Response, pieces: list[bytes]) -> None:
     response = exchange(server, request_bytes(server, POST, "Transfer-Encoding: chunked"), *chunked(*pieces))
     assert (status_of(response), body_of(response)) == (200, csv_response.body)
@@ -126,14 +127,14 @@ def test_http_1_0_requests_are_predicted(server: RunningServer, csv_response: Re
 # Size
 
 
-@pytest.mark.parametrize("more", [0, 1, 5_000_000])
+@each_case("more", [0, 1, 5_000_000])
 def test_a_body_over_the_limit_gets_413(raw_servers: Servers, more: int) -> None:
     response = predict(raw_servers, b"x" * (UPLOAD_LIMIT + more))
     assert response.status == (413 if more else 200)
     assert not more or str(UPLOAD_LIMIT) in message(response)
 
 
-@pytest.mark.parametrize("more", [0, 1, 5_000_000])
+@each_case("more", [0, 1, 5_000_000])
 def test_a_chunked_body_over_the_limit_gets_413(raw_server: RunningServer, more: int) -> None:
     size = UPLOAD_LIMIT + more
     pieces = [b"x" * min(50_000, size - start) for start in range(0, size, 50_000)]
@@ -170,7 +171,7 @@ def open_files(server: RunningServer) -> int:
     return sum(member.num_fds() for member in [process, *process.children(recursive=True)])
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("header", "body"),
     [
         ("Content-Length: 1000", CSV),
@@ -193,7 +194,7 @@ def test_a_truncated_body_leaks_nothing(server: RunningServer, header: str, body
     server.wait_until(lambda: open_files(server) <= before, "closed descriptors")
 
 
-@pytest.mark.parametrize("header", ["Content-Length: 1000000", "Transfer-Encoding: chunked", "Expect: 100-continue"])
+@each_case("header", ["Content-Length: 1000000", "Transfer-Encoding: chunked", "Expect: 100-continue"])
 def test_a_disconnect_within_the_body_leaks_nothing(server: RunningServer, header: str) -> None:
     _hang_up(server, header)  # what a server opens for the first one of all, and keeps, is no leak
     server.client.get("/ping")

@@ -12,12 +12,13 @@ import pytest
 from scipy.io import mmread
 
 from datarobot_drum.drum.tabular import PayloadFormat
-from tests.api.all_servers import Servers, running_servers
+from tests.api.all_servers import FRAMEWORKS, Servers, running_servers
 from tests.api.models import write_code
 from tests.api.responses import Response, assert_same_response
 from tests.api.test_forms import MISSING
 from tests.api.test_payloads import message
 from tests.api.transform_models import HOOK
+from tests.cases import each_case
 from tests.multipart_responses import Part, parse_form
 
 pytestmark = pytest.mark.process
@@ -32,7 +33,7 @@ TARGET = b"t\n10\n20\n"
 def all_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     folder = tmp_path_factory.mktemp("transform")
     model = write_code(folder / "model", HOOK)
-    with running_servers(folder, "--code-dir", model, "--target-type", "transform") as servers:
+    with running_servers(folder, "--code-dir", model, "--target-type", "transform", server_types=FRAMEWORKS) as servers:
         yield servers
 
 
@@ -64,7 +65,7 @@ def act(action: str) -> bytes:
 # Dense
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("path", "details"),
     [
         ("/transform", {"content": CSV}),
@@ -150,7 +151,7 @@ def test_dense_samples_may_become_sparse(all_servers: Servers, action: str, name
 # Errors
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("details", "text"),
     [
         ({"content": b""}, "the body is empty"),
@@ -174,7 +175,7 @@ def test_a_malformed_form_gets_400(all_servers: Servers) -> None:
     assert send(all_servers, b'--b\r\nContent-Disposition: form-data; name="X"\r\n\r\na', headers=headers).status == 400
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("action", "text"),
     [
         ("short", "returned 1 rows of X for 2 rows of input"),
@@ -224,7 +225,7 @@ def test_capabilities_name_the_formats(all_servers: Servers) -> None:
     assert set(document["supported_payload_formats"]) == {payload_format.value for payload_format in PayloadFormat}
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
+@each_case("method", ["GET", "HEAD", "PUT"])
 def test_the_route_allows_only_post(all_servers: Servers, method: str) -> None:
     response = assert_same_response(all_servers, method, ROUTE)
     assert (response.status, dict(response.headers)["allow"]) == (405, "POST")

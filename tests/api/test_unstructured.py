@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from tests.api.aborted_responses import disconnect_after_first_chunk, read_until_abort, wait_until_recorded
-from tests.api.all_servers import Servers, running_servers
+from tests.api.all_servers import FRAMEWORKS, Servers, running_servers
 from tests.api.models import write_code
 from tests.api.responses import Response, assert_same_response
 from tests.api.streaming_models import FILE, UNSTRUCTURED
 from tests.api.test_payloads import message
+from tests.cases import each_case
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -41,7 +42,7 @@ def file_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     model = write_code(folder / "model", FILE)
     environment = {"DRUM_MAX_UPLOAD_SIZE": "0"}
     with running_servers(
-        folder, "--code-dir", model, "--target-type", "unstructured", environment=environment
+        folder, "--code-dir", model, "--target-type", "unstructured", environment=environment, server_types=FRAMEWORKS
     ) as servers:
         yield servers
 
@@ -67,7 +68,7 @@ def media_type(response: Response) -> str:
 # In
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("content_type", "mimetype", "charset"),
     [
         (None, "text/plain", "utf-8"),
@@ -84,14 +85,14 @@ def test_text_reaches_the_hook_as_str(
     assert (seen["mimetype"], seen["charset"]) == (mimetype, charset)
 
 
-@pytest.mark.parametrize("charset", ["latin-1", "utf-16", "shift_jis"])
+@each_case("charset", ["latin-1", "utf-16", "shift_jis"])
 def test_text_is_decoded_with_its_charset(all_servers: Servers, charset: str) -> None:
     text = "日本" if charset == "shift_jis" else "äöü"
     seen = show(all_servers, text.encode(charset), f"text/my_text;charset={charset}")
     assert (seen["data"], seen["charset"]) == (text, charset)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "content_type",
     ["application/octet-stream", "application/vnd.api+json", "nonsense"],
 )
@@ -106,13 +107,13 @@ def test_the_hook_gets_the_charset_of_bytes(all_servers: Servers) -> None:
     assert (seen["type"], seen["data"], seen["charset"]) == ("bytes", "e4", "latin-1")
 
 
-@pytest.mark.parametrize(("content_type", "kind"), [(None, "str"), ("text/x", "str"), ("image/png", "bytes")])
+@each_case(("content_type", "kind"), [(None, "str"), ("text/x", "str"), ("image/png", "bytes")])
 def test_the_hook_gets_an_empty_body(all_servers: Servers, content_type: str | None, kind: str) -> None:
     seen = show(all_servers, b"", content_type)
     assert (seen["type"], seen["data"]) == (kind, "")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "content_type"),
     [
         (b"a=1&b=%20+x&a=2", "application/x-www-form-urlencoded"),
@@ -153,7 +154,7 @@ def test_the_hook_finds_headers_in_any_case(all_servers: Servers) -> None:
     assert seen["found"] == {"x-one": "1", "X-ONE": "1", "X-One": "1", "missing": None}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "charset", "text"),
     [
         (b"a", "klingon", "'klingon' is not known"),
@@ -171,7 +172,7 @@ def test_bytes_with_an_unknown_charset_are_not_decoded(all_servers: Servers) -> 
     assert show(all_servers, b"\xff", "image/png;charset=klingon")["charset"] == "klingon"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "content_type", "expected"),
     [
         (b"one\r\ntwo", "text/plain; charset=klingon", "text/plain klingon 5"),
@@ -192,7 +193,7 @@ def test_a_hook_may_take_the_body_as_a_file(
 # Out
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("action", "body", "content_type"),
     [
         ("text", "tëxt".encode(), "text/plain;charset=utf-8"),
@@ -218,7 +219,7 @@ def test_every_path_variant_responds(all_servers: Servers) -> None:
     assert bodies == dict.fromkeys(bodies, "tëxt".encode())
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("action", "text"),
     [
         ("none", "returned None"),
@@ -248,7 +249,7 @@ def test_a_custom_http_error_sets_the_response(all_servers: Servers, action: str
 # Streams
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("action", "body", "content_type"),
     [
         ("stream", "ä".encode() + b"\xffc", "text/plain;charset=utf-8"),
@@ -266,7 +267,7 @@ def test_an_iterator_is_streamed(all_servers: Servers, action: str, body: bytes,
     assert "content-length" not in dict(response.headers)
 
 
-@pytest.mark.parametrize("action", ["stream-fails-later"])
+@each_case("action", ["stream-fails-later"])
 def test_an_error_after_the_first_chunk_aborts_the_response(server: RunningServer, action: str) -> None:
     status, came = read_until_abort(server, ROUTE, params={"action": action})
     assert status == 200
@@ -274,7 +275,7 @@ def test_an_error_after_the_first_chunk_aborts_the_response(server: RunningServe
     assert server.client.post(ROUTE, params={"action": "text"}).status_code == 200
 
 
-@pytest.mark.parametrize("action", ["endless", "endless-async"])
+@each_case("action", ["endless", "endless-async"])
 def test_a_disconnect_closes_the_generator_and_frees_its_slot(
     server: RunningServer, server_type: str, folder: Path, action: str
 ) -> None:
@@ -287,7 +288,7 @@ def test_a_disconnect_closes_the_generator_and_frees_its_slot(
 # Other routes
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("path", "form"),
     [("/predict/", False), ("/predict/", True), ("/predictions/", False), ("/predictionsStream/", True)],
 )

@@ -24,6 +24,7 @@ from sklearn.tree import DecisionTreeClassifier
 from datarobot_drum.drum.artifact_predictors.base import ArtifactOutput
 from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError, UnprocessableInput
+from tests.cases import each_case
 from tests.language_predictors.builders import model_settings
 
 CANCER, CANCER_TARGET = load_breast_cancer(return_X_y=True, as_frame=True)
@@ -82,7 +83,7 @@ BINARY_TARGETS = [
 ]
 
 
-@pytest.mark.parametrize(("classes", "labels"), BINARY_TARGETS)
+@each_case(("classes", "labels"), BINARY_TARGETS)
 def test_binary_columns_are_negative_then_positive(classes: list[Any], labels: tuple[str, ...]) -> None:
     for step in (1, -1):  # as scikit-learn sorts the classes, and reversed
         target = np.array(classes[::step])[CANCER_TARGET]
@@ -126,13 +127,13 @@ def test_multiclass_integers_are_matched_as_text() -> None:
     assert output.values.tobytes() == np.ascontiguousarray(estimator.predict_proba(IRIS)[:, [2, 0, 1]]).tobytes()
 
 
-@pytest.mark.parametrize("labels", [("a", "b", "c"), ("0", "1"), ("0", "1", "2", "3"), ("0", "1", "x")])
+@each_case("labels", [("a", "b", "c"), ("0", "1"), ("0", "1", "2", "3"), ("0", "1", "x")])
 def test_unmatched_multiclass_classes_are_rejected_at_load(labels: tuple[str, ...]) -> None:
     with pytest.raises(ModelLoadError, match=r"'0', '1', '2'.*" + ", ".join(map(repr, labels))):
         bind_estimator(tree(IRIS, IRIS_TARGET), model_settings(Path(), "multiclass", labels))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "estimator", [LinearSVC(), SVC(), Perceptron(), RidgeClassifier()], ids=lambda estimator: type(estimator).__name__
 )
 def test_classifier_without_probabilities_is_rejected_at_load(estimator: Any) -> None:
@@ -146,7 +147,7 @@ def test_calibrated_classifier_predicts() -> None:
     assert predict(estimator, IRIS, "multiclass", ("0", "1", "2")).values.shape == (150, 3)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("values", "rows"),
     [
         pytest.param(np.array([0.25, 1.0]), [[0.75, 0.25], [0.0, 1.0]], id="one value"),
@@ -155,14 +156,14 @@ def test_calibrated_classifier_predicts() -> None:
         pytest.param(np.array([[0.25, 0.75]]), [[0.25, 0.75]], id="two columns"),
     ],
 )
-@pytest.mark.parametrize("method", ["predict", "predict_proba"])
+@each_case("method", ["predict", "predict_proba"])
 def test_object_without_classes_predicts_one_or_two_binary_columns(
     method: str, values: Any, rows: list[list[float]]
 ) -> None:
     assert predict(FixedOutput(values, method), CANCER, "binary", ("no", "yes")).values.tolist() == rows
 
 
-@pytest.mark.parametrize("values", [np.zeros(2), np.zeros((2, 2)), np.zeros((2, 3, 1))], ids=str)
+@each_case("values", [np.zeros(2), np.zeros((2, 2)), np.zeros((2, 3, 1))], ids=str)
 def test_wrong_number_of_columns_raises(values: Any) -> None:
     with pytest.raises(PredictionError, match="for 3 class labels"):
         predict(FixedOutput(values), IRIS, "multiclass", ("a", "b", "c"))
@@ -173,7 +174,7 @@ MANY, MANY_TARGETS = make_multilabel_classification(120, n_features=6, n_classes
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize(
+@each_case(
     "estimator",
     [
         pytest.param(RandomForestClassifier(5, random_state=0), id="forest: list of arrays"),
@@ -218,7 +219,7 @@ def test_multilabel_estimator_is_rejected_for_multiclass() -> None:
         bind_estimator(estimator, model_settings(Path(), "multiclass", LABELS))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "estimator",
     [IsolationForest(random_state=0), OneClassSVM(), LocalOutlierFactor(novelty=True)],
     ids=lambda estimator: type(estimator).__name__,
@@ -240,7 +241,7 @@ def test_text_generation_calls_predict() -> None:
     assert output.values.tolist() == [["a"], ["b"]]
 
 
-@pytest.mark.parametrize("target_type", ["regression", "anomaly", "binary", "textgeneration"])
+@each_case("target_type", ["regression", "anomaly", "binary", "textgeneration"])
 def test_object_without_predict_is_rejected_at_load(target_type: str) -> None:
     labels = ("a", "b") if target_type == "binary" else ()
     with pytest.raises(ModelLoadError, match="dict has no predict"):

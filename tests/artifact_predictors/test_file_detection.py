@@ -16,12 +16,13 @@ from xgboost import XGBRegressor
 from datarobot_drum.drum.artifact_predictors.file_detection import detect_framework, is_torch_script, pickled_modules
 from datarobot_drum.drum.artifact_predictors.registry import framework_name, is_thread_safe, list_artifacts
 from tests.artifact_predictors.trained_models import SAVE, TASKS
+from tests.cases import each_case
 
 OWN_FORMATS = ["xgboost", "lightgbm", "catboost", "skops"]
 DATA, TARGET = np.arange(20.0).reshape(10, 2), np.arange(10.0)
 
 
-@pytest.mark.parametrize("framework", OWN_FORMATS)
+@each_case("framework", OWN_FORMATS)
 def test_native_file_is_detected_under_any_name(tmp_path: Path, framework: str) -> None:
     path = SAVE[framework](tmp_path, TASKS["regression"]).file.rename(tmp_path / "model.v1")
     assert detect_framework(path) == framework
@@ -43,7 +44,7 @@ def archive(path: Path, *members: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("members", "framework"),
     [
         pytest.param(("config.json", "metadata.json", "model.weights.h5"), "keras", id="keras"),
@@ -61,7 +62,7 @@ def test_archive_framework_is_detected_from_member_names(
     assert is_torch_script(path) == ("net/code/__torch__.py" in members)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "content",
     [b"", b"PK\x03\x04", b"{", b"tree", b"a,b\n1,2\n", b"\x80\x04."],
     ids=["", "zip", "json", "tree", "csv", "pickle"],
@@ -73,7 +74,7 @@ def test_other_content_is_no_native_file(tmp_path: Path, content: bytes) -> None
     assert list_artifacts(tmp_path) == ()
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("model", "framework"),
     [
         pytest.param(XGBRegressor(n_estimators=2).fit(DATA, TARGET), "xgboost", id="xgboost"),

@@ -101,7 +101,7 @@ def test_regression_is_the_output_itself(load: Load, tmp_path: Path) -> None:
         ),
         ("ForSequenceClassification", {"num_labels": 2}, "anomaly", "for text-classification, which .* anomaly"),
         ("ForTokenClassification", {"num_labels": 2}, "regression", "give --target-type unstructured"),
-        ("Model", {}, "regression", "give --target-type unstructured or transform"),
+        ("Model", {}, "regression", "give --target-type unstructured, transform or textgeneration"),
         ("ForMaskedLM", {}, "unstructured", "names the architecture BertForMaskedLM .* these tasks are served"),
     ],
 )

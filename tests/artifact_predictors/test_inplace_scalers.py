@@ -17,6 +17,7 @@ from datarobot_drum.drum.artifact_predictors.estimators import bind_estimator
 from datarobot_drum.drum.settings.build import ModelSettings
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
+from tests.cases import each_case
 
 ROWS, NAMES = 1000, ("a", "b", "c")
 SETTINGS = ModelSettings(Path(), TargetType.REGRESSION, None, (), None, None, "python", None)
@@ -49,7 +50,7 @@ def bind_for_numbers(pipeline: Pipeline) -> ArtifactModel:
     return bound
 
 
-@pytest.mark.parametrize(("steps", "overwrites"), PIPELINES.values(), ids=PIPELINES)
+@each_case(("steps", "overwrites"), PIPELINES.values(), ids=PIPELINES)
 def test_predictions_are_the_same_to_the_last_bit(steps: Sequence[Any], overwrites: bool) -> None:
     table = numbers(ROWS)
     pipeline = make_pipeline(*steps, LinearRegression()).fit(table.to_frame(), np.arange(ROWS) % 7)

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.artifact_predictors.label_matching import as_label, match_labels
+from tests.cases import each_case
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("declared", "found", "matches"),
     [
         pytest.param(["no", "yes"], ["yes", "no"], {"no": 1, "yes": 0}, id="text"),
@@ -55,8 +56,6 @@ def test_equal_text_is_always_matched(labels: list[str]) -> None:
     assert match_labels(labels, labels[::-1]) == {label: len(labels) - 1 - i for i, label in enumerate(labels)}
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(np.float64(1.5), "1.5"), (np.True_, "True"), (b"\xc3\xa9", "é"), (1, "1")]
-)
+@each_case(("value", "text"), [(np.float64(1.5), "1.5"), (np.True_, "True"), (b"\xc3\xa9", "é"), (1, "1")])
 def test_as_label_equals_python_str(value: Any, text: str) -> None:
     assert as_label(value) == text

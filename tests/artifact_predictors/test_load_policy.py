@@ -15,7 +15,6 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
-import skops.io
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_diabetes
 from sklearn.ensemble import RandomForestRegressor
@@ -28,6 +27,7 @@ from datarobot_drum.drum.artifact_predictors.registry import load_artifact
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.settings.load_policy import PicklePolicy
+from tests.cases import each_case
 
 DIABETES, TARGET = load_diabetes(return_X_y=True, as_frame=True)
 COMPRESSIONS = [0, ("zlib", 3), ("gzip", 3), ("bz2", 3), ("lzma", 3), ("xz", 3)]
@@ -114,8 +114,8 @@ def test_code_in_an_array_of_objects_is_rejected(tmp_path: Path, marker: Path) -
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("name", FITTED)
-@pytest.mark.parametrize("compression", COMPRESSIONS, ids=str)
+@each_case("name", FITTED)
+@each_case("compression", COMPRESSIONS, ids=str)
 def test_harmless_model_is_loaded_after_the_scan(tmp_path: Path, name: str, compression: Any) -> None:
     joblib.dump(FITTED[name], tmp_path / "model.joblib", compress=compression)
     assert type(load_artifact(tmp_path / "model.joblib", None, SCAN)) is type(FITTED[name])
@@ -142,7 +142,7 @@ DANGEROUS: dict[str, tuple[Callable[..., Any], tuple[object, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("name", DANGEROUS)
+@each_case("name", DANGEROUS)
 def test_scan_names_the_dangerous_import(tmp_path: Path, name: str) -> None:
     function, arguments = DANGEROUS[name]
     (tmp_path / "model.pkl").write_bytes(pickle.dumps(Calls(function, *arguments)))
@@ -165,7 +165,7 @@ def test_name_reached_through_a_module_of_a_library_is_rejected(tmp_path: Path, 
     assert not marker.exists()
 
 
-@pytest.mark.parametrize(
+@each_case(
     "content",
     [b"\x80\x04", b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7f", b"no pickle", LARGE_BYTES],
     ids=["truncated", "huge frame", "text", "huge bytes"],
@@ -203,11 +203,15 @@ def test_refused_pickle_names_what_to_use(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("policy", [SCAN, REFUSE])
 def test_skops_file_of_trusted_types_is_loaded(tmp_path: Path, policy: PicklePolicy) -> None:
+    import skops.io  # takes seconds
+
     skops.io.dump(FITTED["linear"], tmp_path / "model.skops")
     assert isinstance(load_artifact(tmp_path / "model.skops", None, policy), LinearRegression)
 
 
 def test_skops_file_of_other_types_is_refused_although_they_are_named(tmp_path: Path) -> None:
+    import skops.io  # takes seconds
+
     skops.io.dump(OwnEstimator(), tmp_path / "model.skops")
     custom = type(sys)("custom")
     custom.SKOPS_TRUSTED = [f"{OwnEstimator.__module__}.OwnEstimator"]  # type: ignore[attr-defined]

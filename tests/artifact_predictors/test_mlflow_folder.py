@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import skops.io
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from xgboost import XGBRegressor
 
@@ -125,6 +124,8 @@ def test_an_xgboost_file_without_names_gets_those_of_the_signature(load: Load, t
 
 
 def test_trusted_types_of_skops_are_read_from_mlmodel(load: Load, tmp_path: Path) -> None:
+    import skops.io  # takes seconds
+
     model = LogisticRegression().fit(ROWS, ["x", "y", "x", "y"])
     trusted = "skops_trusted_types: [collections.OrderedDict]"
     (tmp_path / "MLmodel").write_text(f"flavors:\n  sklearn: {{pickled_model: model.skops, {trusted}}}\n")

@@ -26,6 +26,7 @@ from datarobot_drum.drum.exceptions import ModelLoadError, UsageError
 from datarobot_drum.drum.language_predictors.factory import create_predictor
 from tests.artifact_predictors.loaded_models import Load, predict_csv
 from tests.artifact_predictors.trained_models import CANCER, CANCER_TARGET, IRIS, IRIS_TARGET, PROPERTIES
+from tests.cases import each_case
 from tests.language_predictors.builders import model_settings, write_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names")
@@ -206,7 +207,7 @@ def test_more_than_two_classes_are_no_binary_model(load: Load) -> None:
             load("binary", labels, tree(IRIS_TARGET, IRIS))
 
 
-@pytest.mark.parametrize("target_type", ["binary", "multiclass", "multilabel"])
+@each_case("target_type", ["binary", "multiclass", "multilabel"])
 def test_a_hook_without_labels_is_a_usage_error(tmp_path: Path, target_type: str) -> None:
     write_model(tmp_path, custom="def score(data, model): return [0.5] * len(data)")
     with pytest.raises(UsageError, match=r"class label.*the model does not name its classes: give --"):

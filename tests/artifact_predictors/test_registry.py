@@ -14,10 +14,11 @@ from datarobot_drum.drum.artifact_predictors.registry import (
     require_single_artifact,
 )
 from datarobot_drum.drum.exceptions import ModelLoadError
+from tests.cases import each_case
 
 
 @pytest.mark.filterwarnings("ignore:.*Any type hint:UserWarning")  # MLflow warns of its own types when imported
-@pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.name)
+@each_case("framework", FRAMEWORKS, ids=lambda framework: framework.name)
 def test_framework_table_agrees_with_the_predictor(framework: Framework) -> None:
     pytest.importorskip(framework.modules[0], reason=f"needs datarobot-drum[{framework.extra}]")
     predictor = framework.create_predictor()
@@ -25,7 +26,7 @@ def test_framework_table_agrees_with_the_predictor(framework: Framework) -> None
     assert predictor.thread_safe == framework.thread_safe
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS[:-1], ids=lambda framework: framework.name)
+@each_case("framework", FRAMEWORKS[:-1], ids=lambda framework: framework.name)
 def test_missing_framework_error_names_its_extra(framework: Framework, monkeypatch: pytest.MonkeyPatch) -> None:
     module = framework.predictor.partition(":")[0]
     monkeypatch.delitem(sys.modules, module, raising=False)
@@ -37,7 +38,7 @@ def test_missing_framework_error_names_its_extra(framework: Framework, monkeypat
     monkeypatch.delitem(sys.modules, module, raising=False)
 
 
-@pytest.mark.parametrize("name", ["model.pkl", "MODEL.PKL", "model.joblib", "my model.Pkl"])
+@each_case("name", ["model.pkl", "MODEL.PKL", "model.joblib", "my model.Pkl"])
 def test_an_artifact_is_found_by_its_extension_in_any_case(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     assert require_single_artifact(list_artifacts(tmp_path)) == tmp_path / name

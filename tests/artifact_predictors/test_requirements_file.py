@@ -13,6 +13,7 @@ from datarobot_drum.drum.artifact_predictors.requirements_file import (
 )
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.language_predictors.factory import create_predictor
+from tests.cases import each_case
 from tests.cli.commands import drum
 from tests.language_predictors.builders import model_settings, write_model
 
@@ -74,7 +75,7 @@ def test_long_list_is_cut(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
     assert "absent-9 (not installed) and 3 more. " in message
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@each_case("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_file_of_any_encoding_is_read(tmp_path: Path, encoding: str) -> None:
     write_requirements(tmp_path, "numpy==1\r\npandas==2\r\n", encoding)
     assert [str(requirement) for requirement in read_requirements(tmp_path)] == ["numpy==1", "pandas==2"]
@@ -85,7 +86,7 @@ def test_undecodable_file_is_ignored(tmp_path: Path) -> None:
     assert read_requirements(tmp_path) == []
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "module", "hint"),
     [
         pytest.param(

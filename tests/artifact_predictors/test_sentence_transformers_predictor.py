@@ -97,7 +97,7 @@ def test_embed_takes_texts_for_other_routes(model: Any, code_dir: Path) -> None:
 
 
 def test_other_target_types_are_rejected(model: Any, created: Callable[[str], Any]) -> None:
-    with pytest.raises(ModelLoadError, match="give --target-type unstructured or transform"):
+    with pytest.raises(ModelLoadError, match="give --target-type unstructured, transform or textgeneration"):
         created("regression")
 
 
@@ -117,3 +117,18 @@ def test_server_returns_vectors(model: Any, code_dir: Path, tmp_path: Path) -> N
         response = server.client.post("/predictUnstructured/", json={"inputs": TEXTS[0]})
         assert response.json() == model.encode(TEXTS[0]).tolist()
         assert server.client.post("/predictUnstructured/", json={"text": "a"}).status_code == 422
+
+
+@pytest.mark.process
+def test_openai_client_gets_the_vectors_of_the_library(model: Any, code_dir: Path, tmp_path: Path) -> None:
+    openai = pytest.importorskip("openai")
+    arguments = ("--code-dir", code_dir, "--target-type", "textgeneration")
+    environment = {"DRUM_SERVER_TYPE": "fastapi", "DRUM_LAME_DUCK_SECONDS": "0", "TARGET_NAME": "response"}
+    with RunningServer(*arguments, log=tmp_path / "log.txt", environment=environment) as server:
+        client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
+        found = client.embeddings.create(model="any", input=TEXTS[:3], encoding_format="float").data
+        assert [entry.embedding for entry in found] == [model.encode(text).tolist() for text in TEXTS[:3]]
+        capabilities = server.client.get("/capabilities/").json()["supported_methods"]
+        assert {name for name, is_supported in capabilities.items() if is_supported} == {"embeddings"}
+        rows = server.client.post("/predict/", content="prompt\na\n", headers={"Content-Type": "text/csv"})
+        assert rows.status_code < 500, rows.text

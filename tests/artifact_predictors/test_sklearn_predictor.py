@@ -16,6 +16,7 @@ from sklearn.linear_model import LinearRegression
 
 from datarobot_drum.drum.artifact_predictors.sklearn_predictor import SklearnPredictor
 from datarobot_drum.drum.exceptions import ModelLoadError
+from tests.cases import each_case
 
 MODEL = LinearRegression().fit(np.arange(6.0).reshape(3, 2), [1.0, 2.0, 4.0])
 
@@ -55,8 +56,8 @@ def dump(path: Path, model: Any) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["model.pkl", "model.joblib"])
-@pytest.mark.parametrize("compress", [0, 3])
+@each_case("name", ["model.pkl", "model.joblib"])
+@each_case("compress", [0, 3])
 def test_pickle_and_joblib_files_are_loaded(tmp_path: Path, name: str, compress: int) -> None:
     joblib.dump(MODEL, tmp_path / "by_joblib", compress=compress)
     for path in (dump(tmp_path / name, MODEL), (tmp_path / "by_joblib").rename(tmp_path / f"2{name}")):
@@ -68,7 +69,7 @@ def test_a_plain_pickle_needs_no_joblib(tmp_path: Path, monkeypatch: pytest.Monk
     assert SklearnPredictor().load(dump(tmp_path / "model.pkl", {"a": 1})) == {"a": 1}
 
 
-@pytest.mark.parametrize(
+@each_case(
     "content",
     [b"", b"\x00\x01garbage", b"PK\x03\x04", pickle.dumps(MODEL)[:-20]],
     ids=["empty", "garbage", "zip", "truncated"],
@@ -80,7 +81,7 @@ def test_load_error_of_a_broken_pickle_is_one_sentence(tmp_path: Path, content: 
         SklearnPredictor().load(path)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("error", "message"),
     [
         pytest.param(ValueError("two\n lines"), "ValueError: two lines.", id="any error"),

@@ -26,6 +26,7 @@ from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.language_predictors.factory import create_predictor
 from tests.artifact_predictors.loaded_models import Load, predict_csv
 from tests.artifact_predictors.test_file_detection import FailsOnUnpickle
+from tests.cases import each_case
 from tests.cli.commands import drum
 from tests.language_predictors.builders import model_settings, write_model
 
@@ -129,7 +130,7 @@ DATA_FILES = {
 }
 
 
-@pytest.mark.parametrize("name", DATA_FILES)
+@each_case("name", DATA_FILES)
 def test_data_file_is_no_model(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(DATA_FILES[name])
     assert list_artifacts(tmp_path) == ()

@@ -20,6 +20,7 @@ from sklearn.linear_model import LinearRegression
 from datarobot_drum.drum.artifact_predictors.unserved_formats import unserved_format
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.language_predictors.factory import create_predictor
+from tests.cases import each_case
 from tests.cli.commands import drum
 from tests.language_predictors.builders import model_settings, write_model
 
@@ -116,14 +117,14 @@ def no_model_error(folder: Path) -> str:
     return message.partition("). ")[2]
 
 
-@pytest.mark.parametrize("name", WRITTEN_BY_LIBRARIES)
+@each_case("name", WRITTEN_BY_LIBRARIES)
 def test_file_of_an_unserved_format_is_explained(tmp_path: Path, name: str) -> None:
     write, explanation = WRITTEN_BY_LIBRARIES[name]
     write(tmp_path / name)
     assert no_model_error(tmp_path).startswith(f"{name} {explanation}")
 
 
-@pytest.mark.parametrize("name", CONTENTS)
+@each_case("name", CONTENTS)
 def test_unserved_content_is_explained(tmp_path: Path, name: str) -> None:
     content, explanation = CONTENTS[name]
     (tmp_path / name).write_bytes(content)
@@ -146,7 +147,7 @@ ORDINARY = {
 }
 
 
-@pytest.mark.parametrize("name", ORDINARY)
+@each_case("name", ORDINARY)
 def test_ordinary_file_is_no_unserved_format(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(ORDINARY[name])
     assert unserved_format(tmp_path / name) is None
@@ -165,7 +166,7 @@ def test_many_other_files_are_counted(tmp_path: Path) -> None:
     assert no_model_error(tmp_path) == ("It contains 00.md, 01.md, 02.md, 03.md, 03x/, 04.md, 05.md, 06.md and 5 more.")
 
 
-@pytest.mark.parametrize("name", ["model.pkl", "model.sav", "deep/er/model.pkl"])
+@each_case("name", ["model.pkl", "model.sav", "deep/er/model.pkl"])
 def test_model_in_a_subfolder_is_named(tmp_path: Path, name: str) -> None:
     path = tmp_path / "sub" / name
     path.parent.mkdir(parents=True)
@@ -197,7 +198,7 @@ def test_custom_code_without_a_model_is_given_the_explanation(tmp_path: Path) ->
         predictor.load()
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("name", "content", "explanation"),
     [
         pytest.param("model.bst", old_xgboost(b""), "an XGBoost model in the old binary format", id="xgboost"),

@@ -16,7 +16,6 @@ import joblib
 import numpy as np
 import onnx
 import pytest
-import skops.io
 import xgboost
 from catboost import CatBoostRegressor
 from lightgbm import LGBMRegressor
@@ -29,6 +28,7 @@ from datarobot_drum.drum.artifact_predictors.versions import warn_about_newer_li
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
+from tests.cases import each_case
 from tests.cli.commands import drum
 from tests.language_predictors.builders import model_settings, write_model
 
@@ -112,6 +112,8 @@ def cbm(model: Any) -> bytes:
 
 
 def write_skops(path: Path, *, is_newer: bool) -> None:
+    import skops.io  # takes seconds
+
     content = skops.io.dumps(LINE)
     path.write_bytes(content)
     with zipfile.ZipFile(path) as archive:
@@ -277,7 +279,7 @@ MOVED = [
 ]
 
 
-@pytest.mark.parametrize(("content", "module"), MOVED)
+@each_case(("content", "module"), MOVED)
 def test_module_that_moved_is_named_with_both_versions(tmp_path: Path, content: bytes, module: str) -> None:
     (tmp_path / "model.pkl").write_bytes(content)
     message = load_error(tmp_path)
@@ -288,7 +290,7 @@ def test_module_that_moved_is_named_with_both_versions(tmp_path: Path, content: 
     assert "datarobot-drum[" not in message
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "library"),
     [
         pytest.param(b"cnumpy._kore.multiarray\nscalar\n.", "numpy", id="numpy"),

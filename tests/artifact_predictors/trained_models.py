@@ -14,7 +14,6 @@ import lightgbm
 import numpy as np
 import onnxruntime
 import pandas as pd
-import skops.io
 import xgboost
 from skl2onnx import to_onnx
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
@@ -119,6 +118,8 @@ def fit_plain(task: Task) -> tuple[Any, Own]:
 
 
 def save_skops(folder: Path, task: Task) -> Saved:
+    import skops.io  # takes seconds
+
     estimator, own = fit_plain(task)
     skops.io.dump(estimator, folder / "model.skops")
     return Saved(folder / "model.skops", own)

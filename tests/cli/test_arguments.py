@@ -17,6 +17,7 @@ from datarobot_drum.drum.settings.arguments import arguments_of
 from datarobot_drum.drum.settings.build import build_settings, export_arguments
 from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETER_NAMES
 from datarobot_drum.runtime_parameters import mask_secrets
+from tests.cases import each_case
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
@@ -34,7 +35,7 @@ def test_no_arguments_give_defaults() -> None:
     assert parse_arguments(["server"]) == Arguments()
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("words", "name", "value"),
     [
         (["--code-dir", "model"], "code_dir", "model"),
@@ -69,7 +70,7 @@ def test_flag_sets_argument(words: list[str], name: str, value: Any) -> None:
     assert parse_arguments(["server", *words]) == Arguments(**{name: value})
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("words", "name", "value"),
     [
         (["score", "--input", "in.csv"], "input", "in.csv"),
@@ -93,7 +94,7 @@ def test_command_takes_its_flags(words: list[str], name: str, value: Any) -> Non
     assert parse_arguments([*command.split(), *flags]) == Arguments(command=command, **{name: value})
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("variable", "text", "name", "value"),
     [
         ("CODE_DIR", "model", "code_dir", "model"),
@@ -118,7 +119,7 @@ def test_variable_sets_argument(
     assert parse_arguments(["server"]) == Arguments(**{name: value})
 
 
-@pytest.mark.parametrize("text", ["", "  ", "0", "false", "No", "OFF"])
+@each_case("text", ["", "  ", "0", "false", "No", "OFF"])
 def test_variable_turns_switch_off(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("WITH_ERROR_SERVER", text)
     assert not parse_arguments(["server"]).with_error_server
@@ -264,7 +265,7 @@ def test_arguments_survive_json_round_trip(**values: Any) -> None:
     assert Arguments.from_json(arguments.to_json()) == arguments
 
 
-@pytest.mark.parametrize("text", ["", "x", "[]", "5", '{"unknown": 1}', '{"class_labels": 5}'])
+@each_case("text", ["", "x", "[]", "5", '{"unknown": 1}', '{"class_labels": 5}'])
 def test_from_json_rejects_other_text(text: str) -> None:
     with pytest.raises(UsageError, match="DRUM_ARGUMENTS"):
         Arguments.from_json(text)

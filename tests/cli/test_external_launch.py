@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases import each_case
 from tests.cli.commands import write_model
 from tests.cli.waiting_requests import predict
 from tests.processes import RunningServer
@@ -33,15 +34,14 @@ def _launch(model: Path, *words: str, **variables: str) -> RunningServer:
     return RunningServer(log=log, command=_command(*words), environment=environment, folder=model.parent)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("words", "workers", "server_type"),
     [
         (UVICORN, "1", "fastapi"),
         ([*UVICORN, "--workers", "2"], "2", "fastapi"),
-        (GUNICORN, "1", "gunicorn"),
         (GUNICORN, "2", "gunicorn"),
     ],
-    ids=["uvicorn", "uvicorn-2-workers", "gunicorn", "gunicorn-2-workers"],
+    ids=["uvicorn", "uvicorn-2-workers", "gunicorn-2-workers"],
 )
 def test_external_launch_predicts_and_stops(tmp_path: Path, words: list[str], workers: str, server_type: str) -> None:
     with _launch(write_model(tmp_path), *words, CUSTOM_MODEL_WORKERS=workers) as server:

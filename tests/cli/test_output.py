@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import FASTAPI, FASTAPI_2, FLASK, GUNICORN, GUNICORN_2, Setup, write_model
+from tests.cases import each_case
+from tests.cli.commands import FASTAPI_2, FLASK, GUNICORN, GUNICORN_2, Setup, write_model
 from tests.cli.waiting_requests import predict
 from tests.processes import RunningServer
 
@@ -39,7 +40,7 @@ def score(data, model, **kwargs):
 '''
 
 
-@pytest.mark.parametrize("setup", [FLASK, GUNICORN_2, FASTAPI, FASTAPI_2], ids=str)
+@each_case("setup", [FLASK, GUNICORN_2, FASTAPI_2], ids=str)
 def test_model_output_is_flushed_while_the_server_runs(tmp_path: Path, setup: Setup) -> None:
     words = ("--code-dir", write_model(tmp_path, PRINTING), "--target-type", "regression")
     # PYTHONUNBUFFERED of the machine would disable buffering.
@@ -56,7 +57,7 @@ def test_model_output_is_flushed_while_the_server_runs(tmp_path: Path, setup: Se
     assert "Traceback" not in server.log()
 
 
-@pytest.mark.parametrize("setup", [FLASK, GUNICORN, FASTAPI_2], ids=str)
+@each_case("setup", [FLASK, GUNICORN, FASTAPI_2], ids=str)
 def test_log_lines_are_json_objects_if_configured(tmp_path: Path, setup: Setup) -> None:
     code = """
 import logging

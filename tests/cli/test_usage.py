@@ -8,6 +8,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from datarobot_drum import __version__
+from tests.cases import each_case
 from tests.cli.commands import FASTAPI, FASTAPI_2, FLASK, GUNICORN, Setup, drum, write_model
 from tests.processes import RunningServer, free_port
 
@@ -84,7 +85,7 @@ def test_invalid_parameter_is_one_sentence_and_exit_code_1(model: Path, name: st
     assert named in _error_sentence(process, exit_code=1)
 
 
-@pytest.mark.parametrize(("setup", "kind"), [(FLASK, "import"), (FLASK, "nothing"), (FASTAPI, "load")], ids=str)
+@each_case(("setup", "kind"), [(FLASK, "import"), (FLASK, "nothing"), (FASTAPI, "load")], ids=str)
 def test_broken_model_is_one_sentence_and_exit_code_1(tmp_path: Path, setup: Setup, kind: str) -> None:
     code, cause = BROKEN[kind]
     words = ("server", "-cd", write_model(tmp_path, code), *REGRESSION, "--address", f"127.0.0.1:{free_port()}")
@@ -100,7 +101,7 @@ def test_model_failure_in_worker_stops_the_server_with_its_cause(tmp_path: Path,
     assert cause in process.stderr and "Traceback" not in process.stderr
 
 
-@pytest.mark.parametrize("setup", [FLASK, GUNICORN, FASTAPI_2], ids=str)
+@each_case("setup", [FLASK, FASTAPI_2], ids=str)
 def test_show_stacktrace_prints_traceback_of_failed_start(tmp_path: Path, setup: Setup) -> None:
     code, cause = BROKEN["load"]
     words = ("server", "-cd", write_model(tmp_path, code), *REGRESSION, "--address", f"127.0.0.1:{free_port()}")
@@ -108,11 +109,10 @@ def test_show_stacktrace_prints_traceback_of_failed_start(tmp_path: Path, setup:
     assert "Traceback" in process.stderr and f"ValueError: {cause}" in process.stderr
 
 
-@pytest.mark.parametrize("setup", [FLASK, GUNICORN, FASTAPI_2], ids=str)
-def test_error_server_keeps_running_and_responds_with_the_cause(tmp_path: Path, setup: Setup) -> None:
+def test_error_server_of_several_workers_responds_with_the_cause(tmp_path: Path) -> None:
     code, cause = BROKEN["load"]
     words = ("-cd", write_model(tmp_path, code), *REGRESSION, "--with-error-server")
-    with RunningServer(*words, log=tmp_path / "log", environment=setup.environment, ready="/livez") as server:
+    with RunningServer(*words, log=tmp_path / "log", environment=FASTAPI_2.environment, ready="/livez") as server:
         server.wait_until(lambda: server.status("/") == 513, "513 from /")
         response = server.client.post("/predict/", content=b"x\n1\n")
         assert (response.status_code, server.status("/readyz")) == (513, 503)

@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from datarobot_drum.drum.commands.score.command import score
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.settings.arguments import Arguments
+from tests.cases import each_case
 from tests.language_predictors.builders import write_model
 
 X = pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "b": [0.0, 1.0, 0.0, 1.0]})
@@ -52,13 +53,13 @@ def hook(folder: Path, code: str) -> None:
     write_model(folder / "model", custom=code)
 
 
-@pytest.mark.parametrize("name", INPUTS)
+@each_case("name", INPUTS)
 def test_empty_input_of_every_format_gives_the_header(tmp_path: Path, name: str) -> None:
     save(tmp_path, LinearRegression().fit(X, X["a"]))
     assert run(tmp_path, "out.csv", name).read_text() == "Predictions\n"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("model", "target_type", "header"),
     [
         (LogisticRegression().fit(X, ["no", "yes"] * 2), "binary", "no,yes"),
@@ -75,8 +76,8 @@ def test_header_is_that_of_other_partitions(tmp_path: Path, model: Any, target_t
     assert run(tmp_path, "full_out.csv", "full.csv", target_type).read_text().splitlines()[0] == header
 
 
-@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
-@pytest.mark.parametrize("target_type", ["binary", "textgeneration"])
+@each_case("suffix", ["parquet", "arrow"])
+@each_case("target_type", ["binary", "textgeneration"])
 def test_empty_tables_have_the_types_of_other_partitions(
     tmp_path: Path, suffix: str, target_type: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,7 +115,7 @@ def test_stream_hook_of_an_empty_input_gives_the_known_columns(tmp_path: Path) -
     assert run(tmp_path, "out.csv").read_text() == "Predictions\n"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("content", "reason"),
     [(b"", "is empty"), (b"\n", "is empty"), (b'[{"a": 1, "b": 0}]', "like JSON"), (b'{"a": 1}', "like JSON")],
     ids=["no byte", "no header", "JSON list", "JSON object"],

@@ -18,6 +18,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from datarobot_drum.drum.compiled_models import job
 from datarobot_drum.drum.compiled_models.audit import BackgroundAudit
 from datarobot_drum.drum.compiled_models.compiler import compile_model
 from datarobot_drum.drum.compiled_models.forms import CannotCompileError, CompiledForm
@@ -46,6 +47,13 @@ def test_a_forest_is_compiled_and_predicts_the_same(tmp_path: Path) -> None:
     assert info["check"].startswith("bit-equal on ") and set(info["speedup"]) == {"1", "1000"}
     for rows, expected in zip((TABLE, TABLE.iloc[:1]), before, strict=True):
         np.testing.assert_array_equal(predict(predictor, rows), expected)
+
+
+def test_a_large_model_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "MAX_MODEL_BYTES", 1000)
+    predictor = load(tmp_path, forest())
+    assert "memory" in str(predictor.compile())
+    assert predictor.compiled is None
 
 
 def test_bad_input_raises_the_same_error_when_compiled(tmp_path: Path) -> None:

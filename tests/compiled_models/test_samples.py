@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
@@ -18,6 +19,7 @@ from datarobot_drum.drum.compiled_models.compiler import compile_model
 from datarobot_drum.drum.compiled_models.prediction_function import ActiveForm, PredictionFunction
 from tests.compiled_models.compiled_folders import NAMES, TABLE, TARGET
 
+UNKNOWN_AS_NUMBER = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
 TEXTS = pd.DataFrame({"t": ["red", "green", None, "blue"] * 30, "n": range(120)})
 
 
@@ -85,6 +87,17 @@ def test_any_category_gets_the_output_or_error_of_the_original(encoder: Any, cel
     model = make_pipeline(columns, LogisticRegression()).fit(texts.dropna(), np.arange(90) % 2)
     function = compiled(model)
     for samples in (pd.DataFrame({"t": pd.Series([cell], dtype=object), "n": [3]}), texts.head(1)):
+        assert outcome(function, samples) == outcome(model.predict_proba, samples)
+
+
+@pytest.mark.parametrize("encoder", [OneHotEncoder(handle_unknown="ignore"), UNKNOWN_AS_NUMBER])
+def test_an_infinite_number_is_no_unseen_category(encoder: Any) -> None:
+    numbers = TABLE.assign(a=TABLE["a"].round())
+    columns = ColumnTransformer([("a", encoder, ["a"])], remainder="passthrough")
+    model = make_pipeline(columns, RandomForestClassifier(3, random_state=0)).fit(numbers, TARGET)
+    function = compiled(model)
+    for value in (np.inf, -np.inf, np.nan, 7.5):
+        samples = numbers.head(1).assign(a=value)
         assert outcome(function, samples) == outcome(model.predict_proba, samples)
 
 

@@ -37,11 +37,21 @@ def test_it_is_kept_beside_the_artifact_until_the_artifact_changes(tmp_path: Pat
     assert sorted(path.name for path in tmp_path.iterdir()) == [FILE_NAME, "model.pkl"]
 
 
-@pytest.mark.parametrize("content", ['{"key": [], "rows": "x"}', "[]", "", "\0"])
+@pytest.mark.parametrize("content", ['{"key": [], "rows": "x"}', "[]", "", "\0", "[" * 10**5])
 def test_a_damaged_one_is_ignored(tmp_path: Path, content: str) -> None:
     (tmp_path / FILE_NAME).write_text(content)
     predictor = load(tmp_path, scaled_ridge(), target_type="regression")
     assert predictor.compile() and predictor.compiled is not None
+
+
+@pytest.mark.parametrize(("name", "value"), [("rows", [1, float("inf")]), ("speedup", {"1": float("nan"), "1000": 2})])
+def test_one_with_impossible_numbers_is_ignored(tmp_path: Path, name: str, value: Any) -> None:
+    verdicts = VerdictFile(tmp_path / "model.pkl", "exact predict")
+    (tmp_path / "model.pkl").touch()
+    verdicts.write(Verdict(range(1, 9), "NumPy", "bit-equal on 9 rows", {"1": 9.0, "1000": 9.0}))
+    path = tmp_path / FILE_NAME
+    path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
+    assert verdicts.read() is None
 
 
 def test_a_forged_one_does_not_activate_a_form_that_differs(tmp_path: Path) -> None:

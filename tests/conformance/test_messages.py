@@ -9,6 +9,7 @@ import pytest
 
 from tests.api.all_servers import Servers, running_servers
 from tests.api.models import write_code
+from tests.cases import each_case
 from tests.conformance.messages import MESSAGES, NEXT, Message
 from tests.processes import RunningServer
 
@@ -92,7 +93,7 @@ def read_alike(message: Message, found: list[Response]) -> bool:
     return all(response.status < 400 or "message" in json.loads(response.body) for response in found)
 
 
-@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.name)
+@each_case("message", MESSAGES, ids=lambda message: message.name)
 def test_servers_read_a_message_alike(servers: Servers, message: Message) -> None:
     found = {server_type: list(exchanged(server, message)) for server_type, server in servers.items()}
     read = {server_type: read_alike(message, answers) for server_type, answers in found.items()}

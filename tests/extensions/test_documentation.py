@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from flask import Flask
 
 from datarobot_drum.drum.serving.extensions import extend_app
+from tests.cases import each_case
 from tests.processes import RunningServer
 
 PAGE = (Path(__file__).parents[2] / "docs" / "extensions.md").read_text(encoding="utf-8")
@@ -17,7 +18,7 @@ EXTENSIONS = [(name, source) for name, source in EXAMPLES if name != "custom.py"
 BODY = b"width,height\n2,3\n4,5\n"
 
 
-@pytest.mark.parametrize(("name", "source"), EXTENSIONS, ids=lambda text: text.splitlines()[0])
+@each_case(("name", "source"), EXTENSIONS, ids=lambda text: text.splitlines()[0])
 def test_example_extends_an_app(tmp_path: Path, name: str, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, Path(name).stem, raising=False)
     (tmp_path / name).write_text(source)

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from flask import Flask
 
 from datarobot_drum.drum.exceptions import ExtensionError
 from datarobot_drum.drum.serving.extensions import extend_app
 from datarobot_drum.drum.serving.routes import ROUTES, path_variants
+from tests.cases import each_case
 from tests.extensions.request_kinds import parse_json, predict, send
 from tests.extensions.servers import ExtendedServer
 
@@ -45,7 +47,7 @@ def _extend(folder: Path, source: str, name: str = "custom_flask.py") -> bool:
     return extend_app(Flask("app"), folder, "flask")
 
 
-@pytest.mark.parametrize("case", INVALID)
+@each_case("case", INVALID)
 def test_extension_that_cannot_take_effect_is_an_error(tmp_path: Path, case: str) -> None:
     source, sentence = INVALID[case]
     with pytest.raises(ExtensionError) as raised:
@@ -59,13 +61,20 @@ def test_extension_returns_nothing_or_the_app(tmp_path: Path, source: str) -> No
     assert _extend(tmp_path, source)
 
 
+@pytest.mark.parametrize(("framework", "other"), [("flask", "custom_fastapi.py"), ("fastapi", "custom_flask.py")])
+def test_extension_of_the_other_framework_alone_is_an_error(tmp_path: Path, framework: str, other: str) -> None:
+    (tmp_path / other).write_text("def init_app(app): pass")
+    with pytest.raises(ExtensionError, match="only DRUM_SERVER_TYPE"):
+        extend_app(Flask("app") if framework == "flask" else FastAPI(), tmp_path, framework)
+
+
 MISSPELT = [
     "custom_fast_api.py", "custom_fastapi.PY", "custom-fastapi.py", "custom_fatsapi.py", "custom_Flask.py",
     "custom_flask_app.py", "flask_custom.py", "custom_flask/__init__.py", "nested/custom_Flask.py", "custom_flask",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", MISSPELT)
+@each_case("name", MISSPELT)
 def test_misspelt_extension_is_an_error(tmp_path: Path, name: str) -> None:
     right = "custom_fastapi.py" if "f" in name.lower() and "api" in name.lower() else "custom_flask.py"
     with pytest.raises(ExtensionError, match=f"must be the file {right}"):
@@ -167,7 +176,7 @@ def test_error_server_of_failed_extension_keeps_the_cause_in_the_log(error_serve
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("path", ["/readyz", "/readyz/", "/livez", "/nothing", "/openapi.json"])
+@each_case("path", ["/readyz", "/readyz/", "/livez", "/nothing", "/openapi.json"])
 def test_error_server_of_failed_extension_shows_no_cause(error_server: ExtendedServer, path: str) -> None:
     body = send(error_server, "GET", path, {}).body
     assert not [detail for detail in (b"no connection", b"RuntimeError", b"auth.example") if detail in body]

@@ -12,6 +12,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from datarobot_drum.drum.serving.routes import ROUTES, path_variants
+from tests.cases import each_case
 from tests.extensions.request_kinds import (
     KINDS,
     PREDICTIONS,
@@ -72,7 +73,7 @@ def test_extension_keeps_responses(
     assert_keeps_responses(servers[case.extension], case, plain, subtests)
 
 
-@pytest.mark.parametrize(("kind", "method"), [("small", "POST"), ("stream", "POST"), ("not found", "GET")])
+@each_case(("kind", "method"), [("small", "POST"), ("stream", "POST"), ("not found", "GET")])
 def test_base_http_middleware_sees_request(servers: Servers, kind: str, method: str) -> None:
     assert KINDS[kind](servers["http_middleware"], {}).headers["X-Class"] == method
 
@@ -90,7 +91,7 @@ def test_preflight_is_answered(servers: Servers) -> None:
         assert (path, outcome.status, outcome.headers["Access-Control-Allow-Methods"]) == (path, 200, "POST")
 
 
-@pytest.mark.parametrize("kind", ["small", "stream", "20 MB"])
+@each_case("kind", ["small", "stream", "20 MB"])
 def test_response_is_compressed(servers: Servers, kind: str, plain: dict[str, Outcome]) -> None:
     outcome = KINDS[kind](servers["starlette_middleware"], {"Accept-Encoding": "gzip"})
     assert outcome == plain[kind]
@@ -130,7 +131,7 @@ def test_prediction_without_key_is_refused(servers: Servers) -> None:
     assert statuses == dict.fromkeys(statuses, 401)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("path", "headers", "status", "document"),
     [
         ("/private/hello", KEY, 200, "hello"),

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-import pytest
 from fastapi import APIRouter, FastAPI
 from starlette.applications import Starlette
 
 from datarobot_drum.drum.fastapi.extensions import take_catch_alls
+from tests.cases import each_case
 
 OWN_PATHS = {"/predict", "/predict/", "/chat/completions", "/a/b/info/"}
 
@@ -42,7 +42,7 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("name", CATCH_ALLS)
+@each_case("name", CATCH_ALLS)
 def test_catch_all_is_taken(name: str) -> None:
     app = FastAPI(openapi_url=None)
     CATCH_ALLS[name](app)
@@ -51,7 +51,7 @@ def test_catch_all_is_taken(name: str) -> None:
     assert app.router.routes == []
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@each_case("name", OTHERS)
 def test_other_route_stays(name: str) -> None:
     app = FastAPI(openapi_url=None)
     OTHERS[name](app)

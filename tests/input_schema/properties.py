@@ -19,7 +19,7 @@ from datarobot_drum.drum.language_predictors.base import BasePredictor, Predicti
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
 from datarobot_drum.drum.tabular.batch_concat import concat, concat_key
 
-EXAMPLES = int(os.environ.get("DRUM_TEST_TABLES", "5"))
+EXAMPLES = int(os.environ.get("DRUM_TEST_TABLES", "3"))
 """Generated tables per model."""
 
 STREAMED_ROWS = 2

@@ -17,6 +17,7 @@ from sklearn.tree import DecisionTreeRegressor
 from datarobot_drum.drum.exceptions import ModelLoadError, StartupError, UnprocessableInput
 from datarobot_drum.drum.input_schema.declaration import declare_columns, read_input_schema
 from datarobot_drum.drum.settings.model_metadata import read_model_metadata
+from tests.cases import each_case
 from tests.input_schema.loading import LoadModel, csv_payload, predict_csv
 
 SHOW_TYPES = """
@@ -71,7 +72,7 @@ def test_cell_of_another_type_than_declared_is_rejected(load_model: LoadModel) -
         predict_csv(predictor, "x\n2024-01-01\nsoon\n")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("document", "message"),
     [
         (["zip"], "must be a mapping of column names to types, for example"),

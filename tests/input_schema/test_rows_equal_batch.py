@@ -1,16 +1,16 @@
 """Generated rows: each has the prediction of the library itself, alone, in any batch and by every way."""
 
 import json
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
-import pytest
 from hypothesis import HealthCheck, given, settings
 
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
+from tests.cases import each_case
 from tests.input_schema.onnx_models import ONNX_MODELS
 from tests.input_schema.properties import EXAMPLES, check_rows_equal_batch
 from tests.input_schema.tables import rows_of, to_typed, to_values
@@ -19,25 +19,17 @@ from tests.language_predictors.builders import model_settings
 
 ALL_MODELS = {**MODELS, **ONNX_MODELS}
 
-Load = Callable[[str], tuple[BasePredictor, TrainedModel]]
 
-
-@pytest.fixture(scope="module")
-def load(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Load]:
-    """Train and load a model once."""
-    loaded: list[BasePredictor] = []
-
-    @cache
-    def train_and_load(name: str) -> tuple[BasePredictor, TrainedModel]:
-        trained, folder = ALL_MODELS[name](), tmp_path_factory.mktemp("model")
-        trained.save(folder)
-        predictor = create_predictor(model_settings(folder, metadata=_metadata(folder)))
-        loaded.append(predictor)
+@contextmanager
+def train_and_load(name: str, folder: Path) -> Iterator[tuple[BasePredictor, TrainedModel]]:
+    """Train, save and load a model; while several are loaded, imports in functions are slow."""
+    trained = ALL_MODELS[name]()
+    trained.save(folder)
+    predictor = create_predictor(model_settings(folder, metadata=_metadata(folder)))
+    try:
         predictor.load()
-        return predictor, trained
-
-    yield train_and_load
-    for predictor in loaded:
+        yield predictor, trained
+    finally:
         predictor.close()
 
 
@@ -46,16 +38,16 @@ def _metadata(folder: Path) -> object:
     return json.loads(path.read_text()) if path.exists() else None
 
 
-@pytest.mark.parametrize("name", ALL_MODELS)
-def test_rows_equal_the_librarys_predictions_by_every_way(load: Load, name: str) -> None:
-    predictor, trained = load(name)
+@each_case("name", ALL_MODELS)
+def test_rows_equal_the_librarys_predictions_by_every_way(tmp_path: Path, name: str) -> None:
+    with train_and_load(name, tmp_path) as (predictor, trained):
 
-    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
-    @given(rows_of(trained.features))
-    def check(cells: pd.DataFrame) -> None:
-        if trained.is_positional:
-            cells = cells[[feature.name for feature in trained.features]]
-        expected = trained.predict(to_values(trained.features, cells))
-        check_rows_equal_batch(predictor, cells, expected, to_typed(trained.features, cells))
+        @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+        @given(rows_of(trained.features))
+        def check(cells: pd.DataFrame) -> None:
+            if trained.is_positional:
+                cells = cells[[feature.name for feature in trained.features]]
+            expected = trained.predict(to_values(trained.features, cells))
+            check_rows_equal_batch(predictor, cells, expected, to_typed(trained.features, cells))
 
-    check()
+        check()

@@ -1,14 +1,13 @@
 """Generated rows for scikit-learn: each has the library's own prediction, alone, in any batch and by every way."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cache
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
 import pandas as pd
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.compose import ColumnTransformer
@@ -22,6 +21,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
+from tests.cases import each_case
 from tests.input_schema.properties import EXAMPLES, check_rows_equal_batch
 from tests.input_schema.tables import (
     BOOLEANS,
@@ -88,48 +88,35 @@ MIXED: dict[str, Callable[[], Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class Loaded:
-    model: Any
-    predictor: BasePredictor
-
-
-@pytest.fixture(scope="module")
-def load(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Loaded]]:
-    """Train, save and load a model once."""
-    loaded: list[BasePredictor] = []
-
-    @cache
-    def train_and_load(name: str) -> Loaded:
-        folder = tmp_path_factory.mktemp("model")
-        model = (MIXED | TEXTS)[name]()
-        if name in TEXTS:
-            model.fit(pd.Series(REVIEWS), [len(review) % 5 for review in REVIEWS])
-        else:
-            table, target = training_table(FEATURES)
-            model.fit(as_trained(table), target)
-        joblib.dump(model, folder / "model.joblib")
-        predictor = create_predictor(model_settings(folder))
-        loaded.append(predictor)
+@contextmanager
+def train_and_load(name: str, folder: Path) -> Iterator[tuple[BasePredictor, Any]]:
+    """Train, save and load a model; while several are loaded, imports in functions are slow."""
+    model = (MIXED | TEXTS)[name]()
+    if name in TEXTS:
+        model.fit(pd.Series(REVIEWS), [len(review) % 5 for review in REVIEWS])
+    else:
+        table, target = training_table(FEATURES)
+        model.fit(as_trained(table), target)
+    joblib.dump(model, folder / "model.joblib")
+    predictor = create_predictor(model_settings(folder))
+    try:
         predictor.load()
-        return Loaded(model, predictor)
-
-    yield train_and_load
-    for predictor in loaded:
+        yield predictor, model
+    finally:
         predictor.close()
 
 
-@pytest.mark.parametrize("name", MIXED)
-def test_rows_of_mixed_columns_equal_the_librarys_predictions(name: str, load: Callable[[str], Loaded]) -> None:
-    loaded = load(name)
+@each_case("name", MIXED)
+def test_rows_of_mixed_columns_equal_the_librarys_predictions(name: str, tmp_path: Path) -> None:
+    with train_and_load(name, tmp_path) as (predictor, model):
 
-    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), deadline=None)
-    @given(rows_of(FEATURES))
-    def check(cells: pd.DataFrame) -> None:
-        expected = loaded.model.predict(as_trained(to_values(FEATURES, cells)))
-        check_rows_equal_batch(loaded.predictor, cells, expected, to_typed(FEATURES, cells))
+        @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), deadline=None)
+        @given(rows_of(FEATURES))
+        def check(cells: pd.DataFrame) -> None:
+            expected = model.predict(as_trained(to_values(FEATURES, cells)))
+            check_rows_equal_batch(predictor, cells, expected, to_typed(FEATURES, cells))
 
-    check()
+        check()
 
 
 REVIEWS = ["good fine day", "bad wet day", "good 12", "bad", "so so", "NA", "12 34", "true", "True story"] * 5
@@ -147,14 +134,14 @@ TEXTS: dict[str, Callable[[], Any]] = {
 WORDS = st.sampled_from([*REVIEWS[:9], "good", "12", "1e5", "True", "nan", "2024-01-01", 'bad,"wet"', " day ", "ß 日"])
 
 
-@pytest.mark.parametrize("name", TEXTS)
-def test_rows_of_texts_equal_the_librarys_predictions(name: str, load: Callable[[str], Loaded]) -> None:
-    loaded = load(name)
+@each_case("name", TEXTS)
+def test_rows_of_texts_equal_the_librarys_predictions(name: str, tmp_path: Path) -> None:
+    with train_and_load(name, tmp_path) as (predictor, model):
 
-    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), deadline=None)
-    @given(st.lists(WORDS, min_size=1, max_size=MAX_ROWS))
-    def check(texts: list[str]) -> None:
-        cells = pd.DataFrame({"bad": texts}, dtype=object)
-        check_rows_equal_batch(loaded.predictor, cells, loaded.model.predict(pd.Series(texts)), cells)
+        @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), deadline=None)
+        @given(st.lists(WORDS, min_size=1, max_size=MAX_ROWS))
+        def check(texts: list[str]) -> None:
+            cells = pd.DataFrame({"bad": texts}, dtype=object)
+            check_rows_equal_batch(predictor, cells, model.predict(pd.Series(texts)), cells)
 
-    check()
+        check()

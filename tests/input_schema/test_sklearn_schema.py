@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
 from sklearn.dummy import DummyClassifier
@@ -31,6 +30,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from datarobot_drum.drum.artifact_predictors.sklearn_schema import input_schema_of
 from datarobot_drum.drum.input_schema.columns import InputSchema
+from tests.cases import each_case
 
 ROWS = 60
 _random = np.random.default_rng(0)
@@ -86,7 +86,7 @@ WRAPPERS: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", WRAPPERS)
+@each_case("name", WRAPPERS)
 def test_types_of_a_column_transformer_are_found_inside(name: str) -> None:
     assert types(input_schema_of(WRAPPERS[name]().fit(TABLE, TARGET))) == COLUMNS
 
@@ -117,7 +117,7 @@ NUMERIC: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("name", NUMERIC)
+@each_case("name", NUMERIC)
 def test_estimators_of_numbers_take_numbers_by_name_and_by_position(name: str) -> None:
     by_name = input_schema_of(NUMERIC[name].fit(NUMBERS, TARGET))
     assert types(by_name) == {"age": "number", "half": "number", "member": "number"}
@@ -131,7 +131,7 @@ def test_estimators_of_a_chain_take_the_columns_of_the_request() -> None:
     assert types(input_schema_of(chain)) == {"age": "number", "half": "number", "member": "number"}
 
 
-@pytest.mark.parametrize(
+@each_case(
     "selection",
     [["zip"], [0], slice(0, 1), slice("zip", "zip"), np.array([True, False, False]), [-3], lambda table: ["zip"],
      make_column_selector(pattern="zip")],
@@ -161,8 +161,8 @@ CATEGORIES: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", CATEGORIES)
-@pytest.mark.parametrize("encoder", [OneHotEncoder(), OrdinalEncoder()], ids=["one hot", "ordinal"])
+@each_case("name", CATEGORIES)
+@each_case("encoder", [OneHotEncoder(), OrdinalEncoder()], ids=["one hot", "ordinal"])
 def test_encoder_takes_the_type_of_its_categories(encoder: Any, name: str) -> None:
     values, expected = CATEGORIES[name]
     schema = input_schema_of(make_pipeline(encoder, TREE).fit(pd.DataFrame({"x": values}), [0, 1]))
@@ -202,7 +202,7 @@ VECTORIZERS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("name", VECTORIZERS)
+@each_case("name", VECTORIZERS)
 def test_vectorizer_takes_a_series_of_texts(name: str) -> None:
     schema = input_schema_of(make_pipeline(VECTORIZERS[name], TREE).fit(TABLE["review"], TARGET))
     assert (schema.takes_series, types(schema)) == (True, {"0": "text"})

@@ -12,6 +12,7 @@ from datarobot_drum.drum.exceptions import PredictionError
 from datarobot_drum.drum.language_predictors.python_predictor import PythonPredictor
 from datarobot_drum.drum.serving.errors import error_payload
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
+from tests.cases import each_case
 from tests.language_predictors.builders import model_settings, write_model
 
 CUSTOM = """
@@ -106,7 +107,7 @@ def test_failed_check_of_a_result_is_one_line(predictor: PythonPredictor, caplog
     assert caplog.records[0].exc_info is None
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("code", "location"),
     [
         ("def score(data, model): return data['x']", "custom.py, line 1, in score: "),

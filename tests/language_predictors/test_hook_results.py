@@ -12,6 +12,7 @@ from datarobot_drum.drum.exceptions import PredictionError
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
 from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
+from tests.cases import each_case
 from tests.language_predictors.builders import model_settings, write_model
 
 HEAD = """
@@ -61,7 +62,7 @@ ONE_VALUE_PER_ROW = [
 ]
 
 
-@pytest.mark.parametrize("expression", ONE_VALUE_PER_ROW)
+@each_case("expression", ONE_VALUE_PER_ROW)
 def test_one_value_per_row_is_the_prediction(tmp_path: Path, expression: str) -> None:
     predictions = predict(load(tmp_path, f"def score(data, model): return {expression}"))
     assert predictions.columns == ("Predictions",)
@@ -69,7 +70,7 @@ def test_one_value_per_row_is_the_prediction(tmp_path: Path, expression: str) ->
     assert predictions.extra is None
 
 
-@pytest.mark.parametrize("expression", ONE_VALUE_PER_ROW)
+@each_case("expression", ONE_VALUE_PER_ROW)
 def test_score_stream_and_post_process_return_the_same_kinds(tmp_path: Path, expression: str) -> None:
     code = f"def score_stream(data, model): yield {expression}"
     (block,) = load(tmp_path, code).predict_stream(StructuredPayload(io.BytesIO(ROWS), PayloadFormat.CSV))
@@ -89,7 +90,7 @@ def test_extra_columns_of_records_are_extra_output(tmp_path: Path) -> None:
 POSITIVE = [[0.75, 0.25], [0.5, 0.5], [0.0, 1.0]]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "expression",
     [
         "[0.25, 0.5, 1]",
@@ -159,19 +160,19 @@ REJECTED = [
 ]
 
 
-@pytest.mark.parametrize(("expression", "found"), REJECTED)
+@each_case(("expression", "found"), REJECTED)
 def test_ambiguous_result_is_rejected_with_its_type_and_shape(tmp_path: Path, expression: str, found: str) -> None:
     with pytest.raises(PredictionError, match=f"The hook score {found}: it must return a pandas DataFrame, or one num"):
         predict(load(tmp_path, f"def score(data, model): return {expression}"))
 
 
-@pytest.mark.parametrize("expression", ["[1, 2]", "[]", "np.zeros(4)", "{'Predictions': [1]}"])
+@each_case("expression", ["[1, 2]", "[]", "np.zeros(4)", "{'Predictions': [1]}"])
 def test_wrong_number_of_values_is_rejected(tmp_path: Path, expression: str) -> None:
     with pytest.raises(PredictionError, match="rows of predictions for 3 rows of input"):
         predict(load(tmp_path, f"def score(data, model): return {expression}"))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "expression",
     ["data.to_numpy() * 2", "{'a': data['a'] * 2}", "data['a'] * 2", "[{'a': 2}, {'a': 4}, {'a': 6}]"],
 )

@@ -8,6 +8,7 @@ import pytest
 
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.language_predictors.hooks import HOOKS, Hook, find_hooks
+from tests.cases import each_case
 
 
 def module(**attributes: Any) -> ModuleType:
@@ -28,7 +29,7 @@ class Scorer:
 KEYWORDS = {"positive_class_label": "yes", "negative_class_label": "no", "class_labels": ["no", "yes"]}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("score", "accepted"),
     [
         pytest.param(lambda data, model, **kwargs: kwargs, KEYWORDS, id="all keywords"),
@@ -86,7 +87,7 @@ async def _async_score(data: Any, model: Any) -> Any:
     return data
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("score", "reason"),
     [
         pytest.param(

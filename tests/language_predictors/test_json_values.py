@@ -21,6 +21,7 @@ from datarobot_drum.drum.language_predictors.base import Predictions
 from datarobot_drum.drum.language_predictors.json_values import encode
 from datarobot_drum.drum.serving.formats.predictions_json import predictions_response
 from datarobot_drum.drum.settings.target_types import TargetType
+from tests.cases import each_case
 
 Pair = namedtuple("Pair", "a b")
 
@@ -100,7 +101,7 @@ CONVERTED = [
 ]
 
 
-@pytest.mark.parametrize(("value", "text"), CONVERTED, ids=_kind)
+@each_case(("value", "text"), CONVERTED, ids=_kind)
 def test_value_is_converted_without_loss(value: Any, text: bytes) -> None:
     assert encode(value) == text
     assert encode({"deep": [value]}) == b'{"deep":[' + text + b"]}"
@@ -128,7 +129,7 @@ REJECTED = [
 ]
 
 
-@pytest.mark.parametrize(("value", "reason"), REJECTED, ids=_kind)
+@each_case(("value", "reason"), REJECTED, ids=_kind)
 def test_value_without_a_lossless_form_is_rejected(value: Any, reason: str) -> None:
     with pytest.raises(PredictionError, match=f"a value that JSON cannot carry: .*{reason}"):
         encode(value)

@@ -6,6 +6,7 @@ import pytest
 
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.language_predictors.factory import create_predictor
+from tests.cases import each_case
 from tests.language_predictors.builders import model_settings
 
 
@@ -14,7 +15,7 @@ def read_concurrency_limit(folder: Path, source: str) -> int | None:
     return create_predictor(model_settings(folder)).concurrency_limit
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("source", "limit"),
     [
         pytest.param("", None, id="silent"),
@@ -35,7 +36,7 @@ def test_constants_set_the_concurrency_limit(tmp_path: Path, source: str, limit:
     assert read_concurrency_limit(tmp_path, source) == limit
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "2.0", "True", "'2'", "os.cpu_count()"])
+@each_case("value", ["0", "-1", "2.0", "True", "'2'", "os.cpu_count()"])
 def test_invalid_max_concurrency_is_rejected(tmp_path: Path, value: str) -> None:
     with pytest.raises(
         ModelLoadError, match=r"^custom\.py, line 2: MAX_CONCURRENCY must be a whole number of at least 1"
@@ -48,7 +49,7 @@ def test_computed_thread_safety_is_rejected(tmp_path: Path) -> None:
         read_concurrency_limit(tmp_path, "THREAD_SAFE = bool([])\n")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("source", "size", "wait"),
     [
         pytest.param("", 0, 0.0, id="silent"),

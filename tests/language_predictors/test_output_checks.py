@@ -14,6 +14,7 @@ from datarobot_drum.drum.artifact_predictors.base import ArtifactOutput
 from datarobot_drum.drum.exceptions import PredictionError
 from datarobot_drum.drum.language_predictors.base import Predictions
 from datarobot_drum.drum.language_predictors.output_checks import check_artifact_output, check_frame, to_frame
+from tests.cases import each_case
 from tests.language_predictors.builders import model_settings
 
 ROOT = Path()
@@ -26,7 +27,7 @@ def check(
     return check_frame(pd.DataFrame(frame), settings, rows, "score")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("column", "values"),
     [
         pytest.param([1.5, 2.0], [1.5, 2.0], id="floats"),
@@ -50,7 +51,7 @@ def test_regression_accepts_any_numeric_type(column: Any, values: list[float]) -
     assert predictions.extra is None
 
 
-@pytest.mark.parametrize(
+@each_case(
     "column",
     [[np.nan, 1.0], pd.array([None, 1], dtype="Int64"), pd.Series([None, 1], dtype=object), [pd.NA, 1.0]],
     ids=["NaN", "nullable", "None", "NA"],
@@ -61,7 +62,7 @@ def test_missing_numbers_are_nan(column: Any) -> None:
     assert values[1] == 1
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("column", "reason"),
     [
         (["1.5", "x"], "'1.5' in column 'Predictions'"),
@@ -77,7 +78,7 @@ def test_regression_rejects_non_numeric_columns(column: Any, reason: str) -> Non
         check({"Predictions": column})
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("columns", "extra"),
     [
         pytest.param(["y"], None, id="any name when alone"),
@@ -95,7 +96,7 @@ def test_prediction_column_is_found_by_name(columns: list[Any], extra: list[str]
     assert (predictions.extra is None) if extra is None else (list(predictions.extra.columns) == extra)  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("frame", "reason"),
     [
         pytest.param({"a": [1], "b": [2]}, "'a', 'b'.*named 'Predictions'", id="no Predictions"),
@@ -109,7 +110,7 @@ def test_ambiguous_columns_are_rejected(frame: Any, reason: str) -> None:
         check(frame)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("names", "labels"),
     [
         pytest.param(["yes", "no"], ("no", "yes"), id="text"),
@@ -138,7 +139,7 @@ def test_further_columns_are_extra_output_row_by_row() -> None:
     assert list(predictions.extra.index) == [0, 1]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("frame", "values", "extra"),
     [
         pytest.param({"yes": [0.25]}, [[0.75, 0.25]], None, id="the positive label"),
@@ -154,7 +155,7 @@ def test_one_binary_column_makes_two(frame: Any, values: Any, extra: list[str] |
     assert (predictions.extra is None) if extra is None else (list(predictions.extra.columns) == extra)  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("target_type", "names", "missing"),
     [
         ("binary", ["no", "x"], "'yes'; its columns are 'no', 'x'"),
@@ -168,7 +169,7 @@ def test_missing_label_is_named_in_the_error(target_type: str, names: list[str],
         check(pd.DataFrame([[0.5] * len(names)], columns=names), target_type, ("no", "yes"))
 
 
-@pytest.mark.parametrize("target_type", ["binary", "multiclass", "multilabel"])
+@each_case("target_type", ["binary", "multiclass", "multilabel"])
 def test_probability_outside_0_and_1_is_rejected(target_type: str) -> None:
     for value in (1.1, -0.1, np.nan, np.inf, 1 + 1e-4, -1e-4):
         with pytest.raises(PredictionError, match=r"class label 'b' in row 2"):
@@ -184,8 +185,8 @@ def test_probabilities_of_a_row_sum_to_1_within_a_hundredth(target_type: str) ->
             check({"a": [0.5, 0.5], "b": [0.5, value]}, target_type, ("a", "b"))
 
 
-@pytest.mark.parametrize("target_type", ["binary", "multiclass", "multilabel"])
-@pytest.mark.parametrize(
+@each_case("target_type", ["binary", "multiclass", "multilabel"])
+@each_case(
     ("dtype", "above"),
     [(np.float64, 1 + 9e-6), (np.float32, 1.0000001), (np.float16, 1.001)],
     ids=["double", "single", "half"],
@@ -197,7 +198,7 @@ def test_rounding_errors_of_probabilities_are_clipped(target_type: str, dtype: A
     assert values[0, 1] > 1
 
 
-@pytest.mark.parametrize("values", [(0.0, 0.0), (1.0, 1.0), (0.3, 0.9)], ids=str)
+@each_case("values", [(0.0, 0.0), (1.0, 1.0), (0.3, 0.9)], ids=str)
 def test_multilabel_probabilities_need_no_sum(values: tuple[float, float]) -> None:
     assert check({"a": [values[0]], "b": [values[1]]}, "multilabel", ("a", "b")).values.tolist() == [list(values)]
 
@@ -215,7 +216,7 @@ def test_row_count_error_names_both_counts() -> None:
         check({"Predictions": [1, 2]}, rows=3)
 
 
-@pytest.mark.parametrize("target_type", ["textgeneration", "vectordatabase", "geopoint", "agenticworkflow"])
+@each_case("target_type", ["textgeneration", "vectordatabase", "geopoint", "agenticworkflow"])
 def test_text_predictions_keep_objects_under_the_target_name(target_type: str) -> None:
     nested = {"x": [1]}
     frame = pd.DataFrame({"any": ["a", np.nan, None, 3, nested]}, dtype=object)
@@ -234,7 +235,7 @@ def test_text_column_is_found_by_the_target_name() -> None:
         check({"cost": [1], "text": ["a"]}, "textgeneration", target_name="answer")
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+@each_case("dtype", ["float32", "float64", "int64"])
 def test_artifact_values_become_contiguous_float64(dtype: str) -> None:
     values = np.asfortranarray(np.eye(3, dtype=dtype))
     output = ArtifactOutput(values, ("a", "b", "c"))
@@ -244,7 +245,7 @@ def test_artifact_values_become_contiguous_float64(dtype: str) -> None:
     assert predictions.columns == ("a", "b", "c")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("values", "reason"),
     [
         (np.array([["a"], ["b"]]), "'a' in column 'Predictions'"),

@@ -25,6 +25,7 @@ from datarobot_drum.drum.language_predictors.base import BasePredictor, Predicti
 from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
+from tests.cases import each_case
 from tests.language_predictors.builders import model_settings, write_model
 
 Load = Callable[..., BasePredictor]
@@ -305,7 +306,7 @@ def test_load_error_is_one_sentence(tmp_path: Path, load: Load, source: str, rea
     assert not {"custom", "helper", "broken"} & ({*sys.modules} - modules)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("files", "reason"),
     [
         pytest.param([], r"no model in .*custom\.py or a model artifact there \(\.pkl, \.joblib, ", id="nothing"),

@@ -16,6 +16,7 @@ from datarobot_drum.drum.exceptions import InputSchemaError, OutputSchemaError, 
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
+from tests.cases import each_case
 from tests.language_predictors.builders import model_settings, write_model
 
 LoadWithSchema = Callable[..., BasePredictor]
@@ -277,7 +278,7 @@ def test_non_strict_schema_logs_a_warning(make: LoadWithSchema, caplog: pytest.L
 NUMBER = {"field": "number_of_columns", "condition": "EQUALS", "value": 1}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("schema", "reason"),
     [
         ([], "typeSchema in model-metadata.yaml must be a mapping with input_requirements and output_requirements."),

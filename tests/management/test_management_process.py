@@ -13,6 +13,7 @@ import pytest
 
 from datarobot_drum.drum.management.process import MAX_CONNECTIONS, MAX_HEADER_SIZE
 from datarobot_drum.version import __version__
+from tests.cases import each_case
 from tests.management.management_client import has_ended, request
 from tests.processes import free_port
 
@@ -25,7 +26,7 @@ from datarobot_drum.drum.management.owner import ManagementPort
 from datarobot_drum.drum.management.status import WorkerState
 
 server = SimpleNamespace(worker_timeout=60, request_timeout=0, management_port=int(sys.argv[1]),
-                         log_format="text")
+                         log_format="text", has_metrics=False)
 settings = SimpleNamespace(host="127.0.0.1", server=server, logging_level="info")
 with ManagementPort(settings).start() as management:
     management.table.allocate().claim().set_state(WorkerState.READY)
@@ -93,7 +94,7 @@ def read_all(connection: socket.socket) -> bytes:
         received += data
 
 
-@pytest.mark.parametrize("path", ["/livez", "/livez/", "/livez?verbose", "/readyz", "/readyz/"])
+@each_case("path", ["/livez", "/livez/", "/livez?verbose", "/readyz", "/readyz/"])
 def test_probes_answer_with_json_and_the_version(owner: Owner, path: str) -> None:
     response = request(owner.port, path)
     assert response.status == 200
@@ -109,13 +110,13 @@ def test_head_has_the_headers_alone(owner: Owner) -> None:
     assert response.headers["Content-Length"] == str(len(b'{"status":"alive"}'))
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics", "/predict/", "//livez", "/livez/x"])
+@each_case("path", ["/", "/metrics", "/predict/", "//livez", "/livez/x"])
 def test_other_paths_answer_404(owner: Owner, path: str) -> None:
     response = request(owner.port, path)
     assert (response.status, response.body) == (404, {"message": f"ERROR: There is no route {path}."})
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+@each_case("method", ["POST", "PUT", "DELETE", "OPTIONS"])
 def test_other_methods_answer_405(owner: Owner, method: str) -> None:
     response = request(owner.port, "/readyz", method)
     message = f"ERROR: {method} is not allowed here; use GET, HEAD."
@@ -123,7 +124,7 @@ def test_other_methods_answer_405(owner: Owner, method: str) -> None:
     assert response.headers["Allow"] == "GET, HEAD"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "garbage",
     [b"\x16\x03\x01\x02\x00\r\n\r\n", b"GET\r\n\r\n", b"GET /livez HTTP/2.0\r\n\r\n", b"get /livez HTTP/1.1\r\n\r\n"],
 )
@@ -159,7 +160,7 @@ def test_idle_connections_keep_no_probe_waiting(own_owner: Owner) -> None:
     assert read_all(idle[0]) == b""
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP])
+@each_case("number", [signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP])
 def test_signals_to_the_whole_group_do_not_end_it(owner: Owner, number: signal.Signals) -> None:
     owner.child().send_signal(number)
     assert request(owner.port, "/livez").status == 200

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from datarobot_drum.drum.management.watchdog.owner import EXIT_CODE, health_url
+from tests.cases import each_case
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -103,7 +104,7 @@ def test_no_process_of_others_is_touched(server: WatchedServer, tmp_path: Path) 
     assert bystander.returncode == 0
 
 
-@pytest.mark.parametrize("status", ["503", "513", "500"])
+@each_case("status", ["503", "513", "500"])
 def test_nothing_counts_before_the_first_200(tmp_path: Path, status: str) -> None:
     running = WatchedServer(tmp_path)
     running.answer(status)
@@ -168,7 +169,7 @@ def test_without_the_parameter_there_is_no_watchdog(tmp_path: Path) -> None:
         running.stop()
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("host", "expected"),
     [
         ("0.0.0.0", "http://127.0.0.1:80/x/health/"),

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from textwrap import dedent
 
-import pytest
+from tests.cases import each_case
 
 SCRIPT = """
 import json, os, sys
@@ -90,12 +90,12 @@ def _blockers_after(code: str, file: object) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("code", FORK_SAFE.values(), ids=FORK_SAFE)
+@each_case("code", FORK_SAFE.values(), ids=FORK_SAFE)
 def test_fork_safe_state_is_accepted(code: str, tmp_path: object) -> None:
     assert _blockers_after(code, f"{tmp_path}/log") == []
 
 
-@pytest.mark.parametrize(("code", "words"), BLOCKERS.values(), ids=BLOCKERS)
+@each_case(("code", "words"), BLOCKERS.values(), ids=BLOCKERS)
 def test_fork_blockers_are_described(code: str, words: str, tmp_path: object) -> None:
     found = _blockers_after(code, f"{tmp_path}/log")
     assert any(words in blocker for blocker in found), found

@@ -3,9 +3,8 @@
 import re
 from importlib.metadata import distribution
 
-import pytest
-
 from datarobot_drum import __version__
+from tests.cases import each_case
 
 INSTALLED = distribution("datarobot-drum")
 REQUIREMENTS = INSTALLED.requires or []
@@ -21,17 +20,28 @@ FRAMEWORKS = {"scikit-learn", "xgboost", "lightgbm", "catboost", "onnx", "skops"
 }
 
 
-@pytest.mark.parametrize(
-    "name", ["scikit-learn", "scipy", "joblib", "gevent", "torch", "xgboost", "onnxruntime", "pyarrow"]
-)
+@each_case("name", ["scikit-learn", "scipy", "joblib", "gevent", "torch", "xgboost", "onnxruntime", "pyarrow"])
 def test_core_requirements_exclude_extras(name: str) -> None:
     core = [requirement for requirement in REQUIREMENTS if "extra ==" not in requirement]
     assert not [requirement for requirement in core if re.match(rf"{name}\b", requirement, re.IGNORECASE)]
 
 
 def test_extras_match_the_error_messages() -> None:
-    extras = {*FRAMEWORKS, "arrow", "gevent", "docs", "otel", "scan", "grpc", "compile", "compile-onnx", "test", "dev"}
-    assert set(INSTALLED.metadata.get_all("Provides-Extra", [])) == extras
+    extras = {
+        *FRAMEWORKS,
+        "arrow",
+        "gevent",
+        "docs",
+        "otel",
+        "scan",
+        "grpc",
+        "compile",
+        "compile-onnx",
+        "metrics",
+        "test",
+        "dev",
+    }
+    assert set(INSTALLED.metadata.get_all("Provides-Extra", [])) == extras | {"test", "dev"}
 
 
 def test_distribution_version_matches_the_package() -> None:

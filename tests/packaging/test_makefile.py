@@ -5,7 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
+from tests.cases import each_case
 
 ROOT = Path(__file__).parents[2]
 MAKE_VARIABLES = {
@@ -64,7 +64,7 @@ def test_other_folder_is_never_removed(tmp_path: Path) -> None:
     assert (tmp_path / "precious").exists()
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("variables", "curl"),
     [
         ([], "@examples/regression_diabetes/sample.csv http://127.0.0.1:8080/predict/"),
@@ -112,7 +112,7 @@ def _audit(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
 INSTALLED = 'case "$*" in *--version*) exit 0;; esac;'
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("script", "code", "text"),
     [
         ("exit 1", 0, "Not audited: pip-audit is not installed"),

@@ -4,6 +4,7 @@ import pytest
 
 from datarobot_drum.drum.exceptions import RuntimeParameterError
 from datarobot_drum.runtime_parameters.definitions import Definition, ParameterType, parse_definitions
+from tests.cases import each_case
 
 
 def _definition(type_: str, **details: Any) -> Definition:
@@ -24,7 +25,7 @@ def test_missing_definitions_give_an_empty_tuple() -> None:
     assert parse_definitions(None) == ()
 
 
-@pytest.mark.parametrize(
+@each_case(
     "entry",
     [
         pytest.param({"type": "badtype"}, id="unknown type"),
@@ -45,13 +46,13 @@ def test_invalid_definition_raises_error_with_its_name(entry: dict[str, Any]) ->
         parse_definitions([{"fieldName": "LIMIT", **entry}])
 
 
-@pytest.mark.parametrize("entries", ["text", {"a": 1}, 5], ids=["text", "mapping", "number"])
+@each_case("entries", ["text", {"a": 1}, 5], ids=["text", "mapping", "number"])
 def test_definitions_must_be_a_list(entries: Any) -> None:
     with pytest.raises(RuntimeParameterError, match="must be a list"):
         parse_definitions(entries)
 
 
-@pytest.mark.parametrize("entry", [None, "LIMIT", {"type": "string"}, {"fieldName": True}, {"fieldName": ""}])
+@each_case("entry", [None, "LIMIT", {"type": "string"}, {"fieldName": True}, {"fieldName": ""}])
 def test_entry_without_name_is_reported_by_position(entry: Any) -> None:
     with pytest.raises(RuntimeParameterError, match="Entry 2 of runtimeParameterDefinitions"):
         parse_definitions([{"fieldName": "LIMIT", "type": "string"}, entry])
@@ -67,7 +68,7 @@ def test_names_that_differ_in_case_are_distinct() -> None:
     assert [definition.name for definition in parse_definitions(entries)] == ["LIMIT", "limit"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("type_", "value"),
     [
         ("string", ""),
@@ -85,7 +86,7 @@ def test_matching_value_is_returned_unchanged(type_: str, value: Any) -> None:
     assert type(checked) is type(value)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("type_", "value"),
     [
         ("string", 5),
@@ -112,7 +113,7 @@ def test_number_out_of_range_raises_error(value: float, word: str) -> None:
         _definition("numeric", minValue=1, maxValue=10).check(value)
 
 
-@pytest.mark.parametrize("value", [1, 10, 5.5], ids=["lowest", "highest", "between"])
+@each_case("value", [1, 10, 5.5], ids=["lowest", "highest", "between"])
 def test_limits_are_inclusive(value: float) -> None:
     assert _definition("numeric", minValue=1, maxValue=10).check(value) == value
 

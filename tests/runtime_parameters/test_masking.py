@@ -1,7 +1,6 @@
 import json
 import logging
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from datarobot_drum.runtime_parameters.masking import (
     register_secret_variables,
     register_url_credentials,
 )
+from tests.cases import each_case
 
 
 def _record(message: str, *args: object, **extra: object) -> logging.LogRecord:
@@ -49,7 +49,7 @@ def test_longer_secret_is_masked_first() -> None:
     assert mask_secrets("abcdef abc") == f"{MASK} {MASK}"
 
 
-@pytest.mark.parametrize("spell", [str, repr, json.dumps], ids=["plain", "repr", "json"])
+@each_case("spell", [str, repr, json.dumps], ids=["plain", "repr", "json"])
 def test_secret_is_masked_in_every_encoding(spell: type[str]) -> None:
     secret = 'line one\nline "two" é'
     register_secret(secret)
@@ -108,7 +108,7 @@ def test_log_record_with_wrong_arguments_is_masked() -> None:
     assert record.getMessage() == f"%d ('{MASK}',)"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "masked"),
     [
         ("no connection to https://me:pw@host/x", f"no connection to https://me:{MASK}@host/x"),

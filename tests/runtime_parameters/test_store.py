@@ -20,6 +20,7 @@ from datarobot_drum.runtime_parameters.sources import (
     read_prefixed,
 )
 from datarobot_drum.runtime_parameters.store import collect_values, install
+from tests.cases import each_case
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
@@ -33,7 +34,7 @@ def _collect(entries: list[dict[str, Any]], *, file: dict[str, Any] | None = Non
     return collect_values(parse_definitions(entries), ParameterSources(environ, file or {}), {"DRUM_SERVER_TYPE"})
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("type_", "payload"),
     [
         ("string", "text"),
@@ -54,7 +55,7 @@ def test_get_reads_prefixed_variable_if_nothing_is_installed(
     assert type(RuntimeParameters.get("NAME")) is type(payload)
 
 
-@pytest.mark.parametrize("value", [None, "", "  ", _prefixed("string", None)], ids=["absent", "empty", "blank", "null"])
+@each_case("value", [None, "", "  ", _prefixed("string", None)], ids=["absent", "empty", "blank", "null"])
 def test_get_returns_none_or_default_without_value(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
     if value is not None:
         monkeypatch.setenv(f"{PREFIX}NAME", value)
@@ -86,7 +87,7 @@ def test_get_returns_a_copy() -> None:
     assert RuntimeParameters.get("NAME")["keys"] == ["a"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "s3cret",
@@ -202,7 +203,7 @@ def test_empty_parameter_file_has_no_values(tmp_path: Path) -> None:
     assert read_parameter_file(path) == {}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("content", "complaint"),
     [
         (b"A: [s3cret", "is not valid YAML"),

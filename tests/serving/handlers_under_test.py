@@ -16,6 +16,7 @@ from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
 from datarobot_drum.drum.serving.handlers import Handlers
 from datarobot_drum.drum.serving.headers import Headers
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
+from datarobot_drum.drum.serving.metrics.recorder import OFF, Recorder
 from datarobot_drum.drum.serving.model_state import ModelState
 from datarobot_drum.drum.tabular.payload import StructuredPayload
 from tests.language_predictors.builders import model_settings
@@ -140,6 +141,7 @@ def make_handlers(
     running: bool = True,
     llm_id: str = "",
     show_details: bool = True,
+    recorder: Recorder = OFF,
     **settings: Any,
 ) -> Handlers:
     """Return handlers of a model in the state that ``prepare`` puts it in."""
@@ -148,7 +150,9 @@ def make_handlers(
     if running:
         worker_ctx.start()
     model = model_settings(Path("/model"), target_type, LABELS.get(target_type, ()), **settings)
-    return Handlers(predictor, model, "fastapi", state, worker_ctx, llm_id, show_details=show_details)
+    return Handlers(
+        predictor, model, "fastapi", state, worker_ctx, llm_id, show_details=show_details, recorder=recorder
+    )
 
 
 def loading(state: ModelState) -> None:

@@ -10,6 +10,7 @@ import pytest
 from datarobot_drum.drum.exceptions import BadRequest, NotFound, PredictionError
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.settings.engine import EngineSettings
+from tests.cases import each_case
 from tests.serving.handlers_under_test import (
     FakePredictor,
     document_of,
@@ -111,7 +112,7 @@ def test_chat_rejects_a_result_that_is_no_completion(result: Any) -> None:
         _chat(result)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [b"", b"{", b"[]", b"{}", b'{"messages": {}}', b'{"messages": ["Hi"]}', b'{"messages": []}'],
     ids=["empty", "no-json", "no-object", "no-messages", "messages-no-list", "message-no-object", "no-message"],
@@ -131,7 +132,7 @@ def test_chat_without_a_chat_hook_is_not_found() -> None:
 # Language models
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("models", "llm_id", "ids"),
     [
         (None, "", []),
@@ -149,13 +150,13 @@ def test_models_are_listed(models: Any, llm_id: str, ids: list[str]) -> None:
     assert all(model["object"] == "model" and model["owned_by"] for model in document["data"])
 
 
-@pytest.mark.parametrize("models", ["a", 1, {"id": "a"}])
+@each_case("models", ["a", 1, {"id": "a"}])
 def test_models_that_are_no_list_are_rejected(models: Any) -> None:
     with pytest.raises(PredictionError, match="must return a list"):
         make_handlers(FakePredictor(models=models), "textgeneration").get_supported_llm_models(ModelRequest())
 
 
-@pytest.mark.parametrize("target_type", ["regression", "unstructured", "transform"])
+@each_case("target_type", ["regression", "unstructured", "transform"])
 def test_models_of_other_target_types_are_not_found(target_type: str) -> None:
     with pytest.raises(NotFound):
         make_handlers(FakePredictor(models=["a"]), target_type).get_supported_llm_models(ModelRequest())

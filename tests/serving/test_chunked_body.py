@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.serving.chunked_body import ChunkedBody, is_framing_too_large
+from tests.cases import each_case
 
 
 def decode(data: bytes, step: int) -> bytes:
@@ -26,10 +27,8 @@ def test_bytes_behind_the_body_are_not_part_of_it(step: int, rest: bytes) -> Non
     assert decode(b"5\r\nhello\r\n0\r\n\r\n" + rest, step) == b"hello"
 
 
-@pytest.mark.parametrize("step", [1, 3, 1000])
-@pytest.mark.parametrize(
-    "data", [b"5\r\nhel", b"5\r\nhello\r\n", b"5\nhello\r\n0\r\n\r\n", b"x\r\n", b"0\r\nA\r\n\r\n", b""]
-)
+@each_case("step", [1, 3, 1000])
+@each_case("data", [b"5\r\nhel", b"5\r\nhello\r\n", b"5\nhello\r\n0\r\n\r\n", b"x\r\n", b"0\r\nA\r\n\r\n", b""])
 def test_malformed_or_unfinished_body_raises(data: bytes, step: int) -> None:
     with pytest.raises(OSError):
         decode(data, step)

@@ -1,8 +1,7 @@
 """Error texts of libraries as clients see them, and of clients as the log shows them."""
 
-import pytest
-
 from datarobot_drum.drum.error_text import MAX_CLIENT_TEXT, client_text, one_line
+from tests.cases import each_case
 
 NATIVE = {
     "xgboost": (
@@ -33,14 +32,14 @@ NATIVE = {
 }
 
 
-@pytest.mark.parametrize("name", NATIVE)
+@each_case("name", NATIVE)
 def test_native_error_loses_its_stack_trace_and_paths(name: str) -> None:
     text, expected = NATIVE[name]
     assert client_text(text).startswith(expected)
     assert not any(mark in client_text(text) for mark in ("[bt]", "trace", "frame #", "/opt", "src/", "\tat "))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "expected"),
     [
         ("No such file: '/opt/model/data/x.bin'", "No such file: 'x.bin'"),
@@ -53,7 +52,7 @@ def test_absolute_path_is_reduced_to_the_name(text: str, expected: str) -> None:
     assert client_text(text) == expected
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "use /predict/, 1/2 and/or 2020/01/02",

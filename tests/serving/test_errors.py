@@ -24,10 +24,12 @@ from datarobot_drum.drum.exceptions import (
     UnprocessableInput,
     UnsupportedContentEncoding,
 )
+from datarobot_drum.drum.serving.error_formats import ErrorFormat
 from datarobot_drum.drum.serving.errors import USER_ERROR_HEADER, error_payload, error_response, openai_error
 from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.drum.serving.routing_errors import method_not_allowed, route_not_found
 from datarobot_drum.runtime_parameters.masking import MASK, register_secret
+from tests.cases import each_case
 from tests.serving.handlers_under_test import document_of
 
 STATUSES = [
@@ -45,7 +47,7 @@ STATUSES = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "status"), STATUSES, ids=[kind.__name__ for kind, _ in STATUSES])
+@each_case(("kind", "status"), STATUSES, ids=[kind.__name__ for kind, _ in STATUSES])
 def test_error_of_a_request_has_its_status_and_message(kind: Any, status: int) -> None:
     response = error_response(kind("Too bad."))
     assert (response.status, document_of(response)) == (status, {"message": "ERROR: Too bad."})
@@ -97,7 +99,7 @@ def test_client_error_is_masked_and_cut_in_the_log(caplog: pytest.LogCaptureFixt
     assert len(caplog.records[0].getMessage()) < 2_000
 
 
-@pytest.mark.parametrize("kind", [PredictionError, ModelFailedToLoad, RuntimeError], ids=lambda kind: kind.__name__)
+@each_case("kind", [PredictionError, ModelFailedToLoad, RuntimeError], ids=lambda kind: kind.__name__)
 def test_error_of_foreign_code_loses_paths_and_stack_trace(kind: type[Exception]) -> None:
     error = kind("bad /opt/model/x.bin\nStack trace:\n [bt] (0) /lib/x.so")
     for text in (document_of(error_response(error))["message"], openai_error(error)["message"]):
@@ -109,7 +111,7 @@ def test_message_for_clients_keeps_what_looks_like_a_path() -> None:
     assert document_of(error_response(CustomHTTPError("see /a/b/c", 500))) == {"message": "see /a/b/c"}
 
 
-@pytest.mark.parametrize(
+@each_case(
     "error",
     [
         ValueError("hunter-2"),
@@ -122,7 +124,7 @@ def test_message_for_clients_keeps_what_looks_like_a_path() -> None:
 )
 def test_secrets_are_masked_in_text_of_the_server(error: Exception) -> None:
     register_secret("hunter-2")
-    content = error_response(error, for_openai=True).content
+    content = error_response(error, ErrorFormat.OPENAI).content
     assert isinstance(content, bytes) and b"hunter-2" not in content and MASK.encode() in content
 
 
@@ -131,7 +133,7 @@ def test_lone_surrogates_are_replaced() -> None:
     assert openai_error(BadRequest("\ud800"))["message"] == "?"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("error", "message", "kind"),
     [
         (BadRequest("Too bad."), "Too bad.", "invalid_request_error"),
@@ -141,7 +143,7 @@ def test_lone_surrogates_are_replaced() -> None:
     ],
 )
 def test_openai_clients_get_an_error_object_beside_the_message(error: Exception, message: str, kind: str) -> None:
-    document = document_of(error_response(error, for_openai=True))
+    document = document_of(error_response(error, ErrorFormat.OPENAI))
     assert document["message"] == error_payload(error)["message"]
     assert document["error"] == {"message": message, "type": kind, "param": None, "code": None}
 
@@ -160,7 +162,7 @@ def test_missing_route_is_404_with_its_path_or_the_message_of_an_extension() -> 
     assert document_of(route_not_found("/nowhere", "No such user.")) == {"message": "ERROR: No such user."}
 
 
-@pytest.mark.parametrize("path", ["/v1/models/my-llm", "/models/my-llm", "/prefix/v1/embeddings", "/v1/models/my-llm/"])
+@each_case("path", ["/v1/models/my-llm", "/models/my-llm", "/prefix/v1/embeddings", "/v1/models/my-llm/"])
 def test_missing_route_of_an_openai_client_has_the_error_object(path: str) -> None:
     document = document_of(route_not_found(path))
     assert document["message"] == f"ERROR: There is no route {path}."
@@ -176,13 +178,13 @@ def test_wrong_method_is_405_with_sorted_allow() -> None:
     assert document_of(response) == {"message": "ERROR: PUT is not allowed here; use GET, HEAD, POST."}
 
 
-@pytest.mark.parametrize(
+@each_case(
     "response",
     [
         lambda text: route_not_found(f"/x/{text}"),
         lambda text: route_not_found(f"/v1/{text}"),
         lambda text: method_not_allowed(text, "GET", f"/v1/{text}"),
-        lambda text: error_response(UnprocessableInput(f"The charset {text!r} is not known."), for_openai=True),
+        lambda text: error_response(UnprocessableInput(f"The charset {text!r} is not known."), ErrorFormat.OPENAI),
         lambda text: error_response(BadRequest(f"The header {text} is malformed.")),
     ],
     ids=["path", "OpenAI path", "method", "body", "header"],

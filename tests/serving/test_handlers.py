@@ -21,6 +21,7 @@ from datarobot_drum.drum.serving.handlers import Handlers
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.routes import ROUTES
 from datarobot_drum.drum.settings.deployment_config import DeploymentConfig
+from tests.cases import each_case
 from tests.multipart_responses import parse_form
 from tests.serving.handlers_under_test import (
     FakePredictor,
@@ -79,10 +80,8 @@ def test_failed_model_raises_the_cause(handler: str, target_type: str, request_f
         call(handlers, handler, request_for())
 
 
-@pytest.mark.parametrize("handler", ["do_predict_structured", "do_predict_stream"])
-@pytest.mark.parametrize(
-    ("target_type", "route"), [("unstructured", "/predictUnstructured/"), ("transform", "/transform/")]
-)
+@each_case("handler", ["do_predict_structured", "do_predict_stream"])
+@each_case(("target_type", "route"), [("unstructured", "/predictUnstructured/"), ("transform", "/transform/")])
 def test_structured_route_rejects_other_models_and_names_their_route(
     handler: str, target_type: str, route: str
 ) -> None:
@@ -145,7 +144,7 @@ def test_only_successful_predictions_are_measured() -> None:
 # Streams
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("accept", "media_type", "content"),
     [
         (None, "application/octet-stream", b'{"predictions":[1.0,2.0]}'),
@@ -237,7 +236,7 @@ def test_unstructured_streams_an_iterator() -> None:
 # Invocations
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("target_type", "result", "media_type"),
     [
         ("regression", numbers(1.0), "application/json"),
@@ -260,7 +259,7 @@ def test_every_route_of_the_table_has_a_handler() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("target_type", "handler", "fields"),
     [
         ("regression", "do_predict_structured", {"X"}),

@@ -1,12 +1,12 @@
 import string
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.serving.headers import Headers
 from datarobot_drum.drum.serving.media_type import MediaType
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response, parse_query
+from tests.cases import each_case
 
 NAMES = st.text(string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~", min_size=1, max_size=12)
 VALUES = st.text(st.characters(codec="latin-1"), max_size=12)
@@ -15,7 +15,7 @@ VALUES = st.text(st.characters(codec="latin-1"), max_size=12)
 # Media types
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("value", "essence", "parameters"),
     [
         (None, "", {}),
@@ -37,7 +37,7 @@ def test_media_type_is_parsed(value: str | None, essence: str, parameters: dict[
     assert (parsed.essence, dict(parsed.parameters)) == (essence, parameters)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("value", "charset"),
     [("text/csv", None), ("text/csv; charset=", None), ('a/b; CHARSET="x"', "x"), ("a/b; charset*=utf-8''x", None)],
 )
@@ -69,7 +69,7 @@ def test_quoted_parameters_are_parsed(parameters: dict[str, str]) -> None:
 # Queries
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("query_string", "query"),
     [
         ("", {}),

@@ -25,6 +25,7 @@ from datarobot_drum.drum.exceptions import (
 )
 from datarobot_drum.drum.iterators import drain_async
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
+from tests.cases import each_case
 from tests.serving.handlers_under_test import FakePredictor, document_of, make_handlers, post, post_json
 
 USAGE = {"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5}
@@ -75,7 +76,7 @@ async def _asynchronous(*items: Any) -> AsyncIterator[Any]:
 # Completions
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("result", "params", "texts"),
     [
         ("Hello", {}, ["Hello"]),
@@ -96,8 +97,8 @@ def test_completion_has_natural_results(result: Any, params: dict[str, Any], tex
     assert document["datarobot_association_id"] and document["usage"] is None
 
 
-@pytest.mark.parametrize("result", ["Hello", lambda: iter(["Hello"]), _completion("Hello")])
-@pytest.mark.parametrize("wanted", [True, False])
+@each_case("result", ["Hello", lambda: iter(["Hello"]), _completion("Hello")])
+@each_case("wanted", [True, False])
 def test_stream_of_completions_ends_with_its_usage_if_wanted(result: Any, wanted: bool) -> None:
     predictor = FakePredictor(result, completes=True, counts_words=True)
     response = _complete(None, predictor=predictor, stream=True, stream_options={"include_usage": wanted})
@@ -117,7 +118,7 @@ def test_usage_of_a_stream_is_null_without_a_tokenizer() -> None:
     assert (last["choices"], last["usage"], done) == ([], None, "[DONE]")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "result", [["a"], "a", lambda: iter(["a"]), [1, 2], None], ids=["list", "text", "iterator", "numbers", "none"]
 )
 def test_completion_needs_one_text_per_prompt(result: Any) -> None:
@@ -125,7 +126,7 @@ def test_completion_needs_one_text_per_prompt(result: Any) -> None:
         _complete(result, prompt=["x", "y"])
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("params", "field"),
     [
         ({"prompt": None}, "prompt"),
@@ -167,10 +168,8 @@ def test_completion_by_chat_asks_once_per_prompt() -> None:
     assert document["usage"] == {"prompt_tokens": 4, "completion_tokens": 6, "total_tokens": 10}
 
 
-@pytest.mark.parametrize(
-    "result", [lambda: iter(["Hel", "lo"]), "Hello", _chat("Hello")], ids=["texts", "text", "dict"]
-)
-@pytest.mark.parametrize("options", [{}, {"stream_options": {"include_usage": True}}], ids=["plain", "usage"])
+@each_case("result", [lambda: iter(["Hel", "lo"]), "Hello", _chat("Hello")], ids=["texts", "text", "dict"])
+@each_case("options", [{}, {"stream_options": {"include_usage": True}}], ids=["plain", "usage"])
 def test_completion_by_chat_is_streamed(result: Any, options: dict[str, Any]) -> None:
     predictor = FakePredictor(result, chats=True, counts_words=True)
     *chunks, done = _events(_complete(None, predictor=predictor, prompt=["a", "b"], stream=True, **options))
@@ -182,9 +181,7 @@ def test_completion_by_chat_is_streamed(result: Any, options: dict[str, Any]) ->
     assert [chunk["choices"] for chunk in chunks].count([]) == len(options)
 
 
-@pytest.mark.parametrize(
-    "params", [{"suffix": "x"}, {"echo": True}, {"logprobs": 0}, {"best_of": 2}, {"prompt": [1]}], ids=str
-)
+@each_case("params", [{"suffix": "x"}, {"echo": True}, {"logprobs": 0}, {"best_of": 2}, {"prompt": [1]}], ids=str)
 def test_completion_by_chat_rejects_what_a_chat_cannot(params: dict[str, Any]) -> None:
     predictor = FakePredictor("never", chats=True)
     with pytest.raises(InvalidField):
@@ -202,7 +199,7 @@ def _numbers(response: ModelResponse) -> list[Any]:
     return [item["embedding"] for item in document_of(response)["data"]]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "result",
     [
         VECTORS,
@@ -252,7 +249,7 @@ def test_base64_holds_the_numbers_of_the_float_format(vectors: list[list[float]]
     assert [np.frombuffer(base64.b64decode(text), "<f4").tolist() for text in encoded] == plain == array.tolist()
 
 
-@pytest.mark.parametrize(
+@each_case(
     "result",
     [
         None,
@@ -286,7 +283,7 @@ def test_embeddings_reject_dimensions_that_the_model_does_not_have() -> None:
     assert _numbers(_embed([[1.0, 2.0]], dimensions=2)) == [[1.0, 2.0]]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("params", "field"),
     [
         ({"input": None}, "input"),
@@ -309,7 +306,7 @@ def test_embeddings_reject_a_wrong_field_by_name(params: dict[str, Any], field: 
 # Responses
 
 
-@pytest.mark.parametrize(
+@each_case(
     "result",
     [
         "Hello you",
@@ -404,7 +401,7 @@ def test_response_by_chat_has_usage_and_its_reason() -> None:
     assert usage == {"input_tokens": 2, "output_tokens": 3, "total_tokens": 5}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("params", "field"),
     [
         ({"input": None}, "input"),
@@ -433,7 +430,7 @@ def test_response_by_chat_rejects_what_a_chat_cannot(params: dict[str, Any], fie
     assert caught.value.param == field and predictor.calls == []
 
 
-@pytest.mark.parametrize(
+@each_case(
     "result", [None, 1, {"id": "x"}, [1], lambda: iter([None])], ids=["none", "number", "dict", "list", "iterator"]
 )
 def test_response_needs_an_output(result: Any) -> None:
@@ -452,14 +449,14 @@ def _handle(route: str, predictor: FakePredictor, request: ModelRequest) -> Mode
 ROUTES = ["do_completions", "do_embeddings", "do_responses"]
 
 
-@pytest.mark.parametrize("route", ROUTES)
+@each_case("route", ROUTES)
 def test_model_without_the_hook_is_not_found(route: str) -> None:
     with pytest.raises(NotFound):
         _handle(route, FakePredictor(), post_json({}))
 
 
-@pytest.mark.parametrize("route", ROUTES)
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"1", b'{"a": "\xff"}'], ids=repr)
+@each_case("route", ROUTES)
+@each_case("body", [b"", b"{", b"[]", b"1", b'{"a": "\xff"}'], ids=repr)
 def test_body_that_is_no_json_object_is_rejected(route: str, body: bytes) -> None:
     with pytest.raises(BadRequest):
         _handle(route, FakePredictor(completes=True, embeds=True, responds=True), post(body))
@@ -493,9 +490,7 @@ def test_list_of_texts_is_one_choice_each(result: Any) -> None:
     assert [choice["message"]["content"] for choice in document["choices"]] == ["a", "b"]
 
 
-@pytest.mark.parametrize(
-    "result", [lambda: iter(["Hel", "lo"]), "Hello", _chat("Hello")], ids=["texts", "text", "dict"]
-)
+@each_case("result", [lambda: iter(["Hel", "lo"]), "Hello", _chat("Hello")], ids=["texts", "text", "dict"])
 def test_stream_of_a_chat_has_one_chunk_of_usage(result: Any) -> None:
     handlers = make_handlers(FakePredictor(result, chats=True, counts_words=True), "textgeneration")
     request = {"messages": [{"role": "user", "content": "Hi"}], "stream": True}

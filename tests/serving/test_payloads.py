@@ -6,12 +6,13 @@ from datarobot_drum.drum.exceptions import UnprocessableInput, UnsupportedMediaT
 from datarobot_drum.drum.serving.messages import ModelRequest
 from datarobot_drum.drum.serving.payloads import structured_payload, target_payload
 from datarobot_drum.drum.tabular import PayloadFormat
+from tests.cases import each_case
 from tests.serving.handlers_under_test import FakePredictor, make_handlers, numbers, post, post_form
 
 CSV, MTX, JSON = PayloadFormat.CSV, PayloadFormat.MTX, PayloadFormat.JSON
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("content_type", "payload_format", "charset"),
     [
         ("text/csv", CSV, "utf-8"),
@@ -29,7 +30,7 @@ def test_media_type_of_a_raw_body_decides_the_format(
     assert (payload.format, payload.charset, payload.read_bytes()) == (payload_format, charset, b"1")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("content_type", "filename", "payload_format"),
     [
         (None, None, CSV),
@@ -47,7 +48,7 @@ def test_media_type_or_file_name_of_a_part_decides_the_format(
     assert structured_payload(request, any_type=False).format is payload_format
 
 
-@pytest.mark.parametrize(
+@each_case(
     "request_without_samples",
     [post(b""), post_form(), post_form(("y", b"1")), post_form(("X", b"")), ModelRequest("POST")],
     ids=["empty-body", "empty-form", "other-part", "empty-part", "no-body"],
@@ -64,7 +65,7 @@ def test_two_parts_of_samples_are_rejected() -> None:
         structured_payload(post_form(("X", b"1"), ("X", b"2")), any_type=False)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("content", "content_type", "payload_format"),
     [
         (b"[]", "application/json", JSON),
@@ -89,7 +90,7 @@ def test_typed_formats_are_found_by_media_type_or_content(
     assert payload.read_bytes() == content or content == b""
 
 
-@pytest.mark.parametrize("content_type", ["application/xml", "image/png", "application/zip", "multipart/mixed"])
+@each_case("content_type", ["application/xml", "image/png", "application/zip", "multipart/mixed"])
 def test_a_media_type_of_no_table_is_unsupported(content_type: str) -> None:
     with pytest.raises(UnsupportedMediaType, match=r"text/csv, text/mtx .*application/vnd.apache.parquet"):
         structured_payload(post(b"1", content_type), any_type=False)

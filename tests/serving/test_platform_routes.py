@@ -3,6 +3,7 @@
 import pytest
 
 from datarobot_drum.drum.serving.routes import ROUTES, path_variants, probe_paths, with_platform_paths
+from tests.cases import each_case
 
 
 def _handlers(prefix: str, health: str, predict: str) -> dict[tuple[str, str], str]:
@@ -22,7 +23,7 @@ def test_platform_paths_lie_outside_the_prefix() -> None:
     assert ("POST", "/own/it:predict") not in found
 
 
-@pytest.mark.parametrize("health", ["/", "/ping", "/health", "/readyz"])
+@each_case("health", ["/", "/ping", "/health", "/readyz"])
 def test_own_health_routes_keep_their_handler(health: str) -> None:
     assert _handlers("", health, "/invocations") == _handlers("", "", "")
 

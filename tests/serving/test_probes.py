@@ -7,6 +7,7 @@ import pytest
 from datarobot_drum.drum.exceptions import ModelNotReady
 from datarobot_drum.drum.serving.messages import ModelRequest
 from datarobot_drum.drum.serving.model_state import ModelState
+from tests.cases import each_case
 from tests.serving.handlers_under_test import (
     FakePredictor,
     ProbedPredictor,
@@ -19,8 +20,8 @@ from tests.serving.handlers_under_test import (
 MODEL_PROBES = ["do_ping", "do_health"]
 
 
-@pytest.mark.parametrize("prepare", [loading, failed, ModelState.set_ready])
-@pytest.mark.parametrize("running", [True, False])
+@each_case("prepare", [loading, failed, ModelState.set_ready])
+@each_case("running", [True, False])
 def test_livez_is_alive_in_every_state(prepare: Any, running: bool) -> None:
     handlers = make_handlers(ProbedPredictor(ValueError("not called")), prepare=prepare, running=running)
     response = handlers.do_livez(ModelRequest())
@@ -33,8 +34,8 @@ def test_probe_of_a_ready_model_is_ok(handler: str) -> None:
     assert (response.status, document_of(response)) == (200, {"message": "OK"})
 
 
-@pytest.mark.parametrize("handler", MODEL_PROBES)
-@pytest.mark.parametrize(
+@each_case("handler", MODEL_PROBES)
+@each_case(
     ("result", "status"), [({"a": 1}, 200), (({"a": 1}, 200), 200), (({"a": 1}, 503), 503), (({"a": 1}, 418), 418)]
 )
 def test_probe_of_the_model_decides_body_and_status(handler: str, result: Any, status: int) -> None:
@@ -50,14 +51,14 @@ def test_probe_of_a_loading_model_is_not_ready(handler: str) -> None:
         make_handlers(FakePredictor(), prepare=loading).find(handler)(ModelRequest())
 
 
-@pytest.mark.parametrize("handler", MODEL_PROBES)
-@pytest.mark.parametrize("predictor", [None, FakePredictor()], ids=["no-predictor", "predictor"])
+@each_case("handler", MODEL_PROBES)
+@each_case("predictor", [None, FakePredictor()], ids=["no-predictor", "predictor"])
 def test_probe_of_an_error_server_is_513_with_the_cause(handler: str, predictor: FakePredictor | None) -> None:
     response = make_handlers(predictor, prepare=failed).find(handler)(ModelRequest())
     assert (response.status, document_of(response)) == (513, {"message": "ERROR: no such artifact"})
 
 
-@pytest.mark.parametrize("handler", [*MODEL_PROBES, "do_readyz"])
+@each_case("handler", [*MODEL_PROBES, "do_readyz"])
 def test_error_of_a_probe_is_raised(handler: str) -> None:
     with pytest.raises(ValueError, match="broken probe"):
         make_handlers(ProbedPredictor(ValueError("broken probe"))).find(handler)(ModelRequest())
@@ -69,7 +70,7 @@ def test_readyz_is_ready_when_worker_runs_and_probe_agrees(result: Any) -> None:
     assert (response.status, document_of(response)) == (200, {"status": "ready"})
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("prepare", "running", "reason"),
     [
         (loading, True, "model is loading"),
@@ -91,8 +92,6 @@ def test_readyz_is_503_with_the_body_of_a_failing_probe() -> None:
     assert (response.status, document_of(response)) == (503, {"gpu": "lost"})
 
 
-@pytest.mark.parametrize(
-    ("predictor", "expected"), [(None, False), (FakePredictor(), False), (ProbedPredictor(), True)]
-)
+@each_case(("predictor", "expected"), [(None, False), (FakePredictor(), False), (ProbedPredictor(), True)])
 def test_probes_of_the_model_are_detected(predictor: FakePredictor | None, expected: bool) -> None:
     assert make_handlers(predictor).has_own_probes is expected

@@ -1,9 +1,8 @@
 """When the beginning of a connection is a request to handle."""
 
-import pytest
-
 from datarobot_drum.drum.serving.request_arrival import MAX_BODY_AHEAD, expects_continue, has_arrived
 from datarobot_drum.drum.serving.request_head import MAX_HEAD_BYTES
+from tests.cases import each_case
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
@@ -18,12 +17,12 @@ WHOLE = {
 }
 
 
-@pytest.mark.parametrize("data", WHOLE.values(), ids=WHOLE)
+@each_case("data", WHOLE.values(), ids=WHOLE)
 def test_whole_request_has_arrived_at_its_last_byte(data: bytes) -> None:
     assert [end for end in range(len(data) + 1) if has_arrived(data[:end])] == [len(data)]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "data",
     [
         b"hello\r\n",

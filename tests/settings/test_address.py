@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import UsageError
 from datarobot_drum.drum.settings.address import normalize_prefix, parse_address
+from tests.cases import each_case
 from tests.settings.building import build
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("address", "expected"),
     [
         ("localhost:8080", ("localhost", 8080)),
@@ -30,7 +31,7 @@ def test_parse_address_returns_host_and_port(address: str, expected: tuple[str, 
     assert parse_address(address) == expected
 
 
-@pytest.mark.parametrize(
+@each_case(
     "address",
     ["", "host", "host:x", "host:65536", "host:-1", "::1", "[::1]", "http://host:80", "a b:80"],
 )
@@ -49,7 +50,7 @@ def test_parse_address_returns_or_raises_usage_error_for_any_text(text: str) -> 
     assert 0 <= port <= 65535
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("prefix", "expected"),
     [("", ""), ("/", ""), ("a", "/a"), ("/a/b/", "/a/b"), ("//a///b//", "/a/b"), (" /a ", "/a")],
 )
@@ -58,7 +59,7 @@ def test_url_prefix_is_normalized(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert build(tmp_path).url_prefix == expected
 
 
-@pytest.mark.parametrize("prefix", ["/a/../b", "/{x}", "/<x>", "/a b", "/a?b", "/a#b"])
+@each_case("prefix", ["/a/../b", "/{x}", "/<x>", "/a b", "/a?b", "/a#b"])
 def test_normalize_prefix_rejects_other_text(prefix: str) -> None:
     with pytest.raises(UsageError, match="URL_PREFIX"):
         normalize_prefix(prefix)

@@ -16,6 +16,7 @@ from datarobot_drum.drum.settings.build import (
 )
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.runtime_parameters import mask_secrets
+from tests.cases import each_case
 from tests.settings.building import build, set_parameter, write_metadata
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
@@ -35,7 +36,7 @@ def test_required_arguments_suffice(tmp_path: Path) -> None:
     assert settings.server.server_type == "flask"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("missing", "complaint"),
     [
         ("code_dir", "--code-dir is missing: give the flag or the variable CODE_DIR."),
@@ -71,7 +72,7 @@ def test_target_type_argument_overrides_metadata(tmp_path: Path) -> None:
     assert build(tmp_path, target_type="regression").model.target_type is TargetType.REGRESSION
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "complaint"),
     [
         ("targetType: clustering", "'clustering' in model-metadata.yaml is not one of"),
@@ -98,7 +99,7 @@ def test_empty_metadata_is_an_empty_mapping(tmp_path: Path) -> None:
     assert build(tmp_path).model.metadata == {}
 
 
-@pytest.mark.parametrize("kind", ["textgeneration", "agenticworkflow", "vectordatabase", "geopoint"])
+@each_case("kind", ["textgeneration", "agenticworkflow", "vectordatabase", "geopoint"])
 def test_target_type_with_target_column_requires_target_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
@@ -115,7 +116,7 @@ def test_production_flag_logs_deprecation(tmp_path: Path, caplog: pytest.LogCapt
     assert "--production is deprecated: give --max-workers instead." in caplog.text
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("values", "level"),
     [({}, "info"), ({"verbose": True}, "debug"), ({"verbose": True, "logging_level": "error"}, "error")],
     ids=["default", "verbose", "both"],
@@ -147,7 +148,7 @@ def test_api_token_is_masked(tmp_path: Path) -> None:
     assert "t0ken-2" not in repr(settings)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("variable", "text", "name"),
     [
         ("MLOPS_RUNTIME_PARAM_RATE", "not json", "RATE"),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from datarobot_drum.drum.exceptions import StartupError, UsageError
+from tests.cases import each_case
 from tests.settings.building import build, write_metadata
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
@@ -33,7 +34,7 @@ def test_binary_labels_come_from_arguments_and_metadata(tmp_path: Path) -> None:
     assert model.class_labels == ("b", "c")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "classLabels: [1, 1.0, true, null, 2024-01-01, é, no]",
@@ -56,7 +57,7 @@ def test_class_labels_come_from_a_file(tmp_path: Path) -> None:
     assert model.positive_class_label is None
 
 
-@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe\xff"], ids=["absent", "empty", "not text"])
+@each_case("content", [None, b"", b"\xff\xfe\xff"], ids=["absent", "empty", "not text"])
 def test_unusable_labels_file_raises_usage_error(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "labels.txt"
     if content is not None:
@@ -65,7 +66,7 @@ def test_unusable_labels_file_raises_usage_error(tmp_path: Path, content: bytes 
         build(tmp_path, target_type="multiclass", class_labels_file=str(path))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("values", "complaint"),
     [
         (
@@ -82,7 +83,7 @@ def test_wrong_labels_raise_usage_error(tmp_path: Path, values: dict[str, Any], 
         build(tmp_path, **values)
 
 
-@pytest.mark.parametrize("target_type", ["binary", "multiclass", "multilabel"])
+@each_case("target_type", ["binary", "multiclass", "multilabel"])
 def test_missing_labels_are_left_to_the_model(tmp_path: Path, target_type: str) -> None:
     assert build(tmp_path, target_type=target_type).model.class_labels == ()
 

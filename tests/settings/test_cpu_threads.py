@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from datarobot_drum.drum.settings.cpu_threads import THREAD_VARIABLES, available_cpus, plan_threads
+from tests.cases import each_case
 from tests.cli.commands import write_model
 from tests.processes import RunningServer
 
@@ -17,7 +18,7 @@ def write(file: Path, text: str) -> None:
     file.write_text(text)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("files", "cores"),
     [
         ({}, OWN),
@@ -38,7 +39,7 @@ def test_available_cpus_are_the_tightest_limit(tmp_path: Path, files: dict[str, 
     assert available_cpus(tmp_path, tmp_path / "membership") == cores
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("cores", "workers", "given_threads", "threads"),
     [(8, 2, 0, 4), (2, 4, 0, 1), (0.5, 1, 0, 1), (7.5, 2, 0, 3), (8, 2, 5, 5)],
 )
@@ -66,7 +67,7 @@ def score(data, model, **kwargs):
 
 
 @pytest.mark.process
-@pytest.mark.parametrize(
+@each_case(
     ("variables", "threads"),
     [
         (

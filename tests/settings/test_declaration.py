@@ -9,6 +9,7 @@ import pytest
 from datarobot_drum.drum.exceptions import RuntimeParameterError
 from datarobot_drum.drum.settings.declaration import Resolution, parameter, resolve
 from datarobot_drum.drum.settings.value_parsers import Kind
+from tests.cases import each_case
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def _read(name: str, raw: Any) -> Any:
     return value
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("name", "raw", "value"),
     [
         ("DRUM_NAME", "some text", "some text"),
@@ -97,7 +98,7 @@ def test_unknown_choice_becomes_default_with_warning(caplog: pytest.LogCaptureFi
     assert "DRUM_COLOUR='green' is unknown: red is used. Valid values: red, blue, azure." in caplog.text
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("name", "raw"),
     [
         ("DRUM_COUNT", "many"),

@@ -10,6 +10,7 @@ import pytest
 from datarobot_drum.drum.exceptions import UsageError
 from datarobot_drum.drum.settings.deployment_config import DeploymentConfig, read_deployment_config
 from datarobot_drum.drum.settings.target_types import TargetType
+from tests.cases import each_case
 
 
 def read(folder: Path, document: Any, kind: str = "binary", labels: tuple[str, ...] = ("no", "yes")) -> Any:
@@ -21,7 +22,7 @@ def read(folder: Path, document: Any, kind: str = "binary", labels: tuple[str, .
 FULL = DeploymentConfig("bad loan", 0.3, "APPROVED")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("document", "config"),
     [
         ({}, DeploymentConfig()),
@@ -73,7 +74,7 @@ def test_byte_order_mark_is_skipped(tmp_path: Path) -> None:
     assert read(tmp_path, b'\xef\xbb\xbf{"targetName": "\xc3\xbc"}') == DeploymentConfig("ü")
 
 
-@pytest.mark.parametrize("written", ["TextGeneration", "textgeneration", "Text Generation", "TEXT_GENERATION"])
+@each_case("written", ["TextGeneration", "textgeneration", "Text Generation", "TEXT_GENERATION"])
 def test_target_type_is_compared_in_any_notation(tmp_path: Path, written: str) -> None:
     assert read(tmp_path, {"targetType": written}, "textgeneration", ()) == DeploymentConfig()
 
@@ -82,7 +83,7 @@ def test_class_labels_are_compared_as_text(tmp_path: Path) -> None:
     assert read(tmp_path, {"classNames": [1.0, 0]}, labels=("0", "1")) == DeploymentConfig(class_labels=("1", "0"))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("document", "text"),
     [
         (b"", "is not a JSON document"),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from datarobot_drum.drum.exceptions import RuntimeParameterError, UsageError
+from tests.cases import each_case
 from tests.settings.building import build, set_parameter
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
@@ -32,7 +33,7 @@ def test_engine_address_comes_from_parameters(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.usefixtures("target_name")
-@pytest.mark.parametrize(
+@each_case(
     ("values", "complaint"),
     [
         ({"sidecar": False}, "starts no engine here.*give --sidecar"),
@@ -46,7 +47,7 @@ def test_impossible_engine_raises_usage_error(tmp_path: Path, values: dict[str, 
 
 
 @pytest.mark.usefixtures("target_name")
-@pytest.mark.parametrize("host", ["http://x", "x/y", "a@b", "x:80:y z", "x y", "x?"])
+@each_case("host", ["http://x", "x/y", "a@b", "x:80:y z", "x y", "x?"])
 def test_engine_host_rejects_other_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     monkeypatch.setenv("DRUM_ENGINE_HOST", host)
     with pytest.raises(RuntimeParameterError, match="DRUM_ENGINE_HOST"):

@@ -8,6 +8,7 @@ from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.build import build_model_settings
 from datarobot_drum.drum.settings.declaration import settings_of
 from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits
+from tests.cases import each_case
 from tests.settings.building import build
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
@@ -16,7 +17,7 @@ MIB = 1024 * 1024
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "limits.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("server_type", "decoded", "rows"),
     [("fastapi", 100 * MIB, 10_000_000), ("flask", 1024 * MIB, 100_000_000), ("gunicorn", 1024 * MIB, 100_000_000)],
 )
@@ -29,8 +30,8 @@ def test_defaults_depend_on_the_server_where_existing_deployments_need_more(
     assert (limits.max_columns, limits.max_json_depth, limits.max_cell_size) == (50_000, 100, 10 * MIB)
 
 
-@pytest.mark.parametrize("server_type", ["fastapi", "flask"])
-@pytest.mark.parametrize(("upload_size", "decoded"), [("5MB", 5 * MIB), ("0", 1024 * MIB)])
+@each_case("server_type", ["fastapi", "flask"])
+@each_case(("upload_size", "decoded"), [("5MB", 5 * MIB), ("0", 1024 * MIB)])
 def test_decoded_size_follows_the_size_of_the_body(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server_type: str, upload_size: str, decoded: int
 ) -> None:
@@ -54,7 +55,7 @@ def test_commands_limit_only_what_a_small_file_can_declare(tmp_path: Path, monke
     assert limits.max_compression_ratio == 700
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("width", "limit", "columns"),
     [
         (None, 50_000, 50_000),

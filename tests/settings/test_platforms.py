@@ -12,6 +12,7 @@ from datarobot_drum.drum.settings import platforms
 from datarobot_drum.drum.settings.arguments import Arguments, merge_environment
 from datarobot_drum.drum.settings.build import Settings, build_settings
 from datarobot_drum.drum.settings.declaration import SCORE, SERVE, SERVER
+from tests.cases import each_case
 from tests.settings.building import write_metadata
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
@@ -129,7 +130,7 @@ def test_serve_finds_the_model_of_kserve(monkeypatch: pytest.MonkeyPatch, model:
         serve(monkeypatch, {"PORT": "1"}, "server")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("variables", "message"),
     [
         ({"AIP_HTTP_PORT": "8080", "AIP_STORAGE_URI": "gs://b/m"}, "gcloud storage cp --recursive 'gs://b/m/[*]'"),

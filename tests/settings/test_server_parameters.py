@@ -6,12 +6,13 @@ import pytest
 
 from datarobot_drum.drum.exceptions import RuntimeParameterError
 from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETERS
+from tests.cases import each_case
 from tests.settings.building import build, set_parameter, write_metadata
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "server_type"),
     [
         ("flask", "flask"),
@@ -54,7 +55,7 @@ def test_parameter_sources_have_precedence(tmp_path: Path, monkeypatch: pytest.M
     assert server.gunicorn_backlog == 4
 
 
-@pytest.mark.parametrize(("workers", "executor_workers"), [(1, 4), (2, 4), (3, 6), (40, 80)])
+@each_case(("workers", "executor_workers"), [(1, 4), (2, 4), (3, 6), (40, 80)])
 def test_executor_sizes_depend_on_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, executor_workers: int
 ) -> None:
@@ -69,7 +70,7 @@ def test_queue_depth_depends_on_executor_workers(tmp_path: Path, monkeypatch: py
     assert build(tmp_path).server.executor_queue_depth == 70
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("server_type", "limits"),
     [
         ("fastapi", (30.0, 600.0, 30.0, 100 * 1024 * 1024)),
@@ -86,7 +87,7 @@ def test_default_limits_depend_on_server_type(
     assert found == limits
 
 
-@pytest.mark.parametrize(("given", "timeout"), [(None, 600), ("45", 75), ("0", 0)])
+@each_case(("given", "timeout"), [(None, 600), ("45", 75), ("0", 0)])
 def test_gunicorn_timeout_exceeds_request_timeout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, timeout: int
 ) -> None:
@@ -117,7 +118,7 @@ def test_graceful_timeout_is_clamped_with_warning(
     assert "DRUM_GRACEFUL_TIMEOUT=99999 is outside 1 to 3600: 3600 is used." in caplog.text
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("flag", "parameter", "variable", "workers"),
     [
         (None, None, None, 1),

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.settings.value_parsers import Kind, parse_integer, parse_number, parse_size, parse_value
+from tests.cases import each_case
 
 
 @pytest.mark.parametrize("parse", [parse_number, parse_integer, parse_size])
@@ -28,7 +29,7 @@ def test_size_units_are_powers_of_1024(amount: int, unit: str, blank: str) -> No
     assert parse_size(f"{amount}{blank}{unit}") == amount * factor
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("kind", "text", "value"),
     [(Kind.INTEGERS, "1 10,100", (1, 10, 100)), (Kind.INTEGERS, "", ()), (Kind.LABELS, " a  b ", ("a", "b"))],
 )

@@ -19,6 +19,7 @@ from datarobot_drum.drum.input_schema.columns import NUMBER, TEXT, InputSchema
 from datarobot_drum.drum.settings.limits import UNLIMITED
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload, read_blocks, read_numeric_or_frame, read_table
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
+from tests.cases import each_case
 
 ARROW, PARQUET = PayloadFormat.ARROW, PayloadFormat.PARQUET
 SCHEMA = InputSchema((NUMBER, TEXT), ("a", "b"))
@@ -56,7 +57,7 @@ def payload(body: bytes, payload_format: PayloadFormat, **limits: Any) -> Struct
     return StructuredPayload(io.BytesIO(body), payload_format, limits=replace(UNLIMITED, **limits))
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@each_case("name", FORMATS)
 def test_a_body_is_read_as_the_table_that_it_holds(name: str) -> None:
     write, payload_format = FORMATS[name]
     frame = read_table(payload(write(TABLE), payload_format), SCHEMA)
@@ -67,7 +68,7 @@ def test_a_body_is_read_as_the_table_that_it_holds(name: str) -> None:
     assert [block["a"].dtype for block in blocks] == [np.float64, np.float64]
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@each_case("name", FORMATS)
 def test_texts_in_columns_of_numbers_are_read_as_csv(name: str) -> None:
     write, payload_format = FORMATS[name]
     table = pa.table({"a": ["9007199254740993", "12"], "b": pa.array(["x", "y"]).dictionary_encode()})
@@ -93,7 +94,7 @@ LONG = pa.table({"a": pa.array(["x" * 1000] * 1000).dictionary_encode()})
 VIEWS = pa.table({"a": pa.array(["x" * 1000] * 1000, type=pa.string_view())})
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("table", "limits", "text"),
     [
         (MANY, {"max_rows": 99}, "DRUM_MAX_ROWS"),
@@ -120,13 +121,17 @@ def test_a_large_record_batch_is_rejected_before_it_is_decoded() -> None:
         read_table(payload(body, ARROW, max_record_batch_size=10))
 
 
-@pytest.mark.parametrize("payload_format", [ARROW, PARQUET])
-@pytest.mark.parametrize(
-    "body", [b"", b"a,b\n1,2\n", b"PAR1", b"PAR1PAR1", b"ARROW1\0\0", b"\xff\xff\xff\xff\xff\xff\xff\xff"]
-)
+@each_case("payload_format", [ARROW, PARQUET])
+@each_case("body", [b"", b"a,b\n1,2\n", b"PAR1", b"PAR1PAR1", b"ARROW1\0\0", b"\xff\xff\xff\xff\xff\xff\xff\xff"])
 def test_other_content_is_rejected(payload_format: PayloadFormat, body: bytes) -> None:
     with pytest.raises(UnprocessableInput, match=r"file could not be read|no columns|no rows"):
         read_table(payload(body, payload_format))
+
+
+def test_a_name_that_is_no_text_is_rejected() -> None:
+    body = to_stream(pa.table({"column": [1]})).replace(b"column", b"\x80olumn")
+    with pytest.raises(UnprocessableInput, match="file could not be read"):
+        read_table(payload(body, ARROW))
 
 
 BODIES = [(write(TABLE), payload_format) for write, payload_format in FORMATS.values()]

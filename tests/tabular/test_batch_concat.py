@@ -10,6 +10,7 @@ from datarobot_drum.drum.tabular.batch_concat import concat, concat_key
 from datarobot_drum.drum.tabular.fast_csv import read_numeric_csv
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
 from datarobot_drum.drum.tabular.payload import PayloadFormat, StructuredPayload
+from tests.cases import each_case
 
 
 def read(text: str) -> NumericTable:
@@ -18,7 +19,7 @@ def read(text: str) -> NumericTable:
     return table
 
 
-@pytest.mark.parametrize(
+@each_case(
     "texts",
     [
         pytest.param(["a,b\n1,2\n", "a,b\n3,4\n5,6\n"], id="integers"),
@@ -43,7 +44,7 @@ def test_concatenated_frames_keep_columns_and_types() -> None:
     assert concatenated.to_dict("list") == {"t": ["x", "y"], "n": [1, 2], "b": [True, False]}
 
 
-@pytest.mark.parametrize(
+@each_case(
     "data",
     [
         pytest.param([[1, 2]], id="list"),

@@ -11,6 +11,7 @@ import datarobot_drum
 from datarobot_drum.drum.cancellation import Cancellation, enter_request
 from datarobot_drum.drum.exceptions import RequestCancelled
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload, read_blocks, read_table
+from tests.cases import each_case
 
 NUMBERS = b"a,b\n" + b"1,2.5\n" * 2_000_000
 TEXT = b"a,b\n" + b"1,x\n" * 1_000_000
@@ -39,7 +40,7 @@ def in_request(cancellation: Cancellation, work: Any, *arguments: Any) -> Any:
     return context.run(work, *arguments)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("content", "limit"),
     [(NUMBERS, 1_000_000), (NUMBERS, len(NUMBERS) + 3_000_000), (TEXT, 1_000_000)],
     ids=["count of rows", "numbers", "text"],

@@ -15,6 +15,7 @@ from datarobot_drum.drum.tabular.chunked_csv import read_chunked_csv
 from datarobot_drum.drum.tabular.csv_reader import read_csv_with_pandas
 from datarobot_drum.drum.tabular.fast_csv import MIN_CHUNKED_BYTES
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
+from tests.cases import each_case
 
 WHOLE = st.integers(-100, 100).map(str) | st.integers(-(10**19), 10**20).map(str) | st.sampled_from(["-0", "00", "+7"])
 FLOATS = (
@@ -96,7 +97,7 @@ def test_chunked_csv_equals_pandas_or_returns_none_for_garbage(
         assert_same(body, size)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("rows", "dtypes"),
     [
         pytest.param(["1,2", "3,4", "5,6"], "ii", id="integers"),
@@ -114,7 +115,7 @@ def test_chunked_csv_reads_numeric_tables(rows: list[str], dtypes: str) -> None:
         assert [dtype.kind for dtype in table.to_frame().dtypes] == list(dtypes), size
 
 
-@pytest.mark.parametrize(
+@each_case(
     "rows",
     [
         b"1,2\n3,x\n",
@@ -147,7 +148,7 @@ def numbers_with_all_digits(count: int) -> list[str]:
     return list(map(repr, np.random.default_rng(0).uniform(-1, 1, count).tolist()))
 
 
-@pytest.mark.parametrize("odd", ["", "x", "-0", "9007199254740993"], ids=["gap", "text", "minus zero", "vast"])
+@each_case("odd", ["", "x", "-0", "9007199254740993"], ids=["gap", "text", "minus zero", "vast"])
 def test_large_table_with_an_odd_last_cell_equals_pandas(odd: str) -> None:
     plain = large_body(numbers_with_all_digits(1000))
     for body in (plain, plain + f"1,{odd}\n".encode()):
@@ -163,7 +164,7 @@ def assert_same_frame_or_text(found: pd.DataFrame, expected: pd.DataFrame) -> No
     pd.testing.assert_frame_equal(found, expected, check_exact=True)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("cells", "is_array"),
     [
         (["0.5", "1", "2"], True),

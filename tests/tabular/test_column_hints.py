@@ -3,6 +3,7 @@
 import pytest
 
 from datarobot_drum.drum.tabular.column_hints import missing_columns_message, wrong_width_message
+from tests.cases import each_case
 
 WANTED = ["town", "x"]
 
@@ -32,7 +33,7 @@ HINTS = {
 }
 
 
-@pytest.mark.parametrize("name", HINTS)
+@each_case("name", HINTS)
 def test_message_names_what_the_header_looks_like(name: str) -> None:
     found, hint = HINTS[name]
     message = missing_columns_message(WANTED, found)
@@ -41,7 +42,7 @@ def test_message_names_what_the_header_looks_like(name: str) -> None:
     assert hint in message
 
 
-@pytest.mark.parametrize("found", [["town", "y"], ["city", "length"], ["town", "2020"], []])
+@each_case("found", [["town", "y"], ["city", "length"], ["town", "2020"], []])
 def test_other_headers_have_no_hint(found: list[str]) -> None:
     shown = ", ".join(map(repr, found)) or "no columns"
     assert missing_columns_message(WANTED, found).endswith(f"; found: {shown}.")

@@ -16,6 +16,7 @@ import pytest
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload, read_blocks, read_table
 from datarobot_drum.drum.tabular.readers import read_numeric_or_frame
+from tests.cases import each_case
 
 CSV = "town,x\nUlm,0\nBern,1\n"
 FRAME = pd.DataFrame({"town": ["Ulm"], "x": [0]})
@@ -76,8 +77,8 @@ def _rejection(content: bytes, media_type: str = "") -> str:
     pytest.fail(f"It was read: {frame}")
 
 
-@pytest.mark.parametrize("media_type", ["", "text/csv", FORM])
-@pytest.mark.parametrize("name", CONTENT)
+@each_case("media_type", ["", "text/csv", FORM])
+@each_case("name", CONTENT)
 def test_other_content_is_named(name: str, media_type: str) -> None:
     content, expected = CONTENT[name]
     assert expected in _rejection(content, media_type)
@@ -89,7 +90,7 @@ def test_every_reader_names_other_content(read: Callable[[StructuredPayload], An
         read(_payload(gzip.compress(CSV.encode())))
 
 
-@pytest.mark.parametrize("media_type", ["", "text/csv", FORM])
+@each_case("media_type", ["", "text/csv", FORM])
 def test_csv_without_line_ends_hints_at_curl(media_type: str) -> None:
     message = _rejection(CSV.replace("\n", "").encode(), media_type)
     assert message.startswith("The csv has a header but no data rows. ") and "--data-binary" in message
@@ -110,12 +111,12 @@ def test_unknown_content_type_of_unreadable_content_is_named() -> None:
     )
 
 
-@pytest.mark.parametrize("content", [b"ORCHARD,b\n1,2,3\n1,2\n", b"PAR1,b\n1,2\n1,2,3\n", b"[a],b\n1,2\n1,2,3\n"])
+@each_case("content", [b"ORCHARD,b\n1,2,3\n1,2\n", b"PAR1,b\n1,2\n1,2,3\n", b"[a],b\n1,2\n1,2,3\n"])
 def test_invalid_csv_that_begins_like_another_format_keeps_its_error(content: bytes) -> None:
     assert _rejection(content).startswith("The csv could not be read: ")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "content",
     [
         b'{"a": 1}\n{"a": 2}\n',
@@ -128,7 +129,7 @@ def test_invalid_csv_that_begins_like_another_format_keeps_its_error(content: by
         b"a;b\n1\n",
     ],
 )
-@pytest.mark.parametrize("media_type", ["", "text/csv", FORM, "image/png", "nonsense"])
+@each_case("media_type", ["", "text/csv", FORM, "image/png", "nonsense"])
 def test_readable_csv_is_never_rejected(content: bytes, media_type: str) -> None:
     expected = pd.read_csv(io.BytesIO(content))
     pd.testing.assert_frame_equal(read_table(_payload(content, media_type)), expected)

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload, read_table
 from datarobot_drum.drum.tabular.decoded_text import DecodedText
+from tests.cases import each_case
 
 
 def read(content: bytes, charset: str = "utf-8") -> pd.DataFrame:
     return read_table(StructuredPayload(io.BytesIO(content), PayloadFormat.CSV, charset))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("content", "columns", "rows"),
     [
         pytest.param(b"a,b\n1,2\n", ["a", "b"], [[1, 2]], id="plain"),
@@ -43,7 +44,7 @@ def test_csv_variants_are_read(content: bytes, columns: list[str], rows: list[li
     assert frame.to_numpy().tolist() == rows
 
 
-@pytest.mark.parametrize("charset", ["latin-1", "ISO-8859-1", "cp1252", "utf-16", "UTF8", "utf-8-sig", "shift_jis"])
+@each_case("charset", ["latin-1", "ISO-8859-1", "cp1252", "utf-16", "UTF8", "utf-8-sig", "shift_jis"])
 def test_charset_is_decoded(charset: str) -> None:
     text = "名\nテ\n" if charset == "shift_jis" else "é\nü\n"
     frame = read(text.encode(charset), charset)
@@ -87,7 +88,7 @@ def test_mixed_types_in_one_column_raise_no_warning() -> None:
     assert len(read(b"a\n" + b"1\n" * 300_000 + b"x\n")) == 300_001
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("content", "reason"),
     [
         pytest.param(b"", "empty", id="nothing"),
@@ -111,7 +112,7 @@ def test_invalid_csv_is_rejected_with_the_reason(content: bytes, reason: str) ->
         read(content)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "charset",
     [
         *("nope", "hex", "rot13", "idna", "utf-7", "unicode_escape", "undefined"),

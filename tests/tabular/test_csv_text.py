@@ -16,6 +16,7 @@ from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload, csv_te
 from datarobot_drum.drum.tabular.csv_text import MAX_UNCHECKED_COLUMNS, open_csv_text, unique_names
 from datarobot_drum.drum.tabular.fast_csv import MIN_CHUNKED_BYTES
 from datarobot_drum.drum.tabular.payload import BinaryFile
+from tests.cases import each_case
 
 WIDE = MAX_UNCHECKED_COLUMNS + 1
 
@@ -88,8 +89,8 @@ def test_twenty_thousand_equal_names_become_different_ones() -> None:
     assert (table.columns[-1], table.shape) == ("a.19999", (1, 20_000))
 
 
-@pytest.mark.parametrize("name", ["a", "", '"a\nb"', '"a"', "\u00e4"])
-@pytest.mark.parametrize("charset", ["utf-8", "utf-16"])
+@each_case("name", ["a", "", '"a\nb"', '"a"', "\u00e4"])
+@each_case("charset", ["utf-8", "utf-16"])
 def test_wide_header_is_counted(name: str, charset: str) -> None:
     content = "\n \n" + table_of(*[name] * WIDE, cell="x").decode()
     encoded = content.encode(charset)
@@ -98,8 +99,8 @@ def test_wide_header_is_counted(name: str, charset: str) -> None:
         read_table(payload(encoded, charset, max_columns=WIDE - 1))
 
 
-@pytest.mark.parametrize("read", [read_table, lambda found: list(read_blocks(found, 10))], ids=["table", "blocks"])
-@pytest.mark.parametrize("cell", ["1", "x", '"x"'])
+@each_case("read", [read_table, lambda found: list(read_blocks(found, 10))], ids=["table", "blocks"])
+@each_case("cell", ["1", "x", '"x"'])
 def test_small_limits_are_exact(read: Callable[[StructuredPayload], object], cell: str) -> None:
     content = table_of("a", "b", "c", cell=cell, rows=25)
     read(payload(content, max_columns=3, max_rows=25))
@@ -116,7 +117,7 @@ def test_many_numeric_rows_are_rejected_before_they_are_stored() -> None:
         read_table(payload(content, max_rows=1_000_000))
 
 
-@pytest.mark.parametrize("first", ["a", '"a"', "a,b"])
+@each_case("first", ["a", '"a"', "a,b"])
 def test_first_row_far_wider_than_the_header_is_rejected(first: str) -> None:
     with pytest.raises(UnprocessableInput, match=r"Expected . fields in line 2, saw 100000"):
         read_table(payload(f"{first}\n{','.join(['x'] * 100_000)}\n".encode()))

@@ -5,7 +5,6 @@ import string
 
 import numpy as np
 import pandas as pd
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
 from datarobot_drum.drum.tabular.csv_reader import read_csv_with_pandas
 from datarobot_drum.drum.tabular.fast_csv import MAX_ORJSON_BYTES, read_numeric_csv
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
+from tests.cases import each_case
 
 NUMBERS = (
     st.integers(-(10**19), 10**19).map(str)
@@ -87,7 +87,7 @@ def test_fast_csv_equals_pandas_for_any_bytes(body: bytes) -> None:
         assert_same(body)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [
         b"a\n1\n",
@@ -103,7 +103,7 @@ def test_fast_csv_reads_plain_numeric_tables(body: bytes) -> None:
     assert assert_same(body) is not None
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [
         b"",
@@ -130,9 +130,7 @@ def test_fast_csv_returns_none_for_other_tables(body: bytes) -> None:
     assert read_numeric_csv(payload_of(body)) is None
 
 
-@pytest.mark.parametrize(
-    ("charset", "is_fast"), [("UTF-8", True), ("ascii", False), ("latin-1", False), ("utf-16", False)]
-)
+@each_case(("charset", "is_fast"), [("UTF-8", True), ("ascii", False), ("latin-1", False), ("utf-16", False)])
 def test_fast_csv_reads_utf_8_only(charset: str, is_fast: bool) -> None:
     assert (read_numeric_csv(payload_of(b"a\n1\n", charset)) is not None) is is_fast
 

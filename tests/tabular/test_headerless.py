@@ -19,6 +19,7 @@ from datarobot_drum.drum.serving.payloads import structured_payload
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload, read_blocks, read_numeric_or_frame, read_table
 from datarobot_drum.drum.tabular.headerless import PrefixedFile
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
+from tests.cases import each_case
 from tests.serving.handlers_under_test import FakePredictor, post
 
 NAMES = ("sepal length", "é,1", 'a "b"')
@@ -71,7 +72,7 @@ def test_numbers_that_are_no_names_are_rejected(cells: list[str], schema: InputS
     assert len(read_table(payload_of(text, has_header=True), schema)) == 1
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "schema"),
     [
         ("0,1,2\n5,6,7\n", NO_NAMES),
@@ -88,8 +89,8 @@ def test_other_first_lines_are_headers(text: str, schema: InputSchema | None) ->
     assert frame.shape[0] == 1
 
 
-@pytest.mark.parametrize("rows", ["1,2\n", "1,2,3,4\n", "1\n"])
-@pytest.mark.parametrize("has_header", [None, False])
+@each_case("rows", ["1,2\n", "1,2,3,4\n", "1\n"])
+@each_case("has_header", [None, False])
 def test_other_number_of_columns_is_rejected(rows: str, has_header: bool | None) -> None:
     with pytest.raises(UnprocessableInput, match="columns; the model takes 3, in this order: sepal length"):
         read_table(payload_of(rows, has_header=has_header), SCHEMA)
@@ -107,7 +108,7 @@ def test_lines_in_errors_are_those_of_the_client() -> None:
         read_table(payload_of("1,2,3\n1,2,3,4\n1,2,3\n" * 1, has_header=False), SCHEMA)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("content_type", "expected"),
     [("text/csv", None), ("text/csv; header=absent", False), ('text/csv;header="PRESENT"', True)],
 )

@@ -1,6 +1,7 @@
 """Depth and size of a JSON text, counted before it is parsed."""
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.settings.limits import UNLIMITED
 from datarobot_drum.drum.tabular.json_limits import check_json
+from datarobot_drum.drum.tabular.json_text import parse_json
+from tests.cases import each_case
 
 DEPTH, ITEMS = "DRUM_MAX_JSON_DEPTH", "DRUM_MAX_JSON_KEYS"
 
@@ -43,7 +46,7 @@ def test_limits_of_exactly_the_document_accept_it_and_smaller_ones_reject_it(doc
                 check_json(body, replace(UNLIMITED, **{name: size - 1}))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "parameter"),
     [
         (b"[" * 101, DEPTH),
@@ -61,3 +64,10 @@ def test_text_without_end_is_rejected(body: bytes, parameter: str) -> None:
 def test_brackets_in_a_long_message_do_not_count() -> None:
     body = json.dumps({"messages": [{"content": '[[{"a": 1},\\' * 100_000}]}).encode()
     check_json(body, replace(UNLIMITED, max_json_depth=3, max_json_items=4))
+
+
+@pytest.mark.parametrize("depth", [300, 600, 1020])
+def test_a_deep_document_without_a_limit_is_parsed_or_rejected(depth: int) -> None:
+    body = b'{"a":' * depth + b"1" + b"}" * depth
+    with suppress(UnprocessableInput):
+        parse_json(body, UNLIMITED)

@@ -27,6 +27,7 @@ from datarobot_drum.drum.tabular import (
 from datarobot_drum.drum.tabular.json_limits import count_rows_at_most
 from datarobot_drum.drum.tabular.json_tables import document_to_frame
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
+from tests.cases import each_case
 
 NAMED = InputSchema((NUMBER, TEXT), ("a", "b"))
 
@@ -46,7 +47,7 @@ COLUMNS = {"a": [1, 2.5], "b": ["x", None]}
 SPLIT = {"columns": ["a", "b"], "index": [7, 8], "data": ROWS}
 
 
-@pytest.mark.parametrize(
+@each_case(
     "document",
     [
         RECORDS,
@@ -88,7 +89,7 @@ def test_the_columns_of_the_model_come_before_a_dialect() -> None:
     assert document_to_frame({"columns": [1], "data": [2]}, split).to_dict("list") == {"columns": [1], "data": [2]}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "text"),
     [
         (b"", "invalid"),
@@ -131,13 +132,13 @@ def test_what_is_no_table_is_rejected(body: bytes, text: str) -> None:
     assert text in raised.value.message
 
 
-@pytest.mark.parametrize("body", [b"[]", b'{"instances": []}', b'{"a": []}', b'{"columns": ["a"], "data": []}'])
+@each_case("body", [b"[]", b'{"instances": []}', b'{"a": []}', b'{"columns": ["a"], "data": []}'])
 def test_a_table_without_rows_is_empty(body: bytes) -> None:
     with pytest.raises(EmptyTable):
         read(body)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "limits", "text"),
     [
         (b"[" * 200 + b"]" * 200, {"max_json_depth": 100}, "DRUM_MAX_JSON_DEPTH"),

@@ -17,6 +17,7 @@ from datarobot_drum.drum.artifact_predictors.features import to_matrix
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.settings.limits import UNLIMITED
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload, matrix_market_reader, read_matrix, read_table
+from tests.cases import each_case
 
 
 def payload(content: bytes, **limits: int) -> StructuredPayload:
@@ -36,7 +37,7 @@ def written(matrix: Any, **options: Any) -> bytes:
 RANDOM = sparse.random(40, 7, density=0.2, random_state=0)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "matrix",
     [
         pytest.param(RANDOM, id="coordinate"),
@@ -66,7 +67,7 @@ def test_read_matrix_returns_csr_for_many_columns() -> None:
     assert matrix[1, 999_999] == 4.5
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "rows"),
     [
         pytest.param("coordinate pattern general\n2 2 1\n2 1", [[0, 0], [1, 0]], id="pattern"),
@@ -86,7 +87,7 @@ def test_nan_entry_is_read_as_a_value() -> None:
     assert np.isnan(read("coordinate real general\n1 1 1\n1 1 nan\n").to_numpy()).all()
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "reason"),
     [
         pytest.param("coordinate complex general\n1 1 1\n1 1 1 1\n", "complex", id="complex"),
@@ -123,7 +124,7 @@ def test_invalid_matrix_is_rejected_with_the_reason(body: str, reason: str) -> N
 BANNER = b"%%MatrixMarket matrix coordinate real general\n"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("sizes", "limits", "parameter"),
     [
         pytest.param(b"7 1 7", {"max_rows": 6}, "DRUM_MAX_ROWS", id="rows"),
@@ -155,7 +156,7 @@ def test_sparse_table_does_not_become_a_huge_dense_array(read_payload: Callable[
     assert to_matrix(data[:100], np.float32).shape == (100, 200)
 
 
-@pytest.mark.parametrize("line", [b"%\n", b"\n", b" \n", b"% " + b"x" * 1000 + b"\n", b"%" * 100_000])
+@each_case("line", [b"%\n", b"\n", b" \n", b"% " + b"x" * 1000 + b"\n", b"%" * 100_000])
 def test_comments_are_limited(line: bytes) -> None:
     content = BANNER + line * (100_000 // len(line) + 1) + b"\n1 1 1\n1 1 1.0\n"
     with pytest.raises(UnprocessableInput, match=r"more than 65536 bytes of comments \(DRUM_MAX_MATRIX_COMMENTS\)"):
@@ -182,7 +183,7 @@ def test_declared_dimensions_take_little_memory(
     assert frame.shape[0] <= 1010 and frame.shape[1] <= 1000
 
 
-@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\xff\xfe\0\0"], ids=["empty", "csv", "binary"])
+@each_case("content", [b"", b"a,b\n1,2\n", b"\xff\xfe\0\0"], ids=["empty", "csv", "binary"])
 def test_other_formats_are_rejected(content: bytes) -> None:
     with pytest.raises(UnprocessableInput, match="no Matrix Market file"):
         read_table(payload(content))

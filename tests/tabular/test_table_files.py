@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
 from datarobot_drum.drum.tabular.table_files import FileFormat, detect_format, open_table
+from tests.cases import each_case
 
 ROWS = 3
 CELLS = ("", "0", "1", "-1", "7", "1.5", "-0.1", "inf", "True", "false", "x", "NA", "1e400")
@@ -84,8 +85,8 @@ def _write_stream(table: pa.Table, path: Path) -> None:
         writer.write_table(table, max_chunksize=4)
 
 
-@pytest.mark.parametrize("name", ["table.parquet", "table"], ids=["named", "nameless"])
-@pytest.mark.parametrize("write", [_write_parquet, _write_file, _write_stream])
+@each_case("name", ["table.parquet", "table"], ids=["named", "nameless"])
+@each_case("write", [_write_parquet, _write_file, _write_stream])
 def test_arrow_blocks_have_the_types_of_the_whole_table(
     tmp_path: Path, write: Callable[[pa.Table, Path], None], name: str
 ) -> None:
@@ -116,7 +117,7 @@ def test_feather_and_parquet_with_a_stored_index_are_read(tmp_path: Path) -> Non
         assert _read(path).to_dict("list") == {"x": [1, 2, 3, 4]}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("name", "content", "kind"),
     [
         ("x.csv", b"PAR1", FileFormat.PARQUET),
@@ -133,7 +134,7 @@ def test_content_precedes_the_name_in_format_detection(name: str, content: bytes
     assert detect_format(BytesIO(content), Path(name)) is kind
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("name", "content", "reason"),
     [
         ("x.csv", b"", "The csv is empty"),

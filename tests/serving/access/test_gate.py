@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import TooManyRequests, Unauthorized
 from datarobot_drum.drum.serving.access.gate import RPC, WEBSOCKET, AccessGate, AccessRequest, Decision
+from datarobot_drum.drum.serving.error_formats import error_formats_by_path
 from datarobot_drum.drum.serving.headers import Headers
-from datarobot_drum.drum.serving.routes import probe_paths
+from datarobot_drum.drum.serving.routes import ROUTES, probe_paths, with_platform_paths
 from datarobot_drum.drum.settings.access import AccessSettings, RateLimit
 
 KEY, OTHER = "a-key-of-the-tests-01", "a-key-of-the-tests-02"
@@ -116,6 +117,15 @@ def test_the_error_has_the_form_of_the_route(path: str, body: dict[str, Any]) ->
     assert response is not None and isinstance(response.content, bytes)
     assert orjson.loads(response.content) == body
     assert response.headers == {"WWW-Authenticate": "Bearer"}
+
+
+def test_the_error_has_the_form_of_a_route_that_its_path_does_not_show() -> None:
+    formats = error_formats_by_path(with_platform_paths(ROUTES, PREFIX, "", "/vertex"), PREFIX)
+    gate = AccessGate(AccessSettings(keys=(KEY,)), frozenset(), frozenset(), PREFIX, formats)
+    for path, key in (("/x/invocations", "error_code"), ("/vertex", "error")):
+        response = decide(gate, "POST", path).response
+        assert response is not None and isinstance(response.content, bytes)
+        assert key in orjson.loads(response.content)
 
 
 def test_each_key_has_a_limit_of_its_own() -> None:

@@ -1,13 +1,15 @@
-"""Batching is switched by runtime parameters or ``custom.py``, on FastAPI, for structured models."""
+"""Batching is switched by runtime parameters or ``custom.py``, on FastAPI, for structured models; V2 takes part."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from datarobot_drum.drum.language_predictors.base import Predictions
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.serving.batching.executor import BatchingExecutor, BatchLimits
 from datarobot_drum.drum.settings.arguments import Arguments
@@ -116,3 +118,71 @@ def test_sequential_requests_are_batches_of_one(make: Make) -> None:
     for x in range(3):
         assert ask(server, "POST", "/predict/", content=f"x\n{x}\n").json() == {"predictions": [2.0 * x]}
     assert ask(server, "GET", "/stats/").json()["batching"]["sizes"] == {"1": 3}
+
+
+Json = Mapping[str, object]
+
+
+def infer_path(server: PredictionServer) -> str:
+    assert server.core.v2 is not None
+    return f"/v2/models/{server.core.v2.model.name}/infer"
+
+
+def column(*cells: float) -> dict[str, object]:
+    return {"name": "x", "datatype": "FP64", "shape": [len(cells), 1], "data": cells}
+
+
+def infer_at_once(server: PredictionServer, documents: Sequence[Json]) -> list[httpx.Response]:
+    async def send_all() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(app=server.app)
+        async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
+            return await asyncio.gather(*(client.post(infer_path(server), json=document) for document in documents))
+
+    return asyncio.run(send_all())
+
+
+def record_rows(server: PredictionServer, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets the number of rows of each later prediction."""
+    assert server.predictor is not None
+    rows: list[int] = []
+    predict = server.predictor.predict
+
+    def predict_and_record(data: Any) -> Predictions:
+        rows.append(len(data))
+        return predict(data)
+
+    monkeypatch.setattr(server.predictor, "predict", predict_and_record)
+    return rows
+
+
+def test_concurrent_v2_requests_share_a_prediction(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = make(MAX_BATCH_SIZE=16)
+    server.materialize()
+    server.state.wait(30)
+    documents = [{"id": f"r{x}", "inputs": [column(x + 0.5)]} for x in range(6)]
+    infer_at_once(server, documents)  # the trial, which predicts one by one, too
+    rows = record_rows(server, monkeypatch)
+    together = infer_at_once(server, documents)
+    assert rows == [6]
+    assert [(each.json()["id"], each.json()["outputs"][0]["data"]) for each in together] == [
+        (f"r{x}", [2.0 * (x + 0.5)]) for x in range(6)
+    ]
+    alone = [ask(server, "POST", infer_path(server), json=document) for document in documents]
+    assert [each.content for each in alone] == [each.content for each in together]
+    assert ask(server, "GET", "/stats/").json()["batching"]["sizes"] == {"5-8": 2, "1": 6}
+
+
+def test_faulty_v2_requests_fail_alone(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = make(MAX_BATCH_SIZE=16)
+    server.materialize()
+    server.state.wait(30)
+    infer_at_once(server, [{"inputs": [column(x + 0.5)]} for x in range(4)])
+    rows = record_rows(server, monkeypatch)
+    wrong_output: Json = {"inputs": [column(1.5)], "outputs": [{"name": "no"}]}
+    wrong_shape: Json = {"inputs": [{**column(1.5), "shape": [2, 1]}]}
+    several: Json = {"inputs": [column(3.5, 4.5)]}
+    responses = infer_at_once(server, [{"inputs": [column(2.5)]}, wrong_output, wrong_shape, several])
+    assert [response.status_code for response in responses] == [200, 400, 400, 200]
+    assert [response.json()["outputs"][0]["data"] for response in (responses[0], responses[3])] == [[5.0], [7.0, 9.0]]
+    assert all(list(response.json()) == ["error"] for response in responses[1:3])
+    assert rows == [4]

@@ -19,6 +19,7 @@ from datarobot_drum.drum.serving.formats.predictions_json import predictions_res
 from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
+from tests.cases import each_case
 
 MAX_ROWS = 16
 POISON, UNREADABLE, UNSERIALIZABLE = -1, -2, -3
@@ -151,7 +152,7 @@ def test_incompatible_samples_are_not_combined() -> None:
     assert sorted(model.rows) == [1, 1, *[2] * 6]
 
 
-@pytest.mark.parametrize("failing", [0, 7, 15])
+@each_case("failing", [0, 7, 15])
 def test_bisection_isolates_failing_call(failing: int) -> None:
     joint = after_trial(model := Model())
     model.rows.clear()

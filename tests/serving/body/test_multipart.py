@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import BadRequest, FormHeadersTooLarge, PayloadTooLarge
+from tests.cases import each_case
 from tests.serving.body.feeding import BOUNDARY, FORM, body_limits, chunkings, disposition, form, receive, receive_form
 
 EXAMPLE = form(
@@ -57,7 +58,7 @@ def test_form_encoded_by_httpx_is_parsed(data: st.DataObject, filename: str, con
     assert sorted(parts, key=str) == [("X", filename, "text/csv", content), ("y", None, None, b"1")]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("parameters", "filename"),
     [
         ('filename="a b.mtx"', "a b.mtx"),
@@ -94,7 +95,7 @@ def test_invalid_utf8_in_file_name_is_replaced() -> None:
     assert [part[1] for part in receive_form([body])] == ["\ufffd.csv"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "headers",
     [
         'content-disposition: form-data; name="X"',
@@ -108,12 +109,12 @@ def test_part_headers_are_parsed_in_any_case_and_spacing(headers: str) -> None:
     assert [part[0] for part in receive_form([form((headers, b"1"))])] == ["X"]
 
 
-@pytest.mark.parametrize("headers", ["Content-Type: text/csv", "Content-Disposition: form-data", "X-Name: X"])
+@each_case("headers", ["Content-Type: text/csv", "Content-Disposition: form-data", "X-Name: X"])
 def test_part_without_a_name_is_dropped(headers: str) -> None:
     assert receive_form([form((headers, b"1"))]) == []
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("before", "after"),
     [(b"", b""), (b"\r\n", b"\r\n"), (b"\r\n\r\n", b"\r\nan epilogue\r\n--simple-boundary\r\n")],
     ids=["none", "line", "text"],
@@ -136,7 +137,7 @@ def test_form_without_parts_is_empty() -> None:
     assert receive_form([b"--simple-boundary--\r\n"]) == []
 
 
-@pytest.mark.parametrize(
+@each_case(
     "content_type",
     [
         "multipart/form-data",
@@ -161,7 +162,7 @@ def test_a_form_without_its_closing_boundary_is_refused() -> None:
             pytest.fail(f"{receive_form([WHOLE[:end]])} of the first {end} bytes")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [
         WHOLE.replace(b"\r\n", b"\n"),

@@ -13,6 +13,7 @@ from datarobot_drum.drum.serving.body.reader import BodyReader
 from datarobot_drum.drum.serving.body.spooled_file import SPOOL_MAX_SIZE
 from datarobot_drum.drum.serving.headers import Headers
 from datarobot_drum.drum.settings.limits import FREE_DECODED_BYTES
+from tests.cases import each_case
 from tests.serving.body.feeding import (
     FORM,
     WANTED,
@@ -45,17 +46,17 @@ def test_gzip_members_are_decoded_for_every_chunking(data: st.DataObject, member
     assert receive_raw(data.draw(chunkings(zipped(*members))), GZIP) == b"".join(members)
 
 
-@pytest.mark.parametrize("coding", ["gzip", "GZip", " x-gzip "])
+@each_case("coding", ["gzip", "GZip", " x-gzip "])
 def test_gzip_has_two_names_in_any_case(coding: str) -> None:
     assert receive_raw([zipped(b"a,b\n")], {"Content-Encoding": coding}) == b"a,b\n"
 
 
-@pytest.mark.parametrize("coding", ["", "identity", "Identity"])
+@each_case("coding", ["", "identity", "Identity"])
 def test_identity_encoding_leaves_body_unchanged(coding: str) -> None:
     assert receive_raw([zipped(b"a,b\n")], {"Content-Encoding": coding}) == zipped(b"a,b\n")
 
 
-@pytest.mark.parametrize("coding", ["br", "deflate", "gzip, gzip", "*"])
+@each_case("coding", ["br", "deflate", "gzip, gzip", "*"])
 def test_other_content_encodings_are_rejected(coding: str) -> None:
     with pytest.raises(UnsupportedContentEncoding):
         receive([b""], {"Content-Encoding": coding})
@@ -88,8 +89,8 @@ def test_raw_body_has_media_type_of_request() -> None:
 # Limits
 
 
-@pytest.mark.parametrize("declared", [True, False], ids=["with-length", "without"])
-@pytest.mark.parametrize("chunks", [1, 10])
+@each_case("declared", [True, False], ids=["with-length", "without"])
+@each_case("chunks", [1, 10])
 def test_body_of_exactly_max_size_is_accepted(declared: bool, chunks: int) -> None:
     fields = {"Content-Length": "100"} if declared else {}
     assert len(receive_raw([b"x" * (100 // chunks)] * chunks, fields, BodyLimits(max_size=100))) == 100
@@ -100,7 +101,7 @@ def test_content_length_over_max_size_is_rejected_before_reading() -> None:
         BodyReader(Headers([("Content-Length", "101")]), BodyLimits(max_size=100))
 
 
-@pytest.mark.parametrize("fields", [{}, {"Transfer-Encoding": "chunked"}, {"Content-Length": "50"}])
+@each_case("fields", [{}, {"Transfer-Encoding": "chunked"}, {"Content-Length": "50"}])
 def test_first_byte_over_max_size_is_rejected(fields: dict[str, str]) -> None:
     reader = BodyReader(Headers(fields.items()), BodyLimits(max_size=100))
     reader.feed(b"x" * 100)
@@ -185,14 +186,14 @@ def test_max_size_counts_dropped_parts() -> None:
 # Malformed bodies
 
 
-@pytest.mark.parametrize("length", ["", "-1", "+1", "1.0", "5, 5", "٣", "9" * 5000])
+@each_case("length", ["", "-1", "+1", "1.0", "5, 5", "٣", "9" * 5000])
 def test_malformed_content_length_is_rejected(length: str) -> None:
     with pytest.raises(BadRequest):
         BodyReader(Headers([("Content-Length", length)]), BodyLimits(max_size=100))
 
 
-@pytest.mark.parametrize("content", [b"", b"12", b"1234"], ids=["nothing", "less", "more"])
-@pytest.mark.parametrize("wanted", [WANTED, frozenset[str]()], ids=["form-route", "raw-route"])
+@each_case("content", [b"", b"12", b"1234"], ids=["nothing", "less", "more"])
+@each_case("wanted", [WANTED, frozenset[str]()], ids=["form-route", "raw-route"])
 def test_body_of_other_length_than_content_length_is_rejected(content: bytes, wanted: frozenset[str]) -> None:
     with pytest.raises(BadRequest):
         receive([content], {"Content-Length": "3"}, wanted=wanted)
@@ -213,7 +214,7 @@ def test_junk_after_gzip_member_is_rejected(data: st.DataObject, junk: bytes) ->
         receive(data.draw(chunkings(zipped(b"a,b\n") + junk)), GZIP)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "content",
     [b"a,b\n1,2\n", zlib.compress(b"a,b\n"), zipped(b"a,b\n")[:-4] + b"\0\0\0\0"],
     ids=["plain", "zlib", "checksum"],
@@ -282,7 +283,7 @@ def test_reserve_memory_returns_false_exactly_when_feed_writes_to_disk(sizes: li
     reader.close()
 
 
-@pytest.mark.parametrize("spool_size", [0, 20, 1000])
+@each_case("spool_size", [0, 20, 1000])
 def test_each_form_part_has_its_own_spool(spool_size: int) -> None:
     content = form((disposition("X"), b"x" * 21), (disposition("y"), b"y" * 20), (disposition("X"), b""))
     body = receive([content], {"Content-Type": FORM}, BodyLimits(spool_size=spool_size), WANTED)
@@ -318,7 +319,7 @@ def test_close_releases_memory_and_descriptors(form_body: bool) -> None:
     assert budget.used == 0
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("fields", "content"),
     [
         ({"Content-Length": "5000"}, b"x" * 100),

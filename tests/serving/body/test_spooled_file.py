@@ -17,6 +17,7 @@ from starlette.datastructures import UploadFile
 
 from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.body.spooled_file import SPOOL_MAX_SIZE, SpooledUploadFile
+from tests.cases import each_case
 from tests.serving.body.feeding import no_descriptor_left
 
 TABLE = b"name,size\nJos\xe9,1\nZo\xeb,2\n"
@@ -348,7 +349,7 @@ FULL_DISK = """
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("how", ["by_writing", "by_rewinding", "by_copying", "by_receiving", "by_receiving_a_form"])
+@each_case("how", ["by_writing", "by_rewinding", "by_copying", "by_receiving", "by_receiving_a_form"])
 def test_full_disk_raises_insufficient_storage_and_releases_all(how: str) -> None:
     script = textwrap.dedent(FULL_DISK)
     done = subprocess.run([sys.executable, "-c", script, how], capture_output=True, text=True, timeout=60, check=True)

@@ -9,6 +9,7 @@ import pytest
 from datarobot_drum.drum.exceptions import ExecutorShutdown, ServerOverloaded
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
+from tests.cases import each_case
 from tests.serving.execution.blocking_call import TIMEOUT, BlockingCall
 from tests.serving.execution.executor_calls import busy
 
@@ -35,8 +36,8 @@ async def test_run_passes_arguments_and_returns_result() -> None:
     assert thread.name.startswith("mine-")
 
 
-@pytest.mark.parametrize("timeout_error", [TimeoutError, asyncio.TimeoutError], ids=["builtin", "asyncio"])
-@pytest.mark.parametrize("queue_timeout", [0.0, 0.01])
+@each_case("timeout_error", [TimeoutError, asyncio.TimeoutError], ids=["builtin", "asyncio"])
+@each_case("queue_timeout", [0.0, 0.01])
 async def test_rejected_run_raises_timeout_error(queue_timeout: float, timeout_error: type[Exception]) -> None:
     with ExecutorWithBackpressure(1, 10, queue_timeout) as executor, busy(executor):
         with pytest.raises(timeout_error) as raised:

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from datarobot_drum.drum.language_predictors.base import Predictions
 from datarobot_drum.drum.serving.formats.deployment_json import deployment_response
 from datarobot_drum.drum.settings.deployment_config import DeploymentConfig
+from tests.cases import each_case
 from tests.language_predictors.builders import model_settings
 
 
@@ -41,9 +41,7 @@ def test_regression_row_has_one_value_named_after_the_target() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("deployed", "declared", "label"), [("a", "b", "a"), (None, "b", "b"), (None, None, "Predictions")]
-)
+@each_case(("deployed", "declared", "label"), [("a", "b", "a"), (None, "b", "b"), (None, None, "Predictions")])
 def test_label_is_the_first_known_target_name(deployed: str | None, declared: str | None, label: str) -> None:
     (row,) = rows_of("anomaly", ("Predictions",), [[0.5]], DeploymentConfig(deployed), target_name=declared)
     assert row["predictionValues"] == [{"label": label, "value": 0.5}]
@@ -59,7 +57,7 @@ def test_binary_row_has_both_labels_and_the_threshold() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("threshold", "decisions"),
     [
         (0.0, ["yes", "yes", "yes", "yes"]),

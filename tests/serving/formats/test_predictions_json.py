@@ -11,6 +11,7 @@ from datarobot_drum.drum.language_predictors.base import Predictions
 from datarobot_drum.drum.language_predictors.json_values import encode
 from datarobot_drum.drum.serving.formats.predictions_json import BLOCK_ROWS, elements, encode_elements
 from datarobot_drum.drum.settings.target_types import TargetType
+from tests.cases import each_case
 
 LABELS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 NAMED = [TargetType.BINARY, TargetType.MULTICLASS, TargetType.MULTILABEL, TargetType.GEO_POINT]
@@ -45,7 +46,7 @@ def test_encoding_does_not_depend_on_array_order(columns: int) -> None:
             assert encode_elements(predictions, target_type) == encode(elements(predictions, target_type))
 
 
-@pytest.mark.parametrize("rows", [BLOCK_ROWS, BLOCK_ROWS + 1, 3 * BLOCK_ROWS - 1])
+@each_case("rows", [BLOCK_ROWS, BLOCK_ROWS + 1, 3 * BLOCK_ROWS - 1])
 def test_rows_in_several_blocks_have_the_same_bytes(rows: int) -> None:
     predictions = Predictions(("a", "b"), np.random.default_rng(0).normal(size=(rows, 2)))
     assert encode_elements(predictions, TargetType.BINARY) == encode(elements(predictions, TargetType.BINARY))

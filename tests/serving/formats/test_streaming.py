@@ -20,6 +20,7 @@ from datarobot_drum.drum.serving.formats.streaming import (
     negotiate_table_format,
 )
 from datarobot_drum.drum.settings.target_types import TargetType
+from tests.cases import each_case
 
 OCTETS, JSON_LINES, CSV, EVENTS, *_ = STREAM_FORMATS
 RANGES = [
@@ -56,7 +57,7 @@ def test_quality_comes_before_order(preferences: list[tuple[str, str]]) -> None:
     assert negotiate_format(accept) is STREAM_FORMATS[-1]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("accept", "stream_format"),
     [
         ("", OCTETS),
@@ -68,6 +69,14 @@ def test_quality_comes_before_order(preferences: list[tuple[str, str]]) -> None:
         ("*/*, application/x-ndjson", JSON_LINES),
         ("*/*, application/x-ndjson;q=0.9", OCTETS),
         ("text/event-stream, text/csv", EVENTS),
+        ("text/*;q=0.9, text/event-stream;q=0.1, application/x-ndjson;q=0.5", CSV),
+        ("text/*;q=0.9, text/event-stream;q=0.1, text/csv;q=0.2, application/x-ndjson;q=0.5", JSON_LINES),
+        ("*/*;q=0, text/csv;q=0.1", CSV),
+        ("*/*;q=0.1, text/*;q=0", OCTETS),
+        ("TEXT/CSV; header=present; q=0.7, application/x-ndjson;q=0.6", CSV),
+        ('text/csv;note="a, b; q=0";q=0.5, application/x-ndjson;q=0.4', CSV),
+        ("application/json;q=0.9, ,text/csv;q=0.8,", CSV),
+        ("text/csv;q=1.5, application/x-ndjson;q=0.1", JSON_LINES),
     ],
 )
 def test_accept_header_selects_the_preferred_format(accept: str, stream_format: StreamFormat) -> None:
@@ -125,8 +134,8 @@ def test_multiline_text_is_one_csv_cell() -> None:
     assert encoded(CSV, chunk, target_type=TargetType.TEXT_GENERATION) == b'reply\n"a\nb"\n""\n'
 
 
-@pytest.mark.parametrize("stream_format", STREAM_FORMATS[:4], ids=lambda stream_format: stream_format.media_type)
-@pytest.mark.parametrize("chunks", [("a", "b"), (block([1.0]), block([2.0]))], ids=["text", "blocks"])
+@each_case("stream_format", STREAM_FORMATS[:4], ids=lambda stream_format: stream_format.media_type)
+@each_case("chunks", [("a", "b"), (block([1.0]), block([2.0]))], ids=["text", "blocks"])
 def test_closing_the_encoder_closes_the_chunks(stream_format: StreamFormat, chunks: tuple[StreamChunk, ...]) -> None:
     closed: list[bool] = []
 
@@ -158,7 +167,7 @@ def test_arrow_has_a_record_batch_for_each_block() -> None:
         encoded(arrow, "a")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("accept", "media_type"),
     [
         ("", None),
@@ -170,6 +179,9 @@ def test_arrow_has_a_record_batch_for_each_block() -> None:
         ("text/csv", "text/csv"),
         ("application/jsonlines", "application/jsonlines"),
         ("application/x-ndjson, */*", "application/x-ndjson"),
+        ("text/*;q=0.5, text/csv;q=0.1, application/json;q=0.3", None),
+        ("application/json;q=0, */*", "application/x-ndjson"),
+        ("application/*, text/csv;q=0.9", None),
         ("application/vnd.apache.arrow.stream;q=0.9, application/json;q=0.1", "application/vnd.apache.arrow.stream"),
     ],
 )

@@ -12,6 +12,7 @@ from datarobot_drum.drum.exceptions import PredictionError
 from datarobot_drum.drum.language_predictors.base import Predictions
 from datarobot_drum.drum.serving.formats.streaming import STREAM_FORMATS
 from datarobot_drum.drum.settings.target_types import TargetType
+from tests.cases import each_case
 
 ENCODERS = {stream_format.media_type: stream_format.encode for stream_format in STREAM_FORMATS}
 VALUES = [Decimal("0.5"), timedelta(1), b"a", {2, 1}, np.array([1.5]), [1], "text", None]
@@ -42,7 +43,7 @@ def test_ndjson_carries_every_value() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("media_type", ["application/octet-stream", "application/x-ndjson", "text/event-stream"])
+@each_case("media_type", ["application/octet-stream", "application/x-ndjson", "text/event-stream"])
 def test_error_of_a_value_names_column_and_row(media_type: str) -> None:
     with pytest.raises(PredictionError, match="a value in column 'more', row 2 that JSON cannot carry"):
         _encode(media_type, ["fine", 1j])

@@ -15,6 +15,7 @@ from datarobot_drum.drum.exceptions import PredictionError
 from datarobot_drum.drum.language_predictors.transforms import Transformed
 from datarobot_drum.drum.serving.formats.transform_multipart import transform_response
 from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
+from tests.cases import each_case
 from tests.multipart_responses import Part, parse_form
 
 TABLE = pd.DataFrame({"a": [1.5, None], "ü, \n": ["x", 'quo"ted,']})
@@ -53,7 +54,7 @@ def test_target_is_encoded_as_csv(features: Any) -> None:
     assert form["y.format"].text == "csv"
 
 
-@pytest.mark.parametrize("dtype", ["bool", "int8", "int64", "uint64", "float32", "float64"])
+@each_case("dtype", ["bool", "int8", "int64", "uint64", "float32", "float64"])
 def test_sparse_numbers_are_exact_for_every_dtype(dtype: str) -> None:
     matrix = sparse.csr_array(np.array([[0, 1], [1, 0]]).astype(dtype))
     if dtype == "int64":
@@ -81,7 +82,7 @@ def test_equal_content_has_equal_bytes() -> None:
     assert first.media_type != other.media_type
 
 
-@pytest.mark.parametrize("lone", ["cell", "name", "sparse name"])
+@each_case("lone", ["cell", "name", "sparse name"])
 def test_text_that_utf_8_cannot_encode_is_a_prediction_error(lone: str) -> None:
     features = {
         "cell": pd.DataFrame({"a": ["\ud800"]}, dtype=object),

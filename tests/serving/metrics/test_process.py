@@ -10,6 +10,7 @@ import pytest
 
 from datarobot_drum.drum.serving.metrics import process as statistics
 from datarobot_drum.drum.serving.metrics.process import MIB, ProcessStatistics, child_pids, container_memory
+from tests.cases import each_case
 
 V1_NO_LIMIT = "9223372036854771712"
 
@@ -59,7 +60,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(("files", "membership", "expected"), CASES.values(), ids=list(CASES))
+@each_case(("files", "membership", "expected"), CASES.values(), ids=list(CASES))
 def test_container_memory_is_read_from_the_limiting_cgroup(
     tmp_path: Path, files: Mapping[str, str], membership: str | None, expected: tuple[float | None, ...]
 ) -> None:

@@ -14,6 +14,7 @@ from datarobot_drum.drum.serving.headers import Headers
 from datarobot_drum.drum.serving.proxy.httpx_requests import NO_BODY, to_httpx
 from datarobot_drum.drum.serving.proxy.requests import EngineCall, RawTarget, engine_call, response_fields
 from datarobot_drum.drum.settings.engine import EngineSettings
+from tests.cases import each_case
 
 ENGINE = EngineSettings("nim", "engine.example", 8000)
 BASES = ["/a/directAccess", "/a/nim"]
@@ -62,7 +63,7 @@ def test_no_path_changes_the_address_of_the_engine(path: bytes, query: bytes) ->
     assert all(0x20 < byte < 0x7F for byte in made.target)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("path", "target"),
     [
         (b"/a/nim", b"/"),
@@ -76,7 +77,7 @@ def test_path_below_the_route_is_forwarded(path: bytes, target: bytes) -> None:
     assert call(path).target == target
 
 
-@pytest.mark.parametrize("path", [b"/nim/x", b"/a/nimx", b"/a/other", b"/", b""])
+@each_case("path", [b"/nim/x", b"/a/nimx", b"/a/other", b"/", b""])
 def test_path_of_another_route_is_not_found(path: bytes) -> None:
     with pytest.raises(NotFound):
         call(path)
@@ -87,13 +88,13 @@ def test_mount_path_is_removed() -> None:
     assert engine_call(ENGINE, BASES, "GET", raw, Headers(), BodyLimits()).target == b"/x"
 
 
-@pytest.mark.parametrize("query", [b"a b", b"\x00", b"\r\n", b"\xff"])
+@each_case("query", [b"a b", b"\x00", b"\r\n", b"\xff"])
 def test_query_with_invisible_bytes_is_rejected(query: bytes) -> None:
     with pytest.raises(BadRequest):
         call(b"/a/nim/x", query=query)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("method", "fields", "framing"),
     [
         ("GET", {}, []),
@@ -129,15 +130,15 @@ CREDENTIALS = [
 CREDENTIALS += ["X-Access-Token", "X-Amz-Security-Token", "X-Goog-Api-Key"]
 
 
-@pytest.mark.parametrize("name", CREDENTIALS)
-@pytest.mark.parametrize("forwards", [True, False])
+@each_case("name", CREDENTIALS)
+@each_case("forwards", [True, False])
 def test_credentials_are_forwarded_only_if_configured(forwards: bool, name: str) -> None:
     engine = EngineSettings("nim", forwards_authorization=forwards)
     made = call(b"/a/nim/x", fields={name: "secret"}, engine=engine)
     assert ((name.lower().encode(), b"secret") in [(key.lower(), value) for key, value in made.headers]) is forwards
 
 
-@pytest.mark.parametrize("name", ["X-Max-Tokens", "Idempotency-Key", "Accept", "X-Keyboard"])
+@each_case("name", ["X-Max-Tokens", "Idempotency-Key", "Accept", "X-Keyboard"])
 def test_other_headers_are_forwarded(name: str) -> None:
     assert (name.encode(), b"1") in call(b"/a/nim/x", fields={name: "1"}).headers
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from datarobot_drum.drum.exceptions import BadRequest, RequestError
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
+from datarobot_drum.drum.serving.error_formats import ErrorFormat
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.headers import Headers
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
@@ -25,6 +26,7 @@ from datarobot_drum.drum.serving.v2.results import _column
 from datarobot_drum.drum.serving.v2.tensors import from_raw, from_values, to_raw
 from datarobot_drum.drum.settings.limits import UNLIMITED
 from tests.api.models import write_artifact
+from tests.cases import each_case
 
 NAMES = ("a", "b")
 
@@ -55,7 +57,7 @@ def infer(server: PredictionServer, content: bytes, **headers: str) -> ModelResp
     try:
         return server.core.v2.do_predict_v2(request)
     except RequestError as error:
-        return error_response(error, for_v2=True)
+        return error_response(error, ErrorFormat.V2)
 
 
 def document_of(response: ModelResponse) -> Any:
@@ -126,7 +128,7 @@ def head(datatype: str, *shape: int, **parameters: Any) -> TensorHead:
     return TensorHead("x", datatype, shape, parameters)
 
 
-@pytest.mark.parametrize("datatype", [name for name in DATATYPES if name not in ("BYTES", "BOOL", "BF16")])
+@each_case("datatype", [name for name in DATATYPES if name not in ("BYTES", "BOOL", "BF16")])
 def test_raw_and_plain_values_are_the_same(datatype: str) -> None:
     values = [0, 1, 100]
     raw = np.array(values, dtype=np.dtype(from_layout(datatype))).tobytes()
@@ -156,7 +158,7 @@ def test_texts_survive_a_way_through_bytes() -> None:
     assert from_raw(head("BYTES", 3), memoryview(raw)).cells.tolist() == cells.tolist()
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("raw", "text"),
     [
         (b"\5\0\0\0abc", "ends within value 0"),
@@ -171,7 +173,7 @@ def test_broken_texts_are_explained(raw: bytes, text: str) -> None:
         from_raw(head("BYTES", 2), memoryview(raw))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("series", "datatype", "cells"),
     [
         (pd.Series([1, 2]), "INT64", [1, 2]),

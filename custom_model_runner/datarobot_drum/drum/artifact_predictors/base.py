@@ -105,8 +105,10 @@ class ArtifactPredictor(ABC):
         return None
 
     @abstractmethod
-    def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
+    def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel | None:
         """Bind ``model`` to its target: choose the method to call and map its classes to the declared labels.
+
+        Return None if it predicts no rows, and ``functions`` alone serve the target.
 
         Raises:
             ModelLoadError: the model cannot predict the target.

@@ -93,8 +93,10 @@ class TransformersPredictor(ArtifactPredictor):
     def transformer(self, model: Any) -> Any | None:
         return _embedder(model) if model.task == FEATURES else None
 
-    def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
+    def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel | None:
         task, target_type = model.task, settings.target_type
+        if task == FEATURES and target_type is TargetType.TEXT_GENERATION:
+            return None
         if task == GENERATION and target_type is TargetType.TEXT_GENERATION:
             generate, column = TextGenerator(model).generate_text, settings.prompt_column
             call = lambda data: np.array([generate(text) for text in texts_of_column(data, column)], dtype=object)  # noqa: E731
@@ -116,7 +118,7 @@ _FITTING = {
     TEXT_CLASSIFICATION: "binary, multiclass, multilabel or unstructured",
     IMAGE_CLASSIFICATION: "binary, multiclass, multilabel or unstructured",
     TOKEN_CLASSIFICATION: "unstructured",
-    FEATURES: "unstructured or transform",
+    FEATURES: "unstructured, transform or textgeneration",
     GENERATION: "textgeneration or unstructured",
 }
 

@@ -1,7 +1,7 @@
 """sentence-transformers from a local folder (``modules.json``): a vector per text.
 
-Target types: transform (a column of texts to columns of numbers) and unstructured (text or
-``{"inputs": text or list of texts}`` to a vector or a list of vectors); ``embed`` is the function for other routes.
+Target types: transform (a column of texts to columns of numbers), unstructured (text or
+``{"inputs": text or list of texts}`` to a vector or a list of vectors) and textgeneration (``/v1/embeddings`` alone).
 Texts are encoded one by one, since padding in a batch changes the last digits. As the library does, it cuts off texts
 after ``max_seq_length`` tokens.
 
@@ -25,6 +25,7 @@ from datarobot_drum.drum.artifact_predictors.text_bodies import read_texts
 from datarobot_drum.drum.cancellation import stop_if_cancelled
 from datarobot_drum.drum.exceptions import ModelLoadError
 from datarobot_drum.drum.input_schema.columns import Column, ColumnType, InputSchema
+from datarobot_drum.drum.settings.target_types import TargetType
 
 if TYPE_CHECKING:
     from datarobot_drum.drum.settings.build import ModelSettings
@@ -56,10 +57,12 @@ class SentenceTransformersPredictor(ArtifactPredictor):
     def transformer(self, model: Any) -> Any | None:
         return _embedder(model)
 
-    def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel:
+    def bind(self, model: Any, settings: ModelSettings) -> ArtifactModel | None:
+        if settings.target_type is TargetType.TEXT_GENERATION:
+            return None
         raise ModelLoadError(
             f"The folder holds a model of sentence-transformers, which the target type {settings.target_type.value} "
-            "does not serve: give --target-type unstructured or transform."
+            "does not serve: give --target-type unstructured, transform or textgeneration."
         )
 
 

@@ -83,6 +83,20 @@ def to_floats(data: Any, dtype: Any = None, *, copy: bool = False) -> np.ndarray
     return np.array(data, dtype=target, order="K") if copy else np.asarray(data, dtype=target)
 
 
+def to_singles(data: Any) -> np.ndarray:
+    """Return the samples as float32, each column rounded once, from its own type, as XGBoost reads a frame.
+
+    Raises:
+        NotCoveredError: the samples are no dense numbers.
+    """
+    if not isinstance(data, pd.DataFrame) or len(set(_require_plain_numbers(data))) == 1:
+        return to_floats(data, np.float32)
+    values = np.empty(data.shape, np.float32)
+    for position, cells in enumerate(columns_of(data)):
+        values[:, position] = cells
+    return values
+
+
 def to_numbers(data: Any) -> np.ndarray:
     """Return the samples as numbers of any type: some estimators multiply integers as they are.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from datarobot_drum.drum.compiled_models.arrays import columns_of
+from datarobot_drum.drum.compiled_models.arrays import columns_of, require_no_infinity
 from datarobot_drum.drum.compiled_models.forms import CannotCompileError, NotCoveredError, Step
 
 UNKNOWN = -1
@@ -32,10 +32,12 @@ class Categories:
         """Return the position of each cell's category, ``UNKNOWN`` without one.
 
         Raises:
-            NotCoveredError: the cells have another type than the categories.
+            NotCoveredError: the cells have another type than the categories, or are infinite.
         """
         if (cells.dtype.kind in _NUMBERS) != self.is_numeric:
             raise NotCoveredError
+        if cells.dtype.kind == "f":
+            require_no_infinity(cells)
         get, known = self._codes.get, float if self.is_numeric else str
         codes = [
             get(cell, UNKNOWN) if cell.__class__ is known and cell == cell else self._encode_other(cell)

@@ -22,6 +22,9 @@ from datarobot_drum.drum.settings.compilation import CompileMode, CompileOptions
 
 logger = logging.getLogger(__name__)
 
+MAX_MODEL_BYTES = 32_000_000
+"""Largest model that is compiled: conversion and proof take up to five times its memory meanwhile."""
+
 _RELEASE_ROWS = 200
 """Rows on which the file must predict as the model that is let go."""
 
@@ -75,6 +78,7 @@ class CompilationJob:
 
     def _compile(self) -> None:
         model = self._function.model
+        _require_small(model)
         state = ModelState(model) if self._watches_model else None
         form = compile_model(model, self._function.method, exact=self._is_exact)
         verdict = self._find_verdict(form)
@@ -170,6 +174,14 @@ class CompilationJob:
     def _report(self, level: int, sentence: str) -> None:
         self._outcome = sentence
         logger.log(level, "%s", sentence)
+
+
+def _require_small(model: Any) -> None:
+    size = model_size(model)
+    if size > MAX_MODEL_BYTES:
+        raise CannotCompileError(
+            f"it has {format_size(size)}, and compiling takes too much memory beyond {format_size(MAX_MODEL_BYTES)}"
+        )
 
 
 def _do_not_pause(seconds: float) -> None:

@@ -13,6 +13,7 @@ from datarobot_drum.drum.compiled_models.arrays import (
     require_no_infinity,
     require_width,
     to_floats,
+    to_numbers,
 )
 from datarobot_drum.drum.compiled_models.encoders import compile_one_hot_encoder, compile_ordinal_encoder
 from datarobot_drum.drum.compiled_models.forms import CannotCompileError, NotCoveredError, Step
@@ -117,11 +118,11 @@ def _pca(pca: Any) -> Step:
 
 
 def _selector(selector: Any) -> Step:
-    """Compile a selection of columns."""
+    """Compile a selection of columns, which keeps the type: a tree rounds large integers itself."""
     mask, width = selector.get_support(), selector.n_features_in_
 
     def transform(data: Any) -> np.ndarray:
-        values = to_floats(data)
+        values = to_numbers(data)
         require_width(values, width)
         require_finite(values)
         return values[:, mask]

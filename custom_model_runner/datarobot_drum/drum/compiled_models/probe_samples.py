@@ -12,6 +12,8 @@ from datarobot_drum.drum.tabular.lazy_pandas import pd
 
 BATCH_SIZES = (*([1] * 10), 2, 3, 7, 33, 250, 1000)
 _SPECIAL_ROWS = 24
+_SINGLE_COLUMNS = 20
+"""Columns that are probed each on its own with a missing and an infinite value."""
 _SPECIAL = (np.nan, np.inf, -np.inf, 1e308, -1e308, 1e39, 3.5e38)
 
 
@@ -80,12 +82,22 @@ class ProbeSamples:
 
     def special(self) -> Iterator[Any]:
         """Yield samples with missing, infinite and very large values, one row at a time and as a batch."""
+        for position in range(min(len(self._columns), _SINGLE_COLUMNS)):
+            for value in (np.nan, np.inf):
+                yield from self._forms(self._with_one(self._draw(1), value, position))
         for value in _SPECIAL:
             yield from self._forms(self._with_special(self._draw(1), value, 0.3))
         yield from self._forms(self._with_special(self._draw(_SPECIAL_ROWS), np.nan, 0.2))
 
     def _draw(self, rows: int) -> list[np.ndarray]:
         return [column.draw(rows, self._generator) for column in self._columns]
+
+    @staticmethod
+    def _with_one(columns: list[np.ndarray], value: float, position: int) -> list[np.ndarray]:
+        """Replace the cells of one column: another column must not hide that only this one rejects the value."""
+        cells = columns[position]
+        columns[position] = np.full(len(cells), value if cells.dtype.kind == "f" else np.nan, cells.dtype)
+        return columns
 
     def _with_special(self, columns: list[np.ndarray], value: float, share: float) -> list[np.ndarray]:
         """Replace a share of the cells, at least one; texts become missing."""

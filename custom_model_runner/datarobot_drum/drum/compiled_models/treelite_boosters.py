@@ -7,14 +7,12 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
 from typing import Any
 
 import numpy as np
 import treelite
 
-from datarobot_drum.drum.compiled_models.arrays import require_no_infinity, require_width, to_floats
+from datarobot_drum.drum.compiled_models.arrays import require_no_infinity, require_width, to_floats, to_singles
 from datarobot_drum.drum.compiled_models.booster_rounds import iteration_range
 from datarobot_drum.drum.compiled_models.forms import CannotCompileError, CompiledForm, NotCoveredError, Part, Step
 from datarobot_drum.drum.compiled_models.original_classes import class_name
@@ -31,10 +29,6 @@ _METHODS = {
     "LGBMClassifier": "predict_proba",
     "LGBMRegressor": "predict",
 }
-_BASE_SEARCH = 3
-"""Floats on either side of a candidate for XGBoost's base score that are tried, too."""
-_BASE_BLOCKS = 4
-"""Blocks of rows around thresholds on which a base score must give the sums of the original."""
 _LIGHTGBM_ZERO = float(np.float32(1e-35))
 """LightGBM takes smaller numbers as zero."""
 _LOGISTIC = ("binary:logistic", "reg:logistic")
@@ -50,7 +44,6 @@ class Original:
 
     Args:
         predict: the method to compile.
-        margins: predict the sums before the objective's function.
         rounds: the iterations that predict; None for all.
         is_table: True if a lone probability gets a column for the other class beside it.
     """
@@ -58,7 +51,6 @@ class Original:
     name: str
     booster: Any
     predict: Callable[[np.ndarray], Any]
-    margins: Callable[[np.ndarray], Any] | None = None
     rounds: int | None = None
     is_table: bool = False
 
@@ -87,11 +79,11 @@ def _native_xgboost(booster: Any) -> Original:
 
     names, types, rounds = booster.feature_names, booster.feature_types, iteration_range(booster)
 
-    def predict(rows: np.ndarray, **options: Any) -> Any:
+    def predict(rows: np.ndarray) -> Any:
         matrix = xgboost.DMatrix(rows, feature_names=names, feature_types=types)
-        return booster.predict(matrix, iteration_range=rounds, **options)
+        return booster.predict(matrix, iteration_range=rounds)
 
-    return Original("Booster", booster, predict, partial(predict, output_margin=True), rounds[1] or None)
+    return Original("Booster", booster, predict, rounds[1] or None)
 
 
 def _sklearn_xgboost(model: Any, method: str) -> Original:
@@ -99,12 +91,9 @@ def _sklearn_xgboost(model: Any, method: str) -> Original:
     if not (isinstance(missing, float) and math.isnan(missing)):
         raise CannotCompileError("XGBoost with another missing value")
 
-    def margins(rows: np.ndarray) -> Any:
-        return model.predict(as_trained(model, rows), output_margin=True)
-
     is_table = method == "predict_proba"
     rounds = _best_rounds(model)
-    return Original(type(model).__name__, model.get_booster(), _method(model, method), margins, rounds, is_table)
+    return Original(type(model).__name__, model.get_booster(), _method(model, method), rounds, is_table)
 
 
 def _method(model: Any, method: str) -> Callable[[np.ndarray], Any]:
@@ -129,7 +118,10 @@ def _compile_xgboost(original: Original) -> CompiledForm:
         treelite.frontend.from_xgboost, booster if original.rounds is None else booster[: original.rounds]
     )
     width = int(booster.num_features())
-    trees.add_base_first(_base_scores(original, trees, width))
+    scores = _base_scores(booster, width)
+    if scores.shape != trees.base_scores.shape:
+        raise CannotCompileError("XGBoost with several targets")
+    trees.add_base_first(scores)
     is_logistic = learner["objective"]["name"] in _LOGISTIC
     return _form(original, trees, _xgboost_step(trees, width, original.is_table, is_logistic), width)
 
@@ -150,42 +142,35 @@ def _xgboost_step(trees: Trees, width: int, is_table: bool, is_logistic: bool) -
 
 def _singles(data: Any, width: int) -> np.ndarray:
     with np.errstate(over="ignore"):
-        values = to_floats(data, np.float32)
+        values = to_singles(data)
     require_width(values, width)
     require_no_infinity(values)
     return values
 
 
-def _base_scores(original: Original, trees: Trees, width: int) -> np.ndarray:
-    """Return XGBoost's own base score: that of the candidates which gives the sums of the original."""
-    blocks = islice(trees.rows_around_thresholds(width), _BASE_BLOCKS)
-    rows = np.vstack([np.random.default_rng(0).normal(size=(200, width)), *blocks]).astype(np.float32)
-    assert original.margins is not None
-    expected = original.margins(rows).reshape(len(rows), -1)
-    imported = trees.base_scores.astype(np.float32)
-    for candidate in _base_candidates(original.booster, imported):
-        trees.add_base_first(candidate)
-        if np.array_equal(trees.sums(rows).reshape(len(rows), -1), expected):
-            return candidate
-    return imported
+def _base_scores(booster: Any, width: int) -> np.ndarray:
+    """Return the sums of the booster with leaves of zero.
 
+    treelite computes them again, with another last bit at times, which shows in the sums of few rows only.
 
-def _base_candidates(booster: Any, imported: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the base score that treelite computes, that in the precision of XGBoost, and their neighbours."""
-    centers = [imported]
-    stored = json.loads(booster.save_config())["learner"]["learner_model_param"]["base_score"]
-    probability = np.array(json.loads(stored if stored.startswith("[") else f"[{stored}]"), np.float32)
-    with np.errstate(all="ignore"):
-        margin = -np.log(np.float32(1) / probability - np.float32(1))
-    if margin.shape == imported.shape and np.isfinite(margin).all():
-        centers.append(margin)
-    for center in centers:
-        yield center
-        up = down = center
-        for _ in range(_BASE_SEARCH):
-            up, down = np.nextafter(up, np.float32(np.inf)), np.nextafter(down, np.float32(-np.inf))
-            yield up
-            yield down
+    Raises:
+        CannotCompileError: the model's JSON has another layout.
+    """
+    import xgboost
+
+    try:
+        model = json.loads(booster[:1].save_raw("json"))
+        for tree in model["learner"]["gradient_booster"]["model"]["trees"]:
+            inner = zip(tree["left_children"], tree["split_conditions"], strict=True)
+            tree["split_conditions"] = [0.0 if left < 0 else threshold for left, threshold in inner]
+        flat = xgboost.Booster(model_file=bytearray(json.dumps(model).encode()))
+        row = xgboost.DMatrix(
+            np.zeros((1, width), np.float32), feature_names=booster.feature_names, feature_types=booster.feature_types
+        )
+        scores: np.ndarray = flat.predict(row, output_margin=True).reshape(-1)
+    except (xgboost.core.XGBoostError, ValueError, KeyError, TypeError) as error:
+        raise CannotCompileError(f"the base score of XGBoost is not known: {error}") from error
+    return scores
 
 
 def as_trained(model: Any, rows: np.ndarray) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import platform
 from collections.abc import Mapping
@@ -38,6 +39,8 @@ _LIBRARIES = (
     "onnxruntime",
 )
 _ALL_ROWS = 2**62
+_MEASURED = ("1", "1000")
+"""The numbers of rows for which a verdict has a speedup."""
 _READABLE = 0o644
 
 
@@ -91,15 +94,13 @@ class VerdictFile:
             content = json.loads(self._path.read_bytes())
             if content["key"] != self._full_key():
                 return None
-            start, stop = content["rows"]
-            return Verdict(
-                range(int(start), int(stop)),
-                str(content["by"]),
-                str(content["check"]),
-                {rows: float(content["speedup"][rows]) for rows in content["speedup"]},
-                str(content["reason"]),
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            start, stop = map(int, content["rows"])
+            speedup = {rows: float(content["speedup"][rows]) for rows in (_MEASURED if stop > start else ())}
+            if not all(map(math.isfinite, speedup.values())):
+                return None
+            by, check, reason = (str(content[name]) for name in ("by", "check", "reason"))
+            return Verdict(range(start, stop), by, check, speedup, reason)
+        except (OSError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError):
             return None
 
     def write(self, verdict: Verdict) -> None:

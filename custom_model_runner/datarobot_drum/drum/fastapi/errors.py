@@ -14,9 +14,9 @@ from starlette.requests import ClientDisconnect
 from datarobot_drum.drum.exceptions import RequestError
 from datarobot_drum.drum.fastapi.messages import disconnected, to_draining, to_starlette
 from datarobot_drum.drum.serving.body.receiving import BodyRejected
+from datarobot_drum.drum.serving.error_formats import find_error_format
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.messages import ModelResponse
-from datarobot_drum.drum.serving.routes import openai_handlers, v2_handlers
 from datarobot_drum.drum.serving.routing_errors import method_not_allowed, route_not_found
 
 RESPONSE_STARTED = "Caught handled exception"
@@ -81,4 +81,4 @@ async def _on_http_exception(request: Request, error: HTTPException, prefix: str
 
 def _to_model_response(request: Request, error: Exception) -> ModelResponse:
     endpoint = getattr(request.scope.get("endpoint"), "__name__", "")
-    return error_response(error, for_openai=endpoint in openai_handlers(), for_v2=endpoint in v2_handlers())
+    return error_response(error, find_error_format(endpoint, request.scope["path"]))

@@ -11,7 +11,7 @@ from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.request_log import RequestLog, RequestLogEntry
-from datarobot_drum.drum.serving.routing_errors import is_openai_path
+from datarobot_drum.drum.serving.routing_errors import path_error_format
 
 
 class RequestContextMiddleware:
@@ -55,9 +55,8 @@ class RequestContextMiddleware:
             if entry.status or (isinstance(error, asyncio.CancelledError) and not self._worker_ctx.is_draining):
                 raise  # the server aborts the connection
             timed_out = isinstance(error, asyncio.CancelledError)
-            response = error_response(
-                shutdown_error() if timed_out else error, for_openai=is_openai_path(scope.get("path", ""))
-            )
+            error_format = path_error_format(scope.get("path", ""))
+            response = error_response(shutdown_error() if timed_out else error, error_format)
             await to_starlette(response)(scope, receive, send_with_headers)
 
     def _headers(self, entry: RequestLogEntry) -> list[tuple[bytes, bytes]]:

@@ -15,8 +15,8 @@ from datarobot_drum.drum.flask.middleware import (
 )
 from datarobot_drum.drum.flask.routes import add_routes, add_views
 from datarobot_drum.drum.serving.core import ServingCore
+from datarobot_drum.drum.serving.error_formats import find_error_format
 from datarobot_drum.drum.serving.errors import error_response
-from datarobot_drum.drum.serving.routes import openai_handlers, v2_handlers
 from datarobot_drum.drum.serving.routing_errors import method_not_allowed, route_not_found
 
 
@@ -75,6 +75,4 @@ def _on_http_exception(error: HTTPException, prefix: str) -> Response | HTTPExce
 
 
 def _on_error(error: Exception) -> Response:
-    endpoint = request.endpoint
-    for_openai, for_v2 = endpoint in openai_handlers(), endpoint in v2_handlers()
-    return to_flask(error_response(error, for_openai=for_openai, for_v2=for_v2))
+    return to_flask(error_response(error, find_error_format(request.endpoint or "", request.path)))

@@ -32,6 +32,7 @@ from datarobot_drum.drum.grpc.schema import (
 from datarobot_drum.drum.serving.access.gate import RPC, AccessRequest
 from datarobot_drum.drum.serving.body.reader import RequestBody
 from datarobot_drum.drum.serving.core import ServingCore
+from datarobot_drum.drum.serving.error_formats import ErrorFormat
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.execution.call import ModelCall
 from datarobot_drum.drum.serving.headers import Headers
@@ -162,7 +163,7 @@ class GrpcServer:
         try:
             result = await respond(content)
         except Exception as error:
-            failure = error_response(error, for_v2=True)
+            failure = error_response(error, ErrorFormat.V2)
             entry.status = failure.status
             assert isinstance(failure.content, bytes)
             code = _CODES.get(failure.status) or _other_code(failure.status)
@@ -193,6 +194,8 @@ class GrpcServer:
     async def _infer(self, content: bytes) -> bytes:
         start = asyncio.get_running_loop().time()
         self.calls += 1
+        if self._core.limits.on_received:
+            self._core.limits.on_received(len(content))
         await self._core.wait_for_model()
         call = ModelCall(partial(self._predict, content), ModelRequest(), RequestBody(), self._core.request_timeout)
         del content  # the call has it until it has run

@@ -130,6 +130,8 @@ def child_exit(server: Any, worker: Any) -> None:
     """Free the row of a worker that has ended, and end its children, in the master."""
     _groups.end(worker.pid)
     _rows.release(worker)
+    if not _management.table.is_stopping:
+        _management.table.count_restart()
 
 
 def on_exit(server: Any) -> None:

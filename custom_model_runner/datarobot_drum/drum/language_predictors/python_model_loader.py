@@ -174,11 +174,15 @@ def _bind_model(
         )
     if "post_process" not in hooks:  # the hook may make what the target needs of any prediction
         predictor.require_fitting_target(model, settings)
+    bound = predictor.bind(model, settings)
+    functions = artifact_hooks(predictor.functions(model, settings))
+    if bound is None:
+        return PythonModel(settings, {**functions, **hooks}, model, None, predictor.name)
     own = predictor.input_schema(model)
     completed = complete_schema(own, signature)
     schema, read_by = _combine(completed, declared, hooks)
-    artifact = SchemaModel(select_by_name(predictor.bind(model, settings), own, completed), schema)
-    hooks = {**artifact_hooks(predictor.functions(model, settings)), **hooks}
+    artifact = SchemaModel(select_by_name(bound, own, completed), schema)
+    hooks = {**functions, **hooks}
     return PythonModel(settings, hooks, model, artifact, predictor.name, input_schema=read_by)
 
 

@@ -10,10 +10,12 @@ import time
 from datarobot_drum.drum.exceptions import StartupError
 from datarobot_drum.drum.management.closing import ClosingContext
 from datarobot_drum.drum.management.hang_limits import HangLimits
+from datarobot_drum.drum.management.metrics_directory import MetricsDirectory
 from datarobot_drum.drum.management.process import ManagementConfig
 from datarobot_drum.drum.management.status import StatusTable
 from datarobot_drum.drum.process.signals import blocked_signals
 from datarobot_drum.drum.process.sockets import bind, check_address
+from datarobot_drum.drum.serving.scraping import MISSING_EXTRA, has_extra
 from datarobot_drum.drum.settings.build import Settings
 
 EARLY_END_SECONDS = 2.0
@@ -26,8 +28,10 @@ def check_management_port(settings: Settings) -> None:
     """Make sure that the management port, if there is one, can be listened on.
 
     Raises:
-        StartupError: it cannot; the message says why.
+        StartupError: it cannot, or there cannot be the metrics that were asked for; the message says why.
     """
+    if settings.server.metrics == "all" and not has_extra():
+        raise StartupError(f"DRUM_METRICS=all: {MISSING_EXTRA}")
     port = settings.server.management_port
     if port and port == settings.port:
         raise StartupError(f"DRUM_MANAGEMENT_PORT={port} is the port of --address: choose another one.")
@@ -38,12 +42,15 @@ def check_management_port(settings: Settings) -> None:
 class ManagementPort(ClosingContext):
     """The table of the workers' states and, if the settings want one, the process that answers probes from it.
 
-    A context manager around the whole life of the server. It starts the process before the model loads.
+    A context manager around the whole life of the server. It starts the process before the model loads. It also owns
+    the directory of the metrics of model code.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.limits = HangLimits.of(settings.server)
         self.table = StatusTable.create()
+        self._has_metrics = settings.server.has_metrics
+        self._metrics = MetricsDirectory()
         self._address = (settings.host, settings.server.management_port)
         self._logging = (settings.logging_level, settings.server.log_format)
         self._listener: socket.socket | None = None
@@ -61,6 +68,9 @@ class ManagementPort(ClosingContext):
             self._listener.set_inheritable(False)
             # A forked worker that outlives the server would keep the port.
             os.register_at_fork(after_in_child=self._listener.close)
+        if self._has_metrics:
+            self._metrics.create()
+        if self._listener is not None:
             self._start_process(is_restart=False)
         return self
 
@@ -77,7 +87,8 @@ class ManagementPort(ClosingContext):
     def _start_process(self, *, is_restart: bool) -> None:
         assert self._listener is not None
         fds = (self._listener.fileno(), self.table.fd)
-        config = ManagementConfig(os.getpid(), *fds, self.limits, *self._logging, is_restart)
+        metrics = (self._has_metrics, self._metrics.path)
+        config = ManagementConfig(os.getpid(), *fds, self.limits, *self._logging, is_restart, *metrics)
         self._started = time.monotonic()
         # What stops the server's whole group is for the server: this process ends with it.
         with blocked_signals(signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
@@ -93,3 +104,4 @@ class ManagementPort(ClosingContext):
             process.wait()
         if self._listener is not None:
             self._listener.close()
+        self._metrics.close()

@@ -15,9 +15,11 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import partial
 from http import HTTPStatus
 from typing import cast
 
+from datarobot_drum.drum.exceptions import NotFound
 from datarobot_drum.drum.management.hang_limits import HangLimits
 from datarobot_drum.drum.management.probes import Probes
 from datarobot_drum.drum.management.status import StatusTable
@@ -31,12 +33,37 @@ HEADER_SECONDS = 5.0
 OWNER_POLL_SECONDS = 0.25
 
 METHODS = "GET, HEAD"
+METRICS = "/metrics"
 
 _REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[!-~]{0,1024}) HTTP/1\.[01]\r?\n")
 
 logger = logging.getLogger("drum.management")
 
-Endpoints = Mapping[str, Callable[[], tuple[int, dict[str, object]]]]
+_ACCEPT = re.compile(rb"\r?\naccept:[ \t]*([!-~ \t]*)", re.IGNORECASE)
+
+JSON = "application/json"
+
+Probe = Callable[[], tuple[int, dict[str, object]]]
+
+
+@dataclass(frozen=True)
+class Content:
+    """The body of a response and its media type."""
+
+    body: bytes
+    media_type: str = JSON
+
+    @classmethod
+    def of(cls, document: dict[str, object]) -> "Content":
+        return cls(json.dumps(document, separators=(",", ":")).encode())
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """The probes by path, and a function that returns the metrics, on another thread; None without metrics."""
+
+    probes: Mapping[str, Probe]
+    scrape: Callable[[str], tuple[int, Content]] | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +77,8 @@ class ManagementConfig:
     logging_level: str
     log_format: str
     is_restart: bool
+    has_metrics: bool = False
+    metrics_directory: str | None = None
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self))
@@ -69,6 +98,7 @@ class Connection(asyncio.Protocol):
         self._received = b""
         self._transport: asyncio.Transport
         self._deadline: asyncio.TimerHandle
+        self._scrape: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -87,7 +117,7 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        if self._transport.is_closing():
+        if self._transport.is_closing() or self._scrape is not None:
             return
         self._received += data
         if len(self._received) > MAX_HEADER_SIZE:
@@ -102,37 +132,68 @@ class Connection(asyncio.Protocol):
             return
         method, target = (part.decode("ascii") for part in match.groups())
         path = target.partition("?")[0]
-        endpoint = self._endpoints.get(path.rstrip("/"))
-        if endpoint is None:
+        probe = self._endpoints.probes.get(path.rstrip("/"))
+        scrape = self._endpoints.scrape if path.rstrip("/") == METRICS else None
+        if probe is None and scrape is None:
             self._send(404, {"message": f"ERROR: There is no route {path}."})
         elif method not in METHODS.split(", "):
             message = f"ERROR: {method} is not allowed here; use {METHODS}."
             self._send(405, {"message": message}, f"Allow: {METHODS}\r\n")
-        else:
-            self._send(*endpoint(), with_body=method != "HEAD")
+        elif probe is not None:
+            self._send(*probe(), with_body=method != "HEAD")
+        elif scrape is not None:
+            found = _ACCEPT.search(self._received)
+            accept = found[1].decode("ascii") if found else ""
+            self._scrape = asyncio.create_task(self._send_metrics(scrape, accept, with_body=method != "HEAD"))
+
+    async def _send_metrics(
+        self, scrape: Callable[[str], tuple[int, Content]], accept: str, *, with_body: bool
+    ) -> None:
+        """Send metrics; they are collected on a thread, so that probes are answered meanwhile."""
+        status, content = await asyncio.to_thread(scrape, accept)
+        if not self._transport.is_closing():
+            self._send_content(status, content, with_body=with_body)
 
     def _send(self, status: int, body: dict[str, object], headers: str = "", *, with_body: bool = True) -> None:
-        content = json.dumps(body, separators=(",", ":")).encode()
+        self._send_content(status, Content.of(body), headers, with_body=with_body)
+
+    def _send_content(self, status: int, content: Content, headers: str = "", *, with_body: bool = True) -> None:
         head = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
             f"Date: {formatdate(usegmt=True)}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
+            f"Content-Type: {content.media_type}\r\nContent-Length: {len(content.body)}\r\n"
             f"X-Drum-Version: {__version__}\r\nConnection: close\r\n{headers}\r\n"
         )
-        self._transport.write(head.encode() + (content if with_body else b""))
+        self._transport.write(head.encode() + (content.body if with_body else b""))
         self._transport.close()
 
 
 async def serve(config: ManagementConfig) -> None:
     """Answer probes until the process that owns the server has ended."""
-    probes = Probes(StatusTable(config.table_fd), config.limits)
-    endpoints: Endpoints = {"/livez": probes.liveness, "/readyz": probes.readiness}
+    table = StatusTable(config.table_fd)
+    probes = Probes(table, config.limits)
+    scrape = partial(_scrape, table, config.metrics_directory) if config.has_metrics else None
+    endpoints = Endpoints({"/livez": probes.liveness, "/readyz": probes.readiness}, scrape)
     connections: dict[Connection, None] = {}
     listener = socket.socket(fileno=config.listener_fd)
     await asyncio.get_running_loop().create_server(lambda: Connection(endpoints, connections), sock=listener)
     while os.getppid() == config.owner_pid:
         probes.find_workers()
         await asyncio.sleep(OWNER_POLL_SECONDS)
+
+
+def _scrape(table: StatusTable, directory: str | None, accept: str) -> tuple[int, Content]:
+    """Return the metrics of all workers. The first call imports what it needs."""
+    from datarobot_drum.drum.serving.scraping import scrape_server
+
+    try:
+        result = scrape_server(table.metrics(), directory, accept)
+    except NotFound as error:
+        return HTTPStatus.NOT_FOUND, Content.of({"message": f"ERROR: {error}"})
+    except Exception as error:  # a file of model code may be broken
+        logger.exception("A scrape failed.")
+        return HTTPStatus.INTERNAL_SERVER_ERROR, Content.of({"message": f"ERROR: The scrape failed: {error}"})
+    return HTTPStatus.OK, Content(result.content, result.media_type)
 
 
 def main() -> None:

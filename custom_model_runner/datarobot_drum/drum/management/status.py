@@ -1,4 +1,4 @@
-"""The state of each worker, in memory that all processes of one server share.
+"""The state and the metrics of each worker, in memory that all processes of one server share.
 
 Shared memory, not messages: a worker that holds the GIL or was killed cannot block a reader, and a restarted reader
 finds everything there. Each cell has one writer and 8 aligned bytes, so no lock is needed.
@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum, auto
 from typing import Any
+
+from datarobot_drum.drum.serving.metrics.families import CELLS, gauge_cells
+from datarobot_drum.drum.serving.metrics.recorder import Cells, ServerCells, WorkerCells, share_cells
 
 
 class WorkerState(IntEnum):
@@ -39,10 +42,12 @@ ROWS = 256
 """Workers at most, those included that drain while their replacements start."""
 
 _RESERVED = -1.0
-_STOPPING = 0
-_HEADER = 1
+_STOPPING, _RESTARTS, _START_TIME, _USED_ROWS = range(4)
+_HEADER = 4
+_METRICS = _HEADER + ROWS * len(_Cell)
+"""The first of the cells for metrics, which are so many for each row."""
 _CELL_BYTES = 8
-_SIZE = (_HEADER + ROWS * len(_Cell)) * _CELL_BYTES
+_SIZE = (_METRICS + ROWS * CELLS) * _CELL_BYTES
 
 
 class WorkerStatus:
@@ -61,7 +66,10 @@ class WorkerStatus:
     # The process that starts the worker
 
     def reset(self) -> "WorkerStatus":
-        """Reserve the row for a worker that is about to start."""
+        """Reserve the row for a worker that is about to start. Its counters go on where the last worker ended."""
+        metrics = self.metrics
+        for cell in gauge_cells():
+            metrics[cell] = 0.0
         for cell in (_Cell.DRAINING, _Cell.RUNNING):
             self._set(cell, 0)
         self._set(_Cell.STATE, WorkerState.LOADING)
@@ -76,8 +84,9 @@ class WorkerStatus:
     # The worker
 
     def claim(self) -> "WorkerStatus":
-        """Make the row that of the calling process."""
+        """Make the row that of the calling process, which records its metrics there from now on."""
         self.beat()
+        share_cells(self.metrics, self._table.metrics)
         self._set(_Cell.PID, os.getpid())
         return self
 
@@ -103,9 +112,20 @@ class WorkerStatus:
     # Readers
 
     @property
+    def metrics(self) -> Cells:
+        """The cells of the worker's metrics."""
+        first = _METRICS + self._index * CELLS
+        return self._table.cells[first : first + CELLS]
+
+    @property
     def pid(self) -> int:
         """The worker's process id; 0 or less while the row has no worker."""
         return int(self._get(_Cell.PID))
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the row has a worker, and its process exists."""
+        return self.pid > 0 and _exists(self.pid)
 
     @property
     def state(self) -> WorkerState:
@@ -155,20 +175,34 @@ class StatusTable:
             with tempfile.TemporaryFile() as file:
                 fd = os.dup(file.fileno())
         os.ftruncate(fd, _SIZE)
-        return cls(fd)
+        table = cls(fd)
+        table.cells[_START_TIME] = time.time()
+        return table
 
     def allocate(self) -> WorkerStatus:
         """Reserve a free row; to be called by the process that starts the workers.
 
         With none free, the row belongs to a table that nothing reads: that worker is not reported.
         """
-        free = (row for row in self._rows() if row.pid == 0)
-        row = next(free, None) or StatusTable.create().allocate()
-        return row.reset()
+        for index, row in enumerate(self._rows()):
+            if row.pid == 0:
+                self.cells[_USED_ROWS] = max(self.cells[_USED_ROWS], index + 1)
+                return row.reset()
+        return StatusTable.create().allocate()
 
     def workers(self) -> list[WorkerStatus]:
         """Return the rows whose process exists."""
-        return [row for row in self._rows() if row.pid > 0 and _exists(row.pid)]
+        return [row for row in self._rows() if row.is_live]
+
+    def count_restart(self) -> None:
+        """Record that a worker has ended, in the process that starts another one."""
+        self.cells[_RESTARTS] += 1.0
+
+    def metrics(self) -> ServerCells:
+        """Return the metrics of all workers so far."""
+        used = (WorkerStatus(self, index) for index in range(int(self.cells[_USED_ROWS])))
+        workers = tuple(WorkerCells(row.metrics, row.is_live) for row in used)
+        return ServerCells(workers, int(self.cells[_RESTARTS]), self.cells[_START_TIME])
 
     @property
     def is_stopping(self) -> bool:

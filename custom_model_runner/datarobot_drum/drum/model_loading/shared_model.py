@@ -31,10 +31,11 @@ Restart = Callable[[Mapping[str, str]], NoReturn]
 
 @dataclass(frozen=True)
 class SharedModel:
-    """The inherited state of a worker: a loaded predictor, or the error of loading it."""
+    """The inherited state of a worker: a loaded predictor and the seconds that it took, or the error of loading it."""
 
     predictor: BasePredictor | None
     error: Exception | None = None
+    seconds: float = 0.0
 
 
 _inherited: SharedModel | None = None
@@ -103,23 +104,26 @@ def reseed_random() -> None:
             seed()
 
 
-def load_predictor(predictor: BasePredictor, settings: Settings) -> None:
-    """Load the model and warm it up; raises whatever model code raises."""
+def load_predictor(predictor: BasePredictor, settings: Settings) -> float:
+    """Load the model and warm it up, and return the seconds; raises whatever model code raises."""
     try:
-        _load_and_warm_up(predictor, settings)
+        seconds = _load_and_warm_up(predictor, settings)
     except BaseException as error:
         exit_fork(error)
         raise
     exit_fork()
+    return seconds
 
 
-def _load_and_warm_up(predictor: BasePredictor, settings: Settings) -> None:
+def _load_and_warm_up(predictor: BasePredictor, settings: Settings) -> float:
     start = time.monotonic()
     if settings.model.target_type.reads_tables and settings.model.engine is None:
         import_pandas()
     predictor.load()
     warm_up(predictor, settings.model, settings.server.warm_up_file)
-    logger.info("Model loaded in %.2f s.", time.monotonic() - start)
+    seconds = time.monotonic() - start
+    logger.info("Model loaded in %.2f s.", seconds)
+    return seconds
 
 
 def to_startup_error(error: BaseException) -> StartupError:
@@ -137,10 +141,10 @@ def _load(settings: Settings) -> SharedModel:
     except DrumError as error:
         return SharedModel(None, error)
     try:
-        load_predictor(predictor, settings)
+        seconds = load_predictor(predictor, settings)
     except Exception as error:  # model code may raise anything; responses show the cause
         return SharedModel(predictor, error)
-    return SharedModel(predictor)
+    return SharedModel(predictor, seconds=seconds)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import Context, copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.exceptions import DrumError, ExtensionError, StartupError
@@ -26,15 +27,20 @@ from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.body.spooled_file import CHUNK_SIZE, SPOOL_MAX_SIZE, SpooledUploadFile
 from datarobot_drum.drum.serving.core import ServingCore
+from datarobot_drum.drum.serving.error_formats import error_formats_by_path
 from datarobot_drum.drum.serving.execution.concurrency import AdaptiveConcurrency, FixedConcurrency
 from datarobot_drum.drum.serving.execution.concurrency_limit import ConcurrencyLimit
 from datarobot_drum.drum.serving.execution.executor import MAX_PAUSED, ExecutorWithBackpressure
 from datarobot_drum.drum.serving.extensions import extension_errors, reject_changed_extension
 from datarobot_drum.drum.serving.handlers import Handlers
+from datarobot_drum.drum.serving.metrics.families import LOAD_SECONDS, REQUEST_BYTES
+from datarobot_drum.drum.serving.metrics.recorder import OFF, Recorder, cells_of_process
 from datarobot_drum.drum.serving.model_state import ModelState
 from datarobot_drum.drum.serving.openapi.docs_page import OpenApiHandlers
 from datarobot_drum.drum.serving.request_log import RequestLog
+from datarobot_drum.drum.serving.route_labels import RouteLabels, all_labels
 from datarobot_drum.drum.serving.routes import (
+    METRICS_ROUTE,
     ROUTES,
     probe_paths,
     traced_patterns,
@@ -42,14 +48,16 @@ from datarobot_drum.drum.serving.routes import (
     traced_subpath_routes,
     with_platform_paths,
 )
+from datarobot_drum.drum.serving.scraping import merge_dead_files
 from datarobot_drum.drum.serving.v2.grpc_paths import OPEN_RPC_PATHS, PROBE_PATHS, TRACED_PATHS
 from datarobot_drum.drum.serving.v2.handlers import V2Handlers
 from datarobot_drum.drum.serving.v2.model import V2Model
-from datarobot_drum.drum.settings.build import Settings, settings_from_values
+from datarobot_drum.drum.settings.build import Settings, metrics_directory, settings_from_values
 from datarobot_drum.drum.settings.cpu_threads import available_cpus
 from datarobot_drum.drum.settings.server_parameters import ServerParameters
 from datarobot_drum.drum.tracing.provider import start_exporting
 from datarobot_drum.drum.tracing.spans import Tracing, detect_provider
+from datarobot_drum.version import __version__
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -112,14 +120,17 @@ class PredictionServer:
         self.state = ModelState()
         prefix = settings.url_prefix
         platform = settings.platform.routes
-        self._routes = with_platform_paths(ROUTES, prefix, platform.health, platform.predict)
+        routes = (*ROUTES, METRICS_ROUTE) if settings.server.metrics == "all" else ROUTES
+        self._routes = with_platform_paths(routes, prefix, platform.health, platform.predict)
+        self.recorder = Recorder(cells_of_process(), all_labels()) if settings.server.has_metrics else OFF
         tracing = Tracing(
             traced_routes(prefix, self._routes) | TRACED_PATHS,
             traced_subpath_routes(prefix),
             settings.tracing.captured_headers,
             traced_patterns(prefix),
         )
-        self.request_log = RequestLog(probe_paths(prefix, self._routes) | PROBE_PATHS, tracing)
+        labels = RouteLabels(prefix, self._routes)
+        self.request_log = RequestLog(probe_paths(prefix, self._routes) | PROBE_PATHS, tracing, self.recorder, labels)
         self.flusher = StdoutFlusher()
         self.load_error: BaseException | None = None
         self._on_failure: Callable[[], object] | None = None
@@ -128,6 +139,7 @@ class PredictionServer:
         self._base_context = copy_context() if self.uses_fastapi else Context()
         self.predictor = self._create_predictor()
         self.executor = self._create_executor()
+        self.flusher.periodic_tasks.append(self.executor.sample_metrics)
         self.core = self._create_core()
 
     def materialize(self) -> list[Any]:
@@ -168,17 +180,37 @@ class PredictionServer:
         if self.predictor is not None and self.load_error is None:
             try:
                 if self._shared is None:
-                    load_predictor(self.predictor, self.settings)
+                    seconds = load_predictor(self.predictor, self.settings)
+                else:
+                    seconds = self._shared.seconds
                 if self._shared is None or not self.uses_fastapi:
                     self._keep_thread_settings()
                 self.predictor.on_worker_start(self.worker_ctx)
             except Exception as error:  # model code may raise anything; the cause is kept for the answer
                 self._keep_failure(error)
             else:
+                self._record_load(self.predictor, seconds)
                 self.state.set_ready()
         if self._starts_ctx:
             self.worker_ctx.start()
         self.raise_load_failure()
+
+    def _record_load(self, predictor: BasePredictor, seconds: float) -> None:
+        if not self.recorder.is_on:
+            return
+        merge_dead_files(metrics_directory())
+        model = self.settings.model
+        self.recorder.set(LOAD_SECONDS, seconds)
+        self.recorder.describe_model(
+            {
+                "model": model.served_name,
+                "version": model.served_version,
+                "target_type": model.target_type.value,
+                "framework": predictor.name,
+                "server": self.settings.server.server_type,
+                "drum_version": __version__,
+            }
+        )
 
     def _keep_thread_settings(self) -> None:
         """Let every prediction thread have the settings of this thread, which has loaded the model."""
@@ -277,11 +309,16 @@ class PredictionServer:
         max_paused = MAX_PAUSED if self.uses_fastapi and limit is None and workers > 1 else 0
         batches = self._batch_limits()
         concurrency = self._create_concurrency(workers) if limit is None else None
+        options: dict[str, Any] = {
+            "concurrency": concurrency,
+            "max_paused": max_paused,
+            "recorder": self.recorder,
+        }
         if batches is None:
-            return ExecutorWithBackpressure(workers, *limits, concurrency=concurrency, max_paused=max_paused)
+            return ExecutorWithBackpressure(workers, *limits, **options)
         from datarobot_drum.drum.serving.batching.executor import BatchingExecutor, BatchLimits
 
-        return BatchingExecutor(BatchLimits(*batches), workers, *limits, concurrency=concurrency, max_paused=max_paused)
+        return BatchingExecutor(BatchLimits(*batches), workers, *limits, **options)
 
     def _create_concurrency(self, workers: int) -> FixedConcurrency | None:
         """Return what adapts the number of calls at once; None for a fixed number.
@@ -326,9 +363,11 @@ class PredictionServer:
             self.worker_ctx,
             server.llm_id,
             show_details=server.info_details,
+            recorder=self.recorder,
         )
         ctx = self.worker_ctx
-        batching = self._create_batching(handlers)
+        v2 = self._create_v2(handlers)
+        batching = self._create_batching(handlers, v2)
         if self.uses_fastapi:
             ctx.set_backpressure_metrics((batching or self.executor).metrics)
         ctx.defer_cleanup(self._stop_executor, order=100, desc="shut down the executor")
@@ -349,6 +388,7 @@ class PredictionServer:
                 budget=budget,
                 upload_timeout=server.upload_timeout,
                 input=self.settings.model.limits,
+                on_received=partial(self.recorder.observe, REQUEST_BYTES) if self.recorder.is_on else None,
             ),
             request_timeout=server.request_timeout,
             load_extension=self._load_extension,
@@ -356,30 +396,33 @@ class PredictionServer:
             url_prefix=self.settings.url_prefix,
             documentation=self._create_documentation(),
             batching=batching,
-            v2=self._create_v2(handlers),
+            v2=v2,
             load_timeout=server.executor_queue_timeout,
             access=self._create_access_gate(),
         )
 
     def _create_access_gate(self) -> AccessGate | None:
-        settings = self.settings
-        if settings.access.is_open:
+        """Return what decides about requests. A scrape of metrics is no probe there: it shows what the server does."""
+        access, prefix = self.settings.access, self.settings.url_prefix
+        if access.is_open:
             return None
-        probes = probe_paths(settings.url_prefix, self._routes)
-        return AccessGate(settings.access, probes, OPEN_RPC_PATHS, settings.url_prefix)
+        probes = probe_paths(prefix, [route for route in self._routes if route is not METRICS_ROUTE])
+        return AccessGate(access, probes, OPEN_RPC_PATHS, prefix, error_formats_by_path(self._routes, prefix))
 
-    def _create_batching(self, handlers: Handlers) -> "Batching | None":
+    def _create_batching(self, handlers: Handlers, v2: V2Handlers) -> "Batching | None":
         if type(self.executor) is ExecutorWithBackpressure or self.predictor is None:
             return None
         from datarobot_drum.drum.serving.batching.batcher import Batching
         from datarobot_drum.drum.serving.batching.executor import BatchingExecutor
 
         assert isinstance(self.executor, BatchingExecutor)
-        return Batching(self.executor, self.predictor, handlers)
+        return Batching(self.executor, self.predictor, handlers, v2)
 
     def _create_v2(self, handlers: Handlers) -> V2Handlers:
         model = self.settings.model
-        served = V2Model(self.predictor, model, self.state, handlers.do_readyz, handlers.measure_prediction)
+        served = V2Model(
+            self.predictor, model, self.state, handlers.do_readyz, handlers.measure_prediction, handlers.count_rows
+        )
         return V2Handlers(served, model.limits)
 
     def _create_documentation(self) -> OpenApiHandlers | None:

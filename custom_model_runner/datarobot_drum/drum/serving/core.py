@@ -20,7 +20,7 @@ from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.drum.serving.model_state import ModelState
 from datarobot_drum.drum.serving.openapi.docs_page import OpenApiHandlers
 from datarobot_drum.drum.serving.request_log import RequestLog
-from datarobot_drum.drum.serving.routes import ROUTES, Route
+from datarobot_drum.drum.serving.routes import METRICS_ROUTE, ROUTES, Route
 from datarobot_drum.drum.serving.v2.handlers import V2Handlers
 
 if TYPE_CHECKING:
@@ -76,7 +76,11 @@ class ServingCore:
 
     def _is_mounted(self, route: Route) -> bool:
         if self.state.extension_failed:  # it may have been the authentication
-            return (route.is_probe or route.requires_model) and (self.v2 is not None or not route.for_v2)
+            return (
+                route is not METRICS_ROUTE
+                and (route.is_probe or route.requires_model)
+                and (self.v2 is not None or not route.for_v2)
+            )
         if route.for_v2:
             return self.v2 is not None
         return self.documentation is not None or not route.is_documentation

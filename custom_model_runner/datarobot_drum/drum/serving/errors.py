@@ -18,6 +18,7 @@ from datarobot_drum.drum.exceptions import (
 )
 from datarobot_drum.drum.language_predictors.code_location import function_location, model_traceback
 from datarobot_drum.drum.language_predictors.import_scope import model_folders
+from datarobot_drum.drum.serving.error_formats import ErrorFormat, google_error, mlflow_code
 from datarobot_drum.drum.serving.messages import ModelResponse, json_response
 from datarobot_drum.drum.tracing.spans import note_error
 from datarobot_drum.runtime_parameters import mask_secrets, mask_secrets_in
@@ -33,21 +34,25 @@ _FOREIGN = (PredictionError, ModelFailedToLoad)
 logger = logging.getLogger(__name__)
 
 
-def error_response(error: BaseException, *, for_openai: bool = False, for_v2: bool = False) -> ModelResponse:
-    """Return the response for ``error``. Credentials are masked, tracebacks stay in the log.
-
-    Args:
-        for_openai: add the ``error`` object that OpenAI clients read.
-        for_v2: the body is ``{"error": text}`` alone, as the Open Inference Protocol has it.
-    """
-    if for_v2:
+def error_response(error: BaseException, error_format: ErrorFormat = ErrorFormat.PLAIN) -> ModelResponse:
+    """Return the response for ``error``. Credentials are masked, tracebacks stay in the log."""
+    if error_format is ErrorFormat.V2:
         response = _error_response(error, v2_status(error))
         return replace(response, content=orjson.dumps({"error": client_message(error)}))
     response = _error_response(error, error.status if isinstance(error, RequestError) else 500)
-    if for_openai and isinstance(response.content, bytes):
-        document = orjson.loads(response.content) | {"error": openai_error(error)}
-        return replace(response, content=orjson.dumps(document))
-    return response
+    if error_format is ErrorFormat.PLAIN or not isinstance(response.content, bytes):
+        return response
+    document = orjson.loads(response.content) | _fields(error, response.status, error_format)
+    return replace(response, content=orjson.dumps(document))
+
+
+def _fields(error: BaseException, status: int, error_format: ErrorFormat) -> dict[str, Any]:
+    """Return what the clients of a dialect read besides ``message``."""
+    if error_format is ErrorFormat.OPENAI:
+        return {"error": openai_error(error)}
+    if error_format is ErrorFormat.MLFLOW:
+        return {"error_code": mlflow_code(status)}
+    return {"error": google_error(status, client_message(error))}
 
 
 def v2_status(error: BaseException) -> int:

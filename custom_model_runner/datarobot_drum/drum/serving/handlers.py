@@ -4,14 +4,15 @@ A handler is synchronous: it checks, decodes, calls the model and encodes. It ra
 the exception into a response.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from datarobot_drum.drum.error_text import client_text
 from datarobot_drum.drum.exceptions import MODEL_FAILED, NotFound, UnprocessableInput
 from datarobot_drum.drum.imports import import_from_string
-from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, ProbeResult
+from datarobot_drum.drum.iterators import closing_iterator
+from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, ProbeResult, StreamChunk
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
 from datarobot_drum.drum.serving.execution.streaming import PrefetchedIterator
 from datarobot_drum.drum.serving.formats.deployment_json import deployment_response
@@ -20,14 +21,16 @@ from datarobot_drum.drum.serving.formats.openai_events import STREAM_HEADERS
 from datarobot_drum.drum.serving.formats.predictions_json import predictions_response
 from datarobot_drum.drum.serving.formats.streaming import negotiate_format, negotiate_table_format
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response
+from datarobot_drum.drum.serving.metrics.families import PREDICTION_SECONDS, ROWS
 from datarobot_drum.drum.serving.metrics.process import ProcessStatistics
+from datarobot_drum.drum.serving.metrics.recorder import OFF, Recorder
 from datarobot_drum.drum.serving.metrics.timings import Timings
 from datarobot_drum.drum.serving.model_state import ModelState, Phase
 from datarobot_drum.drum.serving.openai_handlers import OpenAiHandlers, openai_methods
 from datarobot_drum.drum.serving.payloads import structured_payload, target_payload, unstructured_input
 from datarobot_drum.drum.serving.routes import SAMPLES, Route
 from datarobot_drum.drum.serving.sample_formats import missing_extra
-from datarobot_drum.drum.settings.build import ModelSettings
+from datarobot_drum.drum.settings.build import ModelSettings, metrics_directory
 from datarobot_drum.drum.settings.engine import EngineSettings
 from datarobot_drum.drum.settings.limits import InputLimits
 from datarobot_drum.drum.settings.target_types import TargetType
@@ -42,6 +45,7 @@ OK = {"message": "OK"}
 ROUTES_BY_TARGET = {TargetType.UNSTRUCTURED: "/predictUnstructured/", TargetType.TRANSFORM: "/transform/"}
 """The prediction routes of models that ``/predict/`` does not serve."""
 
+SCRAPE = "datarobot_drum.drum.serving.scraping:scrape_server"
 TRANSFORM_ENCODER = "datarobot_drum.drum.serving.formats.transform_multipart:transform_response"
 
 
@@ -64,7 +68,9 @@ class Handlers(OpenAiHandlers):
         llm_id: str = "",
         *,
         show_details: bool = True,
+        recorder: Recorder = OFF,
     ) -> None:
+        self._recorder = recorder
         self._predictor = predictor
         self._model = model
         self._server_type = server_type
@@ -74,9 +80,9 @@ class Handlers(OpenAiHandlers):
         self._show_details = show_details
         self._table_limits: InputLimits | None = None
         """Known with the width of the loaded model."""
-        self._timings = Timings()
+        self._timings = Timings(partial(recorder.observe, PREDICTION_SECONDS))
         self.measure_prediction = partial(self._timings.measure, "run_predictor_total")
-        """Return a context manager that records its duration for ``time_info`` of ``/stats/``."""
+        """Return a context manager that records its duration for ``time_info`` of ``/stats/`` and the metrics."""
         self._statistics = ProcessStatistics()
 
     def find(self, name: str) -> Handler:
@@ -163,6 +169,13 @@ class Handlers(OpenAiHandlers):
             }
         )
 
+    def do_metrics(self, request: ModelRequest) -> ModelResponse:
+        """Return the metrics of the whole server for Prometheus."""
+        scrape_server = import_from_string(SCRAPE)
+        accept = request.headers.get("Accept") or ""
+        result = scrape_server(self._recorder.read_server(), metrics_directory(), accept)
+        return ModelResponse(result.content, result.media_type)
+
     def make_capabilities(self, request: ModelRequest) -> ModelResponse:
         """List the payload formats and methods that the model supports."""
         formats: Mapping[str, str | None] = {}
@@ -187,6 +200,7 @@ class Handlers(OpenAiHandlers):
         Raises:
             PredictionError: the model returned a value that the format cannot carry.
         """
+        self.count_rows(len(predictions.values))
         table_format = negotiate_table_format(request.headers.get("Accept") or "")
         if table_format is not None:
             content = b"".join(table_format.encode(iter([predictions]), self._model.target_type))
@@ -197,6 +211,17 @@ class Handlers(OpenAiHandlers):
             return deployment_response(predictions, model, self._model.deployment)
         return predictions_response(predictions, self._model.target_type)
 
+    def count_rows(self, rows: int) -> None:
+        """Count rows that the model has predicted or transformed."""
+        self._recorder.add(ROWS, rows)
+
+    def _counted(self, chunks: Iterator[StreamChunk]) -> Iterator[StreamChunk]:
+        with closing_iterator(chunks):
+            for chunk in chunks:
+                if isinstance(chunk, Predictions):
+                    self.count_rows(len(chunk.values))
+                yield chunk
+
     def do_predict_stream(self, request: ModelRequest) -> ModelResponse:
         """Predict in blocks of rows, in the format that ``Accept`` asks for.
 
@@ -204,7 +229,7 @@ class Handlers(OpenAiHandlers):
         """
         predictor, payload = self._samples(request)
         stream_format = negotiate_format(request.headers.get("Accept") or "")
-        chunks = stream_format.encode(predictor.predict_stream(payload), self._model.target_type)
+        chunks = stream_format.encode(self._counted(predictor.predict_stream(payload)), self._model.target_type)
         return ModelResponse(
             PrefetchedIterator(chunks), stream_format.media_type, headers=STREAM_HEADERS | {"X-Streaming": "true"}
         )
@@ -237,6 +262,7 @@ class Handlers(OpenAiHandlers):
             _require_readable(target.format, predictor)
         with self.measure_prediction():
             transformed = predictor.transform(samples, target)
+        self.count_rows(transformed.features.shape[0])
         response: ModelResponse = import_from_string(TRANSFORM_ENCODER)(transformed)
         return response
 

@@ -1,5 +1,6 @@
 """Requests and responses between the adapters and the core."""
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ class ModelRequest:
 
     ``body`` is the raw body; None on a route without one, and for a form. ``parts`` are the wanted parts of the form,
     in the order sent. The adapter closes both. ``path_values`` are those of the parameters in the route's path.
+    ``arrived`` is when the request was received, by ``time.perf_counter``.
     """
 
     method: str = "GET"
@@ -28,6 +30,7 @@ class ModelRequest:
     body: SpooledUploadFile | None = None
     parts: tuple[SpooledUploadFile, ...] = ()
     path_values: Mapping[str, str] = field(default_factory=dict)
+    arrived: float = field(default_factory=time.perf_counter, compare=False)
 
     @property
     def subpath(self) -> str:

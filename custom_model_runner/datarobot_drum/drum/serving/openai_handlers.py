@@ -19,6 +19,7 @@ from datarobot_drum.drum.serving.formats.openai_models import model_response, mo
 from datarobot_drum.drum.serving.formats.openai_response_input import to_chat_params
 from datarobot_drum.drum.serving.formats.openai_responses import respond_response, response_params
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
+from datarobot_drum.drum.serving.metrics.recorder import Recorder
 from datarobot_drum.drum.settings.build import ModelSettings
 
 
@@ -30,6 +31,7 @@ class OpenAiHandlers(ABC):
 
     _model: ModelSettings
     _llm_id: str
+    _recorder: Recorder
     measure_prediction: Callable[[], AbstractContextManager[None]]
 
     @abstractmethod
@@ -49,7 +51,7 @@ class OpenAiHandlers(ABC):
         annotate_request("chat", params)
         with self.measure_prediction():
             completion = predictor.chat(params, request.headers.copy())
-        return chat_response(completion, self._call(predictor, params, "chat"))
+        return chat_response(completion, self._call(request, predictor, params, "chat"))
 
     def do_completions(self, request: ModelRequest) -> ModelResponse:
         """Return a completion of a prompt, as JSON or as server-sent events."""
@@ -64,8 +66,10 @@ class OpenAiHandlers(ABC):
         with self.measure_prediction():
             if predictor.can_complete:
                 completion = predictor.complete(params, headers)
-                return completion_response(completion, self._call(predictor, params, "complete"))
-            return completion_by_chat(lambda chat: predictor.chat(chat, headers), self._call(predictor, params, "chat"))
+                return completion_response(completion, self._call(request, predictor, params, "complete"))
+            return completion_by_chat(
+                lambda chat: predictor.chat(chat, headers), self._call(request, predictor, params, "chat")
+            )
 
     def do_embeddings(self, request: ModelRequest) -> ModelResponse:
         """Return one vector per text."""
@@ -77,7 +81,7 @@ class OpenAiHandlers(ABC):
         annotate_request("embeddings", texts.params, **{"request.encoding_formats": [encoding]})
         with self.measure_prediction():
             embeddings = predictor.embed(texts, request.headers.copy())
-        return embeddings_response(embeddings, texts, self._call(predictor, dict(texts.params), "embed"))
+        return embeddings_response(embeddings, texts, self._call(request, predictor, dict(texts.params), "embed"))
 
     def do_responses(self, request: ModelRequest) -> ModelResponse:
         """Return a response as of OpenAI's Responses API, as JSON or as server-sent events."""
@@ -91,9 +95,11 @@ class OpenAiHandlers(ABC):
         headers = request.headers.copy()
         with self.measure_prediction():
             if predictor.can_respond:
-                return respond_response(predictor.respond(params, headers), self._call(predictor, params, "respond"))
+                return respond_response(
+                    predictor.respond(params, headers), self._call(request, predictor, params, "respond")
+                )
             result = predictor.chat(to_chat_params(params), headers)
-            return respond_response(result, self._call(predictor, params, "chat"))
+            return respond_response(result, self._call(request, predictor, params, "chat"))
 
     def get_supported_llm_models(self, request: ModelRequest) -> ModelResponse:
         """List the language models behind this model."""
@@ -112,9 +118,9 @@ class OpenAiHandlers(ABC):
             return [self._llm_id] if self._llm_id else []
         return models
 
-    def _call(self, predictor: BasePredictor, params: dict[str, Any], hook: str) -> OpenAiCall:
+    def _call(self, request: ModelRequest, predictor: BasePredictor, params: dict[str, Any], hook: str) -> OpenAiCall:
         model_name = str(params.get("model") or self._llm_id or DEFAULT_MODEL_NAME)
-        return OpenAiCall(params, model_name, predictor.count_tokens, hook)
+        return OpenAiCall(params, model_name, predictor.count_tokens, hook, self._recorder, request.arrived)
 
 
 def openai_methods(predictor: BasePredictor | None) -> dict[str, bool]:

@@ -8,6 +8,8 @@ from contextvars import Token
 from types import TracebackType
 
 from datarobot_drum.drum.serving.headers import standard_headers
+from datarobot_drum.drum.serving.metrics.recorder import OFF, Recorder
+from datarobot_drum.drum.serving.route_labels import RouteLabels
 from datarobot_drum.drum.tracing.request_id import REQUEST_ID_HEADER, accept_request_id, request_id
 from datarobot_drum.drum.tracing.spans import ReadHeader, RequestSpan, Tracing
 
@@ -18,14 +20,22 @@ CLIENT_CLOSED_REQUEST = 499
 
 
 class RequestLog:
-    """Counts the requests of one process and their outcomes.
+    """Counts the requests of one process and their outcomes, for its last log line and for the metrics.
 
     Probes come every second and must not delay a drain. So they are logged at debug level and not counted.
     """
 
-    def __init__(self, probe_paths: frozenset[str] = frozenset(), tracing: Tracing | None = None) -> None:
+    def __init__(
+        self,
+        probe_paths: frozenset[str] = frozenset(),
+        tracing: Tracing | None = None,
+        recorder: Recorder = OFF,
+        labels: RouteLabels | None = None,
+    ) -> None:
         self.probe_paths = probe_paths
         self.tracing = tracing or Tracing()
+        self._recorder = recorder
+        self._labels = labels or RouteLabels()
         self._lock = threading.Lock()
         self._empty = threading.Condition(self._lock)
         self._in_flight = 0
@@ -56,7 +66,9 @@ class RequestLog:
         with self._lock:
             self._in_flight += 1
 
-    def _request_ended(self, status: int, seconds: float) -> None:
+    def _request_ended(self, path: str, status: int, seconds: float) -> None:
+        if self._recorder.is_on:
+            self._recorder.request_ended(self._labels.find(path), status or CLIENT_CLOSED_REQUEST, seconds)
         with self._lock:
             self._in_flight -= 1
             if seconds > self._longest:
@@ -108,7 +120,7 @@ class RequestLogEntry:
     ) -> None:
         seconds = time.perf_counter() - self._started
         if not self._is_probe:
-            self._request_log._request_ended(self.status, seconds)
+            self._request_log._request_ended(self._path, self.status, seconds)
         level = logging.DEBUG if self._is_probe and self.status < 400 else logging.INFO
         if access_logger.isEnabledFor(level):
             outcome = str(self.status) if self.status else "no response: the client disconnected"

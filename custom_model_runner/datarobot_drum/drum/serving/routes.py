@@ -169,6 +169,9 @@ ROUTES = (
     Route("do_docs_style", ("/docs/swagger-ui.css",), execution=Execution.STATUS_POOL, is_documentation=True),
 )
 
+METRICS_ROUTE = Route("do_metrics", ("/metrics",), execution=Execution.STATUS_POOL, is_probe=True)
+"""Mounted with ``DRUM_METRICS=all`` only. A scrape is no request that anything waits for, or that is counted."""
+
 
 def path_variants(route: Route, prefix: str) -> Iterator[str]:
     """Every path that serves ``route``: with and without a trailing slash, never by a redirect (http-api.md H1)."""

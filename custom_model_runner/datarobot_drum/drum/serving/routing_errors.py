@@ -2,7 +2,8 @@
 
 import re
 
-from datarobot_drum.drum.exceptions import MethodNotAllowed, NotFound, RequestError
+from datarobot_drum.drum.exceptions import MethodNotAllowed, NotFound
+from datarobot_drum.drum.serving.error_formats import ErrorFormat
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.runtime_parameters import mask_secrets
@@ -17,12 +18,14 @@ def route_not_found(path: str, detail: str | None = None, *, prefix: str = "") -
         prefix: of all routes of the server.
     """
     message = mask_secrets(detail) if detail else f"There is no route {path}."
-    return error_for_path(NotFound(message), path, prefix=prefix)
+    return error_response(NotFound(message), path_error_format(path, prefix))
 
 
-def error_for_path(error: RequestError, path: str, *, prefix: str = "") -> ModelResponse:
-    """Return the response for an error that no route raised, in the form that the clients of such a path read."""
-    return error_response(error, for_openai=is_openai_path(path), for_v2=_is_v2_path(path, prefix))
+def path_error_format(path: str, prefix: str = "") -> ErrorFormat:
+    """Return the format of an error that no route raised."""
+    if is_openai_path(path):
+        return ErrorFormat.OPENAI
+    return ErrorFormat.V2 if _is_v2_path(path, prefix) else ErrorFormat.PLAIN
 
 
 def is_openai_path(path: str) -> bool:
@@ -38,4 +41,4 @@ def method_not_allowed(method: str, allow: str, path: str = "", *, prefix: str =
     """Return 405 with ``Allow`` in a fixed order (RFC 9110, 15.5.6)."""
     allowed = ", ".join(sorted(name.strip() for name in allow.split(",") if name.strip()))
     error = MethodNotAllowed(f"{method} is not allowed here; use {allowed}.", allow=allowed)
-    return error_for_path(error, path, prefix=prefix)
+    return error_response(error, path_error_format(path, prefix))

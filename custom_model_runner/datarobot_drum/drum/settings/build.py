@@ -25,7 +25,7 @@ from datarobot_drum.drum.settings.deployment_config import DeploymentConfig, rea
 from datarobot_drum.drum.settings.engine import EngineSettings, find_engine, is_host
 from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits, command_limits, server_limits
 from datarobot_drum.drum.settings.load_policy import LoadParameters, PicklePolicy
-from datarobot_drum.drum.settings.model_metadata import FILE_NAME, ModelMetadata, read_model_metadata
+from datarobot_drum.drum.settings.model_metadata import FILE_NAME, ModelMetadata, read_model_metadata, read_target_names
 from datarobot_drum.drum.settings.platforms import (
     PlatformParameters,
     PlatformSettings,
@@ -56,6 +56,8 @@ from datarobot_drum.runtime_parameters.user_secrets import read_user_secrets
 logger = logging.getLogger(__name__)
 
 ARGUMENTS_VARIABLE = "DRUM_ARGUMENTS"
+METRICS_DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""prometheus-client's own."""
 DEFAULT_LOGGING_LEVEL = "info"
 
 _UVICORN_WORKERS = Parameter(
@@ -206,6 +208,19 @@ def export_environment(settings: Settings) -> None:
     os.environ.update(export_arguments(settings))
     if settings.thread_plan is not None:
         os.environ.update(settings.thread_plan.variables)
+
+
+def metrics_directory() -> str | None:
+    """Return the directory in which prometheus-client keeps files for each process; None if it keeps none."""
+    return os.environ.get(METRICS_DIRECTORY_VARIABLE) or None
+
+
+def export_metrics_directory(directory: str | None) -> None:
+    """Set the directory in which prometheus-client keeps files, before model code imports it; None for no files."""
+    if directory is None:
+        os.environ.pop(METRICS_DIRECTORY_VARIABLE, None)
+    else:
+        os.environ[METRICS_DIRECTORY_VARIABLE] = directory
 
 
 def environment_with(values: Mapping[str, str], without: frozenset[str] = frozenset()) -> dict[str, str]:
@@ -367,7 +382,7 @@ def _model_settings(code_dir: Path, arguments: Arguments, metadata: ModelMetadat
         negative_class_label=labels.negative,
         language=arguments.language,
         metadata=metadata.document,
-        target_names=_target_names(target_type, metadata),
+        target_names=read_target_names(target_type, metadata),
         prompt_column=metadata.prompt_column or DEFAULT_PROMPT_COLUMN,
         deployment=_deployment(arguments, target_type, labels.all),
         user_secrets=read_user_secrets(arguments.user_secrets_mount_path, arguments.user_secrets_prefix, os.environ),
@@ -375,13 +390,6 @@ def _model_settings(code_dir: Path, arguments: Arguments, metadata: ModelMetadat
         served_name=(metadata.name or code_dir.name or DEFAULT_SERVED_NAME).strip().replace("/", "_"),
         served_version=(metadata.version or DEFAULT_SERVED_VERSION).strip().replace("/", "_"),
     )
-
-
-def _target_names(target_type: TargetType, metadata: ModelMetadata) -> tuple[str, ...]:
-    names = metadata.target_names if target_type is TargetType.REGRESSION else ()
-    if len(set(names)) < len(names):
-        raise StartupError(f"targetNames in {FILE_NAME} must differ: {', '.join(map(repr, names))}.")
-    return names if len(names) > 1 else ()
 
 
 def _deployment(
@@ -421,8 +429,7 @@ def _read_parameters(
 ) -> _Parameters:
     """Read all parameters and install those of the model; keep the first error instead of raising it.
 
-    Raises:
-        RuntimeParameterError: one of access: an error server without its keys would be open.
+    Errors of access are raised: an error server without its keys would be open.
     """
     errors: list[RuntimeParameterError] = []
     definitions, file_values = _read_files(arguments, metadata, errors)

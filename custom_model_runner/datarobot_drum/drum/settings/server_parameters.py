@@ -329,6 +329,14 @@ class ServerParameters(AccessParameters, LoadParameters, CompileParameters, Inpu
         default=0,
         limits=(0, 65_535),
     )
+    metrics: str = parameter(
+        "DRUM_METRICS",
+        Kind.CHOICE,
+        "Serve metrics for Prometheus at /metrics, with the extra metrics: on the management port, if there is one; on "
+        "all ports, so on the main port, too; or off.",
+        default="management",
+        choices=("management", "all", "off"),
+    )
     grpc_port: int = parameter(
         "DRUM_GRPC_PORT",
         Kind.INTEGER,
@@ -423,6 +431,11 @@ class ServerParameters(AccessParameters, LoadParameters, CompileParameters, Inpu
         choices=LOGGING_LEVELS,
         servers=_GUNICORN,
     )
+
+    @property
+    def has_metrics(self) -> bool:
+        """Whether there is a port that serves metrics."""
+        return self.metrics == "all" or (self.metrics == "management" and bool(self.management_port))
 
 
 SERVER_PARAMETERS: dict[str, Parameter] = settings_of(ServerParameters)

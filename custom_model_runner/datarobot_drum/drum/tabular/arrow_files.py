@@ -58,7 +58,8 @@ class _BatchTable(TableFile):
         with self._read_errors():
             self._check()
             schema, total = self._schema(), self._row_count()
-        repeated = [name for name, count in Counter(schema.names).items() if count > 1]
+            names = Counter(schema.names)  # names that are no UTF-8 raise an error
+        repeated = [name for name, count in names.items() if count > 1]
         if repeated:
             raise UnprocessableInput(
                 f"The {self.format_name} file has several columns of the same name: {list_names(repeated)}."

@@ -270,7 +270,7 @@ def _require_defaults(document: Mapping[str, Any]) -> None:
 
 def _to_names(columns: Any) -> tuple[str, ...]:
     """Return column names as text; pandas numbers columns without names."""
-    if not isinstance(columns, list) or any(type(name) not in (str, int) for name in columns):
+    if not isinstance(columns, list) or not {str, int}.issuperset(map(type, columns)):
         raise UnprocessableInput("columns must be a list of names.")
     names = tuple(map(str, columns))
     if len(set(names)) < len(names):

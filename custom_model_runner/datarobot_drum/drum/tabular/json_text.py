@@ -70,7 +70,7 @@ def _parse(body: bytes, parse: Parse, parse_exactly: Parse) -> Any:
         document = parse(body)
         if _is_exact(body, document):
             return document
-    except orjson.JSONDecodeError:
+    except (orjson.JSONDecodeError, RecursionError):  # without a limit of depth, counting keys may nest too deeply
         is_valid = False
     try:
         document = parse_exactly(body)
@@ -98,10 +98,10 @@ def _has_unique_keys(body: bytes, document: Any) -> bool:
 
 
 def _count_record_keys(document: Any) -> int:
-    """Return the number of keys of records, and of the object that contains them."""
+    """Return the number of keys of records, and of the objects that contain them."""
     if type(document) is not dict:
         return sum(map(len, document)) if type(document) is list and set(map(type, document)) == {dict} else 0
-    return len(document) + sum(_count_record_keys(value) for value in document.values() if type(value) is list)
+    return len(document) + sum(_count_record_keys(value) for value in document.values() if type(value) in (list, dict))
 
 
 def _count_keys(value: Any) -> int:

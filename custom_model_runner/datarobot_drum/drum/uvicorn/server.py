@@ -25,6 +25,7 @@ from datarobot_drum.drum.process.sockets import BACKLOG, accept_pending
 from datarobot_drum.drum.process.tls import TlsContexts
 from datarobot_drum.drum.process.tuning import freeze_loaded_objects, shorten_switch_interval
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
+from datarobot_drum.drum.serving.metrics.families import LOOP_LAG
 from datarobot_drum.drum.serving.request_head import HEAD_SECONDS
 from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.uvicorn.grpc_port import new_grpc_port
@@ -32,7 +33,10 @@ from datarobot_drum.drum.uvicorn.protocol import LimitedHeadersProtocol
 
 logger = logging.getLogger(__name__)
 
-BEAT_TICKS = round(BEAT_SECONDS / 0.1)
+TICK_SECONDS = 0.1
+"""Time between two ticks of uvicorn."""
+
+BEAT_TICKS = round(BEAT_SECONDS / TICK_SECONDS)
 """Ticks of uvicorn between two heartbeats."""
 
 FIRST_REQUEST_SECONDS = 1.0
@@ -72,6 +76,7 @@ class DrumServer(uvicorn.Server):
         self._lame_duck = settings.server.lame_duck
         self._graceful_timeout = settings.server.graceful_timeout
         self._stop_at: float | None = None
+        self._next_tick = 0.0
         self.forced_shutdown = False
         """True if the server stopped before every request in flight had finished."""
         self._request_limit = _request_limit(settings)
@@ -106,6 +111,7 @@ class DrumServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether it is time to stop; uvicorn calls it every tenth of a second."""
+        self._observe_lag()
         requests = self.server_state.total_requests + (self._grpc.calls if self._grpc else 0)
         if self._request_limit and requests >= self._request_limit and self._stop_at is None:
             logger.info("Worker %d has served %d requests; it is replaced.", os.getpid(), self._request_limit)
@@ -116,6 +122,13 @@ class DrumServer(uvicorn.Server):
         if counter % BEAT_TICKS == 0:
             self._on_beat()
         return await super().on_tick(counter)
+
+    def _observe_lag(self) -> None:
+        """Record how late this tick of the event loop is."""
+        now, due = time.monotonic(), self._next_tick
+        self._next_tick = now + TICK_SECONDS
+        if due:
+            self._prediction_server.recorder.observe(LOOP_LAG, max(0.0, now - due))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await self._start_http(sockets)

@@ -196,6 +196,7 @@ class Supervisor:
 
     def _count_end(self, worker: _Worker) -> None:
         """Log the end of a worker, and pause before the next start, or stop the server, if the workers crash."""
+        self._management.table.count_restart()
         exit_code = worker.process.exitcode
         has_failed = exit_code != os.EX_OK
         logger.log(
@@ -255,6 +256,7 @@ def run_forked_worker(
 
 def _serve(listener: socket.socket, status: WorkerStatus, watch_parent: Callable[[], None]) -> None:
     status.claim()
+    from datarobot_drum.drum.management.metrics_directory import hold_directory
     from datarobot_drum.drum.process.hook_environment import prepare_for_hooks
     from datarobot_drum.drum.process.hook_signals import ignore_signal
     from datarobot_drum.drum.process.logs import configure_logging
@@ -265,6 +267,7 @@ def _serve(listener: socket.socket, status: WorkerStatus, watch_parent: Callable
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, ignore_signal)
     lead_process_group()
+    hold_directory()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
     threading.Thread(target=watch_parent, name="drum-parent-watch", daemon=True).start()
     show_stacktrace = False

@@ -8,15 +8,17 @@
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from datarobot_drum.drum.exceptions import RequestError, TooManyRequests, Unauthorized
 from datarobot_drum.drum.serving.access.cors import ALLOW_ORIGIN, CorsPolicy, Fields
 from datarobot_drum.drum.serving.access.keys import KeyRing, sent_keys
 from datarobot_drum.drum.serving.access.rate_limit import RateLimiter, client_network
+from datarobot_drum.drum.serving.error_formats import ErrorFormat
+from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.messages import ModelResponse
-from datarobot_drum.drum.serving.routing_errors import error_for_path
+from datarobot_drum.drum.serving.routing_errors import path_error_format
 from datarobot_drum.drum.settings.access import AccessSettings
 from datarobot_drum.drum.tracing.spans import ReadHeader
 
@@ -75,7 +77,8 @@ class AccessGate:
     Args:
         probe_paths: paths of probes over HTTP.
         rpc_probe_paths: paths of probes over gRPC.
-        prefix: of all routes of the server, for the form of errors.
+        prefix: of all routes of the server.
+        error_formats: of errors, by the path; elsewhere the format follows from the path itself.
     """
 
     def __init__(
@@ -84,7 +87,9 @@ class AccessGate:
         probe_paths: frozenset[str],
         rpc_probe_paths: frozenset[str] = frozenset(),
         prefix: str = "",
+        error_formats: Mapping[str, ErrorFormat] | None = None,
     ) -> None:
+        self._error_formats = error_formats or {}
         self._keys = KeyRing(settings) if settings.has_keys else None
         self._limiter = RateLimiter(settings.rate_limit) if settings.rate_limit else None
         self._cors = CorsPolicy(settings.cors_origins)
@@ -99,7 +104,7 @@ class AccessGate:
                 return Decision(self._cors.preflight(origin or "", request.header("access-control-request-headers")))
             return Decision(None, self.admit(request), self._cors.headers(origin))
         except RequestError as error:
-            response = error_for_path(error, request.path, prefix=self._prefix)
+            response = error_response(error, self._error_format(request.path))
             return Decision(response, cors_headers=self._cors.headers(origin))
 
     def admit(self, request: AccessRequest) -> frozenset[str]:
@@ -118,6 +123,9 @@ class AccessGate:
         if self._keys and not valid:
             raise Unauthorized(WRONG_KEY if sent else MISSING_KEY)
         return frozenset(valid)
+
+    def _error_format(self, path: str) -> ErrorFormat:
+        return self._error_formats.get(path) or path_error_format(path, self._prefix)
 
     def _count(self, client: bytes | str) -> None:
         wait = self._limiter.take(client) if self._limiter else 0.0

@@ -21,6 +21,7 @@ from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpress
 from datarobot_drum.drum.serving.execution.futures import set_outcome_threadsafe
 from datarobot_drum.drum.serving.execution.queue_entries import QueuedCall, QueueEntry, State
 from datarobot_drum.drum.serving.messages import ModelResponse
+from datarobot_drum.drum.serving.metrics.families import BATCH_SIZE
 
 IDLE_LOOP_TURNS = 3
 """Turns of the event loop: one to poll the connections, one to read a request, one to submit its call."""
@@ -180,11 +181,12 @@ class BatchingExecutor(ExecutorWithBackpressure):
         batch = Batch(members[0].arrived, members[0].deadline, function, _ignore_outcome)
         self._batches += 1
         self.statistics.start_batch(len(members))
+        self._recorder.observe(BATCH_SIZE, len(members))
         self._take_slot(batch)  # records the wait of the first member
         for member in members:
             member.state, member.started = State.RUNNING, batch.started
         for member in members[1:]:
-            self._wait_times.record(batch.started - member.arrived)
+            self._record_wait(batch.started - member.arrived)
         return batch
 
     def _may_start(self, entry: QueueEntry) -> bool:

@@ -1,5 +1,6 @@
 """The limits of request bodies."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from datarobot_drum.drum.exceptions import PayloadTooLarge
@@ -15,7 +16,7 @@ class BodyLimits:
 
     ``max_size``: largest body in bytes, 0 for no limit. ``spool_size``: bytes of one upload in memory. ``directory``:
     for temporary files. ``budget``: bytes of all uploads in memory. ``upload_timeout``: see ``BodyProgress``.
-    ``input``: limits of decoded bodies and of forms.
+    ``input``: limits of decoded bodies and of forms. ``on_received``: called with the bytes of each complete body.
     """
 
     max_size: int = 0
@@ -24,6 +25,7 @@ class BodyLimits:
     budget: MemoryBudget = UNLIMITED
     upload_timeout: float = 0.0
     input: InputLimits = UNLIMITED_INPUT
+    on_received: Callable[[int], object] | None = None
 
     def new_upload(self, expected_size: int = 0) -> SpooledUploadFile:
         """Return an empty upload within these limits."""

@@ -97,6 +97,8 @@ class BodyReader:
         self.progress.require_complete()
         if self._decoder is not None and not self._decoder.complete:
             raise BadRequest("The request body is not a complete gzip stream.")
+        if self._limits.on_received:
+            self._limits.on_received(self.progress.received)
         if isinstance(self._sink, MultipartSink):
             self._sink.finish()
         else:

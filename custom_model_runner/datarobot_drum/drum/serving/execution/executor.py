@@ -27,7 +27,9 @@ from datarobot_drum.drum.serving.execution.queue_entries import (
     State,
 )
 from datarobot_drum.drum.serving.execution.streaming import IncrementalResult
+from datarobot_drum.drum.serving.metrics.families import QUEUE_SECONDS, REJECTED
 from datarobot_drum.drum.serving.metrics.histogram import Histogram
+from datarobot_drum.drum.serving.metrics.recorder import OFF, Recorder
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -94,6 +96,7 @@ class ExecutorWithBackpressure:
         concurrency: how many calls run at once, up to ``max_workers``; without it always that many.
         max_paused: streams that may wait for their clients without a slot. With 0, no other call runs between two
             chunks of a stream.
+        recorder: writes the metrics.
         clock: measures deadlines and durations, in seconds.
     """
 
@@ -106,6 +109,7 @@ class ExecutorWithBackpressure:
         *,
         concurrency: FixedConcurrency | None = None,
         max_paused: int = 0,
+        recorder: Recorder = OFF,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.max_workers = max_workers
@@ -118,6 +122,7 @@ class ExecutorWithBackpressure:
         """Called before each call, in its thread and its context."""
         self.concurrency = concurrency or FixedConcurrency(max_workers)
         self._clock = clock
+        self._recorder = recorder
         self._pool = ThreadPoolExecutor(max_workers + max_paused, thread_name_prefix, self.concurrency.register_thread)
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
@@ -218,19 +223,20 @@ class ExecutorWithBackpressure:
     def _timeout_error(self, timeout: float) -> DeadlineExceeded:
         with self._lock:
             self._counts["timed_out"] += 1
+        self._recorder.add(REJECTED, label="request_timeout")
         return DeadlineExceeded(f"The prediction took longer than {timeout:g} s (DRUM_CLIENT_REQUEST_TIMEOUT).")
 
     def _admit(self, entry: QueueEntry) -> None:
         """Start the entry, queue it, or reject it."""
         with self._lock:
             if self._closed:
-                self._reject(entry, ExecutorShutdown())
+                self._reject(entry, "shutdown", ExecutorShutdown())
             elif self._may_start(entry):
                 self._take_slot(entry)
             elif self.queue_timeout > 0:
                 self._queue.append(entry)
             else:
-                self._reject(entry, ServerOverloaded())
+                self._reject(entry, "no_free_slot")
             is_started = entry.has_started
         if is_started:
             self._start(entry)
@@ -248,10 +254,14 @@ class ExecutorWithBackpressure:
             self._running[entry.call] = now
         else:
             self._running[entry] = now
-            self._wait_times.record(now - entry.arrived)
+            self._record_wait(now - entry.arrived)
         if self.on_running:
             self.on_running(self.running)
         return entry
+
+    def _record_wait(self, seconds: float) -> None:
+        self._wait_times.record(seconds)
+        self._recorder.observe(QUEUE_SECONDS, seconds)
 
     def _start(self, entry: QueueEntry | None) -> None:
         """Start the work of an entry that has taken a slot."""
@@ -374,12 +384,14 @@ class ExecutorWithBackpressure:
     def _reject_expired(self, now: float) -> None:
         """Reject entries whose deadline has passed."""
         while self._queue and self._queue[0].deadline < now:
-            self._reject(self._queue.popleft(), ServerOverloaded())
+            self._reject(self._queue.popleft(), "queue_timeout")
 
-    def _reject(self, entry: QueueEntry, error: Exception) -> None:
+    def _reject(self, entry: QueueEntry, reason: str, error: Exception | None = None) -> None:
+        """Reject an entry, with ``ServerOverloaded`` unless there is another error."""
         entry.state = State.NEVER_RUN
         self._counts["rejected"] += 1
-        entry.reject(error)
+        self._recorder.add(REJECTED, label=reason)
+        entry.reject(error or ServerOverloaded())
 
     def _cancel(self, entry: QueueEntry) -> None:
         """Remove the entry from the queue if it still waits."""
@@ -395,7 +407,7 @@ class ExecutorWithBackpressure:
             if entry.state is not State.QUEUED:
                 return
             self._queue.remove(entry)
-            self._reject(entry, ServerOverloaded())
+            self._reject(entry, "queue_timeout")
             now = self._clock()
             if now < self._warn_after:
                 return
@@ -407,7 +419,7 @@ class ExecutorWithBackpressure:
         with self._lock:
             self._closed = True
             while cancel_futures and self._queue:
-                self._reject(self._queue.popleft(), ServerOverloaded())
+                self._reject(self._queue.popleft(), "shutdown")
             is_idle = self._is_idle()
         if wait:
             self.wait_idle()
@@ -435,6 +447,12 @@ class ExecutorWithBackpressure:
     @property
     def waiting(self) -> int:
         return len(self._queue)
+
+    def sample_metrics(self) -> None:
+        """Set the gauges; called about once a second."""
+        running = self.running
+        slots = {"running": running, "free": max(0, self.concurrency.slots - running), "paused": self.paused}
+        self._recorder.sample(len(self._queue), slots)
 
     async def get_metrics(self) -> dict[str, Any]:
         """Return the same as ``metrics``."""

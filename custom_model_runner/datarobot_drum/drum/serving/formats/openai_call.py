@@ -1,8 +1,9 @@
 """One call of OpenAI's interface: its parameters, checked, and what every response to it needs."""
 
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -10,6 +11,13 @@ from datarobot_drum.drum.exceptions import BadRequest, InvalidField, PredictionE
 from datarobot_drum.drum.language_predictors.hook_results import describe
 from datarobot_drum.drum.language_predictors.json_values import encode
 from datarobot_drum.drum.serving.messages import ModelRequest
+from datarobot_drum.drum.serving.metrics.families import (
+    CHUNK_SECONDS,
+    FIRST_TOKEN_SECONDS,
+    TOKEN_DIRECTIONS,
+    TOKENS,
+)
+from datarobot_drum.drum.serving.metrics.recorder import OFF, Recorder
 from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits
 from datarobot_drum.drum.tabular.json_limits import check_json
 from datarobot_drum.drum.tracing.spans import annotate
@@ -18,6 +26,7 @@ DEFAULT_MODEL_NAME = "datarobot-deployed-llm"
 """The name of the model in a completion made from text, where neither the request nor a parameter names one."""
 
 Usage = dict[str, int]
+T = TypeVar("T")
 
 
 def count_nothing(text: str) -> int | None:
@@ -29,13 +38,16 @@ def count_nothing(text: str) -> int | None:
 class OpenAiCall:
     """The parameters of a request, the name of the model in the response, and the model's counter of tokens.
 
-    ``hook`` is the hook that makes the result, for error messages.
+    ``hook`` is the hook that makes the result, for error messages. ``arrived`` is when the request was received, by
+    ``time.perf_counter``.
     """
 
     params: Mapping[str, Any] = field(default_factory=dict)
     model_name: str = DEFAULT_MODEL_NAME
     count_tokens: Callable[[str], int | None] = count_nothing
     hook: str = "chat"
+    recorder: Recorder = OFF
+    arrived: float = 0.0
 
     @property
     def wants_stream(self) -> bool:
@@ -63,6 +75,31 @@ class OpenAiCall:
         if prompt is None or completion is None:
             return None
         return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+    def note_response(self, document: Mapping[str, Any], usage: Any = None) -> None:
+        """Set the span attributes of a response, and count its tokens."""
+        tokens: Mapping[str, Any] = usage if isinstance(usage, Mapping) else {}
+        received = value_if(int, tokens.get("prompt_tokens", tokens.get("input_tokens")))
+        sent = value_if(int, tokens.get("completion_tokens", tokens.get("output_tokens")))
+        annotate(
+            {
+                "gen_ai.response.id": value_if(str, document.get("id")),
+                "gen_ai.response.model": value_if(str, document.get("model")),
+                "gen_ai.usage.input_tokens": received,
+                "gen_ai.usage.output_tokens": sent,
+            }
+        )
+        for direction, count in zip(TOKEN_DIRECTIONS, (received, sent), strict=True):
+            if count is not None and count > 0:
+                self.recorder.add(TOKENS, count, direction)
+
+    def timed(self, chunks: Iterable[T]) -> Iterator[T]:
+        """Yield the chunks of a stream, and record the time to the first one and the time of each later one."""
+        start, histogram = self.arrived, FIRST_TOKEN_SECONDS
+        for chunk in chunks:
+            self.recorder.observe(histogram, time.perf_counter() - start)
+            yield chunk
+            start, histogram = time.perf_counter(), CHUNK_SECONDS
 
     def to_dict(self, value: Any, expected: str) -> dict[str, Any]:
         """Return a mapping or an object of the OpenAI library as a dict of plain values.
@@ -151,19 +188,6 @@ def annotate_request(operation: str, params: Mapping[str, Any], **more: Any) -> 
             "gen_ai.request.stream": params.get("stream") is True,
             **{f"gen_ai.request.{name}": value_if((int, float), params.get(name)) for name in numbers},
             **{f"gen_ai.{name}": value for name, value in more.items()},
-        }
-    )
-
-
-def annotate_response(document: Mapping[str, Any], usage: Any = None) -> None:
-    """Set the span attributes of a response."""
-    tokens: Mapping[str, Any] = usage if isinstance(usage, Mapping) else {}
-    annotate(
-        {
-            "gen_ai.response.id": value_if(str, document.get("id")),
-            "gen_ai.response.model": value_if(str, document.get("model")),
-            "gen_ai.usage.input_tokens": value_if(int, tokens.get("prompt_tokens", tokens.get("input_tokens"))),
-            "gen_ai.usage.output_tokens": value_if(int, tokens.get("completion_tokens", tokens.get("output_tokens"))),
         }
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 from datarobot_drum.drum.exceptions import InvalidField
 from datarobot_drum.drum.iterators import closing_iterator
 from datarobot_drum.drum.language_predictors.chat_prompts import message_text
-from datarobot_drum.drum.serving.formats.openai_call import OpenAiCall, annotate_response, as_list, read_params
+from datarobot_drum.drum.serving.formats.openai_call import OpenAiCall, as_list, read_params
 from datarobot_drum.drum.serving.formats.openai_events import ASSOCIATION_ID, chunk_stream, chunk_texts
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits
@@ -47,7 +47,7 @@ def chat_response(result: Any, call: OpenAiCall) -> ModelResponse:
         return chunk_stream(to_chunks(result, call), call, association_id, message_texts(call.params))
     completion = to_completion(result, call)
     completion[ASSOCIATION_ID] = association_id
-    annotate_response(completion, completion.get("usage"))
+    call.note_response(completion, completion.get("usage"))
     return ModelResponse(call.encode(completion))
 
 

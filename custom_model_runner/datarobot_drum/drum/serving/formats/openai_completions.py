@@ -6,7 +6,7 @@ from typing import Any
 from datarobot_drum.drum.exceptions import InvalidField, PredictionError
 from datarobot_drum.drum.iterators import closing_iterator
 from datarobot_drum.drum.language_predictors.hook_results import describe
-from datarobot_drum.drum.serving.formats.openai_call import OpenAiCall, annotate_response, as_list, read_params
+from datarobot_drum.drum.serving.formats.openai_call import OpenAiCall, as_list, read_params
 from datarobot_drum.drum.serving.formats.openai_chat import new_association_id, new_document, to_chunks
 from datarobot_drum.drum.serving.formats.openai_events import ASSOCIATION_ID, chunk_stream, chunk_texts
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
@@ -96,7 +96,7 @@ def _json_response(completion: dict[str, Any], call: OpenAiCall, association_id:
     if completion.get("usage") is None:
         completion["usage"] = _usage(completion, call)
     completion[ASSOCIATION_ID] = association_id
-    annotate_response(completion, completion["usage"])
+    call.note_response(completion, completion["usage"])
     return ModelResponse(call.encode(completion))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from datarobot_drum.drum.exceptions import InvalidField, PredictionError
 from datarobot_drum.drum.language_predictors.embeddings import EmbeddingInput, Embeddings
-from datarobot_drum.drum.serving.formats.openai_call import OpenAiCall, annotate_response, read_params
+from datarobot_drum.drum.serving.formats.openai_call import OpenAiCall, read_params
 from datarobot_drum.drum.serving.formats.openai_completions import texts_or_tokens
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits
@@ -53,7 +53,7 @@ def embeddings_response(embeddings: Embeddings, request: EmbeddingInput, call: O
         "model": embeddings.model or call.model_name,
         "usage": usage,
     }
-    annotate_response(document, usage)
+    call.note_response(document, usage)
     return ModelResponse(call.encode(document))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from datarobot_drum.drum.iterators import closing_iterator
 from datarobot_drum.drum.serving.errors import openai_error
 from datarobot_drum.drum.serving.execution.streaming import PrefetchedIterator
-from datarobot_drum.drum.serving.formats.openai_call import OpenAiCall, annotate_response
+from datarobot_drum.drum.serving.formats.openai_call import OpenAiCall
 from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.drum.tracing.spans import note_error
 
@@ -86,7 +86,7 @@ def _chunk_events(
     usage: Any = None
     texts: dict[int, str] = {}
     with closing_iterator(chunks):
-        for last in chunks:
+        for last in call.timed(chunks):
             usage = last.get("usage") or usage
             last[ASSOCIATION_ID] = association_id
             if call.wants_stream_usage:
@@ -97,5 +97,5 @@ def _chunk_events(
     if call.wants_stream_usage and last and not usage:
         usage = call.usage(inputs, texts.values())
         yield as_event(call, {**last, "choices": [], "usage": usage})
-    annotate_response(last, usage)
+    call.note_response(last, usage)
     yield DONE

@@ -7,7 +7,7 @@ from typing import Any
 from datarobot_drum.drum.exceptions import InvalidField, PredictionError
 from datarobot_drum.drum.iterators import close_iterator, closing_iterator
 from datarobot_drum.drum.serving.errors import openai_error
-from datarobot_drum.drum.serving.formats.openai_call import OpenAiCall, annotate_response, as_list, read_params
+from datarobot_drum.drum.serving.formats.openai_call import OpenAiCall, as_list, read_params
 from datarobot_drum.drum.serving.formats.openai_chat import new_association_id, to_chunks
 from datarobot_drum.drum.serving.formats.openai_events import ASSOCIATION_ID, as_event, event_stream
 from datarobot_drum.drum.serving.formats.openai_response_events import (
@@ -57,7 +57,7 @@ def respond_response(result: Any, call: OpenAiCall) -> ModelResponse:
     if call.wants_stream:
         return event_stream(_encoded(events, call), lambda error: _error_event(error, events.count, call))
     response = _final_response(events)
-    annotate_response(response, response.get("usage"))
+    call.note_response(response, response.get("usage"))
     return ModelResponse(call.encode(response))
 
 
@@ -108,10 +108,10 @@ def _events(result: Any, call: OpenAiCall) -> Iterator[Event]:
 def _encoded(events: _Numbered, call: OpenAiCall) -> Iterator[bytes]:
     last: Mapping[str, Any] = {}
     with closing_iterator(events):
-        for event in events:
+        for event in call.timed(events):
             last = event.get("response") or last
             yield as_event(call, event, str(event["type"]))
-    annotate_response(last, last.get("usage"))
+    call.note_response(last, last.get("usage"))
 
 
 def _final_response(events: Iterator[Event]) -> dict[str, Any]:

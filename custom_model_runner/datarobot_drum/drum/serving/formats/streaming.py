@@ -17,9 +17,10 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.util import find_spec
 from itertools import chain
 from typing import Any
@@ -31,9 +32,12 @@ from datarobot_drum.drum.language_predictors.base import Predictions, StreamChun
 from datarobot_drum.drum.language_predictors.json_values import encode, records, to_cell
 from datarobot_drum.drum.serving.errors import error_payload
 from datarobot_drum.drum.serving.formats.predictions_json import elements, encode_elements, encode_extra
+from datarobot_drum.drum.serving.media_type import MAX_CACHED_VALUE
 from datarobot_drum.drum.settings.target_types import TargetType
 
-_QUALITY = re.compile(r"[01](\.[0-9]*)?")
+_QUALITY = re.compile(r"0(\.[0-9]*)?|1(\.0*)?")
+_ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
+_PARAMETER = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*"?)+')
 
 Encoder = Callable[[Iterator[StreamChunk], TargetType], Iterator[bytes]]
 
@@ -132,30 +136,41 @@ def negotiate_table_format(accept: str) -> StreamFormat | None:
     return None if preferred is _JSON_FORMAT else preferred
 
 
-def negotiate_format(accept: str, formats: Sequence[StreamFormat] = STREAM_FORMATS) -> StreamFormat:
+def negotiate_format(accept: str, formats: tuple[StreamFormat, ...] = STREAM_FORMATS) -> StreamFormat:
     """Return the format that the client prefers; the first one without a preference or a match (RFC 9110, 12.5.1)."""
+    return _short_negotiate(accept, formats) if len(accept) < MAX_CACHED_VALUE else _negotiate(accept, formats)
+
+
+def _negotiate(accept: str, formats: tuple[StreamFormat, ...]) -> StreamFormat:
     preferences = dict(_preferences(accept))
-    # At equal quality a media type comes before a range, else the first one listed.
-    wanted = sorted(preferences, key=lambda media_type: (-preferences[media_type], media_type.count("*")))
-    for media_type in wanted:
-        for stream_format in formats:
-            excluded = preferences.get(stream_format.media_type) == 0
-            if preferences[media_type] > 0 and not excluded and _matches(media_type, stream_format.media_type):
-                return stream_format
-    return formats[0]
+    order = list(preferences)
+
+    def rank(stream_format: StreamFormat) -> tuple[float, int, int]:
+        """Return the quality of a format; at equal quality a type comes before a range, else the first one listed."""
+        major, _, _ = stream_format.media_type.partition("/")
+        ranges = (stream_format.media_type, f"{major}/*", "*/*")
+        found = next((media_range for media_range in ranges if media_range in preferences), None)
+        if found is None:
+            return 0.0, 0, 0
+        return preferences[found], -ranges.index(found), -order.index(found)
+
+    best = max(formats, key=rank)
+    return best if rank(best)[0] > 0 else formats[0]
 
 
-def _matches(media_range: str, media_type: str) -> bool:
-    if not media_range.endswith("/*"):
-        return media_range == media_type
-    return media_range == "*/*" or media_type.startswith(media_range.removesuffix("*"))
+_short_negotiate = lru_cache(maxsize=128)(_negotiate)
 
 
 def _preferences(accept: str) -> Iterator[tuple[str, float]]:
-    for part in accept.split(","):
-        media_type, *parameters = (word.strip() for word in part.split(";"))
+    for part in _split(accept, ",", _ELEMENT):
+        media_type, *parameters = map(str.strip, _split(part, ";", _PARAMETER))
         quality = next((word[2:] for word in parameters if word.lower().startswith("q=")), "1")
         yield media_type.lower(), float(quality) if _QUALITY.fullmatch(quality) else 0.0
+
+
+def _split(text: str, separator: str, element: re.Pattern[str]) -> list[str]:
+    """Split at separators outside of quoted strings."""
+    return element.findall(text) or [""] if '"' in text else text.split(separator)
 
 
 def _lines(chunks: Iterator[StreamChunk], target_type: TargetType) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -15,9 +16,14 @@ class _Timing:
 
 
 class Timings:
-    """Minimum, average and maximum duration in seconds by label. Thread-safe."""
+    """Minimum, average and maximum duration in seconds by label. Thread-safe.
 
-    def __init__(self) -> None:
+    Args:
+        on_record: called with each duration.
+    """
+
+    def __init__(self, on_record: Callable[[float], object] | None = None) -> None:
+        self._on_record = on_record
         self._lock = threading.Lock()
         self._timings: dict[str, _Timing] = {}
 
@@ -26,6 +32,8 @@ class Timings:
         return Measurement(self, label)
 
     def record(self, label: str, seconds: float) -> None:
+        if self._on_record:
+            self._on_record(seconds)
         with self._lock:
             timing = self._timings.get(label)
             if timing is None:

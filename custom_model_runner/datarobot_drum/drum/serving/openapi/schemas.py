@@ -61,6 +61,8 @@ _TENSOR: Json = {
 
 _MESSAGE: Json = {"type": "string", "description": "What was wrong, in one sentence."}
 
+_ERROR_CODE: Json = {"type": "string", "description": "On /invocations: MLflow's code.", "examples": ["BAD_REQUEST"]}
+
 _PROCESS = record(
     {
         "pid": {"type": "integer"},
@@ -116,10 +118,11 @@ _EXECUTOR_METRICS = (
 
 SCHEMAS: Json = {
     "DrumMessage": record({"message": {"type": "string"}}),
-    "DrumError": record({"message": _MESSAGE}),
+    "DrumError": record({"message": _MESSAGE}, {"error_code": _ERROR_CODE}),
     "DrumUnavailable": record(
         {"message": _MESSAGE},
         {
+            "error_code": _ERROR_CODE,
             "error": {"type": "string", "examples": ["SERVICE_UNAVAILABLE"]},
             "retry_after": {"type": "integer", "description": "Seconds, as in the header."},
         },

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datarobot_drum.drum.exceptions import BadRequest
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response
 from datarobot_drum.drum.serving.v2.json_messages import HEADER_LENGTH, infer_response, parse_request, to_document
+from datarobot_drum.drum.serving.v2.messages import InferenceRequest
 from datarobot_drum.drum.serving.v2.model import EXTENSIONS, SERVER_NAME, SERVER_VERSION, V2Model
 from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits
 
@@ -51,13 +52,22 @@ class V2Handlers:
 
     def do_predict_v2(self, request: ModelRequest) -> ModelResponse:
         """Predict or transform the rows of the input tensors."""
+        inference = self.read_inference(request)
+        return infer_response(self.model.infer(inference), inference)
+
+    def read_inference(self, request: ModelRequest) -> InferenceRequest:
+        """Read the body of an inference request.
+
+        Raises:
+            NotFound: it names another model.
+            BadRequest, UnprocessableInput: the body is no such request, or over a limit.
+        """
         self._require_model(request)
         body = request.body
         if body is None or not body.size:
             raise BadRequest("The request has no body: send a JSON object with inputs.")
         body.seek(0)
-        inference = parse_request(body.read(), request.headers.get(HEADER_LENGTH), self._limits)
-        return infer_response(self.model.infer(inference), inference)
+        return parse_request(body.read(), request.headers.get(HEADER_LENGTH), self._limits)
 
     def _require_model(self, request: ModelRequest) -> None:
         self.model.require(request.path_values["name"], request.path_values.get("version", ""))

@@ -10,7 +10,7 @@ import orjson
 
 from datarobot_drum.drum.exceptions import BadRequest, ModelNotReady, NotFound
 from datarobot_drum.drum.input_schema.columns import Column, ColumnType, InputSchema
-from datarobot_drum.drum.language_predictors.base import BasePredictor
+from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.model_state import ModelState, Phase
 from datarobot_drum.drum.serving.v2.datatypes import BOOL, BYTES, FP64
@@ -61,12 +61,14 @@ class V2Model:
         state: ModelState,
         readiness: Callable[[ModelRequest], ModelResponse],
         measure: Callable[[], AbstractContextManager[Any]],
+        count_rows: Callable[[int], object] = lambda rows: None,
     ) -> None:
         self._predictor = predictor
         self._settings = settings
         self._state = state
         self._readiness = readiness
         self._measure = measure
+        self._count_rows = count_rows
         self.name = settings.served_name
         self.version = settings.served_version
 
@@ -120,18 +122,37 @@ class V2Model:
             BadRequest, UnprocessableInput: the request does not fit the model.
             PredictionError, DrumHTTPError: as ``BasePredictor.predict``.
         """
+        data = self.read_samples(request)
+        with self._measure():
+            outputs = self._predict(self._loaded(), data)
+        return self._response(outputs, request)
+
+    def read_samples(self, request: InferenceRequest) -> Any:
+        """Return the rows of a request, as ``predict`` of the predictor takes them.
+
+        Raises:
+            BadRequest, UnprocessableInput: the request does not fit the model.
+        """
         predictor = self._loaded()
         self._require_tables(predictor)
         schema = predictor.input_schema
-        data = predictor.check_samples(to_table(request, schema, self._settings.limits.for_width(schema.width)))
-        with self._measure():
-            outputs = self._predict(predictor, data)
+        return predictor.check_samples(to_table(request, schema, self._settings.limits.for_width(schema.width)))
+
+    def predictions_response(self, predictions: Predictions, request: InferenceRequest) -> InferenceResponse:
+        """Return the response to a request whose rows have these predictions."""
+        return self._response(prediction_outputs(predictions, self._settings, self._loaded().class_labels), request)
+
+    def _response(self, outputs: tuple[OutputTensor, ...], request: InferenceRequest) -> InferenceResponse:
         return InferenceResponse(self.name, self.version, _select(outputs, request.outputs), request.id)
 
     def _predict(self, predictor: BasePredictor, data: Any) -> tuple[OutputTensor, ...]:
         if self._settings.target_type is TargetType.TRANSFORM:
-            return transform_outputs(predictor.transform_samples(data))
-        return prediction_outputs(predictor.predict(data), self._settings, predictor.class_labels)
+            transformed = predictor.transform_samples(data)
+            self._count_rows(transformed.features.shape[0])
+            return transform_outputs(transformed)
+        predictions = predictor.predict(data)
+        self._count_rows(len(predictions.values))
+        return prediction_outputs(predictions, self._settings, predictor.class_labels)
 
     def _require_tables(self, predictor: BasePredictor) -> None:
         if not self._settings.target_type.reads_tables:
