@@ -21,6 +21,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.tree import DecisionTreeRegressor
 
 from datarobot_drum.drum.exceptions import CustomHTTPError, ModelLoadError, PredictionError, UnprocessableInput
+from datarobot_drum.drum.language_predictors import import_scope
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
 from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
@@ -32,6 +33,13 @@ Load = Callable[..., BasePredictor]
 
 DIABETES, DIABETES_TARGET = load_diabetes(return_X_y=True, as_frame=True)
 CANCER, CANCER_TARGET = load_breast_cancer(return_X_y=True, as_frame=True)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def close_models_of_other_files() -> None:
+    """Begin without open models: those of other files in this process change how imports work."""
+    for scope in tuple(import_scope._open_scopes):
+        scope.close()
 
 
 @pytest.fixture
