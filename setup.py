@@ -140,6 +140,7 @@ TEST = [
     "skl2onnx>=1.18,<2",
     "slowapi>=0.1.9,<0.2",
     "tritonclient[grpc,http]>=2.41,<3",
+    "trustme>=1.2,<2",
     "websockets>=13,<18",
 ]
 

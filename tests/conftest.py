@@ -29,6 +29,7 @@ _LONG = (
     "api/test_openai_routes.py",
     "api/test_openapi_conformance.py",
     "api/test_platforms.py",
+    "api/test_tls.py",
     "api/test_v2.py",
     "artifact_predictors/test_array_input.py",
     "artifact_predictors/test_target_framework_matrix.py",

@@ -11,11 +11,18 @@ from tests.api.all_servers import Servers
 REQUEST_ID = "the-same-everywhere"
 
 _COMPARED_HEADERS = (
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-origin",
+    "access-control-expose-headers",
+    "access-control-max-age",
     "allow",
     "content-length",
     "content-type",
     "location",
     "retry-after",
+    "vary",
+    "www-authenticate",
     "x-drum-user-http-error",
     "x-drum-version",
     "x-request-id",

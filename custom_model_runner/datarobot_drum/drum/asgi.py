@@ -29,6 +29,8 @@ def create_app() -> FastAPI:
         logger.warning("DRUM_MANAGEMENT_PORT has no effect: only a server that drum starts knows its own workers.")
     if settings.server.grpc_port:
         logger.warning("DRUM_GRPC_PORT has no effect: only a server that drum starts serves gRPC.")
+    if settings.access.tls is not None:
+        logger.warning("DRUM_TLS_CERT has no effect: give the certificate to the server that you start.")
     server = PredictionServer(settings, app=new_app())
     server.materialize()
     server.end_process_on_load_failure()

@@ -14,6 +14,8 @@
     └── RequestError                    500
         ├── BadRequest                  400
         │   └── InvalidField
+        ├── Unauthorized                401
+        ├── Forbidden                   403
         ├── NotFound                    404
         │   └── LanguageModelNotFound
         ├── MethodNotAllowed            405
@@ -25,6 +27,7 @@
         │   ├── InputSchemaError
         │   └── EmptyTable
         │   └── InputSchemaError
+        ├── TooManyRequests             429
         ├── FormHeadersTooLarge         431
         ├── RequestCancelled            499, never sent
         ├── PredictionError             500
@@ -144,6 +147,22 @@ class InvalidField(BadRequest):
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"The field {field} {problem}")
         self.param = field
+
+
+class Unauthorized(RequestError):
+    """The request has no valid API key."""
+
+    status = 401
+    code = "invalid_api_key"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, headers={"WWW-Authenticate": "Bearer"})
+
+
+class Forbidden(RequestError):
+    """A page of another origin may not call the server."""
+
+    status = 403
 
 
 class NotFound(RequestError):
@@ -298,6 +317,23 @@ class ModelNotReady(ServiceUnavailable):
 
     def __init__(self, message: str = "Model is not ready. Please retry later.") -> None:
         super().__init__(message)
+
+
+class TooManyRequests(RequestError):
+    """The client is over its rate limit."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+
+    def __init__(self, limit: str, retry_after: int) -> None:
+        super().__init__(
+            f"Too many requests: the limit is {limit}. Please retry later.", headers={"Retry-After": str(retry_after)}
+        )
+        self._retry_after = retry_after
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        return {"message": self.message, "error": "TOO_MANY_REQUESTS", "retry_after": self._retry_after}
 
 
 class RequestCancelled(RequestError):

@@ -19,7 +19,8 @@ from datarobot_drum.drum.commands.samples import Body
 from datarobot_drum.drum.exceptions import MODEL_FAILED, CommandError, StartupError
 from datarobot_drum.drum.process.signals import cleanup_on_signals
 from datarobot_drum.drum.process.sockets import bind
-from datarobot_drum.drum.settings.arguments import Arguments, to_argv
+from datarobot_drum.drum.settings.access import ACCESS_NAMES
+from datarobot_drum.drum.settings.arguments import Arguments, secret_variables, to_argv
 from datarobot_drum.drum.settings.build import Settings, build_settings, environment_with
 from datarobot_drum.drum.settings.declaration import SERVER
 from datarobot_drum.runtime_parameters import mask_secrets
@@ -97,8 +98,8 @@ class ModelServer:
 def running_server(arguments: Arguments, timeout: float) -> Iterator[ModelServer]:
     """Start ``drum server`` with these arguments, wait until it is ready and stop it at the end.
 
-    It listens on the loopback interface, in a process group of its own, which is killed if a signal ends this
-    process.
+    It listens on the loopback interface, without the keys, limits and certificates that variables set. It has a process
+    group of its own, which is killed if a signal ends this process.
 
     Raises:
         StartupError: the server does not start; the message contains the cause.
@@ -112,7 +113,7 @@ def running_server(arguments: Arguments, timeout: float) -> Iterator[ModelServer
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=environment_with(_VARIABLES),
+            env=environment_with(_VARIABLES | secret_variables(SERVER, arguments), without=ACCESS_NAMES),
             start_new_session=True,
         )
         with cleanup_on_signals(lambda: _kill(process)):

@@ -3,10 +3,12 @@
 import logging
 from collections.abc import Callable
 
+from datarobot_drum.drum.exceptions import StartupError
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.management.owner import check_management_port
 from datarobot_drum.drum.process.logs import configure_logging
 from datarobot_drum.drum.process.sockets import check_address, raise_fd_limit
+from datarobot_drum.drum.process.tls import TlsContexts
 from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.build import Settings, build_settings, export_environment
 from datarobot_drum.drum.settings.cpu_threads import THREAD_VARIABLES, ThreadPlan
@@ -30,6 +32,7 @@ def serve(arguments: Arguments) -> int:
     configure_logging(settings.logging_level, settings.server.log_format)
     check_address(settings.host, settings.port)
     check_management_port(settings)
+    check_tls(settings)
     raise_fd_limit()
     for warning in settings.platform.warnings:
         logger.warning("%s", warning)
@@ -41,6 +44,22 @@ def serve(arguments: Arguments) -> int:
     export_environment(settings)
     run: Callable[[Settings], int] = import_from_string(SERVERS[settings.server.server_type])
     return run(settings)
+
+
+def check_tls(settings: Settings) -> None:
+    """Check that TLS, if it is on, can be served.
+
+    Raises:
+        StartupError: a file is missing or wrong, or the watchdog would need a certificate.
+    """
+    if settings.access.tls is None:
+        return
+    TlsContexts(settings.access.tls)
+    if settings.access.tls.client_ca is not None and settings.server.use_watchdog:
+        raise StartupError(
+            "USE_NIM_WATCHDOG cannot be used with DRUM_TLS_CLIENT_CA: the watchdog has no certificate. Use the probes "
+            "of DRUM_MANAGEMENT_PORT instead."
+        )
 
 
 def thread_plan_line(settings: Settings, plan: ThreadPlan) -> str:
@@ -57,7 +76,8 @@ def start_line(settings: Settings) -> str:
     model = settings.model
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     processes = "1 worker" if settings.workers == 1 else f"{settings.workers} workers"
+    scheme = "http" if settings.access.tls is None else "https"
     return (
         f"Serving {model.code_dir} ({model.target_type.value}) with {settings.server.server_type}, "
-        f"{processes}, at http://{host}:{settings.port}{settings.url_prefix}/"
+        f"{processes}, at {scheme}://{host}:{settings.port}{settings.url_prefix}/"
     )

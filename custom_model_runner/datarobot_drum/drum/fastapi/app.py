@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.errors import ServerErrorMiddleware
 
+from datarobot_drum.drum.fastapi.access import AccessMiddleware
 from datarobot_drum.drum.fastapi.errors import add_error_handlers, respond_to_unexpected_error
 from datarobot_drum.drum.fastapi.extensions import describe_routes, take_catch_alls
 from datarobot_drum.drum.fastapi.middleware import RequestContextMiddleware, StdoutFlusherMiddleware
@@ -70,6 +71,8 @@ def _add_middleware(app: FastAPI, core: ServingCore) -> None:
     """Add our middleware; what is added last runs first."""
     app.add_middleware(ServerErrorMiddleware, handler=respond_to_unexpected_error)
     app.add_middleware(StdoutFlusherMiddleware, flusher=core.flusher)
+    if core.access is not None:
+        app.add_middleware(AccessMiddleware, gate=core.access)
     app.add_middleware(RequestContextMiddleware, request_log=core.request_log, worker_ctx=core.worker_ctx)
 
 

@@ -32,7 +32,7 @@ class RequestContextMiddleware:
             return
         if scope["path"].startswith("//"):  # WSGI servers take several slashes at the start for one
             scope = {**scope, "path": "/" + scope["path"].lstrip("/")}
-        with RequestLogEntry(self._request_log, scope["method"], scope["path"], partial(_header, scope)) as entry:
+        with RequestLogEntry(self._request_log, scope["method"], scope["path"], partial(read_header, scope)) as entry:
             await self._respond(entry, scope, receive, send)
 
     async def _respond(self, entry: RequestLogEntry, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,7 +84,7 @@ class StdoutFlusherMiddleware:
                 self._flusher.request_ended()
 
 
-def _header(scope: Scope, name: str) -> str:
+def read_header(scope: Scope, name: str) -> str:
     """Return the values of a header, joined as WSGI joins them; empty without one."""
     wanted = name.encode()
     return ",".join(value.decode("latin-1") for field, value in scope["headers"] if field == wanted)

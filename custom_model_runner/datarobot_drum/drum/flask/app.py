@@ -6,6 +6,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from datarobot_drum.drum.exceptions import RequestError
+from datarobot_drum.drum.flask.access import AccessMiddleware
 from datarobot_drum.drum.flask.messages import to_flask
 from datarobot_drum.drum.flask.middleware import (
     ReplayBodyMiddleware,
@@ -34,7 +35,8 @@ def build_app(core: ServingCore, app: Flask | None = None) -> Flask:
         add_routes(app, core, answer_options=has_extension)
     flushing = StdoutFlusherMiddleware(app.wsgi_app, core.flusher)
     replaying = ReplayBodyMiddleware(flushing, core.limits.directory)
-    app.wsgi_app = RequestContextMiddleware(replaying, core.request_log)  # type: ignore[method-assign]
+    checking = replaying if core.access is None else AccessMiddleware(replaying, core.access)
+    app.wsgi_app = RequestContextMiddleware(checking, core.request_log)  # type: ignore[method-assign]
     return app
 
 

@@ -28,7 +28,7 @@ class RequestContextMiddleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        entry = RequestLogEntry(self._request_log, environ["REQUEST_METHOD"], path, partial(_header, environ))
+        entry = RequestLogEntry(self._request_log, environ["REQUEST_METHOD"], path, partial(read_header, environ))
 
         def start_with_headers(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             entry.status = int(status.split(" ", 1)[0])
@@ -44,7 +44,8 @@ class RequestContextMiddleware:
         return ResponseBody(body, lambda: entry.__exit__(None, None, None))
 
 
-def _header(environ: WSGIEnvironment, name: str) -> str | None:
+def read_header(environ: WSGIEnvironment, name: str) -> str | None:
+    """Return the value of a header by its lower-case name; None without one."""
     return environ.get("HTTP_" + name.upper().replace("-", "_"))
 
 

@@ -7,12 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 import orjson
 from grpc_health.v1 import health_pb2
 
 from datarobot_drum.drum.exceptions import NotFound, RequestCancelled, RequestError, StartupError
+from datarobot_drum.drum.grpc.credentials import server_credentials
 from datarobot_drum.drum.grpc.messages import (
     parse,
     parse_infer_request,
@@ -27,16 +29,19 @@ from datarobot_drum.drum.grpc.schema import (
     ServerMetadataResponse,
     ServerReadyResponse,
 )
+from datarobot_drum.drum.serving.access.gate import RPC, AccessRequest
 from datarobot_drum.drum.serving.body.reader import RequestBody
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.error_formats import ErrorFormat
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.execution.call import ModelCall
+from datarobot_drum.drum.serving.headers import Headers
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.request_log import RequestLogEntry
 from datarobot_drum.drum.serving.routes import ROUTES
 from datarobot_drum.drum.serving.v2.grpc_paths import HEALTH_SERVICE, INFER, SERVICE
 from datarobot_drum.drum.serving.v2.model import EXTENSIONS, SERVER_NAME, SERVER_VERSION, V2Model
+from datarobot_drum.drum.settings.access import TlsFiles
 
 logger = logging.getLogger(__name__)
 
@@ -70,13 +75,15 @@ class GrpcServer:
 
     Args:
         address: host and port; several workers share it.
+        tls: files of TLS; None for plain connections.
     """
 
-    def __init__(self, core: ServingCore, address: str) -> None:
+    def __init__(self, core: ServingCore, address: str, tls: TlsFiles | None = None) -> None:
         assert core.v2 is not None
         self._core = core
         self._model: V2Model = core.v2.model
         self._address = address
+        self._tls = tls
         self._status_pool = ThreadPoolExecutor(1, "drum-grpc-status")
         core.worker_ctx.defer_cleanup(partial(self._status_pool.shutdown, wait=False), desc="end the status thread")
         self.calls = 0
@@ -87,7 +94,7 @@ class GrpcServer:
         """Listen.
 
         Raises:
-            StartupError: the address is taken, or not of this machine.
+            StartupError: the address is taken, or not of this machine; or a certificate cannot be used.
         """
         options = [
             ("grpc.so_reuseport", 1),
@@ -97,7 +104,10 @@ class GrpcServer:
         server = grpc.aio.server(options=options)  # it belongs to the event loop that runs now
         server.add_generic_rpc_handlers((self._inference_service(), self._health_service()))
         try:
-            server.add_insecure_port(self._address)
+            if self._tls is None:
+                server.add_insecure_port(self._address)
+            else:
+                server.add_secure_port(self._address, server_credentials(self._tls))
         except RuntimeError as error:
             raise StartupError(f"Cannot listen on {self._address} for gRPC: {error}.") from error
         await server.start()
@@ -132,14 +142,20 @@ class GrpcServer:
         """Return the handler of a method; messages stay bytes, since a prediction thread parses them."""
 
         async def handle(content: bytes, context: Any) -> bytes:
-            metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+            metadata = Headers((key, value) for key, value in context.invocation_metadata() or () if _is_text(value))
+            request = AccessRequest(RPC, path, metadata.get, _address(context.peer()))
             try:
                 with RequestLogEntry(self._core.request_log, "POST", path, metadata.get) as entry:
-                    return await self._respond(respond, content, context, entry)
+                    return await self._respond(partial(self._admit, request, respond), content, context, entry)
             finally:
                 self._core.flusher.request_ended()
 
         return grpc.unary_unary_rpc_method_handler(handle)
+
+    async def _admit(self, request: AccessRequest, respond: Respond, content: bytes) -> bytes:
+        if self._core.access is not None:
+            self._core.access.admit(request)
+        return await respond(content)
 
     async def _respond(self, respond: Respond, content: bytes, context: Any, entry: RequestLogEntry) -> bytes:
         trailer = _to_metadata(entry.headers)
@@ -232,6 +248,15 @@ class GrpcServer:
             raise NotFound(f"There is no service {service[:100]!r}.")
         states = health_pb2.HealthCheckResponse
         return states(status=states.SERVING if await self._is_ready() else states.NOT_SERVING)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _address(peer: str) -> str:
+    """Return the address in gRPC's name of a client: ``ipv4:127.0.0.1:5000``, ``ipv6:[::1]:5000``, ``unix:...``."""
+    return unquote(peer.partition(":")[2].rpartition(":")[0]).strip("[]")
 
 
 def _encode(message: Any) -> bytes:

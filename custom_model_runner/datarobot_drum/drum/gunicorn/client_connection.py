@@ -18,12 +18,14 @@ RECEIVE_BYTES = 128 * 1024
 class ClientConnection:
     """A socket whose reads meet the deadline of the request, and whose writes end if the client does not read.
 
-    Everything else is the socket's.
+    Everything else is the socket's. ``scheme`` is that of its URLs.
 
     Args:
         max_body: length of the longest body that the app accepts.
         write_timeout: seconds that the client may go without reading; 0 for no limit.
     """
+
+    scheme = "http"
 
     def __init__(
         self,
@@ -74,7 +76,7 @@ class ClientConnection:
             OSError: the client has reset the connection.
         """
         try:
-            data = self._connection.recv(RECEIVE_BYTES, socket.MSG_DONTWAIT)
+            data = self.receive_now(RECEIVE_BYTES)
         except BlockingIOError:
             return False
         had_head = self.has_head
@@ -87,6 +89,14 @@ class ClientConnection:
             self.deadline.start_body()
             self._continue()
         return arrived
+
+    def receive_now(self, size: int) -> bytes:
+        """Read what is there without blocking.
+
+        Raises:
+            BlockingIOError: nothing is there.
+        """
+        return self._connection.recv(size, socket.MSG_DONTWAIT)
 
     def receive_within(self, seconds: float) -> bool:
         """Do the same as ``receive_ahead``, and wait up to ``seconds`` for more."""

@@ -24,6 +24,7 @@ from datarobot_drum.drum.process.hook_environment import prepare_for_hooks
 from datarobot_drum.drum.process.hook_signals import hook_signals
 from datarobot_drum.drum.process.signals import prepare_exit
 from datarobot_drum.drum.process.sockets import accept_pending
+from datarobot_drum.drum.process.tls import TlsContexts
 from datarobot_drum.drum.serving.request_head import HEAD_SECONDS, MAX_HEAD_BYTES, MAX_HEADER_FIELDS
 from datarobot_drum.drum.settings.build import settings_from_environment
 
@@ -146,6 +147,8 @@ def on_exit(server: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Start heartbeats, and name the master as the process that a supervisor signals; the app is loaded."""
     install_worker_handlers(worker)
+    if _settings.access.tls is not None:
+        LimitedWorker.tls = TlsContexts(_settings.access.tls)  # not before gevent has replaced the module ssl
     hook_signals.main_thread_runs_hooks = _worker_kind != "gthread"
     server = _prediction_server(worker)
     if server is not None:

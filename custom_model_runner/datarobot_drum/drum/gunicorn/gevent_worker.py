@@ -26,4 +26,9 @@ class LimitedGeventWorker(LimitedWorker, GeventWorker):  # type: ignore[misc]
     connection_class = GeventConnection
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
-        super().handle(listener, self.to_limited(client), addr)
+        try:
+            connection = self.to_limited(client)
+        except OSError:  # the client has disconnected
+            client.close()
+            return
+        super().handle(listener, connection, addr)

@@ -17,5 +17,8 @@ class LimitedThreadWorker(LimitedWorker, gthread.ThreadWorker):  # type: ignore[
         is_new = not conn.initialized
         if is_new and hasattr(gthread, "_DEFER") and not conn.wait_for_data(PAUSE_SECONDS):
             return gthread._DEFER
-        conn.sock = self.to_limited(conn.sock)
+        try:
+            conn.sock = self.to_limited(conn.sock)
+        except OSError:  # the client has disconnected
+            return False
         return super().handle(conn)

@@ -138,7 +138,11 @@ class BufferingSyncWorker(LimitedWorker, SyncWorker):  # type: ignore[misc]
             elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED):  # another worker was faster
                 raise
             return None
-        return _Client(self.to_limited(connection), address, listener)
+        try:
+            return _Client(self.to_limited(connection), address, listener)
+        except OSError:  # the client has disconnected
+            connection.close()
+            return None
 
     def _start(self, client: _Client) -> bool:
         """Handle the request of a new connection and return True, or wait for it together with others."""

@@ -1,6 +1,7 @@
 """What our worker classes have in common: limits of requests, and JSON errors for those that never reach the app."""
 
 import socket
+import ssl
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from gunicorn.http import errors
 from gunicorn.http.body import Body, ChunkedReader
 
 from datarobot_drum.drum.gunicorn.client_connection import ClientConnection
+from datarobot_drum.drum.gunicorn.tls_connection import TlsConnection, secured
+from datarobot_drum.drum.process.tls import TlsContexts
 from datarobot_drum.drum.serving.chunked_body import ChunkedBody
 from datarobot_drum.drum.serving.read_deadline import ReadDeadline
 from datarobot_drum.drum.serving.request_head import (
@@ -60,19 +63,34 @@ class LimitedWorker:
     limits = RequestLimits()
     """Set by the configuration, which gunicorn reads before it starts workers."""
 
+    tls: TlsContexts | None = None
+    """Set by the configuration for TLS."""
+
     connection_class: type[ClientConnection] = ClientConnection
     cfg: Any
     log: Any
 
     def to_limited(self, connection: Any) -> Any:
-        """Return the client's connection with deadlines; TLS connections are left to gunicorn."""
+        """Return the client's connection with deadlines, and with TLS if it is on.
+
+        A certificate in gunicorn's own settings leaves the connection to gunicorn.
+
+        Raises:
+            OSError: the client has disconnected.
+        """
         if self.cfg.is_ssl or isinstance(connection, ClientConnection):
             return connection
         deadline = ReadDeadline(self.limits.head_timeout, self.limits.body_timeout)
-        return self.connection_class(connection, deadline, self.limits.max_body, self.limits.write_timeout)
+        limits = (deadline, self.limits.max_body, self.limits.write_timeout)
+        if self.tls is None:
+            return self.connection_class(connection, *limits)
+        return TlsConnection(secured(connection, self.tls), *limits)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Respond to an error outside of the app; gunicorn closes the connection then."""
+        if isinstance(exc, ssl.SSLError):
+            self.log.debug("Closed a connection without a TLS handshake: %s", exc)
+            return
         if isinstance(exc, HeadTimeout) and client.is_silent:
             return
         rejection = _rejection_of(exc)
@@ -96,6 +114,8 @@ def head_received(request: Any) -> None:
     connection = getattr(request.unreader, "sock", None)
     if isinstance(connection, ClientConnection):
         connection.start_body()
+        if connection.scheme == "https":
+            request.scheme = "https"
     fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in request.headers]
     version = b"%d.%d" % tuple(request.version)
     rejection = check_head(request.method.encode("latin-1"), request.uri.encode("latin-1"), version, fields)

@@ -22,10 +22,12 @@ from datarobot_drum.drum.process.signals import LOADER_THREAD, PREDICTION_THREAD
 from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
 from datarobot_drum.drum.server import get_fastapi_app, get_flask_app
+from datarobot_drum.drum.serving.access.gate import AccessGate
 from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.body.spooled_file import CHUNK_SIZE, SPOOL_MAX_SIZE, SpooledUploadFile
 from datarobot_drum.drum.serving.core import ServingCore
+from datarobot_drum.drum.serving.error_formats import error_formats_by_path
 from datarobot_drum.drum.serving.execution.concurrency import AdaptiveConcurrency, FixedConcurrency
 from datarobot_drum.drum.serving.execution.concurrency_limit import ConcurrencyLimit
 from datarobot_drum.drum.serving.execution.executor import MAX_PAUSED, ExecutorWithBackpressure
@@ -47,7 +49,7 @@ from datarobot_drum.drum.serving.routes import (
     with_platform_paths,
 )
 from datarobot_drum.drum.serving.scraping import merge_dead_files
-from datarobot_drum.drum.serving.v2.grpc_paths import PROBE_PATHS, TRACED_PATHS
+from datarobot_drum.drum.serving.v2.grpc_paths import OPEN_RPC_PATHS, PROBE_PATHS, TRACED_PATHS
 from datarobot_drum.drum.serving.v2.handlers import V2Handlers
 from datarobot_drum.drum.serving.v2.model import V2Model
 from datarobot_drum.drum.settings.build import Settings, metrics_directory, settings_from_values
@@ -396,7 +398,16 @@ class PredictionServer:
             batching=batching,
             v2=v2,
             load_timeout=server.executor_queue_timeout,
+            access=self._create_access_gate(),
         )
+
+    def _create_access_gate(self) -> AccessGate | None:
+        """Return what decides about requests. A scrape of metrics is no probe there: it shows what the server does."""
+        access, prefix = self.settings.access, self.settings.url_prefix
+        if access.is_open:
+            return None
+        probes = probe_paths(prefix, [route for route in self._routes if route is not METRICS_ROUTE])
+        return AccessGate(access, probes, OPEN_RPC_PATHS, prefix, error_formats_by_path(self._routes, prefix))
 
     def _create_batching(self, handlers: Handlers, v2: V2Handlers) -> "Batching | None":
         if type(self.executor) is ExecutorWithBackpressure or self.predictor is None:

@@ -11,6 +11,7 @@ from datarobot_drum.drum.cancellation import Cancellation
 from datarobot_drum.drum.exceptions import DeadlineExceeded
 from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
+from datarobot_drum.drum.serving.access.gate import AccessGate
 from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.execution.call import ModelCall
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure, Submission
@@ -65,6 +66,8 @@ class ServingCore:
     """The Open Inference Protocol; None for a core without a model."""
     batching: "Batching | None" = None
     """None where it is switched off."""
+    access: AccessGate | None = None
+    """None if every request is served."""
 
     @property
     def routes(self) -> tuple[Route, ...]:

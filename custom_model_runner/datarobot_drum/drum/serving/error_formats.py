@@ -11,11 +11,11 @@ VERTEX    ``AIP_PREDICT_ROUTE``, unless it is ``/invocations``   ``message``, ``
 ========  =====================================================  =========================================
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
-from datarobot_drum.drum.serving.routes import openai_handlers, v2_handlers
+from datarobot_drum.drum.serving.routes import Route, openai_handlers, path_variants, v2_handlers
 
 INVOCATIONS = "/invocations"
 
@@ -63,6 +63,14 @@ def find_error_format(endpoint: str, path: str) -> ErrorFormat:
     if endpoint == "do_invocations":
         return ErrorFormat.MLFLOW if path.removesuffix("/").endswith(INVOCATIONS) else ErrorFormat.VERTEX
     return ErrorFormat.PLAIN
+
+
+def error_formats_by_path(routes: Sequence[Route], prefix: str) -> dict[str, ErrorFormat]:
+    """Return the formats of errors, by the path of the route, for requests that are rejected before routing."""
+    formats = {
+        path: find_error_format(route.handler, path) for route in routes for path in path_variants(route, prefix)
+    }
+    return {path: found for path, found in formats.items() if found is not ErrorFormat.PLAIN}
 
 
 def mlflow_code(status: int) -> str:

@@ -6,7 +6,7 @@ unless declared. Runtime parameters, model-metadata.yaml and defaults are merged
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datarobot_drum.drum.exceptions import UsageError
@@ -27,6 +27,7 @@ from datarobot_drum.drum.settings.platforms import platform_arguments
 from datarobot_drum.drum.settings.server_parameters import LOGGING_LEVELS, WORKER_LIMITS
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.settings.value_parsers import Kind
+from datarobot_drum.runtime_parameters.masking import MASK, mask_secrets
 
 _TARGET_TYPES = tuple(target_type.value for target_type in TargetType)
 _LABEL_SOURCES = ("class_labels", "class_labels_file")
@@ -312,11 +313,14 @@ def variable_names() -> frozenset[str]:
 
 
 def to_argv(command: str, arguments: Arguments) -> list[str]:
-    """Return the words after ``drum COMMAND`` that set the arguments which the command takes."""
+    """Return the words after ``drum COMMAND`` that set the arguments which the command takes.
+
+    Secrets are not among them, since every user of the machine sees command lines: see ``secret_variables``.
+    """
     words: list[str] = []
     for name, declared in arguments_of(command).items():
         value = getattr(arguments, name)
-        if value is None or value is False:
+        if value is None or value is False or _is_secret(declared, value):
             continue
         if declared.kind is Kind.BOOLEAN:
             words.append(declared.flag)
@@ -325,6 +329,29 @@ def to_argv(command: str, arguments: Arguments) -> list[str]:
         else:
             words.append(f"{declared.flag}={value}")  # a value may begin with a dash
     return words
+
+
+def secret_variables(command: str, arguments: Arguments) -> dict[str, str]:
+    """Return the environment variables that set the arguments which ``to_argv`` leaves out."""
+    values = {declared: getattr(arguments, name) for name, declared in arguments_of(command).items()}
+    return {declared.name: value for declared, value in values.items() if _is_secret(declared, value)}
+
+
+def mask_command_line(words: Sequence[str]) -> list[str]:
+    """Return a command line without known secrets, and without the values of secret flags."""
+    flags = {declared.flag for declared in _ARGUMENTS.values() if declared.secret}
+    masked = []
+    for number, word in enumerate(words):
+        flag, equals, _ = word.partition("=")
+        if number and words[number - 1] in flags:
+            masked.append(MASK)
+        else:
+            masked.append(f"{flag}={MASK}" if equals and flag in flags else mask_secrets(word))
+    return masked
+
+
+def _is_secret(declared: Argument, value: Any) -> bool:
+    return isinstance(value, str) and (declared.secret or mask_secrets(value) != value)
 
 
 def merge_environment(command: str, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Arguments:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from datarobot_drum.drum.exceptions import RuntimeParameterError, StartupError, UsageError
+from datarobot_drum.drum.settings.access import OPEN, AccessParameters, AccessSettings, read_access
 from datarobot_drum.drum.settings.address import normalize_prefix, parse_address
-from datarobot_drum.drum.settings.arguments import Arguments, arguments_of, merge_environment
+from datarobot_drum.drum.settings.arguments import Arguments, arguments_of, merge_environment, secret_variables
 from datarobot_drum.drum.settings.class_labels import find_class_labels
 from datarobot_drum.drum.settings.compilation import DEFAULT_COMPILATION, CompileOptions, CompileParameters, options_of
 from datarobot_drum.drum.settings.cpu_threads import ThreadPlan, plan_threads
@@ -24,7 +25,7 @@ from datarobot_drum.drum.settings.deployment_config import DeploymentConfig, rea
 from datarobot_drum.drum.settings.engine import EngineSettings, find_engine, is_host
 from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits, command_limits, server_limits
 from datarobot_drum.drum.settings.load_policy import LoadParameters, PicklePolicy
-from datarobot_drum.drum.settings.model_metadata import FILE_NAME, ModelMetadata, read_model_metadata
+from datarobot_drum.drum.settings.model_metadata import FILE_NAME, ModelMetadata, read_model_metadata, read_target_names
 from datarobot_drum.drum.settings.platforms import (
     PlatformParameters,
     PlatformSettings,
@@ -150,6 +151,7 @@ class Settings:
     thread_plan: ThreadPlan | None = None
     """Set for the FastAPI server only; the other servers leave numeric libraries at their defaults."""
     platform: PlatformSettings = dataclasses.field(default_factory=PlatformSettings)
+    access: AccessSettings = OPEN
 
 
 def complete_arguments(command: str, flags: Mapping[str, Any]) -> Arguments:
@@ -221,15 +223,17 @@ def export_metrics_directory(directory: str | None) -> None:
         os.environ[METRICS_DIRECTORY_VARIABLE] = directory
 
 
-def environment_with(values: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of this process with ``values`` added, for a server that a command starts."""
-    return {**os.environ, **values}
+def environment_with(values: Mapping[str, str], without: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Return the environment of this process with ``values``, and without the parameters of these names."""
+    kept = {name: value for name, value in os.environ.items() if name.removeprefix(PREFIX) not in without}
+    return {**kept, **values}
 
 
 def environment_without_sharing(settings: Settings) -> dict[str, str]:
     """Return the environment for the same start without ``DRUM_SHARE_MODEL``, whatever source has set it."""
     exported = settings.thread_plan.variables if settings.thread_plan is not None else {}
     own = {name: value for name, value in os.environ.items() if name not in exported}
+    own |= secret_variables(SERVER, Arguments(**settings.arguments))
     return {**own, f"{PREFIX}DRUM_SHARE_MODEL": json.dumps({"type": "boolean", "payload": False})}
 
 
@@ -325,6 +329,7 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
         tracing=read_tracing(os.environ),
         thread_plan=_thread_plan(parameters.server),
         platform=platform_settings(vars(arguments), from_platforms),
+        access=parameters.access,
     )
 
 
@@ -377,7 +382,7 @@ def _model_settings(code_dir: Path, arguments: Arguments, metadata: ModelMetadat
         negative_class_label=labels.negative,
         language=arguments.language,
         metadata=metadata.document,
-        target_names=_target_names(target_type, metadata),
+        target_names=read_target_names(target_type, metadata),
         prompt_column=metadata.prompt_column or DEFAULT_PROMPT_COLUMN,
         deployment=_deployment(arguments, target_type, labels.all),
         user_secrets=read_user_secrets(arguments.user_secrets_mount_path, arguments.user_secrets_prefix, os.environ),
@@ -385,13 +390,6 @@ def _model_settings(code_dir: Path, arguments: Arguments, metadata: ModelMetadat
         served_name=(metadata.name or code_dir.name or DEFAULT_SERVED_NAME).strip().replace("/", "_"),
         served_version=(metadata.version or DEFAULT_SERVED_VERSION).strip().replace("/", "_"),
     )
-
-
-def _target_names(target_type: TargetType, metadata: ModelMetadata) -> tuple[str, ...]:
-    names = metadata.target_names if target_type is TargetType.REGRESSION else ()
-    if len(set(names)) < len(names):
-        raise StartupError(f"targetNames in {FILE_NAME} must differ: {', '.join(map(repr, names))}.")
-    return names if len(names) > 1 else ()
 
 
 def _deployment(
@@ -422,16 +420,22 @@ def _logging_level(arguments: Arguments) -> str:
 @dataclass(frozen=True)
 class _Parameters:
     server: ServerParameters
+    access: AccessSettings
     error: RuntimeParameterError | None
 
 
 def _read_parameters(
     arguments: Arguments, metadata: ModelMetadata, server_type: str | None, platforms: PlatformParameters
 ) -> _Parameters:
-    """Read all parameters and install those of the model; keep the first error instead of raising it."""
+    """Read all parameters and install those of the model; keep the first error instead of raising it.
+
+    Errors of access are raised: an error server without its keys would be open.
+    """
     errors: list[RuntimeParameterError] = []
     definitions, file_values = _read_files(arguments, metadata, errors)
     sources = _sources(definitions, file_values)
+    for error in resolve(AccessParameters, sources.find_server_value).errors:
+        raise error
     given = resolve(ServerParameters, platforms.after(sources.find_server_value))
     errors.extend(given.errors)
     values = {**given.values, "server_type": server_type} if server_type else given.values
@@ -447,7 +451,7 @@ def _read_parameters(
         install(collect_values(definitions, sources, SERVER_PARAMETER_NAMES))
     except RuntimeParameterError as error:
         errors.append(error)
-    return _Parameters(server, errors[0] if errors else None)
+    return _Parameters(server, read_access(server, server.server_type, os.environ), errors[0] if errors else None)
 
 
 def _sources(definitions: tuple[Definition, ...], file_values: Mapping[str, Any]) -> ParameterSources:

@@ -83,6 +83,9 @@ class Parameter(Setting):
     servers: tuple[str, ...] = ALL_SERVERS
     aliases: tuple[str, ...] = ()
     """Older names that remain valid. ``name`` wins over them."""
+    values: str = ""
+    """What a text must be, for the documentation."""
+    secret: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -99,6 +102,8 @@ class Parameter(Setting):
 
     @property
     def range_text(self) -> str:
+        if self.values:
+            return self.values
         if self.limits is not None:
             return "{} to {}".format(*map(_text, self.limits))
         if self.kind is Kind.SIZE:
@@ -147,7 +152,8 @@ def argument(flag: str, help: str, *, name: str = "", **details: Any) -> Any:
 
 def parameter(name: str, kind: Kind, help: str, **details: Any) -> Any:
     """Declare a server parameter as a dataclass field; ``details`` are fields of `Parameter`."""
-    return dataclasses.field(metadata={_METADATA_KEY: Parameter(name=name, kind=kind, help=help, **details)})
+    declared = Parameter(name=name, kind=kind, help=help, **details)
+    return dataclasses.field(repr=not declared.secret, metadata={_METADATA_KEY: declared})
 
 
 def settings_of(owner: type) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from datarobot_drum.drum.exceptions import StartupError
+from datarobot_drum.drum.settings.target_types import TargetType
 
 FILE_NAME = "model-metadata.yaml"
 INPUT_SCHEMA = "inputSchema"
@@ -133,3 +134,15 @@ def _as_written(value: Any, text: Any) -> Any:
     if value is None or isinstance(value, int):
         return value if str(value) == text else text
     return value
+
+
+def read_target_names(target_type: TargetType, metadata: ModelMetadata) -> tuple[str, ...]:
+    """Return the names of several targets of a regression model; none for one target.
+
+    Raises:
+        StartupError: two names are equal.
+    """
+    names = metadata.target_names if target_type is TargetType.REGRESSION else ()
+    if len(set(names)) < len(names):
+        raise StartupError(f"targetNames in {FILE_NAME} must differ: {', '.join(map(repr, names))}.")
+    return names if len(names) > 1 else ()

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from datarobot_drum.drum.settings.access import AccessParameters
 from datarobot_drum.drum.settings.compilation import CompileParameters
 from datarobot_drum.drum.settings.declaration import Parameter, parameter, settings_of
 from datarobot_drum.drum.settings.limits import InputLimits, default_limits
@@ -45,7 +46,7 @@ _DEFAULT_LIMITS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class ServerParameters(LoadParameters, CompileParameters, InputLimits):
+class ServerParameters(AccessParameters, LoadParameters, CompileParameters, InputLimits):
     """Final values: parsed, checked, and with every computed default filled in."""
 
     server_type: str = parameter(

@@ -48,5 +48,5 @@ def new_grpc_port(settings: Settings, core: ServingCore) -> GrpcPort | None:
     if not port:
         return None
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    server: GrpcPort = import_from_string(GRPC_SERVER)(core, f"{host}:{port}")
+    server: GrpcPort = import_from_string(GRPC_SERVER)(core, f"{host}:{port}", settings.access.tls)
     return server

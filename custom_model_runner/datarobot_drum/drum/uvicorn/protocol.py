@@ -33,7 +33,7 @@ class HalfClosableProtocol(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Return whether to keep the connection: for the responses to the requests that are complete."""
-        if not self._is_responding:
+        if not self._is_responding or self.scheme == "https":  # the event loop closes both sides of a TLS connection
             return False
         if self.cycle.more_body:
             if not self.pipeline:

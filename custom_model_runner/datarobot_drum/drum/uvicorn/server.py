@@ -19,12 +19,14 @@ from datarobot_drum.drum.management.reporting import BEAT_SECONDS, StatusReporte
 from datarobot_drum.drum.management.status import WorkerStatus
 from datarobot_drum.drum.model_loading.shared_model import inherited_model
 from datarobot_drum.drum.process.hook_signals import ignore_signal
-from datarobot_drum.drum.process.paced_listener import PacedListener, connect
+from datarobot_drum.drum.process.paced_listener import PLAIN, PacedListener, Security, connect_all
 from datarobot_drum.drum.process.signals import stop_signals
 from datarobot_drum.drum.process.sockets import BACKLOG, accept_pending
+from datarobot_drum.drum.process.tls import TlsContexts
 from datarobot_drum.drum.process.tuning import freeze_loaded_objects, shorten_switch_interval
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
 from datarobot_drum.drum.serving.metrics.families import LOOP_LAG
+from datarobot_drum.drum.serving.request_head import HEAD_SECONDS
 from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.uvicorn.grpc_port import new_grpc_port
 from datarobot_drum.drum.uvicorn.protocol import LimitedHeadersProtocol
@@ -69,6 +71,7 @@ class DrumServer(uvicorn.Server):
         self._on_beat = on_beat
         self._supervised = supervised
         self._takes_backlog = takes_backlog
+        self._security = _security(settings)
         self._paced_listeners: list[PacedListener] = []
         self._lame_duck = settings.server.lame_duck
         self._graceful_timeout = settings.server.graceful_timeout
@@ -133,11 +136,13 @@ class DrumServer(uvicorn.Server):
             await self._grpc.start()
 
     async def _start_http(self, sockets: list[socket.socket] | None) -> None:
-        if not self._supervised:
+        if not self._supervised and self._security is PLAIN:
             await super().startup(sockets)
             return
         await super().startup([])
-        self._paced_listeners = [PacedListener(listener, self._new_protocol) for listener in sockets or []]
+        self._paced_listeners = [
+            PacedListener(listener, self._new_protocol, self._security) for listener in sockets or []
+        ]
         for listener in self._paced_listeners:
             listener.start()
 
@@ -184,8 +189,7 @@ class DrumServer(uvicorn.Server):
             server.close()
         for listener in sockets:
             listener.close()
-        for connection in pending:
-            await connect(connection, self._new_protocol)
+        await connect_all(pending, self._new_protocol, self._security)
 
     def _new_protocol(self) -> asyncio.Protocol:
         new_protocol: Any = self.config.http_protocol_class
@@ -203,6 +207,14 @@ class DrumServer(uvicorn.Server):
             ):
                 return
             await asyncio.sleep(0.01)
+
+
+def _security(settings: Settings) -> Security:
+    """Return how connections are secured. uvicorn itself has one TLS context for its whole life."""
+    files = settings.access.tls
+    if files is None:
+        return PLAIN
+    return Security(TlsContexts(files), settings.server.upload_timeout or HEAD_SECONDS)
 
 
 def _request_limit(settings: Settings) -> int:

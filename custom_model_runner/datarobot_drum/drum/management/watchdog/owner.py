@@ -43,7 +43,7 @@ class Watchdog(ClosingContext):
         if not server.use_watchdog:
             return self
         config = WatchdogConfig(
-            url=health_url(settings.host, port, settings.url_prefix),
+            url=health_url(settings.host, port, settings.url_prefix, "https" if settings.access.tls else "http"),
             attempts=server.watchdog_attempts,
             timeout=server.watchdog_timeout,
             server_pid=os.getpid(),
@@ -108,7 +108,7 @@ class Watchdog(ClosingContext):
         self.close_in_child()
 
 
-def health_url(host: str, port: int, prefix: str) -> str:
+def health_url(host: str, port: int, prefix: str, scheme: str = "http") -> str:
     """Return the address of ``/health/`` as seen from this machine."""
     host = _LOOPBACK.get(host, host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}{prefix}/health/"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{prefix}/health/"

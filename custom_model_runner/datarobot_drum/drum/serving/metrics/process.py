@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from datarobot_drum.drum.settings.arguments import mask_command_line
 from datarobot_drum.drum.settings.cgroups import MEMBERSHIP, MOUNT, CgroupFolder, cgroup_folders
-from datarobot_drum.runtime_parameters import mask_secrets
 
 MIB = 1024 * 1024
 
@@ -74,7 +74,7 @@ class ProcessStatistics:
                     seen[pid] = process
                     yield {
                         "pid": pid,
-                        "cmdline": [mask_secrets(word) for word in command],
+                        "cmdline": mask_command_line(command),
                         "mem": process.memory_info().rss / MIB,
                         "cpu_percent": process.cpu_percent(),
                     }

@@ -12,6 +12,9 @@ PROBE_PATHS = frozenset(
 )
 """Methods that an orchestrator calls again and again."""
 
+OPEN_RPC_PATHS = PROBE_PATHS - {f"/{SERVICE}/ModelReady"}
+"""Methods that need no API key. The state of a model by its name needs one, as over HTTP."""
+
 TRACED_PATHS = {
     INFER_PATH: ("drum.invocations", INFER_PATH),
     **{
