@@ -24,6 +24,18 @@ ENVIRONMENTS ?= .bench
 OUTPUT ?= .bench/results
 BENCH ?=
 
+# make image: BUILDER is docker, podman or "buildah"; EXTRAS are those of setup.py that are locked.
+BUILDER ?= docker
+IMAGE ?= datarobot-drum
+EXTRAS ?= scikit-learn compile otel
+PYTHON_VERSION ?= 3.12
+BUILD ?=
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' custom_model_runner/datarobot_drum/version.py)
+REVISION = $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+
+# make lock: not the frameworks whose files differ by accelerator (torch, tensorflow and what needs them).
+LOCKED ?= scikit-learn xgboost lightgbm catboost onnx skops statsmodels mlflow compile compile-onnx arrow grpc gevent otel docs scan
+
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 # The listen address is not always one that clients can connect to.
@@ -36,12 +48,13 @@ CURL = $(or $(subst http://127.0.0.1:8080,$(URL),$(README_CURL)),$(SAMPLE_CURL))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install artifacts serve format check test coverage bench docs audit sbom clean
+.PHONY: help install artifacts serve format check test coverage bench docs image lock manifests audit sbom clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 	@echo
 	@echo 'make serve SERVER=fastapi|flask|gunicorn MODEL=examples/... PORT=8080 (or ADDRESS=host:port)'
+	@echo 'make image BUILDER=docker|podman|buildah IMAGE=name:tag EXTRAS="scikit-learn xgboost" PYTHON_VERSION=3.12 BUILD="--build-arg ..."'
 	@echo 'make bench QUICK=1 PEERS="litserve mlserver" (PEERS= for none) RESULTS=benchmarks/RESULTS.md BENCH="--rounds 9"'
 	@echo 'make ... PYTHON=python3.12 picks the interpreter of a new environment, VENV=folder its place'
 
@@ -107,6 +120,16 @@ bench: $(INSTALLED) ## Compare our servers with bare apps and their peers
 
 docs: $(INSTALLED) ## Regenerate the tables of docs/reference.md
 	$(RUN) -m datarobot_drum.drum.commands.reference docs/reference.md
+
+image: ## Build the container image
+	$(BUILDER) build --tag "$(IMAGE)" --build-arg PYTHON_VERSION="$(PYTHON_VERSION)" --build-arg EXTRAS="$(EXTRAS)" \
+	    --build-arg VERSION="$(VERSION)" --build-arg REVISION="$(REVISION)" $(BUILD) .
+
+lock: $(INSTALLED) ## Lock versions and hashes of what the image installs
+	deploy/image/lock $(RUN) $(LOCKED)
+
+manifests: $(INSTALLED) ## Render the Helm chart to deploy/kubernetes
+	$(RUN) deploy/kubernetes/render.py
 
 audit: $(INSTALLED) ## Look up the installed packages in the advisory data
 	@.ci/audit "$(RUN)"
