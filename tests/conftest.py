@@ -40,6 +40,7 @@ _LONG = (
     "commands/test_validation.py",
     "commands/test_validation_compile.py",
     "compiled_models/test_many_random_models.py",
+    "deploy/test_image_in_sandbox.py",
     "engine",
     "examples",
     "grpc",

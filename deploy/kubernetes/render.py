@@ -13,7 +13,10 @@ MANIFESTS: dict[str, dict[str, Any]] = {
     "metrics.yaml": {"autoscaling": {"metric": "queueDepth"}, "serviceMonitor": {"enabled": True}},
     "keda.yaml": {"autoscaling": {"metric": "keda"}, "serviceMonitor": {"enabled": True}},
     "model-on-volume.yaml": {
-        "model": {"source": "persistentVolumeClaim", "persistentVolumeClaim": {"claimName": "models", "subPath": "mine"}}
+        "model": {
+            "source": "persistentVolumeClaim",
+            "persistentVolumeClaim": {"claimName": "models", "subPath": "mine"},
+        }
     },
     "kserve.yaml": {"kserve": {"enabled": True}},
 }

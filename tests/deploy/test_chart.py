@@ -32,7 +32,9 @@ EVERYTHING: dict[str, Any] = {
     },
     "image": {"digest": "sha256:" + "0" * 64},
     "imagePullSecrets": [{"name": "registry"}],
-    "server": {"parameters": {"DRUM_MAX_UPLOAD_SIZE": "20MB", "DRUM_MAX_ROWS": 10000000, "DRUM_STRICT_TYPE_SCHEMA": False}},
+    "server": {
+        "parameters": {"DRUM_MAX_UPLOAD_SIZE": "20MB", "DRUM_MAX_ROWS": 10000000, "DRUM_STRICT_TYPE_SCHEMA": False}
+    },
     "secrets": {"files": "hook-secrets", "apiKeys": {"name": "clients"}},
     "env": [{"name": "LLM_ID", "value": "mine"}],
     "envFrom": [{"secretRef": {"name": "more"}}],
@@ -196,7 +198,9 @@ def test_model_is_mounted_read_only_where_the_server_looks_for_it(source: str) -
     (server,) = found["containers"]
     assert environment(server)["CODE_DIR"] == "/models/mine"
     mounts = [mount for mount in server["volumeMounts"] if mount["name"] == "model"]
-    assert [(mount["mountPath"], mount["readOnly"]) for mount in mounts] == [("/models/mine", True)] * (source != "image")
+    assert [(mount["mountPath"], mount["readOnly"]) for mount in mounts] == [("/models/mine", True)] * (
+        source != "image"
+    )
     assert len(found.get("initContainers", [])) == (source == "initContainer")
 
 
@@ -228,7 +232,11 @@ def test_selectors_match_the_pods() -> None:
             assert spec["podSelector"]["matchLabels"].items() <= labels.items()
     (monitor,) = [each for each in found if each["kind"] == "ServiceMonitor"]
     wanted = monitor["spec"]["selector"]["matchLabels"].items()
-    services = [each["metadata"]["name"] for each in found if each["kind"] == "Service" and wanted <= each["metadata"]["labels"].items()]
+    services = [
+        each["metadata"]["name"]
+        for each in found
+        if each["kind"] == "Service" and wanted <= each["metadata"]["labels"].items()
+    ]
     assert services == ["drum-management"]
 
 
