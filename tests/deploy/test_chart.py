@@ -1,4 +1,4 @@
-"""The Helm chart, rendered by Helm's own engine: its objects, and their agreement with each other and with the server."""
+"""The Helm chart, rendered by Helm's own engine: its objects agree with each other and with the server."""
 
 import re
 from pathlib import Path

@@ -194,6 +194,13 @@ def url_prefix() -> str:
     return normalize_prefix(os.environ.get("URL_PREFIX", ""))
 
 
+def parameter_from_environment(field_name: str) -> Any:
+    """Return a server parameter as variables set it, else its default, without flags and the model's metadata."""
+    declared = SERVER_PARAMETERS[field_name]
+    found = ParameterSources(os.environ).find_server_value(declared.names)
+    return declared.default if found is None else declared.parse(found[1], found[0])
+
+
 def export_arguments(settings: Settings) -> dict[str, str]:
     """Return the environment variables that give a worker process the same settings."""
     return {ARGUMENTS_VARIABLE: Arguments(**settings.arguments).to_json()}

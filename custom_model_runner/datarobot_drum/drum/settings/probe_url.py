@@ -1,12 +1,8 @@
 """Find where the server of this environment answers probes, for a process that is not the server."""
 
-import os
-
 from datarobot_drum.drum.settings.address import ALL_INTERFACES, parse_address
-from datarobot_drum.drum.settings.build import complete_arguments, url_prefix
+from datarobot_drum.drum.settings.build import complete_arguments, parameter_from_environment, url_prefix
 from datarobot_drum.drum.settings.declaration import SERVE
-from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETERS
-from datarobot_drum.runtime_parameters.sources import ParameterSources
 
 LIVENESS_PATH = "/livez"
 
@@ -19,13 +15,7 @@ def probe_url() -> str:
         RuntimeParameterError: the management port is no number.
     """
     host, port = parse_address(complete_arguments(SERVE, {}).address or "")
-    management_port = _management_port()
+    management_port = parameter_from_environment("management_port")
     prefix = "" if management_port else url_prefix()
     host = "127.0.0.1" if host == ALL_INTERFACES else "::1" if host == "::" else host
     return f"http://{f'[{host}]' if ':' in host else host}:{management_port or port}{prefix}{LIVENESS_PATH}"
-
-
-def _management_port() -> int:
-    declared = SERVER_PARAMETERS["management_port"]
-    found = ParameterSources(os.environ).find_server_value(declared.names)
-    return int(declared.default if found is None else declared.parse(found[1], found[0]))
