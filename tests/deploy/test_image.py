@@ -86,7 +86,7 @@ def test_the_same_package_has_the_same_versions_in_all_lock_files() -> None:
 
 
 def test_an_extra_that_is_not_locked_is_refused(tmp_path: Path) -> None:
-    install = [ROOT / "deploy/image/install", "dependencies", tmp_path / "venv", "scikit-learn", "torch"]
+    install = [str(ROOT / "deploy/image/install"), "dependencies", str(tmp_path / "venv"), "scikit-learn", "torch"]
     done = subprocess.run(install, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "The extra torch is not locked. Locked are: arrow.txt" in done.stderr
