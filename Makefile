@@ -27,8 +27,21 @@ BENCH ?=
 # make conformance: the folder of the clients' environments.
 CLIENTS ?= .conformance
 
+# make image: BUILDER is docker, podman or "buildah"; EXTRAS are those of setup.py that are locked.
+BUILDER ?= docker
+IMAGE ?= datarobot-drum
+EXTRAS ?= scikit-learn compile metrics otel
+PYTHON_VERSION ?= 3.12
+BUILD ?=
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' custom_model_runner/datarobot_drum/version.py)
+REVISION = $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+
+# make lock: not the frameworks whose files differ by accelerator (torch, tensorflow and what needs them).
+LOCKED ?= scikit-learn xgboost lightgbm catboost onnx skops statsmodels mlflow compile compile-onnx arrow grpc gevent metrics otel docs scan
+
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
+DEPLOY_INSTALLED := $(VENV)/.installed-deploy
 # The listen address is not always one that clients can connect to.
 URL = http://$(patsubst 0.0.0.0:%,127.0.0.1:%,$(patsubst :%,127.0.0.1:%,$(ADDRESS)))
 # The request to a model: the curl of its README, else its sample as a table.
@@ -39,12 +52,13 @@ CURL = $(or $(subst http://127.0.0.1:8080,$(URL),$(README_CURL)),$(SAMPLE_CURL))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install artifacts serve format check test coverage bench conformance docs audit sbom clean
+.PHONY: help install artifacts serve format check test coverage bench conformance docs image lock manifests audit sbom clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 	@echo
 	@echo 'make serve SERVER=fastapi|flask|gunicorn MODEL=examples/... PORT=8080 (or ADDRESS=host:port)'
+	@echo 'make image BUILDER=docker|podman|buildah IMAGE=name:tag EXTRAS="scikit-learn xgboost" PYTHON_VERSION=3.12 BUILD="--build-arg ..."'
 	@echo 'make bench QUICK=1 PEERS="litserve mlserver" (PEERS= for none) RESULTS=benchmarks/RESULTS.md BENCH="--rounds 9"'
 	@echo 'make ... PYTHON=python3.12 picks the interpreter of a new environment, VENV=folder its place'
 
@@ -74,6 +88,11 @@ $(INSTALLED): setup.py requirements.txt pyproject.toml | $(RUN)
 	@$(RUN) -m compileall -qq -j 0 "$$($(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
 	@touch "$@"
 
+# Helm's engine and the linters are large: only what needs them installs them.
+$(DEPLOY_INSTALLED): $(INSTALLED)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[deploy]'
+	@touch "$@"
+
 artifacts: $(INSTALLED) ## Train the example models that are not up to date
 	@$(RUN) examples/make_artifacts.py
 
@@ -96,10 +115,10 @@ check: $(INSTALLED) ## Check format, lint and types
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 
-test: artifacts ## Run the tests; with ALL=1 also those that take minutes
+test: artifacts $(if $(ALL),$(DEPLOY_INSTALLED)) ## Run the tests; with ALL=1 also those that take minutes
 	$(TEST_ENVIRONMENT) $(RUN) $(PYTEST) $(if $(ALL),--all)
 
-coverage: artifacts ## Run all tests and say which lines they missed
+coverage: artifacts $(DEPLOY_INSTALLED) ## Run all tests and say which lines they missed
 	$(RUN) -m coverage erase
 	$(TEST_ENVIRONMENT) $(RUN) -m coverage run $(PYTEST) --all
 	$(RUN) -m coverage combine --quiet
@@ -114,6 +133,16 @@ conformance: artifacts ## Run the published clients, write docs/reference/confor
 
 docs: $(INSTALLED) ## Regenerate the tables of docs/reference.md
 	$(RUN) -m datarobot_drum.drum.commands.reference docs/reference.md
+
+image: ## Build the container image
+	$(BUILDER) build --tag "$(IMAGE)" --build-arg PYTHON_VERSION="$(PYTHON_VERSION)" --build-arg EXTRAS="$(EXTRAS)" \
+	    --build-arg VERSION="$(VERSION)" --build-arg REVISION="$(REVISION)" $(BUILD) .
+
+lock: $(DEPLOY_INSTALLED) ## Lock versions and hashes of what the image installs
+	deploy/image/lock $(RUN) $(LOCKED)
+
+manifests: $(DEPLOY_INSTALLED) ## Render the Helm chart to deploy/kubernetes
+	$(RUN) deploy/kubernetes/render.py
 
 audit: $(INSTALLED) ## Look up the installed packages in the advisory data
 	@.ci/audit "$(RUN)"

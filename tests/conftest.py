@@ -43,6 +43,8 @@ _LONG = (
     "commands/test_validation.py",
     "commands/test_validation_compile.py",
     "compiled_models/test_many_random_models.py",
+    "deploy/test_image_in_sandbox.py",
+    "deploy/test_walk_through.py",
     "engine",
     "examples",
     "grpc",

@@ -4,6 +4,8 @@ import os
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -16,7 +18,7 @@ import trustme
 from tests.api.connections import receive, request_bytes, status_of
 from tests.api.models import write_code
 from tests.certificates import CertificateFiles, client_context, issue
-from tests.processes import RunningServer
+from tests.processes import RunningServer, clean_environment
 
 pytestmark = pytest.mark.process
 
@@ -132,6 +134,13 @@ def test_predictions_are_those_of_plain_http(server: SecureServer, trusting: ssl
         for _ in range(2):
             assert client.post("/predict/", content=b"a\n1\n2\n").json() == {"predictions": [1.0, 2.0]}
         assert client.post("/predict/", content=b"a\n1\n", headers={"X-API-Key": "wrong"}).status_code == 401
+
+
+def test_health_check_of_the_image_takes_any_certificate(server: SecureServer) -> None:
+    environment = {**clean_environment(), **server.files.variables, "PORT": str(server.port)}
+    command = [sys.executable, "-m", "datarobot_drum.drum.management.healthcheck"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_large_bodies_and_responses_arrive_whole(server: SecureServer, trusting: ssl.SSLContext) -> None:

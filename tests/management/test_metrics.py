@@ -17,7 +17,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from datarobot_drum.drum.management.metrics_directory import MEMORY, PREFIX, MetricsDirectory
-from datarobot_drum.drum.settings.build import export_metrics_directory
+from datarobot_drum.drum.settings.environment import export_metrics_directory
 from tests.management.management_client import PROCESS, ManagedServer
 from tests.processes import PLAIN
 from tests.resilience.conftest import StartServer

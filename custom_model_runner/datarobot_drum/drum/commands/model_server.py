@@ -21,8 +21,9 @@ from datarobot_drum.drum.process.signals import cleanup_on_signals
 from datarobot_drum.drum.process.sockets import bind
 from datarobot_drum.drum.settings.access import ACCESS_NAMES
 from datarobot_drum.drum.settings.arguments import Arguments, secret_variables, to_argv
-from datarobot_drum.drum.settings.build import Settings, build_settings, environment_with
+from datarobot_drum.drum.settings.build import Settings, build_settings
 from datarobot_drum.drum.settings.declaration import SERVER
+from datarobot_drum.drum.settings.environment import environment_with
 from datarobot_drum.runtime_parameters import mask_secrets
 
 HOST = "127.0.0.1"

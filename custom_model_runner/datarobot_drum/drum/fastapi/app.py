@@ -16,7 +16,7 @@ from datarobot_drum.drum.fastapi.extensions import describe_routes, take_catch_a
 from datarobot_drum.drum.fastapi.middleware import RequestContextMiddleware, StdoutFlusherMiddleware
 from datarobot_drum.drum.fastapi.routes import add_routes, new_status_pool, own_paths
 from datarobot_drum.drum.serving.core import ServingCore
-from datarobot_drum.drum.settings.build import url_prefix
+from datarobot_drum.drum.settings.environment import url_prefix
 
 TELEMETRY = ("tracing", "operation_spans", "metrics", "logs")
 

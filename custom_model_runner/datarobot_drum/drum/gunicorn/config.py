@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, StartupError
@@ -77,7 +76,7 @@ preload_app = False
 # It is one socket per user, in the home folder: two servers would share it, and a container may not have that folder.
 control_socket_disable = True
 # The heartbeat is a file; on a slow disk it would stall.
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None
 DrumLogger.log_format = _server.log_format
 logger_class = DrumLogger if _settings.show_stacktrace else BriefLogger
 accesslog = None

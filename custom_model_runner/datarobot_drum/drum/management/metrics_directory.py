@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from datarobot_drum.drum.settings.build import export_metrics_directory, metrics_directory
+from datarobot_drum.drum.settings.environment import export_metrics_directory, metrics_directory
 
 PREFIX = "drum-metrics-"
 MIN_FREE_BYTES = 16 * 1024 * 1024

@@ -52,8 +52,9 @@ from datarobot_drum.drum.serving.scraping import merge_dead_files
 from datarobot_drum.drum.serving.v2.grpc_paths import OPEN_RPC_PATHS, PROBE_PATHS, TRACED_PATHS
 from datarobot_drum.drum.serving.v2.handlers import V2Handlers
 from datarobot_drum.drum.serving.v2.model import V2Model
-from datarobot_drum.drum.settings.build import Settings, metrics_directory, settings_from_values
+from datarobot_drum.drum.settings.build import Settings, settings_from_values
 from datarobot_drum.drum.settings.cpu_threads import available_cpus
+from datarobot_drum.drum.settings.environment import metrics_directory
 from datarobot_drum.drum.settings.server_parameters import ServerParameters
 from datarobot_drum.drum.tracing.provider import start_exporting
 from datarobot_drum.drum.tracing.spans import Tracing, detect_provider

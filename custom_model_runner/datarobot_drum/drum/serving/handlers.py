@@ -30,8 +30,9 @@ from datarobot_drum.drum.serving.openai_handlers import OpenAiHandlers, openai_m
 from datarobot_drum.drum.serving.payloads import structured_payload, target_payload, unstructured_input
 from datarobot_drum.drum.serving.routes import SAMPLES, Route
 from datarobot_drum.drum.serving.sample_formats import missing_extra
-from datarobot_drum.drum.settings.build import ModelSettings, metrics_directory
+from datarobot_drum.drum.settings.build import ModelSettings
 from datarobot_drum.drum.settings.engine import EngineSettings
+from datarobot_drum.drum.settings.environment import metrics_directory
 from datarobot_drum.drum.settings.limits import InputLimits
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload

@@ -15,7 +15,7 @@ from typing import Any
 
 from datarobot_drum.drum.exceptions import RuntimeParameterError, StartupError, UsageError
 from datarobot_drum.drum.settings.access import OPEN, AccessParameters, AccessSettings, read_access
-from datarobot_drum.drum.settings.address import normalize_prefix, parse_address
+from datarobot_drum.drum.settings.address import parse_address
 from datarobot_drum.drum.settings.arguments import Arguments, arguments_of, merge_environment, secret_variables
 from datarobot_drum.drum.settings.class_labels import find_class_labels
 from datarobot_drum.drum.settings.compilation import DEFAULT_COMPILATION, CompileOptions, CompileParameters, options_of
@@ -23,6 +23,7 @@ from datarobot_drum.drum.settings.cpu_threads import ThreadPlan, plan_threads
 from datarobot_drum.drum.settings.declaration import SERVER, Parameter, clamp, resolve
 from datarobot_drum.drum.settings.deployment_config import DeploymentConfig, read_deployment_config
 from datarobot_drum.drum.settings.engine import EngineSettings, find_engine, is_host
+from datarobot_drum.drum.settings.environment import url_prefix
 from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits, command_limits, server_limits
 from datarobot_drum.drum.settings.load_policy import LoadParameters, PicklePolicy
 from datarobot_drum.drum.settings.model_metadata import FILE_NAME, ModelMetadata, read_model_metadata, read_target_names
@@ -56,8 +57,6 @@ from datarobot_drum.runtime_parameters.user_secrets import read_user_secrets
 logger = logging.getLogger(__name__)
 
 ARGUMENTS_VARIABLE = "DRUM_ARGUMENTS"
-METRICS_DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-"""prometheus-client's own."""
 DEFAULT_LOGGING_LEVEL = "info"
 
 _UVICORN_WORKERS = Parameter(
@@ -193,11 +192,6 @@ def settings_from_values(values: Mapping[str, Any], server_type: str | None = No
     return build_settings(arguments, server_type)
 
 
-def url_prefix() -> str:
-    """Return the prefix of all routes, from the variable ``URL_PREFIX``."""
-    return normalize_prefix(os.environ.get("URL_PREFIX", ""))
-
-
 def export_arguments(settings: Settings) -> dict[str, str]:
     """Return the environment variables that give a worker process the same settings."""
     return {ARGUMENTS_VARIABLE: Arguments(**settings.arguments).to_json()}
@@ -208,25 +202,6 @@ def export_environment(settings: Settings) -> None:
     os.environ.update(export_arguments(settings))
     if settings.thread_plan is not None:
         os.environ.update(settings.thread_plan.variables)
-
-
-def metrics_directory() -> str | None:
-    """Return the directory in which prometheus-client keeps files for each process; None if it keeps none."""
-    return os.environ.get(METRICS_DIRECTORY_VARIABLE) or None
-
-
-def export_metrics_directory(directory: str | None) -> None:
-    """Set the directory in which prometheus-client keeps files, before model code imports it; None for no files."""
-    if directory is None:
-        os.environ.pop(METRICS_DIRECTORY_VARIABLE, None)
-    else:
-        os.environ[METRICS_DIRECTORY_VARIABLE] = directory
-
-
-def environment_with(values: Mapping[str, str], without: frozenset[str] = frozenset()) -> dict[str, str]:
-    """Return the environment of this process with ``values``, and without the parameters of these names."""
-    kept = {name: value for name, value in os.environ.items() if name.removeprefix(PREFIX) not in without}
-    return {**kept, **values}
 
 
 def environment_without_sharing(settings: Settings) -> dict[str, str]:

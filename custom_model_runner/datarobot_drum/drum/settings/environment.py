@@ -1,0 +1,43 @@
+"""Variables of this process that are read or set apart from a start's settings, and those of its children."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from datarobot_drum.drum.settings.address import normalize_prefix
+from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETERS
+from datarobot_drum.runtime_parameters.sources import PREFIX, ParameterSources
+
+METRICS_DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""prometheus-client's own."""
+
+
+def url_prefix() -> str:
+    """Return the prefix of all routes, from the variable ``URL_PREFIX``."""
+    return normalize_prefix(os.environ.get("URL_PREFIX", ""))
+
+
+def parameter_from_environment(field_name: str) -> Any:
+    """Return a server parameter as variables set it, else its default, without flags and the model's metadata."""
+    declared = SERVER_PARAMETERS[field_name]
+    found = ParameterSources(os.environ).find_server_value(declared.names)
+    return declared.default if found is None else declared.parse(found[1], found[0])
+
+
+def metrics_directory() -> str | None:
+    """Return the directory in which prometheus-client keeps files for each process; None if it keeps none."""
+    return os.environ.get(METRICS_DIRECTORY_VARIABLE) or None
+
+
+def export_metrics_directory(directory: str | None) -> None:
+    """Set the directory in which prometheus-client keeps files, before model code imports it; None for no files."""
+    if directory is None:
+        os.environ.pop(METRICS_DIRECTORY_VARIABLE, None)
+    else:
+        os.environ[METRICS_DIRECTORY_VARIABLE] = directory
+
+
+def environment_with(values: Mapping[str, str], without: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Return the environment of this process with ``values``, and without the parameters of these names."""
+    kept = {name: value for name, value in os.environ.items() if name.removeprefix(PREFIX) not in without}
+    return {**kept, **values}
