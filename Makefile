@@ -85,6 +85,7 @@ $(RUN):
 # Installs run only if one of these files has changed. uv takes a tenth of pip's time, but does not read pip's
 # configuration: where it cannot install, pip does.
 UV_VERSION ?= uv>=0.5,<1
+PIP_AUDIT ?= pip-audit>=2.7,<3
 PIP_INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check
 INSTALL = { $(PIP_INSTALL) "$(UV_VERSION)" && $(RUN) -m uv pip install --quiet --python "$(RUN)" $(1); } || $(PIP_INSTALL) $(1)
 
@@ -149,6 +150,7 @@ manifests: $(DEPLOY_INSTALLED) ## Render the Helm chart to deploy/kubernetes
 	$(RUN) deploy/kubernetes/render.py
 
 audit: $(INSTALLED) ## Look up the installed packages in the advisory data
+	@$(call INSTALL,'$(PIP_AUDIT)') || true
 	@.ci/audit "$(RUN)"
 
 sbom: $(INSTALLED) ## List the installed packages as CycloneDX in build/sbom.json
