@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from datarobot_drum.drum.exceptions import DrumError, ModelLoadError, StartupError
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
+from datarobot_drum.drum.language_predictors.routed_predictor import served_models
 from datarobot_drum.drum.model_loading.warm_up import warm_up
 from datarobot_drum.drum.process.forks import exit_fork, isolated_forks
 from datarobot_drum.drum.process.stdout_flusher import flush_output
@@ -115,10 +116,13 @@ def load_predictor(predictor: BasePredictor, settings: Settings) -> None:
 
 def _load_and_warm_up(predictor: BasePredictor, settings: Settings) -> None:
     start = time.monotonic()
-    if settings.model.target_type.reads_tables and settings.model.engine is None:
+    models = list(served_models(predictor, settings.model))
+    if any(model.target_type.reads_tables and model.engine is None for _, _, model in models):
         import_pandas()
     predictor.load()
-    warm_up(predictor, settings.model, settings.server.warm_up_file)
+    for name, own, model in models:
+        with naming_model(name):
+            warm_up(own, model, settings.server.warm_up_file)
     logger.info("Model loaded in %.2f s.", time.monotonic() - start)
 
 
