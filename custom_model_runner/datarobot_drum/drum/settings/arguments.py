@@ -181,6 +181,13 @@ class Arguments:
     api_token: str | None = argument("--api-token", "Platform token.", secret=True, metavar="TOKEN")
     deployment_id: str | None = argument("--deployment-id", "Deployment id for reports.", metavar="ID")
     model_id: str | None = argument("--model-id", "Model id for reports.", metavar="ID")
+    model: str | None = argument(
+        "--model",
+        "Name of the model, for a folder whose model-metadata.yaml lists several.",
+        name="DRUM_MODEL",
+        metavar="NAME",
+        commands=(SCORE, VALIDATION),
+    )
     input: str | None = argument(
         "--input",
         "File with the data: csv, Matrix Market (.mtx), Parquet, Arrow or Feather.",

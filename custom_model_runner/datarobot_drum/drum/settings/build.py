@@ -20,7 +20,7 @@ from datarobot_drum.drum.settings.arguments import Arguments, arguments_of, merg
 from datarobot_drum.drum.settings.class_labels import find_class_labels
 from datarobot_drum.drum.settings.compilation import DEFAULT_COMPILATION, CompileOptions, CompileParameters, options_of
 from datarobot_drum.drum.settings.cpu_threads import ThreadPlan, plan_threads
-from datarobot_drum.drum.settings.declaration import SERVER, Parameter, clamp, resolve
+from datarobot_drum.drum.settings.declaration import SERVER, resolve
 from datarobot_drum.drum.settings.deployment_config import DeploymentConfig, read_deployment_config
 from datarobot_drum.drum.settings.engine import EngineSettings, find_engine, is_host
 from datarobot_drum.drum.settings.environment import url_prefix
@@ -34,16 +34,21 @@ from datarobot_drum.drum.settings.platforms import (
     metadata_folder,
     platform_settings,
 )
+from datarobot_drum.drum.settings.routed_models import (
+    arguments_for,
+    choose_default,
+    choose_name,
+    naming_model,
+    read_entries,
+)
 from datarobot_drum.drum.settings.server_parameters import (
     SERVER_PARAMETER_NAMES,
-    SERVER_PARAMETERS,
-    WORKER_LIMITS,
     ServerParameters,
     fill_defaults,
 )
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.settings.tracing import TracingSettings, read_tracing
-from datarobot_drum.drum.settings.value_parsers import Kind
+from datarobot_drum.drum.settings.worker_count import count_workers
 from datarobot_drum.runtime_parameters.definitions import Definition, parameter_error, parse_definitions
 from datarobot_drum.runtime_parameters.masking import (
     register_secret,
@@ -59,9 +64,6 @@ logger = logging.getLogger(__name__)
 ARGUMENTS_VARIABLE = "DRUM_ARGUMENTS"
 DEFAULT_LOGGING_LEVEL = "info"
 
-_UVICORN_WORKERS = Parameter(
-    name="UVICORN_WORKERS", kind=Kind.INTEGER, help="Processes of an external launch.", limits=WORKER_LIMITS
-)
 VALUE_COLUMN = "Predictions"
 """The name of a single value column."""
 
@@ -110,6 +112,15 @@ class ModelSettings:
     """The name by which clients of the Open Inference Protocol request the model, and its version."""
     served_version: str = DEFAULT_SERVED_VERSION
     compilation: CompileOptions = DEFAULT_COMPILATION
+    models: "tuple[ModelSettings, ...]" = ()
+    """The models of a routed set, each by its ``served_name``; empty for a folder with one model."""
+    default_model: str | None = None
+    """The model of a routed set for requests that name none; None if they must name one."""
+
+    def with_values(self, **values: Any) -> "ModelSettings":
+        """Return the settings with these values, also in those of the models of a routed set."""
+        models = tuple(model.with_values(**values) for model in self.models)
+        return dataclasses.replace(self, models=models, **values)
 
     @property
     def value_name(self) -> str:
@@ -237,12 +248,13 @@ def build_model_settings(arguments: Arguments) -> ModelSettings:
         raise error
     install(collect_values(definitions, sources, SERVER_PARAMETER_NAMES))
     policy = PicklePolicy(loading.values.get("pickle_policy", PicklePolicy.ALLOW))
-    return dataclasses.replace(
-        model,
+    model = model.with_values(
         limits=command_limits(given.values),
         pickle_policy=policy,
         compilation=options_of(compilation.values),
     )
+    name = choose_name([own.served_name for own in model.models], model.default_model, arguments.model)
+    return next((own for own in model.models if own.served_name == name), model)
 
 
 def training_target(arguments: Arguments) -> tuple[TargetType, ModelMetadata]:
@@ -278,8 +290,7 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
     engine = find_engine(arguments, parameters.server, model.target_type)
     if arguments.production:
         logger.warning("--production is deprecated: give --max-workers instead.")
-    model = dataclasses.replace(
-        model,
+    model = model.with_values(
         engine=engine,
         strict_type_schema=parameters.server.strict_type_schema,
         pickle_policy=PicklePolicy(parameters.server.pickle_policy),
@@ -340,6 +351,24 @@ def _code_dir(arguments: Arguments) -> Path:
 
 
 def _model_settings(code_dir: Path, arguments: Arguments, metadata: ModelMetadata) -> ModelSettings:
+    """Build the settings of the model of a folder; of a routed set, those of its default or first model hold."""
+    entries = read_entries(code_dir, arguments, metadata)
+    if not entries:
+        return _single_model(code_dir, arguments, metadata)
+    models = []
+    for entry in entries:
+        with naming_model(entry.name):
+            model = _single_model(entry.folder, arguments_for(entry, arguments, metadata), entry.metadata)
+        target_name = entry.metadata.target_name or model.target_name
+        models.append(dataclasses.replace(model, served_name=entry.name, target_name=target_name))
+    default = choose_default(entries)
+    first = next((model for model in models if model.served_name == default), models[0])
+    return dataclasses.replace(
+        first, code_dir=code_dir, metadata=metadata.document, models=tuple(models), default_model=default
+    )
+
+
+def _single_model(code_dir: Path, arguments: Arguments, metadata: ModelMetadata) -> ModelSettings:
     target_type = _target_type(arguments, metadata)
     target_name = os.environ.get("TARGET_NAME") or metadata.target_name
     if target_type.has_target_column and not target_name:
@@ -414,7 +443,7 @@ def _read_parameters(
     given = resolve(ServerParameters, platforms.after(sources.find_server_value))
     errors.extend(given.errors)
     values = {**given.values, "server_type": server_type} if server_type else given.values
-    workers = _workers(arguments, values, errors)
+    workers = count_workers(arguments, values, errors)
     server = fill_defaults(values, workers=workers, logging_level=_logging_level(arguments))
     if server.spool_directory and not os.access(server.spool_directory, os.W_OK | os.X_OK):
         errors.append(parameter_error("DRUM_SPOOL_DIRECTORY", "must be a folder that can be written to"))
@@ -446,30 +475,3 @@ def _read_files(
     except RuntimeParameterError as error:
         errors.append(error)
     return definitions, values
-
-
-def _workers(arguments: Arguments, given: Mapping[str, Any], errors: list[RuntimeParameterError]) -> int:
-    """Return ``--max-workers``, else ``CUSTOM_MODEL_WORKERS``, else (fastapi only) ``UVICORN_WORKERS``, else 1."""
-    parameter = given.get("custom_model_workers")
-    server_type = given.get("server_type", SERVER_PARAMETERS["server_type"].default)
-    if arguments.max_workers is not None:
-        if parameter not in (None, arguments.max_workers):
-            logger.warning("--max-workers=%s wins over CUSTOM_MODEL_WORKERS.", arguments.max_workers)
-        workers = clamp("--max-workers", arguments.max_workers, WORKER_LIMITS)
-    elif parameter is not None:
-        workers = parameter
-    else:
-        workers = _uvicorn_workers(errors) if server_type == "fastapi" else 1
-    if server_type == "flask" and workers > 1:
-        logger.warning("The flask server is one process: choose gunicorn or fastapi for %s workers.", workers)
-        return 1
-    return int(workers)
-
-
-def _uvicorn_workers(errors: list[RuntimeParameterError]) -> int:
-    text = os.environ.get(_UVICORN_WORKERS.name, "")
-    try:
-        return int(_UVICORN_WORKERS.parse(text)) if text.strip() else 1
-    except RuntimeParameterError as error:
-        errors.append(error)
-        return 1
