@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from datarobot_drum.drum.exceptions import DrumError, ModelLoadError, PredictionError
-from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, Worker
+from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions, ProbeResult, Worker
 from datarobot_drum.drum.settings.routed_models import naming_model
 
 if TYPE_CHECKING:
@@ -72,14 +72,28 @@ class RoutedPredictor(BasePredictor):
     def predict(self, data: Any) -> Predictions:
         raise PredictionError("A set of models predicts nothing: one of its models does.")
 
+    def liveness_probe(self) -> ProbeResult:
+        return self._first_failure(lambda predictor: predictor.liveness_probe())
+
+    def readiness_probe(self) -> ProbeResult:
+        return self._first_failure(lambda predictor: predictor.readiness_probe())
+
+    def _first_failure(self, probe: Callable[[BasePredictor], ProbeResult]) -> ProbeResult:
+        """Return the first result that is not 200; else that of the first model."""
+        results = [probe(predictor) for predictor in self.predictors.values()]
+        return next((result for result in results if isinstance(result, tuple) and result[1] != 200), results[0])
+
     def close(self) -> None:
         for predictor in reversed(self.predictors.values()):
             predictor.close()
 
 
+PredictorT = TypeVar("PredictorT", bound="BasePredictor | None")
+
+
 def served_models(
-    predictor: BasePredictor, settings: ModelSettings
-) -> Iterator[tuple[str, BasePredictor, ModelSettings]]:
+    predictor: PredictorT, settings: ModelSettings
+) -> Iterator[tuple[str, PredictorT | BasePredictor, ModelSettings]]:
     """Yield name, predictor and settings of each model of a set; of a single model with an empty name."""
     if not isinstance(predictor, RoutedPredictor):
         yield "", predictor, settings

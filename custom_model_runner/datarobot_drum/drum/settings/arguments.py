@@ -186,7 +186,7 @@ class Arguments:
         "Name of the model, for a folder whose model-metadata.yaml lists several.",
         name="DRUM_MODEL",
         metavar="NAME",
-        commands=(SCORE, VALIDATION),
+        commands=(SCORE, VALIDATION, PERF_TEST),
     )
     input: str | None = argument(
         "--input",

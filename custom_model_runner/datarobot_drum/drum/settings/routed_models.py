@@ -19,6 +19,9 @@ from datarobot_drum.drum.settings.model_metadata import FILE_NAME, MODELS, Model
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """A name is the value of a header and one segment of a path."""
 
+MODEL_HEADER = "X-Drum-Model"
+"""The header of a request that names its model."""
+
 _OWN_KEYS = ("name", "path", "default")
 _LABEL_KEYS = ("positiveClassLabel", "negativeClassLabel", "classLabels")
 _SETTINGS = (
