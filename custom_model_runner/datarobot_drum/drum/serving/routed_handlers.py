@@ -59,10 +59,8 @@ class RoutedHandlers(Handlers):
     def _call_model(self, handler: str, request: ModelRequest) -> ModelResponse:
         self._ready_predictor()
         name = self._choose(handler, request)
-        if request.body is None and request.parts and self._settings[name].target_type is TargetType.UNSTRUCTURED:
-            raise UnprocessableInput(
-                f"The model {name!r} takes the body as it is, not a form: use /predictUnstructured/."
-            )
+        if handler == "do_invocations" and request.body is None and self._takes_raw_bodies(name):
+            raise UnprocessableInput(f"The model {name!r} takes no form: use /predictUnstructured/.")
         annotate({MODEL_ATTRIBUTE: name})
         return self._models[name].find(handler)(request)
 

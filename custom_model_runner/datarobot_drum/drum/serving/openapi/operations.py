@@ -45,8 +45,9 @@ class ServedApi:
     """The properties of the model and the server that the document depends on.
 
     ``formats``: of samples, by the names of ``PayloadFormat``. ``reads_raw_input``: the model accepts any body.
-    ``model_names``: those of a routed set, of which the document describes one; ``default_model``: what requests that
-    name none get. ``has_deployment``: responses have the format of the prediction server. ``has_engine``: there is an engine.
+    ``has_deployment``: responses have the format of the prediction server. ``has_engine``: there is an engine.
+    ``model_names``: those of a routed set, of which the document describes one. ``default_model``: that of requests
+    that name none.
     """
 
     target_type: TargetType
