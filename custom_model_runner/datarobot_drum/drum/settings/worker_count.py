@@ -1,13 +1,13 @@
 """The number of server processes."""
 
 import logging
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from datarobot_drum.drum.exceptions import RuntimeParameterError
 from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.declaration import Parameter, clamp
+from datarobot_drum.drum.settings.environment import read_variable
 from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETERS, WORKER_LIMITS
 from datarobot_drum.drum.settings.value_parsers import Kind
 
@@ -37,7 +37,7 @@ def count_workers(arguments: Arguments, given: Mapping[str, Any], errors: list[R
 
 
 def _uvicorn_workers(errors: list[RuntimeParameterError]) -> int:
-    text = os.environ.get(_UVICORN_WORKERS.name, "")
+    text = read_variable(_UVICORN_WORKERS.name)
     try:
         return int(_UVICORN_WORKERS.parse(text)) if text.strip() else 1
     except RuntimeParameterError as error:
