@@ -7,7 +7,7 @@ from shape import FACTOR
 
 
 def load_model(code_dir: str) -> float:
-    return FACTOR
+    return float(FACTOR)
 
 
 def score(data: pd.DataFrame, model: float, **kwargs: Any) -> pd.DataFrame:
