@@ -143,3 +143,39 @@ def test_selected_columns_equal_those_of_the_frame() -> None:
         found, expected = table.select(positions), frame.iloc[:, list(positions)]
         pd.testing.assert_frame_equal(found.to_frame(), expected, check_exact=True)
         assert_same_array(found.to_array(), np.asfortranarray(expected.to_numpy()))
+
+
+WIDE_CELLS = {
+    "integers": ["1", "-20", "123456789"],
+    "fractions": ["1.5", "-2.25", "3.1e7"],
+    "both": ["1", "1.5", "-3", "2e-5"],
+}
+WIDE_NAMES = {
+    "different": ["c{}"],
+    "equal": ["a"],
+    "made equal": ["a", "a.1", "a.2", "b"],
+}
+
+
+def wide_csv(names: str, cells: str, rows: int, columns: int) -> bytes:
+    texts, choices = WIDE_NAMES[names], WIDE_CELLS[cells]
+    header = ",".join(texts[column % len(texts)].format(column) for column in range(columns))
+    lines = [",".join(choices[(column * 7 + row) % len(choices)] for column in range(columns)) for row in range(rows)]
+    return "\n".join([header, *lines]).encode()
+
+
+@each_case("cells", WIDE_CELLS)
+@each_case("names", WIDE_NAMES)
+def test_fast_csv_reads_wide_tables(cells: str, names: str) -> None:
+    assert assert_same(wide_csv(names, cells, rows=2, columns=2500)) is not None
+
+
+def test_fast_csv_reads_tables_that_are_wide_and_large() -> None:
+    body = wide_csv("different", "both", rows=3, columns=15_000)
+    assert len(body) > MAX_ORJSON_BYTES
+    assert assert_same(body) is not None
+
+
+def test_fast_csv_leaves_large_tables_of_few_columns_to_pandas() -> None:
+    body = b"a,b\n" + b"1,2\n" * MAX_ORJSON_BYTES
+    assert read_numeric_csv(payload_of(body)) is None

@@ -76,11 +76,23 @@ class NumericTable:
         index = _index(self.names) if len(self.names) <= _MAX_CACHED_NAMES else pd.Index(self.names)
         if self.cells.dtype == INTEGER or not any(self.integer_columns):
             return pd.DataFrame(self.cells.T, columns=index, copy=False)
+        if len(self.names) > _MAX_CACHED_NAMES:
+            return self._to_two_blocks().set_axis(index, axis=1)
         columns = [
             cells.astype(INTEGER) if is_integer else cells
             for cells, is_integer in zip(self.cells, self.integer_columns, strict=True)
         ]
         return pd.DataFrame(dict(enumerate(columns)), copy=False).set_axis(index, axis=1)
+
+    def _to_two_blocks(self) -> pd.DataFrame:
+        """Return the frame with numbers as names. pandas takes 20 microseconds for each block, not for each column."""
+        is_integer = np.array(self.integer_columns)
+        integers, floats = np.flatnonzero(is_integer), np.flatnonzero(~is_integer)
+        blocks = [
+            pd.DataFrame(self.cells[integers].astype(INTEGER).T, columns=integers),
+            pd.DataFrame(self.cells[floats].T, columns=floats),
+        ]
+        return pd.concat(blocks, axis=1).sort_index(axis=1)
 
     def select(self, positions: tuple[int, ...]) -> NumericTable:
         """Return some of the columns, in any order."""
