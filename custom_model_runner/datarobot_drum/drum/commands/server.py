@@ -1,17 +1,18 @@
 """``drum server``: builds the settings and runs the server of the configured type."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from datarobot_drum.drum.exceptions import StartupError
 from datarobot_drum.drum.imports import import_from_string
-from datarobot_drum.drum.management.owner import check_management_port
+from datarobot_drum.drum.management.owner import check_management_port, check_management_settings
 from datarobot_drum.drum.process.logs import configure_logging
 from datarobot_drum.drum.process.sockets import check_address, raise_fd_limit
 from datarobot_drum.drum.process.tls import TlsContexts
 from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.build import Settings, build_settings, export_environment
 from datarobot_drum.drum.settings.cpu_threads import THREAD_VARIABLES, ThreadPlan
+from datarobot_drum.drum.settings.environment import unknown_variables
 
 logger = logging.getLogger("drum")
 
@@ -19,6 +20,12 @@ SERVERS = {
     "flask": "datarobot_drum.drum.werkzeug.serve:serve",
     "gunicorn": "datarobot_drum.drum.gunicorn.serve:serve",
     "fastapi": "datarobot_drum.drum.uvicorn.serve:serve",
+}
+
+
+_SERVER_CHECKS = {
+    "gunicorn": "datarobot_drum.drum.gunicorn.serve:check_packages",
+    "fastapi": "datarobot_drum.drum.uvicorn.grpc_port:check_grpc_settings",
 }
 
 
@@ -34,7 +41,7 @@ def serve(arguments: Arguments) -> int:
     check_management_port(settings)
     check_tls(settings)
     raise_fd_limit()
-    for warning in settings.platform.warnings:
+    for warning in (*settings.platform.warnings, *unknown_variables(settings.defined_parameters)):
         logger.warning("%s", warning)
     for effect in settings.platform.effects:
         logger.info("%s", effect)
@@ -44,6 +51,14 @@ def serve(arguments: Arguments) -> int:
     export_environment(settings)
     run: Callable[[Settings], int] = import_from_string(SERVERS[settings.server.server_type])
     return run(settings)
+
+
+def start_checks(settings: Settings) -> Iterator[Callable[[Settings], None]]:
+    """Yield the checks of a start that need neither a port nor the model; each raises a StartupError."""
+    yield check_management_settings
+    yield check_tls
+    if settings.server.server_type in _SERVER_CHECKS:
+        yield import_from_string(_SERVER_CHECKS[settings.server.server_type])
 
 
 def check_tls(settings: Settings) -> None:

@@ -14,19 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from datarobot_drum.drum.exceptions import RuntimeParameterError, StartupError, UsageError
-from datarobot_drum.drum.settings.access import OPEN, AccessParameters, AccessSettings, read_access
+from datarobot_drum.drum.settings.access import OPEN, AccessSettings, read_access
 from datarobot_drum.drum.settings.address import parse_address
 from datarobot_drum.drum.settings.arguments import Arguments, arguments_of, merge_environment, secret_variables
-from datarobot_drum.drum.settings.class_labels import find_class_labels
+from datarobot_drum.drum.settings.build_record import BuildRecord
+from datarobot_drum.drum.settings.class_labels import ClassLabels, find_class_labels
 from datarobot_drum.drum.settings.compilation import DEFAULT_COMPILATION, CompileOptions, CompileParameters, options_of
 from datarobot_drum.drum.settings.cpu_threads import ThreadPlan, plan_threads
-from datarobot_drum.drum.settings.declaration import SERVER, Parameter, clamp, resolve
+from datarobot_drum.drum.settings.declaration import SERVER, resolve
 from datarobot_drum.drum.settings.deployment_config import DeploymentConfig, read_deployment_config
-from datarobot_drum.drum.settings.engine import EngineSettings, find_engine, is_host
+from datarobot_drum.drum.settings.engine import EngineSettings, find_engine
 from datarobot_drum.drum.settings.environment import url_prefix
 from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits, command_limits, server_limits
 from datarobot_drum.drum.settings.load_policy import LoadParameters, PicklePolicy
 from datarobot_drum.drum.settings.model_metadata import FILE_NAME, ModelMetadata, read_model_metadata, read_target_names
+from datarobot_drum.drum.settings.parameters import ReadParameters, read_files, read_parameters
 from datarobot_drum.drum.settings.platforms import (
     PlatformParameters,
     PlatformSettings,
@@ -34,24 +36,17 @@ from datarobot_drum.drum.settings.platforms import (
     metadata_folder,
     platform_settings,
 )
-from datarobot_drum.drum.settings.server_parameters import (
-    SERVER_PARAMETER_NAMES,
-    SERVER_PARAMETERS,
-    WORKER_LIMITS,
-    ServerParameters,
-    fill_defaults,
-)
+from datarobot_drum.drum.settings.server_parameters import ServerParameters
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.settings.tracing import TracingSettings, read_tracing
-from datarobot_drum.drum.settings.value_parsers import Kind
-from datarobot_drum.runtime_parameters.definitions import Definition, parameter_error, parse_definitions
 from datarobot_drum.runtime_parameters.masking import (
     register_secret,
     register_secret_variables,
     register_url_credentials,
 )
-from datarobot_drum.runtime_parameters.sources import PREFIX, ParameterSources, read_parameter_file
-from datarobot_drum.runtime_parameters.store import collect_values, install
+from datarobot_drum.runtime_parameters.origins import Found, Origin, Source
+from datarobot_drum.runtime_parameters.sources import PREFIX
+from datarobot_drum.runtime_parameters.store import install
 from datarobot_drum.runtime_parameters.user_secrets import read_user_secrets
 
 logger = logging.getLogger(__name__)
@@ -59,9 +54,6 @@ logger = logging.getLogger(__name__)
 ARGUMENTS_VARIABLE = "DRUM_ARGUMENTS"
 DEFAULT_LOGGING_LEVEL = "info"
 
-_UVICORN_WORKERS = Parameter(
-    name="UVICORN_WORKERS", kind=Kind.INTEGER, help="Processes of an external launch.", limits=WORKER_LIMITS
-)
 VALUE_COLUMN = "Predictions"
 """The name of a single value column."""
 
@@ -69,6 +61,7 @@ DEFAULT_PROMPT_COLUMN = "promptText"
 DEFAULT_SERVED_NAME, DEFAULT_SERVED_VERSION = "model", "1"
 
 _EXTERNAL_LAUNCH_ADDRESS = "127.0.0.1:8080"
+_METADATA_KEYS = ("name", "version", "targetNames", "promptColumn")
 _PATH_ARGUMENTS = (
     "code_dir",
     "class_labels_file",
@@ -151,6 +144,12 @@ class Settings:
     """Set for the FastAPI server only; the other servers leave numeric libraries at their defaults."""
     platform: PlatformSettings = dataclasses.field(default_factory=PlatformSettings)
     access: AccessSettings = OPEN
+    origins: Mapping[str, Origin] = dataclasses.field(default_factory=dict, repr=False)
+    """Where values come from, by flag, variable or key of model-metadata.yaml; a default has no entry."""
+    model_parameters: Mapping[str, Found] = dataclasses.field(default_factory=dict, repr=False)
+    """What ``RuntimeParameters`` returns, credentials included."""
+    defined_parameters: frozenset[str] = frozenset()
+    """The names in ``runtimeParameterDefinitions``."""
 
 
 def complete_arguments(command: str, flags: Mapping[str, Any]) -> Arguments:
@@ -224,18 +223,20 @@ def build_model_settings(arguments: Arguments) -> ModelSettings:
     arguments = _with_absolute_paths(arguments)
     code_dir = _code_dir(arguments)
     metadata = _metadata(code_dir)
-    model = _model_settings(code_dir, arguments, metadata)
-    errors: list[RuntimeParameterError] = []
-    definitions, file_values = _read_files(arguments, metadata, errors)
-    if errors:
-        raise errors[0]
-    sources = _sources(definitions, file_values)
+    model = _model_settings(code_dir, arguments, metadata, BuildRecord())
+    files = read_files(arguments, metadata)
+    for error in files.errors:
+        raise error
+    sources = files.sources(os.environ)
     given = resolve(InputLimits, sources.find_server_value)
     loading = resolve(LoadParameters, sources.find_server_value)
     compilation = resolve(CompileParameters, sources.find_server_value)
     for error in (*given.errors, *loading.errors, *compilation.errors):
         raise error
-    install(collect_values(definitions, sources, SERVER_PARAMETER_NAMES))
+    own = files.collect(os.environ)
+    for error in own.errors.values():
+        raise error
+    install(own.values)
     policy = PicklePolicy(loading.values.get("pickle_policy", PicklePolicy.ALLOW))
     return dataclasses.replace(
         model,
@@ -252,7 +253,7 @@ def training_target(arguments: Arguments) -> tuple[TargetType, ModelMetadata]:
         UsageError, StartupError: as `build_model_settings`.
     """
     metadata = _metadata(_code_dir(_with_absolute_paths(arguments)))
-    return _target_type(arguments, metadata), metadata
+    return _target_type(arguments, metadata, BuildRecord()), metadata
 
 
 def build_settings(arguments: Arguments, server_type: str | None = None) -> Settings:
@@ -263,36 +264,56 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
         RuntimeParameterError: a parameter is wrong, and there is no error server to report it.
         StartupError: model-metadata.yaml is unreadable.
     """
+    return draft_settings(arguments, BuildRecord(), server_type)
+
+
+def draft_settings(arguments: Arguments, record: BuildRecord, server_type: str | None = None) -> Settings:
+    """Build the settings as ``build_settings`` does; with a record that collects errors, despite these.
+
+    What is wrong is then replaced: by its default, or for the target type by unstructured.
+    """
     register_secret(arguments.api_token)
     register_url_credentials(arguments.webserver)
     register_secret_variables(os.environ)
     arguments = _with_absolute_paths(arguments)
-    host, port = parse_address(_required(arguments.address, "--address"))
-    code_dir = _code_dir(arguments)
-    metadata = _metadata(code_dir)
-    model = _model_settings(code_dir, arguments, metadata)
-    from_platforms = PlatformParameters(find_platforms(os.environ))
-    parameters = _read_parameters(arguments, metadata, server_type, from_platforms)
-    if parameters.error is not None and not arguments.with_error_server:
-        raise parameters.error
-    engine = find_engine(arguments, parameters.server, model.target_type)
+    record.origins |= {argument.flag: arguments.origin_of(name) for name, argument in arguments_of(SERVER).items()}
+    if arguments.verbose and not arguments.logging_level:
+        record.origins["--logging-level"] = arguments.origin_of("verbose")
+    host, port = record.attempt(lambda: parse_address(_required(arguments.address, "--address")), ("", 0))
+    folder = record.attempt(lambda: _code_dir(arguments), None, of_model=True)
+    metadata = ModelMetadata()
+    if folder is not None:
+        metadata = record.attempt(lambda: _metadata(folder), metadata, of_model=True)
+    model = _model_settings(folder or Path(), arguments, metadata, record)
+    from_platforms = PlatformParameters(record.attempt(lambda: find_platforms(os.environ), ()))
+    parameters = read_parameters(
+        arguments,
+        metadata,
+        from_platforms,
+        os.environ,
+        server_type=server_type,
+        logging_level=_logging_level(arguments),
+    )
+    access = _install(parameters, record, with_error_server=arguments.with_error_server)
+    server = parameters.server
+    engine = record.attempt(lambda: find_engine(arguments, server, model.target_type), None, of_model=True)
     if arguments.production:
         logger.warning("--production is deprecated: give --max-workers instead.")
     model = dataclasses.replace(
         model,
         engine=engine,
-        strict_type_schema=parameters.server.strict_type_schema,
-        pickle_policy=PicklePolicy(parameters.server.pickle_policy),
-        compilation=parameters.server.compile_options,
-        limits=server_limits(parameters.server),
+        strict_type_schema=server.strict_type_schema,
+        pickle_policy=PicklePolicy(server.pickle_policy),
+        compilation=server.compile_options,
+        limits=server_limits(server),
     )
     return Settings(
         model=model,
         host=host,
         port=port,
-        url_prefix=url_prefix(),
-        workers=parameters.server.custom_model_workers,
-        server=parameters.server,
+        url_prefix=record.attempt(url_prefix, ""),
+        workers=server.custom_model_workers,
+        server=server,
         logging_level=_logging_level(arguments),
         with_error_server=arguments.with_error_server,
         show_perf=arguments.show_perf,
@@ -300,12 +321,33 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
         verbose=arguments.verbose,
         production=arguments.production,
         arguments=dataclasses.asdict(arguments),
-        parameter_error=parameters.error,
+        parameter_error=next(iter(parameters.errors), None),
         tracing=read_tracing(os.environ),
-        thread_plan=_thread_plan(parameters.server),
+        thread_plan=_thread_plan(server),
         platform=platform_settings(vars(arguments), from_platforms),
-        access=parameters.access,
+        access=access,
+        origins={**parameters.origins, **record.origins},
+        model_parameters=parameters.own,
+        defined_parameters=parameters.defined,
     )
+
+
+def _install(parameters: ReadParameters, record: BuildRecord, *, with_error_server: bool) -> AccessSettings:
+    """Give the values to model code and return the settings of access.
+
+    Raises:
+        RuntimeParameterError: a parameter is wrong, unless errors are collected. With the error server those of access
+            are raised alone: an error server without its keys would be open.
+    """
+    for error in parameters.access_errors:
+        record.add(error)
+    install(None if parameters.model_errors else parameters.values)
+    server = parameters.server
+    access = record.attempt(lambda: read_access(server, server.server_type, os.environ), OPEN)
+    if record.collects or not with_error_server:
+        for error in parameters.errors:
+            record.add(error, of_model=error in parameters.model_errors)
+    return access
 
 
 def _thread_plan(server: ServerParameters) -> ThreadPlan | None:
@@ -339,15 +381,18 @@ def _code_dir(arguments: Arguments) -> Path:
     return code_dir
 
 
-def _model_settings(code_dir: Path, arguments: Arguments, metadata: ModelMetadata) -> ModelSettings:
-    target_type = _target_type(arguments, metadata)
-    target_name = os.environ.get("TARGET_NAME") or metadata.target_name
-    if target_type.has_target_column and not target_name:
-        raise UsageError(
-            f"A {target_type.value} model needs the name of its target: set the variable TARGET_NAME, or "
-            f"targetName in {FILE_NAME}."
-        )
-    labels = find_class_labels(target_type, arguments, metadata)
+def _model_settings(
+    code_dir: Path, arguments: Arguments, metadata: ModelMetadata, record: BuildRecord
+) -> ModelSettings:
+    known_type = record.attempt(lambda: _target_type(arguments, metadata, record), None, of_model=True)
+    target_type = known_type or TargetType.UNSTRUCTURED
+    target_name = record.attempt(lambda: _target_name(target_type, metadata, record), None, of_model=True)
+    labels = ClassLabels()
+    if known_type is not None:
+        labels = record.attempt(lambda: find_class_labels(target_type, arguments, metadata), labels, of_model=True)
+    record.origins |= labels.origins
+    record.origins |= {key: Origin(Source.METADATA, key) for key in _METADATA_KEYS if metadata.has(key)}
+    secrets = (arguments.user_secrets_mount_path, arguments.user_secrets_prefix)
     return ModelSettings(
         code_dir=code_dir,
         target_type=target_type,
@@ -357,14 +402,28 @@ def _model_settings(code_dir: Path, arguments: Arguments, metadata: ModelMetadat
         negative_class_label=labels.negative,
         language=arguments.language,
         metadata=metadata.document,
-        target_names=read_target_names(target_type, metadata),
-        prompt_column=metadata.prompt_column or DEFAULT_PROMPT_COLUMN,
-        deployment=_deployment(arguments, target_type, labels.all),
-        user_secrets=read_user_secrets(arguments.user_secrets_mount_path, arguments.user_secrets_prefix, os.environ),
+        target_names=record.attempt(lambda: read_target_names(target_type, metadata), (), of_model=True),
+        prompt_column=record.attempt(lambda: metadata.prompt_column, None, of_model=True) or DEFAULT_PROMPT_COLUMN,
+        deployment=record.attempt(lambda: _deployment(arguments, target_type, labels.all), None),
+        user_secrets=record.attempt(lambda: read_user_secrets(*secrets, os.environ), {}, of_model=True),
         # A name is one segment of a path.
         served_name=(metadata.name or code_dir.name or DEFAULT_SERVED_NAME).strip().replace("/", "_"),
         served_version=(metadata.version or DEFAULT_SERVED_VERSION).strip().replace("/", "_"),
     )
+
+
+def _target_name(target_type: TargetType, metadata: ModelMetadata, record: BuildRecord) -> str | None:
+    name = os.environ.get("TARGET_NAME")
+    if name:
+        record.origins["TARGET_NAME"] = Origin(Source.VARIABLE, "TARGET_NAME")
+    elif name := metadata.target_name:
+        record.origins["TARGET_NAME"] = Origin(Source.METADATA, "targetName")
+    if target_type.has_target_column and not name:
+        raise UsageError(
+            f"A {target_type.value} model needs the name of its target: set the variable TARGET_NAME, or "
+            f"targetName in {FILE_NAME}."
+        )
+    return name or None
 
 
 def _deployment(
@@ -375,8 +434,10 @@ def _deployment(
     return read_deployment_config(Path(arguments.deployment_config), target_type, class_labels)
 
 
-def _target_type(arguments: Arguments, metadata: ModelMetadata) -> TargetType:
+def _target_type(arguments: Arguments, metadata: ModelMetadata, record: BuildRecord) -> TargetType:
     text = arguments.target_type or metadata.target_type
+    if text and not arguments.target_type:
+        record.origins["--target-type"] = Origin(Source.METADATA, "targetType")
     if not text:
         raise UsageError(
             f"--target-type is missing: give the flag, the variable TARGET_TYPE, or targetType in {FILE_NAME}."
@@ -390,86 +451,3 @@ def _target_type(arguments: Arguments, metadata: ModelMetadata) -> TargetType:
 
 def _logging_level(arguments: Arguments) -> str:
     return arguments.logging_level or ("debug" if arguments.verbose else DEFAULT_LOGGING_LEVEL)
-
-
-@dataclass(frozen=True)
-class _Parameters:
-    server: ServerParameters
-    access: AccessSettings
-    error: RuntimeParameterError | None
-
-
-def _read_parameters(
-    arguments: Arguments, metadata: ModelMetadata, server_type: str | None, platforms: PlatformParameters
-) -> _Parameters:
-    """Read all parameters and install those of the model; keep the first error instead of raising it.
-
-    Errors of access are raised: an error server without its keys would be open.
-    """
-    errors: list[RuntimeParameterError] = []
-    definitions, file_values = _read_files(arguments, metadata, errors)
-    sources = _sources(definitions, file_values)
-    for error in resolve(AccessParameters, sources.find_server_value).errors:
-        raise error
-    given = resolve(ServerParameters, platforms.after(sources.find_server_value))
-    errors.extend(given.errors)
-    values = {**given.values, "server_type": server_type} if server_type else given.values
-    workers = _workers(arguments, values, errors)
-    server = fill_defaults(values, workers=workers, logging_level=_logging_level(arguments))
-    if server.spool_directory and not os.access(server.spool_directory, os.W_OK | os.X_OK):
-        errors.append(parameter_error("DRUM_SPOOL_DIRECTORY", "must be a folder that can be written to"))
-    if server.grpc_port and server.server_type != "fastapi":
-        errors.append(parameter_error("DRUM_GRPC_PORT", "needs DRUM_SERVER_TYPE=fastapi, which alone serves gRPC"))
-    if not is_host(server.engine_host):
-        errors.append(parameter_error("DRUM_ENGINE_HOST", "must be a host name or an IP address"))
-    try:
-        install(collect_values(definitions, sources, SERVER_PARAMETER_NAMES))
-    except RuntimeParameterError as error:
-        errors.append(error)
-    return _Parameters(server, read_access(server, server.server_type, os.environ), errors[0] if errors else None)
-
-
-def _sources(definitions: tuple[Definition, ...], file_values: Mapping[str, Any]) -> ParameterSources:
-    defaults = {definition.name: definition.default for definition in definitions}
-    return ParameterSources(os.environ, file_values, defaults)
-
-
-def _read_files(
-    arguments: Arguments, metadata: ModelMetadata, errors: list[RuntimeParameterError]
-) -> tuple[tuple[Definition, ...], dict[str, Any]]:
-    definitions: tuple[Definition, ...] = ()
-    values: dict[str, Any] = {}
-    try:
-        definitions = parse_definitions(metadata.parameter_definitions)
-        if arguments.runtime_params_file:
-            values = read_parameter_file(Path(arguments.runtime_params_file))
-    except RuntimeParameterError as error:
-        errors.append(error)
-    return definitions, values
-
-
-def _workers(arguments: Arguments, given: Mapping[str, Any], errors: list[RuntimeParameterError]) -> int:
-    """Return ``--max-workers``, else ``CUSTOM_MODEL_WORKERS``, else (fastapi only) ``UVICORN_WORKERS``, else 1."""
-    parameter = given.get("custom_model_workers")
-    server_type = given.get("server_type", SERVER_PARAMETERS["server_type"].default)
-    if arguments.max_workers is not None:
-        if parameter not in (None, arguments.max_workers):
-            logger.warning("--max-workers=%s wins over CUSTOM_MODEL_WORKERS.", arguments.max_workers)
-        workers = clamp("--max-workers", arguments.max_workers, WORKER_LIMITS)
-    elif parameter is not None:
-        workers = parameter
-    else:
-        workers = _uvicorn_workers(errors) if server_type == "fastapi" else 1
-    if server_type == "flask" and workers > 1:
-        logger.warning("The flask server is one process: choose gunicorn or fastapi for %s workers.", workers)
-        return 1
-    return int(workers)
-
-
-def _uvicorn_workers(errors: list[RuntimeParameterError]) -> int:
-    text = os.environ.get(_UVICORN_WORKERS.name, "")
-    try:
-        return int(_UVICORN_WORKERS.parse(text)) if text.strip() else 1
-    except RuntimeParameterError as error:
-        errors.append(error)
-        return 1

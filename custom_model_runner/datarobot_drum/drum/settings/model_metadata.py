@@ -70,6 +70,10 @@ class ModelMetadata:
         """``runtimeParameterDefinitions`` as read, unchecked; None without any."""
         return (self.document or {}).get("runtimeParameterDefinitions")
 
+    def has(self, key: str) -> bool:
+        """Return True if a key that names something has a value."""
+        return self._find(key) is not None
+
     def _texts(self, key: str, content: str) -> tuple[str, ...]:
         values = self._find(key)
         if values is None:
