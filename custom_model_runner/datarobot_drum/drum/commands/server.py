@@ -12,7 +12,7 @@ from datarobot_drum.drum.process.tls import TlsContexts
 from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.build import Settings, build_settings, export_environment
 from datarobot_drum.drum.settings.cpu_threads import THREAD_VARIABLES, ThreadPlan
-from datarobot_drum.drum.settings.environment import unknown_variables
+from datarobot_drum.drum.settings.environment import forget_variable, unknown_variables
 
 logger = logging.getLogger("drum")
 
@@ -23,6 +23,8 @@ SERVERS = {
 }
 
 
+_RELOADER = "datarobot_drum.drum.commands.development.reloader:serve_with_reload"
+_PAGE_OPENER = "datarobot_drum.drum.commands.development.page_opener:open_when_ready"
 _SERVER_CHECKS = {
     "gunicorn": "datarobot_drum.drum.gunicorn.serve:check_packages",
     "fastapi": "datarobot_drum.drum.uvicorn.grpc_port:check_grpc_settings",
@@ -30,7 +32,18 @@ _SERVER_CHECKS = {
 
 
 def serve(arguments: Arguments) -> int:
-    """Run the server and return its exit code.
+    """Run the server, with ``--reload`` below a process that restarts it, and return its exit code.
+
+    Raises:
+        StartupError: the server could not start.
+    """
+    if arguments.reload:
+        return int(import_from_string(_RELOADER)(arguments))
+    return start(arguments)
+
+
+def start(arguments: Arguments) -> int:
+    """Run the server in this process and return its exit code.
 
     Raises:
         StartupError: the server could not start.
@@ -49,6 +62,9 @@ def serve(arguments: Arguments) -> int:
     if settings.thread_plan is not None:
         logger.info("%s", thread_plan_line(settings, settings.thread_plan))
     export_environment(settings)
+    if arguments.open_docs:
+        forget_variable("DRUM_OPEN")
+        import_from_string(_PAGE_OPENER)(settings)
     run: Callable[[Settings], int] = import_from_string(SERVERS[settings.server.server_type])
     return run(settings)
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, StartupError
@@ -18,7 +19,7 @@ from datarobot_drum.drum.gunicorn.worker import LimitedWorker, RequestLimits, he
 from datarobot_drum.drum.management.owner import ManagementPort
 from datarobot_drum.drum.management.watchdog.owner import Watchdog
 from datarobot_drum.drum.model_loading.shared_model import reseed_random
-from datarobot_drum.drum.process.children import WorkerGroups, lead_process_group
+from datarobot_drum.drum.process.children import WorkerGroups, end_with_parent, lead_process_group
 from datarobot_drum.drum.process.hook_environment import prepare_for_hooks
 from datarobot_drum.drum.process.hook_signals import hook_signals
 from datarobot_drum.drum.process.signals import prepare_exit
@@ -102,6 +103,8 @@ def when_ready(server: Any) -> None:
     install_master_handlers(server, on_stop=_on_stop, on_child_exit=_management.restart_if_ended)
     keep_stopping_at_failures(server)
     kill_children_with_workers(server)
+    if _settings.arguments["reload"]:
+        threading.Thread(target=end_with_parent, args=(os.getppid(),), name="drum-parent-watch", daemon=True).start()
     _watchdog.start(server.LISTENERS[0].getsockname()[1])
 
 

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from datarobot_drum.drum.exceptions import RuntimeParameterError, StartupError, UsageError
+from datarobot_drum.drum.exceptions import StartupError, UsageError
 from datarobot_drum.drum.settings.access import OPEN, AccessSettings, read_access
 from datarobot_drum.drum.settings.address import parse_address
 from datarobot_drum.drum.settings.arguments import Arguments, arguments_of, merge_environment, secret_variables
@@ -121,7 +121,7 @@ class ModelSettings:
 class Settings:
     """All settings of a server.
 
-    ``parameter_error`` is set only with the error server: the server starts without the parameters, and loading
+    ``parameter_error`` is set only with the error server: the server starts without what is wrong, and loading
     the model must fail with this error. ``arguments`` are passed to worker processes.
     """
 
@@ -138,7 +138,7 @@ class Settings:
     verbose: bool
     production: bool
     arguments: Mapping[str, Any] = dataclasses.field(repr=False)
-    parameter_error: RuntimeParameterError | None = None
+    parameter_error: StartupError | None = None
     tracing: TracingSettings = dataclasses.field(default_factory=TracingSettings)
     thread_plan: ThreadPlan | None = None
     """Set for the FastAPI server only; the other servers leave numeric libraries at their defaults."""
@@ -157,13 +157,18 @@ def complete_arguments(command: str, flags: Mapping[str, Any]) -> Arguments:
     return merge_environment(command, flags, os.environ)
 
 
+def arguments_from_environment() -> Arguments:
+    """Return the arguments that a parent has exported, else those of variables."""
+    text = os.environ.get(ARGUMENTS_VARIABLE)
+    return Arguments.from_json(text) if text else complete_arguments(SERVER, {})
+
+
 def settings_from_environment(server_type: str | None = None) -> Settings:
     """Build the settings of a worker process, or of an app that an external command line starts.
 
     ``server_type`` overrides ``DRUM_SERVER_TYPE``: the caller knows which server runs.
     """
-    text = os.environ.get(ARGUMENTS_VARIABLE)
-    arguments = Arguments.from_json(text) if text else complete_arguments("server", {})
+    arguments = arguments_from_environment()
     if not arguments.address:
         arguments = dataclasses.replace(arguments, address=_EXTERNAL_LAUNCH_ADDRESS)
     return build_settings(arguments, server_type)
@@ -279,12 +284,13 @@ def draft_settings(arguments: Arguments, record: BuildRecord, server_type: str |
     record.origins |= {argument.flag: arguments.origin_of(name) for name, argument in arguments_of(SERVER).items()}
     if arguments.verbose and not arguments.logging_level:
         record.origins["--logging-level"] = arguments.origin_of("verbose")
-    host, port = record.attempt(lambda: parse_address(_required(arguments.address, "--address")), ("", 0))
-    folder = record.attempt(lambda: _code_dir(arguments), None, of_model=True)
+    address = record.attempt(lambda: parse_address(_required(arguments.address, "--address")), None, is_fatal=True)
+    host, port = address or ("", 0)
+    folder = record.attempt(lambda: _code_dir(arguments), None, of_model=True, is_fatal=True)
     metadata = ModelMetadata()
     if folder is not None:
         metadata = record.attempt(lambda: _metadata(folder), metadata, of_model=True)
-    model = _model_settings(folder or Path(), arguments, metadata, record)
+    model = _model_settings(folder or Path(arguments.code_dir or ""), arguments, metadata, record)
     from_platforms = PlatformParameters(record.attempt(lambda: find_platforms(os.environ), ()))
     parameters = read_parameters(
         arguments,
@@ -340,10 +346,10 @@ def _install(parameters: ReadParameters, record: BuildRecord, *, with_error_serv
             are raised alone: an error server without its keys would be open.
     """
     for error in parameters.access_errors:
-        record.add(error)
+        record.add(error, is_fatal=True)
     install(None if parameters.model_errors else parameters.values)
     server = parameters.server
-    access = record.attempt(lambda: read_access(server, server.server_type, os.environ), OPEN)
+    access = record.attempt(lambda: read_access(server, server.server_type, os.environ), OPEN, is_fatal=True)
     if record.collects or not with_error_server:
         for error in parameters.errors:
             record.add(error, of_model=error in parameters.model_errors)

@@ -22,8 +22,10 @@ class BuildRecord:
         self.errors: list[StartupError] = []
         self.model_errors: list[StartupError] = []
         """Those of ``errors`` that make loading the model pointless."""
+        self.fatal_errors: list[StartupError] = []
+        """Those with which not even the error server starts: of address, folder or access."""
 
-    def add(self, error: StartupError, *, of_model: bool = False) -> None:
+    def add(self, error: StartupError, *, of_model: bool = False, is_fatal: bool = False) -> None:
         """Keep an error, once for each text.
 
         Raises:
@@ -33,10 +35,14 @@ class BuildRecord:
             raise error
         if of_model:
             self.model_errors.append(error)
+        if is_fatal:
+            self.fatal_errors.append(error)
         if str(error) not in map(str, self.errors):
             self.errors.append(error)
 
-    def attempt(self, function: Callable[[], _T], substitute: _T, *, of_model: bool = False) -> _T:
+    def attempt(
+        self, function: Callable[[], _T], substitute: _T, *, of_model: bool = False, is_fatal: bool = False
+    ) -> _T:
         """Return the result of ``function``, or ``substitute`` after an error that is kept.
 
         Raises:
@@ -45,5 +51,5 @@ class BuildRecord:
         try:
             return function()
         except StartupError as error:
-            self.add(error, of_model=of_model)
+            self.add(error, of_model=of_model, is_fatal=is_fatal)
             return substitute

@@ -10,6 +10,9 @@ from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETERS
 from datarobot_drum.drum.settings.unknown_names import undefined_parameters, unknown_server_names
 from datarobot_drum.runtime_parameters.sources import PREFIX, ParameterSources
 
+DEVELOPMENT_NAMES = frozenset({"DRUM_CHECK", "DRUM_CHECK_JSON", "DRUM_RELOAD", "DRUM_OPEN"})
+"""Variables that say what a command does, and that a server which it starts must not inherit."""
+
 METRICS_DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """prometheus-client's own."""
 
@@ -53,6 +56,11 @@ def has_browser() -> bool:
     """Return False if there is no screen to show a browser on, and no browser that a variable names."""
     is_desktop = sys.platform in ("darwin", "win32")
     return is_desktop or any(os.environ.get(name) for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def forget_variable(name: str) -> None:
+    """Remove a variable of this process, so that none of its children obeys it a second time."""
+    os.environ.pop(name, None)
 
 
 def environment_with(values: Mapping[str, str], without: frozenset[str] = frozenset()) -> dict[str, str]:

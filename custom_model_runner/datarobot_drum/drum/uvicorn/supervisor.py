@@ -23,7 +23,7 @@ from types import FrameType
 from datarobot_drum.drum.exceptions import StartupError
 from datarobot_drum.drum.management.owner import ManagementPort
 from datarobot_drum.drum.management.status import WorkerStatus
-from datarobot_drum.drum.process.children import WorkerGroups, kill_worker, lead_process_group
+from datarobot_drum.drum.process.children import WorkerGroups, end_with_parent, kill_worker, lead_process_group
 from datarobot_drum.drum.process.signals import blocked_signals, stop_signals
 from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.uvicorn.restart_pauses import HEALTHY_SECONDS, MAX_FAILURES, RestartPauses
@@ -39,7 +39,6 @@ KILL_MARGIN = 10.0
 """Seconds beyond the graceful timeout after which a worker is killed."""
 
 WORKER = "drum-worker"
-PARENT_POLL_SECONDS = 1.0
 
 CRASH_LOOP = (
     "The workers ended %d times in a row within %g s of their start, the last one with exit code %s (a negative one is "
@@ -251,7 +250,7 @@ def run_forked_worker(
     """Run a worker that is a fork of the supervisor."""
     become_worker()
     # Not by the sentinel: workers that are forked later hold its other end, too.
-    _serve(listener, status, partial(_end_with, supervisor))
+    _serve(listener, status, partial(end_with_parent, supervisor))
 
 
 def _serve(listener: socket.socket, status: WorkerStatus, watch_parent: Callable[[], None]) -> None:
@@ -289,9 +288,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         connection.wait([parent.sentinel])
         os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _end_with(supervisor: int) -> None:
-    while os.getppid() == supervisor:
-        time.sleep(PARENT_POLL_SECONDS)
-    os.kill(os.getpid(), signal.SIGTERM)
