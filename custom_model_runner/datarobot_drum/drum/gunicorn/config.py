@@ -5,6 +5,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from gunicorn.errors import HaltServer
+
 from datarobot_drum.drum.exceptions import DeadlineExceeded, StartupError
 from datarobot_drum.drum.gunicorn.logger import BriefLogger, DrumLogger
 from datarobot_drum.drum.gunicorn.signals import (
@@ -17,6 +19,7 @@ from datarobot_drum.drum.gunicorn.status import WorkerRows, keep_reporting
 from datarobot_drum.drum.gunicorn.sync_worker import BufferingSyncWorker
 from datarobot_drum.drum.gunicorn.worker import LimitedWorker, RequestLimits, head_received, request_ended
 from datarobot_drum.drum.management.owner import ManagementPort
+from datarobot_drum.drum.management.status import WorkerState
 from datarobot_drum.drum.management.watchdog.owner import Watchdog
 from datarobot_drum.drum.model_loading.shared_model import reseed_random
 from datarobot_drum.drum.process.children import WorkerGroups, end_with_parent, lead_process_group
@@ -129,11 +132,19 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Free the row of a worker that has ended, and end its children, in the master."""
+    """Free the row of a worker that has ended, and end its children, in the master.
+
+    Raises:
+        HaltServer: with ``--reload``, if the worker has not loaded its model: the next one would end, too.
+    """
     _groups.end(worker.pid)
+    was_loading = _rows.of(worker).state is WorkerState.LOADING
     _rows.release(worker)
-    if not _management.table.is_stopping:
-        _management.table.count_restart()
+    if _management.table.is_stopping:
+        return
+    _management.table.count_restart()
+    if was_loading and _settings.arguments["reload"]:
+        raise HaltServer("The worker ended while it loaded the model.")  # the next change restarts the server
 
 
 def on_exit(server: Any) -> None:
