@@ -22,7 +22,7 @@ from types import FrameType
 
 from datarobot_drum.drum.exceptions import StartupError
 from datarobot_drum.drum.management.owner import ManagementPort
-from datarobot_drum.drum.management.status import WorkerStatus
+from datarobot_drum.drum.management.status import WorkerState, WorkerStatus
 from datarobot_drum.drum.process.children import WorkerGroups, end_with_parent, kill_worker, lead_process_group
 from datarobot_drum.drum.process.signals import blocked_signals, stop_signals
 from datarobot_drum.drum.settings.build import Settings
@@ -181,9 +181,12 @@ class Supervisor:
         for worker in [worker for worker in self._workers if not worker.process.is_alive()]:
             worker.process.join()
             self._workers.remove(worker)
+            has_failed_to_start = worker.process.exitcode == WORKER_FAILED_TO_START or (
+                self._settings.arguments["reload"] and worker.status.state is WorkerState.LOADING
+            )
             worker.status.release()
             self._groups.end(_pid(worker.process))
-            if worker.process.exitcode == WORKER_FAILED_TO_START and not self._stopping:
+            if has_failed_to_start and not self._stopping:
                 logger.error("Worker %d failed to start; stopping the server.", worker.process.pid)
                 self._failed = True
                 self._stop(signal.SIGTERM)
