@@ -82,15 +82,20 @@ $(RUN):
 	echo "Name one: make PYTHON=/path/to/python3 ..." >&2; \
 	exit 1
 
-# pip runs only if one of these files has changed. It would compile all packages on one core.
+# Installs run only if one of these files has changed. uv takes a tenth of pip's time, but does not read pip's
+# configuration: where it cannot install, pip does.
+UV_VERSION ?= uv>=0.5,<1
+PIP_AUDIT ?= pip-audit>=2.7,<3
+PIP_INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check
+INSTALL = { $(PIP_INSTALL) "$(UV_VERSION)" && $(RUN) -m uv pip install --quiet --python "$(RUN)" $(1); } || $(PIP_INSTALL) $(1)
+
 $(INSTALLED): setup.py requirements.txt pyproject.toml | $(RUN)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-compile --requirement requirements.txt
-	@$(RUN) -m compileall -qq -j 0 "$$($(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
+	$(call INSTALL,--requirement requirements.txt)
 	@touch "$@"
 
 # Helm's engine and the linters are large: only what needs them installs them.
 $(DEPLOY_INSTALLED): $(INSTALLED)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[deploy]'
+	$(call INSTALL,--editable '.[deploy]')
 	@touch "$@"
 
 artifacts: $(INSTALLED) ## Train the example models that are not up to date
@@ -145,6 +150,7 @@ manifests: $(DEPLOY_INSTALLED) ## Render the Helm chart to deploy/kubernetes
 	$(RUN) deploy/kubernetes/render.py
 
 audit: $(INSTALLED) ## Look up the installed packages in the advisory data
+	@$(call INSTALL,'$(PIP_AUDIT)') || true
 	@.ci/audit "$(RUN)"
 
 sbom: $(INSTALLED) ## List the installed packages as CycloneDX in build/sbom.json

@@ -53,8 +53,15 @@ def score(data, model, target_name, **kwargs):
 
 
 def chat(params, model, **kwargs):
-    return {"choices": []}
+    return endless_chunks() if params.get("stream") else {"choices": []}
+
+
+def endless_chunks():
+    while True:
+        choice = {"index": 0, "delta": {"content": "x" * 50_000}, "finish_reason": None}
+        yield {"id": "a", "object": "chat.completion.chunk", "created": 0, "model": "a", "choices": [choice]}
 """
+CHAT = b'{"stream": true, "messages": [{"role": "user", "content": "a"}]}'
 
 Attack = Callable[[int, float], Awaitable[Counter[str]]]
 """Attacks a port until a time of the monotonic clock; returns what the server responded."""
@@ -138,6 +145,10 @@ def deep_json() -> bytes:
     return post(body, "Content-Type: application/json").replace(b"/predict/", b"/chat/completions", 1)
 
 
+def chat_request() -> bytes:
+    return post(CHAT, "Content-Type: application/json").replace(b"/predict/", b"/chat/completions", 1)
+
+
 ATTACKS: dict[str, Callable[[], Attack]] = {
     "gzip-rows": lambda: repeated(zipped(b"a\n" + b"1\n" * 47_000_000)),
     "gzip-zeros": lambda: repeated(zipped(b"a\n" + bytes(300 * MIB))),
@@ -151,7 +162,7 @@ ATTACKS: dict[str, Callable[[], Attack]] = {
     "matrix-comments": lambda: repeated(matrix("%\n" * 1_000_000 + "1 1 1\n1 1 1.0\n")),
     "many-parts": lambda: repeated(form(100_000)),
     "deep-json": lambda: repeated(deep_json()),
-    "never-read": lambda: stalling(never_read),
+    "never-read": lambda: stalling(partial(never_read, request=chat_request())),
     "byte-a-second": lambda: stalling(send_slowly),
     "leave-in-upload": lambda: stalling(leave_in_upload),
 }

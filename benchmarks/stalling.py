@@ -25,7 +25,7 @@ STREAM_REQUEST = (
 ) + _STREAM
 
 
-async def never_read(port: int, seconds: float) -> None:
+async def never_read(port: int, seconds: float, request: bytes = STREAM_REQUEST) -> None:
     """Ask for a stream, and never read it."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
@@ -33,7 +33,7 @@ async def never_read(port: int, seconds: float) -> None:
     loop = asyncio.get_running_loop()
     with connection:
         await asyncio.wait_for(loop.sock_connect(connection, ("127.0.0.1", port)), CONNECT_TIMEOUT)
-        await asyncio.wait_for(loop.sock_sendall(connection, STREAM_REQUEST), seconds)
+        await asyncio.wait_for(loop.sock_sendall(connection, request), seconds)
         for _ in range(round(seconds / POLL_SECONDS)):
             await asyncio.sleep(POLL_SECONDS)
             if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):  # the server has cut the client off

@@ -147,7 +147,7 @@ def test_ctrl_c_stops_the_server(tmp_path: Path) -> None:
 
 def test_clients_stop_waiting_at_the_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        endpoint = Endpoint(silent.getsockname()[1], "/", Body(b"x\n1\n", "text/csv"))
+        endpoint = Endpoint(silent.getsockname()[1], "/", Body(b"x\n1\n", "text/csv"), {})
         measurement = measure_level(LoadLevel(1, 3), endpoint, 60.0, time.monotonic() + 0.2, lambda: 5)
     assert measurement.failures == {"no response: TimeoutError timed out": 3}
     assert (measurement.latencies, measurement.requests, measurement.memory) == ((), 3, 5)

@@ -10,7 +10,7 @@ from tests.conformance_clients.environments import CLIENTS, run_client
 from tests.conformance_clients.page import failures, write_page
 from tests.conformance_clients.servers import running_target
 
-SERVERS = ("fastapi", "flask")
+SERVERS = ("fastapi", "flask", "gunicorn")
 
 
 def main() -> int:

@@ -42,6 +42,7 @@ PROMISES: dict[str, Callable[[str], bool]] = {
     "chat_echo": _is_an_echo,
     "multiclass_wine": lambda output: _is_eight_probabilities(output, "class_0", "class_1", "class_2"),
     "regression_diabetes": lambda output: [type(value) for value in json.loads(output)["predictions"]] == [float] * 8,
+    "several_models": lambda output: output == '{"predictions":[4.71238898038469,15.707963267948966]}',
     "streaming_text": lambda output: {len(line.split()) for line in output.splitlines()} == {20},
     "transform_scaling": lambda output: 'name="X.transformed"' in output and 'name="out.format"' in output,
     "unstructured_text": lambda output: (

@@ -16,6 +16,7 @@ import tritonclient.grpc as triton
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.api.models import write_code
+from tests.api.test_routed_models import write_models
 from tests.grpc.grpc_servers import TIMEOUT, GrpcModel, error_of, running_grpc
 from tests.processes import RunningServer, clean_environment, free_port
 from tests.resilience.models import ControlledModel
@@ -259,3 +260,18 @@ def test_a_start_that_cannot_serve_grpc_is_refused(
         ended = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=TIMEOUT)
     assert (ended.returncode, text in ended.stderr) == (1, True), ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_routed_set_has_each_model_by_its_name(tmp_path: Path) -> None:
+    with running_grpc(tmp_path, write_models(tmp_path / "models")) as (server, _):
+        with triton.InferenceServerClient(f"127.0.0.1:{port_of(server)}") as connection:
+            assert connection.is_model_ready("house", "3") and connection.is_model_ready("flag")
+            assert [tensor.name for tensor in connection.get_model_metadata("house").inputs] == ["a", "b"]
+            inputs = []
+            for name, value in (("a", 4.0), ("b", 1.0)):
+                inputs.append(triton.InferInput(name, [1, 1], "FP64"))
+                inputs[-1].set_data_from_numpy(np.array([[value]]))
+            assert connection.infer("house", inputs).as_numpy("predict") == pytest.approx(9.0)
+            assert connection.infer("flag", inputs).as_numpy("predict").tolist() == [[b"no"]]
+            with pytest.raises(triton.InferenceServerException, match="this server has 'house', 'flag'"):
+                connection.infer("other", inputs)

@@ -481,7 +481,7 @@ from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.settings.target_types import TargetType
 settings = SimpleNamespace(
     code_dir=Path(sys.argv[1]), language=None, target_type=TargetType.REGRESSION, engine=None, metadata=None,
-    strict_type_schema=True,
+    strict_type_schema=True, models=(),
 )
 create_predictor(settings)
 print(sorted({"sklearn", "joblib", "pandas", "numpy", "scipy"} & set(sys.modules)))

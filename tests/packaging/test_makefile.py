@@ -119,8 +119,9 @@ INSTALLED = 'case "$*" in *--version*) exit 0;; esac;'
         (f"{INSTALLED} echo 'No route to host' >&2; exit 1", 0, "No route to host\nNot audited: the advisory data"),
         (f"{INSTALLED} echo 'Found 2 known vulnerabilities in 1 package'; exit 1", 1, "Found 2 known"),
         (f"{INSTALLED} echo 'No known vulnerabilities found'", 0, "No known vulnerabilities found"),
+        (f"{INSTALLED} echo 'x Dependency not found on PyPI and could not be audited'", 0, "Not audited: the advisory"),
     ],
-    ids=["not installed", "no data", "vulnerable", "clean"],
+    ids=["not installed", "no data", "vulnerable", "clean", "packages without data"],
 )
 def test_audit_fails_only_for_a_vulnerability(tmp_path: Path, script: str, code: int, text: str) -> None:
     done = _audit(tmp_path, script)

@@ -125,7 +125,7 @@ Json = Mapping[str, object]
 
 def infer_path(server: PredictionServer) -> str:
     assert server.core.v2 is not None
-    return f"/v2/models/{server.core.v2.model.name}/infer"
+    return f"/v2/models/{server.core.v2.models.names[0]}/infer"
 
 
 def column(*cells: float) -> dict[str, object]:

@@ -24,6 +24,7 @@ from datarobot_drum.drum.settings.arguments import Arguments, secret_variables, 
 from datarobot_drum.drum.settings.build import Settings, build_settings
 from datarobot_drum.drum.settings.declaration import SERVER
 from datarobot_drum.drum.settings.environment import DEVELOPMENT_NAMES, environment_with
+from datarobot_drum.drum.settings.routed_models import MODEL_HEADER
 from datarobot_drum.runtime_parameters import mask_secrets
 
 HOST = "127.0.0.1"
@@ -59,6 +60,8 @@ class ModelServer:
 
     settings: Settings
     process: "subprocess.Popen[bytes]"
+    model: str | None = None
+    """The model of a routed set; None for the default."""
 
     @property
     def predict_path(self) -> str:
@@ -73,13 +76,18 @@ class ModelServer:
         """
         connection = http.client.HTTPConnection(HOST, self.settings.port, timeout=timeout)
         try:
-            connection.request("POST", self.predict_path, body.content, {"Content-Type": body.content_type})
+            connection.request("POST", self.predict_path, body.content, self.headers(body))
             response = connection.getresponse()
             return Response(response.status, response.read())
         except (OSError, http.client.HTTPException) as error:
             raise CommandError(f"The server sent no response: {type(error).__name__} {error}".rstrip() + ".") from error
         finally:
             connection.close()
+
+    def headers(self, body: Body) -> dict[str, str]:
+        """Return the headers of a request with samples."""
+        own = {MODEL_HEADER: self.model} if self.model else {}
+        return {"Content-Type": body.content_type, **own}
 
     def is_running(self) -> bool:
         return self.process.poll() is None
@@ -121,7 +129,7 @@ def running_server(arguments: Arguments, timeout: float) -> Iterator[ModelServer
         )
         with cleanup_on_signals(lambda: _kill(process)):
             try:
-                server = ModelServer(settings, process)
+                server = ModelServer(settings, process, arguments.model)
                 if not _becomes_ready(server, timeout):
                     log.seek(0)
                     raise StartupError(_startup_error(log.read().decode("utf-8", "replace")))

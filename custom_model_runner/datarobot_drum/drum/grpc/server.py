@@ -40,7 +40,7 @@ from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.request_log import RequestLogEntry
 from datarobot_drum.drum.serving.routes import ROUTES
 from datarobot_drum.drum.serving.v2.grpc_paths import HEALTH_SERVICE, INFER, SERVICE
-from datarobot_drum.drum.serving.v2.model import EXTENSIONS, SERVER_NAME, SERVER_VERSION, V2Model
+from datarobot_drum.drum.serving.v2.model import EXTENSIONS, SERVER_NAME, SERVER_VERSION
 from datarobot_drum.drum.settings.access import TlsFiles
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ Respond = Callable[[bytes], Awaitable[bytes]]
 
 
 class GrpcServer:
-    """Serves the model of a core until ``stop``.
+    """Serves the models of a core until ``stop``.
 
     Args:
         address: host and port; several workers share it.
@@ -81,7 +81,7 @@ class GrpcServer:
     def __init__(self, core: ServingCore, address: str, tls: TlsFiles | None = None) -> None:
         assert core.v2 is not None
         self._core = core
-        self._model: V2Model = core.v2.model
+        self._v2 = core.v2
         self._address = address
         self._tls = tls
         self._status_pool = ThreadPoolExecutor(1, "drum-grpc-status")
@@ -178,18 +178,18 @@ class GrpcServer:
         return _encode(ServerLiveResponse(live=True))
 
     async def _server_ready(self, content: bytes) -> bytes:
-        return _encode(ServerReadyResponse(ready=await self._is_ready()))
+        return _encode(ServerReadyResponse(ready=await self._is_ready(self._v2.require_ready)))
 
     async def _model_ready(self, content: bytes) -> bytes:
-        self._model.require(*parse_model_version(content, for_metadata=False))
-        return _encode(ModelReadyResponse(ready=await self._is_ready()))
+        model = self._v2.models.find(*parse_model_version(content, for_metadata=False))
+        return _encode(ModelReadyResponse(ready=await self._is_ready(model.require_ready)))
 
     async def _server_metadata(self, content: bytes) -> bytes:
         return _encode(ServerMetadataResponse(name=SERVER_NAME, version=SERVER_VERSION, extensions=EXTENSIONS))
 
     async def _model_metadata(self, content: bytes) -> bytes:
-        self._model.require(*parse_model_version(content, for_metadata=True))
-        return to_metadata_response(self._model.metadata())
+        model = self._v2.models.find(*parse_model_version(content, for_metadata=True))
+        return to_metadata_response(model.metadata())
 
     async def _infer(self, content: bytes) -> bytes:
         start = asyncio.get_running_loop().time()
@@ -207,13 +207,12 @@ class GrpcServer:
     def _predict(self, content: bytes, request: ModelRequest) -> ModelResponse:
         """Predict on a prediction thread."""
         message = parse_infer_request(content)
-        self._model.require(message.model_name, message.model_version)
+        model = self._v2.models.find(message.model_name, message.model_version)
         is_raw = len(message.raw_input_contents) > 0
-        return ModelResponse(to_infer_response(self._model.infer(to_request(message)), raw=is_raw))
+        return ModelResponse(to_infer_response(model.infer(to_request(message)), raw=is_raw))
 
-    async def _is_ready(self) -> bool:
+    async def _is_ready(self, check: Callable[[], object]) -> bool:
         """Ask for readiness; a probe of the model may block, so it runs on a thread."""
-        check = self._model.require_ready
         try:
             if self._core.handlers.has_own_probes:
                 await asyncio.get_running_loop().run_in_executor(self._status_pool, copy_context().run, check)
@@ -244,10 +243,12 @@ class GrpcServer:
 
     async def _health(self, content: bytes) -> Any:
         service = parse(health_pb2.HealthCheckRequest, content).service
-        if service not in ("", SERVICE, self._model.name):
+        is_model = service in self._v2.models.names
+        if service not in ("", SERVICE) and not is_model:
             raise NotFound(f"There is no service {service[:100]!r}.")
+        check = self._v2.models.find(service).require_ready if is_model else self._v2.require_ready
         states = health_pb2.HealthCheckResponse
-        return states(status=states.SERVING if await self._is_ready() else states.NOT_SERVING)
+        return states(status=states.SERVING if await self._is_ready(check) else states.NOT_SERVING)
 
 
 def _is_text(value: Any) -> bool:

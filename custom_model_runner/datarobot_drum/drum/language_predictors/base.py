@@ -87,6 +87,9 @@ class BasePredictor(ABC):
             ModelLoadError: the cause in one sentence.
         """
 
+    def suspend_imports(self) -> None:  # noqa: B027  # most predictors import no code of a model
+        """Hide the modules of this loaded model from models that are served beside it."""
+
     def on_worker_start(self, worker: Worker) -> None:  # noqa: B027  # most predictors have no background work
         """Start background work after ``load``; ``worker`` stops it."""
 

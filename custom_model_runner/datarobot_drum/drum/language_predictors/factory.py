@@ -15,17 +15,21 @@ if TYPE_CHECKING:
 PREDICTORS = {"python": "datarobot_drum.drum.language_predictors.python_predictor:PythonPredictor"}
 """Import strings by language."""
 
+ROUTED_PREDICTOR = "datarobot_drum.drum.language_predictors.routed_predictor:RoutedPredictor"
 ENGINE_PREDICTOR = "datarobot_drum.drum.engine_predictors.engine_predictor:EnginePredictor"
 
 
 def create_predictor(model: ModelSettings) -> BasePredictor:
-    """Create the predictor, without loading the model.
+    """Create the predictor, or those of several models, without loading them.
 
     Raises:
         ModelLoadError: the language is unknown, or the folder contains no model or several.
         ChecksumError: a file differs from ``model.sha256``.
     """
     check_folder(model.code_dir)
+    if model.models:
+        routed: BasePredictor = import_from_string(ROUTED_PREDICTOR)(model, create_predictor)
+        return routed
     language = model.language or "python"
     if language not in PREDICTORS:
         raise ModelLoadError(f"Models in {language!r} are not served; known languages: {', '.join(PREDICTORS)}.")

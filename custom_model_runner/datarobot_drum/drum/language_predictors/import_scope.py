@@ -3,7 +3,8 @@
 A process usually has one model. Tests and embedding programs have several, whose ``custom`` and helper modules share
 their names. The scope opened last is installed; closing it installs the one before. Functions keep the modules that
 they were defined with. While several scopes are open, an ``import`` in an older model's code installs that model's
-scope for its duration; ``importlib.import_module`` does not.
+scope for its duration; ``importlib.import_module`` does not. Models that are served side by side are suspended once
+they are loaded: none of them is installed, so no lookup by name finds the module of another one.
 """
 
 import builtins
@@ -32,6 +33,7 @@ class ImportScope:
         self._modules: dict[str, ModuleType] = {}
         self._displaced: dict[str, ModuleType] = {}
         self._is_installed = False
+        self._is_suspended = False
 
     def open(self) -> None:
         with _lock:
@@ -42,6 +44,13 @@ class ImportScope:
             self._install()
             _patch_import()
 
+    def suspend(self) -> None:
+        """Install the scope only for ``import`` statements of its own code, from now on."""
+        with _lock:
+            self._uninstall()
+            self._is_suspended = True
+            _patch_import()
+
     def close(self) -> None:
         """Remove the folders and their modules; closing twice is allowed."""
         with _lock:
@@ -50,8 +59,9 @@ class ImportScope:
             self._uninstall()
             self._modules.clear()
             _open_scopes.remove(self)
-            if _open_scopes and not _open_scopes[-1]._is_installed:
-                _open_scopes[-1]._install()
+            last = _open_scopes[-1] if _open_scopes else None
+            if last is not None and not (last._is_installed or last._is_suspended):
+                last._install()
             _patch_import()
 
     def contains(self, file: str) -> bool:
@@ -74,6 +84,22 @@ class ImportScope:
             self._uninstall()
             if owner is not None:
                 owner._install()
+
+    def find_loaded(self, name: str, fromlist: Sequence[str]) -> ModuleType | None:
+        """Return what an absolute import returns without a search; None if it has to search.
+
+        Only a suspended scope knows: with a scope installed, ``sys.modules`` may hold modules of another model.
+        """
+        root = name.partition(".")[0]
+        if not self._is_suspended or any(scope._is_installed for scope in _open_scopes):
+            return None
+        modules = self._modules if root in self._modules else sys.modules
+        module = modules.get(name)
+        if module is None or (root == CUSTOM_MODULE and modules is sys.modules) or _is_loading(module):
+            return None
+        if not fromlist:
+            return modules.get(root)
+        return module if all(hasattr(module, attribute) for attribute in fromlist if attribute != "*") else None
 
     def _install(self) -> None:
         self._is_installed = True
@@ -114,8 +140,9 @@ def model_folders() -> list[Path]:
 
 
 def _patch_import() -> None:
-    """Replace Python's ``__import__`` only while several scopes are open."""
-    builtins.__import__ = _import_with_own_names if len(_open_scopes) > 1 else _plain_import
+    """Replace Python's ``__import__`` only while several scopes are open, or one is suspended."""
+    is_needed = len(_open_scopes) > 1 or any(scope._is_suspended for scope in _open_scopes)
+    builtins.__import__ = _import_with_own_names if is_needed else _plain_import
 
 
 def _import_with_own_names(
@@ -129,8 +156,15 @@ def _import_with_own_names(
     scope = next((scope for scope in reversed(_open_scopes) if file and scope.contains(file)), None)
     if scope is None:
         return _plain_import(name, globals, locals, fromlist, level)
+    if level == 0 and (module := scope.find_loaded(name, fromlist or ())) is not None:
+        return module
     with _lock, scope.activated():
         return _plain_import(name, globals, locals, fromlist, level)
+
+
+def _is_loading(module: ModuleType) -> bool:
+    """Return True while another thread may still run the module's code."""
+    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
 
 
 def _parent_folder(module: ModuleType | None) -> str | None:

@@ -236,6 +236,9 @@ class PythonPredictor(BasePredictor):
     def list_models(self) -> Any:
         return self._loaded.list_models()
 
+    def suspend_imports(self) -> None:
+        self._scope.suspend()
+
     def close(self) -> None:
         self._scope.close()
 

@@ -17,10 +17,12 @@ from typing import Any, NoReturn
 from datarobot_drum.drum.exceptions import DrumError, ModelLoadError, StartupError
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
+from datarobot_drum.drum.language_predictors.routed_predictor import served_models
 from datarobot_drum.drum.model_loading.warm_up import warm_up
 from datarobot_drum.drum.process.forks import exit_fork, isolated_forks
 from datarobot_drum.drum.process.stdout_flusher import flush_output
 from datarobot_drum.drum.settings.build import Settings, environment_without_sharing
+from datarobot_drum.drum.settings.routed_models import naming_model
 from datarobot_drum.drum.tabular.lazy_pandas import import_pandas
 
 logger = logging.getLogger(__name__)
@@ -117,10 +119,13 @@ def load_predictor(predictor: BasePredictor, settings: Settings) -> float:
 
 def _load_and_warm_up(predictor: BasePredictor, settings: Settings) -> float:
     start = time.monotonic()
-    if settings.model.target_type.reads_tables and settings.model.engine is None:
+    models = list(served_models(predictor, settings.model))
+    if any(model.target_type.reads_tables and model.engine is None for _, _, model in models):
         import_pandas()
     predictor.load()
-    warm_up(predictor, settings.model, settings.server.warm_up_file)
+    for name, own, model in models:
+        with naming_model(name):
+            warm_up(own, model, settings.server.warm_up_file)
     seconds = time.monotonic() - start
     logger.info("Model loaded in %.2f s.", seconds)
     return seconds

@@ -15,6 +15,7 @@ from datarobot_drum.drum.exceptions import DrumError, ExtensionError, StartupErr
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
+from datarobot_drum.drum.language_predictors.routed_predictor import served_models
 from datarobot_drum.drum.model_loading.shared_model import SharedModel, load_predictor, to_startup_error
 from datarobot_drum.drum.model_loading.thread_settings import ThreadSettings
 from datarobot_drum.drum.process.event_loops import keep_loop_of_load
@@ -33,12 +34,14 @@ from datarobot_drum.drum.serving.execution.concurrency_limit import ConcurrencyL
 from datarobot_drum.drum.serving.execution.executor import MAX_PAUSED, ExecutorWithBackpressure
 from datarobot_drum.drum.serving.extensions import extension_errors, reject_changed_extension
 from datarobot_drum.drum.serving.handlers import Handlers
-from datarobot_drum.drum.serving.metrics.families import LOAD_SECONDS, REQUEST_BYTES
+from datarobot_drum.drum.serving.metrics.families import LOAD_SECONDS, PREDICTION_SECONDS, REQUEST_BYTES
 from datarobot_drum.drum.serving.metrics.recorder import OFF, Recorder, cells_of_process
+from datarobot_drum.drum.serving.metrics.timings import Timings
 from datarobot_drum.drum.serving.model_state import ModelState
 from datarobot_drum.drum.serving.openapi.docs_page import OpenApiHandlers
 from datarobot_drum.drum.serving.request_log import RequestLog
 from datarobot_drum.drum.serving.route_labels import RouteLabels, all_labels
+from datarobot_drum.drum.serving.routed_handlers import RoutedHandlers
 from datarobot_drum.drum.serving.routes import (
     METRICS_ROUTE,
     ROUTES,
@@ -51,7 +54,7 @@ from datarobot_drum.drum.serving.routes import (
 from datarobot_drum.drum.serving.scraping import merge_dead_files
 from datarobot_drum.drum.serving.v2.grpc_paths import OPEN_RPC_PATHS, PROBE_PATHS, TRACED_PATHS
 from datarobot_drum.drum.serving.v2.handlers import V2Handlers
-from datarobot_drum.drum.serving.v2.model import V2Model
+from datarobot_drum.drum.serving.v2.model import V2Model, V2Models
 from datarobot_drum.drum.settings.build import Settings, settings_from_values
 from datarobot_drum.drum.settings.cpu_threads import available_cpus
 from datarobot_drum.drum.settings.environment import metrics_directory
@@ -356,18 +359,10 @@ class PredictionServer:
 
     def _create_core(self) -> ServingCore:
         server = self.settings.server
-        handlers = Handlers(
-            self.predictor,
-            self.settings.model,
-            server.server_type,
-            self.state,
-            self.worker_ctx,
-            server.llm_id,
-            show_details=server.info_details,
-            recorder=self.recorder,
-        )
+        models = self._create_handlers()
+        handlers = models.get("") or self._create_routed_handlers(models)
         ctx = self.worker_ctx
-        v2 = self._create_v2(handlers)
+        v2 = self._create_v2(handlers, models)
         batching = self._create_batching(handlers, v2)
         if self.uses_fastapi:
             ctx.set_backpressure_metrics((batching or self.executor).metrics)
@@ -419,17 +414,56 @@ class PredictionServer:
         assert isinstance(self.executor, BatchingExecutor)
         return Batching(self.executor, self.predictor, handlers, v2)
 
-    def _create_v2(self, handlers: Handlers) -> V2Handlers:
-        model = self.settings.model
-        served = V2Model(
-            self.predictor, model, self.state, handlers.do_readyz, handlers.measure_prediction, handlers.count_rows
+    def _create_handlers(self) -> dict[str, Handlers]:
+        """Return the handlers of each model of a routed set; of a single model with an empty name."""
+        timings = Timings(partial(self.recorder.observe, PREDICTION_SECONDS))
+        server = self.settings.server
+        return {
+            name: Handlers(
+                predictor,
+                model,
+                server.server_type,
+                self.state,
+                self.worker_ctx,
+                server.llm_id,
+                show_details=server.info_details,
+                recorder=self.recorder,
+                timings=timings,
+            )
+            for name, predictor, model in served_models(self.predictor, self.settings.model)
+        }
+
+    def _create_routed_handlers(self, models: Mapping[str, Handlers]) -> Handlers:
+        server, timings = self.settings.server, next(iter(models.values())).timings
+        return RoutedHandlers(
+            models,
+            self.predictor,
+            self.settings.model,
+            server.server_type,
+            self.state,
+            self.worker_ctx,
+            show_details=server.info_details,
+            recorder=self.recorder,
+            timings=timings,
         )
-        return V2Handlers(served, model.limits)
+
+    def _create_v2(self, handlers: Handlers, models: Mapping[str, Handlers]) -> V2Handlers:
+        served = [
+            V2Model(predictor, model, self.state, own.do_readyz, own.measure_prediction, own.count_rows)
+            for own, (_, predictor, model) in zip(
+                models.values(), served_models(self.predictor, self.settings.model), strict=True
+            )
+        ]
+        return V2Handlers(V2Models(served), handlers.do_readyz, self.settings.model.limits)
 
     def _create_documentation(self) -> OpenApiHandlers | None:
         if not self.settings.server.enable_docs:
             return None
-        return OpenApiHandlers(self.settings.model, self.predictor, self.state, self.settings.url_prefix)
+        model, predictor = self.settings.model, self.predictor
+        models = [(own, settings) for _, own, settings in served_models(predictor, model)]
+        predictor = next((own for own, settings in models if settings.served_name == model.default_model), models[0][0])
+        names = tuple(own.served_name for own in model.models)
+        return OpenApiHandlers(model, predictor, self.state, self.settings.url_prefix, models=names)
 
 
 def _sync_concurrency(server: ServerParameters) -> int:

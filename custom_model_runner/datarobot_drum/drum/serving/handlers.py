@@ -57,6 +57,7 @@ class Handlers(OpenAiHandlers):
         predictor: None if its files were not found; ``state`` then has the cause.
         server_type: ``flask``, ``gunicorn`` or ``fastapi``, for ``/info/``.
         show_details: whether ``/info/`` and ``/stats/`` show the code dir, the metadata and command lines.
+        timings: those of a server with several models.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Handlers(OpenAiHandlers):
         *,
         show_details: bool = True,
         recorder: Recorder = OFF,
+        timings: Timings | None = None,
     ) -> None:
         self._recorder = recorder
         self._predictor = predictor
@@ -81,8 +83,8 @@ class Handlers(OpenAiHandlers):
         self._show_details = show_details
         self._table_limits: InputLimits | None = None
         """Known with the width of the loaded model."""
-        self._timings = Timings(partial(recorder.observe, PREDICTION_SECONDS))
-        self.measure_prediction = partial(self._timings.measure, "run_predictor_total")
+        self.timings = timings or Timings(partial(recorder.observe, PREDICTION_SECONDS))
+        self.measure_prediction = partial(self.timings.measure, "run_predictor_total")
         """Return a context manager that records its duration for ``time_info`` of ``/stats/`` and the metrics."""
         self._statistics = ProcessStatistics()
 
@@ -141,20 +143,22 @@ class Handlers(OpenAiHandlers):
 
     def do_info(self, request: ModelRequest) -> ModelResponse:
         """Describe the server and the model."""
+        return json_response(self.information())
+
+    def information(self) -> dict[str, Any]:
+        """Return the document of ``/info/``."""
         predictor = self._predictor
-        return json_response(
-            {
-                "codeDir": mask_secrets(str(self._model.code_dir)) if self._show_details else None,
-                "compiled": predictor.compiled if predictor else None,
-                "drumServer": self._server_type,
-                "drumVersion": __version__,
-                "language": predictor.language if predictor else self._model.language,
-                "maxConcurrency": predictor.concurrency_limit if predictor else None,
-                "modelMetadata": mask_secrets_in(self._model.metadata) if self._show_details else None,
-                "predictor": predictor.name if predictor else None,
-                "targetType": self._model.target_type.value,
-            }
-        )
+        return {
+            "codeDir": mask_secrets(str(self._model.code_dir)) if self._show_details else None,
+            "compiled": predictor.compiled if predictor else None,
+            "drumServer": self._server_type,
+            "drumVersion": __version__,
+            "language": predictor.language if predictor else self._model.language,
+            "maxConcurrency": predictor.concurrency_limit if predictor else None,
+            "modelMetadata": mask_secrets_in(self._model.metadata) if self._show_details else None,
+            "predictor": predictor.name if predictor else None,
+            "targetType": self._model.target_type.value,
+        }
 
     def do_version(self, request: ModelRequest) -> ModelResponse:
         """Return the version of the server as text, as MLflow's scoring server does."""
@@ -165,7 +169,7 @@ class Handlers(OpenAiHandlers):
         return json_response(
             {
                 **self._statistics.collect(self._worker_ctx.server_pid, with_commands=self._show_details),
-                "time_info": self._timings.summary(),
+                "time_info": self.timings.summary(),
                 **self._worker_ctx.get_backpressure_metrics(),
             }
         )

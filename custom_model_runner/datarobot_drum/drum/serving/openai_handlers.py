@@ -22,6 +22,9 @@ from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.metrics.recorder import Recorder
 from datarobot_drum.drum.settings.build import ModelSettings
 
+CALLS = frozenset({"do_chat", "do_completions", "do_embeddings", "do_responses"})
+"""The handlers that call a model."""
+
 
 class OpenAiHandlers(ABC):
     """The handlers of OpenAI's interface over one predictor.

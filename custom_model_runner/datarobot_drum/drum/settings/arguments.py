@@ -6,6 +6,7 @@ unless declared. Runtime parameters, model-metadata.yaml and defaults are merged
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,13 @@ from datarobot_drum.runtime_parameters.masking import MASK, mask_secrets
 from datarobot_drum.runtime_parameters.origins import DEFAULT, Origin, Source
 
 _TARGET_TYPES = tuple(target_type.value for target_type in TargetType)
+_PATH_ARGUMENTS = (
+    "code_dir",
+    "class_labels_file",
+    "runtime_params_file",
+    "deployment_config",
+    "user_secrets_mount_path",
+)
 _LABEL_SOURCES = ("class_labels", "class_labels_file")
 
 _MODEL_COMMANDS = (SERVER, SCORE, VALIDATION, PERF_TEST, FIT)
@@ -183,6 +191,13 @@ class Arguments:
     api_token: str | None = argument("--api-token", "Platform token.", secret=True, metavar="TOKEN")
     deployment_id: str | None = argument("--deployment-id", "Deployment id for reports.", metavar="ID")
     model_id: str | None = argument("--model-id", "Model id for reports.", metavar="ID")
+    model: str | None = argument(
+        "--model",
+        "Name of the model, for a folder whose model-metadata.yaml lists several.",
+        name="DRUM_MODEL",
+        metavar="NAME",
+        commands=(SCORE, VALIDATION, PERF_TEST),
+    )
     input: str | None = argument(
         "--input",
         "File with the data: csv, Matrix Market (.mtx), Parquet, Arrow or Feather.",
@@ -345,6 +360,13 @@ def arguments_of(command: str) -> dict[str, Argument]:
 
 
 _ARGUMENTS: dict[str, Argument] = settings_of(Arguments)
+
+
+def with_absolute_paths(arguments: Arguments) -> Arguments:
+    """Resolve relative paths in the caller's working folder: a worker may start in another one."""
+    paths = {name: getattr(arguments, name) for name in _PATH_ARGUMENTS}
+    absolute = {name: os.path.abspath(path) for name, path in paths.items() if path}
+    return dataclasses.replace(arguments, **absolute)
 
 
 def variable_names() -> frozenset[str]:

@@ -16,7 +16,13 @@ from typing import Any
 from datarobot_drum.drum.exceptions import StartupError, UsageError
 from datarobot_drum.drum.settings.access import OPEN, AccessSettings, read_access
 from datarobot_drum.drum.settings.address import parse_address
-from datarobot_drum.drum.settings.arguments import Arguments, arguments_of, merge_environment, secret_variables
+from datarobot_drum.drum.settings.arguments import (
+    Arguments,
+    arguments_of,
+    merge_environment,
+    secret_variables,
+    with_absolute_paths,
+)
 from datarobot_drum.drum.settings.build_record import BuildRecord
 from datarobot_drum.drum.settings.class_labels import ClassLabels, find_class_labels
 from datarobot_drum.drum.settings.compilation import DEFAULT_COMPILATION, CompileOptions, CompileParameters, options_of
@@ -35,6 +41,13 @@ from datarobot_drum.drum.settings.platforms import (
     find_platforms,
     metadata_folder,
     platform_settings,
+)
+from datarobot_drum.drum.settings.routed_models import (
+    arguments_for,
+    choose_default,
+    choose_name,
+    naming_model,
+    read_entries,
 )
 from datarobot_drum.drum.settings.server_parameters import ServerParameters
 from datarobot_drum.drum.settings.target_types import TargetType
@@ -62,13 +75,6 @@ DEFAULT_SERVED_NAME, DEFAULT_SERVED_VERSION = "model", "1"
 
 _EXTERNAL_LAUNCH_ADDRESS = "127.0.0.1:8080"
 _METADATA_KEYS = ("name", "version", "targetNames", "promptColumn")
-_PATH_ARGUMENTS = (
-    "code_dir",
-    "class_labels_file",
-    "runtime_params_file",
-    "deployment_config",
-    "user_secrets_mount_path",
-)
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,15 @@ class ModelSettings:
     """The name by which clients of the Open Inference Protocol request the model, and its version."""
     served_version: str = DEFAULT_SERVED_VERSION
     compilation: CompileOptions = DEFAULT_COMPILATION
+    models: "tuple[ModelSettings, ...]" = ()
+    """The models of a routed set, each by its ``served_name``; empty for a folder with one model."""
+    default_model: str | None = None
+    """The model of a routed set for requests that name none; None if they must name one."""
+
+    def with_values(self, **values: Any) -> "ModelSettings":
+        """Return the settings with these values, also in those of the models of a routed set."""
+        models = tuple(model.with_values(**values) for model in self.models)
+        return dataclasses.replace(self, models=models, **values)
 
     @property
     def value_name(self) -> str:
@@ -225,7 +240,7 @@ def build_model_settings(arguments: Arguments) -> ModelSettings:
         StartupError: model-metadata.yaml is unreadable.
     """
     register_secret_variables(os.environ)
-    arguments = _with_absolute_paths(arguments)
+    arguments = with_absolute_paths(arguments)
     code_dir = _code_dir(arguments)
     metadata = _metadata(code_dir)
     model = _model_settings(code_dir, arguments, metadata, BuildRecord())
@@ -243,12 +258,13 @@ def build_model_settings(arguments: Arguments) -> ModelSettings:
         raise error
     install(own.values)
     policy = PicklePolicy(loading.values.get("pickle_policy", PicklePolicy.ALLOW))
-    return dataclasses.replace(
-        model,
+    model = model.with_values(
         limits=command_limits(given.values),
         pickle_policy=policy,
         compilation=options_of(compilation.values),
     )
+    name = choose_name([own.served_name for own in model.models], model.default_model, arguments.model)
+    return next((own for own in model.models if own.served_name == name), model)
 
 
 def training_target(arguments: Arguments) -> tuple[TargetType, ModelMetadata]:
@@ -257,7 +273,7 @@ def training_target(arguments: Arguments) -> tuple[TargetType, ModelMetadata]:
     Raises:
         UsageError, StartupError: as `build_model_settings`.
     """
-    metadata = _metadata(_code_dir(_with_absolute_paths(arguments)))
+    metadata = _metadata(_code_dir(with_absolute_paths(arguments)))
     return _target_type(arguments, metadata, BuildRecord()), metadata
 
 
@@ -277,13 +293,7 @@ def draft_settings(arguments: Arguments, record: BuildRecord, server_type: str |
 
     What is wrong is then replaced: by its default, or for the target type by unstructured.
     """
-    register_secret(arguments.api_token)
-    register_url_credentials(arguments.webserver)
-    register_secret_variables(os.environ)
-    arguments = _with_absolute_paths(arguments)
-    record.origins |= {argument.flag: arguments.origin_of(name) for name, argument in arguments_of(SERVER).items()}
-    if arguments.verbose and not arguments.logging_level:
-        record.origins["--logging-level"] = arguments.origin_of("verbose")
+    arguments = _prepare(arguments, record)
     address = record.attempt(lambda: parse_address(_required(arguments.address, "--address")), None, is_fatal=True)
     host, port = address or ("", 0)
     folder = record.attempt(lambda: _code_dir(arguments), None, of_model=True, is_fatal=True)
@@ -303,10 +313,7 @@ def draft_settings(arguments: Arguments, record: BuildRecord, server_type: str |
     access = _install(parameters, record, with_error_server=arguments.with_error_server)
     server = parameters.server
     engine = record.attempt(lambda: find_engine(arguments, server, model.target_type), None, of_model=True)
-    if arguments.production:
-        logger.warning("--production is deprecated: give --max-workers instead.")
-    model = dataclasses.replace(
-        model,
+    model = model.with_values(
         engine=engine,
         strict_type_schema=server.strict_type_schema,
         pickle_policy=PicklePolicy(server.pickle_policy),
@@ -336,6 +343,19 @@ def draft_settings(arguments: Arguments, record: BuildRecord, server_type: str |
         model_parameters=parameters.own,
         defined_parameters=parameters.defined,
     )
+
+
+def _prepare(arguments: Arguments, record: BuildRecord) -> Arguments:
+    """Mask secrets and note the origins of the arguments; return these with absolute paths."""
+    register_secret(arguments.api_token)
+    register_url_credentials(arguments.webserver)
+    register_secret_variables(os.environ)
+    if arguments.production:
+        logger.warning("--production is deprecated: give --max-workers instead.")
+    record.origins |= {argument.flag: arguments.origin_of(name) for name, argument in arguments_of(SERVER).items()}
+    if arguments.verbose and not arguments.logging_level:
+        record.origins["--logging-level"] = arguments.origin_of("verbose")
+    return with_absolute_paths(arguments)
 
 
 def _install(parameters: ReadParameters, record: BuildRecord, *, with_error_server: bool) -> AccessSettings:
@@ -369,13 +389,6 @@ def _required(value: str | None, flag: str) -> str:
     raise UsageError(f"{flag} is missing: give the flag or the variable {variable}.")
 
 
-def _with_absolute_paths(arguments: Arguments) -> Arguments:
-    """Resolve relative paths in the caller's working folder: a worker may start in another one."""
-    paths = {name: getattr(arguments, name) for name in _PATH_ARGUMENTS}
-    absolute = {name: os.path.abspath(path) for name, path in paths.items() if path}
-    return dataclasses.replace(arguments, **absolute)
-
-
 def _metadata(code_dir: Path) -> ModelMetadata:
     return read_model_metadata(metadata_folder(code_dir, os.environ, FILE_NAME))
 
@@ -390,6 +403,31 @@ def _code_dir(arguments: Arguments) -> Path:
 def _model_settings(
     code_dir: Path, arguments: Arguments, metadata: ModelMetadata, record: BuildRecord
 ) -> ModelSettings:
+    """Build the settings of the model of a folder; of a routed set, those of its default or first model hold."""
+    entries = record.attempt(lambda: read_entries(code_dir, arguments, metadata), None, of_model=True)
+    if not entries:  # with a malformed list, errors of a single model would mislead
+        return _single_model(code_dir, arguments, metadata, record if entries == () else BuildRecord(collects=True))
+    models = []
+    for entry in entries:
+        own = BuildRecord(collects=record.collects)
+        with naming_model(entry.name):
+            model = _single_model(entry.folder, arguments_for(entry, arguments, metadata), entry.metadata, own)
+        if not (entry.metadata.target_type or arguments.target_type):
+            own.origins["--target-type"] = Origin(Source.METADATA, "targetType")
+        if entry.metadata.target_name:
+            own.origins["TARGET_NAME"] = Origin(Source.METADATA, "targetName")
+        record.merge(own, entry.name)
+        target_name = entry.metadata.target_name or model.target_name
+        models.append(dataclasses.replace(model, served_name=entry.name, target_name=target_name))
+    default = choose_default(entries)
+    first = next((model for model in models if model.served_name == default), models[0])
+    return dataclasses.replace(
+        first, code_dir=code_dir, metadata=metadata.document, models=tuple(models), default_model=default
+    )
+
+
+def _single_model(code_dir: Path, arguments: Arguments, metadata: ModelMetadata, record: BuildRecord) -> ModelSettings:
+    record.origins["--target-type"] = arguments.origin_of("target_type")
     known_type = record.attempt(lambda: _target_type(arguments, metadata, record), None, of_model=True)
     target_type = known_type or TargetType.UNSTRUCTURED
     target_name = record.attempt(lambda: _target_name(target_type, metadata, record), None, of_model=True)

@@ -1,12 +1,19 @@
 """What a build of settings finds out beside the values: where each of them comes from, and what is wrong."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from datarobot_drum.drum.exceptions import StartupError
+from datarobot_drum.drum.settings.routed_models import naming_model
 from datarobot_drum.runtime_parameters.origins import Origin
 
 _T = TypeVar("_T")
+
+
+def routed_key(model: str, key: str) -> str:
+    """Return the name of a setting of one model of a routed set."""
+    return f"models.{model}.{key}"
 
 
 class BuildRecord:
@@ -39,6 +46,14 @@ class BuildRecord:
             self.fatal_errors.append(error)
         if str(error) not in map(str, self.errors):
             self.errors.append(error)
+
+    def merge(self, record: "BuildRecord", model: str) -> None:
+        """Add the record of one model of a routed set; its origins get the name of the model as prefix."""
+        self.origins |= {routed_key(model, key): origin for key, origin in record.origins.items()}
+        for error in record.errors:
+            with suppress(StartupError), naming_model(model):
+                raise error
+            self.add(error, of_model=error in record.model_errors)
 
     def attempt(
         self, function: Callable[[], _T], substitute: _T, *, of_model: bool = False, is_fatal: bool = False

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from datarobot_drum.drum.settings.arguments import arguments_of
-from datarobot_drum.drum.settings.build import Settings
+from datarobot_drum.drum.settings.build import ModelSettings, Settings
+from datarobot_drum.drum.settings.build_record import routed_key
 from datarobot_drum.drum.settings.declaration import SERVER
 from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETERS
 from datarobot_drum.drum.settings.tracing import EXPORTER_VARIABLE, HEADERS_VARIABLE
@@ -73,16 +74,29 @@ def _arguments(settings: Settings) -> Iterator[EffectiveSetting]:
 
 
 def _of_model(settings: Settings) -> Iterator[EffectiveSetting]:
-    model = settings.model
-    values = {
+    for model in settings.model.models:
+        labels = {
+            "--target-type": model.target_type.value,
+            "--positive-class-label": model.positive_class_label,
+            "--negative-class-label": model.negative_class_label,
+            "--class-labels": model.class_labels or None,
+        }
+        for name, value in (labels | _names(model)).items():
+            key = routed_key(model.served_name, name)
+            yield _setting(key, value, settings.origins.get(key, DEFAULT))
+    if not settings.model.models:
+        for name, value in _names(settings.model).items():
+            yield _setting(name, value, settings.origins.get(name, DEFAULT))
+
+
+def _names(model: ModelSettings) -> dict[str, Any]:
+    return {
         "TARGET_NAME": model.target_name,
         "name": model.served_name,
         "version": model.served_version,
         "targetNames": model.target_names or None,
         "promptColumn": model.prompt_column,
     }
-    for name, value in values.items():
-        yield _setting(name, value, settings.origins.get(name, DEFAULT))
 
 
 def _variables(settings: Settings) -> Iterator[EffectiveSetting]:

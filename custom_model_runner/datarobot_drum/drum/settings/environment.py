@@ -29,6 +29,11 @@ def parameter_from_environment(field_name: str) -> Any:
     return declared.default if found is None else declared.parse(found.value, found.name)
 
 
+def read_variable(name: str) -> str:
+    """Return a variable of this process; empty without it."""
+    return os.environ.get(name, "")
+
+
 def metrics_directory() -> str | None:
     """Return the directory in which prometheus-client keeps files for each process; None if it keeps none."""
     return os.environ.get(METRICS_DIRECTORY_VARIABLE) or None

@@ -10,6 +10,7 @@ from datarobot_drum.drum.settings.target_types import TargetType
 
 FILE_NAME = "model-metadata.yaml"
 INPUT_SCHEMA = "inputSchema"
+MODELS = "models"
 _INFERENCE_SECTION = "inferenceModel"
 
 
@@ -74,6 +75,20 @@ class ModelMetadata:
         """Return True if a key that names something has a value."""
         return self._find(key) is not None
 
+    def override(self, values: Mapping[str, Any], texts: Mapping[str, Any]) -> "ModelMetadata":
+        """Return the metadata with these keys at the top level, and nowhere else.
+
+        Args:
+            values: as read.
+            texts: the same values as written.
+        """
+        if not values:
+            return self
+        document = {**_without(self.document or {}, values), **values}
+        if INPUT_SCHEMA in values:
+            document[INPUT_SCHEMA] = _as_written(values[INPUT_SCHEMA], texts[INPUT_SCHEMA])
+        return ModelMetadata(document, {**_without(self.texts, values), **texts})
+
     def _texts(self, key: str, content: str) -> tuple[str, ...]:
         values = self._find(key)
         if values is None:
@@ -125,6 +140,15 @@ def read_model_metadata(code_dir: Path) -> ModelMetadata:
     if INPUT_SCHEMA in values:
         values[INPUT_SCHEMA] = _as_written(values[INPUT_SCHEMA], texts[INPUT_SCHEMA])
     return ModelMetadata(values, texts)
+
+
+def _without(section: Mapping[str, Any], keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a section without the keys, which may also stand under ``inferenceModel``."""
+    left = {key: value for key, value in section.items() if key not in keys}
+    inner = left.get(_INFERENCE_SECTION)
+    if isinstance(inner, Mapping):
+        left[_INFERENCE_SECTION] = {key: value for key, value in inner.items() if key not in keys}
+    return left
 
 
 def _as_written(value: Any, text: Any) -> Any:

@@ -1,6 +1,5 @@
 """The parameters of a server and of its model, read from all their sources, each with its origin."""
 
-import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,28 +9,21 @@ from typing import Any
 from datarobot_drum.drum.exceptions import RuntimeParameterError
 from datarobot_drum.drum.settings.access import AccessParameters
 from datarobot_drum.drum.settings.arguments import Arguments
-from datarobot_drum.drum.settings.declaration import Parameter, Resolution, clamp, resolve
+from datarobot_drum.drum.settings.declaration import resolve
 from datarobot_drum.drum.settings.engine import is_host
 from datarobot_drum.drum.settings.model_metadata import ModelMetadata
 from datarobot_drum.drum.settings.platforms import PlatformParameters
 from datarobot_drum.drum.settings.server_parameters import (
     SERVER_PARAMETER_NAMES,
     SERVER_PARAMETERS,
-    WORKER_LIMITS,
     ServerParameters,
     fill_defaults,
 )
-from datarobot_drum.drum.settings.value_parsers import Kind
+from datarobot_drum.drum.settings.worker_count import count_workers
 from datarobot_drum.runtime_parameters.definitions import Definition, parameter_error, parse_definitions
-from datarobot_drum.runtime_parameters.origins import DEFAULT, Found, Origin, Source
+from datarobot_drum.runtime_parameters.origins import Found, Origin
 from datarobot_drum.runtime_parameters.sources import ParameterSources, read_parameter_file
 from datarobot_drum.runtime_parameters.store import Collected, collect_parameters
-
-logger = logging.getLogger(__name__)
-
-UVICORN_WORKERS = Parameter(
-    name="UVICORN_WORKERS", kind=Kind.INTEGER, help="Processes of an external launch.", limits=WORKER_LIMITS
-)
 
 
 @dataclass(frozen=True)
@@ -98,7 +90,7 @@ def read_parameters(
     errors = list(given.errors)
     values = {**given.values, "server_type": server_type} if server_type else given.values
     final_type = values.get("server_type", SERVER_PARAMETERS["server_type"].default)
-    workers, origin = _workers(arguments, given, final_type, environ, errors)
+    workers, origin = count_workers(arguments, given, final_type, errors)
     server = fill_defaults(values, workers=workers, logging_level=logging_level)
     errors += _contradictions(server)
     own = files.collect(environ)
@@ -140,31 +132,3 @@ def _contradictions(server: ServerParameters) -> list[RuntimeParameterError]:
     if not is_host(server.engine_host):
         errors.append(parameter_error("DRUM_ENGINE_HOST", "must be a host name or an IP address"))
     return errors
-
-
-def _workers(
-    arguments: Arguments,
-    given: Resolution,
-    server_type: str,
-    environ: Mapping[str, str],
-    errors: list[RuntimeParameterError],
-) -> tuple[int, Origin]:
-    """Return ``--max-workers``, else ``CUSTOM_MODEL_WORKERS``, else (fastapi only) ``UVICORN_WORKERS``, else 1."""
-    parameter = given.values.get("custom_model_workers")
-    workers, origin = 1, DEFAULT
-    if arguments.max_workers is not None:
-        if parameter not in (None, arguments.max_workers):
-            logger.warning("--max-workers=%s wins over CUSTOM_MODEL_WORKERS.", arguments.max_workers)
-        workers = clamp("--max-workers", arguments.max_workers, WORKER_LIMITS)
-        origin = arguments.origin_of("max_workers")
-    elif parameter is not None:
-        workers, origin = parameter, given.origins[SERVER_PARAMETERS["custom_model_workers"].name]
-    elif server_type == "fastapi" and (text := environ.get(UVICORN_WORKERS.name, "")).strip():
-        try:
-            workers, origin = UVICORN_WORKERS.parse(text), Origin(Source.VARIABLE, UVICORN_WORKERS.name)
-        except RuntimeParameterError as error:
-            errors.append(error)
-    if server_type == "flask" and workers > 1:
-        logger.warning("The flask server is one process: choose gunicorn or fastapi for %s workers.", workers)
-        return 1, DEFAULT
-    return int(workers), origin

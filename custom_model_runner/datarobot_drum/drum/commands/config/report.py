@@ -48,7 +48,7 @@ def as_json(report: Report) -> str:
             "loaded": model.is_loaded,
             "predictor": model.predictor or None,
             "seconds": round(model.seconds, 3) if model.is_loaded else None,
-            "warm_up": model.sample or None,
+            "warm_up": list(model.samples),
         },
         "warnings": [mask_secrets(warning) for warning in report.warnings],
         "errors": [{"message": _message(error), "exit_code": error.exit_code} for error in report.errors],
@@ -96,9 +96,11 @@ def _row(setting: EffectiveSetting) -> tuple[str, str, str]:
 def _model_line(model: ModelResult) -> str:
     if not model.is_loaded:
         return "Model: not loaded."
-    if not model.sample:
+    if not model.samples:
         return f"Model: {model.predictor}, loaded in {model.seconds:.2f} s. There is no warm-up sample to predict."
-    return f"Model: {model.predictor}, loaded in {model.seconds:.2f} s with the prediction of {model.sample}."
+    return (
+        f"Model: {model.predictor}, loaded in {model.seconds:.2f} s with the prediction of {', '.join(model.samples)}."
+    )
 
 
 def _summary(report: Report) -> str:

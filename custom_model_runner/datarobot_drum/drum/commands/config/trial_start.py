@@ -20,12 +20,12 @@ _OWN_LOGGERS = ("datarobot_drum.", "drum")
 
 @dataclass(frozen=True)
 class ModelResult:
-    """Whether the model was loaded, by which predictor and in how many seconds, and the sample that it predicted."""
+    """Whether the model was loaded, by which predictor and in how many seconds, and the samples that it predicted."""
 
     is_loaded: bool = False
     predictor: str = ""
     seconds: float = 0.0
-    sample: str = ""
+    samples: tuple[str, ...] = ()
     error: StartupError | None = None
 
 
@@ -40,7 +40,7 @@ def try_model(settings: Settings) -> ModelResult:
         server.state.finished.result()
         seconds = time.monotonic() - start
         server.raise_load_failure()
-        return ModelResult(True, _predictor_name(server), seconds, _sample_name(settings))
+        return ModelResult(True, _predictor_name(server), seconds, tuple(_samples(settings)))
     except StartupError as error:
         return ModelResult(predictor=_predictor_name(server), error=error)
     except DrumError as error:
@@ -52,8 +52,7 @@ def try_model(settings: Settings) -> ModelResult:
 
 def _without_traces(settings: Settings) -> Settings:
     """Return settings whose server writes no verdict on a compiled model, sends no spans and raises load errors."""
-    compilation = replace(settings.model.compilation, mode=CompileMode.OFF)
-    model = replace(settings.model, compilation=compilation)
+    model = settings.model.with_values(compilation=replace(settings.model.compilation, mode=CompileMode.OFF))
     return replace(settings, model=model, tracing=TracingSettings(), with_error_server=False, parameter_error=None)
 
 
@@ -61,11 +60,11 @@ def _predictor_name(server: PredictionServer | None) -> str:
     return server.predictor.name if server is not None and server.predictor is not None else ""
 
 
-def _sample_name(settings: Settings) -> str:
-    if settings.model.engine is not None:
-        return ""
-    sample = find_sample(settings.model.code_dir, settings.server.warm_up_file)
-    return "" if sample is None else sample.name
+def _samples(settings: Settings) -> Iterator[str]:
+    for model in settings.model.models or (settings.model,):
+        sample = find_sample(model.code_dir, settings.server.warm_up_file)
+        if sample is not None and model.engine is None:
+            yield str(sample.relative_to(settings.model.code_dir))
 
 
 @contextmanager

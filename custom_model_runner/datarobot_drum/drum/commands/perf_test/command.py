@@ -116,7 +116,8 @@ def _sweep(plan: Plan, server: ModelServer, samples: pd.DataFrame, deadline: flo
             if level.rows not in bodies:
                 bodies = {level.rows: _repeated(samples, level.rows)}
                 _warm_up(server, bodies[level.rows], deadline)
-            endpoint = Endpoint(server.settings.port, server.predict_path, bodies[level.rows])
+            body = bodies[level.rows]
+            endpoint = Endpoint(server.settings.port, server.predict_path, body, server.headers(body))
             yield measure_level(level, endpoint, plan.duration, deadline, server.resident_bytes)
             if not server.is_running():
                 raise CommandError(f"The server exited during the measurement: exit code {server.process.returncode}.")

@@ -5,7 +5,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -31,6 +31,7 @@ class Endpoint:
     port: int
     path: str
     body: Body
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class _Client:
     def __init__(self, endpoint: Endpoint, deadline: float) -> None:
         self._endpoint = endpoint
         self._deadline = deadline
-        self._headers = {"Content-Type": endpoint.body.content_type}
+        self._headers = dict(endpoint.headers)
         self._connection = http.client.HTTPConnection(HOST, endpoint.port)
         self.latencies: list[float] = []
         self.failures: Counter[str] = Counter()

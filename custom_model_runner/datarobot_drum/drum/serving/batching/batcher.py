@@ -70,11 +70,13 @@ class V2Steps:
         self._inference = InferenceRequest(())
 
     def read(self) -> Any:
+        model = self._handlers.find_model(self._request)
         self._inference = self._handlers.read_inference(self._request)
-        return self._handlers.model.read_samples(self._inference)
+        return model.read_samples(self._inference)
 
     def respond(self, predictions: Predictions) -> ModelResponse:
-        response = self._handlers.model.predictions_response(predictions, self._inference)
+        model = self._handlers.find_model(self._request)
+        response = model.predictions_response(predictions, self._inference)
         return infer_response(response, self._inference)
 
 

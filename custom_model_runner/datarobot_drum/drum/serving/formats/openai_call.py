@@ -159,14 +159,30 @@ def is_chat_request(request: ModelRequest, limits: InputLimits = UNLIMITED) -> b
     """
     if request.body is None or request.media_type.essence != "application/json":
         return False
+    return "messages" in _peek(request, limits)
+
+
+def requested_model(request: ModelRequest, limits: InputLimits = UNLIMITED) -> str | None:
+    """Return ``model`` of a request; None if its body names none, or is no such object.
+
+    Raises:
+        UnprocessableInput: it is nested too deeply, or has too many keys.
+    """
+    return value_if(str, _peek(request, limits).get("model"))  # type: ignore[no-any-return]
+
+
+def _peek(request: ModelRequest, limits: InputLimits) -> dict[str, Any]:
+    """Return the JSON object of a body, and rewind it; an empty one if it is none."""
+    if request.body is None:
+        return {}
     body = request.body.read()
     request.body.seek(0)
     check_json(body, limits)
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return False
-    return isinstance(document, dict) and "messages" in document
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def as_list(value: Any) -> list[Any] | None:

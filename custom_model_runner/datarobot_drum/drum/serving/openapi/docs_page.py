@@ -64,6 +64,7 @@ class OpenApiHandlers:
 
     Args:
         package: contains the files of Swagger UI.
+        models: names of a routed set, of which ``model`` is one.
     """
 
     def __init__(
@@ -73,12 +74,14 @@ class OpenApiHandlers:
         state: ModelState,
         url_prefix: str = "",
         package: str = SWAGGER_UI,
+        models: tuple[str, ...] = (),
     ) -> None:
         self._model = model
         self._predictor = predictor
         self._state = state
         self._url_prefix = url_prefix
         self._package = package
+        self._models = models
         self._describe_extension: Callable[[], Json] | None = None
         self._encoded = lru_cache(maxsize=2)(self._encode)
 
@@ -141,5 +144,7 @@ class OpenApiHandlers:
             can_embed=loaded.can_embed if loaded else model.target_type.may_chat,
             can_respond=loaded is not None and loaded.can_respond,
             url_prefix=self._url_prefix,
+            model_names=self._models,
+            default_model=model.default_model,
         )
         return orjson.dumps(build_document(api, self._describe_extension() if self._describe_extension else None))

@@ -17,6 +17,7 @@ from datarobot_drum.drum.serving.openapi.operations import (
 )
 from datarobot_drum.drum.serving.openapi.schemas import HEADERS, PARAMETERS, SCHEMAS, Json, ref
 from datarobot_drum.drum.serving.routes import ROUTES, Execution, Route
+from datarobot_drum.drum.settings.routed_models import MODEL_HEADER
 from datarobot_drum.version import __version__
 
 OPENAPI_VERSION = "3.1.0"
@@ -85,6 +86,7 @@ def _operation(operation: Operation, route: Route, path: str, method: str, api: 
         "parameters": [
             *({"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names),
             *operation.parameters(api),
+            *_model_parameter(route, api),
             ref("parameters", "X-Request-ID"),
         ],
         "responses": {"200": operation.response(api), **_errors(route), **(operation.errors or {})},
@@ -93,6 +95,14 @@ def _operation(operation: Operation, route: Route, path: str, method: str, api: 
     if body is not None and method not in ("get", "delete"):
         document["requestBody"] = _request_body(body, route, api)
     return document
+
+
+def _model_parameter(route: Route, api: ServedApi) -> Iterator[Json]:
+    """Yield the header that names the model of a routed set."""
+    if api.model_names and route.execution is Execution.EXECUTOR and not route.for_v2:
+        is_required = api.default_model is None and not route.for_openai
+        schema: Json = {"type": "string", "enum": list(api.model_names)}
+        yield {"name": MODEL_HEADER, "in": "header", "required": is_required, "schema": schema}
 
 
 def _errors(route: Route) -> Json:

@@ -46,6 +46,8 @@ class ServedApi:
 
     ``formats``: of samples, by the names of ``PayloadFormat``. ``reads_raw_input``: the model accepts any body.
     ``has_deployment``: responses have the format of the prediction server. ``has_engine``: there is an engine.
+    ``model_names``: those of a routed set, of which the document describes one. ``default_model``: that of requests
+    that name none.
     """
 
     target_type: TargetType
@@ -60,6 +62,8 @@ class ServedApi:
     has_deployment: bool = False
     has_engine: bool = False
     url_prefix: str = ""
+    model_names: tuple[str, ...] = ()
+    default_model: str | None = None
 
     @property
     def is_unstructured(self) -> bool:

@@ -6,19 +6,33 @@ from datarobot_drum.drum.exceptions import BadRequest
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response
 from datarobot_drum.drum.serving.v2.json_messages import HEADER_LENGTH, infer_response, parse_request, to_document
 from datarobot_drum.drum.serving.v2.messages import InferenceRequest
-from datarobot_drum.drum.serving.v2.model import EXTENSIONS, SERVER_NAME, SERVER_VERSION, V2Model
+from datarobot_drum.drum.serving.v2.model import (
+    EXTENSIONS,
+    SERVER_NAME,
+    SERVER_VERSION,
+    V2Model,
+    V2Models,
+    require_ready,
+)
 from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits
 
 
 class V2Handlers:
-    """The handlers over one model.
+    """The handlers over the models of a server.
 
     Args:
+        readiness: the handler of ``/readyz``.
         limits: of JSON documents.
     """
 
-    def __init__(self, model: V2Model, limits: InputLimits = UNLIMITED) -> None:
-        self.model = model
+    def __init__(
+        self,
+        models: V2Models,
+        readiness: Callable[[ModelRequest], ModelResponse],
+        limits: InputLimits = UNLIMITED,
+    ) -> None:
+        self.models = models
+        self._readiness = readiness
         self._limits = limits
 
     def find(self, name: str) -> Callable[[ModelRequest], ModelResponse]:
@@ -36,38 +50,49 @@ class V2Handlers:
 
     def do_v2_ready(self, request: ModelRequest) -> ModelResponse:
         """Report whether the server takes predictions, as ``/readyz`` does."""
-        self.model.require_ready()
+        self.require_ready()
         return json_response({"ready": True})
+
+    def require_ready(self) -> None:
+        """Require that the server takes predictions.
+
+        Raises:
+            ModelNotReady: it does not.
+        """
+        require_ready(self._readiness)
 
     def do_v2_model(self, request: ModelRequest) -> ModelResponse:
         """Describe the model: its inputs and outputs."""
-        self._require_model(request)
-        return json_response(to_document(self.model.metadata()))
+        return json_response(to_document(self.find_model(request).metadata()))
 
     def do_v2_model_ready(self, request: ModelRequest) -> ModelResponse:
         """Report whether the model takes predictions."""
-        self._require_model(request)
-        self.model.require_ready()
-        return json_response({"name": self.model.name, "ready": True})
+        model = self.find_model(request)
+        model.require_ready()
+        return json_response({"name": model.name, "ready": True})
 
     def do_predict_v2(self, request: ModelRequest) -> ModelResponse:
         """Predict or transform the rows of the input tensors."""
+        model = self.find_model(request)
         inference = self.read_inference(request)
-        return infer_response(self.model.infer(inference), inference)
+        return infer_response(model.infer(inference), inference)
 
     def read_inference(self, request: ModelRequest) -> InferenceRequest:
         """Read the body of an inference request.
 
         Raises:
-            NotFound: it names another model.
             BadRequest, UnprocessableInput: the body is no such request, or over a limit.
         """
-        self._require_model(request)
         body = request.body
         if body is None or not body.size:
             raise BadRequest("The request has no body: send a JSON object with inputs.")
         body.seek(0)
         return parse_request(body.read(), request.headers.get(HEADER_LENGTH), self._limits)
 
-    def _require_model(self, request: ModelRequest) -> None:
-        self.model.require(request.path_values["name"], request.path_values.get("version", ""))
+    def find_model(self, request: ModelRequest) -> V2Model:
+        """Return the model that the path of a request names.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return self.models.find(request.path_values["name"], request.path_values.get("version", ""))

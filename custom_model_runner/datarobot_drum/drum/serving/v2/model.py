@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -72,29 +72,13 @@ class V2Model:
         self.name = settings.served_name
         self.version = settings.served_version
 
-    def require(self, name: str, version: str = "") -> None:
-        """Require that a request names this model, and its version or none.
-
-        Raises:
-            NotFound: it names another one.
-        """
-        if name != self.name:
-            raise NotFound(f"There is no model {name[:100]!r}: this server has {self.name!r}.")
-        if version not in ("", self.version):
-            raise NotFound(f"The model {self.name!r} has no version {version[:100]!r}: it has {self.version!r}.")
-
     def require_ready(self) -> None:
-        """Require that the server takes predictions; the model's own probe counts.
+        """Require that the model takes predictions; its own probe counts.
 
         Raises:
             ModelNotReady: it does not; the message says why.
         """
-        response = self._readiness(ModelRequest())
-        if response.status != 200:
-            assert isinstance(response.content, bytes)
-            document = orjson.loads(response.content)
-            reason = document.get("message") or document.get("reason") or "its probe says so"
-            raise ModelNotReady(f"The model is not ready: {str(reason).removeprefix('ERROR: ').rstrip('.')}.")
+        require_ready(self._readiness)
 
     def metadata(self) -> ModelMetadata:
         """Describe the loaded model.
@@ -168,6 +152,45 @@ class V2Model:
         if self._predictor is None or self._state.phase is not Phase.READY:
             raise NotFound("There is no model.")
         return self._predictor
+
+
+class V2Models:
+    """The models of a server by their names: one, or those of a routed set."""
+
+    def __init__(self, models: Sequence[V2Model]) -> None:
+        self.names = tuple(model.name for model in models)
+        self._models = {model.name: model for model in models}
+
+    def find(self, name: str, version: str = "") -> V2Model:
+        """Return the model that a request names, with its version or none.
+
+        Raises:
+            NotFound: there is none.
+        """
+        model = self._models.get(name)
+        if model is None:
+            known = ", ".join(map(repr, self.names))
+            raise NotFound(f"There is no model {name[:100]!r}: this server has {known}.")
+        if version not in ("", model.version):
+            raise NotFound(f"The model {name!r} has no version {version[:100]!r}: it has {model.version!r}.")
+        return model
+
+
+def require_ready(readiness: Callable[[ModelRequest], ModelResponse]) -> None:
+    """Require that a server or model takes predictions.
+
+    Args:
+        readiness: the handler of ``/readyz``.
+
+    Raises:
+        ModelNotReady: it does not; the message says why.
+    """
+    response = readiness(ModelRequest())
+    if response.status != 200:
+        assert isinstance(response.content, bytes)
+        document = orjson.loads(response.content)
+        reason = document.get("message") or document.get("reason") or "its probe says so"
+        raise ModelNotReady(f"The model is not ready: {str(reason).removeprefix('ERROR: ').rstrip('.')}.")
 
 
 def input_metadata(schema: InputSchema) -> tuple[TensorMetadata, ...]:
