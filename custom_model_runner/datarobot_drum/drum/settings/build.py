@@ -302,13 +302,9 @@ def draft_settings(arguments: Arguments, record: BuildRecord, server_type: str |
         metadata = record.attempt(lambda: _metadata(folder), metadata, of_model=True)
     model = _model_settings(folder or Path(arguments.code_dir or ""), arguments, metadata, record)
     from_platforms = PlatformParameters(record.attempt(lambda: find_platforms(os.environ), ()))
+    level = _logging_level(arguments)
     parameters = read_parameters(
-        arguments,
-        metadata,
-        from_platforms,
-        os.environ,
-        server_type=server_type,
-        logging_level=_logging_level(arguments),
+        arguments, metadata, from_platforms, os.environ, server_type=server_type, logging_level=level
     )
     access = _install(parameters, record, with_error_server=arguments.with_error_server)
     server = parameters.server
@@ -327,7 +323,7 @@ def draft_settings(arguments: Arguments, record: BuildRecord, server_type: str |
         url_prefix=record.attempt(url_prefix, ""),
         workers=server.custom_model_workers,
         server=server,
-        logging_level=_logging_level(arguments),
+        logging_level=level,
         with_error_server=arguments.with_error_server,
         show_perf=arguments.show_perf,
         show_stacktrace=arguments.show_stacktrace,
