@@ -106,8 +106,12 @@ def format_exception(exc_info: tuple[type[BaseException] | None, BaseException |
     return "" if error is None else format_error(error, exc_info[2]).rstrip("\n")
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence about an unknown name: the nearest known one; empty if none is near."""
-    by_upper = {other.upper(): other for other in known}
-    close = get_close_matches(name.upper(), by_upper, 1)
-    return f"; did you mean {by_upper[close[0]]}?" if close else ""
+def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """Return the end of a sentence about an unknown name: the nearest known one; empty if none is near.
+
+    Args:
+        prefix: of most names, so that having it is no likeness.
+    """
+    by_word = {other.removeprefix(prefix).upper(): other for other in sorted(known)}
+    close = get_close_matches(name.removeprefix(prefix).upper(), by_word, 1)
+    return f"; did you mean {by_word[close[0]]}?" if close else ""

@@ -144,5 +144,5 @@ def _require_definition(name: str, defined: Collection[str], server_names: Colle
             f"is in the parameters file but not in {DEFINITIONS} of model-metadata.yaml"
             f"{did_you_mean(name, (*defined, *server_names))}",
         )
-    hint = did_you_mean(name, server_names)
+    hint = did_you_mean(name, server_names, SERVER_PREFIX)
     logger.warning("%s in the parameters file is ignored: this server has no such parameter%s.", name, hint)

@@ -29,7 +29,7 @@ def unknown_server_names(environ: Mapping[str, str], defined: Collection[str] = 
         is_prefixed = variable != name
         if name in known or (not is_prefixed and name in plain) or _is_service_link(variable, environ):
             continue
-        hint = did_you_mean(name, known if is_prefixed else known | plain - _INTERNAL)
+        hint = did_you_mean(name, known if is_prefixed else known | plain - _INTERNAL, SERVER_PREFIX)
         yield f"{variable} has no effect: there is no such setting{hint or '.'}"
 
 
