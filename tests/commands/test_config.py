@@ -90,7 +90,7 @@ def test_the_text_has_a_line_for_each_setting_and_the_result(model: Path) -> Non
     assert process.stdout.endswith("with the prediction of warm_up.csv.\nOK: 0 error(s), 3 warning(s).\n")
     warnings = _problems(process, "warning")
     assert warnings[0].startswith("--address is missing")
-    assert warnings[1].endswith("did you mean DRUM_EXECUTOR_WORKERS?")
+    assert warnings[1].endswith("(did you mean DRUM_EXECUTOR_WORKERS?).")
     assert warnings[2].startswith("DRUM_GUNICORN_THREADS has no effect: the flask server does not read it")
 
 
@@ -135,6 +135,13 @@ def test_a_malformed_type_schema_exits_with_3(model: Path) -> None:
     assert drum("config", "-cd", model, *REGRESSION).returncode == 3
 
 
+def test_a_wrong_target_type_is_reported_once(model: Path) -> None:
+    process = drum("config", "-cd", model, environment={"TARGET_TYPE": "regresion"})
+    (message,) = _problems(process, "error")
+    assert (process.returncode, message.endswith("not 'regresion'.")) == (2, True)
+    assert ["--address", "127.0.0.1:8080", "default"] in [line.split() for line in process.stdout.splitlines()]
+
+
 def test_check_is_about_exactly_this_start(model: Path) -> None:
     process = drum("server", "-cd", model, *REGRESSION, "--check")
     assert (process.returncode, _problems(process, "warning")) == (2, [])
@@ -148,5 +155,7 @@ def test_a_server_warns_of_unknown_names_once(model: Path) -> None:
     words = ("server", "-cd", model, *REGRESSION, "--address", f"127.0.0.1:{free_port()}", "--max-workers", "2")
     process = drum(*words, environment={**FASTAPI.environment, "DRUM_COMPIL": "off"})
     lines = [line for line in process.stderr.splitlines() if "DRUM_COMPIL " in line]
-    assert len(lines) == 1 and lines[0].endswith("there is no such setting; did you mean DRUM_COMPILE?"), process.stderr
+    assert len(lines) == 1 and lines[0].endswith("there is no such setting (did you mean DRUM_COMPILE?)."), (
+        process.stderr
+    )
     assert " WARNING " in lines[0]

@@ -183,7 +183,7 @@ def test_a_record_collects_the_errors_of_all_sources(tmp_path: Path, monkeypatch
     arguments = merge_environment(CONFIG, {"code_dir": str(tmp_path), "address": "nowhere:x"}, variables)
     record = BuildRecord(collects=True)
     settings = draft_settings(arguments, record)
-    text = "\n".join((*arguments.errors, *map(str, record.errors)))
+    text = "\n".join((*arguments.errors.values(), *map(str, record.errors)))
     for name in ("MAX_WORKERS", "LOGGING_LEVEL", "nowhere:x", "TARGET_NAME", "DRUM_WORKER_TIMEOUT", "DRUM_RATE_LIMIT"):
         assert text.count(name) == 1, text
     assert "parameter A" in text and "parameter B" in text and "URL_PREFIX" in text

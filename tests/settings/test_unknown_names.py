@@ -19,7 +19,7 @@ PREFIX = "MLOPS_RUNTIME_PARAM_"
 )
 def test_the_nearest_name_is_suggested(name: str, nearest: str) -> None:
     (sentence,) = unknown_server_names({name: "1"})
-    assert sentence == f"{name} has no effect: there is no such setting; did you mean {nearest}?"
+    assert sentence == f"{name} has no effect: there is no such setting (did you mean {nearest}?)."
 
 
 def test_a_name_that_resembles_nothing_has_no_suggestion() -> None:
@@ -70,4 +70,4 @@ def test_prefixed_names_are_those_of_the_server_or_the_model() -> None:
     environ = {f"{PREFIX}{name}": "{}" for name in ("THRESHOLD", "THRESHOLT", "LLM_ID", "DRUM_X")}
     (sentence,) = undefined_parameters(environ, {"THRESHOLD"})
     assert sentence.startswith(f"{PREFIX}THRESHOLT is no server parameter")
-    assert sentence.endswith("; did you mean THRESHOLD?")
+    assert sentence.endswith(" (did you mean THRESHOLD?).")

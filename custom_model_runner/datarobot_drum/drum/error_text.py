@@ -107,11 +107,11 @@ def format_exception(exc_info: tuple[type[BaseException] | None, BaseException |
 
 
 def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
-    """Return the end of a sentence about an unknown name: the nearest known one; empty if none is near.
+    """Return the nearest known name as a question in parentheses, after a blank; empty if none is near.
 
     Args:
         prefix: of most names, so that having it is no likeness.
     """
     by_word = {other.removeprefix(prefix).upper(): other for other in sorted(known)}
     close = get_close_matches(name.removeprefix(prefix).upper(), by_word, 1)
-    return f"; did you mean {by_word[close[0]]}?" if close else ""
+    return f" (did you mean {by_word[close[0]]}?)" if close else ""

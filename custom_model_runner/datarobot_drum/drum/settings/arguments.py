@@ -321,8 +321,8 @@ class Arguments:
     )
     origins: Mapping[str, Origin] = dataclasses.field(default_factory=dict, repr=False, compare=False)
     """Where each value comes from, by field name."""
-    errors: tuple[str, ...] = ()
-    """Wrong variables, of a command that reports all of them; for others the first one is raised."""
+    errors: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False)
+    """Messages about wrong variables by field name, of a command that reports all; for others the first is raised."""
 
     def origin_of(self, name: str) -> Origin:
         """Return where the value of a field comes from. What a caller in Python gives counts as a flag."""
@@ -347,7 +347,7 @@ class Arguments:
                 name for name, declared in _ARGUMENTS.items() if declared.kind.is_list and values.get(name) is not None
             ]
             origins = {name: Origin(Source(kind), key) for name, (kind, key) in values.pop("origins", {}).items()}
-            values |= {name: tuple(values[name]) for name in (*lists, "errors") if name in values}
+            values |= {name: tuple(values[name]) for name in lists}
             return cls(**values, origins=origins)
         except (ValueError, TypeError, AttributeError):
             raise UsageError("DRUM_ARGUMENTS does not hold the arguments of drum.") from None
@@ -431,12 +431,12 @@ def merge_environment(command: str, flags: Mapping[str, Any], environ: Mapping[s
         given = dict.fromkeys(_LABEL_SOURCES) | given
     values: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
-    errors: list[UsageError] = []
+    errors: dict[str, UsageError] = {}
     for name, declared in arguments_of(command).items():
         try:
             value = given[name] if name in given else _from_variable(declared, environ)
         except UsageError as error:
-            errors.append(error)
+            errors[name] = error
             continue
         if value is not None:
             values[name] = value
@@ -444,7 +444,7 @@ def merge_environment(command: str, flags: Mapping[str, Any], environ: Mapping[s
             origins[name] = Origin(Source.FLAG, declared.flag) if is_flag else Origin(Source.VARIABLE, declared.name)
     is_serve, is_check = command == SERVE, command == CONFIG or values.get("check", False)
     if errors and not is_check:
-        raise errors[0]
+        raise next(iter(errors.values()))
     if command in (SERVER, SERVE, CONFIG):
         try:
             for name, (source, value) in platform_arguments(values, environ, is_serve=is_serve).items():
@@ -453,9 +453,11 @@ def merge_environment(command: str, flags: Mapping[str, Any], environ: Mapping[s
         except UsageError as error:
             if not is_check:
                 raise
-            errors.append(error)
+            errors["platform"] = error
         command = CONFIG if is_check else SERVER
-    return Arguments(command=command, **values, origins=origins, errors=tuple(map(str, errors)))
+    return Arguments(
+        command=command, **values, origins=origins, errors={name: str(error) for name, error in errors.items()}
+    )
 
 
 def _from_variable(declared: Argument, environ: Mapping[str, str]) -> Any:

@@ -475,6 +475,8 @@ def _deployment(
 
 
 def _target_type(arguments: Arguments, metadata: ModelMetadata, record: BuildRecord) -> TargetType:
+    if "target_type" in arguments.errors:
+        raise UsageError(arguments.errors["target_type"])
     text = arguments.target_type or metadata.target_type
     if text and not arguments.target_type:
         record.origins["--target-type"] = Origin(Source.METADATA, "targetType")

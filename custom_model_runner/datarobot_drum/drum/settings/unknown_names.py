@@ -30,7 +30,7 @@ def unknown_server_names(environ: Mapping[str, str], defined: Collection[str] = 
         if name in known or (not is_prefixed and name in plain) or _is_service_link(variable, environ):
             continue
         hint = did_you_mean(name, known if is_prefixed else known | plain - _INTERNAL, SERVER_PREFIX)
-        yield f"{variable} has no effect: there is no such setting{hint or '.'}"
+        yield f"{variable} has no effect: there is no such setting{hint}."
 
 
 def undefined_parameters(environ: Mapping[str, str], defined: Collection[str]) -> Iterator[str]:
@@ -40,7 +40,7 @@ def undefined_parameters(environ: Mapping[str, str], defined: Collection[str]) -
         if variable == name or name in known or name.startswith(SERVER_PREFIX):
             continue
         hint = did_you_mean(name, known)
-        yield f"{variable} is no server parameter and is not in {DEFINITIONS} of model-metadata.yaml{hint or '.'}"
+        yield f"{variable} is no server parameter and is not in {DEFINITIONS} of model-metadata.yaml{hint}."
 
 
 def _named_like(environ: Mapping[str, str], prefix: str) -> Iterator[tuple[str, str]]:

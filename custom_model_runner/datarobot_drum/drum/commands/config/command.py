@@ -15,6 +15,7 @@ from datarobot_drum.drum.settings.build import Settings, draft_settings
 from datarobot_drum.drum.settings.build_record import BuildRecord
 from datarobot_drum.drum.settings.effective import effective_settings, model_parameters, without_effect
 from datarobot_drum.drum.settings.environment import undefined_variables, unknown_variables
+from datarobot_drum.runtime_parameters.origins import DEFAULT
 
 _ADDRESS = "127.0.0.1:8080"
 _NO_ADDRESS = f"--address is missing, and drum server needs it; checked with {_ADDRESS}."
@@ -40,7 +41,8 @@ def _examine(arguments: Arguments) -> Report:
     record = BuildRecord(collects=True)
     with captured_warnings() as logged:
         if not arguments.address and not arguments.check:
-            arguments = dataclasses.replace(arguments, address=_ADDRESS)
+            origins = {**arguments.origins, "address": DEFAULT}
+            arguments = dataclasses.replace(arguments, address=_ADDRESS, origins=origins)
             logged.append(_NO_ADDRESS)
         settings = _draft(arguments, record)
         model = ModelResult()
@@ -66,7 +68,7 @@ def _examine(arguments: Arguments) -> Report:
 
 
 def _draft(arguments: Arguments, record: BuildRecord) -> Settings:
-    for message in arguments.errors:
+    for message in arguments.errors.values():
         record.add(UsageError(message))
     settings = draft_settings(arguments, record)
     for run_check in start_checks(settings):
