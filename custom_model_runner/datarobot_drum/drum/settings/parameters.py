@@ -112,7 +112,8 @@ def read_files(arguments: Arguments, metadata: ModelMetadata) -> ParameterFiles:
     values: dict[str, Any] = {}
     errors: list[RuntimeParameterError] = []
     try:
-        definitions = parse_definitions(metadata.parameter_definitions)
+        parsed = parse_definitions(metadata.parameter_definitions, errors)
+        definitions = None if errors else parsed
     except RuntimeParameterError as error:
         errors.append(error)
     try:

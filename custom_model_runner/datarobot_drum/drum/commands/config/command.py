@@ -30,7 +30,8 @@ def check(arguments: Arguments) -> int:
     sys.dont_write_bytecode = True  # the folder of the model stays as it is
     with reserve_stdout() as output:
         report = _examine(arguments)
-        sys.stderr.write("".join(f"{line}\n" for line in problem_lines(report)))
+        for line in problem_lines(report, with_tracebacks=arguments.show_stacktrace):
+            sys.stderr.write(f"{line}\n")
         with suppress(BrokenPipeError):
             output.write((as_json(report) if arguments.as_json else as_text(report)).encode())
             output.flush()

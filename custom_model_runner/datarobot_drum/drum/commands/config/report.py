@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from datarobot_drum.drum.commands.config.trial_start import ModelResult
-from datarobot_drum.drum.error_text import printable
+from datarobot_drum.drum.error_text import format_error, indented_lines, printable
 from datarobot_drum.drum.exceptions import StartupError
 from datarobot_drum.drum.settings.effective import EffectiveSetting
 from datarobot_drum.runtime_parameters import mask_secrets
@@ -67,11 +67,13 @@ def as_text(report: Report) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def problem_lines(report: Report) -> Iterator[str]:
-    """Return a line for each warning and error, for standard error."""
+def problem_lines(report: Report, *, with_tracebacks: bool) -> Iterator[str]:
+    """Return a line for each warning and error, for standard error; an error may be preceded by its traceback."""
     for warning in report.warnings:
         yield printable(f"drum: warning: {mask_secrets(warning)}")
     for error in report.errors:
+        if with_tracebacks:
+            yield indented_lines(mask_secrets(format_error(error)))
         yield printable(f"drum: error: {_message(error)}")
 
 
