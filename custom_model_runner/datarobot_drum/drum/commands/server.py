@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 
-from datarobot_drum.drum.exceptions import StartupError
+from datarobot_drum.drum.exceptions import StartupError, UsageError
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.management.owner import check_management_port, check_management_settings
 from datarobot_drum.drum.process.logs import configure_logging
@@ -35,8 +35,11 @@ def serve(arguments: Arguments) -> int:
     """Run the server, with ``--reload`` below a process that restarts it, and return its exit code.
 
     Raises:
+        UsageError: ``--json`` without ``--check``.
         StartupError: the server could not start.
     """
+    if arguments.as_json:
+        raise UsageError("--json is for --check: give both, or use drum config.")
     if arguments.reload:
         return int(import_from_string(_RELOADER)(arguments))
     return start(arguments)
