@@ -109,6 +109,9 @@ GEVENT = ["gevent>=24.10,<27"]
 # Scans pickles before they are loaded, for DRUM_PICKLE_POLICY=scan.
 SCAN = ["picklescan>=1.0.4,<2"]
 
+# Watches the model folder for `drum server --reload`.
+RELOAD = ["watchfiles>=1,<2"]
+
 # Swagger UI's files alone; the package's code is never imported.
 DOCS = ["flask-swagger-ui>=5.32,<6"]
 
@@ -122,6 +125,7 @@ TEST = [
     *(package for name in ("xgboost", "lightgbm", "catboost", "onnx", "skops") for package in FRAMEWORKS[name]),
     *DOCS,
     *SCAN,
+    *RELOAD,
     *COMPILE,
     "coverage>=7.10,<8",
     "flask-cors>=5,<7",
@@ -186,6 +190,7 @@ setup(
         "docs": DOCS,
         "otel": OTEL,
         "scan": SCAN,
+        "reload": RELOAD,
         "test": TEST,
         "deploy": DEPLOY,
         "dev": DEV,

@@ -37,6 +37,7 @@ _LONG = (
     "benchmarks",
     "cli/test_external_launch.py",
     "cli/test_life_cycle.py",
+    "cli/test_reload.py",
     "commands/test_fit.py",
     "commands/test_new_model.py",
     "commands/test_perf_test.py",

@@ -52,6 +52,7 @@ def taken_port() -> Iterator[int]:
         ("server -cd {model}/nowhere --target-type regression --address :1", "nowhere"),
         ("server -cd {model} --target-type regression --address host:port", "host:port"),
         ("server --no-such-flag", "--no-such-flag"),
+        ("server -cd {model} --target-type regression --address :1 --json", "--check"),
         ("", "COMMAND"),
     ],
     ids=lambda text: text or "nothing",

@@ -9,6 +9,7 @@ import pytest
 from datarobot_drum.drum.exceptions import RuntimeParameterError
 from datarobot_drum.drum.settings.declaration import Resolution, parameter, resolve
 from datarobot_drum.drum.settings.value_parsers import Kind
+from datarobot_drum.runtime_parameters.origins import DEFAULT, Found
 from tests.cases import each_case
 
 
@@ -35,8 +36,8 @@ class Sample:
 
 
 def _resolve(given: dict[str, Any]) -> Resolution:
-    def find(names: Sequence[str]) -> tuple[str, Any] | None:
-        return next(((name, given[name]) for name in names if name in given), None)
+    def find(names: Sequence[str]) -> Found | None:
+        return next((Found(name, given[name], DEFAULT) for name in names if name in given), None)
 
     return resolve(Sample, find)
 

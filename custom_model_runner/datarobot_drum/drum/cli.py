@@ -12,7 +12,7 @@ from datarobot_drum.drum.error_text import printable
 from datarobot_drum.drum.exceptions import UsageError
 from datarobot_drum.drum.settings.arguments import Arguments, arguments_of
 from datarobot_drum.drum.settings.build import complete_arguments
-from datarobot_drum.drum.settings.declaration import SERVE, SERVER, Argument, Parameter, settings_of
+from datarobot_drum.drum.settings.declaration import CONFIG, SERVE, SERVER, Argument, Parameter, settings_of
 from datarobot_drum.drum.settings.server_parameters import ServerParameters
 from datarobot_drum.drum.settings.value_parsers import Kind
 from datarobot_drum.runtime_parameters.masking import MASK, mask_secrets
@@ -97,7 +97,11 @@ def _subcommands(parents: dict[str, Any], group: str) -> Any:
 
 
 def _add_command(commands: Any, name: str, command: Command) -> None:
-    epilog = f"{_PRECEDENCE}\n\n{_PARAMETERS}\n{parameters_help()}" if command.name in (SERVER, SERVE) else _PRECEDENCE
+    epilog = (
+        f"{_PRECEDENCE}\n\n{_PARAMETERS}\n{parameters_help()}"
+        if command.name in (SERVER, SERVE, CONFIG)
+        else _PRECEDENCE
+    )
     parser = commands.add_parser(
         name,
         help=command.summary,

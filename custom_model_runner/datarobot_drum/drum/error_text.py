@@ -5,6 +5,8 @@ An exception may quote a whole cell of the input.
 
 import re
 import traceback
+from collections.abc import Iterable
+from difflib import get_close_matches
 from types import TracebackType
 
 MAX_CLIENT_TEXT = 1_000
@@ -102,3 +104,14 @@ def format_exception(exc_info: tuple[type[BaseException] | None, BaseException |
     """Return the traceback of a log record; like ``logging.Formatter.formatException``, with shortened texts."""
     error = exc_info[1]
     return "" if error is None else format_error(error, exc_info[2]).rstrip("\n")
+
+
+def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """Return the nearest known name as a question in parentheses, after a blank; empty if none is near.
+
+    Args:
+        prefix: of most names, so that having it is no likeness.
+    """
+    by_word = {other.removeprefix(prefix).upper(): other for other in sorted(known)}
+    close = get_close_matches(name.removeprefix(prefix).upper(), by_word, 1)
+    return f" (did you mean {by_word[close[0]]}?)" if close else ""

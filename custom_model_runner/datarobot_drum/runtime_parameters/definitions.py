@@ -5,7 +5,8 @@ may be a misplaced secret.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
@@ -130,23 +131,35 @@ def _describe(value: Any) -> str:
     return "empty" if value is None else "a list"
 
 
-def parse_definitions(entries: Any) -> tuple[Definition, ...]:
+def parse_definitions(entries: Any, errors: list[RuntimeParameterError] | None = None) -> tuple[Definition, ...]:
     """Return the checked definitions of ``runtimeParameterDefinitions``.
 
+    Args:
+        errors: gets the errors of entries, which are then left out; without it, the first one is raised.
+
     Raises:
-        RuntimeParameterError: an entry is malformed, or two have the same name.
+        RuntimeParameterError: there is no list; or an entry is malformed, or two have the same name.
     """
     if entries is None:
         return ()
     if not isinstance(entries, Sequence) or isinstance(entries, str):
         raise RuntimeParameterError("runtimeParameterDefinitions must be a list.")
-    definitions = tuple(_definition(entry, position) for position, entry in enumerate(entries, start=1))
-    names = set()
-    for definition in definitions:
-        if definition.name in names:
-            raise parameter_error(definition.name, "is defined twice in runtimeParameterDefinitions")
-        names.add(definition.name)
-    return definitions
+    definitions: dict[str, Definition] = {}
+    for position, entry in enumerate(entries, start=1):
+        with nullcontext() if errors is None else _kept(errors):
+            definition = _definition(entry, position)
+            if definition.name in definitions:
+                raise parameter_error(definition.name, "is defined twice in runtimeParameterDefinitions")
+            definitions[definition.name] = definition
+    return tuple(definitions.values())
+
+
+@contextmanager
+def _kept(errors: list[RuntimeParameterError]) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeParameterError as error:
+        errors.append(error)
 
 
 def _definition(entry: Any, position: int) -> Definition:

@@ -74,13 +74,18 @@ def register_url_credentials(url: str | None) -> None:
     register_secret(unquote(secret))
 
 
+def is_secret_name(name: str) -> bool:
+    """Return True if a variable or parameter of this name holds a secret, such as ``MLOPS_API_TOKEN``."""
+    return _SECRET_VARIABLE.search(name) is not None
+
+
 def register_secret_variables(environ: Mapping[str, str]) -> None:
     """Mask the values of environment variables that are named like secrets, such as ``MLOPS_API_TOKEN``."""
     for name, value in environ.items():
         if _HEADERS_VARIABLE.fullmatch(name):
             for header in value.split(","):
                 register_secret(unquote(header.partition("=")[2].strip()))
-        elif _SECRET_VARIABLE.search(name) and len(value) >= _MIN_VARIABLE_LENGTH:
+        elif is_secret_name(name) and len(value) >= _MIN_VARIABLE_LENGTH:
             register_secret(value)
 
 
@@ -117,6 +122,13 @@ def mask_secrets_in(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(mask_secrets_in(item) for item in value)
     return value
+
+
+def mask_credential(value: Any) -> Any:
+    """Return a parameter's value; of a credential only descriptive fields are shown, whatever their length."""
+    if not isinstance(value, Mapping):
+        return value
+    return {key: item if key in DESCRIPTORS and not isinstance(item, Mapping) else MASK for key, item in value.items()}
 
 
 class SecretFilter(logging.Filter):

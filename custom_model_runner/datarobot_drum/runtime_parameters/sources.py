@@ -10,10 +10,14 @@ from typing import Any
 from datarobot_drum.drum.exceptions import RuntimeParameterError
 from datarobot_drum.runtime_parameters.definitions import ParameterType, check_type, parameter_error
 from datarobot_drum.runtime_parameters.masking import register_credentials_in
+from datarobot_drum.runtime_parameters.origins import Found, Origin, Source
 
 logger = logging.getLogger(__name__)
 
 PREFIX = "MLOPS_RUNTIME_PARAM_"
+
+DEFINITIONS = "runtimeParameterDefinitions"
+"""The key of model-metadata.yaml that defines the model's parameters."""
 
 
 @dataclass(frozen=True)
@@ -32,25 +36,29 @@ class ParameterSources:
     file: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
-    def find_server_value(self, names: Sequence[str]) -> tuple[str, Any] | None:
-        """Return a server parameter's value and the name that gave it; None if none of the names has a value.
+    def find_server_value(self, names: Sequence[str]) -> Found | None:
+        """Return a server parameter's value, name and origin; None if none of the names has a value.
 
         The first name with a value wins; a warning names the others. A model's own default counts only without any.
         """
-        given = [(name, value) for name in names if (value := self._given(name)) is not None]
-        for ignored, _ in given[1:]:
-            logger.warning("%s is ignored: %s, its new name, is set, too.", ignored, given[0][0])
-        defaults = [(name, value) for name in names if (value := self.defaults.get(name)) not in (None, "")]
-        return next(iter([*given, *defaults]), None)
+        given = [found for name in names if (found := self._given(name)) is not None]
+        for ignored in given[1:]:
+            logger.warning("%s is ignored: %s, its new name, is set, too.", ignored.name, given[0].name)
+        defaults = [Found(name, self.defaults.get(name), Origin(Source.METADATA, DEFINITIONS)) for name in names]
+        return next((found for found in (*given, *defaults) if found.value not in (None, "")), None)
 
-    def _given(self, name: str) -> Any:
+    def _given(self, name: str) -> Found | None:
         """Return the value of the prefixed variable, else of the file, else of the plain variable.
 
         An empty value counts as none: container platforms pass on variables that are not set as empty ones.
         """
         prefixed = read_prefixed(self.environ, name)
-        candidates = (None if prefixed is None else prefixed.payload, self.file.get(name), self.environ.get(name))
-        return next((value for value in candidates if value not in (None, "")), None)
+        candidates = (
+            Found(name, None if prefixed is None else prefixed.payload, Origin(Source.VARIABLE, PREFIX + name)),
+            Found(name, self.file.get(name), Origin(Source.PARAMETER_FILE, name)),
+            Found(name, self.environ.get(name), Origin(Source.VARIABLE, name)),
+        )
+        return next((found for found in candidates if found.value not in (None, "")), None)
 
 
 def prefixed_names(environ: Mapping[str, str]) -> Iterator[str]:

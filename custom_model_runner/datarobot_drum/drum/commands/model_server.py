@@ -23,7 +23,7 @@ from datarobot_drum.drum.settings.access import ACCESS_NAMES
 from datarobot_drum.drum.settings.arguments import Arguments, secret_variables, to_argv
 from datarobot_drum.drum.settings.build import Settings, build_settings
 from datarobot_drum.drum.settings.declaration import SERVER
-from datarobot_drum.drum.settings.environment import environment_with
+from datarobot_drum.drum.settings.environment import DEVELOPMENT_NAMES, environment_with
 from datarobot_drum.drum.settings.routed_models import MODEL_HEADER
 from datarobot_drum.runtime_parameters import mask_secrets
 
@@ -122,7 +122,9 @@ def running_server(arguments: Arguments, timeout: float) -> Iterator[ModelServer
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=environment_with(_VARIABLES | secret_variables(SERVER, arguments), without=ACCESS_NAMES),
+            env=environment_with(
+                _VARIABLES | secret_variables(SERVER, arguments), without=ACCESS_NAMES | DEVELOPMENT_NAMES
+            ),
             start_new_session=True,
         )
         with cleanup_on_signals(lambda: _kill(process)):

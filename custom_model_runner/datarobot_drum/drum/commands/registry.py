@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from datarobot_drum.drum.settings.declaration import FIT, NEW_MODEL, PERF_TEST, SCORE, SERVE, SERVER, VALIDATION
+from datarobot_drum.drum.settings.declaration import CONFIG, FIT, NEW_MODEL, PERF_TEST, SCORE, SERVE, SERVER, VALIDATION
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,13 @@ COMMANDS = (
         "address is 0.0.0.0:8080 unless the platform names a port, and the model is in the platform's folder.",
         "datarobot_drum.drum.commands.server:serve",
         logging_level="info",
+    ),
+    Command(
+        CONFIG,
+        "check the configuration of a server and its model",
+        "Print every setting that drum server would have with the same arguments, and where it comes from. Check them, "
+        "load the model and predict the warm-up sample, without opening a port.",
+        "datarobot_drum.drum.commands.config.command:check",
     ),
     Command(
         SCORE,

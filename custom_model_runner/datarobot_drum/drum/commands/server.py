@@ -1,17 +1,18 @@
 """``drum server``: builds the settings and runs the server of the configured type."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from datarobot_drum.drum.exceptions import StartupError
+from datarobot_drum.drum.exceptions import StartupError, UsageError
 from datarobot_drum.drum.imports import import_from_string
-from datarobot_drum.drum.management.owner import check_management_port
+from datarobot_drum.drum.management.owner import check_management_port, check_management_settings
 from datarobot_drum.drum.process.logs import configure_logging
 from datarobot_drum.drum.process.sockets import check_address, raise_fd_limit
 from datarobot_drum.drum.process.tls import TlsContexts
 from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.build import Settings, build_settings, export_environment
 from datarobot_drum.drum.settings.cpu_threads import THREAD_VARIABLES, ThreadPlan
+from datarobot_drum.drum.settings.environment import forget_variable, unknown_variables
 
 logger = logging.getLogger("drum")
 
@@ -22,8 +23,30 @@ SERVERS = {
 }
 
 
+_RELOADER = "datarobot_drum.drum.commands.development.reloader:serve_with_reload"
+_PAGE_OPENER = "datarobot_drum.drum.commands.development.page_opener:open_when_ready"
+_SERVER_CHECKS = {
+    "gunicorn": "datarobot_drum.drum.gunicorn.serve:check_packages",
+    "fastapi": "datarobot_drum.drum.uvicorn.grpc_port:check_grpc_settings",
+}
+
+
 def serve(arguments: Arguments) -> int:
-    """Run the server and return its exit code.
+    """Run the server, with ``--reload`` below a process that restarts it, and return its exit code.
+
+    Raises:
+        UsageError: ``--json`` without ``--check``.
+        StartupError: the server could not start.
+    """
+    if arguments.as_json:
+        raise UsageError("--json is for --check: give both, or use drum config.")
+    if arguments.reload:
+        return int(import_from_string(_RELOADER)(arguments))
+    return start(arguments)
+
+
+def start(arguments: Arguments) -> int:
+    """Run the server in this process and return its exit code.
 
     Raises:
         StartupError: the server could not start.
@@ -34,7 +57,7 @@ def serve(arguments: Arguments) -> int:
     check_management_port(settings)
     check_tls(settings)
     raise_fd_limit()
-    for warning in settings.platform.warnings:
+    for warning in (*settings.platform.warnings, *unknown_variables(settings.defined_parameters)):
         logger.warning("%s", warning)
     for effect in settings.platform.effects:
         logger.info("%s", effect)
@@ -42,8 +65,19 @@ def serve(arguments: Arguments) -> int:
     if settings.thread_plan is not None:
         logger.info("%s", thread_plan_line(settings, settings.thread_plan))
     export_environment(settings)
+    if arguments.open_docs:
+        forget_variable("DRUM_OPEN")
+        import_from_string(_PAGE_OPENER)(settings)
     run: Callable[[Settings], int] = import_from_string(SERVERS[settings.server.server_type])
     return run(settings)
+
+
+def start_checks(settings: Settings) -> Iterator[Callable[[Settings], None]]:
+    """Yield the checks of a start that need neither a port nor the model; each raises a StartupError."""
+    yield check_management_settings
+    yield check_tls
+    if settings.server.server_type in _SERVER_CHECKS:
+        yield import_from_string(_SERVER_CHECKS[settings.server.server_type])
 
 
 def check_tls(settings: Settings) -> None:

@@ -2,7 +2,10 @@
 
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
+
+from gunicorn.errors import HaltServer
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded, StartupError
 from datarobot_drum.drum.gunicorn.logger import BriefLogger, DrumLogger
@@ -16,9 +19,10 @@ from datarobot_drum.drum.gunicorn.status import WorkerRows, keep_reporting
 from datarobot_drum.drum.gunicorn.sync_worker import BufferingSyncWorker
 from datarobot_drum.drum.gunicorn.worker import LimitedWorker, RequestLimits, head_received, request_ended
 from datarobot_drum.drum.management.owner import ManagementPort
+from datarobot_drum.drum.management.status import WorkerState
 from datarobot_drum.drum.management.watchdog.owner import Watchdog
 from datarobot_drum.drum.model_loading.shared_model import reseed_random
-from datarobot_drum.drum.process.children import WorkerGroups, lead_process_group
+from datarobot_drum.drum.process.children import WorkerGroups, end_with_parent, lead_process_group
 from datarobot_drum.drum.process.hook_environment import prepare_for_hooks
 from datarobot_drum.drum.process.hook_signals import hook_signals
 from datarobot_drum.drum.process.signals import prepare_exit
@@ -102,6 +106,8 @@ def when_ready(server: Any) -> None:
     install_master_handlers(server, on_stop=_on_stop, on_child_exit=_management.restart_if_ended)
     keep_stopping_at_failures(server)
     kill_children_with_workers(server)
+    if _settings.arguments["reload"]:
+        threading.Thread(target=end_with_parent, args=(os.getppid(),), name="drum-parent-watch", daemon=True).start()
     _watchdog.start(server.LISTENERS[0].getsockname()[1])
 
 
@@ -126,11 +132,19 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Free the row of a worker that has ended, and end its children, in the master."""
+    """Free the row of a worker that has ended, and end its children, in the master.
+
+    Raises:
+        HaltServer: with ``--reload``, if the worker has not loaded its model: the next one would end, too.
+    """
     _groups.end(worker.pid)
+    was_loading = _rows.of(worker).state is WorkerState.LOADING
     _rows.release(worker)
-    if not _management.table.is_stopping:
-        _management.table.count_restart()
+    if _management.table.is_stopping:
+        return
+    _management.table.count_restart()
+    if was_loading and _settings.arguments["reload"]:
+        raise HaltServer("The worker ended while it loaded the model.")  # the next change restarts the server
 
 
 def on_exit(server: Any) -> None:

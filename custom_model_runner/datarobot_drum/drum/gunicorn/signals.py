@@ -7,7 +7,6 @@ killed keeps the port until its next request. If two workers fail to boot, the s
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
 from itertools import count
 from types import FrameType
@@ -15,10 +14,8 @@ from typing import Any
 
 from gunicorn.errors import HaltServer
 
-from datarobot_drum.drum.process.children import kill_worker
+from datarobot_drum.drum.process.children import end_with_parent, kill_worker
 from datarobot_drum.drum.process.hook_signals import ignore_signal
-
-PARENT_POLL_SECONDS = 1.0
 
 
 def install_master_handlers(arbiter: Any, on_stop: Callable[[], object], on_child_exit: Callable[[], object]) -> None:
@@ -84,10 +81,4 @@ def kill_children_with_workers(arbiter: Any) -> None:
 def install_worker_handlers(worker: Any) -> None:
     """Ignore SIGINT, which a terminal sends to every process, and end the worker when its master has ended."""
     signal.signal(signal.SIGINT, ignore_signal)
-    threading.Thread(target=_end_with_master, args=(worker.ppid,), name="drum-master-watch", daemon=True).start()
-
-
-def _end_with_master(master: int) -> None:
-    while os.getppid() == master:
-        time.sleep(PARENT_POLL_SECONDS)
-    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Thread(target=end_with_parent, args=(worker.ppid,), name="drum-master-watch", daemon=True).start()

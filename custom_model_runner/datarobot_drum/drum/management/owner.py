@@ -24,19 +24,28 @@ EARLY_END_SECONDS = 2.0
 MODULE = "datarobot_drum.drum.management.process"
 
 
-def check_management_port(settings: Settings) -> None:
-    """Make sure that the management port, if there is one, can be listened on.
+def check_management_settings(settings: Settings) -> None:
+    """Check that the management port and the metrics can be served, without listening.
 
     Raises:
-        StartupError: it cannot, or there cannot be the metrics that were asked for; the message says why.
+        StartupError: they cannot; the message says why.
     """
     if settings.server.metrics == "all" and not has_extra():
         raise StartupError(f"DRUM_METRICS=all: {MISSING_EXTRA}")
     port = settings.server.management_port
     if port and port == settings.port:
         raise StartupError(f"DRUM_MANAGEMENT_PORT={port} is the port of --address: choose another one.")
-    if port:
-        check_address(settings.host, port)
+
+
+def check_management_port(settings: Settings) -> None:
+    """Make sure that the management port, if there is one, can be listened on.
+
+    Raises:
+        StartupError: it cannot, or as ``check_management_settings``.
+    """
+    check_management_settings(settings)
+    if settings.server.management_port:
+        check_address(settings.host, settings.server.management_port)
 
 
 class ManagementPort(ClosingContext):

@@ -12,6 +12,7 @@ CHILD_SECONDS = 5.0
 """Time for the model's processes and threads to end, if the graceful timeout is not shorter."""
 
 POLL_SECONDS = 0.02
+PARENT_POLL_SECONDS = 1.0
 KILL_SECONDS = 1.0
 """Time for killed processes to disappear."""
 
@@ -53,6 +54,13 @@ def lead_process_group() -> None:
     if not os.isatty(0):
         with suppress(OSError):
             os.setpgid(0, 0)
+
+
+def end_with_parent(parent: int) -> None:
+    """Wait until the parent with this id has ended, then stop this process by SIGTERM."""
+    while os.getppid() == parent:
+        sleep(PARENT_POLL_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class WorkerGroups:

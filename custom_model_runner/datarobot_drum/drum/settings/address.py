@@ -25,6 +25,11 @@ def parse_address(address: str) -> tuple[str, int]:
     return match["ipv6"] or match["host"] or ALL_INTERFACES, int(match["port"])
 
 
+def reachable_host(host: str) -> str:
+    """Return the host to connect to from this machine: an address of all interfaces is none."""
+    return {ALL_INTERFACES: "127.0.0.1", "::": "::1"}.get(host, host)
+
+
 def normalize_prefix(prefix: str) -> str:
     """Return ``URL_PREFIX`` with a leading slash and without a trailing one; "" without a prefix.
 

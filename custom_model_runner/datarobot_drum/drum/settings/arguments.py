@@ -6,12 +6,14 @@ unless declared. Runtime parameters, model-metadata.yaml and defaults are merged
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datarobot_drum.drum.exceptions import UsageError
 from datarobot_drum.drum.settings.declaration import (
     COMMAND_NAMES,
+    CONFIG,
     FIT,
     NEW_MODEL,
     PERF_TEST,
@@ -28,8 +30,16 @@ from datarobot_drum.drum.settings.server_parameters import LOGGING_LEVELS, WORKE
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.settings.value_parsers import Kind
 from datarobot_drum.runtime_parameters.masking import MASK, mask_secrets
+from datarobot_drum.runtime_parameters.origins import DEFAULT, Origin, Source
 
 _TARGET_TYPES = tuple(target_type.value for target_type in TargetType)
+_PATH_ARGUMENTS = (
+    "code_dir",
+    "class_labels_file",
+    "runtime_params_file",
+    "deployment_config",
+    "user_secrets_mount_path",
+)
 _LABEL_SOURCES = ("class_labels", "class_labels_file")
 
 _MODEL_COMMANDS = (SERVER, SCORE, VALIDATION, PERF_TEST, FIT)
@@ -284,6 +294,42 @@ class Arguments:
         commands=(PERF_TEST,),
     )
 
+    check: bool = argument(
+        "--check",
+        "Do not serve: check the configuration and the model, as drum config does.",
+        kind=Kind.BOOLEAN,
+        name="DRUM_CHECK",
+    )
+    as_json: bool = argument(
+        "--json",
+        "Print the result of drum config, or of --check, as JSON.",
+        kind=Kind.BOOLEAN,
+        name="DRUM_CHECK_JSON",
+    )
+    reload: bool = argument(
+        "--reload",
+        "Restart the server when a file of the model folder changes; with the extra reload. For development, not for "
+        "production.",
+        kind=Kind.BOOLEAN,
+        name="DRUM_RELOAD",
+    )
+    open_docs: bool = argument(
+        "--open",
+        "Open the page /docs in a browser once the server is ready.",
+        kind=Kind.BOOLEAN,
+        name="DRUM_OPEN",
+    )
+    origins: Mapping[str, Origin] = dataclasses.field(default_factory=dict, repr=False, compare=False)
+    """Where each value comes from, by field name."""
+    errors: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False)
+    """Messages about wrong variables by field name, of a command that reports all; for others the first is raised."""
+
+    def origin_of(self, name: str) -> Origin:
+        """Return where the value of a field comes from. What a caller in Python gives counts as a flag."""
+        declared = _ARGUMENTS[name]
+        is_given = getattr(self, name) not in (None, False)
+        return self.origins.get(name, Origin(Source.FLAG, declared.flag) if is_given else DEFAULT)
+
     def to_json(self) -> str:
         """Return the arguments as JSON for a worker process, which calls `from_json`."""
         return json.dumps(dataclasses.asdict(self))
@@ -300,18 +346,27 @@ class Arguments:
             lists = [
                 name for name, declared in _ARGUMENTS.items() if declared.kind.is_list and values.get(name) is not None
             ]
-            return cls(**values | {name: tuple(values[name]) for name in lists})
+            origins = {name: Origin(Source(kind), key) for name, (kind, key) in values.pop("origins", {}).items()}
+            values |= {name: tuple(values[name]) for name in lists}
+            return cls(**values, origins=origins)
         except (ValueError, TypeError, AttributeError):
             raise UsageError("DRUM_ARGUMENTS does not hold the arguments of drum.") from None
 
 
 def arguments_of(command: str) -> dict[str, Argument]:
     """Return the arguments that a subcommand takes, by field name."""
-    name_of_command = SERVER if command == SERVE else command
+    name_of_command = SERVER if command in (SERVE, CONFIG) else command
     return {name: declared for name, declared in _ARGUMENTS.items() if name_of_command in declared.commands}
 
 
 _ARGUMENTS: dict[str, Argument] = settings_of(Arguments)
+
+
+def with_absolute_paths(arguments: Arguments) -> Arguments:
+    """Resolve relative paths in the caller's working folder: a worker may start in another one."""
+    paths = {name: getattr(arguments, name) for name in _PATH_ARGUMENTS}
+    absolute = {name: os.path.abspath(path) for name, path in paths.items() if path}
+    return dataclasses.replace(arguments, **absolute)
 
 
 def variable_names() -> frozenset[str]:
@@ -364,24 +419,45 @@ def _is_secret(declared: Argument, value: Any) -> bool:
 def merge_environment(command: str, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Arguments:
     """Return the flags, completed from environment variables, and for a server from those of the platform.
 
-    Variables that the subcommand does not take, and empty ones, are ignored. ``drum serve`` becomes ``drum server``.
+    Variables that the subcommand does not take, and empty ones, are ignored. ``drum serve`` becomes ``drum server``,
+    and both become ``drum config`` with ``--check``.
 
     Raises:
-        UsageError: a variable has a value that is not valid for its argument.
+        UsageError: a variable has a value that is not valid for its argument. ``drum config`` keeps these errors.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     if any(name in given for name in _LABEL_SOURCES):
         # One way of giving labels on the command line replaces both variables.
         given = dict.fromkeys(_LABEL_SOURCES) | given
-    values = {}
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+    errors: dict[str, UsageError] = {}
     for name, declared in arguments_of(command).items():
-        value = given[name] if name in given else _from_variable(declared, environ)
+        try:
+            value = given[name] if name in given else _from_variable(declared, environ)
+        except UsageError as error:
+            errors[name] = error
+            continue
         if value is not None:
             values[name] = value
-    if command in (SERVER, SERVE):
-        values |= platform_arguments(values, environ, is_serve=command == SERVE)
-        command = SERVER
-    return Arguments(command=command, **values)
+            is_flag = name in given
+            origins[name] = Origin(Source.FLAG, declared.flag) if is_flag else Origin(Source.VARIABLE, declared.name)
+    is_serve, is_check = command == SERVE, command == CONFIG or values.get("check", False)
+    if errors and not is_check:
+        raise next(iter(errors.values()))
+    if command in (SERVER, SERVE, CONFIG):
+        try:
+            for name, (source, value) in platform_arguments(values, environ, is_serve=is_serve).items():
+                values[name] = value
+                origins[name] = Origin(Source.PLATFORM, source) if source else DEFAULT
+        except UsageError as error:
+            if not is_check:
+                raise
+            errors["platform"] = error
+        command = CONFIG if is_check else SERVER
+    return Arguments(
+        command=command, **values, origins=origins, errors={name: str(error) for name, error in errors.items()}
+    )
 
 
 def _from_variable(declared: Argument, environ: Mapping[str, str]) -> Any:

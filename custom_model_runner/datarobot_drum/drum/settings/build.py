@@ -13,20 +13,28 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from datarobot_drum.drum.exceptions import RuntimeParameterError, StartupError, UsageError
-from datarobot_drum.drum.settings.access import OPEN, AccessParameters, AccessSettings, read_access
+from datarobot_drum.drum.exceptions import StartupError, UsageError
+from datarobot_drum.drum.settings.access import OPEN, AccessSettings, read_access
 from datarobot_drum.drum.settings.address import parse_address
-from datarobot_drum.drum.settings.arguments import Arguments, arguments_of, merge_environment, secret_variables
-from datarobot_drum.drum.settings.class_labels import find_class_labels
+from datarobot_drum.drum.settings.arguments import (
+    Arguments,
+    arguments_of,
+    merge_environment,
+    secret_variables,
+    with_absolute_paths,
+)
+from datarobot_drum.drum.settings.build_record import BuildRecord
+from datarobot_drum.drum.settings.class_labels import ClassLabels, find_class_labels
 from datarobot_drum.drum.settings.compilation import DEFAULT_COMPILATION, CompileOptions, CompileParameters, options_of
 from datarobot_drum.drum.settings.cpu_threads import ThreadPlan, plan_threads
 from datarobot_drum.drum.settings.declaration import SERVER, resolve
 from datarobot_drum.drum.settings.deployment_config import DeploymentConfig, read_deployment_config
-from datarobot_drum.drum.settings.engine import EngineSettings, find_engine, is_host
+from datarobot_drum.drum.settings.engine import EngineSettings, find_engine
 from datarobot_drum.drum.settings.environment import url_prefix
 from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits, command_limits, server_limits
 from datarobot_drum.drum.settings.load_policy import LoadParameters, PicklePolicy
 from datarobot_drum.drum.settings.model_metadata import FILE_NAME, ModelMetadata, read_model_metadata, read_target_names
+from datarobot_drum.drum.settings.parameters import ReadParameters, read_files, read_parameters
 from datarobot_drum.drum.settings.platforms import (
     PlatformParameters,
     PlatformSettings,
@@ -41,22 +49,17 @@ from datarobot_drum.drum.settings.routed_models import (
     naming_model,
     read_entries,
 )
-from datarobot_drum.drum.settings.server_parameters import (
-    SERVER_PARAMETER_NAMES,
-    ServerParameters,
-    fill_defaults,
-)
+from datarobot_drum.drum.settings.server_parameters import ServerParameters
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.settings.tracing import TracingSettings, read_tracing
-from datarobot_drum.drum.settings.worker_count import count_workers
-from datarobot_drum.runtime_parameters.definitions import Definition, parameter_error, parse_definitions
 from datarobot_drum.runtime_parameters.masking import (
     register_secret,
     register_secret_variables,
     register_url_credentials,
 )
-from datarobot_drum.runtime_parameters.sources import PREFIX, ParameterSources, read_parameter_file
-from datarobot_drum.runtime_parameters.store import collect_values, install
+from datarobot_drum.runtime_parameters.origins import Found, Origin, Source
+from datarobot_drum.runtime_parameters.sources import PREFIX
+from datarobot_drum.runtime_parameters.store import install
 from datarobot_drum.runtime_parameters.user_secrets import read_user_secrets
 
 logger = logging.getLogger(__name__)
@@ -71,13 +74,7 @@ DEFAULT_PROMPT_COLUMN = "promptText"
 DEFAULT_SERVED_NAME, DEFAULT_SERVED_VERSION = "model", "1"
 
 _EXTERNAL_LAUNCH_ADDRESS = "127.0.0.1:8080"
-_PATH_ARGUMENTS = (
-    "code_dir",
-    "class_labels_file",
-    "runtime_params_file",
-    "deployment_config",
-    "user_secrets_mount_path",
-)
+_METADATA_KEYS = ("name", "version", "targetNames", "promptColumn")
 
 
 @dataclass(frozen=True)
@@ -139,7 +136,7 @@ class ModelSettings:
 class Settings:
     """All settings of a server.
 
-    ``parameter_error`` is set only with the error server: the server starts without the parameters, and loading
+    ``parameter_error`` is set only with the error server: the server starts without what is wrong, and loading
     the model must fail with this error. ``arguments`` are passed to worker processes.
     """
 
@@ -156,12 +153,18 @@ class Settings:
     verbose: bool
     production: bool
     arguments: Mapping[str, Any] = dataclasses.field(repr=False)
-    parameter_error: RuntimeParameterError | None = None
+    parameter_error: StartupError | None = None
     tracing: TracingSettings = dataclasses.field(default_factory=TracingSettings)
     thread_plan: ThreadPlan | None = None
     """Set for the FastAPI server only; the other servers leave numeric libraries at their defaults."""
     platform: PlatformSettings = dataclasses.field(default_factory=PlatformSettings)
     access: AccessSettings = OPEN
+    origins: Mapping[str, Origin] = dataclasses.field(default_factory=dict, repr=False)
+    """Where values come from, by flag, variable or key of model-metadata.yaml; a default has no entry."""
+    model_parameters: Mapping[str, Found] = dataclasses.field(default_factory=dict, repr=False)
+    """What ``RuntimeParameters`` returns, credentials included."""
+    defined_parameters: frozenset[str] = frozenset()
+    """The names in ``runtimeParameterDefinitions``."""
 
 
 def complete_arguments(command: str, flags: Mapping[str, Any]) -> Arguments:
@@ -169,13 +172,18 @@ def complete_arguments(command: str, flags: Mapping[str, Any]) -> Arguments:
     return merge_environment(command, flags, os.environ)
 
 
+def arguments_from_environment() -> Arguments:
+    """Return the arguments that a parent has exported, else those of variables."""
+    text = os.environ.get(ARGUMENTS_VARIABLE)
+    return Arguments.from_json(text) if text else complete_arguments(SERVER, {})
+
+
 def settings_from_environment(server_type: str | None = None) -> Settings:
     """Build the settings of a worker process, or of an app that an external command line starts.
 
     ``server_type`` overrides ``DRUM_SERVER_TYPE``: the caller knows which server runs.
     """
-    text = os.environ.get(ARGUMENTS_VARIABLE)
-    arguments = Arguments.from_json(text) if text else complete_arguments("server", {})
+    arguments = arguments_from_environment()
     if not arguments.address:
         arguments = dataclasses.replace(arguments, address=_EXTERNAL_LAUNCH_ADDRESS)
     return build_settings(arguments, server_type)
@@ -232,21 +240,23 @@ def build_model_settings(arguments: Arguments) -> ModelSettings:
         StartupError: model-metadata.yaml is unreadable.
     """
     register_secret_variables(os.environ)
-    arguments = _with_absolute_paths(arguments)
+    arguments = with_absolute_paths(arguments)
     code_dir = _code_dir(arguments)
     metadata = _metadata(code_dir)
-    model = _model_settings(code_dir, arguments, metadata)
-    errors: list[RuntimeParameterError] = []
-    definitions, file_values = _read_files(arguments, metadata, errors)
-    if errors:
-        raise errors[0]
-    sources = _sources(definitions, file_values)
+    model = _model_settings(code_dir, arguments, metadata, BuildRecord())
+    files = read_files(arguments, metadata)
+    for error in files.errors:
+        raise error
+    sources = files.sources(os.environ)
     given = resolve(InputLimits, sources.find_server_value)
     loading = resolve(LoadParameters, sources.find_server_value)
     compilation = resolve(CompileParameters, sources.find_server_value)
     for error in (*given.errors, *loading.errors, *compilation.errors):
         raise error
-    install(collect_values(definitions, sources, SERVER_PARAMETER_NAMES))
+    own = files.collect(os.environ)
+    for error in own.errors.values():
+        raise error
+    install(own.values)
     policy = PicklePolicy(loading.values.get("pickle_policy", PicklePolicy.ALLOW))
     model = model.with_values(
         limits=command_limits(given.values),
@@ -263,8 +273,8 @@ def training_target(arguments: Arguments) -> tuple[TargetType, ModelMetadata]:
     Raises:
         UsageError, StartupError: as `build_model_settings`.
     """
-    metadata = _metadata(_code_dir(_with_absolute_paths(arguments)))
-    return _target_type(arguments, metadata), metadata
+    metadata = _metadata(_code_dir(with_absolute_paths(arguments)))
+    return _target_type(arguments, metadata, BuildRecord()), metadata
 
 
 def build_settings(arguments: Arguments, server_type: str | None = None) -> Settings:
@@ -275,48 +285,91 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
         RuntimeParameterError: a parameter is wrong, and there is no error server to report it.
         StartupError: model-metadata.yaml is unreadable.
     """
-    register_secret(arguments.api_token)
-    register_url_credentials(arguments.webserver)
-    register_secret_variables(os.environ)
-    arguments = _with_absolute_paths(arguments)
-    host, port = parse_address(_required(arguments.address, "--address"))
-    code_dir = _code_dir(arguments)
-    metadata = _metadata(code_dir)
-    model = _model_settings(code_dir, arguments, metadata)
-    from_platforms = PlatformParameters(find_platforms(os.environ))
-    parameters = _read_parameters(arguments, metadata, server_type, from_platforms)
-    if parameters.error is not None and not arguments.with_error_server:
-        raise parameters.error
-    engine = find_engine(arguments, parameters.server, model.target_type)
-    if arguments.production:
-        logger.warning("--production is deprecated: give --max-workers instead.")
+    return draft_settings(arguments, BuildRecord(), server_type)
+
+
+def draft_settings(arguments: Arguments, record: BuildRecord, server_type: str | None = None) -> Settings:
+    """Build the settings as ``build_settings`` does; with a record that collects errors, despite these.
+
+    What is wrong is then replaced: by its default, or for the target type by unstructured.
+    """
+    arguments = _prepare(arguments, record)
+    address = record.attempt(lambda: parse_address(_required(arguments.address, "--address")), None, is_fatal=True)
+    host, port = address or ("", 0)
+    folder = record.attempt(lambda: _code_dir(arguments), None, of_model=True, is_fatal=True)
+    metadata = ModelMetadata()
+    if folder is not None:
+        metadata = record.attempt(lambda: _metadata(folder), metadata, of_model=True)
+    model = _model_settings(folder or Path(arguments.code_dir or ""), arguments, metadata, record)
+    from_platforms = PlatformParameters(record.attempt(lambda: find_platforms(os.environ), ()))
+    level = _logging_level(arguments)
+    parameters = read_parameters(
+        arguments, metadata, from_platforms, os.environ, server_type=server_type, logging_level=level
+    )
+    access = _install(parameters, record, with_error_server=arguments.with_error_server)
+    server = parameters.server
+    engine = record.attempt(lambda: find_engine(arguments, server, model.target_type), None, of_model=True)
     model = model.with_values(
         engine=engine,
-        strict_type_schema=parameters.server.strict_type_schema,
-        pickle_policy=PicklePolicy(parameters.server.pickle_policy),
-        compilation=parameters.server.compile_options,
-        limits=server_limits(parameters.server),
+        strict_type_schema=server.strict_type_schema,
+        pickle_policy=PicklePolicy(server.pickle_policy),
+        compilation=server.compile_options,
+        limits=server_limits(server),
     )
     return Settings(
         model=model,
         host=host,
         port=port,
-        url_prefix=url_prefix(),
-        workers=parameters.server.custom_model_workers,
-        server=parameters.server,
-        logging_level=_logging_level(arguments),
+        url_prefix=record.attempt(url_prefix, ""),
+        workers=server.custom_model_workers,
+        server=server,
+        logging_level=level,
         with_error_server=arguments.with_error_server,
         show_perf=arguments.show_perf,
         show_stacktrace=arguments.show_stacktrace,
         verbose=arguments.verbose,
         production=arguments.production,
         arguments=dataclasses.asdict(arguments),
-        parameter_error=parameters.error,
+        parameter_error=next(iter(parameters.errors), None),
         tracing=read_tracing(os.environ),
-        thread_plan=_thread_plan(parameters.server),
+        thread_plan=_thread_plan(server),
         platform=platform_settings(vars(arguments), from_platforms),
-        access=parameters.access,
+        access=access,
+        origins={**parameters.origins, **record.origins},
+        model_parameters=parameters.own,
+        defined_parameters=parameters.defined,
     )
+
+
+def _prepare(arguments: Arguments, record: BuildRecord) -> Arguments:
+    """Mask secrets and note the origins of the arguments; return these with absolute paths."""
+    register_secret(arguments.api_token)
+    register_url_credentials(arguments.webserver)
+    register_secret_variables(os.environ)
+    if arguments.production:
+        logger.warning("--production is deprecated: give --max-workers instead.")
+    record.origins |= {argument.flag: arguments.origin_of(name) for name, argument in arguments_of(SERVER).items()}
+    if arguments.verbose and not arguments.logging_level:
+        record.origins["--logging-level"] = arguments.origin_of("verbose")
+    return with_absolute_paths(arguments)
+
+
+def _install(parameters: ReadParameters, record: BuildRecord, *, with_error_server: bool) -> AccessSettings:
+    """Give the values to model code and return the settings of access.
+
+    Raises:
+        RuntimeParameterError: a parameter is wrong, unless errors are collected. With the error server those of access
+            are raised alone: an error server without its keys would be open.
+    """
+    for error in parameters.access_errors:
+        record.add(error, is_fatal=True)
+    install(None if parameters.model_errors else parameters.values)
+    server = parameters.server
+    access = record.attempt(lambda: read_access(server, server.server_type, os.environ), OPEN, is_fatal=True)
+    if record.collects or not with_error_server:
+        for error in parameters.errors:
+            record.add(error, of_model=error in parameters.model_errors)
+    return access
 
 
 def _thread_plan(server: ServerParameters) -> ThreadPlan | None:
@@ -332,13 +385,6 @@ def _required(value: str | None, flag: str) -> str:
     raise UsageError(f"{flag} is missing: give the flag or the variable {variable}.")
 
 
-def _with_absolute_paths(arguments: Arguments) -> Arguments:
-    """Resolve relative paths in the caller's working folder: a worker may start in another one."""
-    paths = {name: getattr(arguments, name) for name in _PATH_ARGUMENTS}
-    absolute = {name: os.path.abspath(path) for name, path in paths.items() if path}
-    return dataclasses.replace(arguments, **absolute)
-
-
 def _metadata(code_dir: Path) -> ModelMetadata:
     return read_model_metadata(metadata_folder(code_dir, os.environ, FILE_NAME))
 
@@ -350,15 +396,23 @@ def _code_dir(arguments: Arguments) -> Path:
     return code_dir
 
 
-def _model_settings(code_dir: Path, arguments: Arguments, metadata: ModelMetadata) -> ModelSettings:
+def _model_settings(
+    code_dir: Path, arguments: Arguments, metadata: ModelMetadata, record: BuildRecord
+) -> ModelSettings:
     """Build the settings of the model of a folder; of a routed set, those of its default or first model hold."""
-    entries = read_entries(code_dir, arguments, metadata)
-    if not entries:
-        return _single_model(code_dir, arguments, metadata)
+    entries = record.attempt(lambda: read_entries(code_dir, arguments, metadata), None, of_model=True)
+    if not entries:  # with a malformed list, errors of a single model would mislead
+        return _single_model(code_dir, arguments, metadata, record if entries == () else BuildRecord(collects=True))
     models = []
     for entry in entries:
+        own = BuildRecord(collects=record.collects)
         with naming_model(entry.name):
-            model = _single_model(entry.folder, arguments_for(entry, arguments, metadata), entry.metadata)
+            model = _single_model(entry.folder, arguments_for(entry, arguments, metadata), entry.metadata, own)
+        if not (entry.metadata.target_type or arguments.target_type):
+            own.origins["--target-type"] = Origin(Source.METADATA, "targetType")
+        if entry.metadata.target_name:
+            own.origins["TARGET_NAME"] = Origin(Source.METADATA, "targetName")
+        record.merge(own, entry.name)
         target_name = entry.metadata.target_name or model.target_name
         models.append(dataclasses.replace(model, served_name=entry.name, target_name=target_name))
     default = choose_default(entries)
@@ -368,15 +422,17 @@ def _model_settings(code_dir: Path, arguments: Arguments, metadata: ModelMetadat
     )
 
 
-def _single_model(code_dir: Path, arguments: Arguments, metadata: ModelMetadata) -> ModelSettings:
-    target_type = _target_type(arguments, metadata)
-    target_name = os.environ.get("TARGET_NAME") or metadata.target_name
-    if target_type.has_target_column and not target_name:
-        raise UsageError(
-            f"A {target_type.value} model needs the name of its target: set the variable TARGET_NAME, or "
-            f"targetName in {FILE_NAME}."
-        )
-    labels = find_class_labels(target_type, arguments, metadata)
+def _single_model(code_dir: Path, arguments: Arguments, metadata: ModelMetadata, record: BuildRecord) -> ModelSettings:
+    record.origins["--target-type"] = arguments.origin_of("target_type")
+    known_type = record.attempt(lambda: _target_type(arguments, metadata, record), None, of_model=True)
+    target_type = known_type or TargetType.UNSTRUCTURED
+    target_name = record.attempt(lambda: _target_name(target_type, metadata, record), None, of_model=True)
+    labels = ClassLabels()
+    if known_type is not None:
+        labels = record.attempt(lambda: find_class_labels(target_type, arguments, metadata), labels, of_model=True)
+    record.origins |= labels.origins
+    record.origins |= {key: Origin(Source.METADATA, key) for key in _METADATA_KEYS if metadata.has(key)}
+    secrets = (arguments.user_secrets_mount_path, arguments.user_secrets_prefix)
     return ModelSettings(
         code_dir=code_dir,
         target_type=target_type,
@@ -386,14 +442,28 @@ def _single_model(code_dir: Path, arguments: Arguments, metadata: ModelMetadata)
         negative_class_label=labels.negative,
         language=arguments.language,
         metadata=metadata.document,
-        target_names=read_target_names(target_type, metadata),
-        prompt_column=metadata.prompt_column or DEFAULT_PROMPT_COLUMN,
-        deployment=_deployment(arguments, target_type, labels.all),
-        user_secrets=read_user_secrets(arguments.user_secrets_mount_path, arguments.user_secrets_prefix, os.environ),
+        target_names=record.attempt(lambda: read_target_names(target_type, metadata), (), of_model=True),
+        prompt_column=record.attempt(lambda: metadata.prompt_column, None, of_model=True) or DEFAULT_PROMPT_COLUMN,
+        deployment=record.attempt(lambda: _deployment(arguments, target_type, labels.all), None),
+        user_secrets=record.attempt(lambda: read_user_secrets(*secrets, os.environ), {}, of_model=True),
         # A name is one segment of a path.
         served_name=(metadata.name or code_dir.name or DEFAULT_SERVED_NAME).strip().replace("/", "_"),
         served_version=(metadata.version or DEFAULT_SERVED_VERSION).strip().replace("/", "_"),
     )
+
+
+def _target_name(target_type: TargetType, metadata: ModelMetadata, record: BuildRecord) -> str | None:
+    name = os.environ.get("TARGET_NAME")
+    if name:
+        record.origins["TARGET_NAME"] = Origin(Source.VARIABLE, "TARGET_NAME")
+    elif name := metadata.target_name:
+        record.origins["TARGET_NAME"] = Origin(Source.METADATA, "targetName")
+    if target_type.has_target_column and not name:
+        raise UsageError(
+            f"A {target_type.value} model needs the name of its target: set the variable TARGET_NAME, or "
+            f"targetName in {FILE_NAME}."
+        )
+    return name or None
 
 
 def _deployment(
@@ -404,8 +474,12 @@ def _deployment(
     return read_deployment_config(Path(arguments.deployment_config), target_type, class_labels)
 
 
-def _target_type(arguments: Arguments, metadata: ModelMetadata) -> TargetType:
+def _target_type(arguments: Arguments, metadata: ModelMetadata, record: BuildRecord) -> TargetType:
+    if "target_type" in arguments.errors:
+        raise UsageError(arguments.errors["target_type"])
     text = arguments.target_type or metadata.target_type
+    if text and not arguments.target_type:
+        record.origins["--target-type"] = Origin(Source.METADATA, "targetType")
     if not text:
         raise UsageError(
             f"--target-type is missing: give the flag, the variable TARGET_TYPE, or targetType in {FILE_NAME}."
@@ -419,59 +493,3 @@ def _target_type(arguments: Arguments, metadata: ModelMetadata) -> TargetType:
 
 def _logging_level(arguments: Arguments) -> str:
     return arguments.logging_level or ("debug" if arguments.verbose else DEFAULT_LOGGING_LEVEL)
-
-
-@dataclass(frozen=True)
-class _Parameters:
-    server: ServerParameters
-    access: AccessSettings
-    error: RuntimeParameterError | None
-
-
-def _read_parameters(
-    arguments: Arguments, metadata: ModelMetadata, server_type: str | None, platforms: PlatformParameters
-) -> _Parameters:
-    """Read all parameters and install those of the model; keep the first error instead of raising it.
-
-    Errors of access are raised: an error server without its keys would be open.
-    """
-    errors: list[RuntimeParameterError] = []
-    definitions, file_values = _read_files(arguments, metadata, errors)
-    sources = _sources(definitions, file_values)
-    for error in resolve(AccessParameters, sources.find_server_value).errors:
-        raise error
-    given = resolve(ServerParameters, platforms.after(sources.find_server_value))
-    errors.extend(given.errors)
-    values = {**given.values, "server_type": server_type} if server_type else given.values
-    workers = count_workers(arguments, values, errors)
-    server = fill_defaults(values, workers=workers, logging_level=_logging_level(arguments))
-    if server.spool_directory and not os.access(server.spool_directory, os.W_OK | os.X_OK):
-        errors.append(parameter_error("DRUM_SPOOL_DIRECTORY", "must be a folder that can be written to"))
-    if server.grpc_port and server.server_type != "fastapi":
-        errors.append(parameter_error("DRUM_GRPC_PORT", "needs DRUM_SERVER_TYPE=fastapi, which alone serves gRPC"))
-    if not is_host(server.engine_host):
-        errors.append(parameter_error("DRUM_ENGINE_HOST", "must be a host name or an IP address"))
-    try:
-        install(collect_values(definitions, sources, SERVER_PARAMETER_NAMES))
-    except RuntimeParameterError as error:
-        errors.append(error)
-    return _Parameters(server, read_access(server, server.server_type, os.environ), errors[0] if errors else None)
-
-
-def _sources(definitions: tuple[Definition, ...], file_values: Mapping[str, Any]) -> ParameterSources:
-    defaults = {definition.name: definition.default for definition in definitions}
-    return ParameterSources(os.environ, file_values, defaults)
-
-
-def _read_files(
-    arguments: Arguments, metadata: ModelMetadata, errors: list[RuntimeParameterError]
-) -> tuple[tuple[Definition, ...], dict[str, Any]]:
-    definitions: tuple[Definition, ...] = ()
-    values: dict[str, Any] = {}
-    try:
-        definitions = parse_definitions(metadata.parameter_definitions)
-        if arguments.runtime_params_file:
-            values = read_parameter_file(Path(arguments.runtime_params_file))
-    except RuntimeParameterError as error:
-        errors.append(error)
-    return definitions, values

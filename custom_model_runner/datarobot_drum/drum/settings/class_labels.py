@@ -5,14 +5,15 @@ Labels that neither has are taken from the model itself when it is loaded.
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from datarobot_drum.drum.exceptions import UsageError
 from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.model_metadata import ModelMetadata
 from datarobot_drum.drum.settings.target_types import TargetType
+from datarobot_drum.runtime_parameters.origins import Origin, Source
 
 logger = logging.getLogger(__name__)
 
@@ -23,12 +24,14 @@ _MIN_CLASSES = 2
 class ClassLabels:
     """The labels in the order of the output columns; binary models have the negative one first.
 
-    ``all`` is empty if the model itself must complete them.
+    ``all`` is empty if the model itself must complete them. ``origins`` are those of labels from model-metadata.yaml,
+    by the flag that would replace them.
     """
 
     all: tuple[str, ...] = ()
     positive: str | None = None
     negative: str | None = None
+    origins: Mapping[str, Origin] = field(default_factory=dict)
 
 
 def find_class_labels(target_type: TargetType, arguments: Arguments, metadata: ModelMetadata) -> ClassLabels:
@@ -42,11 +45,12 @@ def find_class_labels(target_type: TargetType, arguments: Arguments, metadata: M
         return ClassLabels()
     if target_type is TargetType.BINARY:
         return _binary(arguments, metadata)
-    labels = _listed(arguments) or metadata.class_labels
+    listed = _listed(arguments)
+    labels = listed or metadata.class_labels
     if labels and len(labels) < _min_classes(target_type):
         raise missing_labels(target_type)
     _reject_duplicates(labels)
-    return ClassLabels(labels)
+    return ClassLabels(labels, origins={} if listed or not labels else _of_metadata("--class-labels", "classLabels"))
 
 
 def missing_labels(target_type: TargetType, reason: str = "") -> UsageError:
@@ -69,10 +73,19 @@ def _min_classes(target_type: TargetType) -> int:
 def _binary(arguments: Arguments, metadata: ModelMetadata) -> ClassLabels:
     positive = arguments.positive_class_label or metadata.positive_class_label
     negative = arguments.negative_class_label or metadata.negative_class_label
+    origins: dict[str, Origin] = {}
+    if positive and not arguments.positive_class_label:
+        origins |= _of_metadata("--positive-class-label", "positiveClassLabel")
+    if negative and not arguments.negative_class_label:
+        origins |= _of_metadata("--negative-class-label", "negativeClassLabel")
     if not positive or not negative:
-        return ClassLabels(positive=positive, negative=negative)
+        return ClassLabels(positive=positive, negative=negative, origins=origins)
     _reject_duplicates((negative, positive))
-    return ClassLabels((negative, positive), positive=positive, negative=negative)
+    return ClassLabels((negative, positive), positive=positive, negative=negative, origins=origins)
+
+
+def _of_metadata(flag: str, key: str) -> dict[str, Origin]:
+    return {flag: Origin(Source.METADATA, key)}
 
 
 def _warn_of_unused_labels(target_type: TargetType, arguments: Arguments, metadata: ModelMetadata) -> None:

@@ -21,14 +21,16 @@ from typing import Any
 from datarobot_drum.drum.exceptions import RuntimeParameterError
 from datarobot_drum.drum.settings.value_parsers import Kind, parse_size, parse_value
 from datarobot_drum.runtime_parameters.definitions import parameter_error
+from datarobot_drum.runtime_parameters.origins import Found, Origin
 
 logger = logging.getLogger(__name__)
 
 SERVER, SCORE, VALIDATION, PERF_TEST, NEW_MODEL, FIT = "server", "score", "validation", "perf-test", "new model", "fit"
+CONFIG = "config"
 SERVE = "serve"
 """``drum server`` as the argument of a container: with a default address, and the model in a platform's folder."""
 
-COMMAND_NAMES = (SERVER, SCORE, VALIDATION, PERF_TEST, NEW_MODEL, FIT)
+COMMAND_NAMES = (SERVER, CONFIG, SCORE, VALIDATION, PERF_TEST, NEW_MODEL, FIT)
 """The subcommands, in the order in which they are listed."""
 
 ALL_SERVERS = ("flask", "gunicorn", "fastapi")
@@ -164,36 +166,34 @@ def settings_of(owner: type) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class Resolution:
-    """The given values by field name, and the errors of those that could not be parsed."""
+    """The given values by field name, their origins by parameter, and the errors of those that could not be parsed."""
 
     values: Mapping[str, Any]
     errors: tuple[RuntimeParameterError, ...]
+    origins: Mapping[str, Origin] = dataclasses.field(default_factory=dict)
 
 
-def resolve(owner: type, find: Callable[[Sequence[str]], tuple[str, Any] | None]) -> Resolution:
+def resolve(owner: type, find: Callable[[Sequence[str]], Found | None]) -> Resolution:
     """Parse every declared parameter that has a value.
 
     Args:
         owner: the dataclass.
-        find: returns the name and the value of the first of the names that has one.
+        find: returns the value of the first of the names that has one.
     """
     values: dict[str, Any] = {}
-    errors = []
+    errors: list[RuntimeParameterError] = []
+    origins: dict[str, Origin] = {}
     for field_name, declared in settings_of(owner).items():
-        value = _attempt(declared, find)
-        if isinstance(value, RuntimeParameterError):
-            errors.append(value)
-        elif value is not None:
+        try:
+            found = find(declared.names)
+            value = None if found is None else declared.parse(found.value, found.name)
+        except RuntimeParameterError as error:
+            errors.append(error)
+            continue
+        if found is not None and value is not None:
             values[field_name] = value
-    return Resolution(values, tuple(errors))
-
-
-def _attempt(declared: Parameter, find: Callable[[Sequence[str]], tuple[str, Any] | None]) -> Any:
-    try:
-        found = find(declared.names)
-        return None if found is None else declared.parse(found[1], found[0])
-    except RuntimeParameterError as error:
-        return error
+            origins[declared.name] = found.origin
+    return Resolution(values, tuple(errors), origins)
 
 
 def clamp(name: str, value: Any, limits: tuple[float, float] | None) -> Any:

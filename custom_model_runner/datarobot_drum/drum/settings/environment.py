@@ -1,12 +1,17 @@
 """Variables of this process that are read or set apart from a start's settings, and those of its children."""
 
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from datarobot_drum.drum.settings.address import normalize_prefix
 from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETERS
+from datarobot_drum.drum.settings.unknown_names import undefined_parameters, unknown_server_names
 from datarobot_drum.runtime_parameters.sources import PREFIX, ParameterSources
+
+DEVELOPMENT_NAMES = frozenset({"DRUM_CHECK", "DRUM_CHECK_JSON", "DRUM_RELOAD", "DRUM_OPEN"})
+"""Variables that say what a command does, and that a server which it starts must not inherit."""
 
 METRICS_DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """prometheus-client's own."""
@@ -21,7 +26,7 @@ def parameter_from_environment(field_name: str) -> Any:
     """Return a server parameter as variables set it, else its default, without flags and the model's metadata."""
     declared = SERVER_PARAMETERS[field_name]
     found = ParameterSources(os.environ).find_server_value(declared.names)
-    return declared.default if found is None else declared.parse(found[1], found[0])
+    return declared.default if found is None else declared.parse(found.value, found.name)
 
 
 def read_variable(name: str) -> str:
@@ -40,6 +45,27 @@ def export_metrics_directory(directory: str | None) -> None:
         os.environ.pop(METRICS_DIRECTORY_VARIABLE, None)
     else:
         os.environ[METRICS_DIRECTORY_VARIABLE] = directory
+
+
+def unknown_variables(defined: frozenset[str]) -> tuple[str, ...]:
+    """Return a sentence for each ``DRUM_*`` variable that no setting reads; ``defined`` are the model's parameters."""
+    return tuple(unknown_server_names(os.environ, defined))
+
+
+def undefined_variables(defined: frozenset[str]) -> tuple[str, ...]:
+    """Return a sentence for each prefixed variable that neither this server nor the model defines."""
+    return tuple(undefined_parameters(os.environ, defined))
+
+
+def has_browser() -> bool:
+    """Return False if there is no screen to show a browser on, and no browser that a variable names."""
+    is_desktop = sys.platform in ("darwin", "win32")
+    return is_desktop or any(os.environ.get(name) for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def forget_variable(name: str) -> None:
+    """Remove a variable of this process, so that none of its children obeys it a second time."""
+    os.environ.pop(name, None)
 
 
 def environment_with(values: Mapping[str, str], without: frozenset[str] = frozenset()) -> dict[str, str]:

@@ -71,6 +71,10 @@ class ModelMetadata:
         """``runtimeParameterDefinitions`` as read, unchecked; None without any."""
         return (self.document or {}).get("runtimeParameterDefinitions")
 
+    def has(self, key: str) -> bool:
+        """Return True if a key that names something has a value."""
+        return self._find(key) is not None
+
     def override(self, values: Mapping[str, Any], texts: Mapping[str, Any]) -> "ModelMetadata":
         """Return the metadata with these keys at the top level, and nowhere else.
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from datarobot_drum.drum.exceptions import UsageError
 from datarobot_drum.drum.settings.address import ALL_INTERFACES, normalize_prefix
+from datarobot_drum.runtime_parameters.origins import Found, Origin, Source
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +26,8 @@ _LEVELS = ((50, "critical"), (40, "error"), (30, "warning"), (20, "info"), (10, 
 _SWITCHED_ON = frozenset({"1", "true", "yes", "on"})
 
 
-_Find = Callable[[Sequence[str]], tuple[str, Any] | None]
-"""Returns the name and the value of a server parameter, given by its names."""
+_Find = Callable[[Sequence[str]], Found | None]
+"""Returns the value of a server parameter, given by its names."""
 
 
 class Given(NamedTuple):
@@ -77,8 +78,8 @@ def find_platforms(environ: Mapping[str, str]) -> tuple[Platform, ...]:
     return tuple(platform for platform in found if platform is not None)
 
 
-def platform_arguments(given: Mapping[str, Any], environ: Mapping[str, str], *, is_serve: bool) -> dict[str, Any]:
-    """Return the arguments that platforms add to those of flags and variables.
+def platform_arguments(given: Mapping[str, Any], environ: Mapping[str, str], *, is_serve: bool) -> dict[str, Given]:
+    """Return the arguments that platforms add to those of flags and variables; a default has no source.
 
     Args:
         given: the latter, by field name; none of them changes.
@@ -87,16 +88,17 @@ def platform_arguments(given: Mapping[str, Any], environ: Mapping[str, str], *, 
     Raises:
         UsageError: a value that is needed is invalid.
     """
-    added: dict[str, Any] = {}
+    added: dict[str, Given] = {}
     platforms = find_platforms(environ)
     for platform in platforms:
         for name, value in platform.arguments.items():
             if name not in given and name not in added and not (name == "logging_level" and given.get("verbose")):
-                added[name] = _CONVERTERS[name](*value)
+                added[name] = Given(value.source, _CONVERTERS[name](*value))
     if is_serve and "address" not in given:
-        added.setdefault("address", f"{ALL_INTERFACES}:{DEFAULT_PORT}")
+        added.setdefault("address", Given("", f"{ALL_INTERFACES}:{DEFAULT_PORT}"))
     if is_serve and "code_dir" not in given and "code_dir" not in added:
-        added |= next(({"code_dir": str(platform.folder)} for platform in platforms if platform.folder), {})
+        folders = (Given(platform.name, str(platform.folder)) for platform in platforms if platform.folder)
+        added |= next(({"code_dir": given} for given in folders), {})
     return added
 
 
@@ -111,12 +113,13 @@ class PlatformParameters:
         """Return a function that asks the platforms for what ``find`` does not find."""
         return lambda names: find(names) or self._find(names)
 
-    def _find(self, names: Sequence[str]) -> Given | None:
+    def _find(self, names: Sequence[str]) -> Found | None:
         name = names[0]
         found = next((platform.parameters[name] for platform in self.platforms if name in platform.parameters), None)
-        if found is not None:
-            self.used[name] = found
-        return found
+        if found is None:
+            return None
+        self.used[name] = found
+        return Found(found.source, found.value, Origin(Source.PLATFORM, found.source))
 
 
 def platform_settings(arguments: Mapping[str, Any], parameters: PlatformParameters) -> PlatformSettings:

@@ -1,6 +1,6 @@
 """Find where the server of this environment answers probes, for a process that is not the server."""
 
-from datarobot_drum.drum.settings.address import ALL_INTERFACES, parse_address
+from datarobot_drum.drum.settings.address import parse_address, reachable_host
 from datarobot_drum.drum.settings.build import complete_arguments
 from datarobot_drum.drum.settings.declaration import SERVE
 from datarobot_drum.drum.settings.environment import parameter_from_environment, url_prefix
@@ -20,6 +20,6 @@ def probe_url() -> str:
     host, port = parse_address(complete_arguments(SERVE, {}).address or "")
     management_port = parameter_from_environment("management_port")
     prefix = "" if management_port else url_prefix()
-    host = "127.0.0.1" if host == ALL_INTERFACES else "::1" if host == "::" else host
+    host = reachable_host(host)
     scheme = "https" if parameter_from_environment("tls_cert") and not management_port else "http"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{management_port or port}{prefix}{LIVENESS_PATH}"

@@ -23,13 +23,24 @@ class GrpcPort(Protocol):
 
 
 def check_grpc_port(settings: Settings) -> None:
-    """Check that the gRPC port, if there is one, can be served. This imports nothing of gRPC, which no fork survives.
+    """Check that the gRPC port, if there is one, can be served.
 
     Raises:
-        StartupError: a package is missing, the port is taken, or the model has an extension, which cannot guard it.
+        StartupError: the port is taken, or as ``check_grpc_settings``.
     """
-    port = settings.server.grpc_port
-    if not port:
+    check_grpc_settings(settings)
+    if settings.server.grpc_port:
+        # Workers share the port by SO_REUSEPORT, so they would share that of another server, too.
+        check_address(settings.host, settings.server.grpc_port)
+
+
+def check_grpc_settings(settings: Settings) -> None:
+    """Check the settings of the gRPC port. This imports nothing of gRPC, which no fork survives.
+
+    Raises:
+        StartupError: a package is missing, or the model has an extension, which cannot guard the port.
+    """
+    if not settings.server.grpc_port:
         return
     if not (find_spec("grpc") and find_spec("grpc_health")):
         raise StartupError("DRUM_GRPC_PORT needs the extra grpc: pip install 'datarobot-drum[grpc]'.")
@@ -38,8 +49,6 @@ def check_grpc_port(settings: Settings) -> None:
             "DRUM_GRPC_PORT cannot be used with custom_fastapi.py: authentication that an extension adds does not "
             "guard gRPC calls. Remove one of them."
         )
-    # Workers share the port by SO_REUSEPORT, so they would share that of another server, too.
-    check_address(settings.host, port)
 
 
 def new_grpc_port(settings: Settings, core: ServingCore) -> GrpcPort | None:

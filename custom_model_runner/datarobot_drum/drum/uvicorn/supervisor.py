@@ -22,8 +22,8 @@ from types import FrameType
 
 from datarobot_drum.drum.exceptions import StartupError
 from datarobot_drum.drum.management.owner import ManagementPort
-from datarobot_drum.drum.management.status import WorkerStatus
-from datarobot_drum.drum.process.children import WorkerGroups, kill_worker, lead_process_group
+from datarobot_drum.drum.management.status import WorkerState, WorkerStatus
+from datarobot_drum.drum.process.children import WorkerGroups, end_with_parent, kill_worker, lead_process_group
 from datarobot_drum.drum.process.signals import blocked_signals, stop_signals
 from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.uvicorn.restart_pauses import HEALTHY_SECONDS, MAX_FAILURES, RestartPauses
@@ -39,7 +39,6 @@ KILL_MARGIN = 10.0
 """Seconds beyond the graceful timeout after which a worker is killed."""
 
 WORKER = "drum-worker"
-PARENT_POLL_SECONDS = 1.0
 
 CRASH_LOOP = (
     "The workers ended %d times in a row within %g s of their start, the last one with exit code %s (a negative one is "
@@ -182,9 +181,12 @@ class Supervisor:
         for worker in [worker for worker in self._workers if not worker.process.is_alive()]:
             worker.process.join()
             self._workers.remove(worker)
+            has_failed_to_start = worker.process.exitcode == WORKER_FAILED_TO_START or (
+                self._settings.arguments["reload"] and worker.status.state is WorkerState.LOADING
+            )
             worker.status.release()
             self._groups.end(_pid(worker.process))
-            if worker.process.exitcode == WORKER_FAILED_TO_START and not self._stopping:
+            if has_failed_to_start and not self._stopping:
                 logger.error("Worker %d failed to start; stopping the server.", worker.process.pid)
                 self._failed = True
                 self._stop(signal.SIGTERM)
@@ -251,7 +253,7 @@ def run_forked_worker(
     """Run a worker that is a fork of the supervisor."""
     become_worker()
     # Not by the sentinel: workers that are forked later hold its other end, too.
-    _serve(listener, status, partial(_end_with, supervisor))
+    _serve(listener, status, partial(end_with_parent, supervisor))
 
 
 def _serve(listener: socket.socket, status: WorkerStatus, watch_parent: Callable[[], None]) -> None:
@@ -289,9 +291,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         connection.wait([parent.sentinel])
         os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _end_with(supervisor: int) -> None:
-    while os.getppid() == supervisor:
-        time.sleep(PARENT_POLL_SECONDS)
-    os.kill(os.getpid(), signal.SIGTERM)

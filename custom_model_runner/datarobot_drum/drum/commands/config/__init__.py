@@ -1,0 +1,4 @@
+"""``drum config``: check a configuration and its model without serving.
+
+``check`` collects what is wrong, ``report`` shows it.
+"""
