@@ -1,6 +1,7 @@
 """The watchdog over real servers whose model holds the interpreter, so nothing inside the process can run."""
 
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -115,4 +116,5 @@ def _can_be_first() -> bool:
 def test_hung_first_process_of_a_container_exits(tmp_path: Path, setup: Setup) -> None:
     with _server(write_model(tmp_path, HOLDING), setup, AS_FIRST_PROCESS) as server:
         _hang(server, tmp_path)
-        assert server.wait(PATIENCE) == EXIT_CODE
+        # Process 1 passes the end of the server on: by SIGKILL, if the server is one process that cannot end itself.
+        assert server.wait(PATIENCE) in (EXIT_CODE, 128 + signal.SIGKILL)

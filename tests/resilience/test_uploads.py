@@ -65,9 +65,9 @@ def test_two_hundred_bodies_at_once_stay_within_the_memory_promise(
 
 
 def _limited_files() -> list[str]:
-    """``drum server`` that may not make any file larger than 1 MiB (``ulimit`` counts blocks of 512 bytes)."""
+    """``drum server`` that may not make any file larger than 2 MiB (``ulimit`` counts blocks of 512 bytes)."""
     drum = f"exec '{sys.executable}' -m datarobot_drum server --address 127.0.0.1:{{port}} \"$@\""
-    return ["sh", "-c", f"ulimit -f 2048; {drum}", "sh"]
+    return ["sh", "-c", f"ulimit -f 4096; {drum}", "sh"]
 
 
 @pytest.fixture
