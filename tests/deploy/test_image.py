@@ -19,7 +19,18 @@ LOCKS = ROOT / "deploy" / "image" / "requirements"
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
-NOT_LOCKED = {"torch", "transformers", "sentence-transformers", "spacy", "tensorflow", "keras", "deploy", "test", "dev"}
+NOT_LOCKED = {
+    "torch",
+    "transformers",
+    "sentence-transformers",
+    "spacy",
+    "tensorflow",
+    "keras",
+    "reload",
+    "deploy",
+    "test",
+    "dev",
+}
 """Extras that no image is made with from here: their files differ by accelerator, or are for development."""
 
 PIN = re.compile(r"^([a-z0-9._-]+)==(\S+)(?: ; (.+?))? \\$", flags=re.MULTILINE)
