@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.exceptions import BadRequest, FormHeadersTooLarge, PayloadTooLarge
+from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
+from datarobot_drum.drum.serving.body.reader import BodyReader
 from tests.cases import each_case
 from tests.serving.body.feeding import BOUNDARY, FORM, body_limits, chunkings, disposition, form, receive, receive_form
 
@@ -193,6 +195,16 @@ def test_parts_of_a_form_are_limited() -> None:
     assert len(receive_form([form(*[(disposition("X"), b"")] * 5)], limits=limits)) == 5
     with pytest.raises(PayloadTooLarge, match=r"more than 5 parts \(DRUM_MAX_FORM_PARTS\)"):
         receive_form([form(*[(disposition("other"), b"")] * 6)], limits=limits)
+
+
+def test_a_chunk_that_may_start_a_part_reserves_memory_for_it_beforehand() -> None:
+    limits = body_limits(budget=MemoryBudget(120_000))
+    reader = BodyReader({"Content-Type": FORM}, limits, frozenset("X"))
+    chunk = form((disposition("X"), bytes(100_000)))
+    assert not reader.reserve_memory(len(chunk))
+    reader.feed(chunk)
+    assert reader.on_disk
+    reader.close()
 
 
 @pytest.mark.parametrize("name", ["X", "other"])

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
@@ -214,6 +215,13 @@ def test_upload_beyond_budget_goes_to_disk() -> None:
     for upload in (first, second, third, first):
         upload.close()
     assert budget.used == 0
+
+
+@pytest.mark.parametrize("max_memory", [1, 100], ids=["disk", "memory"])
+def test_a_file_that_is_no_archive_is_recognized_as_such(max_memory: int) -> None:
+    with SpooledUploadFile(max_memory=max_memory) as upload:
+        upload.write(b"a,b\n1,2\n")
+        assert not zipfile.is_zipfile(upload)
 
 
 def test_rollover_releases_memory() -> None:

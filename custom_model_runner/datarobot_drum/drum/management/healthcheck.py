@@ -27,7 +27,7 @@ def check() -> str:
         with error:
             return f"{error.url} responded {error.code}"
     except (OSError, HTTPException, DrumError) as error:
-        return str(error)
+        return str(error) or repr(error)
 
 
 def _any_certificate() -> ssl.SSLContext:

@@ -18,8 +18,8 @@ from datarobot_drum.drum.process.sockets import bind, check_address
 from datarobot_drum.drum.serving.scraping import MISSING_EXTRA, has_extra
 from datarobot_drum.drum.settings.build import Settings
 
-EARLY_END_SECONDS = 2.0
-"""A process that ends sooner after its start is not restarted: it would end again."""
+RESTART_INTERVAL = 2.0
+"""Minimum seconds between two starts of the process: one that ends at once would end again."""
 
 MODULE = "datarobot_drum.drum.management.process"
 
@@ -85,20 +85,17 @@ class ManagementPort(ClosingContext):
 
     def restart_if_ended(self) -> None:
         """Start the process again if it has ended; to be called now and then. A signal handler may call it."""
-        if self._process is None or self._process.poll() is None:
-            return
-        self._process = None
-        if time.monotonic() - self._started > EARLY_END_SECONDS:
+        if self._process is not None and self._process.poll() is not None:
             self._start_process(is_restart=True)
-        elif self._listener is not None:
-            self._listener.close()  # probes are refused, not left waiting
 
     def _start_process(self, *, is_restart: bool) -> None:
+        """Start the process. A restart serves once the interval since the last start is over, but never blocks here."""
         assert self._listener is not None
+        delay = max(0.0, self._started + RESTART_INTERVAL - time.monotonic()) if is_restart else 0.0
         fds = (self._listener.fileno(), self.table.fd)
         metrics = (self._has_metrics, self._metrics.path)
-        config = ManagementConfig(os.getpid(), *fds, self.limits, *self._logging, is_restart, *metrics)
-        self._started = time.monotonic()
+        config = ManagementConfig(os.getpid(), *fds, self.limits, *self._logging, is_restart, delay, *metrics)
+        self._started = time.monotonic() + delay
         # What stops the server's whole group is for the server: this process ends with it.
         with blocked_signals(signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
             self._process = subprocess.Popen(

@@ -12,6 +12,7 @@ import os
 import re
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -28,8 +29,8 @@ from datarobot_drum.version import __version__
 
 MAX_HEADER_SIZE = 8 * 1024
 MAX_CONNECTIONS = 256
-HEADER_SECONDS = 5.0
-"""Time that a client gets to send its request, and to read the response."""
+CLIENT_SECONDS = 5.0
+"""Time that a client gets to send its request, and again to read the response."""
 OWNER_POLL_SECONDS = 0.25
 
 METHODS = "GET, HEAD"
@@ -77,6 +78,7 @@ class ManagementConfig:
     logging_level: str
     log_format: str
     is_restart: bool
+    delay: float = 0.0
     has_metrics: bool = False
     metrics_directory: str | None = None
 
@@ -105,7 +107,7 @@ class Connection(asyncio.Protocol):
         if len(self._connections) >= MAX_CONNECTIONS:
             next(iter(self._connections)).abort()  # the oldest: a probe sends its request at once
         self._connections[self] = None
-        self._deadline = asyncio.get_running_loop().call_later(HEADER_SECONDS, self.abort)
+        self._deadline = asyncio.get_running_loop().call_later(CLIENT_SECONDS, self.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._deadline.cancel()
@@ -144,6 +146,7 @@ class Connection(asyncio.Protocol):
         elif scrape is not None:
             found = _ACCEPT.search(self._received)
             accept = found[1].decode("ascii") if found else ""
+            self._deadline.cancel()  # a scrape takes its time, the client does not
             self._scrape = asyncio.create_task(self._send_metrics(scrape, accept, with_body=method != "HEAD"))
 
     async def _send_metrics(
@@ -152,6 +155,7 @@ class Connection(asyncio.Protocol):
         """Send metrics; they are collected on a thread, so that probes are answered meanwhile."""
         status, content = await asyncio.to_thread(scrape, accept)
         if not self._transport.is_closing():
+            self._deadline = asyncio.get_running_loop().call_later(CLIENT_SECONDS, self.abort)
             self._send_content(status, content, with_body=with_body)
 
     def _send(self, status: int, body: dict[str, object], headers: str = "", *, with_body: bool = True) -> None:
@@ -202,6 +206,7 @@ def main() -> None:
     configure_logging(config.logging_level, config.log_format)
     if config.is_restart:
         logger.warning("The process of the management port had ended; it was restarted.")
+        time.sleep(config.delay)
     asyncio.run(serve(config))
 
 

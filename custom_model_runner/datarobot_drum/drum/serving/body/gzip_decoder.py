@@ -18,12 +18,11 @@ class GzipDecoder:
 
     def __init__(self) -> None:
         self._stream = _new_stream()
-        self._started = False
 
     @property
     def complete(self) -> bool:
         """Whether the input ended with a complete member."""
-        return self._stream.eof and self._started
+        return self._stream.eof
 
     def decode(self, chunk: bytes) -> Iterator[bytes]:
         """Yield the decoded bytes of ``chunk``.
@@ -39,7 +38,6 @@ class GzipDecoder:
         while rest or has_output:
             if self._stream.eof:
                 self._stream = _new_stream()
-            self._started = True
             try:
                 decoded = self._stream.decompress(rest, CHUNK_SIZE)
             except zlib.error as error:

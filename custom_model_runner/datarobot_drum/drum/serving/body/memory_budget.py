@@ -51,4 +51,4 @@ class MemoryBudget:
 
 
 UNLIMITED = MemoryBudget()
-"""For an upload outside of a server, as in a test."""
+"""For an upload without a budget: one that a framework has stored already, or one outside of a server."""

@@ -9,7 +9,7 @@ from python_multipart.multipart import MultipartParser
 
 from datarobot_drum.drum.exceptions import BadRequest, FormHeadersTooLarge, PayloadTooLarge
 from datarobot_drum.drum.serving.body.limits import BodyLimits
-from datarobot_drum.drum.serving.body.spooled_file import SpooledUploadFile
+from datarobot_drum.drum.serving.body.spooled_file import RESERVE_FACTOR, SpooledUploadFile
 from datarobot_drum.drum.serving.media_type import MediaType
 
 
@@ -51,7 +51,7 @@ class MultipartSink:
                     "on_part_end": self._on_part_end,
                     "on_end": self._on_end,
                 },
-                # Its own limits have no parameter: those of this class reject such forms.
+                # The parser's own limits cannot be set by DRUM_MAX_FORM_HEADERS and its like, so they are off.
                 max_header_count=sys.maxsize,
                 max_header_size=sys.maxsize,
             )
@@ -63,9 +63,9 @@ class MultipartSink:
     def reserve_memory(self, size: int) -> bool:
         """Return whether ``size`` more bytes certainly stay in memory.
 
-        A chunk may end one part and start the next, so the limits are checked beside the current part.
+        The chunk may start parts, which reserve more than their size: memory must have room for all of that.
         """
-        if size > self._limits.spool_size or self._limits.budget.would_exceed(size):
+        if size > self._limits.spool_size or self._limits.budget.would_exceed(size * RESERVE_FACTOR):
             return False
         return self._current is None or self._current.reserve_memory(size)
 

@@ -97,12 +97,12 @@ class BodyReader:
         self.progress.require_complete()
         if self._decoder is not None and not self._decoder.complete:
             raise BadRequest("The request body is not a complete gzip stream.")
-        if self._limits.on_received:
-            self._limits.on_received(self.progress.received)
         if isinstance(self._sink, MultipartSink):
             self._sink.finish()
         else:
             self._sink.seek(0)
+        if self._limits.on_received:
+            self._limits.on_received(self.progress.received)
         return self._body
 
     def close(self) -> None:

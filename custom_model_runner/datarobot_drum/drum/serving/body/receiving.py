@@ -1,7 +1,8 @@
-"""Receives request bodies on an event loop, which never writes to disk itself."""
+"""Receives request bodies on an event loop. Threads write to disk, and decode gzip."""
 
 import asyncio
 import math
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -10,22 +11,16 @@ from typing import TypeVar
 
 import anyio
 
-from datarobot_drum.drum.exceptions import (
-    FormHeadersTooLarge,
-    InsufficientStorage,
-    PayloadTooLarge,
-    RequestError,
-    RequestTimeout,
-)
+from datarobot_drum.drum.exceptions import RequestError
 from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.body.progress import BodyProgress
 from datarobot_drum.drum.serving.body.reader import BodyReader, RequestBody
 
 T = TypeVar("T")
 
-DISK_THREADS = 4
+BODY_THREADS = 4
 
-_disk_threads = ThreadPoolExecutor(DISK_THREADS, "drum-disk")
+_body_threads = ThreadPoolExecutor(BODY_THREADS, "drum-body")
 """Separate from the framework's threads, so that neither pool waits for the other."""
 
 
@@ -44,8 +39,8 @@ async def receive_body(
     """Read the whole body; memory stays bounded.
 
     Raises:
-        BodyRejected: ``BodyReader`` rejected the body before its end; nothing of it is kept.
-        RequestError: the body is broken or incomplete.
+        BodyRejected: ``BodyReader`` rejected the body while it arrived; nothing of it is kept.
+        RequestError: the body has ended and is incomplete.
         Exception: the error of ``chunks``, unchanged.
     """
     try:
@@ -53,11 +48,11 @@ async def receive_body(
     except RequestError as error:
         raise BodyRejected(error) from error
     try:
-        await _feed(reader, chunks)
-        return await _on_disk_thread(reader.finish) if reader.on_disk else reader.finish()
-    except (PayloadTooLarge, FormHeadersTooLarge, RequestTimeout, InsufficientStorage) as error:
-        reader.close()
-        raise BodyRejected(error, is_complete=reader.progress.is_complete) from error
+        try:
+            await _feed(reader, chunks)
+        except RequestError as error:
+            raise BodyRejected(error, is_complete=reader.progress.is_complete) from error
+        return await _on_body_thread(reader.finish) if reader.on_disk else reader.finish()
     except BaseException:  # a cancellation, too, must leave no temporary file
         reader.close()
         raise
@@ -74,7 +69,9 @@ async def _feed(reader: BodyReader, chunks: AsyncIterator[bytes]) -> None:
                 reader.feed(chunk)
             else:
                 scope.deadline = math.inf
-                await _on_disk_thread(partial(reader.feed, chunk))
+                start = time.monotonic()
+                await _on_body_thread(partial(reader.feed, chunk))
+                progress.extend_deadline(time.monotonic() - start)
             if not progress.is_complete:
                 time_left = progress.time_left
                 scope.deadline = math.inf if time_left is None else anyio.current_time() + time_left
@@ -99,12 +96,13 @@ async def timed_chunks(chunks: AsyncIterator[bytes], progress: BodyProgress) -> 
             yield chunk
 
 
-async def _on_disk_thread(work: Callable[[], T]) -> T:
+async def _on_body_thread(work: Callable[[], T]) -> T:
     """Return the result of ``work``. On cancellation, wait: the work still uses these buffers."""
-    done = asyncio.get_running_loop().run_in_executor(_disk_threads, work)
+    done = asyncio.get_running_loop().run_in_executor(_body_threads, work)
     try:
         return await asyncio.shield(done)
     finally:
-        while not done.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([done])
+        with anyio.CancelScope(shield=True):
+            while not done.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([done])

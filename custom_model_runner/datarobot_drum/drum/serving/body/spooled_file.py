@@ -19,11 +19,13 @@ SPOOL_MAX_SIZE = 10 * 1024 * 1024
 CHUNK_SIZE = 64 * 1024
 """Bytes read at a time."""
 
-_RESERVE_FACTOR = 4
+RESERVE_FACTOR = 4
 """An upload of unknown size reserves up to this factor ahead. So of many that grow at once some stay in memory, and
 the others go to disk while they are small."""
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+NO_ROOM = "No room left to store the request body. Please retry later."
 
 
 class SpooledUploadFile:
@@ -113,7 +115,8 @@ class SpooledUploadFile:
     @property
     def on_disk(self) -> bool:
         """Whether the content is in a temporary file."""
-        return not isinstance(self._file, io.BytesIO) and bool(getattr(self._file, "_rolled", True))  # a wrapped file
+        # A wrapped SpooledTemporaryFile says so itself.
+        return not isinstance(self._file, io.BytesIO) and bool(getattr(self._file, "_rolled", True))
 
     def reserve_memory(self, size: int) -> bool:
         """Reserve memory for the next ``size`` bytes; return False if writing them reaches the disk."""
@@ -172,11 +175,16 @@ class SpooledUploadFile:
 
         Raises:
             InsufficientStorage: a seek writes out buffered bytes, and the temporary directory is full.
+            OSError: there is no such position.
         """
         if isinstance(self._file, io.BytesIO):
             return self._file.seek(offset, whence)
-        with _storage_errors():
+        try:
             self._file.seek(offset, whence)
+        except OSError as error:
+            if error.errno in _DISK_FULL:
+                raise InsufficientStorage(NO_ROOM) from error
+            raise
         return self._file.tell()
 
     def tell(self) -> int:
@@ -186,6 +194,7 @@ class SpooledUploadFile:
         return True
 
     def writable(self) -> bool:
+        """Return False, which is for readers such as pandas: only the receiver of the body appends."""
         return False
 
     def seekable(self) -> bool:
@@ -228,7 +237,7 @@ def _reservation_for(size: int) -> int:
         return size
     reservation = CHUNK_SIZE
     while reservation < size:
-        reservation *= _RESERVE_FACTOR
+        reservation *= RESERVE_FACTOR
     return reservation
 
 
@@ -238,6 +247,6 @@ def _storage_errors() -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _DISK_FULL:
-            raise InsufficientStorage("No room left to store the request body. Please retry later.") from error
+            raise InsufficientStorage(NO_ROOM) from error
         # The folder is missing or read-only, or there are no descriptors left: no fault of this request either.
         raise InsufficientStorage(f"The request body could not be stored: {error.strerror or error}.") from error
