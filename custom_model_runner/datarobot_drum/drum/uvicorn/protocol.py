@@ -44,22 +44,6 @@ class LimitedHeadersProtocol(HttpToolsProtocol):
         write_timeout: seconds that a client may go without reading; 0 for no limit.
     """
 
-    # Not in the instance's dictionary: CPython is slow with objects whose dictionary has more than 30 attributes.
-    __slots__ = (
-        "_checks_line",
-        "_data_size",
-        "_framing_size",
-        "_head",
-        "_header_deadline",
-        "_header_timeout",
-        "_in_headers",
-        "_in_message",
-        "_is_rejected",
-        "_probe_at",
-        "_write_progress",
-        "_write_timeout",
-    )
-
     def __init__(self, header_timeout: float, write_timeout: float, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._header_timeout = header_timeout
