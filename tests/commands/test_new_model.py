@@ -15,7 +15,6 @@ from datarobot_drum.drum.exceptions import CommandError, UsageError
 from datarobot_drum.drum.settings.build import build_model_settings
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
-from tests.cases import each_case
 from tests.cli.commands import drum
 from tests.processes import clean_environment
 
@@ -29,7 +28,7 @@ def _make(folder: Path, *words: str) -> Path:
     return folder
 
 
-@each_case("target_type", STRUCTURED)
+@pytest.mark.parametrize("target_type", STRUCTURED)
 def test_new_model_of_each_target_type_predicts_its_sample(tmp_path: Path, target_type: str) -> None:
     folder = _make(tmp_path / 'my "first" model', "--target-type", target_type)
     model = build_model_settings(parse_arguments(["score", "--code-dir", str(folder)]))
@@ -114,8 +113,8 @@ def test_new_model_requires_code_dir() -> None:
         write_model(parse_arguments(["new", "model"]))
 
 
-@each_case("server", ["flask", "fastapi"])
-@each_case("target_type", [kind.value for kind in TargetType])
+@pytest.mark.parametrize("server", ["flask", "fastapi"])
+@pytest.mark.parametrize("target_type", [kind.value for kind in TargetType])
 def test_templates_leave_no_placeholder(tmp_path: Path, target_type: str, server: str) -> None:
     folder = _make(tmp_path / "model", "--target-type", target_type, "--server", server)
     texts = {path.name: path.read_text() for path in folder.rglob("*") if path.is_file()}

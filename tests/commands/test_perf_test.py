@@ -20,7 +20,6 @@ from datarobot_drum.drum.commands.perf_test.load import Endpoint, LoadLevel, Mea
 from datarobot_drum.drum.commands.perf_test.table import COLUMNS
 from datarobot_drum.drum.commands.samples import Body
 from datarobot_drum.drum.exceptions import UsageError
-from tests.cases import each_case
 from tests.cli.commands import drum, write_model
 from tests.commands import chromium
 from tests.processes import clean_environment
@@ -163,7 +162,7 @@ def test_failed_model_load_is_reported_in_one_sentence(tmp_path: Path) -> None:
     assert len(finished.stderr.splitlines()) == 1
 
 
-@each_case(
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--batch-sizes", "0", "1"], "--batch-sizes must be 1 or more, not 0."),
@@ -201,6 +200,6 @@ def test_knee_needs_two_measurements_without_failures() -> None:
     assert find_knee([_measured(1, 0.01, 100), failed]) is None
 
 
-@each_case(("share", "value"), [(0.0, 1.0), (0.5, 2.0), (0.75, 3.0), (0.95, 4.0), (1.0, 4.0)])
+@pytest.mark.parametrize(("share", "value"), [(0.0, 1.0), (0.5, 2.0), (0.75, 3.0), (0.95, 4.0), (1.0, 4.0)])
 def test_percentile_uses_nearest_rank(share: float, value: float) -> None:
     assert Measurement(LoadLevel(1, 1), (4.0, 1.0, 3.0, 2.0), 1.0, 0).percentile(share) == value

@@ -12,14 +12,12 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tests.cases import each_case
-
 pytestmark = pytest.mark.process
 
 TABLE = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 3)), columns=["a", "b", "c"])
 
 
-@each_case(("options", "found"), [([], "bit-equal on"), (["DRUM_COMPILE=off"], "DRUM_COMPILE is off")])
+@pytest.mark.parametrize(("options", "found"), [([], "bit-equal on"), (["DRUM_COMPILE=off"], "DRUM_COMPILE is off")])
 def test_the_result_is_in_table_and_report(
     options: list[str], found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,8 +6,6 @@ import os
 
 import pytest
 
-from tests.cases import each_case
-
 pytest.importorskip("treelite")
 pytest.importorskip("lightgbm")
 pytest.importorskip("xgboost")
@@ -20,7 +18,7 @@ _BLOCK = 20
 
 
 @pytest.mark.filterwarnings("ignore")
-@each_case("first", range(0, MODELS, _BLOCK))
+@pytest.mark.parametrize("first", range(0, MODELS, _BLOCK))
 def test_compiled_models_predict_the_same_bits_or_are_refused(first: int) -> None:
     outcomes = [outcome_of(seed) for seed in range(first, min(first + _BLOCK, MODELS))]
     assert any(outcome.startswith("compiled") for outcome in outcomes), outcomes
