@@ -20,8 +20,9 @@ def each_case(
     """Run the test with each of the values, as ``pytest.mark.parametrize`` does, but as subtests of one test.
 
     For inputs that share a statement and need no set-up of their own: a test counts once, however many inputs it has.
-    Several of these decorators make all combinations. Each case has its own ``tmp_path`` and ``monkeypatch``;
-    other fixtures are shared by the cases.
+    Several of these decorators make all combinations. Each case has its own ``tmp_path`` and ``monkeypatch``, and
+    captures its own output and log; other fixtures are shared by the cases. A fixture that works in ``tmp_path`` has a
+    method ``in_folder``, with which it moves to that of the case.
     """
     arguments = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
     cases = list(_cases(arguments, list(values), ids))
@@ -83,11 +84,16 @@ def _one_test(function: Test, axes: list[list[Case]], decorated: Test) -> Test:
 
 @contextmanager
 def _own(fixtures: dict[str, Any], number: int) -> Iterator[dict[str, Any]]:
-    """Replace ``tmp_path`` and ``monkeypatch`` for one case."""
+    """Replace what belongs to one case, and forget what the cases before it have printed and logged."""
     own = dict(fixtures)
     if "tmp_path" in own:
-        own["tmp_path"] = fixtures["tmp_path"] / f"case{number}"
-        own["tmp_path"].mkdir()
+        folder = own["tmp_path"] = fixtures["tmp_path"] / f"case{number}"
+        folder.mkdir()
+        own.update({name: value.in_folder(folder) for name, value in own.items() if hasattr(value, "in_folder")})
+    if "caplog" in own:
+        own["caplog"].clear()
+    for name in own.keys() & {"capsys", "capfd", "capfdbinary"}:
+        own[name].readouterr()
     with pytest.MonkeyPatch.context() as monkeypatch:
         if "monkeypatch" in own:
             own["monkeypatch"] = monkeypatch

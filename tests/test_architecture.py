@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import datarobot_drum
+from tests.cases import each_case
 
 ROOT = Path(datarobot_drum.__file__).parent
 PACKAGE = "datarobot_drum"
@@ -304,7 +305,7 @@ def test_the_command_loads_nothing_that_only_a_server_needs() -> None:
     assert not set(LAZY) & set(loaded)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("server", "unused"),
     [("flask", "fastapi starlette uvicorn gunicorn"), ("fastapi", "flask werkzeug gunicorn")],
     ids=["flask", "fastapi"],

@@ -16,6 +16,7 @@ from datarobot_drum.drum.serving.body.spooled_file import CHUNK_SIZE, SpooledUpl
 from datarobot_drum.drum.serving.model_state import ModelState
 from tests.adapters.asgi_calls import AsgiCall
 from tests.adapters.cores import PATIENCE, CoreUnderTest
+from tests.cases import each_case
 
 CSV = (("Content-Type", "text/csv"),)
 
@@ -48,7 +49,7 @@ async def _running_call(app: FastAPI, parts: CoreUnderTest) -> AsgiCall:
     return call
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("length", "size"),
     [(0, 1), (4, 1), (1024, 7), (1025, 1000), (1025, CHUNK_SIZE + 1), (700_000, 1000), (700_000, CHUNK_SIZE + 1)],
 )

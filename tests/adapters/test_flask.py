@@ -13,6 +13,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 from datarobot_drum.drum.flask.app import build_app
 from datarobot_drum.drum.serving.body.spooled_file import SPOOL_MAX_SIZE
 from tests.adapters.cores import CoreUnderTest
+from tests.cases import each_case
 
 
 class ChunkedInput(io.RawIOBase):
@@ -58,9 +59,7 @@ def _send(app: Flask, environ: dict[str, Any]) -> tuple[int, Any]:
     return int(status[:3]), json.loads(b"".join(chunks))
 
 
-@pytest.mark.parametrize(
-    ("length", "size"), [(4, 10**6), (1024, 1), (1025, 1000), (1025, 10**6), (70_000, 1000), (70_000, 10**6)]
-)
+@each_case(("length", "size"), [(4, 10**6), (1024, 1), (1025, 1000), (1025, 10**6), (70_000, 1000), (70_000, 10**6)])
 def test_body_is_the_same_in_chunks_of_any_size(app: Flask, parts: CoreUnderTest, length: int, size: int) -> None:
     environ = _environ(body=ChunkedInput(b"x" * length, size), length=length)
     assert _send(app, environ) == (200, {"predictions": [float(length)]})
@@ -146,7 +145,7 @@ def _extended_app(parts: CoreUnderTest, **functions: Callable[..., Any]) -> Flas
     return build_app(parts.with_core(load_extension=load_extension).core)
 
 
-@pytest.mark.parametrize(("size", "length"), [(1, 3000), (2999, None), (3000, 3000), (3000, None), (-1, None)])
+@each_case(("size", "length"), [(1, 3000), (2999, None), (3000, 3000), (3000, None), (-1, None)])
 def test_body_that_an_extension_read_is_predicted(parts: CoreUnderTest, size: int, length: int | None) -> None:
     app = _extended_app(parts, before_request=lambda: None if request.stream.read(size) else ("empty", 400))
     environ = _environ(body=ChunkedInput(ROWS, 700), length=length)
@@ -189,8 +188,8 @@ def test_read_after_the_prediction_is_empty_and_does_not_block(parts: CoreUnderT
     assert read == [b""]
 
 
-@pytest.mark.parametrize("error", [None, ConnectionResetError("gone"), ValueError("bad chunk")], ids=repr)
-@pytest.mark.parametrize("length", [9000, None], ids=["content-length", "chunked"])
+@each_case("error", [None, ConnectionResetError("gone"), ValueError("bad chunk")], ids=repr)
+@each_case("length", [9000, None], ids=["content-length", "chunked"])
 def test_client_that_disconnects_while_an_extension_reads_is_a_bad_request(
     parts: CoreUnderTest, error: Exception | None, length: int | None
 ) -> None:

@@ -16,6 +16,7 @@ from tests.api.all_servers import Servers, running_servers
 from tests.api.connections import exchange, request_bytes, status_of
 from tests.api.models import write_code
 from tests.api.responses import assert_same_response, request_all, same_response
+from tests.cases import each_case
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -121,7 +122,7 @@ def limited_servers(tmp_path_factory: pytest.TempPathFactory, model: Path) -> It
         yield servers
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("method", "path"),
     [
         ("POST", "/predict/"),
@@ -157,7 +158,7 @@ def test_every_route_but_probes_needs_a_key(all_servers: Servers, method: str, p
     assert b"needs an API key" in response.body
 
 
-@pytest.mark.parametrize("path", ["", "/", "/ping", "/ping/", "/livez", "/readyz", "/health/", "/v2/health/ready"])
+@each_case("path", ["", "/", "/ping", "/ping/", "/livez", "/readyz", "/health/", "/v2/health/ready"])
 def test_probes_need_no_key(all_servers: Servers, path: str) -> None:
     for method in ("GET", "HEAD"):
         assert assert_same_response(all_servers, method, path).status == 200
@@ -170,7 +171,7 @@ def test_routes_of_an_extension_need_a_key(all_servers: Servers) -> None:
         assert server.client.get(url, headers=AUTHORIZED).status_code == 200, name
 
 
-@pytest.mark.parametrize(
+@each_case(
     "headers",
     [
         AUTHORIZED,
@@ -187,7 +188,7 @@ def test_each_key_is_valid_in_both_headers(all_servers: Servers, headers: dict[s
     assert (response.status, response.body) == (200, b'{"predictions":[{"answer":"x"}]}')
 
 
-@pytest.mark.parametrize(
+@each_case(
     "fields",
     [
         [(b"Authorization", b"")],
@@ -221,7 +222,7 @@ def test_a_header_that_is_too_long_is_rejected_before_the_key_is_read(all_server
     assert {response.status for response in responses.values()} == {431}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("framing", "body"),
     [("Content-Length: 100000000", b"x" * 70_000), ("Transfer-Encoding: chunked", b"11170\r\n" + b"x" * 70_000)],
 )
@@ -240,7 +241,7 @@ def test_old_and_pipelined_requests_need_a_key(server: RunningServer) -> None:
     assert b"drumVersion" not in responses
 
 
-@pytest.mark.parametrize("target", ["//a/b/info/", "///a/b/info/", "http://127.0.0.1/a/b/info/", "/a/b/info"])
+@each_case("target", ["//a/b/info/", "///a/b/info/", "http://127.0.0.1/a/b/info/", "/a/b/info"])
 def test_no_form_of_the_target_opens_a_route(server: RunningServer, target: str) -> None:
     response = exchange(server, request_bytes(server, f"GET {target} HTTP/1.1"))
     assert status_of(response) == 401, response
@@ -325,7 +326,7 @@ def test_preflights_of_other_origins_are_rejected(all_servers: Servers) -> None:
     assert "access-control-allow-origin" not in dict(response.headers)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("method", "path", "headers", "status"),
     [
         ("POST", "/predict/", AUTHORIZED, 200),
@@ -417,7 +418,7 @@ def test_a_renewed_file_needs_no_restart(all_servers: Servers, keys_file: Path) 
         assert new not in server.log()
 
 
-@pytest.mark.parametrize("value", [",", "a key with blanks", "schlüssel"])
+@each_case("value", [",", "a key with blanks", "schlüssel"])
 def test_wrong_keys_fail_the_start(tmp_path: Path, model: Path, value: str) -> None:
     server = RunningServer(
         "--code-dir",

@@ -388,7 +388,7 @@ def test_an_error_before_the_first_byte_is_an_error_response(
     assert (message in document["error"]["message"], document["error"]["type"]) == (True, "server_error")
 
 
-@pytest.mark.parametrize("text", ["teapot", "teapot-first"])
+@each_case("text", ["teapot", "teapot-first"])
 def test_a_custom_http_error_sets_the_response(all_servers: Servers, text: str) -> None:
     response = same_response(ask(all_servers, text, stream=True))
     assert (response.status, dict(response.headers)["x-drum-user-http-error"]) == (418, "true")

@@ -13,6 +13,7 @@ import requests
 from tests.api.all_servers import Servers
 from tests.api.connections import body_of, status_of
 from tests.api.responses import Response, assert_same_response
+from tests.cases import each_case
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -59,7 +60,7 @@ def curl(server: RunningServer, path: str, *words: str, body: bytes = b"") -> tu
 
 
 @needs_curl
-@pytest.mark.parametrize(
+@each_case(
     "words",
     [
         ("--data-binary", "@-"),

@@ -50,7 +50,7 @@ def test_info_describes_the_model(broken_client: httpx.Client, server_type: str)
     assert (info["drumServer"], info["targetType"], info["predictor"]) == (server_type, "regression", "custom")
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("PUT", "/predict/", 405)])
+@each_case(("method", "path", "status"), [("GET", "/nothing", 404), ("PUT", "/predict/", 405)])
 def test_routing_errors_keep_their_status(error_servers: Servers, method: str, path: str, status: int) -> None:
     assert assert_same_response(error_servers, method, path).status == status
 

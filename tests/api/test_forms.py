@@ -100,7 +100,7 @@ def test_variants_of_the_format_are_read_alike_or_rejected(
     assert response == csv_response or (response.status == 400 and message(response))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "media_type", ["multipart/form-data; boundary=frontier", 'Multipart/FORM-DATA; Boundary="frontier"; charset=utf-8']
 )
 def test_the_media_type_of_a_form_is_case_insensitive(

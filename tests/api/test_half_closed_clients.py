@@ -193,7 +193,7 @@ def test_half_closed_client_gets_all_pipelined_responses(fastapi: RunningServer)
     assert re.findall(rb"body \d", received) == [b"body 0", b"body 1", b"body 2"]
 
 
-@pytest.mark.parametrize("rest", [post(ROUTE, b"body 3")[:-3], b"POST /pred"], ids=["body", "headers"])
+@each_case("rest", [post(ROUTE, b"body 3")[:-3], b"POST /pred"], ids=["body", "headers"])
 def test_truncated_pipelined_request_costs_no_response_before_it(fastapi: RunningServer, rest: bytes) -> None:
     requests = [post(ROUTE, b"body %d" % number) for number in range(2)]
     received = half_close(fastapi, b"".join(requests) + rest)
@@ -244,7 +244,7 @@ def test_half_closed_client_gets_response_without_keep_alive(folder: Path, tmp_p
 CHAT_BODY = {"messages": [{"role": "user", "content": "hello"}], "stream": True}
 
 
-@pytest.mark.parametrize("stream", [True, False])
+@each_case("stream", [True, False])
 def test_half_closed_client_gets_chat(folder: Path, tmp_path: Path, stream: bool) -> None:
     environment = {"DRUM_SERVER_TYPE": "fastapi", "TARGET_NAME": "reply", "DRUM_LAME_DUCK_SECONDS": "0"}
     code = MODEL.replace("def score_unstructured(", "def unused(")

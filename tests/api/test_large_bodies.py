@@ -19,6 +19,7 @@ from datarobot_drum.drum.tabular.exact_floats import EXACT_FLOATS
 from datarobot_drum.drum.tabular.fast_csv import MIN_CHUNKED_BYTES
 from tests.api.all_servers import FRAMEWORKS, Servers, running_servers
 from tests.api.responses import assert_same_response
+from tests.cases import each_case
 
 pytestmark = pytest.mark.process
 
@@ -59,7 +60,7 @@ def all_servers(estimator: Any, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield servers
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("size", "last"),
     [
         pytest.param(SIZES["one block"], ROW, id="one block, no line end"),
@@ -75,7 +76,7 @@ def test_large_tables_are_predicted_as_in_process(all_servers: Servers, estimato
     assert json.loads(response.body) == {"predictions": wanted}
 
 
-@pytest.mark.parametrize(("odd", "shown"), [("", "nan"), ("text", "'text'")], ids=["gap", "text"])
+@each_case(("odd", "shown"), [("", "nan"), ("text", "'text'")], ids=["gap", "text"])
 def test_an_invalid_cell_at_the_end_is_rejected(all_servers: Servers, estimator: Any, odd: str, shown: str) -> None:
     body = table_of(SIZES["blocks on disk"]) + ",".join([odd, *"1" * 19])
     with pytest.raises(ValueError, match=r"NaN|convert"):

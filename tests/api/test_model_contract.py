@@ -11,6 +11,7 @@ from tests.api.all_servers import Servers, running_servers
 from tests.api.contract_models import SECRET, write_contract_model, write_secrets
 from tests.api.responses import Response, assert_same_response
 from tests.api.test_payloads import message
+from tests.cases import each_case
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -81,7 +82,7 @@ def test_the_model_limits_the_executor(all_servers: Servers) -> None:
     assert all_servers["fastapi"].client.get("/stats/").json()["executor_workers"] == 2
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "reason"),
     [
         (b"x,y\n1,2024-01-01\n", "data_types IN NUM, CAT is required, but the column 'y' is DATE."),

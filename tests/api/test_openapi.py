@@ -214,7 +214,7 @@ def test_an_error_server_describes_its_model(error_servers: Servers) -> None:
 # The page
 
 
-@pytest.mark.parametrize("path", ["/docs", "/docs/"])
+@each_case("path", ["/docs", "/docs/"])
 def test_the_docs_page_loads_only_from_this_server(echo_servers: Servers, path: str) -> None:
     response = get(echo_servers, path)
     assert (response.status, dict(response.headers)["content-type"]) == (200, "text/html; charset=utf-8")
@@ -228,7 +228,7 @@ def test_the_docs_page_loads_only_from_this_server(echo_servers: Servers, path: 
         assert headers["Cache-Control"] == "no-cache"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("path", "media_type", "beginning"),
     [
         ("/docs/swagger-ui-bundle.js?v=1", "text/javascript; charset=utf-8", b"/*! For license"),

@@ -70,7 +70,7 @@ def test_a_raw_body_is_csv_by_default(
     assert predict(echo_servers, CSV, media_type) == csv_response
 
 
-@pytest.mark.parametrize("media_type", ["text/mtx", "Text/Mtx; charset=utf-8"])
+@each_case("media_type", ["text/mtx", "Text/Mtx; charset=utf-8"])
 def test_the_media_type_selects_matrix_market(echo_servers: Servers, mtx_response: Response, media_type: str) -> None:
     assert predict(echo_servers, MTX, media_type) == mtx_response
 
@@ -104,7 +104,7 @@ def test_unknown_parameters_are_ignored(echo_servers: Servers, csv_response: Res
     assert predict(echo_servers, CSV, f"text/csv; {parameter}") == csv_response
 
 
-@pytest.mark.parametrize("value", ['"\\utf-16"', 'utf-16 ;x="a;charset=hex"'])
+@each_case("value", ['"\\utf-16"', 'utf-16 ;x="a;charset=hex"'])
 def test_the_first_charset_parameter_counts(echo_servers: Servers, csv_response: Response, value: str) -> None:
     assert predict(echo_servers, CSV.decode().encode("utf-16"), f"text/csv;x=y;charset={value}") == csv_response
 
@@ -184,7 +184,7 @@ def test_invalid_matrix_market_gets_422(echo_servers: Servers, body: bytes) -> N
     message(response)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "media_type"),
     [(b'{"a": [1], "b": []}', "application/json"), (b"a,b\n1,2\n", "application/json")],
     ids=["object", "csv"],
@@ -211,7 +211,7 @@ def test_read_input_data_gets_the_body_unchanged(raw_servers: Servers, body: byt
     assert response.body.startswith(b'{"predictions":[%d.0,' % len(body))
 
 
-@pytest.mark.parametrize("body", [b"raise", b"none"])
+@each_case("body", [b"raise", b"none"])
 def test_a_failing_read_hook_gets_500(raw_servers: Servers, body: bytes) -> None:
     response = predict(raw_servers, body)
     assert response.status == 500

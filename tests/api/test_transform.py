@@ -86,7 +86,7 @@ def test_samples_without_a_target_are_returned_alone(all_servers: Servers, path:
     assert form["out.format"].text == "csv"
 
 
-@pytest.mark.parametrize("path", [ROUTE, "/invocations/"])
+@each_case("path", [ROUTE, "/invocations/"])
 def test_a_target_is_returned(all_servers: Servers, path: str) -> None:
     form = form_of(send(all_servers, path=path, files={"y": ("y.csv", TARGET), "X": ("x.csv", CSV)}))
     assert list(form) == ["X.transformed", "out.format", "y.transformed", "y.format"]
@@ -126,7 +126,7 @@ def test_columns_of_an_array_are_named_by_position(all_servers: Servers) -> None
 # Sparse
 
 
-@pytest.mark.parametrize(
+@each_case(
     "details",
     [{"headers": {"Content-Type": "text/mtx"}, "content": MTX}, {"files": {"X": ("x.mtx", MTX)}}],
     ids=["raw", "form"],
@@ -139,7 +139,7 @@ def test_sparse_samples_are_returned_sparse(all_servers: Servers, details: dict[
     assert form["X.colnames"].text == "0\n1\n2"
 
 
-@pytest.mark.parametrize(("action", "names"), [("sparse", "0"), ("sparse-frame", "größe, 日本\\n")])
+@each_case(("action", "names"), [("sparse", "0"), ("sparse-frame", "größe, 日本\\n")])
 def test_dense_samples_may_become_sparse(all_servers: Servers, action: str, names: str) -> None:
     form = form_of(send(all_servers, files={"X": act(action), "y": TARGET}))
     assert list(form) == ["X.transformed", "out.format", "X.colnames", "y.transformed", "y.format"]
@@ -212,7 +212,7 @@ def test_prediction_routes_name_the_right_route(all_servers: Servers) -> None:
             assert message(response).endswith("This route does not serve transform models: use /transform/.")
 
 
-@pytest.mark.parametrize("details", [{"content": CSV}, {"files": {"X": CSV, "y": TARGET}}], ids=["raw", "form"])
+@each_case("details", [{"content": CSV}, {"files": {"X": CSV, "y": TARGET}}], ids=["raw", "form"])
 def test_other_models_name_their_route(echo_servers: Servers, details: dict[str, Any]) -> None:
     response = send(echo_servers, **details)
     assert response.status == 422

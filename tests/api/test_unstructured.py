@@ -239,7 +239,7 @@ def test_invalid_output_gets_500(all_servers: Servers, action: str, text: str) -
     assert text in message(response)
 
 
-@pytest.mark.parametrize("action", ["teapot", "stream-teapot-first"])
+@each_case("action", ["teapot", "stream-teapot-first"])
 def test_a_custom_http_error_sets_the_response(all_servers: Servers, action: str) -> None:
     response = act(all_servers, action)
     assert (response.status, dict(response.headers)["x-drum-user-http-error"]) == (418, "true")

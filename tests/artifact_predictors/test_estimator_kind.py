@@ -28,6 +28,7 @@ from xgboost import XGBClassifier, XGBRegressor
 from datarobot_drum.drum.exceptions import ModelLoadError
 from tests.artifact_predictors.loaded_models import Load, predict_csv
 from tests.artifact_predictors.trained_models import CANCER, CANCER_TARGET, IRIS, IRIS_TARGET, PROPERTIES
+from tests.cases import each_case
 from tests.language_predictors.builders import write_model
 
 FLOATS = IRIS.to_numpy(np.float32)
@@ -35,7 +36,7 @@ TEXTS = np.array(["no", "yes"])[CANCER_TARGET]
 QUIET: dict[str, Any] = {"verbose": 0, "allow_writing_files": False}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("estimator", "target"),
     [
         pytest.param(DecisionTreeClassifier(), TEXTS, id="estimator"),
@@ -60,8 +61,8 @@ def test_the_fitting_type_of_a_classifier_depends_on_its_classes(load: Load) -> 
         load("regression", model=RandomForestClassifier(2).fit(IRIS, PROPERTIES))
 
 
-@pytest.mark.parametrize("labels", [("no", "yes"), ()], ids=["labels", "no labels"])
-@pytest.mark.parametrize(
+@each_case("labels", [("no", "yes"), ()], ids=["labels", "no labels"])
+@each_case(
     "estimator",
     [
         pytest.param(Ridge(), id="estimator"),
@@ -84,7 +85,7 @@ def test_a_post_process_hook_may_make_probabilities_of_a_regression(load: Load, 
     assert np.array_equal(predict_csv(load("binary", ("no", "yes"), model), CANCER).values[:, 1], CANCER_TARGET)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "estimator",
     [
         LGBMRegressor(n_estimators=2, verbose=-1, objective="binary"),
@@ -98,8 +99,8 @@ def test_regressor_with_a_logistic_objective_predicts_the_positive_class(load: L
     assert np.array_equal(values[:, 1], model.predict(CANCER))
 
 
-@pytest.mark.parametrize("target_type", ["regression", "binary"])
-@pytest.mark.parametrize("detector", [IsolationForest(n_estimators=3), OneClassSVM()], ids=["forest", "svm"])
+@each_case("target_type", ["regression", "binary"])
+@each_case("detector", [IsolationForest(n_estimators=3), OneClassSVM()], ids=["forest", "svm"])
 def test_outlier_detector_is_an_anomaly_model(load: Load, detector: Any, target_type: str) -> None:
     labels = ("a", "b") if target_type == "binary" else ()
     with pytest.raises(ModelLoadError, match="is an outlier detector: give --target-type anomaly"):
@@ -121,8 +122,8 @@ def test_transformer_is_a_transform_model(load: Load) -> None:
         load("regression", model=PCA(2).fit(IRIS))
 
 
-@pytest.mark.parametrize("target_type", ["binary", "multiclass"])
-@pytest.mark.parametrize(
+@each_case("target_type", ["binary", "multiclass"])
+@each_case(
     "estimator",
     [
         pytest.param(OneVsRestClassifier(LogisticRegression()), id="one array"),
@@ -146,7 +147,7 @@ def train_lightgbm(objective: str) -> Any:
     return lightgbm.train({"objective": objective, "verbose": -1}, lightgbm.Dataset(CANCER, CANCER_TARGET), 2)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("booster", "target_type", "fitting"),
     [
         (lambda: train_xgboost("binary:logistic"), "regression", "binary"),
@@ -158,7 +159,7 @@ def train_lightgbm(objective: str) -> Any:
         (lambda: train_lightgbm("quantile"), "multilabel", "regression"),
     ],
 )
-@pytest.mark.parametrize("source", ["file", "load_model"])
+@each_case("source", ["file", "load_model"])
 def test_objective_of_a_booster_must_fit(
     load: Load, tmp_path: Path, booster: Callable[[], Any], target_type: str, fitting: str, source: str
 ) -> None:
@@ -174,7 +175,7 @@ def test_objective_of_a_booster_must_fit(
         load(target_type, labels)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("estimator", "target", "target_type", "fitting"),
     [
         pytest.param(LogisticRegression(max_iter=500), IRIS_TARGET, "regression", "binary or multiclass", id="class"),

@@ -106,13 +106,13 @@ def test_unmatched_binary_classes_keep_their_order_and_warn_once(caplog: pytest.
     assert "'0' for 'malignant' (negative), '1' for 'benign' (positive)" in message
 
 
-@pytest.mark.parametrize("labels", [("0", "yes"), ("yes", "1")])
+@each_case("labels", [("0", "yes"), ("yes", "1")])
 def test_half_matching_binary_classes_are_rejected(labels: tuple[str, ...]) -> None:
     with pytest.raises(ModelLoadError, match=r"'0', '1'.*'yes'"):
         predict(tree(CANCER, CANCER_TARGET), CANCER, "binary", labels)
 
 
-@pytest.mark.parametrize("labels", [("setosa", "versicolor", "virginica"), ("virginica", "setosa", "versicolor")])
+@each_case("labels", [("setosa", "versicolor", "virginica"), ("virginica", "setosa", "versicolor")])
 def test_multiclass_columns_follow_the_labels(labels: tuple[str, ...]) -> None:
     names = np.array(["setosa", "versicolor", "virginica"])
     estimator = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(IRIS, names[IRIS_TARGET])
@@ -260,7 +260,7 @@ def test_missing_features_are_named() -> None:
         predict(tree(IRIS, IRIS_TARGET), IRIS.iloc[:, :2], "multiclass", ("0", "1", "2"))
 
 
-@pytest.mark.parametrize("form", ["frame", "csr"])
+@each_case("form", ["frame", "csr"])
 def test_sparse_samples_reach_the_estimator_as_csr(form: str) -> None:
     matrix = sparse.random(30, 4, density=0.5, random_state=0, format="csr")
     estimator = LogisticRegression().fit(matrix, np.arange(30) % 2)

@@ -31,8 +31,8 @@ def own_text(pipeline: Any, text: str, count: int) -> str:
 
 
 @pytest.fixture
-def generator(load_with: Callable[..., Any]) -> Callable[[], Any]:
-    return lambda: load_with("textgeneration", target_name="answer")
+def generator(load: Callable[..., Any]) -> Callable[[], Any]:
+    return lambda: load("textgeneration", target_name="answer")
 
 
 def test_rows_are_continued_as_by_the_pipeline(generator: Callable[[], Any], tmp_path: Path) -> None:
@@ -136,11 +136,11 @@ def test_a_prompt_that_is_too_long_is_rejected(generator: Callable[[], Any], tmp
         predict_csv(generator(), pd.DataFrame({"promptText": ["good " * 70]}))
 
 
-def test_unstructured_bodies_are_continued(load_with: Callable[..., Any], tmp_path: Path) -> None:
+def test_unstructured_bodies_are_continued(load: Callable[..., Any], tmp_path: Path) -> None:
     pipeline = save_gpt(tmp_path)
     body = json.dumps({"inputs": "a good film", "parameters": {"max_new_tokens": 4}}).encode()
     request = UnstructuredInput(io.BytesIO(body), "application/json")
-    response = json.loads(load_with("unstructured").predict_unstructured(request).content)
+    response = json.loads(load("unstructured").predict_unstructured(request).content)
     assert response == [{"generated_text": own_text(pipeline, "a good film", 4)}]
 
 

@@ -229,13 +229,11 @@ def test_code_in_the_folder_is_never_run(load: Load, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("policy", list(PicklePolicy))
-def test_weights_in_a_bin_file_hold_no_code(
-    tmp_path: Path, policy: PicklePolicy, load_with: Callable[..., Any]
-) -> None:
+def test_weights_in_a_bin_file_hold_no_code(tmp_path: Path, policy: PicklePolicy, load: Callable[..., Any]) -> None:
     pipeline = save_bert(tmp_path, "ForSequenceClassification", LABELS)
     (tmp_path / "model.safetensors").unlink()
     torch.save(pipeline.model.state_dict(), tmp_path / "pytorch_model.bin")
-    predictor = load_with("multiclass", pickle_policy=policy)
+    predictor = load("multiclass", pickle_policy=policy)
     assert np.array_equal(predict_csv(predictor, ROWS).values, scores(pipeline, LABELS))
 
 

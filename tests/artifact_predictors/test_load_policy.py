@@ -83,8 +83,8 @@ def test_dangerous_pickle_runs_where_it_is_allowed(tmp_path: Path, marker: Path)
     assert marker.exists()
 
 
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-@pytest.mark.parametrize("policy", [SCAN, REFUSE])
+@each_case("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@each_case("policy", [SCAN, REFUSE])
 def test_dangerous_pickle_is_rejected_before_it_runs(
     tmp_path: Path, marker: Path, policy: PicklePolicy, protocol: int
 ) -> None:
@@ -95,8 +95,8 @@ def test_dangerous_pickle_is_rejected_before_it_runs(
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("compression", COMPRESSIONS, ids=str)
-@pytest.mark.parametrize("policy", [SCAN, REFUSE])
+@each_case("compression", COMPRESSIONS, ids=str)
+@each_case("policy", [SCAN, REFUSE])
 def test_code_behind_the_arrays_of_joblib_is_rejected(
     tmp_path: Path, marker: Path, policy: PicklePolicy, compression: Any
 ) -> None:
@@ -201,7 +201,7 @@ def test_refused_pickle_names_what_to_use(tmp_path: Path) -> None:
         load_artifact(tmp_path / "model.joblib", None, REFUSE)
 
 
-@pytest.mark.parametrize("policy", [SCAN, REFUSE])
+@each_case("policy", [SCAN, REFUSE])
 def test_skops_file_of_trusted_types_is_loaded(tmp_path: Path, policy: PicklePolicy) -> None:
     import skops.io  # takes seconds
 
@@ -260,7 +260,7 @@ def _keras_archive(path: Path, layer: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("policy", [SCAN, REFUSE])
+@each_case("policy", [SCAN, REFUSE])
 def test_keras_files_with_code_are_rejected(tmp_path: Path, policy: PicklePolicy) -> None:
     check_keras(_keras_archive(tmp_path / "dense.keras", "Dense"), policy)
     (tmp_path / "old.h5").write_bytes(b"\x89HDF\r\n\x1a\n")

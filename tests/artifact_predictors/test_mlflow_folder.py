@@ -16,6 +16,7 @@ from datarobot_drum.drum.exceptions import ModelLoadError, UnprocessableInput
 from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.settings.load_policy import PicklePolicy
 from tests.artifact_predictors.loaded_models import Load, predict_csv
+from tests.cases import each_case
 from tests.language_predictors.builders import model_settings, write_model
 
 ROWS = pd.DataFrame({"a": [0.0, 2.0, 4.0, 1.0], "b": [1.0, 3.0, 5.0, 0.5]})
@@ -35,7 +36,7 @@ def columns(**types: str) -> list[dict[str, Any]]:
     return [{"type": kind, "name": name, "required": True} for name, kind in types.items()]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("mlmodel", "flavors"),
     [(SKLEARN, "python_function, sklearn"), ("flavors: later", "none")],
     ids=["sklearn", "other flavors"],
@@ -49,7 +50,7 @@ def test_artifact_is_served_and_logged(
     assert f"The folder was written by MLflow (flavors: {flavors}): model.pkl is served directly" in caplog.text
 
 
-@pytest.mark.parametrize("mlmodel", ["flavors: {", "- no mapping"])
+@each_case("mlmodel", ["flavors: {", "- no mapping"])
 def test_unreadable_mlmodel_is_ignored(
     load: Load, tmp_path: Path, caplog: pytest.LogCaptureFixture, mlmodel: str
 ) -> None:
@@ -89,7 +90,7 @@ def test_columns_are_selected_by_the_names_of_the_signature(load: Load, tmp_path
     assert np.array_equal(alone, own)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("rows", "message"),
     [
         pytest.param(ROWS[["a"]], "b", id="missing column"),

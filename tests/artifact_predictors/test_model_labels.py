@@ -41,7 +41,7 @@ def named(negative: Any, positive: Any) -> Any:
     return np.array([negative, positive])[CANCER_TARGET]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "estimator",
     [
         pytest.param(DecisionTreeClassifier(max_depth=3), id="estimator"),
@@ -63,7 +63,7 @@ def test_labels_are_the_classes_of_the_estimator(load: Load, estimator: Any, cap
     assert np.allclose(predictions.values, estimator.predict_proba(CANCER), rtol=1e-12)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("target", "labels"),
     [
         (CANCER_TARGET, ("0", "1")),
@@ -104,7 +104,7 @@ def save_onnx(folder: Path, estimator: Any, *, zipmap: bool | None = None) -> No
     (folder / "model.onnx").write_bytes(graph.SerializeToString())
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("save", "labels"),
     [
         (lambda folder: save_xgboost(folder, "binary:logistic", CANCER_TARGET), ("0", "1")),
@@ -124,7 +124,7 @@ def test_labels_are_the_classes_of_the_file(
     assert np.corrcoef(predictions.values[:, 1], CANCER_TARGET)[0, 1] > 0.8
 
 
-@pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
+@each_case("library", ["xgboost", "lightgbm"])
 def test_numeric_labels_of_a_file_are_matched_in_any_order(load: Load, tmp_path: Path, library: str) -> None:
     if library == "xgboost":
         save_xgboost(tmp_path, "binary:logistic", CANCER_TARGET)
@@ -143,9 +143,9 @@ def test_text_labels_of_a_file_without_class_names_are_named_at_start(
 
 
 @pytest.mark.parametrize("given", [{"positive_class_label": "no"}, {"negative_class_label": "yes"}], ids=str)
-def test_the_model_completes_one_given_label(load_with: Load, tmp_path: Path, given: dict[str, Any]) -> None:
+def test_the_model_completes_one_given_label(load: Load, tmp_path: Path, given: dict[str, Any]) -> None:
     save_catboost(tmp_path)
-    assert load_with("binary", **given).class_labels == ("yes", "no")
+    assert load("binary", **given).class_labels == ("yes", "no")
 
 
 MISMATCHES = [
@@ -156,8 +156,8 @@ MISMATCHES = [
 ]
 
 
-@pytest.mark.parametrize("framework", ["scikit-learn", "catboost", "onnx"])
-@pytest.mark.parametrize(("labels", "advice"), MISMATCHES)
+@each_case("framework", ["scikit-learn", "catboost", "onnx"])
+@each_case(("labels", "advice"), MISMATCHES)
 def test_text_classes_that_match_no_label_are_rejected_with_the_flags(
     load: Load, tmp_path: Path, framework: str, labels: tuple[str, ...], advice: str
 ) -> None:

@@ -23,6 +23,7 @@ from xgboost import XGBClassifier, XGBRegressor
 from datarobot_drum.drum.exceptions import ModelLoadError, UnprocessableInput
 from tests.artifact_predictors.loaded_models import Load, predict_csv
 from tests.artifact_predictors.trained_models import CANCER, CANCER_TARGET, IRIS, IRIS_TARGET, PROPERTIES, SAVE, TASKS
+from tests.cases import each_case
 from tests.language_predictors.builders import write_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names")
@@ -69,7 +70,7 @@ def assert_binary_columns(load: Load, library: str, classes: list[Any], labels: 
     assert np.corrcoef(own, CANCER_TARGET)[0, 1] > 0.8
 
 
-@pytest.mark.parametrize("labels", [("0", "1"), ("1", "0"), ("False", "True"), ("no", "yes")])
+@each_case("labels", [("0", "1"), ("1", "0"), ("False", "True"), ("no", "yes")])
 def test_xgboost_numbers_its_binary_classes(load: Load, labels: tuple[str, ...]) -> None:
     estimator = booster_like("xgboost").fit(CANCER, CANCER_TARGET)
     values = predict_csv(load("binary", labels, estimator), CANCER).values
@@ -77,7 +78,7 @@ def test_xgboost_numbers_its_binary_classes(load: Load, labels: tuple[str, ...])
     assert np.array_equal(values, own[:, ::-1] if labels == ("1", "0") else own)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "wrap", [lambda model: model, lambda model: make_pipeline(StandardScaler(), model)], ids=["alone", "pipeline"]
 )
 def test_xgboost_takes_numbered_classes_in_the_order_of_the_labels(
@@ -95,7 +96,7 @@ def test_xgboost_predicts_several_labels(load: Load) -> None:
     assert np.array_equal(predictions.values, estimator.predict_proba(IRIS))
 
 
-@pytest.mark.parametrize("framework", ["xgboost", "catboost", "lightgbm", "onnx"])
+@each_case("framework", ["xgboost", "catboost", "lightgbm", "onnx"])
 def test_one_model_predicts_in_several_threads(load: Load, tmp_path: Path, framework: str) -> None:
     SAVE[framework](tmp_path, TASKS["multiclass"])
     predictor = load("multiclass", TASKS["multiclass"].labels)
@@ -106,7 +107,7 @@ def test_one_model_predicts_in_several_threads(load: Load, tmp_path: Path, frame
     assert all(np.array_equal(result, whole) for result in results)
 
 
-@pytest.mark.parametrize("framework", ["xgboost", "lightgbm", "catboost"])
+@each_case("framework", ["xgboost", "lightgbm", "catboost"])
 def test_columns_are_found_by_name(load: Load, tmp_path: Path, framework: str) -> None:
     saved = SAVE[framework](tmp_path, TASKS["binary"])
     predictor = load("binary", TASKS["binary"].labels)
@@ -122,7 +123,7 @@ def test_lightgbm_finds_names_with_blanks_in_a_pickle(load: Load) -> None:
     assert np.array_equal(values, estimator.predict_proba(CANCER))
 
 
-@pytest.mark.parametrize("framework", ["xgboost", "lightgbm", "onnx"])
+@each_case("framework", ["xgboost", "lightgbm", "onnx"])
 def test_text_in_a_numeric_column_raises_unprocessable_input(load: Load, tmp_path: Path, framework: str) -> None:
     SAVE[framework](tmp_path, TASKS["multiclass"])
     predictor = load("multiclass", TASKS["multiclass"].labels)
@@ -130,8 +131,8 @@ def test_text_in_a_numeric_column_raises_unprocessable_input(load: Load, tmp_pat
         predict_csv(predictor, IRIS.assign(**{"sepal length (cm)": "long"}))
 
 
-@pytest.mark.parametrize("framework", ["xgboost", "lightgbm", "onnx"])
-@pytest.mark.parametrize("labels", [("a", "b"), ("a", "b", "c", "d")])
+@each_case("framework", ["xgboost", "lightgbm", "onnx"])
+@each_case("labels", [("a", "b"), ("a", "b", "c", "d")])
 def test_label_count_other_than_columns_is_rejected_at_load(
     load: Load, tmp_path: Path, framework: str, labels: tuple[str, ...]
 ) -> None:
@@ -144,7 +145,7 @@ def train(objective: str, target: Any = CANCER_TARGET, **more: Any) -> Any:
     return xgboost.train({"objective": objective, "nthread": 1, **more}, xgboost.DMatrix(CANCER, target), 3)
 
 
-@pytest.mark.parametrize("objective", ["binary:logitraw", "binary:hinge"])
+@each_case("objective", ["binary:logitraw", "binary:hinge"])
 def test_objective_without_probabilities_is_rejected(load: Load, tmp_path: Path, objective: str) -> None:
     train(objective).save_model(tmp_path / "model.ubj")
     with pytest.raises(ModelLoadError, match="gives no probabilities: train it with binary:logistic"):
@@ -169,7 +170,7 @@ def test_a_file_of_an_xgboost_estimator_predicts_by_its_best_iteration(load: Loa
 CATEGORIES = CANCER.iloc[:, :2].assign(size=np.where(CANCER.iloc[:, 3] > 600, "large", "small"))
 
 
-@pytest.mark.parametrize("framework", ["xgboost", "lightgbm", "catboost"])
+@each_case("framework", ["xgboost", "lightgbm", "catboost"])
 def test_categories_keep_their_meaning_in_every_batch(load: Load, tmp_path: Path, framework: str) -> None:
     typed = CATEGORIES.astype({"size": "category"})
     if framework == "xgboost":
@@ -202,7 +203,7 @@ def test_catboost_classes_must_be_the_labels(load: Load, tmp_path: Path) -> None
         load("multiclass", ("x", "y", "z"))
 
 
-@pytest.mark.parametrize("framework", ["xgboost", "lightgbm", "catboost"])
+@each_case("framework", ["xgboost", "lightgbm", "catboost"])
 def test_broken_native_file_error_is_one_sentence(load: Load, tmp_path: Path, framework: str) -> None:
     path = SAVE[framework](tmp_path, TASKS["binary"]).file
     path.write_bytes(path.read_bytes()[: 60 if framework == "catboost" else 400])
@@ -213,8 +214,8 @@ def test_broken_native_file_error_is_one_sentence(load: Load, tmp_path: Path, fr
 FLOATS = IRIS.to_numpy(np.float32)
 
 
-@pytest.mark.parametrize("zipmap", [True, False], ids=["map", "tensor"])
-@pytest.mark.parametrize("labels", [("b c", "z", "ä"), ("ä", "z", "b c")], ids=["sorted", "reversed"])
+@each_case("zipmap", [True, False], ids=["map", "tensor"])
+@each_case("labels", [("b c", "z", "ä"), ("ä", "z", "b c")], ids=["sorted", "reversed"])
 def test_onnx_class_names_decide_the_column_order(
     load: Load, tmp_path: Path, zipmap: bool, labels: tuple[str, ...]
 ) -> None:
@@ -226,7 +227,7 @@ def test_onnx_class_names_decide_the_column_order(
     assert np.allclose(values, estimator.predict_proba(FLOATS)[:, order], atol=1e-6)
 
 
-@pytest.mark.parametrize(("classes", "labels"), BINARY_TARGETS)
+@each_case(("classes", "labels"), BINARY_TARGETS)
 def test_onnx_binary_columns_are_negative_then_positive(
     load: Load, tmp_path: Path, classes: list[Any], labels: tuple[str, ...]
 ) -> None:
@@ -259,7 +260,7 @@ def test_onnx_numbered_classes_follow_the_label_order(load: Load, tmp_path: Path
     assert np.allclose(values, estimator.predict_proba(FLOATS), atol=1e-6)
 
 
-@pytest.mark.parametrize(("size", "rows"), [(1, 150), (50, 150), (40, 150)])
+@each_case(("size", "rows"), [(1, 150), (50, 150), (40, 150)])
 def test_onnx_with_fixed_batch_size_predicts_multiples_of_it(load: Load, tmp_path: Path, size: int, rows: int) -> None:
     estimator = LogisticRegression(max_iter=1000).fit(FLOATS, IRIS_TARGET)
     graph = to_onnx(estimator, FLOATS[:1], options={"zipmap": False})

@@ -26,7 +26,7 @@ def write_requirements(folder: Path, text: str, encoding: str = "utf-8") -> Path
     return folder
 
 
-@pytest.mark.parametrize(
+@each_case(
     "line",
     [
         f"numpy=={NUMPY}",
@@ -136,7 +136,7 @@ def test_pickle_that_lacks_a_module_names_the_file(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("text", [f"numpy=={NUMPY}\n", "numpy==1.0\n"], ids=["same", "other"])
+@each_case("text", [f"numpy=={NUMPY}\n", "numpy==1.0\n"], ids=["same", "other"])
 def test_versions_are_compared_at_load(tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str) -> None:
     write_model(tmp_path, custom=SCORE)
     write_requirements(tmp_path, text)

@@ -30,6 +30,7 @@ from datarobot_drum.drum.settings.deployment_config import DeploymentConfig
 from datarobot_drum.drum.settings.target_types import TargetType
 from tests.artifact_predictors.loaded_models import Load, predict_csv
 from tests.artifact_predictors.trained_models import IRIS
+from tests.cases import each_case
 from tests.language_predictors.builders import model_settings, write_model
 
 TARGETS = np.column_stack([IRIS.iloc[:, 0] * 2, IRIS.iloc[:, 1] - 1])
@@ -44,7 +45,7 @@ def load_with(folder: Path, **changes: Any) -> BasePredictor:
     return predictor
 
 
-@pytest.mark.parametrize(
+@each_case(
     "estimator",
     [
         pytest.param(LinearRegression(), id="linear"),
@@ -65,7 +66,7 @@ def test_targets_of_an_estimator_are_numbered_columns(load: Load, estimator: Any
     assert np.allclose(predictions.values, estimator.predict(IRIS), rtol=1e-12)
 
 
-@pytest.mark.parametrize("framework", ["xgboost", "onnx"])
+@each_case("framework", ["xgboost", "onnx"])
 def test_targets_of_a_file_are_columns(tmp_path: Path, framework: str) -> None:
     if framework == "xgboost":
         xgboost.train({}, xgboost.DMatrix(IRIS, TARGETS), 2).save_model(tmp_path / "model.json")

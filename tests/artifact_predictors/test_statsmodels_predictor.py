@@ -137,7 +137,7 @@ def test_models_that_rows_do_not_serve_are_rejected(
         load(target_type, ("no", "yes") if target_type == "binary" else ())
 
 
-def test_policy_refuses_the_pickle(load_with: Any, tmp_path: Path) -> None:
+def test_policy_refuses_the_pickle(load: Any, tmp_path: Path) -> None:
     formulas.ols("y ~ x", TRAINING).fit().save(str(tmp_path / "model.pkl"))
     with pytest.raises(ModelLoadError, match="DRUM_PICKLE_POLICY=refuse rejects"):
-        load_with("regression", pickle_policy=PicklePolicy.REFUSE)
+        load("regression", pickle_policy=PicklePolicy.REFUSE)

@@ -66,8 +66,8 @@ PICKLE_WRITERS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "dump"), PICKLE_WRITERS)
-@pytest.mark.parametrize("model", [LINE, PIPELINE], ids=["estimator", "pipeline"])
+@each_case(("name", "dump"), PICKLE_WRITERS)
+@each_case("model", [LINE, PIPELINE], ids=["estimator", "pipeline"])
 def test_pickle_of_any_name_is_served(
     load: Load, tmp_path: Path, name: str, dump: Callable[[Path, Any], None], model: Any
 ) -> None:
@@ -82,7 +82,7 @@ def write_onnx(path: Path) -> None:
     path.write_bytes(to_onnx(LINE, DATA.to_numpy(np.float32)[:1]).SerializeToString())
 
 
-@pytest.mark.parametrize("name", ["model", "model.bin", "model.onnx.v2", "model.pb"])
+@each_case("name", ["model", "model.bin", "model.onnx.v2", "model.pb"])
 def test_onnx_file_of_any_name_is_served(load: Load, tmp_path: Path, name: str) -> None:
     write_onnx(tmp_path / name)
     predictor = load("regression")
@@ -170,7 +170,7 @@ HOOKS_THAT_PREDICT = [
 ]
 
 
-@pytest.mark.parametrize(("target_type", "custom"), HOOKS_THAT_PREDICT)
+@each_case(("target_type", "custom"), HOOKS_THAT_PREDICT)
 def test_unnamed_artifact_is_not_loaded_where_a_hook_predicts(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, target_type: str, custom: str
 ) -> None:
@@ -201,7 +201,7 @@ def test_load_model_hook_reads_unnamed_files_itself(tmp_path: Path, caplog: pyte
     assert "may be a model" not in caplog.text
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("target_type", "custom", "model"),
     [
         pytest.param("regression", "def post_process(predictions, model): return predictions + 1", LINE, id="predict"),
@@ -222,7 +222,7 @@ def test_unnamed_artifact_is_loaded_where_no_hook_predicts(
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("command", ["score", "validation"])
+@each_case("command", ["score", "validation"])
 def test_commands_find_an_unnamed_artifact(tmp_path: Path, command: str) -> None:
     folder = tmp_path / "model"
     folder.mkdir()

@@ -8,6 +8,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -41,19 +42,30 @@ CATBOOST = CatBoostRegressor(iterations=2, verbose=0, thread_count=1, allow_writ
 UBJSON_VERSION = b"\x07version[#L\0\0\0\0\0\0\0\x03"
 
 
-@pytest.fixture
-def load_messages(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[str]]]:
-    """Load the model in ``tmp_path`` and return what was logged as a warning."""
-    loaded: list[BasePredictor] = []
+@dataclass
+class LoadMessages:
+    """Loads the model in a folder; returns what was logged as a warning."""
 
-    def load() -> list[str]:
-        predictor = create_predictor(model_settings(tmp_path))
-        loaded.append(predictor)
+    folder: Path
+    caplog: pytest.LogCaptureFixture
+    loaded: list[BasePredictor] = field(default_factory=list)
+
+    def __call__(self) -> list[str]:
+        self.caplog.clear()
+        predictor = create_predictor(model_settings(self.folder))
+        self.loaded.append(predictor)
         predictor.load()
-        return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+        return [record.getMessage() for record in self.caplog.records if record.levelno >= logging.WARNING]
 
+    def in_folder(self, folder: Path) -> "LoadMessages":
+        return replace(self, folder=folder)
+
+
+@pytest.fixture
+def load_messages(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[LoadMessages]:
+    load = LoadMessages(tmp_path, caplog)
     yield load
-    for predictor in loaded:
+    for predictor in load.loaded:
         predictor.close()
 
 
@@ -152,7 +164,7 @@ WRITERS: Mapping[str, tuple[str, str, Callable[..., Any]]] = {
 
 @pytest.mark.parametrize("case", WRITERS)
 def test_newer_library_as_writer_is_a_warning_with_both_versions(
-    tmp_path: Path, load_messages: Callable[[], list[str]], case: str
+    tmp_path: Path, load_messages: LoadMessages, case: str
 ) -> None:
     name, library, write = WRITERS[case]
     write(tmp_path / name, is_newer=True)
@@ -165,15 +177,13 @@ def test_newer_library_as_writer_is_a_warning_with_both_versions(
 
 
 @pytest.mark.parametrize("case", WRITERS)
-def test_installed_library_as_writer_is_no_warning(
-    tmp_path: Path, load_messages: Callable[[], list[str]], case: str
-) -> None:
+def test_installed_library_as_writer_is_no_warning(tmp_path: Path, load_messages: LoadMessages, case: str) -> None:
     name, _, write = WRITERS[case]
     write(tmp_path / name, is_newer=False)
     assert load_messages() == []
 
 
-def test_newer_library_is_seen_in_a_compressed_pickle(tmp_path: Path, load_messages: Callable[[], list[str]]) -> None:
+def test_newer_library_is_seen_in_a_compressed_pickle(tmp_path: Path, load_messages: LoadMessages) -> None:
     write_xgboost_pickle(tmp_path / "plain", is_newer=True)
     content = (tmp_path / "plain").read_bytes()
     (tmp_path / "plain").unlink()
@@ -182,9 +192,7 @@ def test_newer_library_is_seen_in_a_compressed_pickle(tmp_path: Path, load_messa
     assert message.startswith("model.pkl.gz was written by XGBoost ")
 
 
-def test_newer_library_is_seen_where_a_hook_loads_the_file(
-    tmp_path: Path, load_messages: Callable[[], list[str]]
-) -> None:
+def test_newer_library_is_seen_where_a_hook_loads_the_file(tmp_path: Path, load_messages: LoadMessages) -> None:
     source = """
     import xgboost
 
@@ -211,7 +219,7 @@ def test_newer_keras_is_seen_before_it_is_imported(
     assert "model.keras was written by keras 3.11.2, and 3.9.0 is installed" in caplog.text
 
 
-def test_other_scikit_learn_is_a_warning_of_its_own(tmp_path: Path, load_messages: Callable[[], list[str]]) -> None:
+def test_other_scikit_learn_is_a_warning_of_its_own(tmp_path: Path, load_messages: LoadMessages) -> None:
     installed = version("scikit-learn").encode()
     (tmp_path / "model.pkl").write_bytes(pickle.dumps(LINE).replace(installed, b"9" + installed[1:]))
     (message,) = load_messages()
@@ -226,7 +234,7 @@ def load_error(folder: Path) -> str:
     return str(error.value)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("change", "needed"),
     [
         pytest.param({"ir_version": 99}, "IR version 99", id="ir version"),
@@ -303,7 +311,7 @@ def test_moved_module_of_any_library_names_the_installed_version(tmp_path: Path,
     assert f", which {library} {version(library)} does not have: another version of it" in load_error(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["model.pkl", "model.pkl.z"])
+@each_case("name", ["model.pkl", "model.pkl.z"])
 def test_name_that_a_library_lost_is_explained_with_both_versions(tmp_path: Path, name: str) -> None:
     content = moved(4, (b"LinearRegression", b"RemainderColumns"))
     (tmp_path / name).write_bytes(zlib.compress(content) if name.endswith(".z") else content)

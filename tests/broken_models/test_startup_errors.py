@@ -13,6 +13,7 @@ from datarobot_drum.drum.root_predictors.prediction_server import PredictionServ
 from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.build import build_settings
 from tests.broken_models.folders import FOLDERS, BrokenModel
+from tests.cases import each_case
 from tests.cli.commands import drum
 from tests.processes import free_port
 from tests.root_predictors.in_process import ask
@@ -46,7 +47,7 @@ def test_broken_model_names_are_unique_and_at_least_twenty() -> None:
     assert len(BY_NAME) == len(FOLDERS) >= 20
 
 
-@pytest.mark.parametrize("broken", FOLDERS, ids=list(BY_NAME))
+@each_case("broken", FOLDERS, ids=list(BY_NAME))
 def test_terminal_and_error_server_show_the_same_line_but_clients_no_paths(
     broken: BrokenModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

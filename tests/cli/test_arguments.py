@@ -149,7 +149,7 @@ def test_unknown_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     assert parse_arguments(["server"]) == Arguments()
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("argv", "complaint"),
     [
         ([], "arguments are required: COMMAND"),
@@ -198,7 +198,7 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert "server" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", [command.name for command in COMMANDS])
+@each_case("command", [command.name for command in COMMANDS])
 def test_command_help_lists_flags_and_variables(capsys: pytest.CaptureFixture[str], command: str) -> None:
     with pytest.raises(SystemExit) as caught:
         parse_arguments([*command.split(), "--help"])
@@ -222,7 +222,7 @@ def test_repr_hides_the_api_token() -> None:
     assert "t0ken" not in repr(parse_arguments(["server", "--api-token", "t0ken"]))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "words",
     [
         ["server", "--api-tokn", "s3cret-word"],

@@ -93,7 +93,7 @@ def test_broken_model_is_one_sentence_and_exit_code_1(tmp_path: Path, setup: Set
     assert cause in _error_sentence(drum(*words, environment=setup.environment), exit_code=1)
 
 
-@pytest.mark.parametrize(("setup", "exit_code"), [(FASTAPI_2, 1), (GUNICORN, 3)], ids=["fastapi-2-workers", "gunicorn"])
+@each_case(("setup", "exit_code"), [(FASTAPI_2, 1), (GUNICORN, 3)], ids=["fastapi-2-workers", "gunicorn"])
 def test_model_failure_in_worker_stops_the_server_with_its_cause(tmp_path: Path, setup: Setup, exit_code: int) -> None:
     code, cause = BROKEN["load"]
     words = ("server", "-cd", write_model(tmp_path, code), *REGRESSION, "--address", f"127.0.0.1:{free_port()}")

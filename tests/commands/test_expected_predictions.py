@@ -10,6 +10,7 @@ import pytest
 from datarobot_drum.drum.commands.validation.command import validate
 from datarobot_drum.drum.exceptions import UsageError
 from datarobot_drum.drum.settings.arguments import Arguments
+from tests.cases import each_case
 from tests.cli.commands import drum
 from tests.commands.models import UNSTRUCTURED, write_model
 
@@ -59,7 +60,7 @@ def _values(change: float = 0.0, row: int = 17) -> list[float]:
     return [number / 10 + (change if number == row else 0) for number in range(ROWS)]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("name", "columns"),
     [
         ("by name", {"id": range(ROWS), "Predictions": _values()}),
@@ -68,7 +69,7 @@ def _values(change: float = 0.0, row: int = 17) -> list[float]:
         ("within the tolerance", {"y_hat": _values(1e-7)}),
     ],
 )
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@each_case("suffix", [".csv", ".parquet"])
 def test_equal_predictions_pass(
     tmp_path: Path,
     samples: Path,
@@ -110,7 +111,7 @@ def test_rows_beyond_the_samples_are_compared(tmp_path: Path, capfdbinary: pytes
     assert code == 1 and "1 of 12000 rows differ, the first is row 12000" in line
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("columns", "reason"),
     [
         ({"y": _values()[:-1]}, "expected.csv has 19 rows, the input has 20"),
@@ -128,7 +129,7 @@ def test_other_files_fail_with_the_reason(
     assert (code, line.startswith("FAILED"), reason in line) == (1, True, True), line
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("columns", "outcome"),
     [
         ({"no": [1 - row / 20 for row in range(ROWS)], "yes": [row / 20 for row in range(ROWS)]}, "PASSED 20 rows"),
@@ -150,7 +151,7 @@ def test_classes_are_compared_by_label(
     assert outcome in line
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("arguments", "message"),
     [
         ({"expected": "nowhere.csv"}, "--expected nowhere.csv is not a file"),

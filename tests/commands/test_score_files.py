@@ -16,6 +16,7 @@ from datarobot_drum.drum.commands.score.command import score
 from datarobot_drum.drum.exceptions import UnprocessableInput, UsageError
 from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.tabular.table_files import BLOCK_BYTES, FileFormat, open_table
+from tests.cases import each_case
 from tests.commands.models import write_model
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
@@ -65,7 +66,7 @@ def test_output_that_is_the_input_is_rejected(tmp_path: Path, table: Path, link:
     assert table.read_bytes() == before
 
 
-@pytest.mark.parametrize("opened", [pyarrow.ipc.new_file, pyarrow.ipc.new_stream], ids=["file", "stream"])
+@each_case("opened", [pyarrow.ipc.new_file, pyarrow.ipc.new_stream], ids=["file", "stream"])
 def test_arrow_batch_that_is_compressed_too_much_is_rejected(tmp_path: Path, opened: Callable[..., Any]) -> None:
     source = tmp_path / "rows.arrow"
     rows = pyarrow.table({"a": np.zeros(10_000_000)})

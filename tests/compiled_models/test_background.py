@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from datarobot_drum.drum.compiled_models.background import THREAD_NAME
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
+from tests.cases import each_case
 from tests.compiled_models.compiled_folders import TABLE, TARGET, load, predict
 
 
@@ -43,7 +44,7 @@ def test_requests_are_predicted_while_the_model_is_compiled(tmp_path: Path) -> N
     worker.stop()
 
 
-@pytest.mark.parametrize("seconds", [0.0, 1.2], ids=["before it starts", "during the proof"])
+@each_case("seconds", [0.0, 1.2], ids=["before it starts", "during the proof"])
 def test_a_compilation_ends_with_its_worker(tmp_path: Path, seconds: float) -> None:
     model = RandomForestClassifier(100, random_state=0).fit(TABLE, TARGET)
     predictor, worker = load(tmp_path, model), WorkerCtx()

@@ -20,6 +20,7 @@ from datarobot_drum.drum.compiled_models.compiler import compile_model
 from datarobot_drum.drum.compiled_models.forms import CannotCompileError
 from datarobot_drum.drum.compiled_models.original_classes import is_original
 from datarobot_drum.drum.language_predictors.base import BasePredictor
+from tests.cases import each_case
 from tests.compiled_models.compiled_folders import TABLE, TARGET, load, predict
 
 
@@ -39,7 +40,7 @@ def scaled_logistic() -> Any:
     return make_pipeline(StandardScaler(), LogisticRegression()).fit(TABLE, TARGET)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "model",
     [
         OwnForest(3),

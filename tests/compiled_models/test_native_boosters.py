@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.cases import each_case
+
 pytest.importorskip("treelite")
 pytest.importorskip("lightgbm")
 pytest.importorskip("xgboost")
@@ -38,7 +40,7 @@ def stopped_early() -> Any:
     return model.fit(SAMPLES, TARGET, eval_set=[(SAMPLES.iloc[::3], TARGET.iloc[::3].to_numpy()[::-1])], verbose=False)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("model", "name", "target_type", "labels"),
     [
         (xgboost_model(objective="binary:logistic"), "model.ubj", "binary", ()),

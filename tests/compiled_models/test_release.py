@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.cases import each_case
+
 pytest.importorskip("treelite")
 
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
@@ -40,7 +42,7 @@ def compiled(folder: Path, model: Any, options: CompileOptions = WITHOUT_AUDIT) 
     return predictor, loaded[-1] if hasattr(loaded, "steps") else loaded
 
 
-@pytest.mark.parametrize(
+@each_case(
     "model",
     [
         GradientBoostingClassifier(n_estimators=5),

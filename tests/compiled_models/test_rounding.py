@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.cases import each_case
+
 pytest.importorskip("treelite")
 
 from sklearn.ensemble import RandomForestRegressor
@@ -32,7 +34,7 @@ def _assert_same_bits(model: Any, rows: Any) -> None:
     np.testing.assert_array_equal(compile_model(model, "predict").predict(rows), model.predict(rows))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "model",
     [
         make_pipeline(SelectKBest(k=2), RandomForestRegressor(5, random_state=0)),
@@ -53,7 +55,7 @@ def test_xgboost_rounds_each_column_of_a_frame_from_its_own_type() -> None:
     _assert_same_bits(model, rows.assign(b=0.5))
 
 
-@pytest.mark.parametrize("seed", [6, 7, 16])
+@each_case("seed", [6, 7, 16])
 def test_the_base_score_of_xgboost_has_its_own_last_bit(seed: int) -> None:
     xgboost = pytest.importorskip("xgboost")
     choose = np.random.default_rng(seed)

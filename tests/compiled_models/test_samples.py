@@ -17,6 +17,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from datarobot_drum.drum.compiled_models.compiler import compile_model
 from datarobot_drum.drum.compiled_models.prediction_function import ActiveForm, PredictionFunction
+from tests.cases import each_case
 from tests.compiled_models.compiled_folders import NAMES, TABLE, TARGET
 
 UNKNOWN_AS_NUMBER = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
@@ -38,7 +39,7 @@ def outcome(predict: Callable[[Any], Any], samples: Any) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
-@pytest.mark.parametrize(
+@each_case(
     "samples",
     [
         TABLE.astype(np.float16),
@@ -70,7 +71,7 @@ def test_any_samples_get_the_output_or_error_of_the_original(samples: Any) -> No
     assert outcome(compiled(model), samples) == outcome(model.predict_proba, samples)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "encoder",
     [
         OneHotEncoder(handle_unknown="ignore"),
@@ -80,7 +81,7 @@ def test_any_samples_get_the_output_or_error_of_the_original(samples: Any) -> No
     ],
     ids=["one-hot", "one-hot strict", "ordinal", "ordinal strict"],
 )
-@pytest.mark.parametrize("cell", ["red", "unseen", "", None, np.nan, pd.NA, 1, 1.5, True, b"red", np.str_("red")])
+@each_case("cell", ["red", "unseen", "", None, np.nan, pd.NA, 1, 1.5, True, b"red", np.str_("red")])
 def test_any_category_gets_the_output_or_error_of_the_original(encoder: Any, cell: Any) -> None:
     columns = ColumnTransformer([("t", encoder, ["t"]), ("n", StandardScaler(), ["n"])])
     texts = TEXTS.assign(t=TEXTS["t"].astype(object).where(TEXTS["t"].notna(), None))
@@ -90,7 +91,7 @@ def test_any_category_gets_the_output_or_error_of_the_original(encoder: Any, cel
         assert outcome(function, samples) == outcome(model.predict_proba, samples)
 
 
-@pytest.mark.parametrize("encoder", [OneHotEncoder(handle_unknown="ignore"), UNKNOWN_AS_NUMBER])
+@each_case("encoder", [OneHotEncoder(handle_unknown="ignore"), UNKNOWN_AS_NUMBER])
 def test_an_infinite_number_is_no_unseen_category(encoder: Any) -> None:
     numbers = TABLE.assign(a=TABLE["a"].round())
     columns = ColumnTransformer([("a", encoder, ["a"])], remainder="passthrough")
@@ -106,7 +107,7 @@ def test_names_are_checked_in_their_order() -> None:
     assert "feature names" in outcome(compiled(model), TABLE[NAMES[::-1]])
 
 
-@pytest.mark.parametrize("samples", [TABLE.to_numpy().tolist(), {"a": 1}, "text", sparse.coo_matrix(TABLE), TABLE["a"]])
+@each_case("samples", [TABLE.to_numpy().tolist(), {"a": 1}, "text", sparse.coo_matrix(TABLE), TABLE["a"]])
 def test_samples_of_hooks_need_not_be_tables(samples: Any) -> None:
     received: list[Any] = []
     function = PredictionFunction(received.append, LogisticRegression(), "predict_proba")

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.cases import each_case
+
 pytest.importorskip("xgboost")
 pytest.importorskip("treelite")
 
@@ -37,14 +39,14 @@ def test_it_is_kept_beside_the_artifact_until_the_artifact_changes(tmp_path: Pat
     assert sorted(path.name for path in tmp_path.iterdir()) == [FILE_NAME, "model.pkl"]
 
 
-@pytest.mark.parametrize("content", ['{"key": [], "rows": "x"}', "[]", "", "\0", "[" * 10**5])
+@each_case("content", ['{"key": [], "rows": "x"}', "[]", "", "\0", "[" * 10**5])
 def test_a_damaged_one_is_ignored(tmp_path: Path, content: str) -> None:
     (tmp_path / FILE_NAME).write_text(content)
     predictor = load(tmp_path, scaled_ridge(), target_type="regression")
     assert predictor.compile() and predictor.compiled is not None
 
 
-@pytest.mark.parametrize(("name", "value"), [("rows", [1, float("inf")]), ("speedup", {"1": float("nan"), "1000": 2})])
+@each_case(("name", "value"), [("rows", [1, float("inf")]), ("speedup", {"1": float("nan"), "1000": 2})])
 def test_one_with_impossible_numbers_is_ignored(tmp_path: Path, name: str, value: Any) -> None:
     verdicts = VerdictFile(tmp_path / "model.pkl", "exact predict")
     (tmp_path / "model.pkl").touch()

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.cases import each_case
+
 pytest.importorskip("helm_python", reason="needs the extra deploy: make test ALL=1 installs it")
 
 import helm_python
@@ -73,7 +75,7 @@ def test_helm_lint_finds_nothing_but_the_missing_icon(values: dict[str, Any]) ->
     assert [message["error"] for message in found["messages"]] == ["icon is recommended"]
 
 
-@pytest.mark.parametrize("name", MANIFESTS)
+@each_case("name", MANIFESTS)
 def test_plain_manifests_are_those_of_the_chart(name: str) -> None:
     text = (FOLDER / name).read_text(encoding="utf-8")
     assert text.partition("\n")[2] == render(MANIFESTS[name]), "run make manifests"
@@ -83,7 +85,7 @@ def test_there_are_no_other_plain_manifests() -> None:
     assert {file.name for file in FOLDER.glob("*.yaml")} == set(MANIFESTS)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("name", "version"), [*((name, NEWEST) for name in VARIANTS), ("everything", OLDEST), ("metrics.yaml", OLDEST)]
 )
 def test_objects_match_the_schemas_of_kubernetes(name: str, version: str) -> None:
@@ -158,7 +160,7 @@ def test_containers_have_no_rights(values: dict[str, Any]) -> None:
             assert {"name": "tmp", "mountPath": "/tmp"} in each["volumeMounts"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("values", "message"),
     [
         ({"server": {"treads": 2}}, "treads"),
@@ -179,7 +181,7 @@ def test_numbers_keep_their_digits() -> None:
     assert (variables["DRUM_MAX_ROWS"], variables["DRUM_STRICT_TYPE_SCHEMA"]) == ("10000000", "false")
 
 
-@pytest.mark.parametrize("source", ["image", "persistentVolumeClaim", "initContainer"])
+@each_case("source", ["image", "persistentVolumeClaim", "initContainer"])
 def test_model_is_mounted_read_only_where_the_server_looks_for_it(source: str) -> None:
     model = {
         "source": source,

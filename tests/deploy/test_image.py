@@ -12,6 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.cases import each_case
 from tests.processes import RunningServer, clean_environment, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +69,7 @@ def test_extras_of_the_image_are_locked() -> None:
     assert set(image.split()) <= _locked()
 
 
-@pytest.mark.parametrize("extra", ["core", *sorted(_locked())])
+@each_case("extra", ["core", *sorted(_locked())])
 def test_lock_has_a_version_in_the_range_of_each_requirement(extra: str) -> None:
     pins: dict[str, set[str]] = {}
     for name in {"core", extra}:
@@ -79,7 +80,7 @@ def test_lock_has_a_version_in_the_range_of_each_requirement(extra: str) -> None
         assert any(map(requirement.specifier.contains, versions)), f"{requirement}: run make lock"
 
 
-@pytest.mark.parametrize("file", sorted(LOCKS.glob("*.txt")), ids=lambda file: file.stem)
+@each_case("file", sorted(LOCKS.glob("*.txt")), ids=lambda file: file.stem)
 def test_every_pin_has_hashes_and_no_line_names_a_place(file: Path) -> None:
     first, *lines = file.read_text(encoding="utf-8").splitlines()
     assert first.startswith("# Made by: make lock")
@@ -105,7 +106,7 @@ def test_an_extra_that_is_not_locked_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "venv").exists()
 
 
-@pytest.mark.parametrize("program", ["hadolint", "shellcheck"])
+@each_case("program", ["hadolint", "shellcheck"])
 def test_linters_find_nothing(program: str) -> None:
     path = shutil.which(program, path=Path(sys.executable).parent)
     if path is None:
@@ -153,7 +154,7 @@ def _is_healthy(variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("port", ["main", "management"])
+@each_case("port", ["main", "management"])
 def test_health_check_reads_the_variables_of_the_server(tmp_path: Path, port: str) -> None:
     model = tmp_path / "model"
     model.mkdir()

@@ -4,15 +4,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from datarobot_drum.drum.settings.arguments import variable_names
 from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETER_NAMES
+from tests.cases import each_case
 
 FILES = sorted((Path(__file__).parents[2] / "deploy" / "kubernetes").glob("*.yaml"))
 
-each_manifest = pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+each_manifest = each_case("file", FILES, ids=lambda file: file.name)
 
 
 def _specs(file: Path) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:

@@ -56,12 +56,12 @@ def test_extension_that_cannot_take_effect_is_an_error(tmp_path: Path, case: str
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("source", ["def init_app(app): pass", "def init_app(app): return app"])
+@each_case("source", ["def init_app(app): pass", "def init_app(app): return app"])
 def test_extension_returns_nothing_or_the_app(tmp_path: Path, source: str) -> None:
     assert _extend(tmp_path, source)
 
 
-@pytest.mark.parametrize(("framework", "other"), [("flask", "custom_fastapi.py"), ("fastapi", "custom_flask.py")])
+@each_case(("framework", "other"), [("flask", "custom_fastapi.py"), ("fastapi", "custom_flask.py")])
 def test_extension_of_the_other_framework_alone_is_an_error(tmp_path: Path, framework: str, other: str) -> None:
     (tmp_path / other).write_text("def init_app(app): pass")
     with pytest.raises(ExtensionError, match="only DRUM_SERVER_TYPE"):
@@ -81,7 +81,7 @@ def test_misspelt_extension_is_an_error(tmp_path: Path, name: str) -> None:
         _extend(tmp_path, "def init_app(app): pass", name)
 
 
-@pytest.mark.parametrize("name", ["custom_Flask.py"])
+@each_case("name", ["custom_Flask.py"])
 def test_misspelt_file_without_init_app_is_a_warning(
     tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -90,7 +90,7 @@ def test_misspelt_file_without_init_app_is_a_warning(
     assert name in caplog.text
 
 
-@pytest.mark.parametrize("name", ["custom_model.py", "fastapi.py", "custom.md"])
+@each_case("name", ["custom_model.py", "fastapi.py", "custom.md"])
 def test_other_files_are_no_extensions(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
     assert not _extend(tmp_path, "def init_app(app): pass", name)
     assert not caplog.records
@@ -119,7 +119,7 @@ FASTAPI_FAILURES = {
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("case", FASTAPI_FAILURES)
+@each_case("case", FASTAPI_FAILURES)
 def test_server_stops_when_extension_fails_after_init_app(tmp_path: Path, case: str) -> None:
     with ExtendedServer(tmp_path, "fastapi", source=FASTAPI_FAILURES[case]) as server:
         assert server.wait() == 1

@@ -29,7 +29,7 @@ def score(data, model):
 """
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("declared", "cells", "expected", "dtype"),
     [
         ("text", ["01", "NA", "1.50", "", "True"], ["01", "NA", "1.50", "missing", "True"], "str|object"),

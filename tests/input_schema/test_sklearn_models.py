@@ -15,6 +15,7 @@ from sklearn.svm import SVR
 from sklearn.tree import DecisionTreeRegressor
 
 from datarobot_drum.drum.exceptions import PredictionError, UnprocessableInput
+from tests.cases import each_case
 from tests.input_schema.loading import LoadModel, csv_payload, mtx_payload, predict_csv
 
 TREE = DecisionTreeRegressor()
@@ -76,7 +77,7 @@ CELLS: dict[str, tuple[object, dict[str, float]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CELLS)
+@each_case("name", CELLS)
 def test_cell_is_read_by_the_type_of_training_alone_and_together(name: str, load_model: LoadModel) -> None:
     values, expected = CELLS[name]
     predictor = load_model(codes(values))
@@ -123,7 +124,7 @@ TEXTS = pd.Series(["good fine day", "bad wet day", "good", "bad"])
 SCORES = [1.0, 0.0, 1.0, 0.0]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "texts",
     [TfidfVectorizer(), FeatureUnion([("a", TfidfVectorizer()), ("b", TfidfVectorizer(analyzer="char"))]),
      make_pipeline(FunctionTransformer(to_lower_case), TfidfVectorizer())],
@@ -164,7 +165,7 @@ def test_missing_text_of_a_vectorizer_is_empty(load_model: LoadModel) -> None:
 ARRAY = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]])
 
 
-@pytest.mark.parametrize("model", [LinearRegression(), SVR(), make_pipeline(StandardScaler(), TREE)], ids=str)
+@each_case("model", [LinearRegression(), SVR(), make_pipeline(StandardScaler(), TREE)], ids=str)
 def test_wrong_number_of_columns_is_rejected(model: LinearRegression, load_model: LoadModel) -> None:
     predictor = load_model(model.fit(ARRAY, [1, 2, 3]))
     for csv in ("a,b,c\n1,2,3\n", "a\n1\n", "a,b,c\n1,x,3\n"):
@@ -176,8 +177,8 @@ def test_wrong_number_of_columns_is_rejected(model: LinearRegression, load_model
 
 
 @pytest.mark.filterwarnings("ignore:X has feature names")
-@pytest.mark.parametrize("trained_on", [ARRAY, pd.DataFrame(ARRAY, columns=["a", "b"])], ids=["array", "table"])
-@pytest.mark.parametrize(
+@each_case("trained_on", [ARRAY, pd.DataFrame(ARRAY, columns=["a", "b"])], ids=["array", "table"])
+@each_case(
     ("csv", "message"),
     [
         ("a,b\n1,2\n3,abc\n4,x\n", r"numbers only, .*hold none: b \(row 2: 'abc'\)"),
@@ -195,7 +196,7 @@ def test_cells_that_the_model_does_not_take_are_named(
         predict_csv(predictor, csv)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("values", "cells", "message"),
     [
         (["a", "b"], ["a", "c"], r"does not know: x \(row 2: 'c'\)"),

@@ -12,6 +12,7 @@ from datarobot_drum.drum.exceptions import ChecksumError, ExtensionError
 from datarobot_drum.drum.language_predictors.checksums import check_folder
 from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.serving.extensions import reject_changed_extension
+from tests.cases import each_case
 from tests.language_predictors.builders import model_settings
 
 
@@ -66,7 +67,7 @@ def test_list_of_sha256sum_is_understood(folder: Path) -> None:
         check_folder(folder)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     ["nonsense", f"{'0' * 64}  ../secret", f"{'0' * 64}  /etc/passwd", f"{'0' * 63}  x", f"SHA256 (x) = {'0' * 64}"],
     ids=["text", "parent", "absolute", "short", "other format"],

@@ -77,7 +77,7 @@ def _failure(predictor: PythonPredictor, column: str) -> PredictionError:
     return failed.value
 
 
-@pytest.mark.parametrize("column", LOCATIONS)
+@each_case("column", LOCATIONS)
 def test_log_begins_with_the_place_in_the_model(
     predictor: PythonPredictor, caplog: pytest.LogCaptureFixture, column: str
 ) -> None:
@@ -90,7 +90,7 @@ def test_log_begins_with_the_place_in_the_model(
     assert error.located_message == error.location + error.message
 
 
-@pytest.mark.parametrize("column", ["column", "library", "helping"])
+@each_case("column", ["column", "library", "helping"])
 def test_traceback_of_the_log_begins_in_the_model(
     predictor: PythonPredictor, caplog: pytest.LogCaptureFixture, column: str
 ) -> None:
@@ -128,7 +128,7 @@ def test_every_hook_is_named(tmp_path: Path, code: str, location: str) -> None:
         predictor.close()
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("code", "location"),
     [
         (

@@ -116,7 +116,7 @@ def test_unnamed_columns_of_a_multiclass_hook_are_in_the_order_of_the_labels(tmp
     assert predict(predictor).columns == ("b", "c", "a")
 
 
-@pytest.mark.parametrize("labels", [("yes", "no"), ("Yes", "No")], ids=["other order", "other names"])
+@each_case("labels", [("yes", "no"), ("Yes", "No")], ids=["other order", "other names"])
 def test_unnamed_columns_are_rejected_if_the_model_has_another_order(tmp_path: Path, labels: tuple[str, str]) -> None:
     import pickle
 
@@ -136,7 +136,7 @@ def test_text_of_each_row_is_the_generated_text(tmp_path: Path) -> None:
     assert (predictions.columns, predictions.values.tolist()) == (("answer",), [["x"], ["y"], [None]])
 
 
-@pytest.mark.parametrize("expression", ["[[1.5, 2], [3, 4], [5, 6]]", "np.array([[1.5, 2], [3, 4], [5, 6]])"])
+@each_case("expression", ["[[1.5, 2], [3, 4], [5, 6]]", "np.array([[1.5, 2], [3, 4], [5, 6]])"])
 def test_points_are_lists(tmp_path: Path, expression: str) -> None:
     predictor = load(tmp_path, f"def score(data, model): return {expression}", "geopoint", target_name="place")
     assert predict(predictor).values.tolist() == [[[1.5, 2]], [[3, 4]], [[5, 6]]]

@@ -68,7 +68,7 @@ def test_only_a_hook_with_the_parameter_receives_user_secrets() -> None:
     assert "token" not in repr(hooks["init"])
 
 
-@pytest.mark.parametrize("init", [lambda **kwargs: kwargs, lambda code_dir: {"code_dir": code_dir}])
+@each_case("init", [lambda **kwargs: kwargs, lambda code_dir: {"code_dir": code_dir}])
 def test_init_receives_code_dir_by_name(init: Callable[..., Any]) -> None:
     assert find(init=init)["init"](code_dir="/model") == {"code_dir": "/model"}
 

@@ -176,7 +176,7 @@ def test_probability_outside_0_and_1_is_rejected(target_type: str) -> None:
             check({"a": [0.5, 0.0], "b": [0.5, value]}, target_type, ("a", "b"))
 
 
-@pytest.mark.parametrize("target_type", ["binary", "multiclass"])
+@each_case("target_type", ["binary", "multiclass"])
 def test_probabilities_of_a_row_sum_to_1_within_a_hundredth(target_type: str) -> None:
     for value in (0.5, 0.51, 0.49):
         assert check({"a": [0.5, 0.5], "b": [0.5, value]}, target_type, ("a", "b")).values[1, 1] == value

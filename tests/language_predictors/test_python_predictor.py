@@ -86,7 +86,7 @@ def test_artifact_columns_follow_the_labels(tmp_path: Path, load: Load) -> None:
     assert np.array_equal(predictions.values[:, ::-1], own)
 
 
-@pytest.mark.parametrize("hook", ["", "def transform(data, model):\n    return data * 2\n"], ids=["plain", "transform"])
+@each_case("hook", ["", "def transform(data, model):\n    return data * 2\n"], ids=["plain", "transform"])
 def test_estimator_receives_matrix_market_input(tmp_path: Path, load: Load, hook: str) -> None:
     matrix = sparse.random(20, 3, density=0.5, random_state=0, format="csr")
     estimator = LinearRegression().fit(matrix, np.arange(20.0))
@@ -186,7 +186,7 @@ def test_score_hook_may_receive_any_object_from_read_input_data(tmp_path: Path, 
     assert predict_body(load(write_model(tmp_path, custom=source)), b"1234567").values.tolist() == [[7.0]]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("hooks", "reason"),
     [
         pytest.param("def read_input_data(d): return None", "read_input_data returned None", id="read None"),
@@ -264,7 +264,7 @@ def test_keyboard_interrupt_is_not_translated(tmp_path: Path, load: Load) -> Non
         predict_body(predictor)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("source", "reason"),
     [
         pytest.param(
@@ -331,14 +331,14 @@ def test_several_artifacts_require_load_model(tmp_path: Path, load: Load) -> Non
     assert predict_body(load(tmp_path)).values.tolist() == [[2.0], [4.0]]
 
 
-@pytest.mark.parametrize("language", ["r", "java"])
+@each_case("language", ["r", "java"])
 def test_unknown_language_is_rejected(tmp_path: Path, language: str) -> None:
     with pytest.raises(ModelLoadError, match=f"'{language}'.*python"):
         create_predictor(model_settings(tmp_path, language=language))
 
 
-@pytest.mark.parametrize("statement", ["import helper", "from . import helper", "from custom import helper"])
-@pytest.mark.parametrize("folder", ["", "deep__er__"], ids=["top", "nested"])
+@each_case("statement", ["import helper", "from . import helper", "from custom import helper"])
+@each_case("folder", ["", "deep__er__"], ids=["top", "nested"])
 def test_modules_beside_custom_py_are_importable(tmp_path: Path, load: Load, statement: str, folder: str) -> None:
     source = (
         f"{statement}\nimport pandas as pd\ndef score(d, m): return pd.DataFrame({{'p': [helper.VALUE] * len(d)}})\n"
@@ -347,7 +347,7 @@ def test_modules_beside_custom_py_are_importable(tmp_path: Path, load: Load, sta
     assert predict_body(load(tmp_path)).values.tolist() == [[4.0], [4.0]]
 
 
-@pytest.mark.parametrize("module", ["custom", "classes"])
+@each_case("module", ["custom", "classes"])
 def test_pickles_of_classes_in_the_model_folder_are_loaded(tmp_path: Path, load: Load, module: str) -> None:
     source = "class Constant:\n    def predict(self, data): return [self.value] * len(data)\n"
     write_model(tmp_path, **{"custom": "import sys\n", module: source})

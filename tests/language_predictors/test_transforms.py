@@ -18,6 +18,7 @@ from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.language_predictors.transforms import Transformed
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
+from tests.cases import each_case
 from tests.language_predictors.builders import model_settings, write_model
 
 Load = Callable[[Any], BasePredictor]
@@ -34,11 +35,13 @@ def load(tmp_path: Path) -> Iterator[Load]:
     loaded: list[BasePredictor] = []
 
     def create_and_load(model: Any) -> BasePredictor:
+        folder = tmp_path / str(len(loaded))
+        folder.mkdir()
         if isinstance(model, str):
-            write_model(tmp_path, custom=model)
+            write_model(folder, custom=model)
         else:
-            (tmp_path / "model.pkl").write_bytes(pickle.dumps(model))
-        predictor = create_predictor(model_settings(tmp_path, "transform"))
+            (folder / "model.pkl").write_bytes(pickle.dumps(model))
+        predictor = create_predictor(model_settings(folder, "transform"))
         loaded.append(predictor)
         predictor.load()
         return predictor
@@ -69,7 +72,7 @@ def hook_returning(expression: str) -> str:
 # Signatures
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("signature", "seen"),
     [
         ("X, model", ["X", "model"]),
@@ -104,7 +107,7 @@ def test_transform_hook_receives_none_without_a_target(load: Load) -> None:
     assert transformed.target is None
 
 
-@pytest.mark.parametrize("signature", ["X", "X, y", "X, y, transformer, more", "X, transformer, other"])
+@each_case("signature", ["X", "X, y", "X, y, transformer, more", "X, transformer, other"])
 def test_transform_hook_of_another_signature_is_rejected_at_load(load: Load, signature: str) -> None:
     with pytest.raises(ModelLoadError, match=r"transform\(data, model, \*\*kwargs\)"):
         load(f"def transform({signature}): return X\n")
@@ -119,7 +122,7 @@ def test_target_of_several_columns_is_a_frame(load: Load) -> None:
 # Results of hooks
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("expression", "table"),
     [
         ("X * 2", {"a": [2, 6], "b": [4, 8]}),
@@ -141,7 +144,7 @@ def test_dense_result_becomes_a_frame(load: Load, expression: str, table: dict[s
     assert transformed.names == tuple(table)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("expression", "names"),
     [
         ("sparse.csr_matrix(X.to_numpy())", ("0", "1")),
@@ -164,7 +167,7 @@ def test_result_may_repeat_column_names(load: Load) -> None:
     assert list(transformed.features.columns) == ["a", "b", "a", "b"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("expression", "table"),
     [
         ("X", {"t": [10, 20]}),
@@ -191,7 +194,7 @@ def test_target_is_returned_only_if_sent(load: Load) -> None:
     assert transform_body(load(hook_returning("(X, [1, 2, 3])"))).target is None
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("expression", "text"),
     [
         ("None", "returned None as X"),
@@ -243,7 +246,7 @@ def test_sparse_columns_without_scipy_error_names_the_extra(load: Load, monkeypa
 # Targets
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("target", "text"),
     [
         (b"t\n1\n", "1 rows for 2 rows of `X`"),
@@ -283,7 +286,7 @@ def test_sparse_transformer_output_has_column_names(load: Load) -> None:
     assert transformed.features.toarray().tolist() == [[1, 0, 0, 1, 0, 0], [0, 0, 1, 0, 0, 1]]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("transformer", "names"),
     [
         (MaxAbsScaler().fit(TRAINED.to_numpy()), ("x0", "x1")),
@@ -329,7 +332,7 @@ def test_load_model_may_return_the_transformer(load: Load) -> None:
     assert transform_body(predictor, b"3 2\n6 4\n").features.to_numpy().tolist() == [[1.0, 0.5], [2.0, 1.0]]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("model", "text"),
     [
         (3, "the model is a int, without transform"),

@@ -31,8 +31,10 @@ def make(tmp_path: Path) -> Iterator[LoadWithSchema]:
     made: list[BasePredictor] = []
 
     def load(schema: dict[str, Any], code: str = COUNT, target_type: str = "regression", **changes: Any) -> Any:
-        write_model(tmp_path, custom=code)
-        made.append(create_predictor(model_settings(tmp_path, target_type, metadata={"typeSchema": schema}, **changes)))
+        folder = tmp_path / str(len(made))
+        folder.mkdir()
+        write_model(folder, custom=code)
+        made.append(create_predictor(model_settings(folder, target_type, metadata={"typeSchema": schema}, **changes)))
         made[-1].load()
         return made[-1]
 
@@ -84,7 +86,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_case("kind", KINDS)
 def test_column_kinds_do_not_depend_on_the_row_count(make: LoadWithSchema, kind: str) -> None:
     predictor = make(input_requirement("data_types", "IN", [kind]))
     for (name, cell), rows in product(CELLS.items(), (1, 10_000)):
@@ -109,7 +111,7 @@ def test_missing_cells_fit_every_kind(make: LoadWithSchema) -> None:
     predictor.read_input(payload("a,b\n2024-01-01,\n,\n"))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("condition", "value", "csv", "reason"),
     [
         ("EQUALS", "NUM", "a,b\n1,red\n", "the column 'b' is CAT or TXT"),
@@ -140,7 +142,7 @@ def test_data_types_conditions_accept_or_reject(
     assert (broken.value.status, broken.value.exit_code) == (422, 3)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("condition", "value", "fitting"),
     [
         ("EQUALS", 2, {2}),
@@ -167,7 +169,7 @@ def test_number_of_columns_conditions_accept_or_reject(
                 predictor.read_input(sample)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("field", "value", "csv_fits", "mtx_fits"),
     [
         ("sparse", "SUPPORTED", True, True),
@@ -235,7 +237,7 @@ TRANSFORMS = {
 }
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("field", "value", "broken_by"),
     [
         ("number_of_columns", "IDENTITY", {"wider", "words"}),
@@ -315,7 +317,7 @@ def test_malformed_schema_is_rejected_at_start(tmp_path: Path, schema: Any, reas
     assert raised.value.exit_code == 3
 
 
-@pytest.mark.parametrize("schema", [None, {}, {"input_requirements": None}, {"output_requirements": []}])
+@each_case("schema", [None, {}, {"input_requirements": None}, {"output_requirements": []}])
 def test_empty_schema_checks_nothing(make: LoadWithSchema, schema: Any) -> None:
     predictor = make(schema)
     assert predictor.predict(predictor.read_input(payload("a\n1\n"))).values.tolist() == [[1.5]]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cases import each_case
 from tests.process.hook_servers import Servers, call_function, serve_functions
 from tests.processes import RunningServer
 
@@ -73,7 +74,7 @@ def all_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         yield servers
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("function", "result"),
     [
         ("send_all", "[(True, 'SIGUSR1'), (True, 'SIGUSR2')]"),

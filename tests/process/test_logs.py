@@ -8,6 +8,7 @@ import pytest
 from datarobot_drum.drum.error_text import MAX_LOGGED_TEXT, format_error, indented_lines, shortened
 from datarobot_drum.drum.process.logs import JSON, MAX_MESSAGE, TEXT, log_handler
 from datarobot_drum.runtime_parameters.masking import register_secret
+from tests.cases import each_case
 
 HUGE = "x" * 1_000_000
 
@@ -31,8 +32,8 @@ def logged(log_format: str, message: str, error: Exception, capsys: pytest.Captu
     return capsys.readouterr().err
 
 
-@pytest.mark.parametrize("log_format", [TEXT, JSON])
-@pytest.mark.parametrize("secret", [None, "s3cret"])
+@each_case("log_format", [TEXT, JSON])
+@each_case("secret", [None, "s3cret"])
 def test_message_and_traceback_are_shortened(
     log_format: str, secret: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -59,8 +60,8 @@ CONTROLS = ["\n", "\r", "\x0b", "\x1b[31m", "\x7f", "\x85", "\x9b2J", "\u2028", 
 FORGED = "2026-01-01 00:00:00,000 INFO datarobot_drum.x: forged"
 
 
-@pytest.mark.parametrize("log_format", [TEXT, JSON])
-@pytest.mark.parametrize("control", CONTROLS, ids=ascii)
+@each_case("log_format", [TEXT, JSON])
+@each_case("control", CONTROLS, ids=ascii)
 def test_control_characters_are_escaped_in_message_and_traceback(
     log_format: str, control: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -107,7 +107,7 @@ def test_value_of_another_type_raises_error_without_the_value(type_: str, value:
     assert "s3cret" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("value", "word"), [(0.99, "below"), (11, "above")])
+@each_case(("value", "word"), [(0.99, "below"), (11, "above")])
 def test_number_out_of_range_raises_error(value: float, word: str) -> None:
     with pytest.raises(RuntimeParameterError, match=f"LIMIT is {value}, {word} its"):
         _definition("numeric", minValue=1, maxValue=10).check(value)

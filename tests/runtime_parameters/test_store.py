@@ -171,7 +171,7 @@ def test_variable_of_another_type_raises_error() -> None:
         _collect([{"fieldName": "A", "type": "numeric"}], A=_prefixed("string", "5"))
 
 
-@pytest.mark.parametrize("variable", ["", _prefixed("string", "")], ids=["absent", "empty"])
+@each_case("variable", ["", _prefixed("string", "")], ids=["absent", "empty"])
 def test_empty_value_raises_error_if_not_allowed(variable: str) -> None:
     with pytest.raises(RuntimeParameterError, match="A needs a value"):
         _collect([{"fieldName": "A", "type": "string", "allowEmpty": False}], A=variable)

@@ -10,6 +10,7 @@ from datarobot_drum.drum.exceptions import StartupError, UsageError
 from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.build import build_settings
 from datarobot_drum.runtime_parameters import mask_secrets
+from tests.cases import each_case
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
@@ -46,7 +47,7 @@ def test_hidden_files_are_skipped(tmp_path: Path) -> None:
     assert read(tmp_path, user_secrets_mount_path=folder) == {"seen": "1"}
 
 
-@pytest.mark.parametrize("prefix", ["MINE", "MINE_"])
+@each_case("prefix", ["MINE", "MINE_"])
 def test_variables_with_prefix_are_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str) -> None:
     variables = {
         "MINE_A": "123",
@@ -79,7 +80,7 @@ def test_secrets_are_masked(tmp_path: Path) -> None:
     assert "MIIEvQIBADANBg" not in mask_secrets(" ".join(key.split()))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("content", "reason"),
     [
         (b'{"token": "t0k3n"', "The user secret s begins like a JSON object but is malformed."),

@@ -8,6 +8,7 @@ import pytest
 
 from datarobot_drum.drum.exceptions import StartupError
 from datarobot_drum.runtime_parameters.yaml_documents import read_texts, read_values
+from tests.cases import each_case
 
 Read = Callable[[Path, type[StartupError]], dict[str, Any]]
 LEVELS = range(1, 30)
@@ -33,7 +34,7 @@ def read(request: pytest.FixtureRequest) -> Read:
     return found
 
 
-@pytest.mark.parametrize("text", LAUGHS.values(), ids=LAUGHS)
+@each_case("text", LAUGHS.values(), ids=LAUGHS)
 def test_aliases_that_multiply_are_rejected(tmp_path: Path, read: Read, text: str) -> None:
     path = tmp_path / "model-metadata.yaml"
     path.write_text(text)

@@ -43,7 +43,7 @@ def test_chat_passes_params_and_headers() -> None:
     assert given == params and headers["x-custom"] == "1"
 
 
-@pytest.mark.parametrize("result", [dict(COMPLETION), iter([dict(COMPLETION)])], ids=["completion", "iterator"])
+@each_case("result", [dict(COMPLETION), iter([dict(COMPLETION)])], ids=["completion", "iterator"])
 def test_chat_streams_events_and_ends_with_done(result: Any) -> None:
     response = _chat(result, stream=True)
     events = list(response.content)
@@ -73,7 +73,7 @@ def _streamed(result: Any) -> list[dict[str, Any]]:
     return [orjson.loads(event.removeprefix(b"data: ")) for event in events]
 
 
-@pytest.mark.parametrize("result", [["Hel", "lo"], ["", "Hello"]], ids=["two", "empty first"])
+@each_case("result", [["Hel", "lo"], ["", "Hello"]], ids=["two", "empty first"])
 def test_chat_text_of_a_generator_becomes_chunks(result: list[str]) -> None:
     chunks = _streamed(iter(result))
     deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
@@ -106,7 +106,7 @@ def test_error_of_the_first_chat_chunk_is_raised() -> None:
         _chat(map(fail, [None]), stream=True)
 
 
-@pytest.mark.parametrize("result", [None, 1], ids=["none", "number"])
+@each_case("result", [None, 1], ids=["none", "number"])
 def test_chat_rejects_a_result_that_is_no_completion(result: Any) -> None:
     with pytest.raises(PredictionError, match="where a completion was expected"):
         _chat(result)

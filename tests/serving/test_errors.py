@@ -54,7 +54,7 @@ def test_error_of_a_request_has_its_status_and_message(kind: Any, status: int) -
     assert response.headers == {}
 
 
-@pytest.mark.parametrize("error", [ServerOverloaded(), ModelNotReady()], ids=["overloaded", "not-ready"])
+@each_case("error", [ServerOverloaded(), ModelNotReady()], ids=["overloaded", "not-ready"])
 def test_unavailable_service_asks_for_a_retry(error: ServerOverloaded | ModelNotReady) -> None:
     response = error_response(error)
     assert (response.status, response.headers) == (503, {"Retry-After": "5"})
@@ -75,13 +75,13 @@ def test_unexpected_error_is_500_with_its_traceback_in_the_log_only(caplog: pyte
     assert record.levelno == logging.ERROR and record.exc_info is not None
 
 
-@pytest.mark.parametrize(("error", "logged"), [(PredictionError("x"), 1), (UnprocessableInput("x"), 0)])
+@each_case(("error", "logged"), [(PredictionError("x"), 1), (UnprocessableInput("x"), 0)])
 def test_only_server_errors_are_logged(caplog: pytest.LogCaptureFixture, error: Exception, logged: int) -> None:
     error_response(error)
     assert len(caplog.records) == logged
 
 
-@pytest.mark.parametrize("error", [UnprocessableInput("a\r\nb \x1b[0m"), CustomHTTPError("a\nb \x1b[0m", 418)])
+@each_case("error", [UnprocessableInput("a\r\nb \x1b[0m"), CustomHTTPError("a\nb \x1b[0m", 418)])
 def test_client_error_is_one_escaped_line_in_the_log(
     caplog: pytest.LogCaptureFixture, error: UnprocessableInput | CustomHTTPError
 ) -> None:

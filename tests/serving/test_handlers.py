@@ -89,7 +89,7 @@ def test_structured_route_rejects_other_models_and_names_their_route(
         call(make_handlers(FakePredictor(), target_type), handler, post())
 
 
-@pytest.mark.parametrize("handler", ["do_transform", "do_predict_unstructured"])
+@each_case("handler", ["do_transform", "do_predict_unstructured"])
 def test_other_prediction_routes_reject_structured_models(handler: str) -> None:
     for target_type in STRUCTURED:
         with pytest.raises(UnprocessableInput, match="use /predict/"):

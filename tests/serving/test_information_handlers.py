@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import pytest
-
 from datarobot_drum.drum.serving.messages import ModelRequest
 from datarobot_drum.version import __version__
+from tests.cases import each_case
 from tests.serving.handlers_under_test import FakePredictor, document_of, failed, loading, make_handlers
 
 
@@ -40,7 +39,7 @@ def test_stats_list_processes_memory_and_no_durations_at_first() -> None:
     assert len(document["drum_info"]) >= 1 and document["mem_info"]["drum_rss"] > 0
 
 
-@pytest.mark.parametrize("chats", [True, False])
+@each_case("chats", [True, False])
 def test_capabilities_list_formats_and_methods(chats: bool) -> None:
     document = document_of(make_handlers(FakePredictor(chats=chats)).make_capabilities(ModelRequest()))
     assert document == {
@@ -49,7 +48,7 @@ def test_capabilities_list_formats_and_methods(chats: bool) -> None:
     }
 
 
-@pytest.mark.parametrize("prepare", [loading, failed])
+@each_case("prepare", [loading, failed])
 def test_capabilities_list_no_formats_before_the_model_is_ready(prepare: Any) -> None:
     document = document_of(make_handlers(FakePredictor(), prepare=prepare).make_capabilities(ModelRequest()))
     assert document["supported_payload_formats"] == {}

@@ -483,7 +483,7 @@ def test_any_json_object_is_served_or_rejected(params: dict[str, Any]) -> None:
 # Chat
 
 
-@pytest.mark.parametrize("result", [["a", "b"], np.array(["a", "b"])], ids=["list", "array"])
+@each_case("result", [["a", "b"], np.array(["a", "b"])], ids=["list", "array"])
 def test_list_of_texts_is_one_choice_each(result: Any) -> None:
     handlers = make_handlers(FakePredictor(result, chats=True), "textgeneration")
     document = document_of(handlers.do_chat(post_json({"messages": [{"role": "user", "content": "Hi"}], "n": 2})))

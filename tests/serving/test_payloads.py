@@ -121,7 +121,7 @@ def test_target_is_the_part_y() -> None:
     assert target_payload(post(b"1")) is None
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("request_with_target", "message"),
     [
         (post_form(("y", b"")), "`y` is empty"),

@@ -1,7 +1,5 @@
 """The paths that a hosting platform requests beside the route table's own."""
 
-import pytest
-
 from datarobot_drum.drum.serving.routes import ROUTES, path_variants, probe_paths, with_platform_paths
 from tests.cases import each_case
 
@@ -28,7 +26,7 @@ def test_own_health_routes_keep_their_handler(health: str) -> None:
     assert _handlers("", health, "/invocations") == _handlers("", "", "")
 
 
-@pytest.mark.parametrize("path", ["/predict", "/predictions"])
+@each_case("path", ["/predict", "/predictions"])
 def test_predict_as_the_route_of_a_platform_serves_every_kind_of_model(path: str) -> None:
     found = _handlers("", "", path)
     assert found["POST", path] == found["POST", f"{path}/"] == "do_invocations"

@@ -28,7 +28,7 @@ def test_livez_is_alive_in_every_state(prepare: Any, running: bool) -> None:
     assert (response.status, document_of(response)) == (200, {"status": "alive"})
 
 
-@pytest.mark.parametrize("handler", MODEL_PROBES)
+@each_case("handler", MODEL_PROBES)
 def test_probe_of_a_ready_model_is_ok(handler: str) -> None:
     response = make_handlers(FakePredictor()).find(handler)(ModelRequest())
     assert (response.status, document_of(response)) == (200, {"message": "OK"})
@@ -45,7 +45,7 @@ def test_probe_of_the_model_decides_body_and_status(handler: str, result: Any, s
     assert predictor.calls == ["liveness" if handler == "do_ping" else "readiness"]
 
 
-@pytest.mark.parametrize("handler", MODEL_PROBES)
+@each_case("handler", MODEL_PROBES)
 def test_probe_of_a_loading_model_is_not_ready(handler: str) -> None:
     with pytest.raises(ModelNotReady):
         make_handlers(FakePredictor(), prepare=loading).find(handler)(ModelRequest())
@@ -64,7 +64,7 @@ def test_error_of_a_probe_is_raised(handler: str) -> None:
         make_handlers(ProbedPredictor(ValueError("broken probe"))).find(handler)(ModelRequest())
 
 
-@pytest.mark.parametrize("result", [{"a": 1}, ({"a": 1}, 200)], ids=["body", "body-and-status"])
+@each_case("result", [{"a": 1}, ({"a": 1}, 200)], ids=["body", "body-and-status"])
 def test_readyz_is_ready_when_worker_runs_and_probe_agrees(result: Any) -> None:
     response = make_handlers(ProbedPredictor(result)).do_readyz(ModelRequest())
     assert (response.status, document_of(response)) == (200, {"status": "ready"})

@@ -9,6 +9,7 @@ import pytest
 from datarobot_drum.drum.serving.request_log import RequestLog, RequestLogEntry
 from datarobot_drum.drum.tracing.request_id import request_id
 from datarobot_drum.version import __version__
+from tests.cases import each_case
 
 TIMEOUT = 20.0
 PROBES = frozenset({"/livez"})
@@ -76,7 +77,7 @@ def test_request_without_an_id_gets_a_new_one() -> None:
     assert len(ids) == 2 and all(ids)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("path", "status", "level", "text"),
     [
         ("/predict/", 200, logging.INFO, "POST /predict/ 200 "),

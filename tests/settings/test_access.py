@@ -11,6 +11,7 @@ from datarobot_drum.drum.settings.access import ACCESS_NAMES, AccessSettings, Ra
 from datarobot_drum.drum.settings.arguments import Arguments, mask_command_line, secret_variables, to_argv
 from datarobot_drum.drum.settings.build import build_settings
 from datarobot_drum.runtime_parameters import mask_secrets
+from tests.cases import each_case
 
 FIRST, SECOND = "first-key-of-the-tests", "second-key-of-the-tests"
 
@@ -22,12 +23,13 @@ def build(tmp_path: Path, clean_environment: None, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
 
     def read(server_type: str = "fastapi", *, error_server: bool = False, **variables: str) -> AccessSettings:
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
         arguments = Arguments(
             code_dir=str(tmp_path), address=":1", target_type="regression", with_error_server=error_server
         )
-        return build_settings(arguments, server_type).access
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in variables.items():
+                environment.setenv(name, value)
+            return build_settings(arguments, server_type).access
 
     return read
 
@@ -38,7 +40,7 @@ def test_everything_is_open_by_default(build: Any) -> None:
     assert access.is_open
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "keys"),
     [(FIRST, (FIRST,)), (f" {FIRST} ,, {SECOND}, {FIRST},", (FIRST, SECOND)), ("!~'\"\\+/=-._", ("!~'\"\\+/=-._",))],
 )
@@ -54,7 +56,7 @@ def test_keys_appear_nowhere(build: Any, tmp_path: Path) -> None:
     assert mask_secrets(f"{FIRST} {SECOND}") == "**** ****"
 
 
-@pytest.mark.parametrize("text", [" ", ",", " , ,", "schlüssel-der-geheim", "key with a blank", "key\twith-a-tab"])
+@each_case("text", [" ", ",", " , ,", "schlüssel-der-geheim", "key with a blank", "key\twith-a-tab"])
 def test_wrong_keys_fail_the_start_without_being_shown(build: Any, text: str) -> None:
     with pytest.raises(RuntimeParameterError, match="DRUM_API_KEYS") as caught:
         build(DRUM_API_KEYS=text)
@@ -66,7 +68,7 @@ def test_a_wrong_key_fails_the_start_of_an_error_server(build: Any) -> None:
         build(error_server=True, DRUM_API_KEYS=",")
 
 
-@pytest.mark.parametrize("content", [None, b"", b"# a comment\n", b"\xff\xfe"])
+@each_case("content", [None, b"", b"# a comment\n", b"\xff\xfe"])
 def test_a_file_without_keys_fails_the_start(build: Any, tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "keys").write_bytes(content)
@@ -82,7 +84,7 @@ def test_short_and_empty_keys_are_warned_of(build: Any, caplog: pytest.LogCaptur
     assert "short" not in caplog.text
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "limit"),
     [
         ("100/minute", RateLimit(100, 60.0)),
@@ -95,13 +97,13 @@ def test_rate_limits_are_read(build: Any, text: str, limit: RateLimit) -> None:
     assert build(DRUM_RATE_LIMIT=text).rate_limit == limit
 
 
-@pytest.mark.parametrize("text", ["100", "0/minute", "-1/minute", "1.5/minute", "1/week", "1/minute/2", "x", " "])
+@each_case("text", ["100", "0/minute", "-1/minute", "1.5/minute", "1/week", "1/minute/2", "x", " "])
 def test_wrong_rate_limits_fail_the_start(build: Any, text: str) -> None:
     with pytest.raises(RuntimeParameterError, match=r"DRUM_RATE_LIMIT must be .* such as 100/minute"):
         build(DRUM_RATE_LIMIT=text)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "origins"),
     [
         ("https://a.example", {"https://a.example"}),
@@ -115,7 +117,7 @@ def test_origins_are_read_as_browsers_send_them(build: Any, text: str, origins: 
     assert build(DRUM_CORS_ORIGINS=text).cors_origins == origins
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text", ["a.example", "https://a.example/", "https://a.example/x", "https://*.example", "null", "*,https://a", ","]
 )
 def test_wrong_origins_fail_the_start(build: Any, text: str) -> None:
@@ -128,7 +130,7 @@ def test_tls_files_are_absolute(build: Any, tmp_path: Path) -> None:
     assert files == TlsFiles(tmp_path / "c.pem", Path("/k.pem"), tmp_path / "ca.pem")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("variables", "message"),
     [
         ({"DRUM_TLS_CERT": "c"}, "DRUM_TLS_KEY is missing"),

@@ -50,7 +50,7 @@ def test_missing_argument_raises_usage_error(tmp_path: Path, missing: str, compl
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize("name", ["absent", "file"])
+@each_case("name", ["absent", "file"])
 def test_code_dir_must_be_a_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=f"{name} is not a folder"):
@@ -172,7 +172,7 @@ def test_invalid_parameter_raises_or_is_kept_for_error_server(
     assert settings.workers == 1
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     ["runtimeParameterDefinitions: 5", "runtimeParameterDefinitions: [{fieldName: A}]"],
     ids=["no list", "no type"],

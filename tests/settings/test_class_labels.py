@@ -21,7 +21,7 @@ def test_binary_labels_come_from_arguments(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("indent", ["", "  "], ids=["top level", "inferenceModel"])
+@each_case("indent", ["", "  "], ids=["top level", "inferenceModel"])
 def test_binary_labels_of_metadata_keep_their_text(tmp_path: Path, indent: str) -> None:
     head = "inferenceModel:\n" if indent else ""
     write_metadata(tmp_path, f"{head}{indent}positiveClassLabel: yes\n{indent}negativeClassLabel: 010\n")
@@ -120,7 +120,7 @@ def test_target_names_and_prompt_column_come_from_metadata(tmp_path: Path) -> No
     assert (model.target_names, model.prompt_column) == (("low", "high"), "question")
 
 
-@pytest.mark.parametrize(("names", "complaint"), [("[a, a]", "must differ"), ("{a: b}", "must be a list")])
+@each_case(("names", "complaint"), [("[a, a]", "must differ"), ("{a: b}", "must be a list")])
 def test_unusable_target_names_fail_the_start(tmp_path: Path, names: str, complaint: str) -> None:
     write_metadata(tmp_path, f"targetNames: {names}")
     with pytest.raises(StartupError, match=complaint):

@@ -82,7 +82,7 @@ def test_value_is_parsed_by_kind(name: str, raw: Any, value: Any) -> None:
     assert type(result) is type(value)
 
 
-@pytest.mark.parametrize(("raw", "value"), [("0", 1), ("-5", 1), ("11", 10), ("1e30", 10)])
+@each_case(("raw", "value"), [("0", 1), ("-5", 1), ("11", 10), ("1e30", 10)])
 def test_number_out_of_range_is_clamped_with_warning(raw: str, value: int, caplog: pytest.LogCaptureFixture) -> None:
     assert _read("DRUM_COUNT", raw) == value
     assert "is outside 1 to 10" in caplog.text

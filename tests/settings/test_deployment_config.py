@@ -108,7 +108,7 @@ def test_mismatching_document_raises_usage_error(tmp_path: Path, document: Any, 
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["missing.json", "."])
+@each_case("name", ["missing.json", "."])
 def test_unreadable_file_raises_usage_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=r"--deployment-config .* cannot be read: "):
         read_deployment_config(tmp_path / name, TargetType.REGRESSION, ())

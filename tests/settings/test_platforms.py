@@ -114,9 +114,7 @@ def test_vertex_variables_set_address_routes_and_a_local_model(monkeypatch: pyte
     assert settings.platform.routes.predict == "/v1/endpoints/1/deployedModels/2:predict"
 
 
-@pytest.mark.parametrize(
-    ("variable", "name"), [("K_SERVICE", "Cloud Run or Knative"), ("DYNO", "Heroku"), ("X", "unknown")]
-)
+@each_case(("variable", "name"), [("K_SERVICE", "Cloud Run or Knative"), ("DYNO", "Heroku"), ("X", "unknown")])
 def test_port_sets_the_address(monkeypatch: pytest.MonkeyPatch, model: Path, variable: str, name: str) -> None:
     settings = serve(monkeypatch, {"PORT": "5000", variable: "x", "CODE_DIR": model}, "server")
     assert (settings.host, settings.port) == ("0.0.0.0", 5000)

@@ -176,7 +176,7 @@ def test_unwritable_spool_folder_raises_parameter_error(tmp_path: Path, monkeypa
 ALIASES = {alias for declared in SERVER_PARAMETERS.values() for alias in declared.aliases}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("alias", "field", "source"),
     [
         ("DRUM_FASTAPI_UPLOAD_TIMEOUT", "upload_timeout", "variable"),
@@ -207,7 +207,7 @@ def test_old_name_sets_parameter_without_warning(
     assert not caplog.records
 
 
-@pytest.mark.parametrize("name", ["DRUM_CONCURRENCY", "DRUM_FASTAPI_CONCURRENCY"])
+@each_case("name", ["DRUM_CONCURRENCY", "DRUM_FASTAPI_CONCURRENCY"])
 def test_concurrency_is_adaptive_unless_fixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     assert build(tmp_path).server.concurrency == "auto"
     monkeypatch.setenv(name, "fixed")

@@ -1,7 +1,5 @@
 """Messages for missing columns: what was found, and what it looks like."""
 
-import pytest
-
 from datarobot_drum.drum.tabular.column_hints import missing_columns_message, wrong_width_message
 from tests.cases import each_case
 
@@ -66,7 +64,7 @@ def test_blanks_that_lightgbm_has_replaced_are_not_missing() -> None:
     assert "lack 1 of the 2 columns of the model: y;" in missing_columns_message(["mean_x", "y"], ["mean x"])
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("found", "message"),
     [
         (["a", "b", "c"], "The samples have 3 columns; the model takes 2. Found: 'a', 'b', 'c'."),

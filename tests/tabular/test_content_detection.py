@@ -84,7 +84,7 @@ def test_other_content_is_named(name: str, media_type: str) -> None:
     assert expected in _rejection(content, media_type)
 
 
-@pytest.mark.parametrize("read", [read_numeric_or_frame, lambda payload: list(read_blocks(payload, 10))])
+@each_case("read", [read_numeric_or_frame, lambda payload: list(read_blocks(payload, 10))])
 def test_every_reader_names_other_content(read: Callable[[StructuredPayload], Any]) -> None:
     with pytest.raises(UnprocessableInput, match="looks like gzip data"):
         read(_payload(gzip.compress(CSV.encode())))
@@ -100,7 +100,7 @@ def test_header_alone_has_no_hint() -> None:
     assert _rejection(b"town,x\n", FORM) == "The csv has a header but no data rows."
 
 
-@pytest.mark.parametrize("content", [b"town=Ulm&x=0", b"X=town%2Cx%0AUlm%2C0"])
+@each_case("content", [b"town=Ulm&x=0", b"X=town%2Cx%0AUlm%2C0"])
 def test_urlencoded_form_is_named(content: bytes) -> None:
     assert "looks like a form" in _rejection(content, FORM)
 

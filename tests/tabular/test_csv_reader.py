@@ -51,9 +51,7 @@ def test_charset_is_decoded(charset: str) -> None:
     assert [*frame.columns, *frame.iloc[:, 0]] == text.split()
 
 
-@pytest.mark.parametrize(
-    "content", [',0"0\r\r\t"--0"-.\n-" \t -', "a\r\r b\r\r\r\t\r \r1\r\r"], ids=["quotes", "blanks"]
-)
+@each_case("content", [',0"0\r\r\t"--0"-.\n-" \t -', "a\r\r b\r\r\r\t\r \r1\r\r"], ids=["quotes", "blanks"])
 def test_lone_carriage_returns_do_not_exhaust_memory(content: str) -> None:
     with suppress(UnprocessableInput):
         read(content.encode())
@@ -166,7 +164,7 @@ def _as_read(frame: pd.DataFrame, position: int, cell: str) -> str:
     return f"{cell}.0" if frame.dtypes.iloc[position] == "float64" else cell
 
 
-@pytest.mark.parametrize("max_size", [10, 10**6], ids=["on disk", "in memory"])
+@each_case("max_size", [10, 10**6], ids=["on disk", "in memory"])
 def test_spooled_file_is_rewound_and_stays_open(max_size: int) -> None:
     with SpooledTemporaryFile(max_size=max_size) as file:
         file.write(b"a,b\n" + b"1,2\n" * 1000)

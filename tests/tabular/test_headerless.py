@@ -130,7 +130,7 @@ class _SumPredictor(FakePredictor):
         return Predictions(("Predictions",), data.to_numpy(dtype=float).sum(axis=1, keepdims=True))
 
 
-@pytest.mark.parametrize("has_header", [None, False])
+@each_case("has_header", [None, False])
 def test_score_reads_a_file_without_a_header(tmp_path: Path, has_header: bool | None) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("1,2,3\n4,5,6.5\n", encoding="utf-8")

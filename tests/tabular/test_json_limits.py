@@ -66,7 +66,7 @@ def test_brackets_in_a_long_message_do_not_count() -> None:
     check_json(body, replace(UNLIMITED, max_json_depth=3, max_json_items=4))
 
 
-@pytest.mark.parametrize("depth", [300, 600, 1020])
+@each_case("depth", [300, 600, 1020])
 def test_a_deep_document_without_a_limit_is_parsed_or_rejected(depth: int) -> None:
     body = b'{"a":' * depth + b"1" + b"}" * depth
     with suppress(UnprocessableInput):

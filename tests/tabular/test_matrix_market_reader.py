@@ -148,7 +148,7 @@ def test_columns_of_a_frame_have_a_limit_of_their_own() -> None:
         read_table(payload(content, max_columns=50_000))
 
 
-@pytest.mark.parametrize("read_payload", [read_table, read_matrix])
+@each_case("read_payload", [read_table, read_matrix])
 def test_sparse_table_does_not_become_a_huge_dense_array(read_payload: Callable[[StructuredPayload], Any]) -> None:
     data = read_payload(payload(BANNER + b"1000000 200 1\n1 1 1.0\n"))
     with pytest.raises(UnprocessableInput, match="200000000 cells has 1 entries"):

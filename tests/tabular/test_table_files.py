@@ -45,7 +45,7 @@ def _assert_block_types_equal(path: Path, whole: pd.DataFrame) -> None:
     assert start == len(whole)
 
 
-@pytest.mark.parametrize("cells", [CELLS, HUGE_INTEGERS], ids=["usual", "vast"])
+@each_case("cells", [CELLS, HUGE_INTEGERS], ids=["usual", "vast"])
 def test_csv_blocks_have_the_types_of_the_whole_table(tmp_path: Path, cells: tuple[str, ...]) -> None:
     path = tmp_path / "table.csv"
 

@@ -14,6 +14,7 @@ from datarobot_drum.drum.serving.error_formats import error_formats_by_path
 from datarobot_drum.drum.serving.headers import Headers
 from datarobot_drum.drum.serving.routes import ROUTES, probe_paths, with_platform_paths
 from datarobot_drum.drum.settings.access import AccessSettings, RateLimit
+from tests.cases import each_case
 
 KEY, OTHER = "a-key-of-the-tests-01", "a-key-of-the-tests-02"
 ORIGIN = "https://app.example.com"
@@ -37,7 +38,7 @@ def status(decision: Decision) -> int:
     return 0 if decision.response is None else decision.response.status
 
 
-@pytest.mark.parametrize("path", ["/x", "/x/", "/x/ping", "/x/ping/", "/x/livez", "/x/readyz", "/x/v2/health/live"])
+@each_case("path", ["/x", "/x/", "/x/ping", "/x/ping/", "/x/livez", "/x/readyz", "/x/v2/health/live"])
 def test_probes_need_no_key(path: str) -> None:
     gate = new_gate(rate_limit=RateLimit(1, 60.0))
     for _ in range(3):
@@ -46,7 +47,7 @@ def test_probes_need_no_key(path: str) -> None:
     assert status(decide(gate, "POST", path)) == 401
 
 
-@pytest.mark.parametrize(
+@each_case(
     "path",
     [
         "/x/predict/",
@@ -80,7 +81,7 @@ def test_only_known_paths_are_open(path: str, method: str) -> None:
     assert status(decide(new_gate(), method, path)) == (0 if is_probe or is_rpc_probe else 401)
 
 
-@pytest.mark.parametrize("headers", [{"Authorization": f"Bearer {KEY}"}, {"X-API-Key": OTHER}])
+@each_case("headers", [{"Authorization": f"Bearer {KEY}"}, {"X-API-Key": OTHER}])
 def test_a_valid_key_passes_and_its_header_is_removed(headers: dict[str, str]) -> None:
     decision = decide(new_gate(), "POST", "/x/predict/", headers)
     assert decision == Decision(key_headers=frozenset(name.lower() for name in headers))
@@ -93,7 +94,7 @@ def test_another_credential_stays() -> None:
     assert decide(new_gate(), "GET", "/x/info/", headers).key_headers == {"authorization"}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("path", "body"),
     [
         ("/x/predict/", {"message": "ERROR: The API key is not valid."}),
@@ -181,7 +182,7 @@ def test_preflights_are_not_answered_by_default() -> None:
     assert status(decide(new_gate(), "OPTIONS", "/x/predict/", PREFLIGHT)) == 401
 
 
-@pytest.mark.parametrize(
+@each_case(
     "origin", ["https://evil.example", f"{ORIGIN}.evil.example", f"{ORIGIN}/", ORIGIN.upper(), "null", f"{ORIGIN}:443"]
 )
 def test_other_origins_are_rejected(origin: str) -> None:
@@ -192,7 +193,7 @@ def test_other_origins_are_rejected(origin: str) -> None:
     assert (status(decision), decision.cors_headers) == (0, (("Vary", "Origin"),))
 
 
-@pytest.mark.parametrize("headers", [{}, {"Origin": ORIGIN}, {"Access-Control-Request-Method": "POST"}])
+@each_case("headers", [{}, {"Origin": ORIGIN}, {"Access-Control-Request-Method": "POST"}])
 def test_options_that_are_no_preflight_need_a_key(headers: dict[str, str]) -> None:
     gate = new_gate(cors_origins=frozenset({ORIGIN}))
     assert status(decide(gate, "OPTIONS", "/x/predict/", headers)) == 401
@@ -220,7 +221,7 @@ def test_headers_of_an_extension_are_kept() -> None:
     assert decision.headers_to_add(["content-type"]) == decision.cors_headers
 
 
-@pytest.mark.parametrize("requested", ["a b", "a,,b", "a\r\nb: c", "é", ","])
+@each_case("requested", ["a b", "a,,b", "a\r\nb: c", "é", ","])
 def test_no_header_is_split_by_a_preflight(requested: str) -> None:
     gate = new_gate(cors_origins=frozenset({ORIGIN}))
     response = decide(gate, "OPTIONS", "/x/", {**PREFLIGHT, "Access-Control-Request-Headers": requested}).response

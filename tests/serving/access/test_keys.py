@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from datarobot_drum.drum.serving.access.keys import RELOAD_SECONDS, KeyRing, sent_keys
 from datarobot_drum.drum.settings.access import AccessSettings
+from tests.cases import each_case
 
 FIRST, SECOND = "first-key-of-the-tests", "second-key-of-the-tests"
 VISIBLE = st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters=",")
@@ -30,7 +31,7 @@ def ring_of(file: Path, clock: Callable[[], float]) -> KeyRing:
     return KeyRing(AccessSettings(keys_file=file), clock)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("authorization", "found"),
     [
         (None, None),
@@ -124,7 +125,7 @@ def test_a_link_to_another_file_is_followed(tmp_path: Path) -> None:
     assert ring.find(SECOND) and not ring.find(FIRST)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"# no key\n", b"two keys\n", b"\xff\xfe", b"x" * 70_000])
+@each_case("content", [None, b"", b"# no key\n", b"two keys\n", b"\xff\xfe", b"x" * 70_000])
 def test_a_file_without_keys_leaves_the_former_keys_valid(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes | None
 ) -> None:

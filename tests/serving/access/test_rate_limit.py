@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from datarobot_drum.drum.serving.access.rate_limit import RateLimiter, client_network
 from datarobot_drum.drum.settings.access import RateLimit
+from tests.cases import each_case
 from tests.serving.access.test_keys import Clock
 
 
@@ -62,7 +63,7 @@ def test_memory_is_bounded_and_keeps_the_clients_that_send() -> None:
     assert len(limiter._full_at) == 100
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("address", "network"),
     [
         ("10.0.0.1", "10.0.0.1"),

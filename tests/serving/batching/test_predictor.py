@@ -198,7 +198,7 @@ def changing() -> Callable[[pd.DataFrame], Predictions]:
     return lambda data: Predictions(("Predictions",), np.full((len(data), 1), float(next(count))))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "predict",
     [centered, of_one_row, extra_of_the_batch, changing()],
     ids=["centered", "one row", "extra output", "random"],

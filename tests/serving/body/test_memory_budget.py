@@ -1,8 +1,8 @@
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
+from tests.cases import each_case
 
 
 def test_reservation_succeeds_up_to_the_limit_and_reserves_all_or_nothing() -> None:
@@ -18,7 +18,7 @@ def test_budget_without_limit_accepts_every_reservation() -> None:
     assert budget.reserve(10**12) and not budget.would_exceed(10**12)
 
 
-@pytest.mark.parametrize(("size", "limit"), [(0, 0), (40_000_000, 15_000_000)])
+@each_case(("size", "limit"), [(0, 0), (40_000_000, 15_000_000)])
 def test_bodies_get_three_eighths_of_the_memory_of_a_process(size: int, limit: int) -> None:
     assert MemoryBudget.for_process(size).limit == limit
 

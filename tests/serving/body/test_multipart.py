@@ -128,7 +128,7 @@ def test_what_comes_before_and_after_the_parts_is_skipped(before: bytes, after: 
         assert receive_form(chunks) == [("X", None, None, b"1")], size
 
 
-@pytest.mark.parametrize(
+@each_case(
     "content_type", ['multipart/form-data; boundary="simple-boundary"', "Multipart/Form-Data;Boundary=simple-boundary"]
 )
 def test_boundary_may_be_quoted_and_named_in_any_case(content_type: str) -> None:
@@ -207,7 +207,7 @@ def test_a_chunk_that_may_start_a_part_reserves_memory_for_it_beforehand() -> No
     reader.close()
 
 
-@pytest.mark.parametrize("name", ["X", "other"])
+@each_case("name", ["X", "other"])
 def test_headers_of_a_form_part_are_limited(name: str) -> None:
     headers = f"{disposition(name)}\r\nX-1: 1\r\nX-2: 1"
     parts = [(headers, b"")] * 2

@@ -304,7 +304,7 @@ def test_form_reserves_nothing_when_budget_is_used_up() -> None:
     assert budget.used == 90
 
 
-@pytest.mark.parametrize("form_body", [True, False], ids=["form", "raw"])
+@each_case("form_body", [True, False], ids=["form", "raw"])
 def test_close_releases_memory_and_descriptors(form_body: bool) -> None:
     budget = MemoryBudget(1000)
     content, fields = (form((disposition("X"), b"x" * 50), (disposition("y"), b"")), {"Content-Type": FORM})

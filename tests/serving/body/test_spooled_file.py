@@ -63,7 +63,7 @@ async def test_spooled_file_of_framework_is_wrapped_not_copied() -> None:
     assert source.file.closed
 
 
-@pytest.mark.parametrize("max_size", [1, 1000], ids=["disk", "memory"])
+@each_case("max_size", [1, 1000], ids=["disk", "memory"])
 async def test_wrapped_upload_reports_whether_it_is_on_disk(max_size: int) -> None:
     with SpooledUploadFile(framework_upload(TABLE, max_size)) as upload:
         await upload.read_to_spool()
@@ -77,7 +77,7 @@ async def test_wrapped_bytesio_is_in_memory() -> None:
         assert (upload.on_disk, upload.size, upload.filename) == (False, len(TABLE), None)
 
 
-@pytest.mark.parametrize("max_memory", [10, 1000], ids=["disk", "memory"])
+@each_case("max_memory", [10, 1000], ids=["disk", "memory"])
 async def test_source_with_async_read_is_copied(max_memory: int) -> None:
     with SpooledUploadFile(Source(TABLE), max_memory, filename="a.csv", content_type="text/csv") as upload:
         assert await upload.read_to_spool() == len(TABLE)

@@ -9,6 +9,7 @@ import pytest
 from datarobot_drum.drum.serving.execution.concurrency import AdaptiveConcurrency, FixedConcurrency, Usage
 from datarobot_drum.drum.serving.execution.concurrency_limit import ConcurrencyLimit
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
+from tests.cases import each_case
 from tests.serving.execution.blocking_call import TIMEOUT, BlockingCall
 from tests.serving.execution.executor_calls import Clock, Loop, counts
 
@@ -79,7 +80,7 @@ async def test_stream_that_waits_for_another_call_continues(narrow: ExecutorWith
     await asyncio.gather(*held)
 
 
-@pytest.mark.parametrize("cancel_futures", [True, False])
+@each_case("cancel_futures", [True, False])
 async def test_shutdown_with_one_slot_finishes(cancel_futures: bool) -> None:
     limit = ConcurrencyLimit(THREADS, cores=2)
     limit.limit = 1

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from datarobot_drum.drum.serving.execution.concurrency_limit import ConcurrencyLimit, Sample
+from tests.cases import each_case
 
 CORES = 2
 CLIENTS = 300
@@ -74,10 +74,8 @@ def share_of_best(model: Model, limits: list[int], maximum: int) -> float:
     return sum(model.throughput(limit) for limit in limits) / len(limits) / best
 
 
-@pytest.mark.parametrize("maximum", [2, 16, 256])
-@pytest.mark.parametrize(
-    ("model", "expected"), [(FOREST, 1), (PYTHON, 1), (MATMUL, 2)], ids=["forest", "python", "matmul"]
-)
+@each_case("maximum", [2, 16, 256])
+@each_case(("model", "expected"), [(FOREST, 1), (PYTHON, 1), (MATMUL, 2)], ids=["forest", "python", "matmul"])
 def test_computing_model_gets_cores_that_it_can_use_within_five_seconds(
     maximum: int, model: Model, expected: int
 ) -> None:
@@ -88,12 +86,12 @@ def test_computing_model_gets_cores_that_it_can_use_within_five_seconds(
     assert share_of_best(model, limits, maximum) >= 0.95
 
 
-@pytest.mark.parametrize("maximum", [1, 4, 256])
+@each_case("maximum", [1, 4, 256])
 def test_waiting_model_keeps_all_threads(maximum: int) -> None:
     assert set(Simulation(maximum).run(SLEEPING, 60)) == {maximum}
 
 
-@pytest.mark.parametrize("maximum", [4, 16])
+@each_case("maximum", [4, 16])
 def test_model_that_computes_and_waits_is_near_its_best(maximum: int) -> None:
     simulation = Simulation(maximum)
     simulation.run(HALF, 5)
@@ -106,12 +104,12 @@ def test_slow_calls_are_judged_by_cpu_time() -> None:
     assert most_common(simulation.run(SLOW_PYTHON, 120)) == 1
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("before", "after", "expected", "seconds"),
     [(FOREST, SLEEPING, 4, 1), (SLEEPING, FOREST, 1, 3), (HALF, FOREST, 1, 5), (FOREST, MATMUL, 2, 30)],
     ids=["forest-sleeping", "sleeping-forest", "half-forest", "forest-matmul"],
 )
-@pytest.mark.parametrize("age", [3, 15, 100])
+@each_case("age", [3, 15, 100])
 def test_limit_follows_model_that_changes(before: Model, after: Model, expected: int, seconds: int, age: int) -> None:
     simulation = Simulation(4)
     simulation.run(before, age)

@@ -64,7 +64,7 @@ async def test_run_after_shutdown_raises_runtime_error() -> None:
     assert not isinstance(raised.value, TimeoutError)
 
 
-@pytest.mark.parametrize("error", [ServerOverloaded(), ExecutorShutdown()], ids=lambda error: type(error).__name__)
+@each_case("error", [ServerOverloaded(), ExecutorShutdown()], ids=lambda error: type(error).__name__)
 def test_client_gets_same_response_from_overload_and_shutdown(error: Exception) -> None:
     response = error_response(error)
     assert (response.status, response.headers["Retry-After"]) == (503, "5")

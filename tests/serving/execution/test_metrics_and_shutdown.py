@@ -10,6 +10,7 @@ import pytest
 
 from datarobot_drum.drum.exceptions import ExecutorShutdown, ServerOverloaded
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
+from tests.cases import each_case
 from tests.serving.execution.blocking_call import TIMEOUT, BlockingCall
 from tests.serving.execution.executor_calls import Clock, SynchronousCaller, busy, counts, received_calls
 
@@ -118,7 +119,7 @@ def pool_threads(executor_name: str) -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith(executor_name)]
 
 
-@pytest.mark.parametrize("wait", [True, False], ids=["wait", "no-wait"])
+@each_case("wait", [True, False], ids=["wait", "no-wait"])
 async def test_shutdown_rejects_queued_calls_and_finishes_running_ones(wait: bool) -> None:
     executor = ExecutorWithBackpressure(1, 10, TIMEOUT, f"rejecting-{wait}")
     work, never = BlockingCall("done"), BlockingCall()
@@ -138,7 +139,7 @@ async def test_shutdown_rejects_queued_calls_and_finishes_running_ones(wait: boo
     assert not never.has_started
 
 
-@pytest.mark.parametrize("wait", [True, False], ids=["wait", "no-wait"])
+@each_case("wait", [True, False], ids=["wait", "no-wait"])
 async def test_shutdown_without_cancel_futures_runs_queued_calls(wait: bool) -> None:
     executor = ExecutorWithBackpressure(1, 10, TIMEOUT, f"keeping-{wait}")
     work, second, third = BlockingCall(), BlockingCall("second"), BlockingCall("third")
@@ -189,7 +190,7 @@ def _assert_threads_end(name: str) -> None:
         assert not thread.is_alive()
 
 
-@pytest.mark.parametrize("cancel_futures", [True, False], ids=["cancel", "keep"])
+@each_case("cancel_futures", [True, False], ids=["cancel", "keep"])
 async def test_shutdown_of_idle_executor_ends_threads(cancel_futures: bool) -> None:
     executor = ExecutorWithBackpressure(2, 1, TIMEOUT, f"idle-{cancel_futures}")
     await executor.run(sum, [1, 1])

@@ -37,7 +37,7 @@ def test_numbers_are_encoded_like_their_elements(column: np.ndarray) -> None:
     assert orjson.loads(found) == [None if not np.isfinite(value) else value for value in column.tolist()]
 
 
-@pytest.mark.parametrize("columns", [1, 2])
+@each_case("columns", [1, 2])
 def test_encoding_does_not_depend_on_array_order(columns: int) -> None:
     values = np.asfortranarray(np.arange(6.0).reshape(-1, columns))[::2]
     predictions = Predictions(("a", "b")[:columns], values)

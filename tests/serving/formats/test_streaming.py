@@ -152,7 +152,7 @@ def test_closing_the_encoder_closes_the_chunks(stream_format: StreamFormat, chun
     assert closed == [True]
 
 
-@pytest.mark.parametrize("chunks", [(block([1.0]), "a"), ("a", block([1.0]))], ids=["text last", "block last"])
+@each_case("chunks", [(block([1.0]), "a"), ("a", block([1.0]))], ids=["text last", "block last"])
 def test_mixed_chunks_are_rejected(chunks: tuple[StreamChunk, ...]) -> None:
     with pytest.raises(PredictionError, match="one kind"):
         encoded(OCTETS, *chunks)

@@ -46,7 +46,7 @@ def test_sparse_matrix_is_encoded_as_matrix_market_with_column_names() -> None:
     assert form["X.colnames"] == Part(b"a\nb", "text/plain; charset=utf-8", None)
 
 
-@pytest.mark.parametrize("features", [TABLE, MATRIX], ids=["dense", "sparse"])
+@each_case("features", [TABLE, MATRIX], ids=["dense", "sparse"])
 def test_target_is_encoded_as_csv(features: Any) -> None:
     form = encode(features, target=pd.DataFrame({"t": ["ä", None]}))
     assert list(form)[-2:] == ["y.transformed", "y.format"]

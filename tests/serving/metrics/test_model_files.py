@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from datarobot_drum.drum.serving.metrics.model_files import ModelFiles
+from tests.cases import each_case
 
 MODEL = """
 from prometheus_client import Counter, Gauge, Histogram
@@ -56,7 +57,7 @@ def test_the_number_of_files_does_not_grow_with_replaced_workers(tmp_path: Path)
     assert values(tmp_path)["seen_total"] == 8
 
 
-@pytest.mark.parametrize("step", ["before the manifest", "before the removal"])
+@each_case("step", ["before the manifest", "before the removal"])
 def test_a_merge_that_was_killed_neither_loses_nor_doubles(
     tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

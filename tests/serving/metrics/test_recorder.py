@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,6 +12,7 @@ from datarobot_drum.drum.serving.metrics.recorder import CellsOfProcess, Recorde
 from datarobot_drum.drum.serving.request_log import RequestLog, RequestLogEntry
 from datarobot_drum.drum.serving.route_labels import RouteLabels, all_labels
 from datarobot_drum.drum.serving.scraping import scrape_server
+from tests.cases import each_case
 
 DOCUMENTATION = Path(__file__).parents[3] / "docs" / "metrics.md"
 NAMES = {
@@ -58,7 +58,7 @@ def test_the_documentation_lists_every_metric() -> None:
     assert listed == dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("path", "label"),
     [
         ("/a/predict/", "/predict"),

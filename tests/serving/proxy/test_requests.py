@@ -152,6 +152,6 @@ def test_headers_named_by_connection_are_dropped_from_response() -> None:
     assert response_fields(200, fields) == [(b"X-B", b"2")]
 
 
-@pytest.mark.parametrize(("host", "url"), [("::1", "http://[::1]:8000"), ("[::1]", "http://[::1]:8000")])
+@each_case(("host", "url"), [("::1", "http://[::1]:8000"), ("[::1]", "http://[::1]:8000")])
 def test_ipv6_address_of_engine_is_in_brackets(host: str, url: str) -> None:
     assert EngineSettings("vllm", host).url == url

@@ -1,6 +1,5 @@
 """Limits of the request line and the headers, and the responses of a server to requests that never reach the app."""
 
-import math
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -84,7 +83,6 @@ def check_head(
     target: bytes,
     version: bytes,
     fields: Sequence[tuple[bytes, bytes]],
-    max_size: float = math.inf,
 ) -> Rejection | None:
     """Return why a request is rejected before its body is read; None if it is not.
 
@@ -93,13 +91,12 @@ def check_head(
     Args:
         version: such as ``1.1``.
         fields: names in lower case, and values.
-        max_size: bytes that request line and headers have at most, if that is known.
     """
     if len(target) > MAX_HEAD_BYTES:
         return LINE_TOO_LONG
     if len(fields) > MAX_HEADER_FIELDS:
         return TOO_MANY_FIELDS
-    if max_size > MAX_HEAD_BYTES and _size(target, fields) > MAX_HEAD_BYTES:
+    if _size(target, fields) > MAX_HEAD_BYTES:
         return TOO_LARGE
     values = dict(fields)
     if len(values) < len(fields) and _repeats_single_field(fields):

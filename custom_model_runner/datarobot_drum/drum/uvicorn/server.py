@@ -29,7 +29,7 @@ from datarobot_drum.drum.serving.metrics.families import LOOP_LAG
 from datarobot_drum.drum.serving.request_head import HEAD_SECONDS
 from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.uvicorn.grpc_port import new_grpc_port
-from datarobot_drum.drum.uvicorn.protocol import LimitedHeadersProtocol
+from datarobot_drum.drum.uvicorn.protocol import LimitedHeadersProtocol, check_connections
 
 logger = logging.getLogger(__name__)
 
@@ -136,6 +136,7 @@ class DrumServer(uvicorn.Server):
             await self._grpc.start()
 
     async def _start_http(self, sockets: list[socket.socket] | None) -> None:
+        check_connections(self.server_state.connections, asyncio.get_running_loop())
         if not self._supervised and self._security is PLAIN:
             await super().startup(sockets)
             return

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing import connection, resource_tracker
 from multiprocessing.process import BaseProcess
 from types import FrameType
@@ -44,8 +43,6 @@ CRASH_LOOP = (
     "The workers ended %d times in a row within %g s of their start, the last one with exit code %s (a negative one is "
     "a signal); stopping the server."
 )
-
-_SPAWN = multiprocessing.get_context("spawn")
 
 
 @dataclass
@@ -94,8 +91,7 @@ class Supervisor:
         """Supervise until all workers have ended; return the exit code of the server."""
         for number in stop_signals():
             signal.signal(number, self._on_signal)
-        for _ in range(self._settings.workers):
-            self._start_worker()
+        self._start_missing()
         try:
             while self._workers or not self._stopping:
                 self._wait()
@@ -138,16 +134,15 @@ class Supervisor:
 
     def _start_process(self, status: WorkerStatus) -> BaseProcess:
         process: BaseProcess
-        # Started with them blocked, a worker cannot be ended by Ctrl-C before it ignores it.
-        blocked: list[signal.Signals] = [signal.SIGINT, signal.SIGHUP]
+        worker = (self._listener, status, os.getpid())
         if self._after_fork:
-            blocked.extend(stop_signals())  # a fork has the supervisor's handlers
-            arguments = (self._listener, status, os.getpid(), self._become_worker)
-            process = multiprocessing.get_context("fork").Process(target=run_forked_worker, args=arguments, name=WORKER)
+            arguments = (*worker, self._become_worker)
+            process = multiprocessing.get_context("fork").Process(target=run_worker, args=arguments, name=WORKER)
         else:
-            resource_tracker.ensure_running()  # it unblocks SIGINT once, when it starts
-            process = _SPAWN.Process(target=run_worker, args=(self._listener, status), name=WORKER)
-        with blocked_signals(*blocked):
+            resource_tracker.ensure_running()  # it unblocks signals once, when it starts
+            process = multiprocessing.get_context("spawn").Process(target=run_worker, args=worker, name=WORKER)
+        # Until a worker has its own handlers, a signal would end it, or run those that a fork has of the supervisor.
+        with blocked_signals(*stop_signals()):
             process.start()
         return process
 
@@ -242,21 +237,16 @@ def _signal(process: BaseProcess, number: signal.Signals) -> None:
             os.kill(process.pid, number)
 
 
-def run_worker(listener: socket.socket, status: WorkerStatus) -> None:
-    """Run a spawned worker; settings come from the environment that the parent exported."""
-    _serve(listener, status, _end_with_parent)
-
-
-def run_forked_worker(
-    listener: socket.socket, status: WorkerStatus, supervisor: int, become_worker: Callable[[], None]
+def run_worker(
+    listener: socket.socket, status: WorkerStatus, supervisor: int, become_worker: Callable[[], None] = lambda: None
 ) -> None:
-    """Run a worker that is a fork of the supervisor."""
+    """Run a worker, in a process of its own; settings come from the environment that the supervisor exported.
+
+    Args:
+        supervisor: the id of its process; without it, the worker would hold the port for ever.
+        become_worker: called first.
+    """
     become_worker()
-    # Not by the sentinel: workers that are forked later hold its other end, too.
-    _serve(listener, status, partial(end_with_parent, supervisor))
-
-
-def _serve(listener: socket.socket, status: WorkerStatus, watch_parent: Callable[[], None]) -> None:
     status.claim()
     from datarobot_drum.drum.management.metrics_directory import hold_directory
     from datarobot_drum.drum.process.hook_environment import prepare_for_hooks
@@ -271,7 +261,7 @@ def _serve(listener: socket.socket, status: WorkerStatus, watch_parent: Callable
     lead_process_group()
     hold_directory()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
-    threading.Thread(target=watch_parent, name="drum-parent-watch", daemon=True).start()
+    threading.Thread(target=end_with_parent, args=(supervisor,), name="drum-parent-watch", daemon=True).start()
     show_stacktrace = False
     try:
         settings = settings_from_environment()
@@ -283,11 +273,3 @@ def _serve(listener: socket.socket, status: WorkerStatus, watch_parent: Callable
         logger.error("%s", error, exc_info=error if show_stacktrace else None)
         exit_code = WORKER_FAILED_TO_START
     exit_process(exit_code)
-
-
-def _end_with_parent() -> None:
-    """Stop when the parent was killed and can pass no signal on; the worker would hold the port for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os.kill(os.getpid(), signal.SIGTERM)
