@@ -15,6 +15,7 @@ from datarobot_drum.drum.serving.execution.call import ModelCall
 from datarobot_drum.drum.serving.execution.executor import Submission
 from datarobot_drum.drum.serving.handlers import Handlers
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
+from datarobot_drum.drum.serving.observer import IGNORED, Observation
 from datarobot_drum.drum.serving.payloads import structured_payload
 from datarobot_drum.drum.serving.routes import Route
 from datarobot_drum.drum.serving.v2.handlers import V2Handlers
@@ -53,11 +54,15 @@ class StructuredSteps:
     predictor: BasePredictor
     handlers: Handlers
     request: ModelRequest
+    observation: Observation = IGNORED
 
     def read(self) -> Any:
-        return self.predictor.read_input(self.payload)
+        data = self.predictor.read_input(self.payload)
+        self.observation = self.handlers.observer.begin(data)
+        return data
 
     def respond(self, predictions: Predictions) -> ModelResponse:
+        self.observation.finish(predictions)
         return self.handlers.structured_response(predictions, self.request)
 
 
@@ -68,13 +73,17 @@ class V2Steps:
         self._handlers = handlers
         self._request = request
         self._inference = InferenceRequest(())
+        self._observation: Observation = IGNORED
 
     def read(self) -> Any:
         model = self._handlers.find_model(self._request)
         self._inference = self._handlers.read_inference(self._request)
-        return model.read_samples(self._inference)
+        data = model.read_samples(self._inference)
+        self._observation = model.observer.begin(data)
+        return data
 
     def respond(self, predictions: Predictions) -> ModelResponse:
+        self._observation.finish(predictions)
         model = self._handlers.find_model(self._request)
         response = model.predictions_response(predictions, self._inference)
         return infer_response(response, self._inference)
