@@ -341,6 +341,7 @@ class PredictionServer:
             v2=v2,
             load_timeout=server.executor_queue_timeout,
             access=self._create_access_gate(),
+            slow_calls=self.observers.slow_calls,
         )
 
     def _create_access_gate(self) -> AccessGate | None:
@@ -358,7 +359,7 @@ class PredictionServer:
         from datarobot_drum.drum.serving.batching.executor import BatchingExecutor
 
         assert isinstance(self.executor, BatchingExecutor)
-        return Batching(self.executor, self.predictor, handlers, v2)
+        return Batching(self.executor, self.predictor, handlers, v2, self.observers.slow_calls)
 
     def _create_handlers(self) -> dict[str, Handlers]:
         """Return the handlers of each model of a routed set; of a single model with an empty name."""

@@ -1,4 +1,4 @@
-"""What a server notes of each prediction beside its response: rows for the request log."""
+"""What a server notes of each prediction beside its response: rows for the request log, and for slow predictions."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from datarobot_drum.drum.language_predictors.base import Predictions
 from datarobot_drum.drum.serving.recording.entries import RecordedModel
 from datarobot_drum.drum.serving.recording.row_recorder import RowRecorder
+from datarobot_drum.drum.serving.slow_calls.watcher import SlowCallWatcher
 
 
 class Observation(Protocol):
@@ -27,12 +28,17 @@ IGNORED = _Ignored()
 class PredictionObserver:
     """Observes the predictions of tables by one model."""
 
-    def __init__(self, model: RecordedModel, recorder: RowRecorder | None = None) -> None:
+    def __init__(
+        self, model: RecordedModel, recorder: RowRecorder | None = None, slow_calls: SlowCallWatcher | None = None
+    ) -> None:
         self._model = model
         self._recorder = recorder
+        self._slow_calls = slow_calls
 
     def begin(self, data: Any) -> Observation:
         """Note the samples, before the model gets them, in the thread and the context of the request."""
+        if self._slow_calls is not None:
+            self._slow_calls.note_samples(data)
         if self._recorder is None:
             return IGNORED
         return self._recorder.begin(self._model, data) or IGNORED
