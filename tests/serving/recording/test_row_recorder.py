@@ -20,7 +20,7 @@ MODEL = RecordedModel("model", "7")
 
 def record(path: Path, *frames: pd.DataFrame, **values: Any) -> dict[str, Any]:
     """Record frames, whose first column a model then overwrites; return the counts."""
-    defaults = {
+    defaults: dict[str, Any] = {
         "slow_seconds": 0.0,
         "record_rate": 1.0,
         "record_mask": "",

@@ -1,7 +1,7 @@
 """The files of the request log: their names, and which of them are deleted.
 
-Each worker writes files of its own: ``requests.jsonl`` becomes ``requests-20260131T120000Z-4711-0a1b2c3d.jsonl``, with
-the time of its start and the process id. A lock tells a file that is being written from one that can be deleted.
+Each worker writes files of its own. The name ``requests.jsonl`` gets the time of the start and the process id:
+``requests-20260131T120000.000000Z-4711-0a1b2c3d.jsonl``. A file that is being written is locked, so none deletes it.
 """
 
 import fcntl
@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from secrets import token_hex
 
@@ -39,7 +40,7 @@ class RecordFiles:
         self._prefix, self._suffix = f"{path.stem}-", path.suffix
         self._ending = ending
         self._max_files = max_files
-        stamp = r"\d{8}T\d{6}Z-\d+-[0-9a-f]{8}"
+        stamp = r"\d{8}T\d{6}\.\d{6}Z-\d+-[0-9a-f]{8}"
         self._name = re.compile(re.escape(self._prefix) + stamp + re.escape(self._suffix))
 
     def prepare(self) -> None:
@@ -59,7 +60,7 @@ class RecordFiles:
             OSError: it cannot be created.
         """
         self.prepare()
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
         name = f"{self._prefix}{stamp}-{os.getpid()}-{token_hex(4)}{self._suffix}{self._ending}"
         path = self._folder / name
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, FILE_MODE)
@@ -84,17 +85,23 @@ class RecordFiles:
         with suppress(OSError):
             names = sorted(os.listdir(self._folder))
             complete = [name for name in names if self._name.fullmatch(name)]
-            for name in complete[: max(0, len(complete) - self._max_files)]:
-                _delete_unlocked(self._folder / name)
+            excess = len(complete) - self._max_files
+            for name in complete:
+                if excess <= 0:
+                    break
+                excess -= _delete_unlocked(self._folder / name)
             for name in names:
                 if name.endswith(TEMPORARY) and self._name.fullmatch(name.removesuffix(TEMPORARY)):
                     _delete_unlocked(self._folder / name, MIN_AGE_SECONDS)
 
 
-def _delete_unlocked(path: Path, min_age: float = 0.0) -> None:
+def _delete_unlocked(path: Path, min_age: float = 0.0) -> bool:
+    """Delete a file that no worker writes; return False if it stays."""
     with suppress(OSError), _locked(path) as descriptor:
         if time.time() - os.fstat(descriptor).st_mtime >= min_age:
             path.unlink()
+            return True
+    return False
 
 
 @contextmanager
