@@ -26,7 +26,7 @@ from datarobot_drum.drum.management.owner import ManagementPort
 from datarobot_drum.drum.management.status import WorkerState
 
 server = SimpleNamespace(worker_timeout=60, request_timeout=0, management_port=int(sys.argv[1]),
-                         log_format="text", has_metrics=False)
+                         log_format="text", has_metrics=False, slow_seconds=0)
 settings = SimpleNamespace(host="127.0.0.1", server=server, logging_level="info")
 with ManagementPort(settings).start() as management:
     management.table.allocate().claim().set_state(WorkerState.READY)

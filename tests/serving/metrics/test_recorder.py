@@ -18,7 +18,7 @@ DOCUMENTATION = Path(__file__).parents[3] / "docs" / "metrics.md"
 NAMES = {
     *("drum_requests_total", "drum_request_duration_seconds", "drum_prediction_duration_seconds"),
     *("drum_queue_wait_seconds", "drum_queue_depth", "drum_executor_slots", "drum_rejected_total", "drum_batch_size"),
-    *("drum_request_bytes", "drum_rows_total", "drum_model_load_seconds", "drum_model_info"),
+    *("drum_request_bytes", "drum_rows_total", "drum_record_rows_total", "drum_model_load_seconds", "drum_model_info"),
     *("drum_worker_restarts_total", "drum_tokens_total", "drum_time_to_first_token_seconds"),
     *("drum_chunk_duration_seconds", "drum_event_loop_lag_seconds", "process_cpu_seconds_total"),
     *("process_resident_memory_bytes", "process_open_fds", "process_threads", "process_start_time_seconds"),

@@ -39,7 +39,7 @@ from datarobot_drum.drum.serving.headers import Headers
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.request_log import RequestLogEntry
 from datarobot_drum.drum.serving.routes import ROUTES
-from datarobot_drum.drum.serving.v2.grpc_paths import HEALTH_SERVICE, INFER, SERVICE
+from datarobot_drum.drum.serving.v2.grpc_paths import HEALTH_SERVICE, INFER, INFER_PATH, SERVICE
 from datarobot_drum.drum.serving.v2.model import EXTENSIONS, SERVER_NAME, SERVER_VERSION
 from datarobot_drum.drum.settings.access import TlsFiles
 
@@ -197,8 +197,9 @@ class GrpcServer:
         if self._core.limits.on_received:
             self._core.limits.on_received(len(content))
         await self._core.wait_for_model()
-        call = ModelCall(partial(self._predict, content), ModelRequest(), RequestBody(), self._core.request_timeout)
-        del content  # the call has it until it has run
+        predict = self._core.watched(INFER_PATH, partial(self._predict, content))
+        call = ModelCall(predict, ModelRequest(), RequestBody(), self._core.request_timeout)
+        del content, predict  # the call has it until it has run
         response = await self._core.run(INFER_ROUTE, call, start, _never)
         if response is None or not isinstance(response.content, bytes):
             raise RequestCancelled("The client has disconnected.")

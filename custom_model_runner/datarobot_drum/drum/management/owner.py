@@ -59,6 +59,7 @@ class ManagementPort(ClosingContext):
         self.limits = HangLimits.of(settings.server)
         self.table = StatusTable.create()
         self._has_metrics = settings.server.has_metrics
+        self._slow_seconds = settings.server.slow_seconds
         self._metrics = MetricsDirectory()
         self._address = (settings.host, settings.server.management_port)
         self._logging = (settings.logging_level, settings.server.log_format)
@@ -93,8 +94,17 @@ class ManagementPort(ClosingContext):
         assert self._listener is not None
         delay = max(0.0, self._started + RESTART_INTERVAL - time.monotonic()) if is_restart else 0.0
         fds = (self._listener.fileno(), self.table.fd)
-        metrics = (self._has_metrics, self._metrics.path)
-        config = ManagementConfig(os.getpid(), *fds, self.limits, *self._logging, is_restart, delay, *metrics)
+        config = ManagementConfig(
+            os.getpid(),
+            *fds,
+            self.limits,
+            *self._logging,
+            is_restart=is_restart,
+            delay=delay,
+            has_metrics=self._has_metrics,
+            metrics_directory=self._metrics.path,
+            slow_seconds=self._slow_seconds,
+        )
         self._started = time.monotonic() + delay
         # What stops the server's whole group is for the server: this process ends with it.
         with blocked_signals(signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):

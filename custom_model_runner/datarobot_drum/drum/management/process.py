@@ -35,6 +35,7 @@ OWNER_POLL_SECONDS = 0.25
 
 METHODS = "GET, HEAD"
 METRICS = "/metrics"
+SLOW_CALLS = "/debug/slow"
 
 _REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[!-~]{0,1024}) HTTP/1\.[01]\r?\n")
 
@@ -81,6 +82,7 @@ class ManagementConfig:
     delay: float = 0.0
     has_metrics: bool = False
     metrics_directory: str | None = None
+    slow_seconds: float = 0.0
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self))
@@ -177,13 +179,21 @@ async def serve(config: ManagementConfig) -> None:
     table = StatusTable(config.table_fd)
     probes = Probes(table, config.limits)
     scrape = partial(_scrape, table, config.metrics_directory) if config.has_metrics else None
-    endpoints = Endpoints({"/livez": probes.liveness, "/readyz": probes.readiness}, scrape)
+    slow_calls = partial(_slow_calls, table, config.slow_seconds)
+    endpoints = Endpoints({"/livez": probes.liveness, "/readyz": probes.readiness, SLOW_CALLS: slow_calls}, scrape)
     connections: dict[Connection, None] = {}
     listener = socket.socket(fileno=config.listener_fd)
     await asyncio.get_running_loop().create_server(lambda: Connection(endpoints, connections), sock=listener)
     while os.getppid() == config.owner_pid:
         probes.find_workers()
         await asyncio.sleep(OWNER_POLL_SECONDS)
+
+
+def _slow_calls(table: StatusTable, slow_seconds: float) -> tuple[int, dict[str, object]]:
+    """Return the last slow predictions of all workers."""
+    if not slow_seconds:
+        return HTTPStatus.NOT_FOUND, {"message": "ERROR: Slow predictions are not kept: set DRUM_SLOW_SECONDS."}
+    return HTTPStatus.OK, {"slow_seconds": slow_seconds, "predictions": table.slow_calls()}
 
 
 def _scrape(table: StatusTable, directory: str | None, accept: str) -> tuple[int, Content]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from datarobot_drum.drum.serving.metrics.families import CELLS, gauge_cells
 from datarobot_drum.drum.serving.metrics.recorder import Cells, ServerCells, WorkerCells, share_cells
+from datarobot_drum.drum.serving.slow_calls import reports
 
 
 class WorkerState(IntEnum):
@@ -47,7 +48,10 @@ _HEADER = 4
 _METRICS = _HEADER + ROWS * len(_Cell)
 """The first of the cells for metrics, which are so many for each row."""
 _CELL_BYTES = 8
-_SIZE = (_METRICS + ROWS * CELLS) * _CELL_BYTES
+_REPORTS = _METRICS + ROWS * CELLS
+"""The first of the cells for reports of slow predictions. Memory that no worker writes takes no space."""
+_REPORT_CELLS = reports.BYTES // _CELL_BYTES
+_SIZE = (_REPORTS + ROWS * _REPORT_CELLS) * _CELL_BYTES
 
 
 class WorkerStatus:
@@ -87,6 +91,7 @@ class WorkerStatus:
         """Make the row that of the calling process, which records its metrics there from now on."""
         self.beat()
         share_cells(self.metrics, self._table.metrics)
+        reports.share_reports(self.reports)
         self._set(_Cell.PID, os.getpid())
         return self
 
@@ -116,6 +121,12 @@ class WorkerStatus:
         """The cells of the worker's metrics."""
         first = _METRICS + self._index * CELLS
         return self._table.cells[first : first + CELLS]
+
+    @property
+    def reports(self) -> reports.Memory:
+        """The memory of reports of slow predictions; those of the last worker stay until they are overwritten."""
+        first = _REPORTS + self._index * _REPORT_CELLS
+        return self._table.cells[first : first + _REPORT_CELLS].cast("B")
 
     @property
     def pid(self) -> int:
@@ -203,6 +214,11 @@ class StatusTable:
         used = (WorkerStatus(self, index) for index in range(int(self.cells[_USED_ROWS])))
         workers = tuple(WorkerCells(row.metrics, row.is_live) for row in used)
         return ServerCells(workers, int(self.cells[_RESTARTS]), self.cells[_START_TIME])
+
+    def slow_calls(self) -> list[dict[str, Any]]:
+        """Return the last reports of slow predictions of all workers, the newest first."""
+        used = (WorkerStatus(self, index) for index in range(int(self.cells[_USED_ROWS])))
+        return reports.read_reports((row.reports, row.pid if row.is_live else None) for row in used)
 
     @property
     def is_stopping(self) -> bool:

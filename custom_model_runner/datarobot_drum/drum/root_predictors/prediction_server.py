@@ -19,9 +19,11 @@ from datarobot_drum.drum.language_predictors.routed_predictor import served_mode
 from datarobot_drum.drum.model_loading.shared_model import SharedModel, load_predictor, to_startup_error
 from datarobot_drum.drum.model_loading.thread_settings import ThreadSettings
 from datarobot_drum.drum.process.event_loops import keep_loop_of_load
-from datarobot_drum.drum.process.signals import LOADER_THREAD, PREDICTION_THREAD_PREFIX
+from datarobot_drum.drum.process.signals import LOADER_THREAD
 from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
 from datarobot_drum.drum.process.worker_ctx import WorkerCtx
+from datarobot_drum.drum.root_predictors.executors import create_executor
+from datarobot_drum.drum.root_predictors.observers import Observers
 from datarobot_drum.drum.server import get_fastapi_app, get_flask_app
 from datarobot_drum.drum.serving.access.gate import AccessGate
 from datarobot_drum.drum.serving.body.limits import BodyLimits
@@ -29,9 +31,7 @@ from datarobot_drum.drum.serving.body.memory_budget import MemoryBudget
 from datarobot_drum.drum.serving.body.spooled_file import CHUNK_SIZE, SPOOL_MAX_SIZE, SpooledUploadFile
 from datarobot_drum.drum.serving.core import ServingCore
 from datarobot_drum.drum.serving.error_formats import error_formats_by_path
-from datarobot_drum.drum.serving.execution.concurrency import AdaptiveConcurrency, FixedConcurrency
-from datarobot_drum.drum.serving.execution.concurrency_limit import ConcurrencyLimit
-from datarobot_drum.drum.serving.execution.executor import MAX_PAUSED, ExecutorWithBackpressure
+from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
 from datarobot_drum.drum.serving.extensions import extension_errors, reject_changed_extension
 from datarobot_drum.drum.serving.handlers import Handlers
 from datarobot_drum.drum.serving.metrics.families import LOAD_SECONDS, PREDICTION_SECONDS, REQUEST_BYTES
@@ -56,9 +56,7 @@ from datarobot_drum.drum.serving.v2.grpc_paths import OPEN_RPC_PATHS, PROBE_PATH
 from datarobot_drum.drum.serving.v2.handlers import V2Handlers
 from datarobot_drum.drum.serving.v2.model import V2Model, V2Models
 from datarobot_drum.drum.settings.build import Settings, settings_from_values
-from datarobot_drum.drum.settings.cpu_threads import available_cpus
 from datarobot_drum.drum.settings.environment import metrics_directory
-from datarobot_drum.drum.settings.server_parameters import ServerParameters
 from datarobot_drum.drum.tracing.provider import start_exporting
 from datarobot_drum.drum.tracing.spans import Tracing, detect_provider
 from datarobot_drum.version import __version__
@@ -86,12 +84,6 @@ EXTENSION_LOADERS = {
 
 LAST_WAIT_SECONDS = 1.0
 """Seconds for which the cleanup waits for predictions that timed out or whose clients disconnected."""
-
-LONG_CALLS_PER_QUEUE_TIMEOUT = 4
-"""A call that runs for this part of the queue timeout no longer keeps another one from starting."""
-
-GEVENT_CONNECTIONS = 1000
-"""gunicorn's own default of connections that one gevent worker serves at once."""
 
 
 class PredictionServer:
@@ -142,8 +134,9 @@ class PredictionServer:
         # The event loop's context is a copy of this one; a new thread of a WSGI server has an empty one.
         self._base_context = copy_context() if self.uses_fastapi else Context()
         self.predictor = self._create_predictor()
-        self.executor = self._create_executor()
+        self.executor = create_executor(settings, self.predictor, self.recorder, uses_fastapi=self.uses_fastapi)
         self.flusher.periodic_tasks.append(self.executor.sample_metrics)
+        self.observers = Observers(settings.server, self.recorder)
         self.core = self._create_core()
 
     def materialize(self) -> list[Any]:
@@ -155,6 +148,7 @@ class PredictionServer:
             StartupError: on Flask the model did not load and there is no error server.
         """
         self.flusher.start(self.worker_ctx)
+        self.observers.start(self.worker_ctx)
         self._start_tracing()
         if self.uses_fastapi:
             self.app = get_fastapi_app(self.core, self.app)
@@ -303,54 +297,6 @@ class PredictionServer:
         if self.failed and self._on_failure:
             self._on_failure()
 
-    def _create_executor(self) -> ExecutorWithBackpressure:
-        server = self.settings.server
-        workers = server.executor_workers if self.uses_fastapi else _sync_concurrency(server)
-        limit = self.predictor.concurrency_limit if self.predictor is not None else None
-        workers = workers if limit is None else min(workers, limit)
-        limits = (server.executor_queue_depth, server.executor_queue_timeout, PREDICTION_THREAD_PREFIX)
-        # A model that runs one call at a time may keep the state of a stream between its chunks.
-        max_paused = MAX_PAUSED if self.uses_fastapi and limit is None and workers > 1 else 0
-        batches = self._batch_limits()
-        concurrency = self._create_concurrency(workers) if limit is None else None
-        options: dict[str, Any] = {
-            "concurrency": concurrency,
-            "max_paused": max_paused,
-            "recorder": self.recorder,
-        }
-        if batches is None:
-            return ExecutorWithBackpressure(workers, *limits, **options)
-        from datarobot_drum.drum.serving.batching.executor import BatchingExecutor, BatchLimits
-
-        return BatchingExecutor(BatchLimits(*batches), workers, *limits, **options)
-
-    def _create_concurrency(self, workers: int) -> FixedConcurrency | None:
-        """Return what adapts the number of calls at once; None for a fixed number.
-
-        With a queue timeout of 0 no call can wait, so a lower limit would reject calls.
-        """
-        server = self.settings.server
-        wanted = self.uses_fastapi and server.concurrency == "auto" and AdaptiveConcurrency.is_supported()
-        if not wanted or workers == 1 or server.executor_queue_timeout <= 0:
-            return None
-        concurrency_limit = ConcurrencyLimit(workers, cores=available_cpus() / self.settings.workers)
-        return AdaptiveConcurrency(concurrency_limit, server.executor_queue_timeout / LONG_CALLS_PER_QUEUE_TIMEOUT)
-
-    def _batch_limits(self) -> tuple[int, float] | None:
-        """Rows, and seconds to wait for them: what was asked for, where it can be had; None for no batches."""
-        server, predictor = self.settings.server, self.predictor
-        if not self.uses_fastapi or predictor is None or not self.settings.model.target_type.is_structured:
-            return None
-        rows = predictor.max_batch_size if server.max_batch_size is None else server.max_batch_size
-        wait = predictor.batch_wait_ms if server.batch_wait_ms is None else server.batch_wait_ms
-        if rows < 2 or not predictor.supports_batching:
-            return None
-        if server.executor_queue_timeout <= 0:
-            logger.warning("No micro-batching: DRUM_EXECUTOR_QUEUE_TIMEOUT=0 lets no request wait for a batch.")
-            return None
-        logger.info("Micro-batching: up to %d rows at once.", rows)
-        return rows, wait / 1000
-
     def _stop_executor(self) -> None:
         """Refuse what has not started. What runs was given its time; a thread that goes on cannot be stopped."""
         self.executor.shutdown(wait=False)
@@ -395,6 +341,7 @@ class PredictionServer:
             v2=v2,
             load_timeout=server.executor_queue_timeout,
             access=self._create_access_gate(),
+            slow_calls=self.observers.slow_calls,
         )
 
     def _create_access_gate(self) -> AccessGate | None:
@@ -412,7 +359,7 @@ class PredictionServer:
         from datarobot_drum.drum.serving.batching.executor import BatchingExecutor
 
         assert isinstance(self.executor, BatchingExecutor)
-        return Batching(self.executor, self.predictor, handlers, v2)
+        return Batching(self.executor, self.predictor, handlers, v2, self.observers.slow_calls)
 
     def _create_handlers(self) -> dict[str, Handlers]:
         """Return the handlers of each model of a routed set; of a single model with an empty name."""
@@ -429,6 +376,7 @@ class PredictionServer:
                 show_details=server.info_details,
                 recorder=self.recorder,
                 timings=timings,
+                observer=self.observers.of_model(model),
             )
             for name, predictor, model in served_models(self.predictor, self.settings.model)
         }
@@ -445,11 +393,12 @@ class PredictionServer:
             show_details=server.info_details,
             recorder=self.recorder,
             timings=timings,
+            observer=self.observers.of_model(self.settings.model),
         )
 
     def _create_v2(self, handlers: Handlers, models: Mapping[str, Handlers]) -> V2Handlers:
         served = [
-            V2Model(predictor, model, self.state, own.do_readyz, own.measure_prediction, own.count_rows)
+            V2Model(predictor, model, self.state, own.do_readyz, own.measure_prediction, own.count_rows, own.observer)
             for own, (_, predictor, model) in zip(
                 models.values(), served_models(self.predictor, self.settings.model), strict=True
             )
@@ -464,13 +413,6 @@ class PredictionServer:
         predictor = next((own for own, settings in models if settings.served_name == model.default_model), models[0][0])
         names = tuple(own.served_name for own in model.models)
         return OpenApiHandlers(model, predictor, self.state, self.settings.url_prefix, models=names)
-
-
-def _sync_concurrency(server: ServerParameters) -> int:
-    """Calls that a synchronous server may bring at once: one, unless gunicorn was asked for more a worker."""
-    if server.server_type != "gunicorn":
-        return 1
-    return {"gthread": server.gunicorn_threads, "gevent": GEVENT_CONNECTIONS}.get(server.gunicorn_worker_class, 1)
 
 
 def _settings(values: Mapping[str, Any], app: object | None) -> Settings:

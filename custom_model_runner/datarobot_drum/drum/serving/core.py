@@ -20,7 +20,8 @@ from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.drum.serving.model_state import ModelState
 from datarobot_drum.drum.serving.openapi.docs_page import OpenApiHandlers
 from datarobot_drum.drum.serving.request_log import RequestLog
-from datarobot_drum.drum.serving.routes import METRICS_ROUTE, ROUTES, Route
+from datarobot_drum.drum.serving.routes import METRICS_ROUTE, ROUTES, Execution, Route
+from datarobot_drum.drum.serving.slow_calls.watcher import SlowCallWatcher
 from datarobot_drum.drum.serving.v2.handlers import V2Handlers
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class ServingCore:
     """None where it is switched off."""
     access: AccessGate | None = None
     """None if every request is served."""
+    slow_calls: SlowCallWatcher | None = None
+    """None where slow predictions are not noted."""
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -138,7 +141,15 @@ class ServingCore:
             del submission  # it holds the error of the call, whose traceback holds this frame
 
     def find_handler(self, route: Route) -> Handler:
-        """Return the handler of a route."""
+        """Return the handler of a route; one that calls the model is watched if slow predictions are noted."""
+        handler = self._find_handler(route)
+        return self.watched(route.paths[0], handler) if route.execution is Execution.EXECUTOR else handler
+
+    def watched(self, route: str, handler: Handler) -> Handler:
+        """Return a handler whose slow calls are noted under the name of a route."""
+        return handler if self.slow_calls is None else self.slow_calls.wrap(route, handler)
+
+    def _find_handler(self, route: Route) -> Handler:
         if route.is_documentation:
             handler: Handler = getattr(self.documentation, route.handler)
             return handler

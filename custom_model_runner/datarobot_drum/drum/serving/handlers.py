@@ -26,6 +26,7 @@ from datarobot_drum.drum.serving.metrics.process import ProcessStatistics
 from datarobot_drum.drum.serving.metrics.recorder import OFF, Recorder
 from datarobot_drum.drum.serving.metrics.timings import Timings
 from datarobot_drum.drum.serving.model_state import ModelState, Phase
+from datarobot_drum.drum.serving.observer import NO_OBSERVER, PredictionObserver
 from datarobot_drum.drum.serving.openai_handlers import OpenAiHandlers, openai_methods
 from datarobot_drum.drum.serving.payloads import structured_payload, target_payload, unstructured_input
 from datarobot_drum.drum.serving.routes import SAMPLES, Route
@@ -58,6 +59,7 @@ class Handlers(OpenAiHandlers):
         server_type: ``flask``, ``gunicorn`` or ``fastapi``, for ``/info/``.
         show_details: whether ``/info/`` and ``/stats/`` show the code dir, the metadata and command lines.
         timings: those of a server with several models.
+        observer: notes the predictions of tables.
     """
 
     def __init__(
@@ -72,8 +74,10 @@ class Handlers(OpenAiHandlers):
         show_details: bool = True,
         recorder: Recorder = OFF,
         timings: Timings | None = None,
+        observer: PredictionObserver = NO_OBSERVER,
     ) -> None:
         self._recorder = recorder
+        self.observer = observer
         self._predictor = predictor
         self._model = model
         self._server_type = server_type
@@ -171,6 +175,7 @@ class Handlers(OpenAiHandlers):
                 **self._statistics.collect(self._worker_ctx.server_pid, with_commands=self._show_details),
                 "time_info": self.timings.summary(),
                 **self._worker_ctx.get_backpressure_metrics(),
+                **self.observer.statistics(),
             }
         )
 
@@ -196,8 +201,15 @@ class Handlers(OpenAiHandlers):
         """Predict every row of the samples."""
         predictor, payload = self._samples(request)
         with self.measure_prediction():
-            predictions = predictor.predict(predictor.read_input(payload))
+            predictions = self._predict(predictor, payload)
         return self.structured_response(predictions, request)
+
+    def _predict(self, predictor: BasePredictor, payload: StructuredPayload) -> Predictions:
+        data = predictor.read_input(payload)
+        observation = self.observer.begin(data)
+        predictions = predictor.predict(data)
+        observation.finish(predictions)
+        return predictions
 
     def structured_response(self, predictions: Predictions, request: ModelRequest) -> ModelResponse:
         """Encode predictions as ``/predict/`` returns them, in the format that ``Accept`` asks for.

@@ -7,6 +7,8 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from enum import Enum
+from importlib.util import find_spec
+from pathlib import PurePath
 from typing import Any
 
 _OFF = frozenset({"", "0", "false", "no", "off"})
@@ -14,6 +16,10 @@ _UNITS = {"": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(KB|MB|GB|)", re.IGNORECASE)
 _MAX_NUMBER_LENGTH = 40
+
+PARQUET = ".parquet"
+RECORD_ENDINGS = (".jsonl", ".ndjson", PARQUET)
+"""Endings of the files of the request log; each names a format."""
 
 
 class Kind(str, Enum):
@@ -28,6 +34,7 @@ class Kind(str, Enum):
     SIZE = "size"
     BOOLEAN = "boolean"
     LABELS = "labels"
+    RECORD_FILE = "record_file"
 
     @property
     def is_list(self) -> bool:
@@ -96,6 +103,16 @@ def _parse_labels(raw: Any) -> tuple[str, ...]:
     return tuple(_parse_string(raw).split())
 
 
+def _parse_record_file(raw: Any) -> str:
+    text = _parse_string(raw).strip()
+    ending = PurePath(text).suffix.lower()
+    if text and (ending not in RECORD_ENDINGS or "://" in text):
+        raise ValueError("must be a path of this machine that ends in .jsonl, .ndjson or .parquet")
+    if ending == PARQUET and find_spec("pyarrow") is None:
+        raise ValueError("needs the extra arrow for Parquet: pip install 'datarobot-drum[arrow]', or end it in .jsonl")
+    return text
+
+
 _PARSERS: Mapping[Kind, Callable[[Any], Any]] = {
     Kind.STRING: _parse_string,
     Kind.CHOICE: _parse_string,
@@ -106,4 +123,5 @@ _PARSERS: Mapping[Kind, Callable[[Any], Any]] = {
     Kind.SIZE: parse_size,
     Kind.BOOLEAN: parse_boolean,
     Kind.LABELS: _parse_labels,
+    Kind.RECORD_FILE: _parse_record_file,
 }

@@ -15,8 +15,10 @@ from datarobot_drum.drum.serving.execution.call import ModelCall
 from datarobot_drum.drum.serving.execution.executor import Submission
 from datarobot_drum.drum.serving.handlers import Handlers
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
+from datarobot_drum.drum.serving.observer import IGNORED, Observation
 from datarobot_drum.drum.serving.payloads import structured_payload
 from datarobot_drum.drum.serving.routes import Route
+from datarobot_drum.drum.serving.slow_calls.watcher import SlowCallWatcher
 from datarobot_drum.drum.serving.v2.handlers import V2Handlers
 from datarobot_drum.drum.serving.v2.json_messages import infer_response
 from datarobot_drum.drum.serving.v2.messages import InferenceRequest
@@ -28,6 +30,9 @@ BATCHABLE_BYTES = 128 * 1024
 
 BATCHABLE_HANDLERS = frozenset({"do_predict_structured", "do_invocations"})
 V2_HANDLER = "do_predict_v2"
+
+BATCH = "batch"
+"""The name of a batch among slow predictions, in place of the route of one request."""
 
 _SHAPE = re.compile(rb'"shape"\s*:\s*\[\s*([0-9]{1,9})')
 
@@ -53,11 +58,15 @@ class StructuredSteps:
     predictor: BasePredictor
     handlers: Handlers
     request: ModelRequest
+    observation: Observation = IGNORED
 
     def read(self) -> Any:
-        return self.predictor.read_input(self.payload)
+        data = self.predictor.read_input(self.payload)
+        self.observation = self.handlers.observer.begin(data)
+        return data
 
     def respond(self, predictions: Predictions) -> ModelResponse:
+        self.observation.finish(predictions)
         return self.handlers.structured_response(predictions, self.request)
 
 
@@ -68,13 +77,17 @@ class V2Steps:
         self._handlers = handlers
         self._request = request
         self._inference = InferenceRequest(())
+        self._observation: Observation = IGNORED
 
     def read(self) -> Any:
         model = self._handlers.find_model(self._request)
         self._inference = self._handlers.read_inference(self._request)
-        return model.read_samples(self._inference)
+        data = model.read_samples(self._inference)
+        self._observation = model.observer.begin(data)
+        return data
 
     def respond(self, predictions: Predictions) -> ModelResponse:
+        self._observation.finish(predictions)
         model = self._handlers.find_model(self._request)
         response = model.predictions_response(predictions, self._inference)
         return infer_response(response, self._inference)
@@ -111,11 +124,18 @@ class Batching:
     Args:
         predictor: a model of a structured target type.
         v2: the handlers of the Open Inference Protocol for the same model.
+        slow_calls: notes slow batches.
     """
 
     def __init__(
-        self, executor: BatchingExecutor, predictor: BasePredictor, handlers: Handlers, v2: V2Handlers
+        self,
+        executor: BatchingExecutor,
+        predictor: BasePredictor,
+        handlers: Handlers,
+        v2: V2Handlers,
+        slow_calls: SlowCallWatcher | None = None,
     ) -> None:
+        self._slow_calls = slow_calls
         self._executor = executor
         self._predictor = predictor
         self._handlers = handlers
@@ -166,7 +186,11 @@ class Batching:
 
     def _predict(self, data: Any) -> Predictions:
         with self._handlers.measure_prediction():
-            return self._predictor.predict(data)
+            if self._slow_calls is None:
+                return self._predictor.predict(data)
+            with self._slow_calls.watch(BATCH):
+                self._slow_calls.note_samples(data)
+                return self._predictor.predict(data)
 
     def metrics(self) -> dict[str, Any]:
         """Return the metrics of the executor, with more details in ``batching``."""

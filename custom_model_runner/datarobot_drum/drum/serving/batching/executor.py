@@ -8,6 +8,7 @@ set, is over. It starts at once when another call would take the last slot.
 """
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -234,6 +235,8 @@ class BatchingExecutor(ExecutorWithBackpressure):
     # The work, on a pool thread
 
     def _run_members(self, members: dict[int, BatchMember]) -> None:
+        for member in members.values():
+            member.thread = threading.get_ident()
         try:
             for outcome in self.predict_batch([member.call for member in members.values()]):
                 self._finish_member(members.pop(outcome.position), outcome.response, outcome.error)

@@ -26,6 +26,7 @@ from datarobot_drum.drum.serving.execution.queue_entries import (
     ResumedStream,
     State,
 )
+from datarobot_drum.drum.serving.execution.stacks import stuck_calls
 from datarobot_drum.drum.serving.execution.streaming import IncrementalResult
 from datarobot_drum.drum.serving.metrics.families import QUEUE_SECONDS, REJECTED
 from datarobot_drum.drum.serving.metrics.histogram import Histogram
@@ -71,7 +72,7 @@ class Submission(Awaitable[T]):
         """Raise ``DeadlineExceeded`` in the awaiting task unless the call is done; running work keeps its slot."""
         if not self.future.done():
             self._executor._cancel(self._entry)
-            self.future.set_exception(self._executor._timeout_error(timeout))
+            self.future.set_exception(self._executor._timeout_error(timeout, self._entry))
 
     def __await__(self) -> Generator[Any, None, T]:
         try:
@@ -208,7 +209,7 @@ class ExecutorWithBackpressure:
                 self._on_deadline(call)
                 wait([future], None if timeout is None else timeout - self.queue_timeout)
             if timeout is not None and not future.done():
-                raise self._timeout_error(timeout)
+                raise self._timeout_error(timeout, call)
             return future.result()
         except BaseException:
             if not future.cancel() and future.exception() is None:
@@ -220,7 +221,9 @@ class ExecutorWithBackpressure:
                 discard()
             del future  # the traceback of an error refers to this frame, and the future to the error
 
-    def _timeout_error(self, timeout: float) -> DeadlineExceeded:
+    def _timeout_error(self, timeout: float, entry: QueueEntry) -> DeadlineExceeded:
+        if entry.state is State.RUNNING:
+            stuck_calls.log(entry.thread, timeout)
         with self._lock:
             self._counts["timed_out"] += 1
         self._recorder.add(REJECTED, label="request_timeout")
@@ -279,6 +282,7 @@ class ExecutorWithBackpressure:
     def _run_call(self, call: QueuedCall) -> QueueEntry | None:
         """Run one call; return the entry that takes over its slot. The slot is free before the caller is notified."""
         result, error, context = None, None, call.context
+        call.thread = threading.get_ident()
         try:
             if self.before_call:
                 context.run(self.before_call)

@@ -19,6 +19,8 @@ class QueueEntry(ABC):
     deadline: float
     started: float = field(default=0.0, init=False)
     state: State = field(default=State.QUEUED, init=False)
+    thread: int = field(default=0, init=False)
+    """The pool thread that runs the call; 0 until then."""
 
     @property
     def has_started(self) -> bool:

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from datarobot_drum.drum.exceptions import DeadlineExceeded
 from datarobot_drum.drum.iterators import close_iterator
+from datarobot_drum.drum.serving.execution.stacks import stuck_calls
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class ChunkStream(IncrementalResult):
         self.on_cancel: Callable[[], object] = _do_nothing
         """Called when the stream is cancelled before its end."""
         self._done_callbacks: list[Callable[[], object]] = []
+        self._thread = 0
 
     def add_done_callback(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` on the producing thread once it produces no more."""
@@ -80,6 +82,7 @@ class ChunkStream(IncrementalResult):
 
     def produce(self, pause: Pause = nullcontext) -> BaseException | None:
         """Produce all chunks; return the error that ended it, None if the stream is complete or cancelled."""
+        self._thread = threading.get_ident()
         try:
             for chunk in self._chunks:
                 if self._cancelled or (chunk and not self._put(chunk, pause)):
@@ -153,12 +156,15 @@ class ChunkStream(IncrementalResult):
     def _has_news(self) -> bool:
         return bool(self._ready) or self._ended or self._cancelled
 
+    def _log_stack(self) -> None:
+        stuck_calls.log(self._thread, self._timeout, what="A stream without a chunk")
+
     def _raise_error(self) -> None:
         if self._error is not None:
             raise self._error
 
     def __iter__(self) -> Iterator[bytes]:
-        timer = _KeepAliveTimer(self._timeout, self._keep_alive)
+        timer = _KeepAliveTimer(self._timeout, self._keep_alive, self._log_stack)
         try:
             while True:
                 with self._changed:
@@ -178,7 +184,7 @@ class ChunkStream(IncrementalResult):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
         changed = asyncio.Event()
-        timer = _KeepAliveTimer(self._timeout, self._keep_alive)
+        timer = _KeepAliveTimer(self._timeout, self._keep_alive, self._log_stack)
         self._wake = lambda: _call_unless_closed(loop, changed.set)
         try:
             while True:
@@ -218,9 +224,10 @@ class PrefetchedIterator(Iterator[bytes]):
 
 
 class _KeepAliveTimer:
-    """The time since the last chunk of a stream."""
+    """The time since the last chunk of a stream; ``on_timeout`` is called once it is too long."""
 
-    def __init__(self, timeout: float, keep_alive: bytes) -> None:
+    def __init__(self, timeout: float, keep_alive: bytes, on_timeout: Callable[[], object]) -> None:
+        self._on_timeout = on_timeout
         self._timeout = timeout
         self._keep_alive = keep_alive
         self.reset()
@@ -241,6 +248,7 @@ class _KeepAliveTimer:
             DeadlineExceeded: the timeout is over.
         """
         if time.monotonic() >= self._deadline:
+            self._on_timeout()
             raise DeadlineExceeded(f"No chunk came for {self._timeout:g} s (DRUM_CLIENT_REQUEST_TIMEOUT).")
         return self._keep_alive
 

@@ -124,6 +124,13 @@ REQUEST_BYTES = _layout.histogram(
     buckets=_BYTES,
 )
 ROWS = _layout.counter("drum_rows_total", "Rows that were predicted or transformed.")
+RECORD_OUTCOMES = ("written", "queue_full", "failed")
+RECORDED_ROWS = _layout.counter(
+    "drum_record_rows_total",
+    "Rows for the request log: written, or dropped as the queue was full or as writing failed.",
+    label="outcome",
+    values=RECORD_OUTCOMES,
+)
 LOAD_SECONDS = _layout.gauge("drum_model_load_seconds", "Seconds that the model took to load and warm up.")
 TOKEN_DIRECTIONS = ("in", "out")
 TOKENS = _layout.counter(

@@ -13,6 +13,7 @@ from datarobot_drum.drum.input_schema.columns import Column, ColumnType, InputSc
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.model_state import ModelState, Phase
+from datarobot_drum.drum.serving.observer import NO_OBSERVER, PredictionObserver
 from datarobot_drum.drum.serving.v2.datatypes import BOOL, BYTES, FP64
 from datarobot_drum.drum.serving.v2.messages import (
     InferenceRequest,
@@ -52,6 +53,7 @@ class V2Model:
         predictor: None if its files were not found.
         readiness: the handler of ``/readyz``.
         measure: returns a context manager that records the duration of a prediction.
+        observer: notes the predictions of tables.
     """
 
     def __init__(
@@ -62,7 +64,9 @@ class V2Model:
         readiness: Callable[[ModelRequest], ModelResponse],
         measure: Callable[[], AbstractContextManager[Any]],
         count_rows: Callable[[int], object] = lambda rows: None,
+        observer: PredictionObserver = NO_OBSERVER,
     ) -> None:
+        self.observer = observer
         self._predictor = predictor
         self._settings = settings
         self._state = state
@@ -134,7 +138,9 @@ class V2Model:
             transformed = predictor.transform_samples(data)
             self._count_rows(transformed.features.shape[0])
             return transform_outputs(transformed)
+        observation = self.observer.begin(data)
         predictions = predictor.predict(data)
+        observation.finish(predictions)
         self._count_rows(len(predictions.values))
         return prediction_outputs(predictions, self._settings, predictor.class_labels)
 
