@@ -71,6 +71,7 @@ _SHARED_SERVERS = (
     "forms",
     "information",
     "model_errors",
+    "model_identity",
     "openai_routes",
     "openapi",
     "payloads",

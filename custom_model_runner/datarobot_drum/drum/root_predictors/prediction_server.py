@@ -34,6 +34,7 @@ from datarobot_drum.drum.serving.execution.concurrency_limit import ConcurrencyL
 from datarobot_drum.drum.serving.execution.executor import MAX_PAUSED, ExecutorWithBackpressure
 from datarobot_drum.drum.serving.extensions import extension_errors, reject_changed_extension
 from datarobot_drum.drum.serving.handlers import Handlers
+from datarobot_drum.drum.serving.headers import set_served_model
 from datarobot_drum.drum.serving.metrics.families import LOAD_SECONDS, PREDICTION_SECONDS, REQUEST_BYTES
 from datarobot_drum.drum.serving.metrics.recorder import OFF, Recorder, cells_of_process
 from datarobot_drum.drum.serving.metrics.timings import Timings
@@ -58,6 +59,8 @@ from datarobot_drum.drum.serving.v2.model import V2Model, V2Models
 from datarobot_drum.drum.settings.build import Settings, settings_from_values
 from datarobot_drum.drum.settings.cpu_threads import available_cpus
 from datarobot_drum.drum.settings.environment import metrics_directory
+from datarobot_drum.drum.settings.model_digest import known_digests
+from datarobot_drum.drum.settings.model_identity import identities_of
 from datarobot_drum.drum.settings.server_parameters import ServerParameters
 from datarobot_drum.drum.tracing.provider import start_exporting
 from datarobot_drum.drum.tracing.spans import Tracing, detect_provider
@@ -134,7 +137,16 @@ class PredictionServer:
             traced_patterns(prefix),
         )
         labels = RouteLabels(prefix, self._routes)
-        self.request_log = RequestLog(probe_paths(prefix, self._routes) | PROBE_PATHS, tracing, self.recorder, labels)
+        self._identities = identities_of(settings.model, known_digests(settings.model))
+        self.request_log = RequestLog(
+            probe_paths(prefix, self._routes) | PROBE_PATHS,
+            tracing,
+            self.recorder,
+            labels,
+            self._identities[""],
+            shows_model=settings.server.model_header,
+        )
+        set_served_model(self._identities[""].header if settings.server.model_header else "")
         self.flusher = StdoutFlusher()
         self.load_error: BaseException | None = None
         self._on_failure: Callable[[], object] | None = None
@@ -213,6 +225,7 @@ class PredictionServer:
                 "framework": predictor.name,
                 "server": self.settings.server.server_type,
                 "drum_version": __version__,
+                "digest": self._identities[""].short_digest,
             }
         )
 
@@ -429,6 +442,7 @@ class PredictionServer:
                 show_details=server.info_details,
                 recorder=self.recorder,
                 timings=timings,
+                identity=self._identities[name],
             )
             for name, predictor, model in served_models(self.predictor, self.settings.model)
         }
@@ -445,11 +459,12 @@ class PredictionServer:
             show_details=server.info_details,
             recorder=self.recorder,
             timings=timings,
+            identity=self._identities[""],
         )
 
     def _create_v2(self, handlers: Handlers, models: Mapping[str, Handlers]) -> V2Handlers:
         served = [
-            V2Model(predictor, model, self.state, own.do_readyz, own.measure_prediction, own.count_rows)
+            V2Model(predictor, model, self.state, own.do_readyz, own.measure_prediction, own.count_rows, own.identity)
             for own, (_, predictor, model) in zip(
                 models.values(), served_models(self.predictor, self.settings.model), strict=True
             )

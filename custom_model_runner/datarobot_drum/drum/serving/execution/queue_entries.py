@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from datarobot_drum.drum.serving.request_facts import RequestFacts, current_facts
+
 State = Enum("State", ["QUEUED", "RUNNING", "FINISHED", "NEVER_RUN"])
 
 
@@ -19,6 +21,8 @@ class QueueEntry(ABC):
     deadline: float
     started: float = field(default=0.0, init=False)
     state: State = field(default=State.QUEUED, init=False)
+    facts: RequestFacts | None = field(default_factory=current_facts.get, init=False)
+    """Of the request that waits."""
 
     @property
     def has_started(self) -> bool:

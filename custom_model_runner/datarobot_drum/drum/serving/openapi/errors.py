@@ -26,7 +26,7 @@ _FAILED = {str(MODEL_FAILED): _MODEL_ERRORS[str(MODEL_FAILED)]}
 
 def standard_headers(*more: str) -> Json:
     """Return the headers of every response, and ``more``."""
-    return {name: ref("headers", name) for name in ("X-Drum-Version", "X-Request-ID", *more)}
+    return {name: ref("headers", name) for name in ("X-Drum-Version", "X-Request-ID", "X-Drum-Model", *more)}
 
 
 def response(description: str, content: Json, *headers: str) -> Json:

@@ -177,9 +177,17 @@ SCHEMAS: Json = {
             "codeDir": TEXT_OR_NULL,
             "drumServer": {"type": "string", "enum": ["flask", "gunicorn", "fastapi"]},
             "drumVersion": {"type": "string"},
+            "libraries": {
+                "type": ["object", "null"],
+                "description": "Versions of Python and of the libraries that the model uses.",
+                "additionalProperties": {"type": "string"},
+            },
             "language": TEXT_OR_NULL,
             "maxConcurrency": {"type": ["integer", "null"], "description": "Concurrent calls of the model."},
+            "modelDigest": {"type": ["string", "null"], "description": "SHA-256 of the model folder at the start."},
             "modelMetadata": {"type": ["object", "null"], "description": "model-metadata.yaml, credentials masked."},
+            "modelName": {"type": "string"},
+            "modelVersion": {"type": "string"},
             "predictor": TEXT_OR_NULL,
             "targetType": {"type": "string"},
         }
@@ -267,6 +275,10 @@ SCHEMAS: Json = {
 
 HEADERS: Json = {
     "X-Drum-Version": {"required": True, "schema": {"type": "string"}, "description": "Version of the server."},
+    "X-Drum-Model": {
+        "schema": {"type": "string"},
+        "description": "The model that answered, as name@version;digest=DIGITS; not with DRUM_MODEL_HEADER=0.",
+    },
     "X-Request-ID": {
         "required": True,
         "schema": {"type": "string"},

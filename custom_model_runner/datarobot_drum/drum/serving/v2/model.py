@@ -13,6 +13,7 @@ from datarobot_drum.drum.input_schema.columns import Column, ColumnType, InputSc
 from datarobot_drum.drum.language_predictors.base import BasePredictor, Predictions
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.model_state import ModelState, Phase
+from datarobot_drum.drum.serving.request_facts import note_model
 from datarobot_drum.drum.serving.v2.datatypes import BOOL, BYTES, FP64
 from datarobot_drum.drum.serving.v2.messages import (
     InferenceRequest,
@@ -25,6 +26,7 @@ from datarobot_drum.drum.serving.v2.messages import (
 from datarobot_drum.drum.serving.v2.results import output_metadata, prediction_outputs, transform_outputs
 from datarobot_drum.drum.serving.v2.samples import to_table
 from datarobot_drum.drum.settings.build import ModelSettings
+from datarobot_drum.drum.settings.model_identity import ModelIdentity
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.version import __version__
 
@@ -62,7 +64,9 @@ class V2Model:
         readiness: Callable[[ModelRequest], ModelResponse],
         measure: Callable[[], AbstractContextManager[Any]],
         count_rows: Callable[[int], object] = lambda rows: None,
+        identity: ModelIdentity | None = None,
     ) -> None:
+        self.identity = identity
         self._predictor = predictor
         self._settings = settings
         self._state = state
@@ -173,6 +177,7 @@ class V2Models:
             raise NotFound(f"There is no model {name[:100]!r}: this server has {known}.")
         if version not in ("", model.version):
             raise NotFound(f"The model {name!r} has no version {version[:100]!r}: it has {model.version!r}.")
+        note_model(model.identity)
         return model
 
 
