@@ -105,6 +105,7 @@ def all_servers(tmp_path_factory: pytest.TempPathFactory, model: Path, keys_file
         "DRUM_API_KEYS_FILE": str(keys_file),
         "DRUM_CORS_ORIGINS": ORIGIN,
         "DRUM_METRICS": "all",
+        "DRUM_MAX_UPLOAD_SIZE": "1MB",
         "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST": "authorization",
     }
     arguments = ("--code-dir", model, "--target-type", "textgeneration")
@@ -381,6 +382,20 @@ def test_guesses_of_an_address_are_limited(limited_servers: Servers) -> None:
         for number in range(5)
     ]
     assert statuses == [401, 401, 401, 429, 429]
+
+
+def test_rejections_before_the_executor_are_counted(server: RunningServer) -> None:
+    names = [f'drum_rejected_total{{reason="{reason}"}}' for reason in ("unauthorized", "too_large")]
+
+    def counts() -> list[float]:
+        lines = server.client.get("/metrics", headers=AUTHORIZED).text.splitlines()
+        return [float(line.rpartition(" ")[2]) for name in names for line in lines if line.startswith(name)]
+
+    before = counts()
+    assert server.client.post("/predict/", headers={"X-API-Key": "wrong"}, content=b"a\n1\n").status_code == 401
+    large = {**AUTHORIZED, "Content-Type": "text/csv"}
+    assert server.client.post("/predict/", headers=large, content=b"a\n" + b"1\n" * 600_000).status_code == 413
+    server.wait_until(lambda: counts() == [count + 1 for count in before], "the counts of rejections")
 
 
 # Secrets

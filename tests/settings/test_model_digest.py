@@ -18,7 +18,7 @@ from datarobot_drum.drum.settings.model_digest import (
 from datarobot_drum.drum.settings.model_identity import ModelIdentity, requested_name
 from tests.cases import each_case
 
-DOCUMENTED = "find . -type f ! -name '.*' | cut -c3- | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -d' ' -f1"
+PAGE = Path(__file__).parents[2] / "docs" / "operate" / "model-identity.md"
 
 
 def model_of(folder: Path, *more: str) -> ModelSettings:
@@ -35,8 +35,13 @@ def digest_of(model: ModelSettings) -> str:
 
 def test_the_digest_is_that_of_sha256sum(tmp_path: Path) -> None:
     model = model_of(tmp_path)
-    shell = subprocess.run(["sh", "-c", DOCUMENTED], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert digest_of(model) == shell.stdout.strip()
+    command = next(
+        line for line in PAGE.read_text(encoding="utf-8").splitlines() if "sha256sum" in line and "&&" in line
+    )
+    shell = subprocess.run(
+        ["sh", "-c", command.partition(" && ")[2]], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert digest_of(model) == shell.stdout.split()[0]
 
 
 def test_names_and_contents_count_and_times_do_not(tmp_path: Path) -> None:

@@ -6,6 +6,14 @@ The adapters' outermost layer makes the facts; whatever works on the request, in
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from datarobot_drum.drum.exceptions import (
+    InsufficientStorage,
+    ModelNotReady,
+    PayloadTooLarge,
+    RequestTimeout,
+    TooManyRequests,
+    Unauthorized,
+)
 from datarobot_drum.drum.settings.model_identity import ModelIdentity
 from datarobot_drum.drum.tracing.spans import annotate
 
@@ -18,15 +26,27 @@ class RequestFacts:
         model: that answers it; of a routed set the whole set until one of its models is chosen.
         rows: predicted or transformed; None without any.
         queue_seconds: the wait for a slot; None for a request that waits for none.
+        rejected: the reason, if the request was rejected before it could reach the executor.
     """
 
     model: ModelIdentity | None = None
     rows: int | None = None
     queue_seconds: float | None = None
+    rejected: str = ""
 
     def add_rows(self, rows: int) -> None:
         self.rows = rows + (self.rows or 0)
 
+
+_REASONS = {
+    Unauthorized: "unauthorized",
+    TooManyRequests: "rate_limit",
+    PayloadTooLarge: "too_large",
+    RequestTimeout: "upload_timeout",
+    InsufficientStorage: "no_storage",
+    ModelNotReady: "not_ready",
+}
+"""The reasons of rejections before the executor, which counts its own."""
 
 current_facts: ContextVar[RequestFacts | None] = ContextVar("request_facts", default=None)
 
@@ -36,6 +56,13 @@ def note_rows(rows: int) -> None:
     facts = current_facts.get()
     if facts is not None:
         facts.add_rows(rows)
+
+
+def note_rejection(error: BaseException) -> None:
+    """Record why the current request is rejected, if it is before the executor."""
+    facts = current_facts.get()
+    if facts is not None:
+        facts.rejected = _REASONS.get(type(error), "")
 
 
 def note_model(model: ModelIdentity | None) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from datarobot_drum.drum.error_text import shortened
 from datarobot_drum.drum.serving.headers import standard_headers
+from datarobot_drum.drum.serving.metrics.families import REJECTED
 from datarobot_drum.drum.serving.metrics.recorder import OFF, Recorder
 from datarobot_drum.drum.serving.request_facts import RequestFacts, current_facts, span_attributes
 from datarobot_drum.drum.serving.route_labels import RouteLabels
@@ -82,8 +83,10 @@ class RequestLog:
         with self._lock:
             self._in_flight += 1
 
-    def _request_ended(self, path: str, status: int, seconds: float) -> None:
+    def _request_ended(self, path: str, status: int, seconds: float, rejected: str = "") -> None:
         if self._recorder.is_on:
+            if rejected:
+                self._recorder.add(REJECTED, label=rejected)
             self._recorder.request_ended(self._labels.find(path), status or CLIENT_CLOSED_REQUEST, seconds)
         with self._lock:
             self._in_flight -= 1
@@ -143,7 +146,7 @@ class RequestLogEntry:
     ) -> None:
         seconds = time.perf_counter() - self._started
         if not self._is_probe:
-            self._request_log._request_ended(self._path, self.status, seconds)
+            self._request_log._request_ended(self._path, self.status, seconds, self.facts.rejected)
         level = logging.DEBUG if self._is_probe and self.status < 400 else logging.INFO
         if access_logger.isEnabledFor(level):
             outcome = str(self.status) if self.status else "no response: the client disconnected"

@@ -108,8 +108,8 @@ class ServerParameters(AccessParameters, LoadParameters, CompileParameters, Inpu
     info_details: bool = parameter(
         "DRUM_INFO_DETAILS",
         Kind.BOOLEAN,
-        "Show the code dir, model-metadata.yaml and versions of libraries in /info/, and the command lines of the processes in /stats/; if "
-        "off, they are null.",
+        "Show the code dir, model-metadata.yaml and versions of libraries in /info/, and the command lines of the "
+        "processes in /stats/; if off, they are null.",
         default=True,
     )
     model_header: bool = parameter(
