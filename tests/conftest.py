@@ -56,6 +56,7 @@ _LONG = (
     "resilience",
     "serving/batching/test_batch_schedules.py",
     "management/test_management_port.py",
+    "management/test_metrics_export.py",
     "management/test_prometheus.py",
     "management/test_watchdog.py",
     "management/test_watchdog_on_servers.py",

@@ -129,7 +129,8 @@ class PredictionServer:
         platform = settings.platform.routes
         routes = (*ROUTES, METRICS_ROUTE) if settings.server.metrics == "all" else ROUTES
         self._routes = with_platform_paths(routes, prefix, platform.health, platform.predict)
-        self.recorder = Recorder(cells_of_process(), all_labels()) if settings.server.has_metrics else OFF
+        has_metrics = settings.server.has_metrics or settings.tracing.metric_exporters
+        self.recorder = Recorder(cells_of_process(), all_labels()) if has_metrics else OFF
         tracing = Tracing(
             traced_routes(prefix, self._routes) | TRACED_PATHS,
             traced_subpath_routes(prefix),

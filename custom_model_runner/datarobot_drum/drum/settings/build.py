@@ -331,7 +331,7 @@ def draft_settings(arguments: Arguments, record: BuildRecord, server_type: str |
         production=arguments.production,
         arguments=dataclasses.asdict(arguments),
         parameter_error=next(iter(parameters.errors), None),
-        tracing=read_tracing(os.environ),
+        tracing=read_tracing(os.environ, exports_metrics=server.metrics != "off"),
         thread_plan=_thread_plan(server),
         platform=platform_settings(vars(arguments), from_platforms),
         access=access,
