@@ -1,5 +1,8 @@
 """API keys, cross-origin requests and rate limits: the same on every server, whatever the request."""
 
+import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from tests.api.all_servers import Servers, running_servers
 from tests.api.connections import exchange, request_bytes, status_of
 from tests.api.models import write_code
 from tests.api.responses import assert_same_response, request_all, same_response
+from tests.cases import each_case
 from tests.processes import RunningServer
 
 pytestmark = pytest.mark.process
@@ -293,6 +297,27 @@ def test_the_client_of_openai_works(server: RunningServer) -> None:
     with client("wrong") as invalid, pytest.raises(openai.AuthenticationError, match="not valid") as caught:
         invalid.models.list()
     assert (caught.value.code, caught.value.type) == ("invalid_api_key", "invalid_request_error")
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@each_case(
+    ("words", "status"),
+    [
+        (("-H", f"Authorization: Bearer {FIRST}"), "200"),
+        (("-H", f"X-API-Key: {SECOND}"), "200"),
+        (("-H", f"X-API-Key: {SECOND[:-1]}"), "401"),
+        (("-u", f"user:{FIRST}"), "401"),
+        ((), "401"),
+    ],
+)
+def test_curl_works(server: RunningServer, words: tuple[str, ...], status: str) -> None:
+    command = ["curl", "-q", "-s", "--noproxy", "*", "-o", os.devnull, "-w", "%{http_code}", f"{server.url}/info/"]
+    assert subprocess.run([*command, *words], capture_output=True, text=True, check=True).stdout == status
+
+
+def test_the_document_of_the_server_declares_its_keys(server: RunningServer) -> None:
+    document = server.client.get("/openapi.json", headers=AUTHORIZED).json()
+    assert document["security"] == [{"DrumBearerKey": []}, {"DrumHeaderKey": []}]
 
 
 def test_requests_works(server: RunningServer) -> None:

@@ -479,7 +479,8 @@ class PredictionServer:
         models = [(own, settings) for _, own, settings in served_models(predictor, model)]
         predictor = next((own for own, settings in models if settings.served_name == model.default_model), models[0][0])
         names = tuple(own.served_name for own in model.models)
-        return OpenApiHandlers(model, predictor, self.state, self.settings.url_prefix, models=names)
+        prefix, access = self.settings.url_prefix, self.settings.access
+        return OpenApiHandlers(model, predictor, self.state, prefix, models=names, access=access)
 
 
 def _sync_concurrency(server: ServerParameters) -> int:

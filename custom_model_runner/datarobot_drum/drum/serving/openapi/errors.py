@@ -58,6 +58,20 @@ def status_errors(*, calls_model: bool) -> Json:
     return errors
 
 
+def access_errors(prefix: str, *, has_keys: bool, has_limit: bool) -> Json:
+    """Return the error responses of a request without a valid key, or over the rate limit, by status.
+
+    Args:
+        prefix: as in ``model_errors``.
+    """
+    errors = {}
+    if has_keys:
+        errors["401"] = json_response("There is no valid API key.", f"{prefix}Error", "WWW-Authenticate")
+    if has_limit:
+        errors["429"] = json_response("Over the rate limit (DRUM_RATE_LIMIT).", f"{prefix}Error", "Retry-After")
+    return errors
+
+
 def error_responses(*, for_openai: bool) -> Json:
     """Return the error responses that ``model_errors`` refers to, with or without those for OpenAI clients."""
     return {

@@ -284,6 +284,7 @@ HEADERS: Json = {
         "schema": {"type": "string"},
         "description": "The id from the request, or a new one; on every log line of the request.",
     },
+    "WWW-Authenticate": {"schema": {"type": "string"}, "description": "Bearer: the server needs an API key."},
     "Retry-After": {"schema": {"type": "string"}, "description": "Seconds to wait before the next try."},
     "X-Drum-User-Http-Error": {
         "schema": {"type": "string", "const": "true"},
@@ -295,6 +296,12 @@ HEADERS: Json = {
     },
     "X-Streaming": {"required": True, "schema": {"type": "string", "const": "true"}},
 }
+
+SECURITY_SCHEMES: Json = {
+    "DrumBearerKey": {"type": "http", "scheme": "bearer", "description": "An API key, as OpenAI's clients send it."},
+    "DrumHeaderKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
+}
+"""The headers that may hold a key; one of them is enough."""
 
 PARAMETERS: Json = {
     "X-Request-ID": {
