@@ -3,6 +3,7 @@
 The adapters' outermost layer makes the facts; whatever works on the request, in any thread, adds to them.
 """
 
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -73,12 +74,6 @@ def note_model(model: ModelIdentity | None) -> None:
         annotate(span_attributes(model))
 
 
-def span_attributes(model: ModelIdentity | None) -> dict[str, str]:
+def span_attributes(model: ModelIdentity | None) -> Mapping[str, str]:
     """Return the attributes of a span that name the model."""
-    if model is None:
-        return {}
-    return {
-        "drum.model": model.name,
-        "drum.model.version": model.version,
-        "drum.model.digest": model.short_digest,
-    }
+    return {} if model is None else model.attributes

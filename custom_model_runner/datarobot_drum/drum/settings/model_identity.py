@@ -29,6 +29,15 @@ class ModelIdentity:
         return self.digest[:DIGEST_DIGITS]
 
     @cached_property
+    def attributes(self) -> Mapping[str, str]:
+        """The attributes of a span."""
+        return {
+            "drum.model": self.name,
+            "drum.model.version": self.version,
+            "drum.model.digest": self.short_digest,
+        }
+
+    @cached_property
     def header(self) -> str:
         """``name@version;digest=12 digits``; other characters than letters, digits and ``._-~`` are percent-encoded."""
         return f"{_encoded(self.name)}@{_encoded(self.version)};digest={self.short_digest}"
