@@ -85,14 +85,15 @@ COMPILE = [*SCIKIT_LEARN, "treelite>=4.6,<5"]
 # For DRUM_COMPILE=close: other estimators of scikit-learn by ONNX Runtime.
 COMPILE_ONNX = [*SCIKIT_LEARN, *FRAMEWORKS["onnx"], "skl2onnx>=1.18,<2"]
 
-# Spans are made with opentelemetry-api alone; these send them somewhere.
+# The responses to Prometheus; the server records its metrics without it.
+METRICS = ["prometheus-client>=0.22,<1"]
+
+# Spans are made with opentelemetry-api alone; these send them somewhere, and metrics.
 OTEL = [
+    *METRICS,
     "opentelemetry-exporter-otlp-proto-http>=1.27,<2",
     "opentelemetry-sdk>=1.27,<2",
 ]
-
-# The responses to Prometheus; the server records its metrics without it.
-METRICS = ["prometheus-client>=0.22,<1"]
 
 # Parquet and Arrow: bodies of requests, responses, and files of `drum score` and `drum validation`.
 ARROW = ["pyarrow>=23.0.1,<27"]
@@ -120,7 +121,6 @@ TEST = [
     *OTEL,
     *GEVENT,
     *GRPC,
-    *METRICS,
     # Not torch and keras: they take minutes to install, and their tests run where they are.
     *(package for name in ("xgboost", "lightgbm", "catboost", "onnx", "skops") for package in FRAMEWORKS[name]),
     *DOCS,

@@ -28,9 +28,15 @@ def _random(length: int) -> str:
     return "".join(random.choices(ALPHABET, k=length))
 
 
+def _other(character: str) -> str:
+    return random.choice(ALPHABET.replace(character, ""))
+
+
 KINDS: Mapping[str, Callable[[], str]] = {
     "random": lambda: _random(LENGTH),
     "random again": lambda: _random(LENGTH),
+    "first character wrong": lambda: _other(VALID[0][0]) + VALID[0][1:-4] + _random(4),
+    "last character wrong": lambda: VALID[0][:-1] + _other(VALID[0][-1]),
     "first half right": lambda: VALID[0][: LENGTH // 2] + _random(LENGTH - LENGTH // 2),
     "all but the last four right": lambda: VALID[0][:-4] + _random(4),
     "last half right": lambda: _random(LENGTH // 2) + VALID[0][LENGTH // 2 :],
@@ -74,7 +80,8 @@ def main() -> int:
     for kind, values in times.items():
         t = welch_t(values, times["random"])
         differs = differs or abs(t) > LIMIT
-        sys.stdout.write(f"{kind:30} median {statistics.median(values) / 1000:7.2f} us   t {t:+6.2f}\n")
+        low, median, high = (value / 1000 for value in statistics.quantiles(values, n=4))
+        sys.stdout.write(f"{kind:30} median {median:7.2f} us   quartiles {low:.2f} to {high:.2f} us   t {t:+6.2f}\n")
     return int(differs)
 
 

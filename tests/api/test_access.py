@@ -1,5 +1,8 @@
 """API keys, cross-origin requests and rate limits: the same on every server, whatever the request."""
 
+import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +109,7 @@ def all_servers(tmp_path_factory: pytest.TempPathFactory, model: Path, keys_file
         "DRUM_API_KEYS_FILE": str(keys_file),
         "DRUM_CORS_ORIGINS": ORIGIN,
         "DRUM_METRICS": "all",
+        "DRUM_MAX_UPLOAD_SIZE": "1MB",
         "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST": "authorization",
     }
     arguments = ("--code-dir", model, "--target-type", "textgeneration")
@@ -295,6 +299,27 @@ def test_the_client_of_openai_works(server: RunningServer) -> None:
     assert (caught.value.code, caught.value.type) == ("invalid_api_key", "invalid_request_error")
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@each_case(
+    ("words", "status"),
+    [
+        (("-H", f"Authorization: Bearer {FIRST}"), "200"),
+        (("-H", f"X-API-Key: {SECOND}"), "200"),
+        (("-H", f"X-API-Key: {SECOND[:-1]}"), "401"),
+        (("-u", f"user:{FIRST}"), "401"),
+        ((), "401"),
+    ],
+)
+def test_curl_works(server: RunningServer, words: tuple[str, ...], status: str) -> None:
+    command = ["curl", "-q", "-s", "--noproxy", "*", "-o", os.devnull, "-w", "%{http_code}", f"{server.url}/info/"]
+    assert subprocess.run([*command, *words], capture_output=True, text=True, check=True).stdout == status
+
+
+def test_the_document_of_the_server_declares_its_keys(server: RunningServer) -> None:
+    document = server.client.get("/openapi.json", headers=AUTHORIZED).json()
+    assert document["security"] == [{"DrumBearerKey": []}, {"DrumHeaderKey": []}]
+
+
 def test_requests_works(server: RunningServer) -> None:
     class Bearer(requests.auth.AuthBase):
         def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -382,6 +407,20 @@ def test_guesses_of_an_address_are_limited(limited_servers: Servers) -> None:
         for number in range(5)
     ]
     assert statuses == [401, 401, 401, 429, 429]
+
+
+def test_rejections_before_the_executor_are_counted(server: RunningServer) -> None:
+    names = [f'drum_rejected_total{{reason="{reason}"}}' for reason in ("unauthorized", "too_large")]
+
+    def counts() -> list[float]:
+        lines = server.client.get("/metrics", headers=AUTHORIZED).text.splitlines()
+        return [float(line.rpartition(" ")[2]) for name in names for line in lines if line.startswith(name)]
+
+    before = counts()
+    assert server.client.post("/predict/", headers={"X-API-Key": "wrong"}, content=b"a\n1\n").status_code == 401
+    large = {**AUTHORIZED, "Content-Type": "text/csv"}
+    assert server.client.post("/predict/", headers=large, content=b"a\n" + b"1\n" * 600_000).status_code == 413
+    server.wait_until(lambda: counts() == [count + 1 for count in before], "the counts of rejections")
 
 
 # Secrets

@@ -44,6 +44,8 @@ def stats(server: RunningServer) -> dict[str, Any]:
 def test_info_describes_the_model(client: httpx.Client, server_type: str) -> None:
     info = client.get("/info/").json()
     assert info.pop("codeDir").endswith("/model")
+    assert info.pop("libraries").keys() >= {"python", "datarobot_drum", "numpy", "pandas"}
+    assert len(info.pop("modelDigest")) == 64
     assert info == {
         "compiled": None,
         "drumServer": server_type,
@@ -51,6 +53,8 @@ def test_info_describes_the_model(client: httpx.Client, server_type: str) -> Non
         "language": "python",
         "maxConcurrency": None,
         "modelMetadata": None,
+        "modelName": "model",
+        "modelVersion": "1",
         "predictor": "custom",
         "targetType": "regression",
     }

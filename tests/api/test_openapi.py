@@ -137,6 +137,21 @@ def test_the_servers_serve_the_same_valid_document(echo_servers: Servers) -> Non
     assert document == built(TargetType.REGRESSION)
 
 
+def test_the_document_declares_keys_and_limits() -> None:
+    document = built(TargetType.REGRESSION, needs_key=True, has_rate_limit=True)
+    validate(document)
+    assert document["security"] == [{"DrumBearerKey": []}, {"DrumHeaderKey": []}]
+    schemes = document["components"]["securitySchemes"]
+    assert (schemes["DrumBearerKey"]["scheme"], schemes["DrumHeaderKey"]["name"]) == ("bearer", "X-API-Key")
+    open_paths = {path for path, method, operation in operations(document) if operation.get("security") == []}
+    assert open_paths == {"/", "/ping", "/health", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready"}
+    assert all(
+        ({"401", "429"} <= operation["responses"].keys()) == (path not in open_paths)
+        for path, _, operation in operations(document)
+    )
+    assert "security" not in built(TargetType.REGRESSION)
+
+
 @each_case("target_type", TargetType, ids=lambda target_type: target_type.value)
 def test_the_document_of_every_kind_of_model_is_valid(target_type: TargetType) -> None:
     document = built(target_type, url_prefix=PREFIX)

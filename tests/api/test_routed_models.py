@@ -120,6 +120,28 @@ def test_a_request_for_no_such_model_is_rejected(
     assert (response.status_code, response.json()["message"]) == (status, f"ERROR: {message}")
 
 
+def test_each_response_names_the_model_that_answered(client: httpx.Client) -> None:
+    content = b"a,b\n1,2\n"
+    models = {entry["name"]: entry for entry in client.get("/info/").json()["models"]}
+    digests = {name: entry["modelDigest"][:12] for name, entry in models.items()}
+    assert len(set(digests.values())) == len(digests)
+    expected = {"house": "house@3", "flag": "flag@1", "echo": "echo@1"}
+    for name, identity in expected.items():
+        response = client.post("/predict/", content=content, headers={**CSV, HEADER: name})
+        assert (name, response.headers.get_list(HEADER)) == (name, [f"{identity};digest={digests[name]}"])
+        again = client.post("/predict/", content=content, headers={**CSV, HEADER: response.headers[HEADER]})
+        assert (again.content, again.headers[HEADER]) == (response.content, response.headers[HEADER])
+    assert client.post("/predict/", content=content, headers=CSV).headers[HEADER].startswith("house@3;")
+    assert client.get("/v2/models/flag").headers[HEADER].startswith("flag@1;")
+
+
+def test_other_responses_name_the_set_which_picks_no_model(client: httpx.Client) -> None:
+    (name,) = {client.get(path).headers[HEADER] for path in ("/info/", "/nothing", "/v2/models/none")}
+    assert name == f"several@1;digest={client.get('/info/').json()['modelDigest'][:12]}"
+    response = client.post("/predict/", content=b"a,b\n4,1\n", headers={**CSV, HEADER: name})
+    assert response.json()["predictions"] == pytest.approx([9.0])
+
+
 def test_a_repeated_header_names_no_model(client: httpx.Client) -> None:
     headers = [("Content-Type", "text/csv"), (HEADER, "house"), (HEADER, "flag")]
     assert client.post("/predict/", content=b"a,b\n1,2\n", headers=headers).status_code == 404

@@ -157,7 +157,11 @@ def test_a_request_span_lies_between_those_of_client_and_model(server: RunningSe
     assert (parent_of(request), parent_of(spans["scoring"])) == (PARENT, id_of(request))
     assert {span["context"]["trace_id"] for span in spans.values()} == {f"0x{TRACE}"}
     assert (request["kind"], request["status"]["status_code"]) == ("SpanKind.SERVER", "UNSET")
+    digest = request["attributes"].pop("drum.model.digest")
+    assert f";digest={digest}" in server.client.get("/info/").headers["X-Drum-Model"]
     assert request["attributes"] == {
+        "drum.model": "model",
+        "drum.model.version": "1",
         "http.request.method": "POST",
         "http.route": "/predict",
         "url.path": "/predict/",

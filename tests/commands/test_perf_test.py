@@ -132,6 +132,22 @@ def test_failed_requests_are_counted_and_exit_code_is_1(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
+def test_keys_in_the_file_of_parameters_do_not_hold_for_the_own_server(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("a-key-that-the-command-does-not-send\n", encoding="utf-8")
+    parameters = tmp_path / "parameters.yaml"
+    lines = (
+        f"DRUM_API_KEYS_FILE: {tmp_path / 'keys'}",
+        "DRUM_RATE_LIMIT: 1/day",
+        "DRUM_SERVER_TYPE: fastapi",
+    )
+    parameters.write_text("\n".join(lines), encoding="utf-8")
+    words = ("--batch-sizes", "1", "--concurrency", "1", "--runtime-params-file", str(parameters))
+    finished = drum(*_words(tmp_path, MODEL, *words))
+    (row,) = _rows(finished.stdout)
+    assert (finished.returncode, row["errors"]) == (0, "0"), finished.stderr
+
+
+@pytest.mark.process
 def test_ctrl_c_stops_the_server(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "datarobot_drum", *_words(tmp_path, SLEEPING, "--timeout", "60")]
     process = subprocess.Popen(words, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

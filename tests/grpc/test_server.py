@@ -127,7 +127,7 @@ def test_invalid_requests_are_explained(client: GrpcModel, change: Any, code: gr
     change(message)
     found, details, trailer = error_of(client.send(message, metadata=(("x-request-id", "mine"),)))
     assert (found, text in details) == (code, True), details
-    assert trailer["x-request-id"] == "mine" and "x-drum-version" in trailer
+    assert trailer["x-request-id"] == "mine" and "x-drum-version" in trailer and ";digest=" in trailer["x-drum-model"]
 
 
 def test_bytes_that_are_no_message_are_rejected(client: GrpcModel) -> None:

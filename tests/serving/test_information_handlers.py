@@ -10,6 +10,7 @@ from tests.serving.handlers_under_test import FakePredictor, document_of, failed
 
 def test_info_describes_server_and_model() -> None:
     document = document_of(make_handlers(FakePredictor(max_concurrency=3), "binary").do_info(ModelRequest()))
+    assert document.pop("libraries")["datarobot_drum"] == __version__
     assert document == {
         "codeDir": "/model",
         "compiled": None,
@@ -17,7 +18,10 @@ def test_info_describes_server_and_model() -> None:
         "drumVersion": __version__,
         "language": "python",
         "maxConcurrency": 3,
+        "modelDigest": None,
         "modelMetadata": None,
+        "modelName": "model",
+        "modelVersion": "1",
         "predictor": "fake",
         "targetType": "binary",
     }

@@ -8,12 +8,28 @@ from typing import Any, cast
 
 import pytest
 
-from datarobot_drum.drum.exceptions import ExecutorShutdown, NotFound, ServerOverloaded, StartupError
+from datarobot_drum.drum.exceptions import (
+    ExecutorShutdown,
+    InsufficientStorage,
+    ModelNotReady,
+    NotFound,
+    PayloadTooLarge,
+    RequestError,
+    RequestTimeout,
+    ServerOverloaded,
+    StartupError,
+    TooManyRequests,
+    Unauthorized,
+    UnprocessableInput,
+)
 from datarobot_drum.drum.management.owner import check_management_port
+from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
 from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.drum.serving.metrics.recorder import Recorder
+from datarobot_drum.drum.serving.request_log import RequestLog, RequestLogEntry
 from datarobot_drum.drum.settings.build import Settings
+from tests.cases import each_case
 from tests.serving.handlers_under_test import FakePredictor, make_handlers, numbers, post, post_json
 from tests.serving.metrics.test_recorder import recorder, scrape
 
@@ -71,6 +87,30 @@ def test_tokens_are_counted_from_the_usage(own: Recorder, stream: bool) -> None:
 def test_unknown_usage_counts_no_tokens(own: Recorder) -> None:
     chat(own, {**COMPLETION, "usage": None})
     assert scrape(own.read_server())["drum_tokens_total[('direction', 'in')]"] == 0
+
+
+@each_case(
+    ("error", "reason"),
+    [
+        (Unauthorized("no key"), "unauthorized"),
+        (TooManyRequests("3/day", 1), "rate_limit"),
+        (PayloadTooLarge("large"), "too_large"),
+        (RequestTimeout("slow"), "upload_timeout"),
+        (InsufficientStorage("full"), "no_storage"),
+        (ModelNotReady("loading"), "not_ready"),
+        (UnprocessableInput("no rejection"), None),
+    ],
+)
+def test_a_rejection_before_the_executor_is_counted_once(error: RequestError, reason: str | None) -> None:
+    own = recorder()
+    with RequestLogEntry(RequestLog(recorder=own), "POST", "/predict", lambda name: "") as entry:
+        error_response(error)
+        entry.status = error_response(error).status  # a handler of errors may build it twice
+    found = {name: value for name, value in scrape(own.read_server()).items() if name.startswith("drum_rejected_total")}
+    assert {name for name, value in found.items() if value} == (
+        {f"drum_rejected_total[('reason', '{reason}')]"} if reason else set()
+    )
+    assert sum(found.values()) == (1 if reason else 0)
 
 
 def test_waits_and_rejections_of_the_executor(own: Recorder) -> None:

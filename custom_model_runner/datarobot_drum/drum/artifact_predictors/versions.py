@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import mmap
+import platform
 import re
+import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -17,8 +20,9 @@ from packaging.version import InvalidVersion, Version
 
 from datarobot_drum.drum.artifact_predictors.compression import DECOMPRESSION_ERRORS, open_content
 from datarobot_drum.drum.artifact_predictors.file_detection import detect_framework, pickled_modules
-from datarobot_drum.drum.artifact_predictors.mlflow_folder import library_versions
+from datarobot_drum.drum.artifact_predictors.mlflow_folder import library_versions as mlflow_versions
 from datarobot_drum.drum.artifact_predictors.model_folders import detect_model_folder, read_json
+from datarobot_drum.version import __version__
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +49,16 @@ _VERSION_KEYS = {
     "sentence-transformers": ("config_sentence_transformers.json", "__version__", "sentence_transformers"),
 }
 """File, key and library of model folders that name the version of their writer."""
+
+_FRAMEWORK_PACKAGES = {
+    "sklearn": "scikit-learn",
+    **{
+        name: name.replace("_", "-")
+        for name in "xgboost lightgbm catboost onnxruntime keras torch transformers sentence_transformers tensorflow "
+        "spacy statsmodels skops mlflow".split()
+    },
+}
+"""The package of each framework's module."""
 
 _BOOSTING_LIBRARIES = ("xgboost", "lightgbm", "catboost")
 _UBJSON_BYTES = {b"i": 1, b"U": 1, b"I": 2, b"l": 4, b"L": 8}
@@ -105,6 +119,20 @@ def _writer(library: str, written: str) -> Writer | None:
     return Writer(library, written, installed, written != installed, is_newer)
 
 
+def library_versions() -> dict[str, str]:
+    """Return the versions of Python, this package, NumPy, pandas and of the frameworks that are imported."""
+    imported = [module for module in _FRAMEWORK_PACKAGES if module in sys.modules]
+    return dict(_versions_of(tuple(imported)))
+
+
+@lru_cache(maxsize=8)
+def _versions_of(modules: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    packages = ("numpy", "pandas", *(_FRAMEWORK_PACKAGES[module] for module in modules))
+    found = ((package, installed_version(package)) for package in packages)
+    libraries = [(package, installed) for package, installed in found if installed is not None]
+    return (("python", platform.python_version()), ("datarobot_drum", __version__), *libraries)
+
+
 def installed_version(library: str) -> str | None:
     """Return the version of an installed library; None if it is not installed."""
     for name in (library, *VARIANTS.get(library.lower(), ())):
@@ -136,7 +164,7 @@ def _find_versions(path: Path, with_sklearn: bool) -> Iterator[tuple[str, str]]:
 
 def _folder_versions(folder: Path, framework: str | None) -> Iterator[tuple[str, str]]:
     if framework == "mlflow":
-        yield from library_versions(folder)
+        yield from mlflow_versions(folder)
     elif framework in _VERSION_KEYS:
         file, key, library = _VERSION_KEYS[framework]
         document = read_json(folder / file)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import psutil
 
@@ -26,6 +27,7 @@ from datarobot_drum.drum.settings.declaration import SERVER
 from datarobot_drum.drum.settings.environment import DEVELOPMENT_NAMES, environment_with
 from datarobot_drum.drum.settings.routed_models import MODEL_HEADER
 from datarobot_drum.runtime_parameters import mask_secrets
+from datarobot_drum.runtime_parameters.sources import read_parameter_file
 
 HOST = "127.0.0.1"
 _PORTS = (20_000, 32_000)
@@ -107,16 +109,16 @@ class ModelServer:
 def running_server(arguments: Arguments, timeout: float) -> Iterator[ModelServer]:
     """Start ``drum server`` with these arguments, wait until it is ready and stop it at the end.
 
-    It listens on the loopback interface, without the keys, limits and certificates that variables set. It has a process
-    group of its own, which is killed if a signal ends this process.
+    It listens on the loopback interface, without the keys, limits and certificates that variables and the file of
+    parameters set. It has a process group of its own, which is killed if a signal ends this process.
 
     Raises:
         StartupError: the server does not start; the message contains the cause.
     """
     arguments = replace(arguments, command=SERVER, address=f"{HOST}:{_free_port()}", with_error_server=True)
     settings = build_settings(arguments)
-    words = [sys.executable, "-m", "datarobot_drum", SERVER, *to_argv(SERVER, arguments)]
-    with tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryFile() as log, _without_access(arguments) as arguments:
+        words = [sys.executable, "-m", "datarobot_drum", SERVER, *to_argv(SERVER, arguments)]
         process = subprocess.Popen(
             words,
             stdin=subprocess.DEVNULL,
@@ -136,6 +138,23 @@ def running_server(arguments: Arguments, timeout: float) -> Iterator[ModelServer
                 yield server
             finally:
                 _stop(process)
+
+
+@contextmanager
+def _without_access(arguments: Arguments) -> Iterator[Arguments]:
+    """Yield the arguments with a copy of the file of parameters without those of access, if it has any."""
+    path = arguments.runtime_params_file
+    values = read_parameter_file(Path(path)) if path else {}
+    if not values.keys() & ACCESS_NAMES:
+        yield arguments
+        return
+    import yaml
+
+    kept = {name: value for name, value in values.items() if name not in ACCESS_NAMES}
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:  # only its owner may read it
+        yaml.safe_dump(kept, file)
+        file.flush()
+        yield replace(arguments, runtime_params_file=file.name)
 
 
 def _free_port() -> int:

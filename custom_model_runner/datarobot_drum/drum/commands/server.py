@@ -13,6 +13,8 @@ from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.build import Settings, build_settings, export_environment
 from datarobot_drum.drum.settings.cpu_threads import THREAD_VARIABLES, ThreadPlan
 from datarobot_drum.drum.settings.environment import forget_variable, unknown_variables
+from datarobot_drum.drum.settings.model_digest import export_digests
+from datarobot_drum.drum.settings.model_identity import identities_of
 
 logger = logging.getLogger("drum")
 
@@ -65,6 +67,8 @@ def start(arguments: Arguments) -> int:
     if settings.thread_plan is not None:
         logger.info("%s", thread_plan_line(settings, settings.thread_plan))
     export_environment(settings)
+    identity = identities_of(settings.model, export_digests(settings.model))[""]
+    logger.info("Model %s, version %s, digest %s.", identity.name, identity.version, identity.digest)
     if arguments.open_docs:
         forget_variable("DRUM_OPEN")
         import_from_string(_PAGE_OPENER)(settings)

@@ -158,11 +158,11 @@ class GrpcServer:
         return await respond(content)
 
     async def _respond(self, respond: Respond, content: bytes, context: Any, entry: RequestLogEntry) -> bytes:
-        trailer = _to_metadata(entry.headers)
-        context.set_trailing_metadata(trailer)
+        context.set_trailing_metadata(_to_metadata(entry.headers))
         try:
             result = await respond(content)
         except Exception as error:
+            trailer = _to_metadata(entry.headers)
             failure = error_response(error, ErrorFormat.V2)
             entry.status = failure.status
             assert isinstance(failure.content, bytes)
@@ -170,6 +170,7 @@ class GrpcServer:
             await context.abort(code, orjson.loads(failure.content)["error"], trailer + _to_metadata(failure.headers))
             raise AssertionError("abort raises") from error
         entry.status = 200
+        context.set_trailing_metadata(_to_metadata(entry.headers))  # by now the model is known
         return result
 
     # Methods

@@ -6,12 +6,13 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 from datarobot_drum.drum.exceptions import StartupError
 from datarobot_drum.drum.management.closing import ClosingContext
 from datarobot_drum.drum.management.hang_limits import HangLimits
 from datarobot_drum.drum.management.metrics_directory import MetricsDirectory
-from datarobot_drum.drum.management.process import ManagementConfig
+from datarobot_drum.drum.management.process import LAST_EXPORT_SECONDS, STOP, ManagementConfig
 from datarobot_drum.drum.management.status import StatusTable
 from datarobot_drum.drum.process.signals import blocked_signals
 from datarobot_drum.drum.process.sockets import bind, check_address
@@ -58,7 +59,9 @@ class ManagementPort(ClosingContext):
     def __init__(self, settings: Settings) -> None:
         self.limits = HangLimits.of(settings.server)
         self.table = StatusTable.create()
-        self._has_metrics = settings.server.has_metrics
+        self._exporters = settings.tracing.metric_exporters
+        self._export_interval = settings.tracing.metric_interval
+        self._has_metrics = settings.server.has_metrics or bool(self._exporters)
         self._slow_seconds = settings.server.slow_seconds
         self._metrics = MetricsDirectory()
         self._address = (settings.host, settings.server.management_port)
@@ -80,23 +83,23 @@ class ManagementPort(ClosingContext):
             os.register_at_fork(after_in_child=self._listener.close)
         if self._has_metrics:
             self._metrics.create()
-        if self._listener is not None:
+        if self._listener is not None or self._exporters:
             self._start_process(is_restart=False)
         return self
 
     def restart_if_ended(self) -> None:
         """Start the process again if it has ended; to be called now and then. A signal handler may call it."""
-        if self._process is not None and self._process.poll() is not None:
+        if self._process is not None and self._process.poll():  # without a port or exporters it ends with 0
             self._start_process(is_restart=True)
 
     def _start_process(self, *, is_restart: bool) -> None:
         """Start the process. A restart serves once the interval since the last start is over, but never blocks here."""
-        assert self._listener is not None
+        listener = None if self._listener is None else self._listener.fileno()
         delay = max(0.0, self._started + RESTART_INTERVAL - time.monotonic()) if is_restart else 0.0
-        fds = (self._listener.fileno(), self.table.fd)
         config = ManagementConfig(
             os.getpid(),
-            *fds,
+            listener,
+            self.table.fd,
             self.limits,
             *self._logging,
             is_restart=is_restart,
@@ -104,18 +107,25 @@ class ManagementPort(ClosingContext):
             has_metrics=self._has_metrics,
             metrics_directory=self._metrics.path,
             slow_seconds=self._slow_seconds,
+            exporters=self._exporters,
+            export_interval=self._export_interval,
         )
         self._started = time.monotonic() + delay
         # What stops the server's whole group is for the server: this process ends with it.
         with blocked_signals(signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
             self._process = subprocess.Popen(
-                [sys.executable, "-m", MODULE, config.to_json()], stdin=subprocess.DEVNULL, pass_fds=fds
+                [sys.executable, "-m", MODULE, config.to_json()],
+                stdin=subprocess.PIPE if self._exporters else subprocess.DEVNULL,
+                pass_fds=[fd for fd in (listener, self.table.fd) if fd is not None],
             )
 
     def close(self) -> None:
-        """End the process. It has no state, so it is killed."""
+        """End the process, once it has exported the last metrics. It has no other state, so it is killed."""
         process, self._process = self._process, None
         if process is not None:
+            if process.stdin is not None:
+                with suppress(OSError, subprocess.TimeoutExpired):
+                    process.communicate(STOP, LAST_EXPORT_SECONDS + 1)
             process.kill()
             process.wait()
         if self._listener is not None:

@@ -14,11 +14,12 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import partial
 from http import HTTPStatus
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from datarobot_drum.drum.exceptions import NotFound
 from datarobot_drum.drum.management.hang_limits import HangLimits
@@ -27,11 +28,19 @@ from datarobot_drum.drum.management.status import StatusTable
 from datarobot_drum.drum.process.logs import configure_logging
 from datarobot_drum.version import __version__
 
+if TYPE_CHECKING:
+    from datarobot_drum.drum.management.metrics_export import MetricsExport
+
 MAX_HEADER_SIZE = 8 * 1024
 MAX_CONNECTIONS = 256
 CLIENT_SECONDS = 5.0
 """Time that a client gets to send its request, and again to read the response."""
 OWNER_POLL_SECONDS = 0.25
+
+LAST_EXPORT_SECONDS = 3.0
+"""Time for the last export of metrics, at the end of the server."""
+STOP = b"stop"
+"""What the owner writes to the standard input of the process before it ends it."""
 
 METHODS = "GET, HEAD"
 METRICS = "/metrics"
@@ -73,7 +82,8 @@ class ManagementConfig:
     """What the owner passes on the command line; the descriptors are inherited."""
 
     owner_pid: int
-    listener_fd: int
+    listener_fd: int | None
+    """None without a port: the process then only exports metrics."""
     table_fd: int
     limits: HangLimits
     logging_level: str
@@ -83,6 +93,8 @@ class ManagementConfig:
     has_metrics: bool = False
     metrics_directory: str | None = None
     slow_seconds: float = 0.0
+    exporters: tuple[str, ...] = ()
+    export_interval: float = 60.0
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self))
@@ -182,11 +194,41 @@ async def serve(config: ManagementConfig) -> None:
     slow_calls = partial(_slow_calls, table, config.slow_seconds)
     endpoints = Endpoints({"/livez": probes.liveness, "/readyz": probes.readiness, SLOW_CALLS: slow_calls}, scrape)
     connections: dict[Connection, None] = {}
-    listener = socket.socket(fileno=config.listener_fd)
-    await asyncio.get_running_loop().create_server(lambda: Connection(endpoints, connections), sock=listener)
-    while os.getppid() == config.owner_pid:
+    loop = asyncio.get_running_loop()
+    if config.listener_fd is not None:
+        listener = socket.socket(fileno=config.listener_fd)
+        await loop.create_server(lambda: Connection(endpoints, connections), sock=listener)
+    stopped = asyncio.Event()
+    export = None
+    if config.exporters:
+        loop.add_reader(sys.stdin.fileno(), _on_stop, loop, stopped)
+        export = await asyncio.to_thread(_start_export, table, config)
+    if export is None and config.listener_fd is None:
+        return
+    while os.getppid() == config.owner_pid and not stopped.is_set():
         probes.find_workers()
-        await asyncio.sleep(OWNER_POLL_SECONDS)
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(stopped.wait(), OWNER_POLL_SECONDS)
+    if export is not None:
+        await asyncio.to_thread(export.stop, LAST_EXPORT_SECONDS)
+
+
+def _on_stop(loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> None:
+    loop.remove_reader(sys.stdin.fileno())
+    stopped.set()
+
+
+def _start_export(table: StatusTable, config: ManagementConfig) -> "MetricsExport | None":
+    """Start to export metrics; imports what that needs, and returns None without it."""
+    try:
+        from datarobot_drum.drum.management.metrics_export import MetricsExport, load_exporters
+    except ImportError as error:
+        logger.warning("Metrics are not exported: %s (pip install 'datarobot-drum[otel]').", error)
+        return None
+    exporters = load_exporters(config.exporters)
+    if not exporters:
+        return None
+    return MetricsExport(exporters, table.metrics, config.metrics_directory, config.export_interval).start()
 
 
 def _slow_calls(table: StatusTable, slow_seconds: float) -> tuple[int, dict[str, object]]:

@@ -34,6 +34,7 @@ from datarobot_drum.drum.serving.error_formats import error_formats_by_path
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
 from datarobot_drum.drum.serving.extensions import extension_errors, reject_changed_extension
 from datarobot_drum.drum.serving.handlers import Handlers
+from datarobot_drum.drum.serving.headers import set_served_model
 from datarobot_drum.drum.serving.metrics.families import LOAD_SECONDS, PREDICTION_SECONDS, REQUEST_BYTES
 from datarobot_drum.drum.serving.metrics.recorder import OFF, Recorder, cells_of_process
 from datarobot_drum.drum.serving.metrics.timings import Timings
@@ -57,6 +58,8 @@ from datarobot_drum.drum.serving.v2.handlers import V2Handlers
 from datarobot_drum.drum.serving.v2.model import V2Model, V2Models
 from datarobot_drum.drum.settings.build import Settings, settings_from_values
 from datarobot_drum.drum.settings.environment import metrics_directory
+from datarobot_drum.drum.settings.model_digest import known_digests
+from datarobot_drum.drum.settings.model_identity import identities_of
 from datarobot_drum.drum.tracing.provider import start_exporting
 from datarobot_drum.drum.tracing.spans import Tracing, detect_provider
 from datarobot_drum.version import __version__
@@ -118,7 +121,8 @@ class PredictionServer:
         platform = settings.platform.routes
         routes = (*ROUTES, METRICS_ROUTE) if settings.server.metrics == "all" else ROUTES
         self._routes = with_platform_paths(routes, prefix, platform.health, platform.predict)
-        self.recorder = Recorder(cells_of_process(), all_labels()) if settings.server.has_metrics else OFF
+        has_metrics = settings.server.has_metrics or settings.tracing.metric_exporters
+        self.recorder = Recorder(cells_of_process(), all_labels()) if has_metrics else OFF
         tracing = Tracing(
             traced_routes(prefix, self._routes) | TRACED_PATHS,
             traced_subpath_routes(prefix),
@@ -126,7 +130,16 @@ class PredictionServer:
             traced_patterns(prefix),
         )
         labels = RouteLabels(prefix, self._routes)
-        self.request_log = RequestLog(probe_paths(prefix, self._routes) | PROBE_PATHS, tracing, self.recorder, labels)
+        self._identities = identities_of(settings.model, known_digests(settings.model))
+        self.request_log = RequestLog(
+            probe_paths(prefix, self._routes) | PROBE_PATHS,
+            tracing,
+            self.recorder,
+            labels,
+            self._identities[""],
+            shows_model=settings.server.model_header,
+        )
+        set_served_model(self._identities[""].header if settings.server.model_header else "")
         self.flusher = StdoutFlusher()
         self.load_error: BaseException | None = None
         self._on_failure: Callable[[], object] | None = None
@@ -207,6 +220,7 @@ class PredictionServer:
                 "framework": predictor.name,
                 "server": self.settings.server.server_type,
                 "drum_version": __version__,
+                "digest": self._identities[""].short_digest,
             }
         )
 
@@ -377,6 +391,7 @@ class PredictionServer:
                 recorder=self.recorder,
                 timings=timings,
                 observer=self.observers.of_model(model),
+                identity=self._identities[name],
             )
             for name, predictor, model in served_models(self.predictor, self.settings.model)
         }
@@ -394,11 +409,21 @@ class PredictionServer:
             recorder=self.recorder,
             timings=timings,
             observer=self.observers.of_model(self.settings.model),
+            identity=self._identities[""],
         )
 
     def _create_v2(self, handlers: Handlers, models: Mapping[str, Handlers]) -> V2Handlers:
         served = [
-            V2Model(predictor, model, self.state, own.do_readyz, own.measure_prediction, own.count_rows, own.observer)
+            V2Model(
+                predictor,
+                model,
+                self.state,
+                own.do_readyz,
+                own.measure_prediction,
+                own.count_rows,
+                own.identity,
+                own.observer,
+            )
             for own, (_, predictor, model) in zip(
                 models.values(), served_models(self.predictor, self.settings.model), strict=True
             )
@@ -412,7 +437,8 @@ class PredictionServer:
         models = [(own, settings) for _, own, settings in served_models(predictor, model)]
         predictor = next((own for own, settings in models if settings.served_name == model.default_model), models[0][0])
         names = tuple(own.served_name for own in model.models)
-        return OpenApiHandlers(model, predictor, self.state, self.settings.url_prefix, models=names)
+        prefix, access = self.settings.url_prefix, self.settings.access
+        return OpenApiHandlers(model, predictor, self.state, prefix, models=names, access=access)
 
 
 def _settings(values: Mapping[str, Any], app: object | None) -> Settings:

@@ -20,6 +20,7 @@ from datarobot_drum.drum.language_predictors.code_location import function_locat
 from datarobot_drum.drum.language_predictors.import_scope import model_folders
 from datarobot_drum.drum.serving.error_formats import ErrorFormat, google_error, mlflow_code
 from datarobot_drum.drum.serving.messages import ModelResponse, json_response
+from datarobot_drum.drum.serving.request_facts import note_rejection
 from datarobot_drum.drum.tracing.spans import note_error
 from datarobot_drum.runtime_parameters import mask_secrets, mask_secrets_in
 
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 def error_response(error: BaseException, error_format: ErrorFormat = ErrorFormat.PLAIN) -> ModelResponse:
     """Return the response for ``error``. Credentials are masked, tracebacks stay in the log."""
+    note_rejection(error)
     if error_format is ErrorFormat.V2:
         response = _error_response(error, v2_status(error))
         return replace(response, content=orjson.dumps({"error": client_message(error)}))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from datarobot_drum.drum.artifact_predictors.versions import library_versions
 from datarobot_drum.drum.error_text import client_text
 from datarobot_drum.drum.exceptions import MODEL_FAILED, NotFound, UnprocessableInput
 from datarobot_drum.drum.imports import import_from_string
@@ -29,12 +30,14 @@ from datarobot_drum.drum.serving.model_state import ModelState, Phase
 from datarobot_drum.drum.serving.observer import NO_OBSERVER, PredictionObserver
 from datarobot_drum.drum.serving.openai_handlers import OpenAiHandlers, openai_methods
 from datarobot_drum.drum.serving.payloads import structured_payload, target_payload, unstructured_input
+from datarobot_drum.drum.serving.request_facts import note_rows
 from datarobot_drum.drum.serving.routes import SAMPLES, Route
 from datarobot_drum.drum.serving.sample_formats import missing_extra
 from datarobot_drum.drum.settings.build import ModelSettings
 from datarobot_drum.drum.settings.engine import EngineSettings
 from datarobot_drum.drum.settings.environment import metrics_directory
 from datarobot_drum.drum.settings.limits import InputLimits
+from datarobot_drum.drum.settings.model_identity import ModelIdentity
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular import PayloadFormat, StructuredPayload
 from datarobot_drum.runtime_parameters import mask_secrets, mask_secrets_in
@@ -60,6 +63,7 @@ class Handlers(OpenAiHandlers):
         show_details: whether ``/info/`` and ``/stats/`` show the code dir, the metadata and command lines.
         timings: those of a server with several models.
         observer: notes the predictions of tables.
+        identity: name, version and digest for ``/info/``.
     """
 
     def __init__(
@@ -75,7 +79,9 @@ class Handlers(OpenAiHandlers):
         recorder: Recorder = OFF,
         timings: Timings | None = None,
         observer: PredictionObserver = NO_OBSERVER,
+        identity: ModelIdentity | None = None,
     ) -> None:
+        self.identity = identity or ModelIdentity(model.served_name, model.served_version, "")
         self._recorder = recorder
         self.observer = observer
         self._predictor = predictor
@@ -158,8 +164,12 @@ class Handlers(OpenAiHandlers):
             "drumServer": self._server_type,
             "drumVersion": __version__,
             "language": predictor.language if predictor else self._model.language,
+            "libraries": library_versions() if self._show_details else None,
             "maxConcurrency": predictor.concurrency_limit if predictor else None,
+            "modelDigest": self.identity.digest or None,
             "modelMetadata": mask_secrets_in(self._model.metadata) if self._show_details else None,
+            "modelName": self.identity.name,
+            "modelVersion": self.identity.version,
             "predictor": predictor.name if predictor else None,
             "targetType": self._model.target_type.value,
         }
@@ -231,6 +241,7 @@ class Handlers(OpenAiHandlers):
     def count_rows(self, rows: int) -> None:
         """Count rows that the model has predicted or transformed."""
         self._recorder.add(ROWS, rows)
+        note_rows(rows)
 
     def _counted(self, chunks: Iterator[StreamChunk]) -> Iterator[StreamChunk]:
         with closing_iterator(chunks):

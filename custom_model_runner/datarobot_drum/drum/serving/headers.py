@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
+from datarobot_drum.drum.settings.routed_models import MODEL_HEADER
 from datarobot_drum.drum.tracing.request_id import REQUEST_ID_HEADER
 from datarobot_drum.version import __version__
 
@@ -11,9 +12,24 @@ VERSION_HEADER = "X-Drum-Version"
 MAX_CACHED_NAME = 64
 
 
-def standard_headers(request_id: str) -> dict[str, str]:
-    """Return the headers of every response, errors included."""
-    return {VERSION_HEADER: __version__, REQUEST_ID_HEADER: request_id}
+_served_model = ""
+
+
+def set_served_model(value: str) -> None:
+    """Set the model header of responses to requests that never reach the app of this process; empty for none."""
+    global _served_model
+    _served_model = value
+
+
+def standard_headers(request_id: str, model: str | None = None) -> dict[str, str]:
+    """Return the headers of every response, errors included.
+
+    Args:
+        model: the value that names the model; None for that of this process, empty for no such header.
+    """
+    headers = {VERSION_HEADER: __version__, REQUEST_ID_HEADER: request_id}
+    model = _served_model if model is None else model
+    return {**headers, MODEL_HEADER: model} if model else headers
 
 
 class Headers(dict[str, str]):

@@ -6,21 +6,33 @@ import time
 from contextlib import suppress
 from contextvars import Token
 from types import TracebackType
+from typing import Any
 
+from datarobot_drum.drum.error_text import shortened
 from datarobot_drum.drum.serving.headers import standard_headers
+from datarobot_drum.drum.serving.metrics.families import REJECTED
 from datarobot_drum.drum.serving.metrics.recorder import OFF, Recorder
+from datarobot_drum.drum.serving.request_facts import RequestFacts, current_facts, span_attributes
 from datarobot_drum.drum.serving.route_labels import RouteLabels
+from datarobot_drum.drum.settings.model_identity import ModelIdentity
 from datarobot_drum.drum.tracing.request_id import REQUEST_ID_HEADER, accept_request_id, request_id
 from datarobot_drum.drum.tracing.spans import ReadHeader, RequestSpan, Tracing
+from datarobot_drum.runtime_parameters.masking import mask_secrets
 
 access_logger = logging.getLogger("drum.access")
 
 CLIENT_CLOSED_REQUEST = 499
 """Status of a request whose client disconnected before its response; for the log, as nginx has it, never sent."""
 
+MAX_LOGGED_PATH = 1000
+
 
 class RequestLog:
     """Counts the requests of one process and their outcomes, for its last log line and for the metrics.
+
+    Args:
+        model: the folder that is served.
+        shows_model: whether responses have a header that names the model.
 
     Probes come every second and must not delay a drain. So they are logged at debug level and not counted.
     """
@@ -31,7 +43,12 @@ class RequestLog:
         tracing: Tracing | None = None,
         recorder: Recorder = OFF,
         labels: RouteLabels | None = None,
+        model: ModelIdentity | None = None,
+        *,
+        shows_model: bool = True,
     ) -> None:
+        self.model = model
+        self.shows_model = shows_model
         self.probe_paths = probe_paths
         self.tracing = tracing or Tracing()
         self._recorder = recorder
@@ -66,8 +83,10 @@ class RequestLog:
         with self._lock:
             self._in_flight += 1
 
-    def _request_ended(self, path: str, status: int, seconds: float) -> None:
+    def _request_ended(self, path: str, status: int, seconds: float, rejected: str = "") -> None:
         if self._recorder.is_on:
+            if rejected:
+                self._recorder.add(REJECTED, label=rejected)
             self._recorder.request_ended(self._labels.find(path), status or CLIENT_CLOSED_REQUEST, seconds)
         with self._lock:
             self._in_flight -= 1
@@ -97,19 +116,26 @@ class RequestLogEntry:
         self._header = header
         self._is_probe = path in request_log.probe_paths
         self._request_id = accept_request_id(header(REQUEST_ID_HEADER.lower()))
-        self.headers = standard_headers(self._request_id)
-        """Headers of every response, errors included."""
+        self.facts = RequestFacts(request_log.model)
         self.status = 0
         """Status of the response; 0 until its start, so also if the client disconnected before."""
-        self._token: Token[str]
+        self._tokens: tuple[Token[str], Token[RequestFacts | None]]
         self._span: RequestSpan | None = None
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers of the response, errors included; the one of the model is right once the response starts."""
+        model = self.facts.model if self._request_log.shows_model else None
+        return standard_headers(self._request_id, "" if model is None else model.header)
+
     def __enter__(self) -> "RequestLogEntry":
-        self._token = request_id.set(self._request_id)
+        self._tokens = request_id.set(self._request_id), current_facts.set(self.facts)
         self._started = time.perf_counter()
         if not self._is_probe:
             self._request_log._request_started()
-            self._span = self._request_log.tracing.begin(self._method, self._path, self._header, self._request_id)
+            self._span = self._request_log.tracing.begin(
+                self._method, self._path, self._header, self._request_id, span_attributes(self.facts.model)
+            )
         return self
 
     def __exit__(
@@ -120,12 +146,30 @@ class RequestLogEntry:
     ) -> None:
         seconds = time.perf_counter() - self._started
         if not self._is_probe:
-            self._request_log._request_ended(self._path, self.status, seconds)
+            self._request_log._request_ended(self._path, self.status, seconds, self.facts.rejected)
         level = logging.DEBUG if self._is_probe and self.status < 400 else logging.INFO
         if access_logger.isEnabledFor(level):
             outcome = str(self.status) if self.status else "no response: the client disconnected"
-            access_logger.log(level, "%s %s %s %.1f ms", self._method, self._path, outcome, seconds * 1000)
+            fields = (self._method, self._path, outcome, seconds * 1000)
+            access_logger.log(level, "%s %s %s %.1f ms", *fields, extra=self._log_fields(seconds))
         if self._span is not None:
             self._span.end(self.status)
         with suppress(ValueError):  # the garbage collector may close a response in another context
-            request_id.reset(self._token)
+            request_id.reset(self._tokens[0])
+            current_facts.reset(self._tokens[1])
+
+    def _log_fields(self, seconds: float) -> dict[str, Any]:
+        """Return the fields of the log line, for a format that has fields; None values are left out."""
+        facts = self.facts
+        waited = facts.queue_seconds
+        fields = {
+            "method": self._method,
+            "path": mask_secrets(shortened(self._path, MAX_LOGGED_PATH)),
+            "status": self.status or CLIENT_CLOSED_REQUEST,
+            "duration_ms": round(seconds * 1000, 3),
+            "rows": facts.rows,
+            "queue_ms": None if waited is None else round(waited * 1000, 3),
+            "model": facts.model and f"{facts.model.name}@{facts.model.version}",
+            "model_digest": facts.model and facts.model.short_digest,
+        }
+        return {name: value for name, value in fields.items() if value is not None}

@@ -14,14 +14,12 @@ from datarobot_drum.drum.serving.formats.openai_call import requested_model
 from datarobot_drum.drum.serving.handlers import Handler, Handlers
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse, json_response
 from datarobot_drum.drum.serving.openai_handlers import CALLS as OPENAI_CALLS
+from datarobot_drum.drum.serving.request_facts import note_model
 from datarobot_drum.drum.serving.routes import SAMPLES, SAMPLES_AND_TARGET, Route
 from datarobot_drum.drum.settings.build import ModelSettings
+from datarobot_drum.drum.settings.model_identity import requested_name
 from datarobot_drum.drum.settings.routed_models import MODEL_HEADER, model_names
 from datarobot_drum.drum.settings.target_types import TargetType
-from datarobot_drum.drum.tracing.spans import annotate
-
-MODEL_ATTRIBUTE = "drum.model"
-"""The span attribute with the name of the model."""
 
 CALLS = OPENAI_CALLS | {
     "do_predict_structured",
@@ -61,7 +59,7 @@ class RoutedHandlers(Handlers):
         name = self._choose(handler, request)
         if handler == "do_invocations" and request.body is None and self._takes_raw_bodies(name):
             raise UnprocessableInput(f"The model {name!r} takes no form: use /predictUnstructured/.")
-        annotate({MODEL_ATTRIBUTE: name})
+        note_model(self._models[name].identity)
         return self._models[name].find(handler)(request)
 
     def _takes_raw_bodies(self, name: str) -> bool:
@@ -74,7 +72,8 @@ class RoutedHandlers(Handlers):
             NotFound: there is no such model.
             UnprocessableInput: the request names none, and there is no default.
         """
-        name: str | None = request.headers.get(MODEL_HEADER)
+        header = request.headers.get(MODEL_HEADER)
+        name = None if header is None else requested_name(header, self._model.served_name)
         is_openai = handler in OPENAI_CALLS
         if name is None and is_openai:
             name = requested_model(request, self._model.limits)
@@ -98,11 +97,10 @@ class RoutedHandlers(Handlers):
         return json_response({**self.information(), "models": [self._describe(name) for name in self._models]})
 
     def _describe(self, name: str) -> dict[str, Any]:
-        settings = self._settings[name]
         return {
             **self._models[name].information(),
             "name": name,
-            "version": settings.served_version,
+            "version": self._settings[name].served_version,
             "isDefault": name == self._default,
         }
 

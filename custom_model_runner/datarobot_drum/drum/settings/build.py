@@ -331,7 +331,7 @@ def draft_settings(arguments: Arguments, record: BuildRecord, server_type: str |
         production=arguments.production,
         arguments=dataclasses.asdict(arguments),
         parameter_error=next(iter(parameters.errors), None),
-        tracing=read_tracing(os.environ),
+        tracing=read_tracing(os.environ, exports_metrics=server.metrics != "off"),
         thread_plan=_thread_plan(server),
         platform=platform_settings(vars(arguments), from_platforms),
         access=access,
@@ -417,9 +417,15 @@ def _model_settings(
         models.append(dataclasses.replace(model, served_name=entry.name, target_name=target_name))
     default = choose_default(entries)
     first = next((model for model in models if model.served_name == default), models[0])
-    return dataclasses.replace(
-        first, code_dir=code_dir, metadata=metadata.document, models=tuple(models), default_model=default
-    )
+    own_values: dict[str, Any] = {"code_dir": code_dir, "metadata": metadata.document, **_served(code_dir, metadata)}
+    return dataclasses.replace(first, models=tuple(models), default_model=default, **own_values)
+
+
+def _served(code_dir: Path, metadata: ModelMetadata) -> dict[str, Any]:
+    """Return name and version of a folder for its clients; a name is one segment of a path."""
+    name, version = metadata.name or code_dir.name, metadata.version
+    served = {"served_name": name or DEFAULT_SERVED_NAME, "served_version": version or DEFAULT_SERVED_VERSION}
+    return {key: text.strip().replace("/", "_") for key, text in served.items()}
 
 
 def _single_model(code_dir: Path, arguments: Arguments, metadata: ModelMetadata, record: BuildRecord) -> ModelSettings:
@@ -446,9 +452,7 @@ def _single_model(code_dir: Path, arguments: Arguments, metadata: ModelMetadata,
         prompt_column=record.attempt(lambda: metadata.prompt_column, None, of_model=True) or DEFAULT_PROMPT_COLUMN,
         deployment=record.attempt(lambda: _deployment(arguments, target_type, labels.all), None),
         user_secrets=record.attempt(lambda: read_user_secrets(*secrets, os.environ), {}, of_model=True),
-        # A name is one segment of a path.
-        served_name=(metadata.name or code_dir.name or DEFAULT_SERVED_NAME).strip().replace("/", "_"),
-        served_version=(metadata.version or DEFAULT_SERVED_VERSION).strip().replace("/", "_"),
+        **_served(code_dir, metadata),
     )
 
 

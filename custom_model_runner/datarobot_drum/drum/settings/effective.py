@@ -9,7 +9,7 @@ from datarobot_drum.drum.settings.build import ModelSettings, Settings
 from datarobot_drum.drum.settings.build_record import routed_key
 from datarobot_drum.drum.settings.declaration import SERVER
 from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETERS
-from datarobot_drum.drum.settings.tracing import EXPORTER_VARIABLE, HEADERS_VARIABLE
+from datarobot_drum.drum.settings.tracing import EXPORTER_VARIABLE, HEADERS_VARIABLE, METRICS_EXPORTER_VARIABLE
 from datarobot_drum.runtime_parameters.masking import MASK, is_secret_name, mask_credential, mask_secrets_in
 from datarobot_drum.runtime_parameters.origins import DEFAULT, Origin, Source
 
@@ -104,6 +104,7 @@ def _variables(settings: Settings) -> Iterator[EffectiveSetting]:
     values = {
         "URL_PREFIX": (settings.url_prefix, "URL_PREFIX"),
         EXPORTER_VARIABLE: (tracing.exporters, tracing.exporters_from),
+        METRICS_EXPORTER_VARIABLE: (tracing.metric_exporters, tracing.metric_exporters_from),
         HEADERS_VARIABLE: (tracing.captured_headers, HEADERS_VARIABLE),
     }
     for name, (value, variable) in values.items():

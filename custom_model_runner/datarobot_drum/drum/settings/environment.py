@@ -13,6 +13,9 @@ from datarobot_drum.runtime_parameters.sources import PREFIX, ParameterSources
 DEVELOPMENT_NAMES = frozenset({"DRUM_CHECK", "DRUM_CHECK_JSON", "DRUM_RELOAD", "DRUM_OPEN"})
 """Variables that say what a command does, and that a server which it starts must not inherit."""
 
+MODEL_DIGESTS_VARIABLE = "DRUM_MODEL_DIGESTS"
+"""The digests of the model folder, for worker processes."""
+
 METRICS_DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """prometheus-client's own."""
 
@@ -45,6 +48,16 @@ def export_metrics_directory(directory: str | None) -> None:
         os.environ.pop(METRICS_DIRECTORY_VARIABLE, None)
     else:
         os.environ[METRICS_DIRECTORY_VARIABLE] = directory
+
+
+def exported_model_digests() -> str:
+    """Return what the process that starts the workers has exported; empty without it."""
+    return os.environ.get(MODEL_DIGESTS_VARIABLE, "")
+
+
+def export_model_digests(text: str) -> None:
+    """Set the digests of the model folder for the workers that this process starts."""
+    os.environ[MODEL_DIGESTS_VARIABLE] = text
 
 
 def unknown_variables(defined: frozenset[str]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """A name is the value of a header and one segment of a path."""
 
 MODEL_HEADER = "X-Drum-Model"
-"""The header of a request that names its model."""
+"""The header of a request that picks a model, and of each response for the model that answered."""
 
 _OWN_KEYS = ("name", "path", "default")
 _LABEL_KEYS = ("positiveClassLabel", "negativeClassLabel", "classLabels")

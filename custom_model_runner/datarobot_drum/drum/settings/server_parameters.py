@@ -109,8 +109,14 @@ class ServerParameters(AccessParameters, LoadParameters, CompileParameters, Reco
     info_details: bool = parameter(
         "DRUM_INFO_DETAILS",
         Kind.BOOLEAN,
-        "Show the code dir and model-metadata.yaml in /info/, and the command lines of the processes in /stats/; if "
-        "off, they are null.",
+        "Show the code dir, model-metadata.yaml and versions of libraries in /info/, and the command lines of the "
+        "processes in /stats/; if off, they are null.",
+        default=True,
+    )
+    model_header: bool = parameter(
+        "DRUM_MODEL_HEADER",
+        Kind.BOOLEAN,
+        "Name the model that answered in the header X-Drum-Model of each response: name, version and digest.",
         default=True,
     )
     engine_host: str = parameter(

@@ -9,7 +9,7 @@ from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETER_NAME
 from datarobot_drum.runtime_parameters.sources import DEFINITIONS, PREFIX
 from datarobot_drum.runtime_parameters.store import SERVER_PREFIX
 
-_INTERNAL = frozenset({"DRUM_ARGUMENTS"})
+_INTERNAL = frozenset({"DRUM_ARGUMENTS", "DRUM_MODEL_DIGESTS"})
 
 _SERVICE_LINK = re.compile(
     r"(?P<service>\w+?)_(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)"

@@ -110,8 +110,10 @@ class Tracing:
         self._captured_headers = captured_headers
         self._patterns = patterns or {}
 
-    def begin(self, method: str, path: str, header: ReadHeader, request_id: str) -> RequestSpan | None:
-        """Start the span of a request and make it current; None without a provider."""
+    def begin(
+        self, method: str, path: str, header: ReadHeader, request_id: str, more: Mapping[str, str] | None = None
+    ) -> RequestSpan | None:
+        """Start the span of a request, with ``more`` attributes, and make it current; None without a provider."""
         if not _is_on:
             return None
         from opentelemetry import context, propagate, trace
@@ -122,6 +124,7 @@ class Tracing:
             "http.request.method": method,
             "url.path": path,
             "http.request.header.x-request-id": [request_id],
+            **(more or {}),
         }
         if route is not None:
             attributes["http.route"] = route

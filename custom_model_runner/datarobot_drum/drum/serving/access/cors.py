@@ -11,7 +11,7 @@ from datarobot_drum.drum.settings.access import ANY_ORIGIN
 
 ALLOW_ORIGIN = "Access-Control-Allow-Origin"
 METHODS = "DELETE, GET, HEAD, PATCH, POST, PUT"
-EXPOSED = "Retry-After, X-Drum-User-Http-Error, X-Drum-Version, X-Request-ID, X-Streaming"
+EXPOSED = "Retry-After, X-Drum-Model, X-Drum-User-Http-Error, X-Drum-Version, X-Request-ID, X-Streaming"
 """Response headers that pages may read, besides those that they always may."""
 
 MAX_AGE = "600"

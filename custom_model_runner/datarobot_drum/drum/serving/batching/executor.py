@@ -180,6 +180,7 @@ class BatchingExecutor(ExecutorWithBackpressure):
         self._queue = deque(entry for entry in self._queue if entry not in taken)
         function = partial(self._run_members, dict(enumerate(members)))
         batch = Batch(members[0].arrived, members[0].deadline, function, _ignore_outcome)
+        batch.facts = members[0].facts
         self._batches += 1
         self.statistics.start_batch(len(members))
         self._recorder.observe(BATCH_SIZE, len(members))
@@ -187,7 +188,7 @@ class BatchingExecutor(ExecutorWithBackpressure):
         for member in members:
             member.state, member.started = State.RUNNING, batch.started
         for member in members[1:]:
-            self._record_wait(batch.started - member.arrived)
+            self._record_wait(member, batch.started - member.arrived)
         return batch
 
     def _may_start(self, entry: QueueEntry) -> bool:

@@ -257,12 +257,14 @@ class ExecutorWithBackpressure:
             self._running[entry.call] = now
         else:
             self._running[entry] = now
-            self._record_wait(now - entry.arrived)
+            self._record_wait(entry, now - entry.arrived)
         if self.on_running:
             self.on_running(self.running)
         return entry
 
-    def _record_wait(self, seconds: float) -> None:
+    def _record_wait(self, entry: QueueEntry, seconds: float) -> None:
+        if entry.facts is not None:
+            entry.facts.queue_seconds = seconds
         self._wait_times.record(seconds)
         self._recorder.observe(QUEUE_SECONDS, seconds)
 

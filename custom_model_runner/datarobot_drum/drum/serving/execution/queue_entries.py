@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from datarobot_drum.drum.serving.request_facts import RequestFacts, current_facts
+
 State = Enum("State", ["QUEUED", "RUNNING", "FINISHED", "NEVER_RUN"])
 
 
@@ -21,6 +23,8 @@ class QueueEntry(ABC):
     state: State = field(default=State.QUEUED, init=False)
     thread: int = field(default=0, init=False)
     """The pool thread that runs the call; 0 until then."""
+    facts: RequestFacts | None = field(default_factory=current_facts.get, init=False)
+    """Of the request that waits."""
 
     @property
     def has_started(self) -> bool:

@@ -37,15 +37,21 @@ def scrape(server: ServerCells, routes: Sequence[str], directory: str | None, ac
         directory: of the files that prometheus-client writes for model code; None without one.
         accept: the header of the request; it selects the format.
     """
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_ServerCollector(server, routes))
-    if directory is not None:
-        registry.register(_ModelCollector(directory))
+    registry = registry_of(server, routes, directory)
     try:
         encode, media_type = choose_encoder(accept)
     except (TypeError, ValueError):  # a version that is no number
         encode, media_type = choose_encoder("")
     return Scrape(encode(registry), media_type)
+
+
+def registry_of(server: ServerCells, routes: Sequence[str], directory: str | None) -> CollectorRegistry:
+    """Return a registry of all metrics of a server; the arguments are those of ``scrape``."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_ServerCollector(server, routes))
+    if directory is not None:
+        registry.register(_ModelCollector(directory))
+    return registry
 
 
 class _ServerCollector(Collector):

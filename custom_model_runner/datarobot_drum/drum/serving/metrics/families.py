@@ -106,10 +106,13 @@ SLOTS = _layout.gauge(
     label="state",
     values=SLOT_STATES,
 )
-REJECT_REASONS = ("queue_timeout", "no_free_slot", "request_timeout", "shutdown")
+REJECT_REASONS = (
+    *("queue_timeout", "no_free_slot", "request_timeout", "shutdown"),  # by the executor
+    *("unauthorized", "rate_limit", "too_large", "upload_timeout", "no_storage", "not_ready"),  # before it
+)
 REJECTED = _layout.counter(
     "drum_rejected_total",
-    "Predictions that the executor rejected or gave up, by reason.",
+    "Requests that were rejected before a prediction, and predictions that were given up, by reason.",
     label="reason",
     values=REJECT_REASONS,
 )

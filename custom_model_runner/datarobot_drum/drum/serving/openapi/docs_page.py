@@ -18,6 +18,7 @@ from datarobot_drum.drum.exceptions import NotFound
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.model_state import ModelState, Phase
+from datarobot_drum.drum.settings.access import OPEN, AccessSettings
 from datarobot_drum.drum.settings.build import ModelSettings
 from datarobot_drum.drum.tabular.readable_formats import readable_formats
 
@@ -65,6 +66,7 @@ class OpenApiHandlers:
     Args:
         package: contains the files of Swagger UI.
         models: names of a routed set, of which ``model`` is one.
+        access: whether requests need a key, and are limited.
     """
 
     def __init__(
@@ -75,7 +77,9 @@ class OpenApiHandlers:
         url_prefix: str = "",
         package: str = SWAGGER_UI,
         models: tuple[str, ...] = (),
+        access: AccessSettings = OPEN,
     ) -> None:
+        self._access = access
         self._model = model
         self._predictor = predictor
         self._state = state
@@ -146,5 +150,7 @@ class OpenApiHandlers:
             url_prefix=self._url_prefix,
             model_names=self._models,
             default_model=model.default_model,
+            needs_key=self._access.has_keys,
+            has_rate_limit=self._access.rate_limit is not None,
         )
         return orjson.dumps(build_document(api, self._describe_extension() if self._describe_extension else None))

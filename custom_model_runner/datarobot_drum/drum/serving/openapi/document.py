@@ -4,7 +4,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from datarobot_drum.drum.serving.openapi.errors import error_responses, json_response, model_errors, status_errors
+from datarobot_drum.drum.serving.openapi.errors import (
+    access_errors,
+    error_responses,
+    json_response,
+    model_errors,
+    status_errors,
+)
 from datarobot_drum.drum.serving.openapi.operations import (
     OPENAI,
     OPERATIONS,
@@ -15,7 +21,7 @@ from datarobot_drum.drum.serving.openapi.operations import (
     form_part,
     predictions_schema,
 )
-from datarobot_drum.drum.serving.openapi.schemas import HEADERS, PARAMETERS, SCHEMAS, Json, ref
+from datarobot_drum.drum.serving.openapi.schemas import HEADERS, PARAMETERS, SCHEMAS, SECURITY_SCHEMES, Json, ref
 from datarobot_drum.drum.serving.routes import ROUTES, Execution, Route
 from datarobot_drum.drum.settings.routed_models import MODEL_HEADER
 from datarobot_drum.version import __version__
@@ -49,6 +55,10 @@ def build_document(api: ServedApi, extension: Json | None = None) -> Json:
         "parameters": {**extra.get("parameters", {}), **PARAMETERS},
         "responses": {**extra.get("responses", {}), **error_responses(for_openai=api.target_type.may_chat)},
     }
+    security: Json = {}
+    if api.needs_key:
+        components["securitySchemes"] = {**extra.get("securitySchemes", {}), **SECURITY_SCHEMES}
+        security = {"security": [{name: []} for name in SECURITY_SCHEMES]}
     return {
         "openapi": OPENAPI_VERSION,
         "info": {
@@ -59,6 +69,7 @@ def build_document(api: ServedApi, extension: Json | None = None) -> Json:
         "tags": [{"name": name} for name in TAGS if name != OPENAI or api.target_type.may_chat],
         "paths": {**(extension or {}).get("paths", {}), **own},
         "components": components,
+        **security,
     }
 
 
@@ -91,6 +102,10 @@ def _operation(operation: Operation, route: Route, path: str, method: str, api: 
         ],
         "responses": {"200": operation.response(api), **_errors(route), **(operation.errors or {})},
     }
+    if not route.is_probe:
+        document["responses"] |= access_errors(_dialect(route), has_keys=api.needs_key, has_limit=api.has_rate_limit)
+    elif api.needs_key:
+        document["security"] = []
     body = operation.body(api)
     if body is not None and method not in ("get", "delete"):
         document["requestBody"] = _request_body(body, route, api)
@@ -109,12 +124,17 @@ def _errors(route: Route) -> Json:
     if route.execution is Execution.ENGINE:
         return {}  # the engine may return any status
     if route.execution is Execution.EXECUTOR:
-        return model_errors("DrumV2" if route.for_v2 else "DrumOpenAI" if route.for_openai else "Drum")
+        return model_errors(_dialect(route))
     if route.execution is Execution.INLINE:
         return {}
     if route.for_v2:
         return {"500": json_response("Unexpected.", "DrumV2Error")}
     return status_errors(calls_model=route.execution is Execution.PROBE)
+
+
+def _dialect(route: Route) -> str:
+    """Return the prefix of the schemas of a route's errors."""
+    return "DrumV2" if route.for_v2 else "DrumOpenAI" if route.for_openai else "Drum"
 
 
 def _request_body(body: RequestBody, route: Route, api: ServedApi) -> Json:

@@ -26,7 +26,7 @@ _FAILED = {str(MODEL_FAILED): _MODEL_ERRORS[str(MODEL_FAILED)]}
 
 def standard_headers(*more: str) -> Json:
     """Return the headers of every response, and ``more``."""
-    return {name: ref("headers", name) for name in ("X-Drum-Version", "X-Request-ID", *more)}
+    return {name: ref("headers", name) for name in ("X-Drum-Version", "X-Request-ID", "X-Drum-Model", *more)}
 
 
 def response(description: str, content: Json, *headers: str) -> Json:
@@ -55,6 +55,20 @@ def status_errors(*, calls_model: bool) -> Json:
     if calls_model:
         errors["503"] = json_response(_NOT_NOW["503"], "DrumUnavailable", "Retry-After")
         errors |= {status: json_response(text, "DrumError") for status, text in _FAILED.items()}
+    return errors
+
+
+def access_errors(prefix: str, *, has_keys: bool, has_limit: bool) -> Json:
+    """Return the error responses of a request without a valid key, or over the rate limit, by status.
+
+    Args:
+        prefix: as in ``model_errors``.
+    """
+    errors = {}
+    if has_keys:
+        errors["401"] = json_response("There is no valid API key.", f"{prefix}Error", "WWW-Authenticate")
+    if has_limit:
+        errors["429"] = json_response("Over the rate limit (DRUM_RATE_LIMIT).", f"{prefix}Error", "Retry-After")
     return errors
 
 

@@ -47,7 +47,7 @@ class ServedApi:
     ``formats``: of samples, by the names of ``PayloadFormat``. ``reads_raw_input``: the model accepts any body.
     ``has_deployment``: responses have the format of the prediction server. ``has_engine``: there is an engine.
     ``model_names``: those of a routed set, of which the document describes one. ``default_model``: that of requests
-    that name none.
+    that name none. ``needs_key``: requests need an API key. ``has_rate_limit``: clients may send too many requests.
     """
 
     target_type: TargetType
@@ -64,6 +64,8 @@ class ServedApi:
     url_prefix: str = ""
     model_names: tuple[str, ...] = ()
     default_model: str | None = None
+    needs_key: bool = False
+    has_rate_limit: bool = False
 
     @property
     def is_unstructured(self) -> bool:

@@ -177,9 +177,17 @@ SCHEMAS: Json = {
             "codeDir": TEXT_OR_NULL,
             "drumServer": {"type": "string", "enum": ["flask", "gunicorn", "fastapi"]},
             "drumVersion": {"type": "string"},
+            "libraries": {
+                "type": ["object", "null"],
+                "description": "Versions of Python and of the libraries that the model uses.",
+                "additionalProperties": {"type": "string"},
+            },
             "language": TEXT_OR_NULL,
             "maxConcurrency": {"type": ["integer", "null"], "description": "Concurrent calls of the model."},
+            "modelDigest": {"type": ["string", "null"], "description": "SHA-256 of the model folder at the start."},
             "modelMetadata": {"type": ["object", "null"], "description": "model-metadata.yaml, credentials masked."},
+            "modelName": {"type": "string"},
+            "modelVersion": {"type": "string"},
             "predictor": TEXT_OR_NULL,
             "targetType": {"type": "string"},
         }
@@ -267,11 +275,16 @@ SCHEMAS: Json = {
 
 HEADERS: Json = {
     "X-Drum-Version": {"required": True, "schema": {"type": "string"}, "description": "Version of the server."},
+    "X-Drum-Model": {
+        "schema": {"type": "string"},
+        "description": "The model that answered, as name@version;digest=DIGITS; not with DRUM_MODEL_HEADER=0.",
+    },
     "X-Request-ID": {
         "required": True,
         "schema": {"type": "string"},
         "description": "The id from the request, or a new one; on every log line of the request.",
     },
+    "WWW-Authenticate": {"schema": {"type": "string"}, "description": "Bearer: the server needs an API key."},
     "Retry-After": {"schema": {"type": "string"}, "description": "Seconds to wait before the next try."},
     "X-Drum-User-Http-Error": {
         "schema": {"type": "string", "const": "true"},
@@ -283,6 +296,12 @@ HEADERS: Json = {
     },
     "X-Streaming": {"required": True, "schema": {"type": "string", "const": "true"}},
 }
+
+SECURITY_SCHEMES: Json = {
+    "DrumBearerKey": {"type": "http", "scheme": "bearer", "description": "An API key, as OpenAI's clients send it."},
+    "DrumHeaderKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
+}
+"""The headers that may hold a key; one of them is enough."""
 
 PARAMETERS: Json = {
     "X-Request-ID": {

@@ -13,6 +13,7 @@ from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.body.progress import BodyProgress
 from datarobot_drum.drum.serving.headers import VERSION_HEADER
 from datarobot_drum.drum.settings.engine import EngineSettings
+from datarobot_drum.drum.settings.routed_models import MODEL_HEADER
 from datarobot_drum.drum.tracing.request_id import REQUEST_ID_HEADER, request_id
 
 HOP_BY_HOP = frozenset(
@@ -22,7 +23,9 @@ HOP_BY_HOP = frozenset(
 """Headers of one connection (RFC 9110, 7.6.1); those that ``Connection`` lists are dropped, too."""
 
 _REPLACED_REQUEST_FIELDS = frozenset({"host", "content-length", "expect", REQUEST_ID_HEADER.lower()})
-_REPLACED_RESPONSE_FIELDS = frozenset({"date", "server", REQUEST_ID_HEADER.lower(), VERSION_HEADER.lower()})
+_REPLACED_RESPONSE_FIELDS = frozenset(
+    {"date", "server", REQUEST_ID_HEADER.lower(), VERSION_HEADER.lower(), MODEL_HEADER.lower()}
+)
 """Headers that this server sets itself."""
 
 _CREDENTIALS = re.compile(

@@ -14,6 +14,7 @@ from datarobot_drum.drum.language_predictors.base import BasePredictor, Predicti
 from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.model_state import ModelState, Phase
 from datarobot_drum.drum.serving.observer import NO_OBSERVER, PredictionObserver
+from datarobot_drum.drum.serving.request_facts import note_model
 from datarobot_drum.drum.serving.v2.datatypes import BOOL, BYTES, FP64
 from datarobot_drum.drum.serving.v2.messages import (
     InferenceRequest,
@@ -26,6 +27,7 @@ from datarobot_drum.drum.serving.v2.messages import (
 from datarobot_drum.drum.serving.v2.results import output_metadata, prediction_outputs, transform_outputs
 from datarobot_drum.drum.serving.v2.samples import to_table
 from datarobot_drum.drum.settings.build import ModelSettings
+from datarobot_drum.drum.settings.model_identity import ModelIdentity
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.version import __version__
 
@@ -64,8 +66,10 @@ class V2Model:
         readiness: Callable[[ModelRequest], ModelResponse],
         measure: Callable[[], AbstractContextManager[Any]],
         count_rows: Callable[[int], object] = lambda rows: None,
+        identity: ModelIdentity | None = None,
         observer: PredictionObserver = NO_OBSERVER,
     ) -> None:
+        self.identity = identity
         self.observer = observer
         self._predictor = predictor
         self._settings = settings
@@ -179,6 +183,7 @@ class V2Models:
             raise NotFound(f"There is no model {name[:100]!r}: this server has {known}.")
         if version not in ("", model.version):
             raise NotFound(f"The model {name!r} has no version {version[:100]!r}: it has {model.version!r}.")
+        note_model(model.identity)
         return model
 
 
