@@ -1,4 +1,4 @@
-"""The tables of docs/reference.md and the help text are generated from the declarations."""
+"""The tables of docs/reference/reference.md and the help text are generated from the declarations."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from datarobot_drum.drum.settings.declaration import COMMAND_NAMES, parameter
 from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETER_NAMES
 from datarobot_drum.drum.settings.value_parsers import Kind
 
-REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text(encoding="utf-8")
+REFERENCE = (Path(__file__).parents[2] / "docs" / "reference" / "reference.md").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,9 @@ class Sample:
 
 
 def test_readme_tables_are_up_to_date() -> None:
-    assert refresh(REFERENCE) == REFERENCE, "run: python -m datarobot_drum.drum.commands.reference docs/reference.md"
+    assert refresh(REFERENCE) == REFERENCE, (
+        "run: python -m datarobot_drum.drum.commands.reference docs/reference/reference.md"
+    )
 
 
 def test_readme_names_every_parameter_and_flag() -> None:

@@ -1,6 +1,6 @@
-"""Generator of the tables in ``docs/reference.md`` from the declarations.
+"""Generator of the tables in ``docs/reference/reference.md`` from the declarations.
 
-``python -m datarobot_drum.drum.commands.reference docs/reference.md`` updates the tables between their markers.
+``python -m datarobot_drum.drum.commands.reference docs/reference/reference.md`` updates the tables between markers.
 """
 
 import re
