@@ -115,9 +115,10 @@ format: $(INSTALLED) ## Format the code, mend what the linter can
 	$(RUN) -m ruff check --fix-only --quiet .
 	$(RUN) -m ruff format .
 
-check: $(INSTALLED) ## Check format, lint and types
+check: $(INSTALLED) ## Check format, lint, types and links
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
+	$(RUN) .ci/links.py
 	$(RUN) -m mypy
 
 test: artifacts $(if $(ALL),$(DEPLOY_INSTALLED)) ## Run the tests; with ALL=1 also those that take minutes

@@ -48,6 +48,7 @@ _LONG = (
     "conformance_clients",
     "deploy/test_image_in_sandbox.py",
     "deploy/test_walk_through.py",
+    "docs/test_pages.py",
     "engine",
     "examples",
     "grpc",
