@@ -137,8 +137,8 @@ bench: $(INSTALLED) ## Compare our servers with bare apps and their peers
 conformance: artifacts ## Run the published clients, write docs/reference/conformance.md
 	$(RUN) -m tests.conformance_clients --environments "$(CLIENTS)" --output docs/reference/conformance.md
 
-docs: $(INSTALLED) ## Regenerate the tables of docs/reference/reference.md
-	$(RUN) -m datarobot_drum.drum.commands.reference docs/reference/reference.md
+docs: $(INSTALLED) ## Regenerate the tables of docs/reference
+	$(RUN) -m datarobot_drum.drum.commands.reference docs/reference/*.md
 
 image: ## Build the container image
 	$(BUILDER) build --tag "$(IMAGE)" --build-arg PYTHON_VERSION="$(PYTHON_VERSION)" --build-arg EXTRAS="$(EXTRAS)" \
