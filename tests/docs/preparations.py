@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.tree import DecisionTreeRegressor
 
 from tests.docs.blocks import ROOT
 
@@ -141,11 +142,28 @@ def _server(folder: str, arguments: str = "") -> str:
     return f"export URL=http://127.0.0.1:8080\ndrum server --code-dir {folder} {arguments} --address 127.0.0.1:8080\n"
 
 
+_MLMODEL = """flavors:
+  python_function: {loader_module: mlflow.sklearn, model_path: model.pkl}
+  sklearn: {pickled_model: model.pkl, serialization_format: cloudpickle}
+signature:
+  inputs: '[{"type": "long", "name": "area", "required": true}, {"type": "long", "name": "rooms", "required": true}]'
+"""
+
+
+def _mlflow_folder(folder: Path) -> str:
+    """Write what ``mlflow.sklearn.save_model`` writes."""
+    flats = pd.DataFrame({"area": [40, 60, 80, 100], "rooms": [1, 2, 3, 4]})
+    _pickle(folder / "model" / "model.pkl", DecisionTreeRegressor().fit(flats, [200_000, 290_000, 370_000, 455_000]))
+    write(folder / "model" / "MLmodel", _MLMODEL)
+    return ""
+
+
 PREPARATIONS: dict[str, Preparation] = {
     "README.md": nothing,
     "docs/commands/new-model-and-fit.md": _training_data,
     "docs/models/compiled-models.md": _forest,
     "docs/models/routed-models.md": _two_models,
+    "docs/start/from-mlflow.md": _mlflow_folder,
     "docs/operate/metrics.md": _linear_model,
     "docs/operate/platforms.md": _platforms,
     "docs/operate/security.md": _checksums,

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import yaml
 
-from datarobot_drum.drum.settings.arguments import arguments_of
+from datarobot_drum.drum.settings.arguments import arguments_of, variable_names
 from datarobot_drum.drum.settings.declaration import COMMAND_NAMES
+from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETER_NAMES
 from tests.cases import each_case
 from tests.docs.blocks import BLOCKS, PAGES, ROOT, Block
 
@@ -64,6 +65,14 @@ def test_flags_of_drum_commands_exist() -> None:
                 flags = {argument.flag for argument in arguments_of(name).values()}
                 unknown += [f"{block}: {flag}" for flag in re.findall(r"(--[a-z-]+)", words) if flag not in flags]
     assert unknown == []
+
+
+def test_parameters_on_pages_exist() -> None:
+    known = {*SERVER_PARAMETER_NAMES, *variable_names(), "DRUM_ARGUMENTS"}
+    names = {
+        (page, name) for page in PAGES for name in re.findall(r"\bDRUM_[A-Z0-9_]*[A-Z0-9]\b", page.read_text("utf-8"))
+    }
+    assert sorted(f"{page.name}: {name}" for page, name in names if name not in known) == []
 
 
 def test_link_check_finds_a_missing_file_and_heading(tmp_path: Path) -> None:
