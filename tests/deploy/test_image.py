@@ -28,6 +28,7 @@ NOT_LOCKED = {
     "keras",
     "reload",
     "deploy",
+    "docs-site",
     "test",
     "dev",
 }
