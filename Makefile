@@ -142,8 +142,9 @@ bench: $(INSTALLED) ## Compare our servers with bare apps and their peers
 conformance: artifacts ## Run the published clients, write docs/reference/conformance.md
 	$(RUN) -m tests.conformance_clients --environments "$(CLIENTS)" --output docs/reference/conformance.md
 
-docs: $(INSTALLED) ## Regenerate the tables of docs/reference
+docs: $(INSTALLED) ## Regenerate the tables of docs/reference, and the README's chart
 	$(RUN) -m datarobot_drum.drum.commands.reference docs/reference/*.md
+	$(RUN) -m benchmarks.compare.readme_chart
 
 # MkDocs prints a notice of its theme's future; there is nothing to do about it here.
 docs-site: $(DOCS_SITE_INSTALLED) ## Build the documentation as a site in build/site

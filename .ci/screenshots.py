@@ -76,11 +76,26 @@ def _report(command: str, example: str, *arguments: str) -> Address:
             done = subprocess.run([*map(str, words)], env=_environment(), stdout=subprocess.DEVNULL)
             if done.returncode not in (0, 1):  # 1: a check failed, which the report shows
                 sys.exit(done.returncode)
+            text = report.read_text(encoding="utf-8")
+            report.write_text(
+                text.replace(str(ROOT / "examples"), "/models"), encoding="utf-8"
+            )  # no paths of a machine
         return report.as_uri()
 
     return make
 
 
+_SEARCH = """
+const done = arguments[arguments.length - 1];
+const field = document.querySelector("[data-md-component=search-query]");
+document.getElementById("__search").click();
+setTimeout(() => {
+    field.focus();
+    field.value = "queue timeout";
+    field.dispatchEvent(new KeyboardEvent("keyup", {bubbles: true}));
+    setTimeout(done, 1000);
+}, 1500);
+"""
 _VALIDATION = _report("validation", "binary_breast_cancer")
 _PERF_TEST = _report("perf-test", "binary_breast_cancer", "--batch-sizes", "1", "100", "--duration", "1")
 
@@ -88,9 +103,7 @@ PICTURES = (
     Picture("home", address=_site("index.html")),
     Picture("home-dark", address=_site("index.html"), is_dark=True),
     Picture("home-phone", address=_site("index.html"), size=PHONE),
-    Picture("architecture", address=_site("development/architecture.html")),
-    Picture("what-happens-when", address=_site("serve/servers.html")),
-    Picture("parameters", address=_site("reference/reference.html")),
+    Picture("search", address=_site("index.html"), script=_SEARCH),
     Picture("server-docs", server="regression_diabetes", path="/docs"),
     Picture("server-docs-phone", server="regression_diabetes", path="/docs", size=PHONE),
     Picture("validation-report", address=_VALIDATION),
@@ -162,8 +175,9 @@ def _take(browser: Any, picture: Picture, address: str) -> None:
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     theme = {"name": "prefers-color-scheme", "value": "dark" if picture.is_dark else "light"}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [theme]})
-    browser.get("about:blank")
     browser.get(address)
+    browser.execute_script("try { localStorage.clear() } catch (error) {}")  # the theme of the picture before
+    browser.refresh()
     if picture.script:
         browser.execute_async_script(picture.script)
     time.sleep(SETTLE_SECONDS)
