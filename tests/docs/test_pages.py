@@ -3,6 +3,7 @@
 import doctest
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ PAGES = list(
     dict.fromkeys(block.page for block in BLOCKS if block.runs_with_page and block.language in ("sh", "console"))
 )
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")]
 
 _PRELUDE = """
 set -eEuo pipefail

@@ -42,6 +42,14 @@ def test_every_page_is_in_the_navigation_and_says_for_whom() -> None:
     assert [name for name, text in pages.items() if not re.match(r"# .+\n\nFor ", text)] == []
 
 
+def test_lists_and_blocks_look_the_same_on_the_site_as_on_github() -> None:
+    """Python-Markdown ends a list at an indented block, and begins neither list nor table within a paragraph."""
+    merged = r"^ +```|^(?![-|>#<\d ]|\s*$)[^\n]+\n(?:- |\|)"
+    for page in DOCS.rglob("*.md"):
+        prose = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        assert [found[0] for found in re.finditer(merged, prose, re.MULTILINE)] == [], page.name
+
+
 def _foreign(site: Path) -> Iterator[str]:
     """Yield what pages and styles load from other hosts."""
     for page in site.rglob("*.html"):
