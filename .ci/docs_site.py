@@ -18,6 +18,7 @@ OUTSIDE = {
 
 _SOURCES = {place: source for source, place in OUTSIDE.items()}
 _LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
+_BLOCK = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 _CODE_IN_ROW = re.compile(r"`[^`]*`")
 
 
@@ -41,13 +42,15 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
         inside = OUTSIDE.get(path, path.removeprefix("docs/") if path.startswith("docs/") else "")
         return f"[{text}]({posixpath.relpath(inside, posixpath.dirname(place))}{anchor})" if inside else text
 
-    return _outside_fences(_LINK.sub(of_the_site, markdown))
+    prose_and_blocks = _BLOCK.split(markdown)
+    prose_and_blocks[::2] = [_unescape_bars(_LINK.sub(of_the_site, prose)) for prose in prose_and_blocks[::2]]
+    return "".join(prose_and_blocks)
 
 
-def _outside_fences(markdown: str) -> str:
+def _unescape_bars(prose: str) -> str:
     """Unescape the bars within code of tables: here, other than on GitHub, the backslash would be shown."""
     lines = [
         _CODE_IN_ROW.sub(lambda code: code[0].replace(r"\|", "|"), line) if line.startswith("|") else line
-        for line in markdown.splitlines()
+        for line in prose.split("\n")
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
