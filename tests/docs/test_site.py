@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from importlib.metadata import distribution
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -40,6 +41,12 @@ def test_every_page_is_in_the_navigation_and_says_for_whom() -> None:
     )
     assert sorted(listed) == sorted([*pages, *outside])
     assert [name for name, text in pages.items() if not re.match(r"# .+\n\nFor ", text)] == []
+
+
+def test_installation_page_lists_every_extra_for_users() -> None:
+    extras = set(distribution("datarobot-drum").metadata.get_all("Provides-Extra", []))
+    page = (DOCS / "start" / "install.md").read_text(encoding="utf-8")
+    assert extras - set(re.findall(r"`([a-z-]+)`", page)) == {"deploy", "dev", "docs-site", "test"}
 
 
 def test_lists_and_blocks_look_the_same_on_the_site_as_on_github() -> None:
