@@ -49,6 +49,7 @@ _LONG = (
     "deploy/test_image_in_sandbox.py",
     "deploy/test_walk_through.py",
     "docs/test_pages.py",
+    "docs/test_site_build.py",
     "engine",
     "examples",
     "grpc",
