@@ -1,4 +1,4 @@
-# The image of datarobot_drum: docs/kubernetes.md says how to build, run and check it.
+# The image of datarobot_drum: docs/operate/kubernetes.md says how to build, run and check it.
 ARG PYTHON_VERSION=3.12
 ARG BASE_IMAGE=docker.io/library/python:${PYTHON_VERSION}-slim
 

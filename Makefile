@@ -42,6 +42,7 @@ LOCKED ?= scikit-learn xgboost lightgbm catboost onnx skops statsmodels mlflow c
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 DEPLOY_INSTALLED := $(VENV)/.installed-deploy
+DOCS_SITE_INSTALLED := $(VENV)/.installed-docs-site
 # The listen address is not always one that clients can connect to.
 URL = http://$(patsubst 0.0.0.0:%,127.0.0.1:%,$(patsubst :%,127.0.0.1:%,$(ADDRESS)))
 # The request to a model: the curl of its README, else its sample as a table.
@@ -52,10 +53,10 @@ CURL = $(or $(subst http://127.0.0.1:8080,$(URL),$(README_CURL)),$(SAMPLE_CURL))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install artifacts serve format check test coverage bench conformance docs image lock manifests audit sbom clean
+.PHONY: help install artifacts serve format check test coverage bench conformance docs docs-site screenshots image lock manifests audit sbom clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 	@echo
 	@echo 'make serve SERVER=fastapi|flask|gunicorn MODEL=examples/... PORT=8080 (or ADDRESS=host:port)'
 	@echo 'make image BUILDER=docker|podman|buildah IMAGE=name:tag EXTRAS="scikit-learn xgboost" PYTHON_VERSION=3.12 BUILD="--build-arg ..."'
@@ -98,6 +99,10 @@ $(DEPLOY_INSTALLED): $(INSTALLED)
 	$(call INSTALL,--editable '.[deploy]')
 	@touch "$@"
 
+$(DOCS_SITE_INSTALLED): $(INSTALLED)
+	$(call INSTALL,--editable '.[docs-site]')
+	@touch "$@"
+
 artifacts: $(INSTALLED) ## Train the example models that are not up to date
 	@$(RUN) examples/make_artifacts.py
 
@@ -115,15 +120,16 @@ format: $(INSTALLED) ## Format the code, mend what the linter can
 	$(RUN) -m ruff check --fix-only --quiet .
 	$(RUN) -m ruff format .
 
-check: $(INSTALLED) ## Check format, lint and types
+check: $(INSTALLED) ## Check format, lint, types and links
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
+	$(RUN) .ci/links.py
 	$(RUN) -m mypy
 
-test: artifacts $(if $(ALL),$(DEPLOY_INSTALLED)) ## Run the tests; with ALL=1 also those that take minutes
+test: artifacts $(if $(ALL),$(DEPLOY_INSTALLED) $(DOCS_SITE_INSTALLED)) ## Run the tests; with ALL=1 also those that take minutes
 	$(TEST_ENVIRONMENT) $(RUN) $(PYTEST) $(if $(ALL),--all)
 
-coverage: artifacts $(DEPLOY_INSTALLED) ## Run all tests and say which lines they missed
+coverage: artifacts $(DEPLOY_INSTALLED) $(DOCS_SITE_INSTALLED) ## Run all tests and say which lines they missed
 	$(RUN) -m coverage erase
 	$(TEST_ENVIRONMENT) $(RUN) -m coverage run $(PYTEST) --all
 	$(RUN) -m coverage combine --quiet
@@ -136,8 +142,17 @@ bench: $(INSTALLED) ## Compare our servers with bare apps and their peers
 conformance: artifacts ## Run the published clients, write docs/reference/conformance.md
 	$(RUN) -m tests.conformance_clients --environments "$(CLIENTS)" --output docs/reference/conformance.md
 
-docs: $(INSTALLED) ## Regenerate the tables of docs/reference.md
-	$(RUN) -m datarobot_drum.drum.commands.reference docs/reference.md
+docs: $(INSTALLED) ## Regenerate the tables of docs/reference, and the README's chart
+	$(RUN) -m datarobot_drum.drum.commands.reference docs/reference/*.md
+	$(RUN) -m benchmarks.compare.readme_chart
+
+# MkDocs prints a notice of its theme's future; there is nothing to do about it here.
+docs-site: $(DOCS_SITE_INSTALLED) ## Build the documentation as a site in build/site
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+	@echo 'Written: build/site/index.html'
+
+screenshots: docs-site artifacts ## Take the pictures of the documentation with Chromium
+	$(RUN) .ci/screenshots.py
 
 image: ## Build the container image
 	$(BUILDER) build --tag "$(IMAGE)" --build-arg PYTHON_VERSION="$(PYTHON_VERSION)" --build-arg EXTRAS="$(EXTRAS)" \

@@ -159,6 +159,14 @@ DEPLOY = [
     "uv>=0.13,<1",
 ]
 
+# Builds docs/ as a site; selenium drives Chromium, which takes its pictures.
+DOCS_SITE = [
+    "mkdocs>=1.6.1,<2",
+    "mkdocs-material>=9.7,<10",
+    "pymdown-extensions>=10.14,<14",
+    "selenium>=4.30,<5",
+]
+
 DEV = [
     *TEST,
     "cyclonedx-bom>=7.1,<8",
@@ -193,6 +201,7 @@ setup(
         "reload": RELOAD,
         "test": TEST,
         "deploy": DEPLOY,
+        "docs-site": DOCS_SITE,
         "dev": DEV,
     },
     entry_points={"console_scripts": ["drum = datarobot_drum.drum.main:main"]},

@@ -48,6 +48,8 @@ _LONG = (
     "conformance_clients",
     "deploy/test_image_in_sandbox.py",
     "deploy/test_walk_through.py",
+    "docs/test_pages.py",
+    "docs/test_site_build.py",
     "engine",
     "examples",
     "grpc",

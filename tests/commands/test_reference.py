@@ -1,15 +1,38 @@
-"""The tables of docs/reference.md and the help text are generated from the declarations."""
+"""The tables of docs/reference and the help text are generated from the declarations."""
 
+import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from datarobot_drum.drum.cli import parameters_help
-from datarobot_drum.drum.commands.reference import arguments_table, commands_table, parameters_table, refresh
+from datarobot_drum.drum.commands.exit_codes import EXIT_CODES
+from datarobot_drum.drum.commands.reference import (
+    arguments_table,
+    commands_table,
+    exit_codes_table,
+    metrics_table,
+    parameters_table,
+    refresh,
+    routes_table,
+)
+from datarobot_drum.drum.commands.score.command import EXIT_BROKEN_PIPE
+from datarobot_drum.drum.exceptions import DrumError
+from datarobot_drum.drum.management.watchdog.owner import EXIT_CODE as WATCHDOG_EXIT_CODE
+from datarobot_drum.drum.serving.metrics import families
+from datarobot_drum.drum.serving.routes import METRICS_ROUTE, ROUTES
 from datarobot_drum.drum.settings.declaration import COMMAND_NAMES, parameter
 from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETER_NAMES
 from datarobot_drum.drum.settings.value_parsers import Kind
+from datarobot_drum.drum.uvicorn.supervisor import WORKER_FAILED_TO_START
+from tests.cases import each_case
 
-REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text(encoding="utf-8")
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+FOLDER = Path(__file__).parents[2] / "docs" / "reference"
+REFERENCE, METRICS, ROUTES_PAGE = (
+    (FOLDER / f"{name}.md").read_text(encoding="utf-8") for name in ("reference", "metrics", "routes")
+)
 
 
 @dataclass(frozen=True)
@@ -30,14 +53,35 @@ class Sample:
     )
 
 
-def test_readme_tables_are_up_to_date() -> None:
-    assert refresh(REFERENCE) == REFERENCE, "run: python -m datarobot_drum.drum.commands.reference docs/reference.md"
+@each_case("page", [REFERENCE, METRICS, ROUTES_PAGE], ids=["reference", "metrics", "routes"])
+def test_tables_are_up_to_date(page: str) -> None:
+    assert refresh(page) == page, "run: make docs"
 
 
-def test_readme_names_every_parameter_and_flag() -> None:
+def test_reference_names_every_parameter_and_flag() -> None:
     assert not [name for name in SERVER_PARAMETER_NAMES if f"`{name}`" not in REFERENCE]
     assert not [command for command in COMMAND_NAMES if arguments_table(command) not in REFERENCE]
     assert commands_table() in REFERENCE
+
+
+def test_reference_names_every_metric_and_route() -> None:
+    assert metrics_table() in METRICS and routes_table() in ROUTES_PAGE
+    assert not [name for name in families.names() if f"| `{name}` |" not in METRICS]
+    paths = [path or "/" for route in (*ROUTES, METRICS_ROUTE) for path in route.paths]
+    assert not [path for path in paths if f"`{path}`" not in ROUTES_PAGE and f"`{path}/{{path}}`" not in ROUTES_PAGE]
+
+
+def _error_types(base: type[Exception]) -> Iterator[type[Exception]]:
+    for error in base.__subclasses__():
+        yield error
+        yield from _error_types(error)
+
+
+def test_reference_names_every_exit_code() -> None:
+    assert exit_codes_table() in REFERENCE
+    used = {error.exit_code for error in _error_types(DrumError) if hasattr(error, "exit_code")}
+    used |= {EXIT_BROKEN_PIPE, WATCHDOG_EXIT_CODE, WORKER_FAILED_TO_START, *(128 + number for number in _SIGNALS)}
+    assert not used - {code for entry in EXIT_CODES for code in entry.codes}
 
 
 def test_refresh_keeps_surrounding_text() -> None:

@@ -247,7 +247,7 @@ def test_values_are_described_by_the_schema() -> None:
 
 
 def test_documented_values_exist() -> None:
-    page = Path(__file__).parents[2] / "docs" / "kubernetes.md"
+    page = Path(__file__).parents[2] / "docs" / "operate" / "kubernetes.md"
     values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
     for name in re.findall(r"^\| `([a-zA-Z.]+)`", page.read_text(encoding="utf-8"), flags=re.MULTILINE):
         found: Any = values

@@ -29,6 +29,7 @@ NOT_LOCKED = {
     "keras",
     "reload",
     "deploy",
+    "docs-site",
     "test",
     "dev",
 }

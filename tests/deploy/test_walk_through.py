@@ -1,4 +1,4 @@
-"""The walk through of ``docs/kubernetes.md``: start, probe and drain, with the lines that stand there."""
+"""The walk through of ``docs/operate/kubernetes.md``: start, probe and drain, with the lines that stand there."""
 
 import os
 import re
@@ -13,7 +13,7 @@ import pytest
 
 from tests.processes import clean_environment, free_port
 
-PAGE = Path(__file__).parents[2] / "docs" / "kubernetes.md"
+PAGE = Path(__file__).parents[2] / "docs" / "operate" / "kubernetes.md"
 
 pytestmark = [pytest.mark.process, pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")]
 

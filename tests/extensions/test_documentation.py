@@ -1,4 +1,4 @@
-"""The examples of ``docs/extensions.md`` run as they stand there."""
+"""The examples of ``docs/models/extensions.md`` run as they stand there."""
 
 import re
 import sys
@@ -12,7 +12,7 @@ from datarobot_drum.drum.serving.extensions import extend_app
 from tests.cases import each_case
 from tests.processes import RunningServer
 
-PAGE = (Path(__file__).parents[2] / "docs" / "extensions.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "models" / "extensions.md").read_text(encoding="utf-8")
 EXAMPLES: list[tuple[str, str]] = re.findall(r"```python\n# (\w+\.py)\n(.*?)```", PAGE, flags=re.DOTALL)
 EXTENSIONS = [(name, source) for name, source in EXAMPLES if name != "custom.py"]
 BODY = b"width,height\n2,3\n4,5\n"

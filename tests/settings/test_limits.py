@@ -14,7 +14,7 @@ from tests.settings.building import build
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
 MIB = 1024 * 1024
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "limits.md").read_text(encoding="utf-8")
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "operate" / "limits.md").read_text(encoding="utf-8")
 
 
 @each_case(

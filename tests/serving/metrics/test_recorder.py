@@ -14,7 +14,7 @@ from datarobot_drum.drum.serving.route_labels import RouteLabels, all_labels
 from datarobot_drum.drum.serving.scraping import scrape_server
 from tests.cases import each_case
 
-DOCUMENTATION = Path(__file__).parents[3] / "docs" / "metrics.md"
+DOCUMENTATION = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
 NAMES = {
     *("drum_requests_total", "drum_request_duration_seconds", "drum_prediction_duration_seconds"),
     *("drum_queue_wait_seconds", "drum_queue_depth", "drum_executor_slots", "drum_rejected_total", "drum_batch_size"),

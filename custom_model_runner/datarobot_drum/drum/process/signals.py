@@ -39,7 +39,7 @@ def stop_signals() -> tuple[signal.Signals, ...]:
     return (*_SIGNALS, signal.SIGQUIT, *hangup)
 
 
-_SIGNAL_EXIT_BASE = 128
+SIGNAL_EXIT_BASE = 128
 """Exit code of a command that a signal stopped: this plus the signal's number, as in shells."""
 
 _cleanups: list[Callable[[], object]] = []
@@ -183,7 +183,7 @@ def _on_interrupt(number: int, frame: FrameType | None) -> None:
     for remove in reversed(_cleanups):
         with suppress(Exception):  # a failing cleanup must not stop the others
             remove()
-    _exit_now(_SIGNAL_EXIT_BASE + number)
+    _exit_now(SIGNAL_EXIT_BASE + number)
 
 
 def _exit_now(code: int) -> NoReturn:

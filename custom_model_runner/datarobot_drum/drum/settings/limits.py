@@ -1,6 +1,6 @@
 """The limits of request contents, each declared once. They are the same on all servers, except where a default says so.
 
-``docs/limits.md`` lists them with status and reason. 0 switches a limit off.
+``docs/operate/limits.md`` lists them with status and reason. 0 switches a limit off.
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>API of this model</title>
 <link rel="icon" href="data:,">
 </head>
