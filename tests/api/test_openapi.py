@@ -15,8 +15,9 @@ from datarobot_drum import __version__
 from datarobot_drum.drum.exceptions import NotFound
 from datarobot_drum.drum.serving.messages import ModelRequest
 from datarobot_drum.drum.serving.model_state import ModelState
-from datarobot_drum.drum.serving.openapi.docs_page import OpenApiHandlers
+from datarobot_drum.drum.serving.openapi.docs_page import DescribedModel, OpenApiHandlers
 from datarobot_drum.drum.serving.openapi.document import build_document, documented_paths
+from datarobot_drum.drum.serving.openapi.model_card import ModelCard
 from datarobot_drum.drum.serving.openapi.operations import OPERATIONS, ServedApi
 from datarobot_drum.drum.serving.routes import ROUTES, Route
 from datarobot_drum.drum.settings.build import ModelSettings
@@ -33,7 +34,11 @@ Document = dict[str, Any]
 
 CHROMIUM = shutil.which("chromium")
 PREFIX = "/a/b"
-DOCUMENTATION = ["/openapi.json", "/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"]
+DOCUMENTATION = [
+    *("/openapi.json", "/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"),
+    "/playground",
+    "/playground/models.json",
+]
 
 CHAT = """
 import pandas as pd
@@ -96,6 +101,9 @@ def undocumented_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         yield servers
 
 
+UNKNOWN_COLUMNS = ModelCard({"name": "model", "version": "1"}, TargetType.REGRESSION)
+"""The card of a model of code alone, without a sample."""
+
 EVERY_KIND = [
     *(
         ServedApi(target_type, can_chat=target_type.may_chat, can_embed=target_type.may_chat)
@@ -134,7 +142,7 @@ def test_the_servers_serve_the_same_valid_document(echo_servers: Servers) -> Non
     document = json.loads(response.body)
     validate(document)
     assert (document["openapi"], document["info"]["version"]) == ("3.1.0", __version__)
-    assert document == built(TargetType.REGRESSION)
+    assert document == built(TargetType.REGRESSION, card=UNKNOWN_COLUMNS)
 
 
 @each_case("target_type", TargetType, ids=lambda target_type: target_type.value)
@@ -208,7 +216,7 @@ def test_an_extension_adds_routes(chat_servers: Servers) -> None:
 def test_an_error_server_describes_its_model(error_servers: Servers) -> None:
     response = get(error_servers, "/openapi.json")
     assert response.status == 200
-    assert json.loads(response.body) == built(TargetType.REGRESSION)
+    assert json.loads(response.body) == built(TargetType.REGRESSION, card=UNKNOWN_COLUMNS)
 
 
 # The page
@@ -258,7 +266,7 @@ def test_disabled_documentation_responds_404(undocumented_servers: Servers) -> N
 
 def test_the_docs_page_names_the_missing_extra() -> None:
     model = ModelSettings(Path(), TargetType.REGRESSION, None, (), None, None, None, None)
-    documentation = OpenApiHandlers(model, None, ModelState(), package="a_package_that_nobody_has")
+    documentation = OpenApiHandlers(model, [DescribedModel(None, model)], ModelState(), package="a_missing_package")
     assert documentation.do_openapi(ModelRequest()).status == 200
     for handle in (documentation.do_docs, documentation.do_docs_script, documentation.do_docs_style):
         with pytest.raises(NotFound, match=r"datarobot-drum\[docs\]"):
