@@ -236,6 +236,17 @@ def test_the_docs_page_loads_only_from_this_server(echo_servers: Servers, path: 
         assert headers["Cache-Control"] == "no-cache"
 
 
+@pytest.mark.parametrize("path", ["/playground", "/playground/"])
+def test_the_playground_allows_its_own_script_and_server_alone(echo_servers: Servers, path: str) -> None:
+    response = get(echo_servers, path)
+    assert (response.status, dict(response.headers)["content-type"]) == (200, "text/html; charset=utf-8")
+    assert not re.search(rb"https?://(?!www.w3.org/2000/svg)|src=.?//|href=.?//", response.body)
+    for server in echo_servers.values():
+        policy = server.client.get(path).headers["Content-Security-Policy"].split("; ")
+        assert {"default-src 'none'", "connect-src 'self'", "form-action 'none'", "trusted-types 'none'"} < set(policy)
+        assert "unsafe" not in "".join(policy)
+
+
 @pytest.mark.parametrize(
     ("path", "media_type", "beginning"),
     [

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -16,7 +17,7 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 DRIVER = shutil.which("chromedriver")
 MISSING = "needs Chromium and chromedriver on the path"
 
-TIMEOUT = 60.0
+TIMEOUT, POLL = 30.0, 0.05
 
 _FLAGS = (
     "--headless",
@@ -50,9 +51,10 @@ class Browser:
 
     def wait_for(self, script: str, *arguments: Any) -> Any:
         """Wait until a script returns a true value, and return that."""
-        return WebDriverWait(self.driver, TIMEOUT).until(
-            lambda driver: driver.execute_script(script, *arguments), script
-        )
+        try:
+            return WebDriverWait(self.driver, TIMEOUT, POLL).until(lambda driver: self.run(script, *arguments))
+        except TimeoutException:
+            raise AssertionError(f"no {arguments or script} on the page:\n{self.text()}\n{self.problems()}") from None
 
     def text(self) -> str:
         """Return the visible text of the page."""

@@ -20,12 +20,12 @@ def load_model(code_dir):
 
 
 def score(data, model, **kwargs):
-    if (data["rooms"] == 503).any():
+    if data["rooms"].tolist() == [503]:
         raise CustomHTTPError("All instances are busy.", 503, headers={{"Retry-After": "7"}})
     if (data["rooms"] < 0).any():
         raise ValueError("a negative number of rooms")
     note = data[{HOSTILE!r}].fillna("").astype(str).str.len()
-    return pd.DataFrame({{"Predictions": data["rooms"] * data["city"].map(PLACES).fillna(0) + note}})
+    return pd.DataFrame({{"Predictions": data["rooms"] * data["city"].astype(object).map(PLACES).fillna(0.0) + note}})
 """
 
 SPAM = """
@@ -50,8 +50,8 @@ def load_model(code_dir):
 
 
 def score(data, model, **kwargs):
-    legs = data["legs"]
-    return pd.DataFrame({"cat": (legs == 4) * 0.75, "hen": (legs == 2) * 0.5 + 0.25, "fish": 0.75 - (legs == 4) * 0.75 - (legs == 2) * 0.5})
+    cat, hen = (data["legs"] == 4) * 0.75, (data["legs"] == 2) * 0.5 + 0.25
+    return pd.DataFrame({"cat": cat, "hen": hen, "fish": 1 - cat - hen})
 """
 
 ODD = """

@@ -23,7 +23,7 @@ class Distribution {
       return;
     }
     let best = 0;
-    for (let position = 1; position < cells.length; position++) {
+    for (let position = 1; position < this.names.length; position++) {
       if (Number(cells[position]) > Number(cells[best])) best = position;
     }
     this.counts.set(best, (this.counts.get(best) ?? 0) + 1);
@@ -61,7 +61,8 @@ class Distribution {
     const words =
       `Smallest ${formatNumber(low)}, median ${formatNumber(median)}, largest ${formatNumber(high)}` +
       (this.missing ? `; ${formatNumber(this.missing)} without a number.` : ".");
-    return figure("Distribution of the predictions", columns(bins, low, high, words), words);
+    const title = this.names.length > 1 ? `Distribution of ${this.names[0]}` : "Distribution of the predictions";
+    return figure(title, columns(bins, low, high, words), words);
   }
 }
 
