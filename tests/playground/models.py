@@ -1,6 +1,7 @@
 """One model of each kind behind one server, for the page; names and labels are markup where they may be."""
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -139,7 +140,7 @@ CODE = {
     "half": HALF,
 }  # fmt: skip
 
-METADATA = {
+METADATA: dict[str, dict[str, Any]] = {
     "price": {
         "targetType": "regression",
         "targetName": "price",

@@ -66,7 +66,7 @@ class CsvReader {
 }
 
 const MAX_PREVIEW_BYTES = 512 * 1024;
-const CHUNK_CHARACTERS = 1 << 18;
+const CHUNK_CHARACTERS = 1 << 16; // an array of as many records may still be the arguments of a call
 
 // Returns the header and the first records of a file, and whether there are more.
 async function readBeginning(file, rows) {

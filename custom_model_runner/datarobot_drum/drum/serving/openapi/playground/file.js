@@ -10,6 +10,7 @@ const FILE_TYPES = {
 function dropZone(text, accept, take) {
   const input = element("input", { type: "file", accept });
   const zone = element("div", { class: "drop" }, labelled(text, input), element("p", { class: "hint" }, "or drop it here"));
+  input.addEventListener("click", () => (input.value = "")); // so that the same file can be chosen again
   input.addEventListener("change", () => input.files.length && take(input.files[0]));
   zone.addEventListener("dragover", (event) => {
     event.preventDefault();
@@ -160,7 +161,8 @@ async function joinRecords(file, predicted, rows) {
     ended = one.done && other.done;
     for (const [side, found] of [one, other].entries()) if (!found.done) waiting[side].push(...found.value.map((record) => record.text));
     const count = Math.min(waiting[0].length, waiting[1].length);
-    if (count) parts.push(waiting[0].splice(0, count).map((text, row) => `${text},${waiting[1][row]}\n`).join(""));
+    // A Blob holds the text outside of the memory of scripts.
+    if (count) parts.push(new Blob(waiting[0].splice(0, count).map((text, row) => `${text},${waiting[1][row]}\n`)));
     waiting[1].splice(0, count);
     joined += count;
   }

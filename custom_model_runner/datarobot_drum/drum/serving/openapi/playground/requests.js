@@ -91,8 +91,20 @@ async function post(path, body, { contentType, accept = "", signal, streams = fa
     model: session.isRouted && session.model ? session.model.name : "", hasKey: session.key !== "",
   });
   const headers = headersFor({ "Content-Type": contentType, ...(accept ? { Accept: accept } : {}) });
-  const response = await send(path, { method: "POST", body, headers, signal });
+  const response = await send(path, { method: "POST", body, headers, signal }).catch((error) => explain(error, body));
   return { response, elapsed: () => formatDuration(performance.now() - started) };
+}
+
+// A browser does not send a file that has changed since it was chosen.
+async function explain(error, body) {
+  if (error instanceof RequestFailed && error.status === 0 && body instanceof Blob) {
+    try {
+      await body.slice(0, 1).arrayBuffer();
+    } catch {
+      throw new RequestFailed("The file cannot be read.", "It has changed or moved since you chose it. Choose it again.");
+    }
+  }
+  throw error;
 }
 
 // Yields the data of server-sent events.
