@@ -107,6 +107,19 @@ def score(data, model, target_name, **kwargs):
     return pd.DataFrame({target_name: ["Once upon a time: " + text for text in data["promptText"]]})
 """
 
+FLOW = """
+import pandas as pd
+
+
+def load_model(code_dir):
+    return "model"
+
+
+def score_stream(data, model, **kwargs):
+    for text in data["promptText"]:
+        yield from [text, " goes", " on"]
+"""
+
 WORDS = """
 import json
 
@@ -136,8 +149,8 @@ def transform(data, model):
 LABELS = ["ham", "<b>spam</b>"]
 
 CODE = {
-    "price": PRICE, "spam": SPAM, "animal": ANIMAL, "odd": ODD, "talk": TALK, "story": STORY, "words": WORDS,
-    "half": HALF,
+    "price": PRICE, "spam": SPAM, "animal": ANIMAL, "odd": ODD, "talk": TALK, "story": STORY, "flow": FLOW,
+    "words": WORDS, "half": HALF,
 }  # fmt: skip
 
 METADATA: dict[str, dict[str, Any]] = {
@@ -156,6 +169,7 @@ METADATA: dict[str, dict[str, Any]] = {
     "odd": {"targetType": "anomaly"},
     "talk": {"targetType": "textgeneration", "targetName": "reply"},
     "story": {"targetType": "textgeneration", "targetName": "text"},
+    "flow": {"targetType": "textgeneration", "targetName": "text"},
     "words": {"targetType": "unstructured"},
     "half": {"targetType": "transform"},
 }

@@ -132,6 +132,11 @@ def test_generated_text(page: Browser) -> None:
     page.fill("promptText", "a fox")
     page.press("Predict")
     page.wait_for_text("Once upon a time: a fox")
+    choose(page, "flow")
+    page.press("One row")
+    page.fill("promptText", "it")
+    page.press("Predict")
+    page.wait_for_text("it goes on")
 
 
 def test_text_and_file_of_an_unstructured_model(page: Browser, tmp_path: Path) -> None:

@@ -136,7 +136,8 @@ def make_card(
         sample.request if show_cells else None,
         len(columns),
         settings.prompt_column if target_type.may_chat else "",
-        tuple(predictor.payload_formats),
+        # A hook that decodes bytes expects those of the sample, which is a csv file.
+        ("csv",) if predictor.reads_raw_input else tuple(predictor.payload_formats),
         openai_methods(predictor),
         predictor.predicts_rows,
         predictor.only_streams,

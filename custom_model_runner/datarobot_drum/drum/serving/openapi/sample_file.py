@@ -75,6 +75,6 @@ def _parse(content: bytes, extension: str, target_type: TargetType, schema: Inpu
     if payload_format is None or (len(content) > MAX_BYTES and payload_format is not PayloadFormat.CSV):
         return Sample()
     if len(content) > MAX_BYTES:
-        content = content[: content.rindex(b"\n") + 1]
+        content = content[: content.rfind(b"\n") + 1]
     payload = StructuredPayload(io.BytesIO(content), payload_format)
     return Sample(table=read_table(payload, schema).head(MAX_ROWS))
