@@ -252,6 +252,10 @@ def test_a_file_gives_the_columns_of_a_model_that_does_not_know_them(browser: Br
         browser.press("File")
         browser.field("Choose a csv file").send_keys(str(tmp_path / "rows.csv"))
         browser.wait_for_text("The first rows of the file")
+        browser.press("Predict all rows")
+        browser.wait_for_text("Rows by most likely class")
+        cells = [cell.text for cell in browser.elements("section tbody td")]
+        assert cells == ["hen", "0", "0.75", "0.25", "2"]
         browser.press("One row")
         assert browser.field("legs").get_attribute("value") == "2"
         browser.press("Predict")

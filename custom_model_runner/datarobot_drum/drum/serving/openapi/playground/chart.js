@@ -22,11 +22,17 @@ class Distribution {
       else this.missing++;
       return;
     }
+    const best = this.best(cells);
+    this.counts.set(best, (this.counts.get(best) ?? 0) + 1);
+  }
+
+  // The position of the most likely class.
+  best(cells) {
     let best = 0;
     for (let position = 1; position < this.names.length; position++) {
       if (Number(cells[position]) > Number(cells[best])) best = position;
     }
-    this.counts.set(best, (this.counts.get(best) ?? 0) + 1);
+    return best;
   }
 
   // Null if there is nothing to draw, as for texts.

@@ -122,17 +122,20 @@ class FileForm {
     this.show(predicted, header, shown, distribution, time);
   }
 
-  show(predicted, header, shown, distribution, time) {
+  show(predicted, names, cells, distribution, time) {
+    const { isClasses } = distribution;
+    const header = isClasses ? ["most likely", ...names] : names;
+    const shown = isClasses ? cells.map((row) => [distribution.names[distribution.best(row)], ...row]) : cells;
     const inputs = this.beginning.records;
     const isJoined = inputs.length >= shown.length && shown.length > 0;
     const rows = isJoined ? shown.map((cells, row) => [...padded(inputs[row].cells, this.beginning.header.length), ...cells]) : shown;
-    const names = isJoined ? [...this.beginning.header, ...header] : header;
+    const columns = isJoined ? [...this.beginning.header, ...header] : header;
     const part = distribution.rows > shown.length ? `, the first ${shown.length}` : "";
     const note = element("p", { class: "hint", role: "status" });
     this.result.show(...[
       element("p", { class: "answer" }, element("strong", {}, formatNumber(distribution.rows)), ` ${distribution.rows === 1 ? "row" : "rows"} in ${time}`),
       distribution.chart(),
-      dataTable(names, rows, `Predictions${part}`, isJoined ? this.beginning.header.length : 0),
+      dataTable(columns, rows, `Predictions${part}`, isJoined ? this.beginning.header.length : 0),
       element("div", { class: "line" }, element("button", { type: "button", onclick: () => this.download(predicted, distribution.rows, note) }, "Download as csv")),
       note,
     ].filter(Boolean));

@@ -65,6 +65,7 @@ async function failureOf(response) {
   } catch {
     // the text itself is shown
   }
+  detail = detail.replace(/^ERROR: /, "");
   const wait = response.headers.get("Retry-After");
   const advice = wait && /^\d+$/.test(wait) ? ` Try again in ${wait} s.` : "";
   const title = REASONS[response.status] ?? `The server responded with status ${response.status}.`;

@@ -96,13 +96,14 @@ function predictionResult({ value, extra }, card) {
 }
 
 const MAX_CELLS = 40;
+const MAX_OWN_CELLS = 20;
 
 // A table of texts; the columns from `own` on are those of the model.
 function dataTable(header, rows, caption, own = header.length) {
-  const width = Math.min(header.length, MAX_CELLS + (header.length - own));
-  const positions = [...header.keys()].filter((position) => position < MAX_CELLS || position >= own).slice(0, width);
+  const all = [...header.keys()];
   // Predictions come first: at the width of a phone they are seen without scrolling.
-  positions.sort((one, other) => Number(other >= own) - Number(one >= own) || one - other);
+  const positions = [...all.slice(own, own + MAX_OWN_CELLS), ...all.slice(0, Math.min(own, MAX_CELLS))];
+  const words = positions.length < all.length ? `${caption}: ${positions.length} of ${all.length} columns` : caption;
   const kind = (position) => (position >= own ? "own" : null);
   const head = positions.map((position) => element("th", { scope: "col", class: kind(position) }, header[position]));
   const body = rows.map((cells) =>
@@ -113,8 +114,8 @@ function dataTable(header, rows, caption, own = header.length) {
     })));
   return element(
     "div",
-    { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
-    element("table", {}, element("caption", {}, caption), element("thead", {}, element("tr", {}, head)), element("tbody", {}, body)),
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": words },
+    element("table", {}, element("caption", {}, words), element("thead", {}, element("tr", {}, head)), element("tbody", {}, body)),
   );
 }
 
