@@ -140,6 +140,8 @@ TEST = [
     "pytest-asyncio>=1.3,<2",
     "pytest-xdist>=3.6,<4",
     "requests>=2.32,<3",
+    # Drives Chromium, where there is one.
+    "selenium>=4.30,<5",
     "schemathesis>=4.32,<5; python_version >= '3.11'",
     "skl2onnx>=1.18,<2",
     "slowapi>=0.1.9,<0.2",
@@ -185,7 +187,14 @@ setup(
     python_requires=">=3.10",
     package_dir={"": "custom_model_runner"},
     packages=find_packages("custom_model_runner"),
-    package_data={"datarobot_drum": ["py.typed", "drum/commands/*/*.html", "drum/commands/new_model/templates/**"]},
+    package_data={
+        "datarobot_drum": [
+            "py.typed",
+            "drum/commands/*/*.html",
+            "drum/serving/openapi/playground/*",
+            "drum/commands/new_model/templates/**",
+        ]
+    },
     install_requires=CORE,
     extras_require={
         **FRAMEWORKS,

@@ -15,8 +15,9 @@ from datarobot_drum import __version__
 from datarobot_drum.drum.exceptions import NotFound
 from datarobot_drum.drum.serving.messages import ModelRequest
 from datarobot_drum.drum.serving.model_state import ModelState
-from datarobot_drum.drum.serving.openapi.docs_page import OpenApiHandlers
+from datarobot_drum.drum.serving.openapi.docs_page import DescribedModel, OpenApiHandlers
 from datarobot_drum.drum.serving.openapi.document import build_document, documented_paths
+from datarobot_drum.drum.serving.openapi.model_card import ModelCard
 from datarobot_drum.drum.serving.openapi.operations import OPERATIONS, ServedApi
 from datarobot_drum.drum.serving.routes import ROUTES, Route
 from datarobot_drum.drum.settings.build import ModelSettings
@@ -33,7 +34,11 @@ Document = dict[str, Any]
 
 CHROMIUM = shutil.which("chromium")
 PREFIX = "/a/b"
-DOCUMENTATION = ["/openapi.json", "/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"]
+DOCUMENTATION = [
+    *("/openapi.json", "/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"),
+    "/playground",
+    "/playground/models.json",
+]
 
 CHAT = """
 import pandas as pd
@@ -96,6 +101,9 @@ def undocumented_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         yield servers
 
 
+UNKNOWN_COLUMNS = ModelCard({"name": "model", "version": "1"}, TargetType.REGRESSION)
+"""The card of a model of code alone, without a sample."""
+
 EVERY_KIND = [
     *(
         ServedApi(target_type, can_chat=target_type.may_chat, can_embed=target_type.may_chat)
@@ -128,13 +136,19 @@ def operations(document: Document) -> Iterator[tuple[str, str, Mapping[str, Any]
 # The document
 
 
+def without_digest(document: dict[str, Any]) -> dict[str, Any]:
+    """Take the digest of the model folder, which differs from server to server, out of a document."""
+    assert re.fullmatch("[0-9a-f]{12}", document["info"]["x-drum-model"].pop("digest"))
+    return document
+
+
 def test_the_servers_serve_the_same_valid_document(echo_servers: Servers) -> None:
     response = get(echo_servers, "/openapi.json")
     assert (response.status, dict(response.headers)["content-type"]) == (200, "application/json")
     document = json.loads(response.body)
     validate(document)
     assert (document["openapi"], document["info"]["version"]) == ("3.1.0", __version__)
-    assert document == built(TargetType.REGRESSION)
+    assert without_digest(document) == built(TargetType.REGRESSION, card=UNKNOWN_COLUMNS)
 
 
 def test_the_document_declares_keys_and_limits() -> None:
@@ -223,7 +237,7 @@ def test_an_extension_adds_routes(chat_servers: Servers) -> None:
 def test_an_error_server_describes_its_model(error_servers: Servers) -> None:
     response = get(error_servers, "/openapi.json")
     assert response.status == 200
-    assert json.loads(response.body) == built(TargetType.REGRESSION)
+    assert without_digest(json.loads(response.body)) == built(TargetType.REGRESSION, card=UNKNOWN_COLUMNS)
 
 
 # The page
@@ -241,6 +255,17 @@ def test_the_docs_page_loads_only_from_this_server(echo_servers: Servers, path: 
         assert {"base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"} < set(policy.split("; "))
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Cache-Control"] == "no-cache"
+
+
+@each_case("path", ["/playground", "/playground/"])
+def test_the_playground_allows_its_own_script_and_server_alone(echo_servers: Servers, path: str) -> None:
+    response = get(echo_servers, path)
+    assert (response.status, dict(response.headers)["content-type"]) == (200, "text/html; charset=utf-8")
+    assert not re.search(rb"https?://(?!www.w3.org/2000/svg)|src=.?//|href=.?//", response.body)
+    for server in echo_servers.values():
+        policy = server.client.get(path).headers["Content-Security-Policy"].split("; ")
+        assert {"default-src 'none'", "connect-src 'self'", "form-action 'none'", "trusted-types 'none'"} < set(policy)
+        assert "unsafe" not in "".join(policy)
 
 
 @each_case(
@@ -273,7 +298,7 @@ def test_disabled_documentation_responds_404(undocumented_servers: Servers) -> N
 
 def test_the_docs_page_names_the_missing_extra() -> None:
     model = ModelSettings(Path(), TargetType.REGRESSION, None, (), None, None, None, None)
-    documentation = OpenApiHandlers(model, None, ModelState(), package="a_package_that_nobody_has")
+    documentation = OpenApiHandlers(model, [DescribedModel(None, model)], ModelState(), package="a_missing_package")
     assert documentation.do_openapi(ModelRequest()).status == 200
     for handle in (documentation.do_docs, documentation.do_docs_script, documentation.do_docs_style):
         with pytest.raises(NotFound, match=r"datarobot-drum\[docs\]"):

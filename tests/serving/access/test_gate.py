@@ -12,6 +12,7 @@ from datarobot_drum.drum.exceptions import TooManyRequests, Unauthorized
 from datarobot_drum.drum.serving.access.gate import RPC, WEBSOCKET, AccessGate, AccessRequest, Decision
 from datarobot_drum.drum.serving.error_formats import error_formats_by_path
 from datarobot_drum.drum.serving.headers import Headers
+from datarobot_drum.drum.serving.messages import ModelResponse
 from datarobot_drum.drum.serving.routes import ROUTES, probe_paths, with_platform_paths
 from datarobot_drum.drum.settings.access import AccessSettings, RateLimit
 from tests.cases import each_case
@@ -45,6 +46,17 @@ def test_probes_need_no_key(path: str) -> None:
         assert status(decide(gate, "GET", path)) == status(decide(gate, "HEAD", path)) == 0
         assert status(decide(gate, "GET", f"//{path}")) == 0
     assert status(decide(gate, "POST", path)) == 401
+
+
+def test_a_page_without_a_key_is_the_gates_own() -> None:
+    """An extension's route of the same path is not reached."""
+    page = ModelResponse(b"page")
+    gate = AccessGate(AccessSettings(keys=(KEY,)), frozenset(), open_pages={"/x/playground": lambda request: page})
+    for method in ("GET", "HEAD"):
+        assert decide(gate, method, "/x/playground").response is page
+        assert decide(gate, method, "/x/playground", {"X-API-Key": "wrong"}).response is page
+    assert status(decide(gate, "GET", "/x/playground", {"X-API-Key": KEY})) == 0
+    assert {status(decide(gate, "POST", path)) for path in ("/x/playground", "/x/playground/a")} == {401}
 
 
 @each_case(

@@ -18,6 +18,7 @@ from datarobot_drum.drum.language_predictors.factory import create_predictor
 from datarobot_drum.drum.language_predictors.routed_predictor import served_models
 from datarobot_drum.drum.model_loading.shared_model import SharedModel, load_predictor, to_startup_error
 from datarobot_drum.drum.model_loading.thread_settings import ThreadSettings
+from datarobot_drum.drum.model_loading.warm_up import find_sample
 from datarobot_drum.drum.process.event_loops import keep_loop_of_load
 from datarobot_drum.drum.process.signals import LOADER_THREAD
 from datarobot_drum.drum.process.stdout_flusher import StdoutFlusher
@@ -39,7 +40,7 @@ from datarobot_drum.drum.serving.metrics.families import LOAD_SECONDS, PREDICTIO
 from datarobot_drum.drum.serving.metrics.recorder import OFF, Recorder, cells_of_process
 from datarobot_drum.drum.serving.metrics.timings import Timings
 from datarobot_drum.drum.serving.model_state import ModelState
-from datarobot_drum.drum.serving.openapi.docs_page import OpenApiHandlers
+from datarobot_drum.drum.serving.openapi.docs_page import DescribedModel, OpenApiHandlers
 from datarobot_drum.drum.serving.request_log import RequestLog
 from datarobot_drum.drum.serving.route_labels import RouteLabels, all_labels
 from datarobot_drum.drum.serving.routed_handlers import RoutedHandlers
@@ -323,6 +324,7 @@ class PredictionServer:
         handlers = models.get("") or self._create_routed_handlers(models)
         ctx = self.worker_ctx
         v2 = self._create_v2(handlers, models)
+        documentation = self._create_documentation()
         batching = self._create_batching(handlers, v2)
         if self.uses_fastapi:
             ctx.set_backpressure_metrics((batching or self.executor).metrics)
@@ -350,21 +352,23 @@ class PredictionServer:
             load_extension=self._load_extension,
             extension_errors=self._extension_errors,
             url_prefix=self.settings.url_prefix,
-            documentation=self._create_documentation(),
+            documentation=documentation,
             batching=batching,
             v2=v2,
             load_timeout=server.executor_queue_timeout,
-            access=self._create_access_gate(),
+            access=self._create_access_gate(documentation),
             slow_calls=self.observers.slow_calls,
         )
 
-    def _create_access_gate(self) -> AccessGate | None:
+    def _create_access_gate(self, documentation: OpenApiHandlers | None) -> AccessGate | None:
         """Return what decides about requests. A scrape of metrics is no probe there: it shows what the server does."""
         access, prefix = self.settings.access, self.settings.url_prefix
         if access.is_open:
             return None
         probes = probe_paths(prefix, [route for route in self._routes if route is not METRICS_ROUTE])
-        return AccessGate(access, probes, OPEN_RPC_PATHS, prefix, error_formats_by_path(self._routes, prefix))
+        formats = error_formats_by_path(self._routes, prefix)
+        pages = documentation.open_pages() if documentation else {}
+        return AccessGate(access, probes, OPEN_RPC_PATHS, prefix, formats, pages)
 
     def _create_batching(self, handlers: Handlers, v2: V2Handlers) -> "Batching | None":
         if type(self.executor) is ExecutorWithBackpressure or self.predictor is None:
@@ -433,12 +437,24 @@ class PredictionServer:
     def _create_documentation(self) -> OpenApiHandlers | None:
         if not self.settings.server.enable_docs:
             return None
-        model, predictor = self.settings.model, self.predictor
-        models = [(own, settings) for _, own, settings in served_models(predictor, model)]
-        predictor = next((own for own, settings in models if settings.served_name == model.default_model), models[0][0])
-        names = tuple(own.served_name for own in model.models)
-        prefix, access = self.settings.url_prefix, self.settings.access
-        return OpenApiHandlers(model, predictor, self.state, prefix, models=names, access=access)
+        server = self.settings.server
+        models = [
+            DescribedModel(
+                predictor,
+                model,
+                partial(find_sample, model.code_dir, server.warm_up_file),
+                self._identities[name].short_digest,
+            )
+            for name, predictor, model in served_models(self.predictor, self.settings.model)
+        ]
+        return OpenApiHandlers(
+            self.settings.model,
+            models,
+            self.state,
+            self.settings.url_prefix,
+            show_details=server.info_details,
+            access=self.settings.access,
+        )
 
 
 def _settings(values: Mapping[str, Any], app: object | None) -> Settings:

@@ -78,6 +78,9 @@ _PARAMETER = re.compile(r"/{\w+}")
 SAMPLES = frozenset({"X"})
 SAMPLES_AND_TARGET = SAMPLES | {"y"}
 
+PLAYGROUND_ROUTE = Route("do_playground", ("/playground",), execution=Execution.STATUS_POOL, is_documentation=True)
+"""A page that contains nothing of the model, so the gate serves it without a key, too."""
+
 # FastAPI tries routes in this order, 3 microseconds each: predictions come first.
 ROUTES = (
     Route(
@@ -167,6 +170,8 @@ ROUTES = (
     Route("do_docs", ("/docs",), execution=Execution.STATUS_POOL, is_documentation=True),
     Route("do_docs_script", ("/docs/swagger-ui-bundle.js",), execution=Execution.STATUS_POOL, is_documentation=True),
     Route("do_docs_style", ("/docs/swagger-ui.css",), execution=Execution.STATUS_POOL, is_documentation=True),
+    PLAYGROUND_ROUTE,
+    Route("do_playground_models", ("/playground/models.json",), execution=Execution.STATUS_POOL, is_documentation=True),
 )
 
 METRICS_ROUTE = Route("do_metrics", ("/metrics",), execution=Execution.STATUS_POOL, is_probe=True)

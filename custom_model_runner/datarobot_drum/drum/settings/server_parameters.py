@@ -103,14 +103,15 @@ class ServerParameters(AccessParameters, LoadParameters, CompileParameters, Reco
     enable_docs: bool = parameter(
         "DRUM_ENABLE_DOCS",
         Kind.BOOLEAN,
-        "Serve the OpenAPI document at /openapi.json and, with the extra docs, an interactive page at /docs.",
+        "Serve the OpenAPI document at /openapi.json, a page to try the model at /playground, and, with the extra "
+        "docs, an interactive page at /docs.",
         default=True,
     )
     info_details: bool = parameter(
         "DRUM_INFO_DETAILS",
         Kind.BOOLEAN,
         "Show the code dir, model-metadata.yaml and versions of libraries in /info/, and the command lines of the "
-        "processes in /stats/; if off, they are null.",
+        "processes in /stats/; if off, they are null, and /openapi.json and /playground show no values of samples.",
         default=True,
     )
     model_header: bool = parameter(

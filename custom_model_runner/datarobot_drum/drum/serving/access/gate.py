@@ -4,11 +4,12 @@
 
     preflight request   responded here, without a key
     probe (GET, HEAD)   passed on, without a key and without a limit
+    page (GET, HEAD)    without a valid key responded here, so an extension's route of this path stays closed
     everything else     401 without a valid key, 429 over the limit of the key (without one: of the address)
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from datarobot_drum.drum.exceptions import RequestError, TooManyRequests, Unauthorized
@@ -17,7 +18,7 @@ from datarobot_drum.drum.serving.access.keys import KeyRing, sent_keys
 from datarobot_drum.drum.serving.access.rate_limit import RateLimiter, client_network
 from datarobot_drum.drum.serving.error_formats import ErrorFormat
 from datarobot_drum.drum.serving.errors import error_response
-from datarobot_drum.drum.serving.messages import ModelResponse
+from datarobot_drum.drum.serving.messages import ModelRequest, ModelResponse
 from datarobot_drum.drum.serving.routing_errors import path_error_format
 from datarobot_drum.drum.settings.access import AccessSettings
 from datarobot_drum.drum.tracing.spans import ReadHeader
@@ -79,6 +80,7 @@ class AccessGate:
         rpc_probe_paths: paths of probes over gRPC.
         prefix: of all routes of the server.
         error_formats: of errors, by the path; elsewhere the format follows from the path itself.
+        open_pages: handlers of pages without content of the model, by the path.
     """
 
     def __init__(
@@ -88,8 +90,10 @@ class AccessGate:
         rpc_probe_paths: frozenset[str] = frozenset(),
         prefix: str = "",
         error_formats: Mapping[str, ErrorFormat] | None = None,
+        open_pages: Mapping[str, Callable[[ModelRequest], ModelResponse]] | None = None,
     ) -> None:
         self._error_formats = error_formats or {}
+        self._open_pages = open_pages or {}
         self._keys = KeyRing(settings) if settings.has_keys else None
         self._limiter = RateLimiter(settings.rate_limit) if settings.rate_limit else None
         self._cors = CorsPolicy(settings.cors_origins)
@@ -104,6 +108,9 @@ class AccessGate:
                 return Decision(self._cors.preflight(origin or "", request.header("access-control-request-headers")))
             return Decision(None, self.admit(request), self._cors.headers(origin))
         except RequestError as error:
+            page = self._open_pages.get(request.path) if request.method in PROBE_METHODS else None
+            if isinstance(error, Unauthorized) and page is not None:
+                return Decision(page(ModelRequest()), cors_headers=self._cors.headers(origin))
             response = error_response(error, self._error_format(request.path))
             return Decision(response, cors_headers=self._cors.headers(origin))
 

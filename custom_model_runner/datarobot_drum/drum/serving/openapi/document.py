@@ -21,6 +21,7 @@ from datarobot_drum.drum.serving.openapi.operations import (
     form_part,
     predictions_schema,
 )
+from datarobot_drum.drum.serving.openapi.sample_schema import model_summary, sample_schemas
 from datarobot_drum.drum.serving.openapi.schemas import HEADERS, PARAMETERS, SCHEMAS, SECURITY_SCHEMES, Json, ref
 from datarobot_drum.drum.serving.routes import ROUTES, Execution, Route
 from datarobot_drum.drum.settings.routed_models import MODEL_HEADER
@@ -48,9 +49,10 @@ def build_document(api: ServedApi, extension: Json | None = None) -> Json:
         for path in documented_paths(route, api.url_prefix)
     }
     extra: Json = (extension or {}).get("components", {})
+    own_schemas = {**SCHEMAS, **sample_schemas(api.card), "DrumPredictions": predictions_schema(api)}
     components: Json = {
         **extra,
-        "schemas": {**extra.get("schemas", {}), **SCHEMAS, "DrumPredictions": predictions_schema(api)},
+        "schemas": {**extra.get("schemas", {}), **own_schemas},
         "headers": {**extra.get("headers", {}), **HEADERS},
         "parameters": {**extra.get("parameters", {}), **PARAMETERS},
         "responses": {**extra.get("responses", {}), **error_responses(for_openai=api.target_type.may_chat)},
@@ -62,15 +64,23 @@ def build_document(api: ServedApi, extension: Json | None = None) -> Json:
     return {
         "openapi": OPENAPI_VERSION,
         "info": {
-            "title": f"datarobot_drum: a {api.target_type.value} model",
+            "title": _title(api),
             "version": __version__,
             "description": _ABOUT,
+            **({} if api.card is None else {"x-drum-model": model_summary(api.card)}),
         },
         "tags": [{"name": name} for name in TAGS if name != OPENAI or api.target_type.may_chat],
         "paths": {**(extension or {}).get("paths", {}), **own},
         "components": components,
         **security,
     }
+
+
+def _title(api: ServedApi) -> str:
+    kind = f"a {api.target_type.value} model"
+    if api.card is None:
+        return f"datarobot_drum: {kind}"
+    return f"{api.card.identity['name']}, version {api.card.identity['version']}: {kind}"
 
 
 def _served(api: ServedApi) -> Iterator[Route]:

@@ -6,13 +6,18 @@ route table.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from datarobot_drum.drum.serving.formats.streaming import STREAM_FORMATS, TABLE_FORMATS
 from datarobot_drum.drum.serving.openapi.errors import json_response, response
+from datarobot_drum.drum.serving.openapi.sample_schema import sample_examples
 from datarobot_drum.drum.serving.openapi.schemas import NUMBER_OR_NULL, TEXT_OR_NULL, Json, record, schema
 from datarobot_drum.drum.serving.sample_formats import MEDIA_TYPES
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular import PayloadFormat
+
+if TYPE_CHECKING:
+    from datarobot_drum.drum.serving.openapi.model_card import ModelCard
 
 PREDICTIONS, OPENAI, V2, ABOUT = "predictions", "OpenAI", "Open Inference Protocol", "about the server"
 STATUS, DOCUMENTATION = "status", "documentation"
@@ -66,6 +71,8 @@ class ServedApi:
     default_model: str | None = None
     needs_key: bool = False
     has_rate_limit: bool = False
+    card: "ModelCard | None" = None
+    """The columns, labels and sample of the model; None to describe any model of this kind."""
 
     @property
     def is_unstructured(self) -> bool:
@@ -122,11 +129,17 @@ def _samples(api: ServedApi) -> RequestBody:
     for media_type, payload_format in MEDIA_TYPES.items():
         if payload_format.value in api.formats and media_type in _DOCUMENTED_TYPES:
             content[media_type] = {"schema": schema(_JSON_ROWS[media_type]) if media_type in _JSON_ROWS else _TEXT}
+    for media_type, example in sample_examples(api.card).items():
+        if media_type in content:
+            content[media_type] = {**content[media_type], "example": example}
     return RequestBody(content)
 
 
 def _prediction(api: ServedApi) -> Json:
     """Return the schema of one element of ``predictions``."""
+    if api.target_type.has_class_labels and api.card is not None and api.card.labels:
+        labels = dict.fromkeys(api.card.labels, NUMBER_OR_NULL)
+        return {**record(labels), "description": "Probability by class label."}
     if api.target_type.has_class_labels:
         return {
             "type": "object",
@@ -405,6 +418,14 @@ OPERATIONS: Mapping[str, Operation] = {
     "do_openapi": Operation("Get this document", DOCUMENTATION, _always(json_response("OpenAPI 3.1.", "DrumOpenAPI"))),
     "do_docs": Operation(
         "This document as a page", DOCUMENTATION, _page("text/html", "A page."), errors=_NOT_INSTALLED
+    ),
+    "do_playground": Operation(
+        "A page to try the model in a browser; needs no API key", DOCUMENTATION, _page("text/html", "A page.")
+    ),
+    "do_playground_models": Operation(
+        "Get what the page shows of each model: columns, labels, sample",
+        DOCUMENTATION,
+        _always(json_response("The models.", "DrumModelCards")),
     ),
     "do_docs_script": Operation(
         "The script of /docs", DOCUMENTATION, _page("text/javascript", "Swagger UI."), errors=_NOT_INSTALLED

@@ -208,6 +208,13 @@ SCHEMAS: Json = {
             ),
         }
     ),
+    "DrumModelCards": record(
+        {
+            "state": {"type": "string", "enum": ["loading", "ready", "failed"]},
+            "default": TEXT_OR_NULL,
+            "models": {"type": "array", "items": record({"name": {"type": "string"}, "version": {"type": "string"}})},
+        }
+    ),
     "DrumOpenAPI": record({"openapi": {"type": "string"}, "info": {"type": "object"}, "paths": {"type": "object"}}),
     "DrumChatRequest": {
         **record(
