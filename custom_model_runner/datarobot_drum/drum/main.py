@@ -1,12 +1,12 @@
 """The entry point of ``drum``: parses arguments and runs the command. Only this module exits the process."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from datarobot_drum.drum.cli import parse_arguments
 from datarobot_drum.drum.commands.registry import Command, find_command
 from datarobot_drum.drum.error_text import format_error, indented_lines, printable
-from datarobot_drum.drum.exceptions import DrumError, RequestError, StartupError
+from datarobot_drum.drum.exceptions import DrumError, RequestError, SettingsErrors, StartupError
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.process.init import fork_from_init
 from datarobot_drum.drum.process.logs import configure_logging
@@ -50,5 +50,15 @@ def report(error: Exception, *, with_traceback: bool) -> None:
     """Write the error of a command to standard error, in one sentence, preceded by the traceback if requested."""
     if with_traceback:
         sys.stderr.write(f"{indented_lines(mask_secrets(format_error(error)))}\n")
-    message = error.located_message if isinstance(error, DrumError) else str(error)
-    sys.stderr.write(f"drum: error: {printable(mask_secrets(message))}\n")
+    for line in _error_lines(error):
+        sys.stderr.write(f"{line}\n")
+
+
+def _error_lines(error: Exception) -> Iterator[str]:
+    """Yield the message; of several errors a heading and a line each."""
+    if isinstance(error, SettingsErrors):
+        yield f"drum: error: {error.heading}"
+        yield from (f"  - {printable(mask_secrets(own.located_message))}" for own in error.errors)
+    else:
+        message = error.located_message if isinstance(error, DrumError) else str(error)
+        yield f"drum: error: {printable(mask_secrets(message))}"

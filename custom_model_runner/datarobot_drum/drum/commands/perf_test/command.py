@@ -18,6 +18,7 @@ from datarobot_drum.drum.commands.perf_test.table import format_table, milliseco
 from datarobot_drum.drum.commands.progress import progress_bar
 from datarobot_drum.drum.commands.report_file import report_path, write_report
 from datarobot_drum.drum.commands.samples import AS_WRITTEN, Body, read_samples, to_body
+from datarobot_drum.drum.commands.target_type.detection import with_target_type
 from datarobot_drum.drum.exceptions import CommandError, UsageError
 from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.build import build_model_settings
@@ -57,6 +58,7 @@ def measure(arguments: Arguments) -> int:
         UnprocessableInput: the input contains no table.
     """
     plan = make_plan(arguments)
+    arguments = with_target_type(arguments)
     path = input_path(arguments)
     if build_model_settings(arguments).target_type is TargetType.UNSTRUCTURED:
         raise UsageError("drum perf-test sends rows of samples: an unstructured model cannot be measured.")

@@ -8,6 +8,7 @@ from datarobot_drum.drum.commands.loaded_model import loaded_model
 from datarobot_drum.drum.commands.progress import OnProgress, progress_bar
 from datarobot_drum.drum.commands.report_file import report_path, write_report
 from datarobot_drum.drum.commands.standard_output import reserve_stdout
+from datarobot_drum.drum.commands.target_type.detection import with_target_type
 from datarobot_drum.drum.commands.validation.checks import OUTPUT, check_structured
 from datarobot_drum.drum.commands.validation.compiled import check_compiled
 from datarobot_drum.drum.commands.validation.embeddings import check_embeddings
@@ -32,7 +33,7 @@ def validate(arguments: Arguments) -> int:
         UsageError: an argument is missing or wrong.
         StartupError, RequestError: the input cannot be read, or the report cannot be written.
     """
-    model = build_model_settings(arguments)
+    model = build_model_settings(with_target_type(arguments))
     path = input_path(arguments)
     report = report_path(arguments)
     expected = expected_predictions(arguments, model.target_type)
