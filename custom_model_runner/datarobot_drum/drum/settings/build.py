@@ -56,6 +56,7 @@ from datarobot_drum.drum.settings.routed_models import (
     read_entries,
 )
 from datarobot_drum.drum.settings.server_parameters import ServerParameters
+from datarobot_drum.drum.settings.target_choice import choose_target_type
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.settings.tracing import TracingSettings, read_tracing
 from datarobot_drum.runtime_parameters.masking import (
@@ -282,7 +283,7 @@ def training_target(arguments: Arguments) -> tuple[TargetType, ModelMetadata]:
         UsageError, StartupError: as `build_model_settings`.
     """
     metadata = _metadata(_code_dir(with_absolute_paths(arguments)))
-    return _target_type(arguments, metadata, BuildRecord()), metadata
+    return choose_target_type(arguments, metadata, BuildRecord()), metadata
 
 
 def build_settings(arguments: Arguments, server_type: str | None = None) -> Settings:
@@ -431,7 +432,7 @@ def _model_settings(
 
 def _single_model(code_dir: Path, arguments: Arguments, metadata: ModelMetadata, record: BuildRecord) -> ModelSettings:
     record.origins["--target-type"] = arguments.origin_of("target_type")
-    known_type = record.attempt(lambda: _target_type(arguments, metadata, record), None, of_model=True)
+    known_type = record.attempt(lambda: choose_target_type(arguments, metadata, record), None, of_model=True)
     target_type = known_type or TargetType.UNSTRUCTURED
     target_name = record.attempt(lambda: _target_name(target_type, metadata, record), None, of_model=True)
     labels = ClassLabels()
@@ -479,25 +480,6 @@ def _deployment(
     if not arguments.deployment_config:
         return None
     return read_deployment_config(Path(arguments.deployment_config), target_type, class_labels)
-
-
-def _target_type(arguments: Arguments, metadata: ModelMetadata, record: BuildRecord) -> TargetType:
-    if "target_type" in arguments.errors:
-        raise UsageError(arguments.errors["target_type"])
-    text = arguments.target_type or metadata.target_type
-    if text and not arguments.target_type:
-        record.origins["--target-type"] = Origin(Source.METADATA, "targetType")
-    if not text:
-        hint = f" The model does not show it: {arguments.target_hint}." if arguments.target_hint else ""
-        hint += "".join(f" {sentence}" for sentence in misspelt_keys(metadata.document))
-        raise UsageError(
-            f"--target-type is missing: give the flag, the variable TARGET_TYPE, or targetType in {FILE_NAME}.{hint}"
-        )
-    try:
-        return TargetType(text.lower())
-    except ValueError:
-        known = ", ".join(target_type.value for target_type in TargetType)
-        raise StartupError(f"targetType {text!r} in {FILE_NAME} is not one of {known}.") from None
 
 
 def _logging_level(arguments: Arguments) -> str:
