@@ -298,6 +298,20 @@ class Arguments:
         commands=(PERF_TEST,),
     )
 
+    save: str | None = argument(
+        "--save",
+        "Also write the measurements to this file, as JSON for --compare.",
+        name="DRUM_SAVE",
+        metavar="FILE",
+        commands=(PERF_TEST,),
+    )
+    compare: str | None = argument(
+        "--compare",
+        "File that an earlier run has written with --save: show what has changed since.",
+        name="DRUM_COMPARE",
+        metavar="FILE",
+        commands=(PERF_TEST,),
+    )
     check: bool = argument(
         "--check",
         "Do not serve: check the configuration and the model, as drum config does.",

@@ -16,7 +16,7 @@ from datarobot_drum.drum.commands.validation.expected import Expected, check_exp
 from datarobot_drum.drum.commands.validation.model_under_test import ModelUnderTest, read_cells, read_samples
 from datarobot_drum.drum.commands.validation.report import page
 from datarobot_drum.drum.commands.validation.results import CheckResult, Status, describe_error, exit_code_of
-from datarobot_drum.drum.commands.validation.terminal import table
+from datarobot_drum.drum.commands.validation.terminal import print_results
 from datarobot_drum.drum.commands.validation.unstructured import check_unstructured
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
 from datarobot_drum.drum.settings.arguments import Arguments
@@ -37,10 +37,9 @@ def validate(arguments: Arguments) -> int:
     path = input_path(arguments)
     report = report_path(arguments)
     expected = expected_predictions(arguments, model.target_type)
-    with reserve_stdout() as output:
-        with opened_input(path) as source, progress_bar() as on_progress:
-            results = list(_check_model(model, source, expected, on_progress, compiles=arguments.compile))
-        output.write(table(results).encode())
+    with reserve_stdout(), opened_input(path) as source, progress_bar() as on_progress:
+        results = list(_check_model(model, source, expected, on_progress, compiles=arguments.compile))
+    print_results(results)
     if report is not None:
         write_report(report, page(model, path.name, results))
     return exit_code_of(results)
