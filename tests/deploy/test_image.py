@@ -27,6 +27,7 @@ NOT_LOCKED = {
     "tensorflow",
     "keras",
     "reload",
+    "terminal",
     "deploy",
     "test",
     "dev",

@@ -134,6 +134,8 @@ def _with_folder(flags: dict[str, Any]) -> dict[str, Any]:
     folder = flags.pop(_FOLDER, None)
     if folder is None:
         return flags
+    if folder in _Parser.hidden and not os.path.isdir(folder):  # the value of a secret flag that has blanks
+        raise UsageError(f"unexpected argument {folder!r}: there is no such folder.")
     other = flags.get("code_dir")
     if other is not None and os.path.realpath(other) != os.path.realpath(folder):
         raise UsageError(f"two model folders are given, {folder} and --code-dir {other}: give one.")
@@ -226,7 +228,9 @@ def _add_argument(parser: argparse.ArgumentParser, field: str, declared: Argumen
         options |= {"type": _parser_of(declared), "nargs": "+", "action": _Integers, "metavar": declared.metavar}
     else:
         options |= {"type": _parser_of(declared), "metavar": declared.metavar}
-    parser.add_argument(*flags, **options)
+    action: Any = parser.add_argument(*flags, **options)
+    if declared.choices:
+        action.completer = lambda **_: declared.choices  # what argcomplete offers
 
 
 def _parser_of(declared: Argument) -> Callable[[str], Any]:
