@@ -50,6 +50,7 @@ _LONG = (
     "deploy/test_walk_through.py",
     "engine",
     "examples",
+    "first_paths",
     "grpc",
     "input_schema/test_served_boosters.py",
     "input_schema/test_served_rows.py",
