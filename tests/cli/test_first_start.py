@@ -27,9 +27,10 @@ def _train(folder: Path) -> None:
     (folder / "model.pkl").write_bytes(pickle.dumps(model))
 
 
-def _run_example(server: RunningServer) -> str:
+def _run_example(server: RunningServer, key: str = "") -> str:
     server.wait_until(lambda: EXAMPLE in server.log(), "example")
     command = next(line.partition(EXAMPLE)[2] for line in server.log().splitlines() if EXAMPLE in line)
+    command = command.replace("YOUR_KEY", key)
     return subprocess.run(f"{command} -s -f", shell=True, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
@@ -48,10 +49,10 @@ def test_a_folder_is_enough_and_the_logged_command_gets_predictions(tmp_path: Pa
 @needs_curl
 def test_a_chat_model_logs_a_chat_with_its_key(tmp_path: Path) -> None:
     model = write_model(tmp_path, "def chat(params, model):\n    return 'Hello back'\n")
-    environment = {"TARGET_NAME": "reply", "DRUM_API_KEYS": "YOUR_KEY", "URL_PREFIX": "/a"}
+    environment = {"TARGET_NAME": "reply", "DRUM_API_KEYS": "0123456789abcdef", "URL_PREFIX": "/a"}
     words = (model, "--target-type", "textgeneration", "--server", "fastapi")
     with RunningServer(*words, log=tmp_path / "log", environment=environment, prefix="/a") as server:
-        assert "Hello back" in _run_example(server)
+        assert "Hello back" in _run_example(server, key="0123456789abcdef")
 
 
 def test_everything_that_is_missing_is_in_one_message(tmp_path: Path) -> None:
