@@ -1,10 +1,12 @@
 """The target type that a model shows, and the reasons why others do not."""
 
 import pickle
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from sklearn.cluster import KMeans
 from sklearn.dummy import DummyClassifier, DummyRegressor
@@ -13,7 +15,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+from datarobot_drum.drum.commands.target_type.detection import with_target_type
 from datarobot_drum.drum.commands.target_type.inspection import NotPlain, inspect_folder
+from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.load_policy import PicklePolicy
 from tests.cases import each_case
 
@@ -79,3 +83,29 @@ def test_an_unstructured_hook_fits_one_type_and_is_not_imported(tmp_path: Path) 
     code = "raise ValueError('imported')\ndef score_unstructured(model, data): ...\n"
     (tmp_path / "custom.py").write_text(code, encoding="utf-8")
     assert inspect_folder(tmp_path, PicklePolicy.ALLOW)[0].value == "unstructured"
+
+
+class _StartsProcess:
+    """Starts a process when it is loaded."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return subprocess.Popen, (["sleep", "4321.5"],)
+
+
+@pytest.mark.process
+def test_processes_that_loading_starts_end_with_the_inspection(tmp_path: Path) -> None:
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(_StartsProcess()))
+    found = with_target_type(Arguments(code_dir=str(tmp_path)))
+    assert (found.target_type, found.target_hint) == (None, "the model is a Popen")
+    left = [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == ["sleep", "4321.5"]]
+    assert [one for one in left if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
+
+
+@pytest.mark.process
+def test_a_given_target_type_loads_nothing(tmp_path: Path) -> None:
+    (tmp_path / "model.pkl").write_bytes(b"no pickle")
+    arguments = Arguments(code_dir=str(tmp_path), target_type="regression")
+    assert with_target_type(arguments) is arguments
+    (tmp_path / "model-metadata.yaml").write_text("targetType: regression\n", encoding="utf-8")
+    arguments = Arguments(code_dir=str(tmp_path))
+    assert with_target_type(arguments) is arguments

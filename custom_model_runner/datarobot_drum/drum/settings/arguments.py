@@ -61,7 +61,7 @@ class Arguments:
     )
     target_type: str | None = argument(
         "--target-type",
-        f"Kind of model: {', '.join(_TARGET_TYPES)}; else targetType of model-metadata.yaml, else what the model shows.",
+        f"Kind of model: {', '.join(_TARGET_TYPES)}; else targetType of model-metadata.yaml, else the model's own.",
         kind=Kind.CHOICE,
         choices=_TARGET_TYPES,
         metavar="TYPE",

@@ -2,11 +2,15 @@
 
 import json
 import logging
+import os
+import signal
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 from dataclasses import replace
 
+from datarobot_drum.drum.process.signals import cleanup_on_signals
 from datarobot_drum.drum.settings.arguments import Arguments, with_absolute_paths
 from datarobot_drum.drum.settings.build import ARGUMENTS_VARIABLE, needs_target_type
 from datarobot_drum.drum.settings.environment import DEVELOPMENT_NAMES, environment_with
@@ -32,17 +36,32 @@ def with_target_type(arguments: Arguments) -> Arguments:
 
 
 def _inspect(arguments: Arguments) -> dict[str, str]:
-    variables = {ARGUMENTS_VARIABLE: arguments.to_json()}
+    """Return the result of the inspection; its process group ends with it, whatever the model has started."""
+    environment = environment_with({ARGUMENTS_VARIABLE: arguments.to_json()}, without=DEVELOPMENT_NAMES)
     result: dict[str, str] = {}
-    with suppress(subprocess.TimeoutExpired, ValueError):
-        process = subprocess.run(
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
             [sys.executable, "-m", _INSPECTION],
-            env=environment_with(variables, without=DEVELOPMENT_NAMES),
+            env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.DEVNULL,
-            timeout=_TIMEOUT_SECONDS,
-            check=False,
+            start_new_session=True,
         )
-        result = json.loads(process.stdout)
+        with cleanup_on_signals(lambda: _kill(process)):
+            try:
+                process.wait(_TIMEOUT_SECONDS)
+            except subprocess.TimeoutExpired:
+                result = {"reason": f"it did not load within {_TIMEOUT_SECONDS} s"}
+            finally:
+                _kill(process)
+                process.wait()
+        output.seek(0)
+        with suppress(ValueError):
+            result = json.loads(output.read())
     return result
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

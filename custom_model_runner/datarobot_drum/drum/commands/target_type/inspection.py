@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import logging
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -62,6 +63,8 @@ def main() -> None:
         except Exception as error:  # model code may raise anything, and the start reports it better
             found = {"reason": one_line(str(error), _MAX_REASON)}
         output.write(json.dumps(found).encode())
+        output.flush()
+        os._exit(os.EX_OK)  # threads of the model do not keep this process
 
 
 def inspect_folder(folder: Path, policy: PicklePolicy) -> tuple[TargetType, str]:
