@@ -24,13 +24,13 @@ TRAINED, CODE, CHAT, MLFLOW, CONTAINER = "A trained model", "Your own code", "A 
 MAX_SECONDS = 180
 _SERVERS = ("drum server", "docker run")
 
-_BLOCK = re.compile(r"(?P<skip><!-- not run: .+? -->\n)?^```(?P<kind>\w+)\n(?P<text>.+?)^```$", re.M | re.S)
+_BLOCK = re.compile(r"^(?P<mark><!-- [^\n]+ -->)\n```(?P<kind>\w+)\n(?P<text>.+?)^```$", re.M | re.S)
 
 
 def _blocks(title: str) -> Iterator[tuple[str, str]]:
     """Yield kind and text of the blocks of a section that are run."""
     section = PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
-    return ((found["kind"], found["text"]) for found in _BLOCK.finditer(section) if not found["skip"])
+    return ((found["kind"], found["text"]) for found in _BLOCK.finditer(section) if "run by:" in found["mark"])
 
 
 class Reader:

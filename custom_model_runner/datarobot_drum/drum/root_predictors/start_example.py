@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 from datarobot_drum.drum.language_predictors.routed_predictor import served_models
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
-from datarobot_drum.drum.serving.example_request import example_curl
+from datarobot_drum.drum.serving.example_request import ROWS_FILE, example_curl
 from datarobot_drum.drum.serving.routes import ROUTES
 from datarobot_drum.drum.settings.address import reachable_host
 from datarobot_drum.drum.settings.build import Settings
@@ -31,7 +31,10 @@ def log_example(server: PredictionServer) -> None:
     name, own, model = next((entry for entry in models if entry[0] == default), models[0])
     headers = [_KEY_HEADER] if settings.access.has_keys else []
     headers += [f"{MODEL_HEADER}: {name}"] if name else []
-    logger.info("Try it from another terminal: %s", example_curl(own, model, url, headers))
+    command = example_curl(own, model, url, headers)
+    logger.info("Try it from another terminal: %s", command)
+    if ROWS_FILE in command:
+        logger.info("The columns of the model are not known: rows.csv stands for a csv file with a header and rows.")
 
 
 def server_url(settings: Settings) -> str:

@@ -13,6 +13,9 @@ from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.settings.build import ModelSettings
 from datarobot_drum.drum.settings.target_types import TargetType
 
+ROWS_FILE = "@rows.csv"
+"""The body where nothing is known of the columns: a file that the reader has."""
+
 SAMPLE_STEMS = ("sample", "warm_up")
 _CONTENT_TYPES = {".csv": "text/csv", ".json": "application/json", ".mtx": "text/mtx", ".txt": "text/plain"}
 _MAX_COLUMNS = 40
@@ -62,14 +65,14 @@ def _request(predictor: BasePredictor, model: ModelSettings) -> tuple[str, str, 
     document = _openai_request(predictor) if model.target_type.may_chat else None
     if document is not None:
         return document[0], "application/json", json.dumps(document[1])
-    path = _route(model.target_type)
+    path = "/predictionsStream/" if predictor.only_streams else _route(model.target_type)
     if sample := sample_file(model):
         return path, _CONTENT_TYPES[sample.suffix], f"@{sample}"
     if model.target_type is TargetType.UNSTRUCTURED:
         return path, "text/plain", "some text"
     row = {model.prompt_column: "Hello"} if model.target_type.may_chat else example_row(predictor.input_schema)
     if row is None:
-        return path, "text/csv", "@rows.csv"
+        return path, "text/csv", ROWS_FILE
     return path, "application/json", json.dumps([row], default=str, ensure_ascii=False)
 
 
