@@ -13,7 +13,10 @@ from datarobot_drum.drum.process.logs import configure_logging
 from datarobot_drum.drum.process.signals import abort_on_signals, exit_on_signals, exit_process
 from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.declaration import SERVER
+from datarobot_drum.drum.settings.environment import allows_colour
 from datarobot_drum.runtime_parameters import mask_secrets
+
+_PREFIX, _RED, _PLAIN = "drum: error:", "\x1b[1;31m", "\x1b[0m"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -56,9 +59,12 @@ def report(error: Exception, *, with_traceback: bool) -> None:
 
 def _error_lines(error: Exception) -> Iterator[str]:
     """Yield the message; of several errors a heading and a line each."""
+    prefix = _PREFIX
+    if sys.stderr.isatty() and allows_colour():
+        prefix = f"{_RED}{_PREFIX}{_PLAIN}"
     if isinstance(error, SettingsErrors):
-        yield f"drum: error: {error.heading}"
+        yield f"{prefix} {error.heading}"
         yield from (f"  - {printable(mask_secrets(own.located_message))}" for own in error.errors)
     else:
         message = error.located_message if isinstance(error, DrumError) else str(error)
-        yield f"drum: error: {printable(mask_secrets(message))}"
+        yield f"{prefix} {printable(mask_secrets(message))}"

@@ -27,7 +27,10 @@ def with_target_type(arguments: Arguments) -> Arguments:
     if not needs_target_type(arguments):
         return arguments
     logger.info("The target type is not given: reading it from the model.")
-    found = _inspect(with_absolute_paths(arguments))
+    try:
+        found = _inspect(with_absolute_paths(arguments))
+    except OSError as error:  # no temporary folder, no further process
+        found = {"reason": f"it cannot be loaded in a process of its own: {error.strerror}"}
     target_type = found.get("target_type")
     if target_type is None:
         return replace(arguments, target_hint=found.get("reason", ""))
