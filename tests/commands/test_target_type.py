@@ -71,6 +71,8 @@ def test_nothing_is_guessed_of_other_models(tmp_path: Path, model: Any, reason: 
         ("def chat(params, model): ...\n", "textgeneration or agenticworkflow"),
         ("def scor(data, model): ...\n", "did you mean score"),
         ("import os\n", "none of the hooks"),
+        ("def score(data, model)\n    return data\n", "custom.py, line 1: "),
+        ("\0", "custom.py"),
     ],
 )
 def test_hooks_fit_several_types(tmp_path: Path, code: str, reason: str) -> None:

@@ -125,8 +125,16 @@ def _classify_classes(name: str, classes: Any) -> tuple[TargetType, str]:
 
 
 def _function_names(file: Path) -> frozenset[str]:
-    """Return the names of the functions at the top level of a Python file."""
-    tree = ast.parse(file.read_bytes())
+    """Return the names of the functions at the top level of a Python file.
+
+    Raises:
+        NotPlain: the file is no Python.
+    """
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError) as error:
+        place = f", line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else f": {error}"
+        raise NotPlain(f"{file.name}{place}") from None
     return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
