@@ -245,3 +245,13 @@ def test_another_file_is_no_saved_run(tmp_path: Path, text: str) -> None:
         read_run(str(tmp_path / "run.json"))
     with pytest.raises(UsageError, match="cannot be read"):
         read_run(str(tmp_path / "none.json"))
+
+
+@pytest.mark.process
+def test_a_chat_is_measured_with_the_request_of_the_file(tmp_path: Path) -> None:
+    model = write_model(tmp_path, "def chat(params, model):\n    return params['messages'][0]['content']\n")
+    (tmp_path / "chat.json").write_text('{"messages": [{"role": "user", "content": "Hello"}]}', encoding="utf-8")
+    words = ("perf-test", model, "--target-type", "textgeneration", "--input", tmp_path / "chat.json")
+    finished = drum(*words, "--concurrency", "2", "--duration", "1", environment={"TARGET_NAME": "answer"})
+    (row,) = _rows(finished.stdout)
+    assert (finished.returncode, row["rows"], row["errors"]) == (0, "1", "0"), finished.stderr

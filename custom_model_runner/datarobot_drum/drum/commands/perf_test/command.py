@@ -3,9 +3,11 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 
 import pandas as pd
 
@@ -64,14 +66,17 @@ def measure(arguments: Arguments) -> int:
     plan = make_plan(arguments)
     arguments = with_target_type(arguments)
     path = input_path(arguments)
-    if build_model_settings(arguments).target_type is TargetType.UNSTRUCTURED:
+    target_type = build_model_settings(arguments).target_type
+    if target_type is TargetType.UNSTRUCTURED:
         raise UsageError("drum perf-test sends rows of samples: an unstructured model cannot be measured.")
     report_file, save_file = report_path(arguments), report_path(arguments, "--save")
     saved = read_run(arguments.compare) if arguments.compare else None
-    samples = read_samples(path, max(plan.batch_sizes), AS_WRITTEN)
+    is_chat = target_type.may_chat and path.suffix.lower() == ".json"
+    plan = replace(plan, batch_sizes=(1,)) if is_chat else plan
+    body_of = _chat(path) if is_chat else partial(_repeated, read_samples(path, max(plan.batch_sizes), AS_WRITTEN))
     deadline = time.monotonic() + plan.timeout
     with running_server(arguments, plan.timeout) as server:
-        measurements = list(_sweep(plan, server, samples, deadline))
+        measurements = list(_sweep(plan, server, body_of, deadline))
         settings = server.settings
     facts = facts_of(settings, path.name, plan.duration)
     print_table([name for name, _ in COLUMNS], map(cells_of, measurements))
@@ -113,7 +118,7 @@ def _ascending(numbers: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(set(numbers)))
 
 
-def _sweep(plan: Plan, server: ModelServer, samples: pd.DataFrame, deadline: float) -> Iterator[Measurement]:
+def _sweep(plan: Plan, server: ModelServer, body_of: Callable[[int], Body], deadline: float) -> Iterator[Measurement]:
     """Measure each level in turn, until the deadline.
 
     Raises:
@@ -126,13 +131,23 @@ def _sweep(plan: Plan, server: ModelServer, samples: pd.DataFrame, deadline: flo
                 return
             on_progress("measuring", number / len(plan.levels))
             if level.rows not in bodies:
-                bodies = {level.rows: _repeated(samples, level.rows)}
+                bodies = {level.rows: body_of(level.rows)}
                 _warm_up(server, bodies[level.rows], deadline)
             body = bodies[level.rows]
             endpoint = Endpoint(server.settings.port, server.predict_path, body, server.headers(body))
             yield measure_level(level, endpoint, plan.duration, deadline, server.resident_bytes)
             if not server.is_running():
                 raise CommandError(f"The server exited during the measurement: exit code {server.process.returncode}.")
+
+
+def _chat(path: Path) -> Callable[[int], Body]:
+    """Return a function whose result is always the request in the file."""
+    body = Body(path.read_bytes(), "application/json")
+
+    def same_request(rows: int) -> Body:
+        return body
+
+    return same_request
 
 
 def _repeated(samples: pd.DataFrame, rows: int) -> Body:
