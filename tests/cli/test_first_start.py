@@ -11,7 +11,7 @@ import pytest
 from sklearn.tree import DecisionTreeClassifier
 
 from tests.cases import each_case
-from tests.cli.commands import FASTAPI, FLASK, GUNICORN, Setup, drum, write_model
+from tests.cli.commands import FASTAPI, GUNICORN, Setup, drum, write_model
 from tests.processes import RunningServer, clean_environment
 
 pytestmark = pytest.mark.process
@@ -35,7 +35,7 @@ def _run_example(server: RunningServer, key: str = "") -> str:
 
 
 @needs_curl
-@pytest.mark.parametrize("setup", [FLASK, GUNICORN, FASTAPI], ids=str)
+@pytest.mark.parametrize("setup", [GUNICORN, FASTAPI], ids=str)
 def test_a_folder_is_enough_and_the_logged_command_gets_predictions(tmp_path: Path, setup: Setup) -> None:
     _train(tmp_path / "model")
     words = ("model", "--server", setup.server_type)
@@ -77,6 +77,7 @@ def test_settings_without_effect_are_warned_of(tmp_path: Path) -> None:
     words = (model, "--target-type", "regression")
     with RunningServer(*words, log=tmp_path / "log", environment=environment) as server:
         warnings = [line for line in server.log().splitlines() if " WARNING " in line]
+        assert f"{EXAMPLE}curl " in server.log()
     expected = ("(did you mean fastapi?)", "DRUM_GUNICORN_THREADS", "DEPLOYMENT_ID", "runtimeParameters")
     assert all(any(text in line for line in warnings) for text in expected), warnings
     assert not any("scored" in line for line in warnings)  # score is there
