@@ -43,6 +43,8 @@ RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 DEPLOY_INSTALLED := $(VENV)/.installed-deploy
 DOCS_SITE_INSTALLED := $(VENV)/.installed-docs-site
+SERVE_INSTALLED := $(VENV)/.installed-serve
+SERVE_PACKAGES := .[scikit-learn,docs,terminal]
 # The listen address is not always one that clients can connect to.
 URL = http://$(patsubst 0.0.0.0:%,127.0.0.1:%,$(patsubst :%,127.0.0.1:%,$(ADDRESS)))
 # The request to a model: the curl of its README, else its sample as a table.
@@ -94,6 +96,11 @@ $(INSTALLED): setup.py requirements.txt pyproject.toml | $(RUN)
 	$(call INSTALL,--requirement requirements.txt)
 	@touch "$@"
 
+# An example needs a third of what the tests need. After make install there is nothing left to install.
+$(SERVE_INSTALLED): setup.py pyproject.toml | $(RUN)
+	@[ -f "$(INSTALLED)" ] || { $(call INSTALL,--editable "$(SERVE_PACKAGES)"); }
+	@touch "$@"
+
 # Helm's engine and the linters are large: only what needs them installs them.
 $(DEPLOY_INSTALLED): $(INSTALLED)
 	$(call INSTALL,--editable '.[deploy]')
@@ -106,7 +113,8 @@ $(DOCS_SITE_INSTALLED): $(INSTALLED)
 artifacts: $(INSTALLED) ## Train the example models that are not up to date
 	@$(RUN) examples/make_artifacts.py
 
-serve: artifacts ## Serve the model in MODEL until Ctrl-C
+serve: $(SERVE_INSTALLED) ## Serve the model in MODEL until Ctrl-C
+	@$(RUN) examples/make_artifacts.py
 	@if [ -n "$(CURL)" ]; then \
 	    echo "Once the server is ready, call it from another terminal:"; \
 	    echo; \

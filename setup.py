@@ -113,6 +113,9 @@ SCAN = ["picklescan>=1.0.4,<2"]
 # Watches the model folder for `drum server --reload`.
 RELOAD = ["watchfiles>=1,<2"]
 
+# Tables in colour on a terminal, and the completion of words in a shell.
+TERMINAL = ["argcomplete>=3.5,<4", "rich>=14,<16"]
+
 # Swagger UI's files alone; the package's code is never imported.
 DOCS = ["flask-swagger-ui>=5.32,<6"]
 
@@ -126,6 +129,7 @@ TEST = [
     *DOCS,
     *SCAN,
     *RELOAD,
+    *TERMINAL,
     *COMPILE,
     "coverage>=7.10,<8",
     "flask-cors>=5,<7",
@@ -208,6 +212,7 @@ setup(
         "otel": OTEL,
         "scan": SCAN,
         "reload": RELOAD,
+        "terminal": TERMINAL,
         "test": TEST,
         "deploy": DEPLOY,
         "docs-site": DOCS_SITE,

@@ -52,6 +52,7 @@ _LONG = (
     "docs/test_site_build.py",
     "engine",
     "examples",
+    "first_paths",
     "grpc",
     "input_schema/test_served_boosters.py",
     "input_schema/test_served_rows.py",

@@ -153,12 +153,12 @@ def test_unknown_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     ("argv", "complaint"),
     [
         ([], "arguments are required: COMMAND"),
-        (["predict"], "invalid choice: 'predict'"),
-        (["server", "--input", "x"], "unrecognized arguments: --input x"),
-        (["server", "--target", "x"], "unrecognized arguments: --target x"),
+        (["predict"], "there is no command 'predict': choose from server, "),
+        (["server", "--input", "x"], "drum server has no argument --input (of drum score, "),
+        (["server", "--target", "x"], "drum server has no argument --target (of drum fit)."),
         (["new"], "drum new: error: the following arguments are required"),
-        (["score", "--address", ":1"], "unrecognized arguments: --address :1"),
-        (["new", "model", "--input", "x"], "unrecognized arguments: --input x"),
+        (["score", "--address", ":1"], "drum score has no argument --address (of drum server, "),
+        (["new", "model", "--input", "x"], "drum new model has no argument --input"),
         (["perf-test", "--batch-sizes", "1", "many"], "--batch-sizes: must be a number"),
         (["server", "--target-type", "clustering"], "--target-type: must be one of binary, "),
         (["server", "--max-workers", "many"], "--max-workers: must be a number"),
@@ -245,8 +245,8 @@ def test_usage_error_hides_the_value_of_a_misspelt_flag(words: list[str], capsys
 
 def test_usage_error_names_a_leftover_word(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        parse_arguments(["server", "model/", "--verbose"])
-    assert "unrecognized arguments: model/" in capsys.readouterr().err
+        parse_arguments(["server", "model/", "--verbose", "other/"])
+    assert "unexpected argument 'other/'" in capsys.readouterr().err
 
 
 def test_arguments_for_children_are_masked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,3 +277,34 @@ def test_command_line_imports_nothing_heavy() -> None:
     code = f"import sys, datarobot_drum.drum.cli\nprint(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@each_case(
+    ("words", "expected"),
+    [
+        (["serv"], "there is no command 'serv' (did you mean serve?)"),
+        (["new", "modle"], "(did you mean model?)"),
+        (["server", "--adress", ":1"], "drum server has no argument --adress (did you mean --address?)."),
+        (["server", "--input", "x"], "--input (of drum score, drum validation, drum perf-test, drum fit)"),
+        (["server", "--api-tokn=s3cret"], "--api-tokn (did you mean --api-token?)"),
+        (["server", "--server", "fastap"], "(did you mean fastapi?)"),
+        (["server", "a", "b"], "unexpected argument 'b'"),
+        (["server", "a", "--code-dir", "b"], "two model folders are given"),
+    ],
+)
+def test_wrong_words_name_the_nearest_ones(capsys: pytest.CaptureFixture[str], words: list[str], expected: str) -> None:
+    message = _fails(capsys, *words)
+    assert expected in message and "s3cret" not in message
+
+
+@each_case("words", [["server", "m"], ["server", "m", "-cd", "./m/"], ["score", "--input", "x", "m"], ["fit", "m"]])
+def test_the_folder_needs_no_flag(words: list[str]) -> None:
+    assert parse_arguments(words).code_dir == "m"
+
+
+def test_the_help_lists_commands_by_purpose(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_arguments(["--help"])
+    text = capsys.readouterr().out
+    assert all(f"  {command.name} " in text for command in COMMANDS)
+    assert text.index("Serve and predict:") < text.index("Check and measure:") < text.index("drum server my-model/\n")

@@ -75,13 +75,21 @@ class _Browser:
         return message
 
 
-def visit(page: Path, profile: Path, script: str = "null") -> PageResult:
-    """Open the page, wait until it is loaded, and evaluate ``script`` in it."""
+PHONE_WIDTH = 390
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+"""A script: by how many pixels the page is wider than the window."""
+
+
+def visit(page: Path, profile: Path, script: str = "null", width: int | None = None) -> PageResult:
+    """Open the page in a window of that width, wait until it is loaded, and evaluate ``script`` in it."""
     with _running(profile) as browser:
         target = browser.call("Target.createTarget", url="about:blank")["targetId"]
         session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Log", "Runtime", "Network"):
             browser.call(f"{domain}.enable", session)
+        if width is not None:
+            size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+            browser.call("Emulation.setDeviceMetricsOverride", session, **size)
         browser.call("Page.navigate", session, url=page.as_uri())
         browser.wait_for("Page.loadEventFired")
         found = browser.call("Runtime.evaluate", session, expression=script, returnByValue=True)["result"].get("value")

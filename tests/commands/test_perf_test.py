@@ -15,11 +15,14 @@ import pytest
 
 from datarobot_drum.drum.cli import parse_arguments
 from datarobot_drum.drum.commands.perf_test.command import measure
+from datarobot_drum.drum.commands.perf_test.comparison import compare, different_facts
 from datarobot_drum.drum.commands.perf_test.knee import find_knee, knees_by_rows
 from datarobot_drum.drum.commands.perf_test.load import Endpoint, LoadLevel, Measurement, measure_level
+from datarobot_drum.drum.commands.perf_test.saved_run import read_run, save_run
 from datarobot_drum.drum.commands.perf_test.table import COLUMNS
 from datarobot_drum.drum.commands.samples import Body
 from datarobot_drum.drum.exceptions import UsageError
+from tests.cases import each_case
 from tests.cli.commands import drum, write_model
 from tests.commands import chromium
 from tests.processes import clean_environment
@@ -85,7 +88,8 @@ def _processes_on(folder: Path) -> list[psutil.Process]:
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     folder = tmp_path_factory.mktemp("perf & <test>")
     report = folder / "report.html"
-    words = _words(folder, MODEL, "--batch-sizes", "20,1", "--concurrency", "1", "3", "--report", str(report))
+    files = ("--report", str(report), "--save", str(folder / "run.json"))
+    words = _words(folder, MODEL, "--batch-sizes", "20,1", "--concurrency", "1", "3", *files)
     return drum(*words, environment={"DRUM_SERVER_TYPE": "fastapi", "URL_PREFIX": "/a/b"}), folder
 
 
@@ -102,20 +106,24 @@ def test_table_has_a_row_per_load_level_in_ascending_order(measured: tuple[Any, 
         assert float(row["requests/s"]) * int(row["rows"]) == pytest.approx(float(row["rows/s"]), rel=0.05, abs=1)
         assert int(row["requests"]) >= int(row["clients"])
         assert (row["errors"], float(row["server RSS MB"]) > 20) == ("0", True)
-    assert re.search(r"^Knee: rows (1|20), clients [13] \(", finished.stdout, flags=re.MULTILINE)
+    knees = re.findall(r"^Knee for (1 row|20 rows) a request: [13] clients?, ", finished.stdout, flags=re.MULTILINE)
+    assert knees == ["1 row", "20 rows"] and "\nHighest rate: " in finished.stdout
+    assert '"format": "drum perf-test"' in (folder / "run.json").read_text(encoding="utf-8")
     assert not _processes_on(folder)
 
 
 @pytest.mark.process
 @pytest.mark.skipif(chromium.BROWSER is None, reason=chromium.MISSING)
-def test_report_shows_four_charts_without_network_or_console_errors(measured: tuple[Any, Path], tmp_path: Path) -> None:
+def test_report_shows_five_charts_without_network_or_console_errors(measured: tuple[Any, Path], tmp_path: Path) -> None:
     _, folder = measured
     report = folder / "report.html"
     blank = tmp_path / "blank.html"
     blank.write_text("<!DOCTYPE html><title>blank</title>")
     shapes = "[...document.querySelectorAll('svg')].map(svg => svg.querySelectorAll('circle.dot').length)"
     seen = chromium.visit(report, tmp_path / "profile", f"({shapes}).concat(document.querySelectorAll('tr').length)")
-    assert seen.found == [8, 4, 4, 4, 5]
+    assert seen.found == [4, 8, 4, 4, 4, 5]
+    narrow = chromium.visit(report, tmp_path / "phone", chromium.OVERFLOW, chromium.PHONE_WIDTH)
+    assert narrow.found == 0
     assert seen.problems == []
     assert [url for url in seen.requests if not url.startswith("data:")] == [report.as_uri()]
     assert seen.screenshot.startswith(b"\x89PNG")
@@ -219,3 +227,47 @@ def test_knee_needs_two_measurements_without_failures() -> None:
 @pytest.mark.parametrize(("share", "value"), [(0.0, 1.0), (0.5, 2.0), (0.75, 3.0), (0.95, 4.0), (1.0, 4.0)])
 def test_percentile_uses_nearest_rank(share: float, value: float) -> None:
     assert Measurement(LoadLevel(1, 1), (4.0, 1.0, 3.0, 2.0), 1.0, 0).percentile(share) == value
+
+
+def _steady(rows: int, clients: int, per_second: float, seconds: float = 10.0) -> Measurement:
+    count = int(per_second * seconds / rows)
+    moments = tuple((number + 0.5) * seconds / count for number in range(count))
+    return Measurement(LoadLevel(rows, clients), (0.01,) * count, seconds, 1, Counter(), moments)
+
+
+def test_spread_is_that_of_equal_parts_of_a_measurement() -> None:
+    assert list(_steady(10, 1, 1000).spread) == [1000, 1000]
+    uneven = Measurement(LoadLevel(1, 1), (0.1,) * 40, 10.0, 1, Counter(), (*[1.0] * 30, *[9.0] * 10))
+    assert list(uneven.spread) == [0, 15]
+    assert list(Measurement(LoadLevel(1, 1), (), 10.0, 1).spread) == [0, 0]
+
+
+def test_a_change_counts_if_it_exceeds_the_spread_of_both_runs(tmp_path: Path) -> None:
+    before = [_steady(1, 1, 100), _steady(1, 2, 200), _steady(1, 4, 300), _steady(1, 8, 300)]
+    file = tmp_path / "run.json"
+    save_run(file, [("server", "flask"), ("date", "then")], before)
+    wide = Measurement(LoadLevel(1, 4), (0.1,) * 1000, 10.0, 1, Counter(), (*[1.0] * 900, *[9.0] * 100))
+    changes = compare(read_run(str(file)), [_steady(1, 1, 150), _steady(1, 2, 100), wide, _steady(1, 16, 1)])
+    assert [change.verdict for change in changes] == ["faster", "slower", "within the spread"]
+    assert changes[0].cells[:5] == ("1", "1", "100", "150", "+50.0 %")
+    facts = [("server", "fastapi"), ("date", "now")]
+    assert list(different_facts(read_run(str(file)), facts)) == ["server: flask before, fastapi now"]
+
+
+@each_case("text", ["", "[]", "{}", '{"format": "drum perf-test", "version": 1, "facts": {}, "measurements": [{}]}'])
+def test_another_file_is_no_saved_run(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match="is not a run"):
+        read_run(str(tmp_path / "run.json"))
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_run(str(tmp_path / "none.json"))
+
+
+@pytest.mark.process
+def test_a_chat_is_measured_with_the_request_of_the_file(tmp_path: Path) -> None:
+    model = write_model(tmp_path, "def chat(params, model):\n    return params['messages'][0]['content']\n")
+    (tmp_path / "chat.json").write_text('{"messages": [{"role": "user", "content": "Hello"}]}', encoding="utf-8")
+    words = ("perf-test", model, "--target-type", "textgeneration", "--input", tmp_path / "chat.json")
+    finished = drum(*words, "--concurrency", "2", "--duration", "1", environment={"TARGET_NAME": "answer"})
+    (row,) = _rows(finished.stdout)
+    assert (finished.returncode, row["rows"], row["errors"]) == (0, "1", "0"), finished.stderr

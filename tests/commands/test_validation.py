@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from datarobot_drum import __version__
 from datarobot_drum.drum.commands.validation.command import validate
 from datarobot_drum.drum.commands.validation.results import CheckResult, Status, exit_code_of
 from datarobot_drum.drum.exceptions import UnprocessableInput, UsageError
@@ -95,7 +96,7 @@ def test_report_shows_both_values_of_differing_rows(tmp_path: Path, samples: Pat
     report = tmp_path / "report.html"
     _validate(write_model(tmp_path, FAILING["batch equals single rows"][0]), samples, report=str(report))
     page = report.read_text(encoding="utf-8")
-    assert "<th>in a batch</th><th>alone</th>" in page
+    assert '<th scope="col">in a batch</th><th scope="col">alone</th>' in page
     assert "<tr><td>2</td><td>Predictions</td><td>11.0</td><td>2.0</td><td>1</td><td>w1</td></tr>" in page
 
 
@@ -193,6 +194,16 @@ class _References(HTMLParser):
         self.found += [name for name, _ in attrs if name.startswith("on")]
 
 
+def test_report_has_failures_first_with_advice_and_what_they_depend_on(tmp_path: Path, samples: Path) -> None:
+    report = tmp_path / "report.html"
+    _validate(write_model(tmp_path, FAILING["missing values: number"][0]), samples, report=str(report))
+    page = report.read_text(encoding="utf-8")
+    assert page.index("Missing in all rows") < page.index("Impute missing cells") < page.index("row order")
+    assert all(
+        text in page for text in ("<dt>date</dt>", "<dt>versions</dt>", f"datarobot_drum {__version__}", "pandas ")
+    )
+
+
 def test_report_is_self_contained(tmp_path: Path, samples: Path) -> None:
     report = tmp_path / "report.html"
     _validate(write_model(tmp_path, FAILING["row order"][0]), samples, report=str(report))
@@ -206,6 +217,8 @@ def test_report_is_self_contained(tmp_path: Path, samples: Path) -> None:
 def test_browser_shows_report_without_further_requests(tmp_path: Path, samples: Path) -> None:
     report = tmp_path / "report.html"
     _validate(write_model(tmp_path, FAILING["row order"][0]), samples, report=str(report))
+    overflow = chromium.visit(report, tmp_path / "phone", chromium.OVERFLOW, chromium.PHONE_WIDTH)
+    assert overflow.found == 0
     seen = chromium.visit(report, tmp_path / "browser")
     assert len(seen.screenshot) > 10_000
     assert seen.problems == []

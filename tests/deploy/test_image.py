@@ -28,6 +28,7 @@ NOT_LOCKED = {
     "tensorflow",
     "keras",
     "reload",
+    "terminal",
     "deploy",
     "docs-site",
     "test",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from datarobot_drum.drum.commands.registry import COMPLETION
 from datarobot_drum.drum.settings.arguments import arguments_of, variable_names
 from datarobot_drum.drum.settings.declaration import COMMAND_NAMES
 from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETER_NAMES
@@ -60,6 +61,8 @@ def test_flags_of_drum_commands_exist() -> None:
     for block in (block for block in BLOCKS if block.language in _SHELL):
         for line in _commands(block).replace("\\\n", " ").splitlines():
             for command, words in re.findall(r"(?:^|[\s;&(])drum ([a-z][a-z-]*(?: model)?)\b([^|;&#]*)", line):
+                if command == COMPLETION:
+                    continue  # it has no flags
                 name = {"serve": "server"}.get(command, command)
                 assert name in COMMAND_NAMES, f"{block}: drum {command}"
                 flags = {argument.flag for argument in arguments_of(name).values()}

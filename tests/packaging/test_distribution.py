@@ -43,6 +43,7 @@ def test_extras_match_the_error_messages() -> None:
     }
     assert set(INSTALLED.metadata.get_all("Provides-Extra", [])) == extras | {
         "reload",
+        "terminal",
         "deploy",
         "docs-site",
         "test",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from datarobot_drum import RuntimeParameters
-from datarobot_drum.drum.exceptions import RuntimeParameterError, StartupError, UsageError
+from datarobot_drum.drum.exceptions import RuntimeParameterError, SettingsErrors, StartupError, UsageError
 from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.build import (
     build_model_settings,
@@ -39,8 +39,7 @@ def test_required_arguments_suffice(tmp_path: Path) -> None:
 @each_case(
     ("missing", "complaint"),
     [
-        ("code_dir", "--code-dir is missing: give the flag or the variable CODE_DIR."),
-        ("address", "--address is missing: give the flag or the variable ADDRESS."),
+        ("code_dir", "The folder of the model is missing: give it as an argument, --code-dir or CODE_DIR."),
         ("target_type", "--target-type is missing"),
     ],
 )
@@ -48,6 +47,22 @@ def test_missing_argument_raises_usage_error(tmp_path: Path, missing: str, compl
     with pytest.raises(UsageError, match=complaint) as caught:
         build(tmp_path, **{missing: None})
     assert caught.value.exit_code == 2
+
+
+def test_without_an_address_only_this_machine_can_connect(tmp_path: Path) -> None:
+    settings = build(tmp_path, address=None)
+    assert (settings.host, settings.port) == ("127.0.0.1", 8080)
+
+
+def test_all_errors_are_raised_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRUM_WORKER_TIMEOUT", "soon")
+    with pytest.raises(SettingsErrors) as caught:
+        build(tmp_path, address="nowhere:x", target_type=None)
+    assert [type(error) for error in caught.value.errors] == [UsageError, UsageError, RuntimeParameterError]
+    assert caught.value.exit_code == 2
+    monkeypatch.delenv("DRUM_WORKER_TIMEOUT")
+    with pytest.raises(UsageError, match="nowhere:x"):  # a single one keeps its type
+        build(tmp_path, address="nowhere:x")
 
 
 @each_case("name", ["absent", "file"])

@@ -5,6 +5,7 @@
     DrumError
     ├── StartupError                    exit code 1
     │   ├── UsageError                  exit code 2
+    │   ├── SettingsErrors              exit code of the first one
     │   ├── RuntimeParameterError
     │   ├── ModelLoadError
     │   │   └── ChecksumError
@@ -86,6 +87,16 @@ class UsageError(StartupError):
     """The command line is wrong."""
 
     exit_code = 2
+
+
+class SettingsErrors(StartupError):
+    """Several errors of a start that are reported together."""
+
+    def __init__(self, errors: Sequence[StartupError]) -> None:
+        self.heading = f"{len(errors)} settings are missing or wrong:"
+        self.errors = tuple(errors)
+        self.exit_code = errors[0].exit_code
+        super().__init__(" ".join([self.heading, *map(str, errors)]))
 
 
 class RuntimeParameterError(StartupError):

@@ -12,6 +12,7 @@ class Source(str, Enum):
     PARAMETER_FILE = "runtime-params-file"
     METADATA = "model-metadata.yaml"
     PLATFORM = "platform"
+    MODEL = "model"
     DEFAULT = "default"
 
 

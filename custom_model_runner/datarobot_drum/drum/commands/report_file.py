@@ -1,4 +1,4 @@
-"""The file of ``--report``."""
+"""The files of ``--report`` and ``--save``."""
 
 import os
 from pathlib import Path
@@ -8,23 +8,24 @@ from datarobot_drum.drum.exceptions import CommandError, UsageError
 from datarobot_drum.drum.settings.arguments import Arguments
 
 
-def report_path(arguments: Arguments) -> Path | None:
-    """Return the path of the report, checked before the work starts; None without one.
+def report_path(arguments: Arguments, flag: str = "--report") -> Path | None:
+    """Return the path of ``--report`` or ``--save``, checked before the work starts; None without one.
 
     Raises:
         UsageError: the path is a folder or the input, or its folder does not exist.
     """
-    if not arguments.report:
+    name = arguments.save if flag == "--save" else arguments.report
+    if not name:
         return None
-    path = Path(arguments.report).absolute()
+    path = Path(name).absolute()
     if path.is_dir() or not path.parent.is_dir():
-        raise UsageError(f"--report {arguments.report} must name a file in a folder that exists.")
+        raise UsageError(f"{flag} {name} must name a file in a folder that exists.")
     if arguments.input:
-        require_other_file("--report", path, Path(arguments.input))
+        require_other_file(flag, path, Path(arguments.input))
     return path
 
 
-def write_report(path: Path, page: str) -> None:
+def write_report(path: Path, page: str, flag: str = "--report") -> None:
     """Write the page atomically.
 
     Raises:
@@ -37,4 +38,4 @@ def write_report(path: Path, page: str) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise CommandError(f"--report {path} cannot be written: {error.strerror}.") from error
+        raise CommandError(f"{flag} {path} cannot be written: {error.strerror}.") from error

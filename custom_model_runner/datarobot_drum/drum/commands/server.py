@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 
+from datarobot_drum.drum.commands.target_type.detection import with_target_type
 from datarobot_drum.drum.exceptions import StartupError, UsageError
 from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.management.owner import check_management_port, check_management_settings
@@ -12,9 +13,11 @@ from datarobot_drum.drum.process.tls import TlsContexts
 from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.build import Settings, build_settings, export_environment
 from datarobot_drum.drum.settings.cpu_threads import THREAD_VARIABLES, ThreadPlan
-from datarobot_drum.drum.settings.environment import forget_variable, unknown_variables
+from datarobot_drum.drum.settings.environment import forget_variable
 from datarobot_drum.drum.settings.model_digest import export_digests
 from datarobot_drum.drum.settings.model_identity import identities_of
+from datarobot_drum.drum.settings.start_warnings import start_warnings
+from datarobot_drum.runtime_parameters.origins import DEFAULT, Source
 
 logger = logging.getLogger("drum")
 
@@ -53,13 +56,13 @@ def start(arguments: Arguments) -> int:
     Raises:
         StartupError: the server could not start.
     """
-    settings = build_settings(arguments)
+    settings = build_settings(with_target_type(arguments))
     configure_logging(settings.logging_level, settings.server.log_format)
     check_address(settings.host, settings.port)
     check_management_port(settings)
     check_tls(settings)
     raise_fd_limit()
-    for warning in (*settings.platform.warnings, *unknown_variables(settings.defined_parameters)):
+    for warning in start_warnings(settings):
         logger.warning("%s", warning)
     for effect in settings.platform.effects:
         logger.info("%s", effect)
@@ -115,7 +118,9 @@ def start_line(settings: Settings) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     processes = "1 worker" if settings.workers == 1 else f"{settings.workers} workers"
     scheme = "http" if settings.access.tls is None else "https"
+    origin = settings.origins.get("--target-type", DEFAULT)
+    found = f", as the model is {origin.name}" if origin.source is Source.MODEL else ""
     return (
-        f"Serving {model.code_dir} ({model.target_type.value}) with {settings.server.server_type}, "
+        f"Serving {model.code_dir} ({model.target_type.value}{found}) with {settings.server.server_type}, "
         f"{processes}, at {scheme}://{host}:{settings.port}{settings.url_prefix}/"
     )

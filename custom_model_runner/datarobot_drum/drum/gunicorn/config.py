@@ -159,6 +159,8 @@ def on_exit(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Start heartbeats, and name the master as the process that a supervisor signals; the app is loaded."""
+    from datarobot_drum.drum.root_predictors.start_example import log_example  # the master loads no model code
+
     install_worker_handlers(worker)
     if _settings.access.tls is not None:
         LimitedWorker.tls = TlsContexts(_settings.access.tls)  # not before gevent has replaced the module ssl
@@ -167,6 +169,7 @@ def post_worker_init(worker: Any) -> None:
     if server is not None:
         server.worker_ctx.server_pid = worker.ppid
         keep_reporting(server, _rows.of(worker))
+        log_example(server)
 
 
 def pre_request(worker: Any, request: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -45,6 +46,7 @@ from datarobot_drum.drum.language_predictors.hooks import (
     artifact_hooks,
     find_hooks,
 )
+from datarobot_drum.drum.language_predictors.misspelt_hooks import misspelt_hooks
 from datarobot_drum.drum.language_predictors.python_model import SAMPLE_HOOKS, PythonModel
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.tabular.column_hints import list_names
@@ -72,6 +74,8 @@ def load_python_model(
     specs = TRANSFORM_HOOKS if settings.target_type is TargetType.TRANSFORM else HOOKS
     custom = import_custom_file(custom_file, code_dir) if custom_file else None
     hooks = find_hooks(custom, specs, settings.user_secrets) if custom else {}
+    if custom:
+        _warn_of_misspelt_hooks(custom)
     if init := hooks.get("init"):
         with load_errors("The hook init failed", code_dir):
             init(code_dir=str(code_dir))
@@ -89,6 +93,12 @@ def load_python_model(
     if _hooks_predict(hooks, settings.target_type):
         return _bind_hooks(settings, hooks, model, declared, classes)
     return _bind_model(settings, hooks, model, declared, signature_beside(artifact))
+
+
+def _warn_of_misspelt_hooks(custom: ModuleType) -> None:
+    own = [name for name, value in vars(custom).items() if getattr(value, "__module__", None) == custom.__name__]
+    for sentence in misspelt_hooks(name for name in own if inspect.isfunction(vars(custom)[name])):
+        logger.warning("%s.", sentence)
 
 
 def _choose_artifact(settings: ModelSettings, hooks: Mapping[str, Hook], artifacts: Sequence[Path]) -> Path | None:

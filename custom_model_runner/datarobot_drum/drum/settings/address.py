@@ -5,6 +5,9 @@ import re
 from datarobot_drum.drum.exceptions import UsageError
 
 ALL_INTERFACES = "0.0.0.0"
+DEFAULT_ADDRESS = "127.0.0.1:8080"
+"""Without an address only this machine can connect."""
+
 _ADDRESS = re.compile(r"(?:(?:\[(?P<ipv6>[0-9A-Fa-f:.%\w-]+)\]|(?P<host>[^\s:/\[\]]*)):)?(?P<port>[0-9]{1,5})")
 _MAX_PORT = 65_535
 _PREFIX_SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+")

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datarobot_drum.drum.exceptions import UsageError
+from datarobot_drum.drum.settings.address import DEFAULT_ADDRESS
 from datarobot_drum.drum.settings.declaration import (
     COMMAND_NAMES,
     CONFIG,
@@ -26,7 +27,7 @@ from datarobot_drum.drum.settings.declaration import (
     settings_of,
 )
 from datarobot_drum.drum.settings.platforms import platform_arguments
-from datarobot_drum.drum.settings.server_parameters import LOGGING_LEVELS, WORKER_LIMITS
+from datarobot_drum.drum.settings.server_parameters import LOGGING_LEVELS, SERVER_PARAMETER_NAMES, WORKER_LIMITS
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.settings.value_parsers import Kind
 from datarobot_drum.runtime_parameters.masking import MASK, mask_secrets
@@ -40,6 +41,7 @@ _PATH_ARGUMENTS = (
     "deployment_config",
     "user_secrets_mount_path",
 )
+_NO_REPORTS = "No effect: this server sends no reports."
 _LABEL_SOURCES = ("class_labels", "class_labels_file")
 
 _MODEL_COMMANDS = (SERVER, SCORE, VALIDATION, PERF_TEST, FIT)
@@ -52,21 +54,23 @@ class Arguments:
     command: str = SERVER
     code_dir: str | None = argument(
         "--code-dir",
-        "Folder with the model's code and artifacts.",
+        "Folder with the model's code and artifacts; also without the flag, as first argument.",
         short="-cd",
         metavar="FOLDER",
         commands=COMMAND_NAMES,
     )
     target_type: str | None = argument(
         "--target-type",
-        f"Kind of model: {', '.join(_TARGET_TYPES)}; else targetType of model-metadata.yaml.",
+        f"Kind of model: {', '.join(_TARGET_TYPES)}; else targetType of model-metadata.yaml, else the model's own.",
         kind=Kind.CHOICE,
         choices=_TARGET_TYPES,
         metavar="TYPE",
         commands=COMMAND_NAMES,
     )
     address: str | None = argument(
-        "--address", "Address to listen on: host:port, :port, a bare port, or [ipv6]:port.", metavar="HOST:PORT"
+        "--address",
+        f"Address to listen on: host:port, :port, a bare port, or [ipv6]:port; default {DEFAULT_ADDRESS}.",
+        metavar="HOST:PORT",
     )
     positive_class_label: str | None = argument(
         "--positive-class-label",
@@ -139,12 +143,12 @@ class Arguments:
     )
     server: str | None = argument(
         "--server",
-        "Server type of the new model: flask (the default), gunicorn or fastapi.",
+        "Server type: fastapi, flask or gunicorn. It wins over the parameter DRUM_SERVER_TYPE.",
         kind=Kind.CHOICE,
         choices=("flask", "gunicorn", "fastapi", "werkzeug", "uvicorn"),
         metavar="SERVER",
         name="DRUM_SERVER_TYPE",
-        commands=(NEW_MODEL,),
+        commands=(SERVER, PERF_TEST, NEW_MODEL),
         shared_variable=True,  # An unknown type is a warning elsewhere.
     )
     show_perf: bool = argument("--show-perf", "Log how long each prediction takes.", kind=Kind.BOOLEAN)
@@ -181,16 +185,16 @@ class Arguments:
     production: bool = argument("--production", "Deprecated: give --max-workers instead.", kind=Kind.BOOLEAN)
     monitor_embedded: bool = argument(
         "--monitor-embedded",
-        "Let unstructured model code report its own statistics.",
+        f"Let unstructured model code report its own statistics. {_NO_REPORTS}",
         kind=Kind.BOOLEAN,
         name="MLOPS_REPORTING_FROM_UNSTRUCTURED_MODELS",
     )
     webserver: str | None = argument(
-        "--webserver", "Platform address for reports.", name="EXTERNAL_WEB_SERVER_URL", metavar="URL"
+        "--webserver", f"Platform address for reports. {_NO_REPORTS}", name="EXTERNAL_WEB_SERVER_URL", metavar="URL"
     )
-    api_token: str | None = argument("--api-token", "Platform token.", secret=True, metavar="TOKEN")
-    deployment_id: str | None = argument("--deployment-id", "Deployment id for reports.", metavar="ID")
-    model_id: str | None = argument("--model-id", "Model id for reports.", metavar="ID")
+    api_token: str | None = argument("--api-token", f"Platform token. {_NO_REPORTS}", secret=True, metavar="TOKEN")
+    deployment_id: str | None = argument("--deployment-id", f"Deployment id for reports. {_NO_REPORTS}", metavar="ID")
+    model_id: str | None = argument("--model-id", f"Model id for reports. {_NO_REPORTS}", metavar="ID")
     model: str | None = argument(
         "--model",
         "Name of the model, for a folder whose model-metadata.yaml lists several.",
@@ -294,6 +298,20 @@ class Arguments:
         commands=(PERF_TEST,),
     )
 
+    save: str | None = argument(
+        "--save",
+        "Also write the measurements to this file, as JSON for --compare.",
+        name="DRUM_SAVE",
+        metavar="FILE",
+        commands=(PERF_TEST,),
+    )
+    compare: str | None = argument(
+        "--compare",
+        "File that an earlier run has written with --save: show what has changed since.",
+        name="DRUM_COMPARE",
+        metavar="FILE",
+        commands=(PERF_TEST,),
+    )
     check: bool = argument(
         "--check",
         "Do not serve: check the configuration and the model, as drum config does.",
@@ -319,6 +337,8 @@ class Arguments:
         kind=Kind.BOOLEAN,
         name="DRUM_OPEN",
     )
+    target_hint: str = dataclasses.field(default="", compare=False)
+    """Why the model does not show its target type."""
     origins: Mapping[str, Origin] = dataclasses.field(default_factory=dict, repr=False, compare=False)
     """Where each value comes from, by field name."""
     errors: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False)
@@ -434,7 +454,7 @@ def merge_environment(command: str, flags: Mapping[str, Any], environ: Mapping[s
     errors: dict[str, UsageError] = {}
     for name, declared in arguments_of(command).items():
         try:
-            value = given[name] if name in given else _from_variable(declared, environ)
+            value = given[name] if name in given else _from_variable(declared, environ, command)
         except UsageError as error:
             errors[name] = error
             continue
@@ -460,10 +480,10 @@ def merge_environment(command: str, flags: Mapping[str, Any], environ: Mapping[s
     )
 
 
-def _from_variable(declared: Argument, environ: Mapping[str, str]) -> Any:
+def _from_variable(declared: Argument, environ: Mapping[str, str], command: str) -> Any:
     text = environ.get(declared.name, "")
-    if not text.strip():
-        return None
+    if not text.strip() or (declared.name in SERVER_PARAMETER_NAMES and command != NEW_MODEL):
+        return None  # the parameter of that name is read with the others
     try:
         return declared.parse(text)
     except ValueError as error:

@@ -15,7 +15,7 @@ from typing import Any
 
 from datarobot_drum.drum.exceptions import StartupError, UsageError
 from datarobot_drum.drum.settings.access import OPEN, AccessSettings, read_access
-from datarobot_drum.drum.settings.address import parse_address
+from datarobot_drum.drum.settings.address import DEFAULT_ADDRESS, parse_address
 from datarobot_drum.drum.settings.arguments import (
     Arguments,
     arguments_of,
@@ -33,7 +33,13 @@ from datarobot_drum.drum.settings.engine import EngineSettings, find_engine
 from datarobot_drum.drum.settings.environment import url_prefix
 from datarobot_drum.drum.settings.limits import UNLIMITED, InputLimits, command_limits, server_limits
 from datarobot_drum.drum.settings.load_policy import LoadParameters, PicklePolicy
-from datarobot_drum.drum.settings.model_metadata import FILE_NAME, ModelMetadata, read_model_metadata, read_target_names
+from datarobot_drum.drum.settings.model_metadata import (
+    FILE_NAME,
+    MODELS,
+    ModelMetadata,
+    read_model_metadata,
+    read_target_names,
+)
 from datarobot_drum.drum.settings.parameters import ReadParameters, read_files, read_parameters
 from datarobot_drum.drum.settings.platforms import (
     PlatformParameters,
@@ -50,6 +56,7 @@ from datarobot_drum.drum.settings.routed_models import (
     read_entries,
 )
 from datarobot_drum.drum.settings.server_parameters import ServerParameters
+from datarobot_drum.drum.settings.target_choice import choose_target_type
 from datarobot_drum.drum.settings.target_types import TargetType
 from datarobot_drum.drum.settings.tracing import TracingSettings, read_tracing
 from datarobot_drum.runtime_parameters.masking import (
@@ -73,7 +80,6 @@ VALUE_COLUMN = "Predictions"
 DEFAULT_PROMPT_COLUMN = "promptText"
 DEFAULT_SERVED_NAME, DEFAULT_SERVED_VERSION = "model", "1"
 
-_EXTERNAL_LAUNCH_ADDRESS = "127.0.0.1:8080"
 _METADATA_KEYS = ("name", "version", "targetNames", "promptColumn")
 
 
@@ -183,10 +189,7 @@ def settings_from_environment(server_type: str | None = None) -> Settings:
 
     ``server_type`` overrides ``DRUM_SERVER_TYPE``: the caller knows which server runs.
     """
-    arguments = arguments_from_environment()
-    if not arguments.address:
-        arguments = dataclasses.replace(arguments, address=_EXTERNAL_LAUNCH_ADDRESS)
-    return build_settings(arguments, server_type)
+    return build_settings(arguments_from_environment(), server_type)
 
 
 def settings_from_values(values: Mapping[str, Any], server_type: str | None = None) -> Settings:
@@ -205,10 +208,7 @@ def settings_from_values(values: Mapping[str, Any], server_type: str | None = No
             hint = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(sorted(known))}."
             raise UsageError(f"{name!r} is no argument of drum server: {hint}")
     flags = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in values.items()}
-    arguments = complete_arguments(SERVER, flags)
-    if not arguments.address:
-        arguments = dataclasses.replace(arguments, address=_EXTERNAL_LAUNCH_ADDRESS)
-    return build_settings(arguments, server_type)
+    return build_settings(complete_arguments(SERVER, flags), server_type)
 
 
 def export_arguments(settings: Settings) -> dict[str, str]:
@@ -243,19 +243,17 @@ def build_model_settings(arguments: Arguments) -> ModelSettings:
     arguments = with_absolute_paths(arguments)
     code_dir = _code_dir(arguments)
     metadata = _metadata(code_dir)
-    model = _model_settings(code_dir, arguments, metadata, BuildRecord())
+    record = BuildRecord(collects=True)
+    model = _model_settings(code_dir, arguments, metadata, record)
     files = read_files(arguments, metadata)
-    for error in files.errors:
-        raise error
     sources = files.sources(os.environ)
     given = resolve(InputLimits, sources.find_server_value)
     loading = resolve(LoadParameters, sources.find_server_value)
     compilation = resolve(CompileParameters, sources.find_server_value)
-    for error in (*given.errors, *loading.errors, *compilation.errors):
-        raise error
     own = files.collect(os.environ)
-    for error in own.errors.values():
-        raise error
+    for error in (*files.errors, *given.errors, *loading.errors, *compilation.errors, *own.errors.values()):
+        record.add(error)
+    record.raise_errors()
     install(own.values)
     policy = PicklePolicy(loading.values.get("pickle_policy", PicklePolicy.ALLOW))
     model = model.with_values(
@@ -267,6 +265,17 @@ def build_model_settings(arguments: Arguments) -> ModelSettings:
     return next((own for own in model.models if own.served_name == name), model)
 
 
+def needs_target_type(arguments: Arguments) -> bool:
+    """Return True if there is a folder with one model, and neither an argument nor its metadata name its target."""
+    if arguments.target_type or arguments.gpu_predictor or not os.path.isdir(arguments.code_dir or ""):
+        return False
+    try:
+        metadata = _metadata(_code_dir(arguments))
+        return not (metadata.target_type or metadata.has(MODELS))
+    except StartupError:  # the build of the settings reports it
+        return False
+
+
 def training_target(arguments: Arguments) -> tuple[TargetType, ModelMetadata]:
     """Return the target type and the metadata of a model to train, before its labels are known.
 
@@ -274,7 +283,7 @@ def training_target(arguments: Arguments) -> tuple[TargetType, ModelMetadata]:
         UsageError, StartupError: as `build_model_settings`.
     """
     metadata = _metadata(_code_dir(with_absolute_paths(arguments)))
-    return _target_type(arguments, metadata, BuildRecord()), metadata
+    return choose_target_type(arguments, metadata, BuildRecord()), metadata
 
 
 def build_settings(arguments: Arguments, server_type: str | None = None) -> Settings:
@@ -284,8 +293,12 @@ def build_settings(arguments: Arguments, server_type: str | None = None) -> Sett
         UsageError: an argument is missing or wrong.
         RuntimeParameterError: a parameter is wrong, and there is no error server to report it.
         StartupError: model-metadata.yaml is unreadable.
+        SettingsErrors: several of these.
     """
-    return draft_settings(arguments, BuildRecord(), server_type)
+    record = BuildRecord(collects=True, is_report=False)
+    settings = draft_settings(arguments, record, server_type)
+    record.raise_errors()
+    return settings
 
 
 def draft_settings(arguments: Arguments, record: BuildRecord, server_type: str | None = None) -> Settings:
@@ -294,7 +307,7 @@ def draft_settings(arguments: Arguments, record: BuildRecord, server_type: str |
     What is wrong is then replaced: by its default, or for the target type by unstructured.
     """
     arguments = _prepare(arguments, record)
-    address = record.attempt(lambda: parse_address(_required(arguments.address, "--address")), None, is_fatal=True)
+    address = record.attempt(lambda: parse_address(arguments.address or DEFAULT_ADDRESS), None, is_fatal=True)
     host, port = address or ("", 0)
     folder = record.attempt(lambda: _code_dir(arguments), None, of_model=True, is_fatal=True)
     metadata = ModelMetadata()
@@ -366,7 +379,7 @@ def _install(parameters: ReadParameters, record: BuildRecord, *, with_error_serv
     install(None if parameters.model_errors else parameters.values)
     server = parameters.server
     access = record.attempt(lambda: read_access(server, server.server_type, os.environ), OPEN, is_fatal=True)
-    if record.collects or not with_error_server:
+    if record.is_report or not with_error_server:
         for error in parameters.errors:
             record.add(error, of_model=error in parameters.model_errors)
     return access
@@ -378,19 +391,14 @@ def _thread_plan(server: ServerParameters) -> ThreadPlan | None:
     return plan_threads(os.environ, server.custom_model_workers, server.numeric_threads)
 
 
-def _required(value: str | None, flag: str) -> str:
-    if value:
-        return value
-    variable = flag.lstrip("-").replace("-", "_").upper()
-    raise UsageError(f"{flag} is missing: give the flag or the variable {variable}.")
-
-
 def _metadata(code_dir: Path) -> ModelMetadata:
     return read_model_metadata(metadata_folder(code_dir, os.environ, FILE_NAME))
 
 
 def _code_dir(arguments: Arguments) -> Path:
-    code_dir = Path(_required(arguments.code_dir, "--code-dir"))
+    if not arguments.code_dir:
+        raise UsageError("The folder of the model is missing: give it as an argument, --code-dir or CODE_DIR.")
+    code_dir = Path(arguments.code_dir)
     if not code_dir.is_dir():
         raise UsageError(f"--code-dir {code_dir} is not a folder.")
     return code_dir
@@ -430,7 +438,7 @@ def _served(code_dir: Path, metadata: ModelMetadata) -> dict[str, Any]:
 
 def _single_model(code_dir: Path, arguments: Arguments, metadata: ModelMetadata, record: BuildRecord) -> ModelSettings:
     record.origins["--target-type"] = arguments.origin_of("target_type")
-    known_type = record.attempt(lambda: _target_type(arguments, metadata, record), None, of_model=True)
+    known_type = record.attempt(lambda: choose_target_type(arguments, metadata, record), None, of_model=True)
     target_type = known_type or TargetType.UNSTRUCTURED
     target_name = record.attempt(lambda: _target_name(target_type, metadata, record), None, of_model=True)
     labels = ClassLabels()
@@ -476,23 +484,6 @@ def _deployment(
     if not arguments.deployment_config:
         return None
     return read_deployment_config(Path(arguments.deployment_config), target_type, class_labels)
-
-
-def _target_type(arguments: Arguments, metadata: ModelMetadata, record: BuildRecord) -> TargetType:
-    if "target_type" in arguments.errors:
-        raise UsageError(arguments.errors["target_type"])
-    text = arguments.target_type or metadata.target_type
-    if text and not arguments.target_type:
-        record.origins["--target-type"] = Origin(Source.METADATA, "targetType")
-    if not text:
-        raise UsageError(
-            f"--target-type is missing: give the flag, the variable TARGET_TYPE, or targetType in {FILE_NAME}."
-        )
-    try:
-        return TargetType(text.lower())
-    except ValueError:
-        known = ", ".join(target_type.value for target_type in TargetType)
-        raise StartupError(f"targetType {text!r} in {FILE_NAME} is not one of {known}.") from None
 
 
 def _logging_level(arguments: Arguments) -> str:

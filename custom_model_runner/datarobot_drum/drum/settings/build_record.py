@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from datarobot_drum.drum.exceptions import StartupError
+from datarobot_drum.drum.exceptions import SettingsErrors, StartupError
 from datarobot_drum.drum.settings.routed_models import naming_model
 from datarobot_drum.runtime_parameters.origins import Origin
 
@@ -21,10 +21,12 @@ class BuildRecord:
 
     Args:
         collects: True keeps all errors and goes on with substitutes; False raises the first one.
+        is_report: True keeps also those that an error server reports itself.
     """
 
-    def __init__(self, *, collects: bool = False) -> None:
+    def __init__(self, *, collects: bool = False, is_report: bool | None = None) -> None:
         self.collects = collects
+        self.is_report = collects if is_report is None else is_report
         self.origins: dict[str, Origin] = {}
         self.errors: list[StartupError] = []
         self.model_errors: list[StartupError] = []
@@ -46,6 +48,18 @@ class BuildRecord:
             self.fatal_errors.append(error)
         if str(error) not in map(str, self.errors):
             self.errors.append(error)
+
+    def raise_errors(self) -> None:
+        """Raise what was collected.
+
+        Raises:
+            StartupError: the only error.
+            SettingsErrors: several errors.
+        """
+        if len(self.errors) > 1:
+            raise SettingsErrors(self.errors)
+        for error in self.errors:
+            raise error
 
     def merge(self, record: "BuildRecord", model: str) -> None:
         """Add the record of one model of a routed set; its origins get the name of the model as prefix."""

@@ -18,6 +18,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from datarobot_drum.drum.error_text import did_you_mean
 from datarobot_drum.drum.exceptions import RuntimeParameterError
 from datarobot_drum.drum.settings.value_parsers import Kind, parse_size, parse_value
 from datarobot_drum.runtime_parameters.definitions import parameter_error
@@ -68,7 +69,9 @@ class Argument(Setting):
         """
         value = parse_value(self.kind, text)
         if self.choices and (value := value.strip().lower()) not in self.choices:
-            raise ValueError(f"must be one of {', '.join(self.choices)}, not {text!r}")
+            raise ValueError(
+                f"must be one of {', '.join(self.choices)}, not {text!r}{did_you_mean(value, self.choices)}"
+            )
         return value
 
 
@@ -140,7 +143,10 @@ class Parameter(Setting):
         valid = ", ".join((*self.choices, *self.choice_aliases))
         if self.strict:
             raise parameter_error(name, f"must be one of {valid}")
-        logger.warning("%s=%.80r is unknown: %s is used. Valid values: %s.", name, text, self.default_text, valid)
+        hint = did_you_mean(choice, (*self.choices, *self.choice_aliases))
+        logger.warning(
+            "%s=%.80r is unknown%s: %s is used. Valid values: %s.", name, text, hint, self.default_text, valid
+        )
         return self.default
 
 

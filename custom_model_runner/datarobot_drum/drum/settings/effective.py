@@ -13,8 +13,8 @@ from datarobot_drum.drum.settings.tracing import EXPORTER_VARIABLE, HEADERS_VARI
 from datarobot_drum.runtime_parameters.masking import MASK, is_secret_name, mask_credential, mask_secrets_in
 from datarobot_drum.runtime_parameters.origins import DEFAULT, Origin, Source
 
-_FOR_THE_COMMAND = ("check", "as_json", "reload", "open_docs")
-"""Arguments that say what the command does, not how the server runs."""
+_NOT_LISTED = ("check", "as_json", "reload", "open_docs", "server")
+"""Arguments that say what the command does, not how the server runs; and one that is listed as a parameter."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,11 @@ def _arguments(settings: Settings) -> Iterator[EffectiveSetting]:
         "class_labels": model.class_labels,
     }
     for name, declared in arguments_of(SERVER).items():
-        if name in _FOR_THE_COMMAND:
+        if name in _NOT_LISTED:
             continue
         origin = settings.origins.get(declared.flag, DEFAULT)
         is_given = origin.source is not Source.DEFAULT
-        value = final[name] if is_given and name in final else settings.arguments[name]
+        value = final[name] if name == "address" or (is_given and name in final) else settings.arguments[name]
         value = settings.logging_level if name == "logging_level" else value
         yield _setting(declared.flag, value, origin, is_secret=declared.secret)
 

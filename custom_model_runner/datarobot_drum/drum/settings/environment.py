@@ -76,6 +76,16 @@ def has_browser() -> bool:
     return is_desktop or any(os.environ.get(name) for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"))
 
 
+def is_completing() -> bool:
+    """Return True if a shell has started this process to complete words, as argcomplete defines."""
+    return "_ARGCOMPLETE" in os.environ
+
+
+def allows_colour() -> bool:
+    """Return False if a variable says that the terminal shows no colours."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
 def forget_variable(name: str) -> None:
     """Remove a variable of this process, so that none of its children obeys it a second time."""
     os.environ.pop(name, None)

@@ -88,6 +88,7 @@ def read_parameters(
     sources = files.sources(environ)
     given = resolve(ServerParameters, platforms.after(sources.find_server_value))
     errors = list(given.errors)
+    server_type = server_type or _server_flag(arguments)
     values = {**given.values, "server_type": server_type} if server_type else given.values
     final_type = values.get("server_type", SERVER_PARAMETERS["server_type"].default)
     workers, origin = count_workers(arguments, given, final_type, errors)
@@ -99,7 +100,7 @@ def read_parameters(
         server,
         own.found,
         frozenset(entry.name for entry in files.definitions or ()),
-        {**given.origins, SERVER_PARAMETERS["custom_model_workers"].name: origin},
+        {**given.origins, SERVER_PARAMETERS["custom_model_workers"].name: origin, **_origin_of_server(arguments)},
         access_errors=resolve(AccessParameters, sources.find_server_value).errors,
         errors=(*files.errors, *errors, *own.errors.values()),
         model_errors=(*files.errors, *of_model),
@@ -122,6 +123,16 @@ def read_files(arguments: Arguments, metadata: ModelMetadata) -> ParameterFiles:
     except RuntimeParameterError as error:
         errors.append(error)
     return ParameterFiles(definitions, values, tuple(errors))
+
+
+def _server_flag(arguments: Arguments) -> str | None:
+    """Return the server type of ``--server``, by its plain name."""
+    aliases = SERVER_PARAMETERS["server_type"].choice_aliases
+    return aliases.get(arguments.server, arguments.server) if arguments.server else None
+
+
+def _origin_of_server(arguments: Arguments) -> dict[str, Origin]:
+    return {SERVER_PARAMETERS["server_type"].name: arguments.origin_of("server")} if arguments.server else {}
 
 
 def _contradictions(server: ServerParameters) -> list[RuntimeParameterError]:

@@ -25,6 +25,7 @@ from datarobot_drum.drum.process.sockets import BACKLOG, accept_pending
 from datarobot_drum.drum.process.tls import TlsContexts
 from datarobot_drum.drum.process.tuning import freeze_loaded_objects, shorten_switch_interval
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
+from datarobot_drum.drum.root_predictors.start_example import log_example
 from datarobot_drum.drum.serving.metrics.families import LOOP_LAG
 from datarobot_drum.drum.serving.request_head import HEAD_SECONDS
 from datarobot_drum.drum.settings.build import Settings
@@ -273,6 +274,7 @@ def run_server(
         prediction_server.worker_ctx.server_pid = os.getppid()
     prediction_server.worker_ctx.defer_drain(on_drain)
     prediction_server.state.finished.add_done_callback(lambda _: freeze_loaded_objects())
+    prediction_server.state.finished.add_done_callback(lambda _: log_example(prediction_server))
     prediction_server.materialize()
     server = DrumServer(
         prediction_server,

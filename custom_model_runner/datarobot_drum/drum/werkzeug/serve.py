@@ -25,6 +25,7 @@ from datarobot_drum.drum.process.signals import abort_process, stop_signals
 from datarobot_drum.drum.process.sockets import accept_pending, bind
 from datarobot_drum.drum.process.tuning import shorten_switch_interval
 from datarobot_drum.drum.root_predictors.prediction_server import PredictionServer
+from datarobot_drum.drum.root_predictors.start_example import log_example
 from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.werkzeug.request_head import LimitedHeadersHandler
 from datarobot_drum.drum.werkzeug.write_timeout import TimedWriter
@@ -115,6 +116,7 @@ def serve(settings: Settings) -> int:
         prediction_server = PredictionServer(settings)
         reporter = StatusReporter(prediction_server, status)
         prediction_server.materialize()
+        log_example(prediction_server)
         hook_signals.main_thread_runs_hooks = False
 
         def on_poll() -> None:

@@ -1,6 +1,5 @@
 """``drum config``, also as ``drum server --check``: settings with their sources, warnings and all errors."""
 
-import dataclasses
 import sys
 from contextlib import suppress
 from functools import partial
@@ -9,16 +8,14 @@ from datarobot_drum.drum.commands.config.report import Report, as_json, as_text,
 from datarobot_drum.drum.commands.config.trial_start import ModelResult, captured_warnings, try_model
 from datarobot_drum.drum.commands.server import start_checks
 from datarobot_drum.drum.commands.standard_output import reserve_stdout
+from datarobot_drum.drum.commands.target_type.detection import with_target_type
 from datarobot_drum.drum.exceptions import UsageError
 from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.build import Settings, draft_settings
 from datarobot_drum.drum.settings.build_record import BuildRecord
-from datarobot_drum.drum.settings.effective import effective_settings, model_parameters, without_effect
-from datarobot_drum.drum.settings.environment import undefined_variables, unknown_variables
-from datarobot_drum.runtime_parameters.origins import DEFAULT
-
-_ADDRESS = "127.0.0.1:8080"
-_NO_ADDRESS = f"--address is missing, and drum server needs it; checked with {_ADDRESS}."
+from datarobot_drum.drum.settings.effective import effective_settings, model_parameters
+from datarobot_drum.drum.settings.environment import undefined_variables
+from datarobot_drum.drum.settings.start_warnings import start_warnings
 
 
 def check(arguments: Arguments) -> int:
@@ -41,11 +38,7 @@ def check(arguments: Arguments) -> int:
 def _examine(arguments: Arguments) -> Report:
     record = BuildRecord(collects=True)
     with captured_warnings() as logged:
-        if not arguments.address and not arguments.check:
-            origins = {**arguments.origins, "address": DEFAULT}
-            arguments = dataclasses.replace(arguments, address=_ADDRESS, origins=origins)
-            logged.append(_NO_ADDRESS)
-        settings = _draft(arguments, record)
+        settings = _draft(with_target_type(arguments), record)
         model = ModelResult()
         if not record.model_errors:
             model = try_model(settings)
@@ -53,10 +46,8 @@ def _examine(arguments: Arguments) -> Report:
             record.add(model.error)
     warnings = (
         *logged,
-        *settings.platform.warnings,
-        *unknown_variables(settings.defined_parameters),
+        *start_warnings(settings),
         *undefined_variables(settings.defined_parameters),
-        *without_effect(settings),
     )
     return Report(
         settings=effective_settings(settings),

@@ -1,6 +1,7 @@
 """``drum new model``: from arguments to files."""
 
 import json
+import shlex
 from pathlib import Path
 from string import Template
 
@@ -33,11 +34,11 @@ def write_model(arguments: Arguments) -> int:
     """Write the folder and print what it contains.
 
     Raises:
-        UsageError: --code-dir is missing.
+        UsageError: the folder is missing.
         CommandError: a file exists already, cannot be written, or the language has no template.
     """
     if not arguments.code_dir:
-        raise UsageError("--code-dir is missing: give the flag or the variable CODE_DIR.")
+        raise UsageError("The folder is missing: give it as an argument, such as drum new model my-model/.")
     if arguments.language not in (None, "python"):
         raise CommandError(f"There is a template for python only, not for {arguments.language}.")
     target_type = TargetType(arguments.target_type or TargetType.REGRESSION.value)
@@ -49,12 +50,18 @@ def write_model(arguments: Arguments) -> int:
             [f"Wrote a model of target type {target_type.value} to {folder}:", *(f"  {path}" for path in contents)]
         )
     )
-    print("README.md explains how to serve, score and test it.")
+    print(f"README.md explains how to serve, score and test it. Serve it: {_serve_command(folder)}")
     return SUCCESS
 
 
+def _serve_command(folder: Path) -> str:
+    return (
+        f"drum server {shlex.quote(str(folder))} --runtime-params-file {shlex.quote(str(folder / 'parameters.yaml'))}"
+    )
+
+
 def _server_type(arguments: Arguments) -> str:
-    chosen = arguments.server or "flask"
+    chosen = arguments.server or "fastapi"
     return SERVER_PARAMETERS["server_type"].choice_aliases.get(chosen, chosen)
 
 

@@ -16,12 +16,21 @@ _TICKS = 5
 
 @dataclass(frozen=True)
 class Point:
-    """A data point. ``note`` is its tooltip; ``is_knee`` draws a ring around it."""
+    """A data point. ``note`` is its tooltip; ``is_knee`` draws a ring around it, ``spread`` a bar from low to high."""
 
     x: float
     y: float
     note: str
     is_knee: bool = False
+    spread: tuple[float, float] | None = None
+
+    @property
+    def highest(self) -> float:
+        return self.spread[1] if self.spread else self.y
+
+    @property
+    def lowest(self) -> float:
+        return self.spread[0] if self.spread else self.y
 
 
 @dataclass(frozen=True)
@@ -36,13 +45,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines on common axes. With ``steps`` only these x values occur, evenly spaced."""
+    """Lines on common axes. With ``steps`` only these x values occur, evenly spaced. ``is_log`` is about y."""
 
     title: str
     x_name: str
     y_name: str
     lines: tuple[Line, ...]
     steps: tuple[float, ...] = ()
+    is_log: bool = False
 
     def to_svg(self) -> str:
         """Return the chart as an element of an HTML page."""
@@ -70,9 +80,22 @@ class Chart:
         return lambda x: low + (high - low) * x / ticks[-1], ticks
 
     def _vertical(self) -> tuple[Callable[[float], float], Sequence[float]]:
-        ticks = _ticks(max((point.y for line in self.lines for point in line.points), default=0))
+        points = [point for line in self.lines for point in line.points]
         low, high = HEIGHT - BOTTOM, TOP
+        if self.is_log:
+            ticks = _powers([point.lowest for point in points], [point.highest for point in points])
+            first, last = math.log10(ticks[0]), math.log10(ticks[-1])
+            return lambda y: low + (high - low) * (math.log10(max(y, ticks[0])) - first) / (last - first), ticks
+        ticks = _ticks(max((point.highest for point in points), default=0))
         return lambda y: low + (high - low) * y / ticks[-1], ticks
+
+
+def _powers(lows: Sequence[float], highs: Sequence[float]) -> list[float]:
+    """Return the powers of ten around the values, at least two."""
+    positive = [value for value in lows if value > 0]
+    first = math.floor(math.log10(min(positive, default=1.0)))
+    last = math.ceil(math.log10(max([*highs, 1.0])))
+    return [10.0**power for power in range(first, max(last, first + 1) + 1)]
 
 
 def _ticks(highest: float) -> list[float]:
@@ -106,4 +129,9 @@ def _draw(line: Line, x_of: Callable[[float], float], y_of: Callable[[float], fl
         f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="4"><title>{escape(point.note)}</title></circle>'
         for x, y, point in positions
     )
-    return f'<g class="{style}"><polyline points="{path}"/>{rings}{dots}</g>'
+    bars = "".join(
+        f'<line class="spread" x1="{x:.1f}" x2="{x:.1f}" y1="{y_of(point.lowest):.1f}" y2="{y_of(point.highest):.1f}"/>'
+        for x, _, point in positions
+        if point.spread
+    )
+    return f'<g class="{style}"><polyline points="{path}"/>{bars}{rings}{dots}</g>'

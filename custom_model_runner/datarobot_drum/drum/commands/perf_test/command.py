@@ -3,21 +3,28 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 
 import pandas as pd
 
 from datarobot_drum.drum.commands.input_file import input_path
 from datarobot_drum.drum.commands.model_server import ModelServer, running_server
-from datarobot_drum.drum.commands.perf_test.knee import find_knee
+from datarobot_drum.drum.commands.perf_test.comparison import HEADER, compare, different_facts
+from datarobot_drum.drum.commands.perf_test.knee import knee_lines
 from datarobot_drum.drum.commands.perf_test.load import Endpoint, LoadLevel, Measurement, measure_level
 from datarobot_drum.drum.commands.perf_test.report import Report, render
-from datarobot_drum.drum.commands.perf_test.table import format_table, milliseconds
+from datarobot_drum.drum.commands.perf_test.saved_run import SavedRun, facts_of, read_run, save_run
+from datarobot_drum.drum.commands.perf_test.table import COLUMNS, cells_of
 from datarobot_drum.drum.commands.progress import progress_bar
+from datarobot_drum.drum.commands.report_facts import Fact
 from datarobot_drum.drum.commands.report_file import report_path, write_report
 from datarobot_drum.drum.commands.samples import AS_WRITTEN, Body, read_samples, to_body
+from datarobot_drum.drum.commands.target_type.detection import with_target_type
+from datarobot_drum.drum.commands.terminal_table import print_table
 from datarobot_drum.drum.exceptions import CommandError, UsageError
 from datarobot_drum.drum.settings.arguments import Arguments
 from datarobot_drum.drum.settings.build import build_model_settings
@@ -57,19 +64,29 @@ def measure(arguments: Arguments) -> int:
         UnprocessableInput: the input contains no table.
     """
     plan = make_plan(arguments)
+    arguments = with_target_type(arguments)
     path = input_path(arguments)
-    if build_model_settings(arguments).target_type is TargetType.UNSTRUCTURED:
+    target_type = build_model_settings(arguments).target_type
+    if target_type is TargetType.UNSTRUCTURED:
         raise UsageError("drum perf-test sends rows of samples: an unstructured model cannot be measured.")
-    report_file = report_path(arguments)
-    samples = read_samples(path, max(plan.batch_sizes), AS_WRITTEN)
+    report_file, save_file = report_path(arguments), report_path(arguments, "--save")
+    saved = read_run(arguments.compare) if arguments.compare else None
+    is_chat = target_type.may_chat and path.suffix.lower() == ".json"
+    plan = replace(plan, batch_sizes=(1,)) if is_chat else plan
+    body_of = _chat(path) if is_chat else partial(_repeated, read_samples(path, max(plan.batch_sizes), AS_WRITTEN))
     deadline = time.monotonic() + plan.timeout
     with running_server(arguments, plan.timeout) as server:
-        measurements = list(_sweep(plan, server, samples, deadline))
+        measurements = list(_sweep(plan, server, body_of, deadline))
         settings = server.settings
-    print(format_table(measurements))
-    _print_knee(measurements)
+    facts = facts_of(settings, path.name, plan.duration)
+    print_table([name for name, _ in COLUMNS], map(cells_of, measurements))
+    _print_knees(measurements)
+    if saved is not None:
+        _print_comparison(saved, facts, measurements)
+    if save_file:
+        save_run(save_file, facts, measurements)
     if report_file:
-        write_report(report_file, render(Report(settings, path.name, plan.duration, tuple(measurements))))
+        write_report(report_file, render(Report(settings.model.code_dir.name, facts, tuple(measurements), saved)))
     return _exit_code(plan, measurements)
 
 
@@ -101,7 +118,7 @@ def _ascending(numbers: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(set(numbers)))
 
 
-def _sweep(plan: Plan, server: ModelServer, samples: pd.DataFrame, deadline: float) -> Iterator[Measurement]:
+def _sweep(plan: Plan, server: ModelServer, body_of: Callable[[int], Body], deadline: float) -> Iterator[Measurement]:
     """Measure each level in turn, until the deadline.
 
     Raises:
@@ -114,13 +131,23 @@ def _sweep(plan: Plan, server: ModelServer, samples: pd.DataFrame, deadline: flo
                 return
             on_progress("measuring", number / len(plan.levels))
             if level.rows not in bodies:
-                bodies = {level.rows: _repeated(samples, level.rows)}
+                bodies = {level.rows: body_of(level.rows)}
                 _warm_up(server, bodies[level.rows], deadline)
             body = bodies[level.rows]
             endpoint = Endpoint(server.settings.port, server.predict_path, body, server.headers(body))
             yield measure_level(level, endpoint, plan.duration, deadline, server.resident_bytes)
             if not server.is_running():
                 raise CommandError(f"The server exited during the measurement: exit code {server.process.returncode}.")
+
+
+def _chat(path: Path) -> Callable[[int], Body]:
+    """Return a function whose result is always the request in the file."""
+    body = Body(path.read_bytes(), "application/json")
+
+    def same_request(rows: int) -> Body:
+        return body
+
+    return same_request
 
 
 def _repeated(samples: pd.DataFrame, rows: int) -> Body:
@@ -135,13 +162,19 @@ def _warm_up(server: ModelServer, body: Body, deadline: float) -> None:
         raise CommandError(f"The server responds {response.status}: {response.message}")
 
 
-def _print_knee(measurements: Sequence[Measurement]) -> None:
-    knee = find_knee(measurements)
-    if knee is not None:
-        print(
-            f"\nKnee: rows {knee.level.rows}, clients {knee.level.clients} "
-            f"({knee.rows_per_second:.0f} rows/s at {milliseconds(knee.mean)} ms on average)"
-        )
+def _print_knees(measurements: Sequence[Measurement]) -> None:
+    print("\n".join(["", *knee_lines(measurements)]))
+
+
+def _print_comparison(saved: SavedRun, facts: Sequence[Fact], measurements: Sequence[Measurement]) -> None:
+    print(f"\nCompared with {saved.name} of {saved.facts.get('date', 'an unknown date')}:")
+    changes = compare(saved, measurements)
+    if not changes:
+        print("No load level is in both runs: give the same --batch-sizes and --concurrency.")
+        return
+    print_table(list(HEADER), (change.cells for change in changes))
+    for sentence in different_facts(saved, facts):
+        print(f"Differs: {sentence}")
 
 
 def _exit_code(plan: Plan, measurements: Sequence[Measurement]) -> int:

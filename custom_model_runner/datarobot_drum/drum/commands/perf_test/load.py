@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import fmean
 
 from datarobot_drum.drum.commands.model_server import HOST, Response
@@ -14,6 +15,11 @@ from datarobot_drum.drum.commands.samples import Body
 
 _MIN_TIMEOUT = 0.1
 _MEMORY_INTERVAL = 0.2
+
+PARTS = 5
+"""Parts of a measurement whose rates show its spread."""
+
+_MIN_RESPONSES_OF_PART = 4
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,8 @@ class Measurement:
     seconds: float
     memory: int
     failures: Counter[str] = field(default_factory=Counter)
+    finished: tuple[float, ...] = ()
+    """When each of these responses came, in seconds after the start."""
 
     @property
     def requests(self) -> int:
@@ -61,6 +69,16 @@ class Measurement:
     @property
     def rows_per_second(self) -> float:
         return self.requests_per_second * self.level.rows
+
+    @cached_property
+    def spread(self) -> tuple[float, float]:
+        """The lowest and the highest rows per second of equal parts of the measurement; the rate itself without any."""
+        if len(self.finished) < PARTS * _MIN_RESPONSES_OF_PART:
+            return self.rows_per_second, self.rows_per_second
+        part = self.seconds / PARTS
+        counts = Counter(min(int(moment / part), PARTS - 1) for moment in self.finished)
+        rates = [counts[number] * self.level.rows / part for number in range(PARTS)]
+        return min(rates), max(rates)
 
     @property
     def mean(self) -> float:
@@ -84,6 +102,7 @@ class _Client:
         self._headers = dict(endpoint.headers)
         self._connection = http.client.HTTPConnection(HOST, endpoint.port)
         self.latencies: list[float] = []
+        self.moments: list[float] = []
         self.failures: Counter[str] = Counter()
 
     def send_until(self, end: float) -> None:
@@ -105,6 +124,7 @@ class _Client:
             return
         if response.status == http.HTTPStatus.OK:
             self.latencies.append(time.perf_counter() - start)
+            self.moments.append(time.monotonic())
         else:
             self.failures[f"status {response.status}: {response.message}"] += 1
 
@@ -145,4 +165,5 @@ def measure_level(
     seconds = time.monotonic() - start
     failures = sum((client.failures for client in clients), Counter[str]())
     latencies = tuple(latency for client in clients for latency in client.latencies)
-    return Measurement(level, latencies, seconds, peak, failures)
+    finished = tuple(moment - start for client in clients for moment in client.moments)
+    return Measurement(level, latencies, seconds, peak, failures, finished)

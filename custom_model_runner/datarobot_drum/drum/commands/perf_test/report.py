@@ -1,7 +1,5 @@
 """The report: one self-contained HTML page without scripts."""
 
-import os
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -9,81 +7,101 @@ from pathlib import Path
 from string import Template
 
 from datarobot_drum.drum.commands.perf_test.charts import COLOURS, Chart, Line, Point
-from datarobot_drum.drum.commands.perf_test.knee import EXPLANATION, find_knee, knees_by_rows
+from datarobot_drum.drum.commands.perf_test.comparison import (
+    FASTER,
+    HEADER,
+    SLOWER,
+    Change,
+    compare,
+    different_facts,
+)
+from datarobot_drum.drum.commands.perf_test.knee import EXPLANATION, knee_lines, knees_by_rows
 from datarobot_drum.drum.commands.perf_test.load import Measurement
-from datarobot_drum.drum.commands.perf_test.table import COLUMNS, MIB, cells_of, milliseconds
-from datarobot_drum.drum.settings.build import Settings
-from datarobot_drum.version import __version__
+from datarobot_drum.drum.commands.perf_test.saved_run import SavedRun
+from datarobot_drum.drum.commands.perf_test.table import COLUMNS, MIB, cells_of
+from datarobot_drum.drum.commands.report_facts import Fact
+from datarobot_drum.runtime_parameters import mask_secrets
 
 _TEMPLATE = Path(__file__).with_name("report.html")
+_CLASSES = {FASTER: "better", SLOWER: "worse"}
 
 _Value = Callable[[Measurement], float]
 
 
 @dataclass(frozen=True)
 class Report:
-    """The content of the page. ``duration`` is the minimum duration of each measurement in seconds."""
+    """The content of the page; ``saved`` is the run to compare with."""
 
-    settings: Settings
-    input_name: str
-    duration: int
+    model: str
+    facts: tuple[Fact, ...]
     measurements: tuple[Measurement, ...]
+    saved: SavedRun | None = None
 
 
 def render(report: Report) -> str:
-    """Return the page."""
-    model = report.settings.model
+    """Return the page; credentials are masked."""
     template = Template(_TEMPLATE.read_text(encoding="utf-8"))
     return template.substitute(
-        model=escape(model.code_dir.name),
-        facts=_facts(report),
-        knee=escape(_knee_sentence(report.measurements)),
-        explanation=escape(EXPLANATION),
+        model=_text(report.model),
+        facts="\n".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in report.facts),
+        comparison=_comparison(report),
+        knees="\n".join(f"<p>{_text(line)}</p>" for line in _knees(report.measurements)),
+        explanation=_text(EXPLANATION),
         charts="\n".join(_figure(chart) for chart in make_charts(report.measurements)),
         table=_table(report.measurements),
     )
 
 
-def _facts(report: Report) -> str:
-    settings = report.settings
-    workers = "1 worker" if settings.workers == 1 else f"{settings.workers} workers"
-    facts = (
-        f"{settings.model.target_type.value} model",
-        f"{settings.server.server_type}, {workers}",
-        f"rows of {report.input_name}",
-        f"{report.duration} s a measurement",
-        f"{os.cpu_count()} CPUs, {platform.system()} {platform.machine()}",
-        f"Python {platform.python_version()}, drum {__version__}",
-    )
-    return " · ".join(map(escape, facts))
+def _knees(measurements: Sequence[Measurement]) -> list[str]:
+    if not knees_by_rows(measurements):
+        return ["There is no knee: it takes two measurements without failed requests.", *knee_lines(measurements)]
+    return list(knee_lines(measurements))
 
 
-def _knee_sentence(measurements: Sequence[Measurement]) -> str:
-    knee = find_knee(measurements)
-    if knee is None:
-        return "There is no knee: it takes two measurements without failed requests."
-    return (
-        f"Knee: rows a request {knee.level.rows}, clients {knee.level.clients}: {knee.rows_per_second:,.0f} rows/s at "
-        f"{milliseconds(knee.mean)} ms on average."
-    )
+def _comparison(report: Report) -> str:
+    if report.saved is None:
+        return ""
+    changes = compare(report.saved, report.measurements)
+    head = "".join(f'<th scope="col">{_text(name)}</th>' for name in HEADER)
+    rows = "".join(map(_change_row, changes))
+    table = f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    differences = "".join(f"<p>Differs: {_text(line)}</p>" for line in different_facts(report.saved, report.facts))
+    date = report.saved.facts.get("date", "an unknown date")
+    title = f"<h2>Compared with {_text(report.saved.name)} of {_text(date)}</h2>"
+    return title + (table if changes else "<p>No load level is in both runs.</p>") + differences
+
+
+def _change_row(change: Change) -> str:
+    style = _CLASSES.get(change.verdict, "")
+    return "<tr>" + "".join(f'<td class="{style}">{_text(cell)}</td>' for cell in change.cells) + "</tr>"
+
+
+def _text(text: str) -> str:
+    return escape(mask_secrets(text))
 
 
 def make_charts(measurements: Sequence[Measurement]) -> list[Chart]:
-    """Return the charts of latency, throughput and memory over clients, and of latency over throughput."""
+    """Return the charts of rows, latency and memory over clients, and of latency over throughput."""
     clients = tuple(sorted({float(measurement.level.clients) for measurement in measurements}))
     successful = [measurement for measurement in measurements if measurement.latencies]
     knees = list(knees_by_rows(measurements).values())
 
-    def lines(x: _Value, y: _Value, name: str = "", *, is_dashed: bool = False) -> Iterator[Line]:
+    def lines(
+        x: _Value, y: _Value, name: str = "", *, is_dashed: bool = False, has_spread: bool = False
+    ) -> Iterator[Line]:
         for number, rows in enumerate(dict.fromkeys(measurement.level.rows for measurement in successful)):
             own = [measurement for measurement in successful if measurement.level.rows == rows]
-            points = tuple(Point(x(one), y(one), _note(one), one in knees) for one in own)
+            points = tuple(
+                Point(x(one), y(one), _note(one), one in knees, one.spread if has_spread else None) for one in own
+            )
             yield Line(f"rows {rows}{name}", number % COLOURS, points, is_dashed)
 
     latency = (*lines(_clients, _median, ", p50"), *lines(_clients, _p95, ", p95", is_dashed=True))
+    rows = tuple(lines(_clients, _rows, has_spread=True))
     return [
+        Chart("Rows a second, with their spread", "clients", "rows/s", rows, clients, is_log=True),
         Chart("Latency", "clients", "ms", latency, clients),
-        Chart("Throughput", "clients", "requests/s", tuple(lines(_clients, _throughput)), clients),
+        Chart("Requests a second", "clients", "requests/s", tuple(lines(_clients, _throughput)), clients),
         Chart("Latency by throughput: the knee", "requests/s", "mean ms", tuple(lines(_throughput, _mean))),
         Chart("Memory of the server", "clients", "RSS in MB", tuple(lines(_clients, _memory)), clients),
     ]
@@ -103,6 +121,10 @@ def _p95(measurement: Measurement) -> float:
 
 def _mean(measurement: Measurement) -> float:
     return measurement.mean * 1000
+
+
+def _rows(measurement: Measurement) -> float:
+    return measurement.rows_per_second
 
 
 def _throughput(measurement: Measurement) -> float:

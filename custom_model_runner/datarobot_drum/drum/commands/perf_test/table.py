@@ -1,7 +1,7 @@
 """Measurements as rows of text, for the terminal and the report."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from datarobot_drum.drum.commands.perf_test.load import Measurement
 
@@ -20,6 +20,7 @@ COLUMNS: tuple[Column, ...] = (
     ("requests", lambda m: str(m.requests)),
     ("requests/s", lambda m: f"{m.requests_per_second:.1f}"),
     ("rows/s", lambda m: f"{m.rows_per_second:.0f}"),
+    ("spread", lambda m: "{:.0f}-{:.0f}".format(*m.spread)),
     ("min ms", lambda m: milliseconds(m.percentile(0.0))),
     ("avg ms", lambda m: milliseconds(m.mean)),
     ("p50 ms", lambda m: milliseconds(m.percentile(0.5))),
@@ -34,10 +35,3 @@ COLUMNS: tuple[Column, ...] = (
 def cells_of(measurement: Measurement) -> list[str]:
     """Return the texts of a row."""
     return [text(measurement) for _, text in COLUMNS]
-
-
-def format_table(measurements: Iterable[Measurement]) -> str:
-    """Return a table with a header and right-aligned columns."""
-    rows = [[name for name, _ in COLUMNS], *map(cells_of, measurements)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.rjust, row, widths)) for row in rows)

@@ -9,6 +9,7 @@ from datarobot_drum.drum.commands.progress import progress_bar
 from datarobot_drum.drum.commands.score.output_target import OutputTarget, choose_output
 from datarobot_drum.drum.commands.score.structured import score_rows
 from datarobot_drum.drum.commands.score.unstructured import score_body
+from datarobot_drum.drum.commands.target_type.detection import with_target_type
 from datarobot_drum.drum.exceptions import CommandError
 from datarobot_drum.drum.serving.media_type import MediaType
 from datarobot_drum.drum.serving.messages import parse_query
@@ -30,7 +31,7 @@ def score(arguments: Arguments) -> int:
         UsageError: an argument is missing or wrong.
         StartupError, RequestError: the model cannot be loaded, the input cannot be read, or a prediction failed.
     """
-    model = build_model_settings(arguments)
+    model = build_model_settings(with_target_type(arguments))
     path = input_path(arguments)
     is_unstructured = model.target_type is TargetType.UNSTRUCTURED
     output = choose_output(arguments.output, path, any_content=is_unstructured)

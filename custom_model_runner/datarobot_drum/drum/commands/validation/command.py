@@ -8,6 +8,7 @@ from datarobot_drum.drum.commands.loaded_model import loaded_model
 from datarobot_drum.drum.commands.progress import OnProgress, progress_bar
 from datarobot_drum.drum.commands.report_file import report_path, write_report
 from datarobot_drum.drum.commands.standard_output import reserve_stdout
+from datarobot_drum.drum.commands.target_type.detection import with_target_type
 from datarobot_drum.drum.commands.validation.checks import OUTPUT, check_structured
 from datarobot_drum.drum.commands.validation.compiled import check_compiled
 from datarobot_drum.drum.commands.validation.embeddings import check_embeddings
@@ -15,7 +16,7 @@ from datarobot_drum.drum.commands.validation.expected import Expected, check_exp
 from datarobot_drum.drum.commands.validation.model_under_test import ModelUnderTest, read_cells, read_samples
 from datarobot_drum.drum.commands.validation.report import page
 from datarobot_drum.drum.commands.validation.results import CheckResult, Status, describe_error, exit_code_of
-from datarobot_drum.drum.commands.validation.terminal import table
+from datarobot_drum.drum.commands.validation.terminal import print_results
 from datarobot_drum.drum.commands.validation.unstructured import check_unstructured
 from datarobot_drum.drum.exceptions import ModelLoadError, PredictionError
 from datarobot_drum.drum.settings.arguments import Arguments
@@ -32,14 +33,13 @@ def validate(arguments: Arguments) -> int:
         UsageError: an argument is missing or wrong.
         StartupError, RequestError: the input cannot be read, or the report cannot be written.
     """
-    model = build_model_settings(arguments)
+    model = build_model_settings(with_target_type(arguments))
     path = input_path(arguments)
     report = report_path(arguments)
     expected = expected_predictions(arguments, model.target_type)
-    with reserve_stdout() as output:
-        with opened_input(path) as source, progress_bar() as on_progress:
-            results = list(_check_model(model, source, expected, on_progress, compiles=arguments.compile))
-        output.write(table(results).encode())
+    with reserve_stdout(), opened_input(path) as source, progress_bar() as on_progress:
+        results = list(_check_model(model, source, expected, on_progress, compiles=arguments.compile))
+    print_results(results)
     if report is not None:
         write_report(report, page(model, path.name, results))
     return exit_code_of(results)
