@@ -42,6 +42,7 @@ _LONG = (
     "commands/test_new_model.py",
     "commands/test_perf_test.py",
     "commands/test_score.py",
+    "commands/test_score_parts.py",
     "commands/test_validation.py",
     "commands/test_validation_compile.py",
     "compiled_models/test_many_random_models.py",

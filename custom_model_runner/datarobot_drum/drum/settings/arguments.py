@@ -200,16 +200,41 @@ class Arguments:
     )
     input: str | None = argument(
         "--input",
-        "File with the data: csv, Matrix Market (.mtx), Parquet, Arrow or Feather.",
+        "File with the data: csv, Matrix Market (.mtx), Parquet, Arrow or Feather. drum score also takes a folder, a "
+        "pattern such as 'data/*.csv', or a URL that fsspec opens.",
         metavar="FILE",
         commands=(SCORE, VALIDATION, PERF_TEST, FIT),
     )
     output: str | None = argument(
         "--output",
         "Destination of the result. drum score: a file, its format by extension (.csv, .parquet, .arrow, .feather), "
-        "else csv on standard output; drum fit: a folder.",
+        "else csv on standard output; a folder, ending in a slash, gets parts; drum fit: a folder.",
         metavar="PATH",
         commands=(SCORE, FIT),
+    )
+    output_format: str | None = argument(
+        "--output-format",
+        "Format of the parts in a folder of --output: csv (the default) or parquet.",
+        kind=Kind.CHOICE,
+        choices=("csv", "parquet"),
+        metavar="FORMAT",
+        name="DRUM_SCORE_OUTPUT_FORMAT",
+        commands=(SCORE,),
+    )
+    workers: int | None = argument(
+        "--workers",
+        "Processes that predict, each with the model; 1 by default.",
+        kind=Kind.INTEGER,
+        metavar="N",
+        name="DRUM_SCORE_WORKERS",
+        commands=(SCORE,),
+    )
+    resume: bool = argument(
+        "--resume",
+        "Continue a run into the folder of --output: finished parts are kept.",
+        kind=Kind.BOOLEAN,
+        name="DRUM_SCORE_RESUME",
+        commands=(SCORE,),
     )
     target: str | None = argument("--target", "Column of the input to predict.", metavar="COLUMN", commands=(FIT,))
     target_csv: str | None = argument(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from datarobot_drum.drum.settings.address import normalize_prefix
+from datarobot_drum.drum.settings.cpu_threads import plan_threads
 from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETERS
 from datarobot_drum.drum.settings.unknown_names import undefined_parameters, unknown_server_names
 from datarobot_drum.runtime_parameters.sources import PREFIX, ParameterSources
@@ -61,6 +62,11 @@ def has_browser() -> bool:
     """Return False if there is no screen to show a browser on, and no browser that a variable names."""
     is_desktop = sys.platform in ("darwin", "win32")
     return is_desktop or any(os.environ.get(name) for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def export_thread_plan(workers: int) -> None:
+    """Divide the CPUs among so many processes, before numeric libraries are imported in this one."""
+    os.environ.update(plan_threads(os.environ, workers).variables)
 
 
 def forget_variable(name: str) -> None:
