@@ -112,6 +112,9 @@ SCAN = ["picklescan>=1.0.4,<2"]
 # Watches the model folder for `drum server --reload`.
 RELOAD = ["watchfiles>=1,<2"]
 
+# Ray Serve and Ray Data; fsspec also reads the URLs of `drum score`.
+RAY = ["fsspec>=2024.6", *ARROW, "ray[data,serve]>=2.60,<3"]
+
 # Swagger UI's files alone; the package's code is never imported.
 DOCS = ["flask-swagger-ui>=5.32,<6"]
 
@@ -190,6 +193,7 @@ setup(
         "docs": DOCS,
         "otel": OTEL,
         "scan": SCAN,
+        "ray": RAY,
         "reload": RELOAD,
         "test": TEST,
         "deploy": DEPLOY,

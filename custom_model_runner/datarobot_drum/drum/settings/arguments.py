@@ -223,10 +223,27 @@ class Arguments:
     )
     workers: int | None = argument(
         "--workers",
-        "Processes that predict, each with the model; 1 by default.",
+        "Processes that predict, each with the model; 1 by default, with --engine ray one for each CPU of the cluster.",
         kind=Kind.INTEGER,
         metavar="N",
         name="DRUM_SCORE_WORKERS",
+        commands=(SCORE,),
+    )
+    engine: str | None = argument(
+        "--engine",
+        "Where parts are predicted: local (the default), or ray, with the extra ray.",
+        kind=Kind.CHOICE,
+        choices=("local", "ray"),
+        metavar="ENGINE",
+        name="DRUM_SCORE_ENGINE",
+        commands=(SCORE,),
+    )
+    ray_address: str | None = argument(
+        "--address",
+        "Address of the Ray cluster of --engine ray, auto for the one of this machine; without it, Ray starts here for "
+        "the command.",
+        metavar="ADDRESS",
+        name="DRUM_SCORE_ADDRESS",
         commands=(SCORE,),
     )
     resume: bool = argument(

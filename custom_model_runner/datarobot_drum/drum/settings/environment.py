@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from datarobot_drum.drum.settings.address import normalize_prefix
+from datarobot_drum.drum.settings.arguments import variable_names
 from datarobot_drum.drum.settings.cpu_threads import plan_threads
-from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETERS
+from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETER_NAMES, SERVER_PARAMETERS
 from datarobot_drum.drum.settings.unknown_names import undefined_parameters, unknown_server_names
+from datarobot_drum.runtime_parameters.masking import is_secret_name, mask_secrets
 from datarobot_drum.runtime_parameters.sources import PREFIX, ParameterSources
 
 DEVELOPMENT_NAMES = frozenset({"DRUM_CHECK", "DRUM_CHECK_JSON", "DRUM_RELOAD", "DRUM_OPEN"})
 """Variables that say what a command does, and that a server which it starts must not inherit."""
+
+_OWN_PREFIXES = ("DRUM_", "MLOPS_")
 
 METRICS_DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """prometheus-client's own."""
@@ -62,6 +66,13 @@ def has_browser() -> bool:
     """Return False if there is no screen to show a browser on, and no browser that a variable names."""
     is_desktop = sys.platform in ("darwin", "win32")
     return is_desktop or any(os.environ.get(name) for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def own_variables() -> dict[str, str]:
+    """Return the variables of this process that servers and models read, without those that are secret."""
+    names = SERVER_PARAMETER_NAMES | variable_names() | {"URL_PREFIX"}
+    own = {name: value for name, value in os.environ.items() if name in names or name.startswith(_OWN_PREFIXES)}
+    return {name: value for name, value in own.items() if not is_secret_name(name) and mask_secrets(value) == value}
 
 
 def export_thread_plan(workers: int) -> None:

@@ -57,6 +57,10 @@ def _is_in_parts(arguments: Arguments, model: ModelSettings) -> bool:
         raise UsageError("--resume continues a run into a folder: end --output in a slash.")
     if arguments.workers is not None and arguments.workers < 1:
         raise UsageError(f"--workers {arguments.workers}: at least 1.")
+    if arguments.engine == "ray" and not is_folder:
+        raise UsageError("--engine ray writes parts into a folder that all machines share: end --output in a slash.")
+    if arguments.ray_address and arguments.engine != "ray":
+        raise UsageError("--address is that of a Ray cluster: give --engine ray, too.")
     if not (is_folder or (arguments.workers or 1) > 1 or has_many_files(arguments)):
         return False
     if model.target_type is TargetType.UNSTRUCTURED:

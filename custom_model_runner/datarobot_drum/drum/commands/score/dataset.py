@@ -15,6 +15,7 @@ from datarobot_drum.drum.commands.score.sources import describe_source
 from datarobot_drum.drum.commands.score.structured import columns_of, require_same_columns
 from datarobot_drum.drum.commands.score.workers import OwnProcess, WorkerProcesses, Workers
 from datarobot_drum.drum.exceptions import CommandError
+from datarobot_drum.drum.imports import import_from_string
 from datarobot_drum.drum.language_predictors.base import StreamChunk
 from datarobot_drum.drum.settings.arguments import Arguments, with_absolute_paths
 from datarobot_drum.drum.settings.build import ModelSettings
@@ -23,6 +24,8 @@ from datarobot_drum.drum.tabular.column_types import InferredTypes
 from datarobot_drum.drum.tabular.parts import UNKNOWN, FilePlan, PartScan
 from datarobot_drum.drum.tabular.table_files import FileFormat
 from datarobot_drum.drum.tabular.typed_frames import read_cells
+
+_RAY_ACTORS = "datarobot_drum.ray.scoring:RayActors"
 
 
 def score_parts(
@@ -54,7 +57,20 @@ def score_parts(
 
 def _start(job: ScoringJob, arguments: Arguments) -> Workers:
     count = arguments.workers or 1
+    if arguments.engine == "ray":
+        return _start_ray(job, arguments)
     return WorkerProcesses(job, count) if count > 1 else OwnProcess(job)
+
+
+def _start_ray(job: ScoringJob, arguments: Arguments) -> Workers:
+    try:
+        actors = import_from_string(_RAY_ACTORS)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "ray":
+            raise
+        raise CommandError("--engine ray needs Ray: install datarobot-drum[ray].") from error
+    workers: Workers = actors(job, arguments.workers or 0, arguments.ray_address)
+    return workers
 
 
 class _Dataset:

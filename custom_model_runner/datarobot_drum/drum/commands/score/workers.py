@@ -85,14 +85,19 @@ def _start_worker(job: Any, count: int) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # standard output is for predictions
     export_thread_plan(count)
+    _scorer = create_scorer(job)
+
+
+def create_scorer(job: Any) -> Any:
+    """Return the ``PartScorer`` of a worker; if its model does not load, an object that reports it for each task."""
     try:
-        _scorer = import_from_string(_SCORER)(job)
-    except Exception as error:
-        _scorer = _Unloaded(error)
+        return import_from_string(_SCORER)(job)
+    except Exception as error:  # the error of the start of a worker would be lost
+        return _Unloaded(error)
 
 
 class _Unloaded:
-    """Reports the error of the start for each task: the error of an initializer is lost."""
+    """Reports the error of the start for each task."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
