@@ -73,4 +73,5 @@ def _options(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
         "health_check_period_s": _HEALTH_SECONDS,
         "health_check_timeout_s": max(30.0, 2 * _HEALTH_SECONDS),
         "max_constructor_retry_count": 3,
+        "logging_config": {"enable_access_log": False},  # the app logs each request
     }

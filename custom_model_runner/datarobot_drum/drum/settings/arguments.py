@@ -307,6 +307,23 @@ class Arguments:
         kind=Kind.BOOLEAN,
         commands=(VALIDATION,),
     )
+    plan: float | None = argument(
+        "--plan",
+        "Size a deployment for so many requests per second: measures one worker, prints workers, replicas, resources "
+        "and the numbers of an autoscaler.",
+        kind=Kind.NUMBER,
+        metavar="RATE",
+        name="DRUM_PERF_TEST_PLAN",
+        commands=(PERF_TEST,),
+    )
+    p99: float | None = argument(
+        "--p99",
+        "Latency in milliseconds that 99 % of the requests of --plan meet; default 100.",
+        kind=Kind.NUMBER,
+        metavar="MILLISECONDS",
+        name="DRUM_PERF_TEST_P99",
+        commands=(PERF_TEST,),
+    )
     batch_sizes: tuple[int, ...] | None = argument(
         "--batch-sizes",
         "Rows per request, one or more numbers separated by blanks or commas.",
