@@ -54,6 +54,7 @@ _LONG = (
     "grpc",
     "input_schema/test_served_boosters.py",
     "input_schema/test_served_rows.py",
+    "ray_cluster",
     "resilience",
     "serving/batching/test_batch_schedules.py",
     "management/test_management_port.py",

@@ -26,6 +26,7 @@ NOT_LOCKED = {
     "spacy",
     "tensorflow",
     "keras",
+    "ray",
     "reload",
     "deploy",
     "test",

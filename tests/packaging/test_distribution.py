@@ -41,7 +41,7 @@ def test_extras_match_the_error_messages() -> None:
         "test",
         "dev",
     }
-    assert set(INSTALLED.metadata.get_all("Provides-Extra", [])) == extras | {"reload", "deploy", "test", "dev"}
+    assert set(INSTALLED.metadata.get_all("Provides-Extra", [])) == extras | {"ray", "reload", "deploy", "test", "dev"}
 
 
 def test_distribution_version_matches_the_package() -> None:

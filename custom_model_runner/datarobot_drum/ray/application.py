@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ray import serve
@@ -10,7 +10,7 @@ from ray import serve
 from datarobot_drum.drum.exceptions import RETRY_AFTER_SECONDS
 from datarobot_drum.drum.settings.build import Settings, export_arguments, settings_from_values
 from datarobot_drum.drum.settings.environment import own_variables
-from datarobot_drum.drum.settings.ray_parameters import with_ray_arguments
+from datarobot_drum.drum.settings.ray_parameters import parse_ray_arguments
 from datarobot_drum.ray.replica import Replica, create_app
 
 DEPLOYMENT = "drum"
@@ -32,10 +32,11 @@ def build_app(**arguments: Any) -> serve.Application:
     Raises:
         StartupError: an argument, a variable or the model's metadata is wrong.
     """
-    given = {name: arguments.pop(name) for name in list(arguments) if name.startswith("ray_")}
+    given = parse_ray_arguments({name: arguments.pop(name) for name in list(arguments) if name.startswith("ray_")})
     settings = settings_from_values(arguments, "fastapi")
+    settings = replace(settings, server=replace(settings.server, **given))
     ingress = serve.ingress(create_app)(Replica)
-    return serve.deployment(ingress, name=DEPLOYMENT, **_options(settings, given)).bind()
+    return serve.deployment(ingress, name=DEPLOYMENT, **_options(settings)).bind()
 
 
 def builder(arguments: dict[str, Any]) -> serve.Application:
@@ -43,9 +44,9 @@ def builder(arguments: dict[str, Any]) -> serve.Application:
     return build_app(**arguments)
 
 
-def _options(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
+def _options(settings: Settings) -> dict[str, Any]:
     """Return the options of the deployment."""
-    server = with_ray_arguments(settings.server, given)
+    server = settings.server
     admitted = server.executor_workers + server.executor_queue_depth
     replicas: dict[str, Any] = {"num_replicas": settings.workers}
     if server.ray_max_replicas > settings.workers:

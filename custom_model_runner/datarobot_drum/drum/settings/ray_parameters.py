@@ -2,16 +2,13 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from datarobot_drum.drum.exceptions import UsageError
 from datarobot_drum.drum.settings.declaration import parameter, settings_of
 from datarobot_drum.drum.settings.value_parsers import Kind
 
 RAY = ("ray",)
-
-
-RayParametersT = TypeVar("RayParametersT", bound="RayParameters")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,8 +56,8 @@ class RayParameters:
     )
 
 
-def with_ray_arguments(parameters: RayParametersT, given: Mapping[str, Any]) -> RayParametersT:
-    """Return the parameters with values given by field name.
+def parse_ray_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the final values of parameters that are given by field name.
 
     Raises:
         UsageError: a name is none of them.
@@ -70,4 +67,4 @@ def with_ray_arguments(parameters: RayParametersT, given: Mapping[str, Any]) -> 
     unknown = [name for name in given if name not in declared]
     if unknown:
         raise UsageError(f"{unknown[0]!r} is no argument: choose from {', '.join(declared)}.")
-    return dataclasses.replace(parameters, **{name: declared[name].parse(value) for name, value in given.items()})
+    return {name: declared[name].parse(value) for name, value in given.items()}
