@@ -112,8 +112,8 @@ SCAN = ["picklescan>=1.0.4,<2"]
 # Watches the model folder for `drum server --reload`.
 RELOAD = ["watchfiles>=1,<2"]
 
-# Ray Serve and Ray Data; fsspec also reads the URLs of `drum score`.
-RAY = ["fsspec>=2024.6", *ARROW, "ray[data,serve]>=2.60,<3"]
+# Ray and Ray Serve; fsspec also reads the URLs of `drum score`.
+RAY = ["fsspec>=2024.6,<2028", *ARROW, "ray[serve]>=2.60,<3"]
 
 # Swagger UI's files alone; the package's code is never imported.
 DOCS = ["flask-swagger-ui>=5.32,<6"]
