@@ -107,7 +107,7 @@ OVER: dict[str, tuple[Build, int, str]] = {
     "declared rows": (lambda: mtx(b"1000000 1 1\n1 1 1.0\n"), 422, "DRUM_MAX_EMPTY_ROWS"),
     "rows of a matrix": (lambda: mtx(b"1000001 1 100000\n" + b"1 1 1\n" * 100_000), 422, "DRUM_MAX_ROWS"),
     "comments": (lambda: mtx(b"%\n" * 40_000 + b"1 1 1\n1 1 1.0\n"), 422, "DRUM_MAX_MATRIX_COMMENTS"),
-    "parts": (lambda: form(*[part("X")] * 1001), 413, "DRUM_MAX_FORM_PARTS"),
+    "parts": (lambda: form(*[part("X")] * 101), 413, "DRUM_MAX_FORM_PARTS"),
     "headers of a part": (lambda: form(part("X", *["A: b"] * 16)), 431, "DRUM_MAX_FORM_HEADERS"),
     "long header of a part": (lambda: form(part("X", "A: " + "b" * 17_000)), 431, "DRUM_MAX_FORM_HEADER_SIZE"),
 }

@@ -88,7 +88,7 @@ class InputLimits:
         "DRUM_MAX_FORM_PARTS",
         Kind.INTEGER,
         "Maximum parts of a form; more get 413. 0 = no limit.",
-        default=1000,
+        default=100,
         limits=_COUNT,
     )
     max_form_headers: int = parameter(
