@@ -130,14 +130,14 @@ def test_responses_equal_those_of_our_own_server(
 
 
 def test_refused_call_is_a_503_with_retry_after(deploy: Callable[..., None], url: str) -> None:
-    deploy(max_workers=1, variables={"DRUM_EXECUTOR_WORKERS": "1", "DRUM_EXECUTOR_QUEUE_DEPTH": "2"})
+    deploy(max_workers=1, variables={"DRUM_EXECUTOR_WORKERS": "1", "DRUM_EXECUTOR_QUEUE_TIMEOUT": "1"})
     with ThreadPoolExecutor(12) as pool:
         body = b"a,sleep\n1,1\n"
         responses = list(
             pool.map(lambda _: httpx.post(f"{url}/predict/", content=body, headers=CSV, **PLAIN), range(12))
         )
     refused = [response for response in responses if response.status_code != 200]
-    assert 0 < len(refused) <= 10 and {response.status_code for response in refused} == {503}
+    assert 0 < len(refused) < 12 and {response.status_code for response in refused} == {503}
     assert {response.headers["retry-after"] for response in refused} == {"5"}
     assert {response.json()["error"] for response in refused} == {"SERVICE_UNAVAILABLE"}
 

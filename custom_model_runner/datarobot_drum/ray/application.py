@@ -65,7 +65,7 @@ def _options(settings: Settings) -> dict[str, Any]:
             "memory": server.ray_memory or None,
             "runtime_env": {"env_vars": {**own_variables(), **export_arguments(settings)}},
         },
-        # The executor rejects before Ray does, so that a client gets the documented response.
+        # More than the executor admits: it rejects late calls itself, so that a client gets the documented response.
         "max_ongoing_requests": admitted + _PROBE_REQUESTS,
         "max_queued_requests": max(1, admitted),
         "backpressure_config": {"status_code": 503, "retry_after_s": RETRY_AFTER_SECONDS},
