@@ -157,7 +157,7 @@ def test_unknown_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
         (["server", "--input", "x"], "unrecognized arguments: --input x"),
         (["server", "--target", "x"], "unrecognized arguments: --target x"),
         (["new"], "drum new: error: the following arguments are required"),
-        (["score", "--address", ":1"], "unrecognized arguments: --address :1"),
+        (["validation", "--address", ":1"], "unrecognized arguments: --address :1"),
         (["new", "model", "--input", "x"], "unrecognized arguments: --input x"),
         (["perf-test", "--batch-sizes", "1", "many"], "--batch-sizes: must be a number"),
         (["server", "--target-type", "clustering"], "--target-type: must be one of binary, "),

@@ -68,7 +68,7 @@ class PerfTestArguments:
     )
     p99: float | None = argument(
         "--p99",
-        "Latency in milliseconds that 99 % of the requests of --plan meet; default 100.",
+        "Latency in milliseconds that 99 of 100 requests of --plan meet; default 100.",
         kind=Kind.NUMBER,
         metavar="MILLISECONDS",
         name="DRUM_PERF_TEST_P99",
