@@ -15,7 +15,7 @@ import pytest
 
 from tests.cases import each_case
 from tests.processes import PLAIN, RunningServer, free_port
-from tests.ray_cluster.conftest import add_node, ray
+from tests.ray_cluster.conftest import add_node
 
 pytestmark = [pytest.mark.process, pytest.mark.filterwarnings("ignore")]
 
@@ -252,4 +252,11 @@ def test_wrong_arguments_are_reported_where_the_app_is_built(arguments: dict[str
         build_app(**arguments)
 
 
-__all__ = ["ray"]
+def test_secrets_are_no_part_of_the_deployment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from datarobot_drum.ray import build_app
+
+    monkeypatch.setenv("DRUM_API_KEYS", "very-secret-key")
+    monkeypatch.setenv("DRUM_MAX_ROWS", "7")
+    app = build_app(code_dir=folder, target_type="regression", api_token="very-secret-token")
+    variables = app._bound_deployment.ray_actor_options["runtime_env"]["env_vars"]
+    assert variables["DRUM_MAX_ROWS"] == "7" and "very-secret" not in str(variables)

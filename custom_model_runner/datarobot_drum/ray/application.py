@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from datarobot_drum.drum.settings.build import Settings, export_arguments, setti
 from datarobot_drum.drum.settings.environment import own_variables
 from datarobot_drum.drum.settings.ray_parameters import parse_ray_arguments
 from datarobot_drum.ray.replica import Replica, create_app
+from datarobot_drum.runtime_parameters.masking import mask_secrets
 
 DEPLOYMENT = "drum"
 
@@ -34,7 +36,7 @@ def build_app(**arguments: Any) -> serve.Application:
     """
     given = parse_ray_arguments({name: arguments.pop(name) for name in list(arguments) if name.startswith("ray_")})
     settings = settings_from_values(arguments, "fastapi")
-    settings = replace(settings, server=replace(settings.server, **given))
+    settings = replace(settings, server=replace(settings.server, **given), arguments=_public(settings.arguments))
     ingress = serve.ingress(create_app)(Replica)
     return serve.deployment(ingress, name=DEPLOYMENT, **_options(settings)).bind()
 
@@ -42,6 +44,12 @@ def build_app(**arguments: Any) -> serve.Application:
 def builder(arguments: dict[str, Any]) -> serve.Application:
     """Return the application for ``serve run datarobot_drum.ray:builder name=value ...`` and ``args`` of a config."""
     return build_app(**arguments)
+
+
+def _public(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments without secrets, since Ray shows the variables of replicas to its users."""
+    hidden = {name for name, value in arguments.items() if isinstance(value, str) and mask_secrets(value) != value}
+    return {name: value for name, value in arguments.items() if name not in {*hidden, "api_token"}}
 
 
 def _options(settings: Settings) -> dict[str, Any]:
