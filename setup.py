@@ -115,6 +115,8 @@ RELOAD = ["watchfiles>=1,<2"]
 
 # Tables in colour on a terminal, and the completion of words in a shell.
 TERMINAL = ["argcomplete>=3.5,<4", "rich>=14,<16"]
+# Ray and Ray Serve; fsspec also reads the URLs of `drum score`.
+RAY = ["fsspec>=2024.6,<2028", *ARROW, "ray[serve]>=2.60,<3"]
 
 # Swagger UI's files alone; the package's code is never imported.
 DOCS = ["flask-swagger-ui>=5.32,<6"]
@@ -211,6 +213,7 @@ setup(
         "docs": DOCS,
         "otel": OTEL,
         "scan": SCAN,
+        "ray": RAY,
         "reload": RELOAD,
         "terminal": TERMINAL,
         "test": TEST,

@@ -26,6 +26,7 @@ ENVIRONMENT_READERS = {"datarobot_drum.drum.settings.build", "datarobot_drum.dru
 LAYERS = (
     ("__main__",),
     ("main",),
+    ("ray",),
     ("cli", "asgi", "wsgi", "gunicorn", "uvicorn", "werkzeug"),
     ("commands",),
     ("management",),
@@ -50,7 +51,7 @@ LAYERS = (
 )
 """Packages (or single modules) of ``drum`` from top to bottom: each imports only from the lines below its own."""
 
-SERVER_LIBRARIES = {"flask", "werkzeug", "fastapi", "starlette", "uvicorn", "gunicorn", "gevent", "grpc"}
+SERVER_LIBRARIES = {"flask", "werkzeug", "fastapi", "starlette", "uvicorn", "gunicorn", "gevent", "grpc", "ray"}
 MAY_IMPORT_THEM = {
     "flask": {"flask", "werkzeug"},
     "fastapi": {"fastapi", "starlette"},
@@ -59,6 +60,7 @@ MAY_IMPORT_THEM = {
     "uvicorn": {"uvicorn"},
     "werkzeug": {"werkzeug"},
     "asgi": {"fastapi"},
+    "ray": {"ray"},
     "wsgi": {"flask"},
     # In annotations only, never at run time.
     "server": {"fastapi", "flask"},

@@ -157,7 +157,7 @@ def test_unknown_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
         (["server", "--input", "x"], "drum server has no argument --input (of drum score, "),
         (["server", "--target", "x"], "drum server has no argument --target (of drum fit)."),
         (["new"], "drum new: error: the following arguments are required"),
-        (["score", "--address", ":1"], "drum score has no argument --address (of drum server, "),
+        (["validation", "--address", ":1"], "drum validation has no argument --address (of drum server, "),
         (["new", "model", "--input", "x"], "drum new model has no argument --input"),
         (["perf-test", "--batch-sizes", "1", "many"], "--batch-sizes: must be a number"),
         (["server", "--target-type", "clustering"], "--target-type: must be one of binary, "),

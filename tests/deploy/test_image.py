@@ -27,6 +27,7 @@ NOT_LOCKED = {
     "spacy",
     "tensorflow",
     "keras",
+    "ray",
     "reload",
     "terminal",
     "deploy",

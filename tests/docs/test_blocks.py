@@ -66,7 +66,7 @@ def test_flags_of_drum_commands_exist() -> None:
                 name = {"serve": "server"}.get(command, command)
                 assert name in COMMAND_NAMES, f"{block}: drum {command}"
                 flags = {argument.flag for argument in arguments_of(name).values()}
-                unknown += [f"{block}: {flag}" for flag in re.findall(r"(--[a-z-]+)", words) if flag not in flags]
+                unknown += [f"{block}: {flag}" for flag in re.findall(r"(--[a-z0-9-]+)", words) if flag not in flags]
     assert unknown == []
 
 

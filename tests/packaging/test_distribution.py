@@ -42,6 +42,7 @@ def test_extras_match_the_error_messages() -> None:
         "dev",
     }
     assert set(INSTALLED.metadata.get_all("Provides-Extra", [])) == extras | {
+        "ray",
         "reload",
         "terminal",
         "deploy",

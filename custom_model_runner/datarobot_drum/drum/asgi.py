@@ -21,6 +21,18 @@ def create_app() -> FastAPI:
     Raises:
         StartupError: the settings are wrong.
     """
+    server = create_prediction_server()
+    server.end_process_on_load_failure()
+    app: FastAPI = server.app
+    return app
+
+
+def create_prediction_server() -> PredictionServer:
+    """Return the server of an app in a process that something else starts; its model is loading.
+
+    Raises:
+        StartupError: the settings are wrong.
+    """
     settings = settings_from_environment("fastapi")
     configure_logging(settings.logging_level, settings.server.log_format)
     if settings.server.use_watchdog:
@@ -33,6 +45,4 @@ def create_app() -> FastAPI:
         logger.warning("DRUM_TLS_CERT has no effect: give the certificate to the server that you start.")
     server = PredictionServer(settings, app=new_app())
     server.materialize()
-    server.end_process_on_load_failure()
-    app: FastAPI = server.app
-    return app
+    return server

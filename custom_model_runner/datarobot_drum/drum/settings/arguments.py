@@ -12,6 +12,7 @@ from typing import Any
 
 from datarobot_drum.drum.exceptions import UsageError
 from datarobot_drum.drum.settings.address import DEFAULT_ADDRESS
+from datarobot_drum.drum.settings.command_arguments import PerfTestArguments, ScoreArguments
 from datarobot_drum.drum.settings.declaration import (
     COMMAND_NAMES,
     CONFIG,
@@ -48,7 +49,7 @@ _MODEL_COMMANDS = (SERVER, SCORE, VALIDATION, PERF_TEST, FIT)
 
 
 @dataclasses.dataclass(frozen=True)
-class Arguments:
+class Arguments(ScoreArguments, PerfTestArguments):
     """The command line merged with its environment variables, as plain values; None is not given."""
 
     command: str = SERVER
@@ -204,14 +205,15 @@ class Arguments:
     )
     input: str | None = argument(
         "--input",
-        "File with the data: csv, Matrix Market (.mtx), Parquet, Arrow or Feather.",
+        "File with the data: csv, Matrix Market (.mtx), Parquet, Arrow or Feather. drum score also takes a folder, a "
+        "pattern such as 'data/*.csv', or a URL that fsspec opens.",
         metavar="FILE",
         commands=(SCORE, VALIDATION, PERF_TEST, FIT),
     )
     output: str | None = argument(
         "--output",
         "Destination of the result. drum score: a file, its format by extension (.csv, .parquet, .arrow, .feather), "
-        "else csv on standard output; drum fit: a folder.",
+        "else csv on standard output; a folder, ending in a slash, gets parts; drum fit: a folder.",
         metavar="PATH",
         commands=(SCORE, FIT),
     )
@@ -268,34 +270,6 @@ class Arguments:
         "Also compile the model as a server does in the background, and report what was proven and measured.",
         kind=Kind.BOOLEAN,
         commands=(VALIDATION,),
-    )
-    batch_sizes: tuple[int, ...] | None = argument(
-        "--batch-sizes",
-        "Rows per request, one or more numbers separated by blanks or commas.",
-        kind=Kind.INTEGERS,
-        metavar="N",
-        commands=(PERF_TEST,),
-    )
-    concurrency: tuple[int, ...] | None = argument(
-        "--concurrency",
-        "Concurrent requests, one or more numbers separated by blanks or commas.",
-        kind=Kind.INTEGERS,
-        metavar="N",
-        commands=(PERF_TEST,),
-    )
-    duration: int | None = argument(
-        "--duration",
-        "Duration of each measurement in seconds.",
-        kind=Kind.INTEGER,
-        metavar="SECONDS",
-        commands=(PERF_TEST,),
-    )
-    timeout: int | None = argument(
-        "--timeout",
-        "Timeout of the whole test in seconds.",
-        kind=Kind.INTEGER,
-        metavar="SECONDS",
-        commands=(PERF_TEST,),
     )
 
     save: str | None = argument(

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from datarobot_drum.drum.settings.address import normalize_prefix
-from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETERS
+from datarobot_drum.drum.settings.arguments import variable_names
+from datarobot_drum.drum.settings.cpu_threads import plan_threads
+from datarobot_drum.drum.settings.server_parameters import SERVER_PARAMETER_NAMES, SERVER_PARAMETERS
 from datarobot_drum.drum.settings.unknown_names import undefined_parameters, unknown_server_names
+from datarobot_drum.runtime_parameters.masking import is_secret_name, mask_secrets
 from datarobot_drum.runtime_parameters.sources import PREFIX, ParameterSources
 
 DEVELOPMENT_NAMES = frozenset({"DRUM_CHECK", "DRUM_CHECK_JSON", "DRUM_RELOAD", "DRUM_OPEN"})
@@ -15,6 +18,7 @@ DEVELOPMENT_NAMES = frozenset({"DRUM_CHECK", "DRUM_CHECK_JSON", "DRUM_RELOAD", "
 
 MODEL_DIGESTS_VARIABLE = "DRUM_MODEL_DIGESTS"
 """The digests of the model folder, for worker processes."""
+_OWN_PREFIXES = ("DRUM_", "MLOPS_")
 
 METRICS_DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """prometheus-client's own."""
@@ -84,6 +88,18 @@ def is_completing() -> bool:
 def allows_colour() -> bool:
     """Return False if a variable says that the terminal shows no colours."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def own_variables() -> dict[str, str]:
+    """Return the variables of this process that servers and models read, without those that are secret."""
+    names = SERVER_PARAMETER_NAMES | variable_names() | {"URL_PREFIX"}
+    own = {name: value for name, value in os.environ.items() if name in names or name.startswith(_OWN_PREFIXES)}
+    return {name: value for name, value in own.items() if not is_secret_name(name) and mask_secrets(value) == value}
+
+
+def export_thread_plan(workers: int) -> None:
+    """Divide the CPUs among so many processes, before numeric libraries are imported in this one."""
+    os.environ.update(plan_threads(os.environ, workers).variables)
 
 
 def forget_variable(name: str) -> None:

@@ -9,6 +9,7 @@ from datarobot_drum.drum.settings.compilation import CompileParameters
 from datarobot_drum.drum.settings.declaration import Parameter, parameter, settings_of
 from datarobot_drum.drum.settings.limits import InputLimits, default_limits
 from datarobot_drum.drum.settings.load_policy import LoadParameters
+from datarobot_drum.drum.settings.ray_parameters import RayParameters
 from datarobot_drum.drum.settings.recording import RecordingParameters
 from datarobot_drum.drum.settings.value_parsers import Kind
 
@@ -47,7 +48,9 @@ _DEFAULT_LIMITS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class ServerParameters(AccessParameters, LoadParameters, CompileParameters, RecordingParameters, InputLimits):
+class ServerParameters(
+    AccessParameters, LoadParameters, CompileParameters, RecordingParameters, RayParameters, InputLimits
+):
     """Final values: parsed, checked, and with every computed default filled in."""
 
     server_type: str = parameter(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from abc import abstractmethod
 from collections import Counter
@@ -32,7 +33,7 @@ _READ_ERRORS = (
 )
 
 
-class _BatchTable(TableFile):
+class BatchTable(TableFile):
     """A table file that is read in record batches, with all columns or some."""
 
     format_name = ""
@@ -47,7 +48,13 @@ class _BatchTable(TableFile):
     def _row_count(self) -> int | None: ...
 
     @abstractmethod
-    def _batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]: ...
+    def _batches(
+        self, columns: Sequence[str] | None = None, start: int = 0, stop: int | None = None
+    ) -> Iterator[pa.RecordBatch]: ...
+
+    @abstractmethod
+    def units(self) -> list[tuple[int, int]]:
+        """Return where the file can be cut: the number of a row or batch, and of the row there."""
 
     def read_schema(self) -> tuple[pa.Schema, int | None]:
         """Return the columns, and the number of rows if the file states it.
@@ -66,14 +73,23 @@ class _BatchTable(TableFile):
             )
         return schema, total
 
+    def read_part(
+        self, start: int, stop: int | None, missing: set[str], categories: dict[str, pd.Index]
+    ) -> Iterator[pd.DataFrame]:
+        """Yield the blocks between two of `units`, without an index of their own."""
+        for batch in self._read_batches(self._valid_batches(None, start, stop)):
+            with self._read_errors():
+                frame = to_frame(batch, missing, categories)
+            yield frame
+
     def blocks(self) -> Iterator[pd.DataFrame]:
         done = 0
         _, total = self.read_schema()
         with self._read_errors():
-            missing, categories = self._scan_columns()
+            missing, categories = self.scan_columns()
         for batch in self._read_batches(self._valid_batches()):
             with self._read_errors():
-                frame = _to_frame(batch, missing, categories)
+                frame = to_frame(batch, missing, categories)
             frame.index = pd.RangeIndex(done, done + len(frame))
             done += len(frame)
             yield frame
@@ -81,14 +97,17 @@ class _BatchTable(TableFile):
         if not done:
             raise EmptyTable(f"The {self.format_name} file has no rows.", self._schema().names)
 
-    def _scan_columns(self) -> tuple[set[str], dict[str, pd.Index]]:
-        """Return the columns with missing values, which turn integers into floats, and all categories of the others."""
+    def scan_columns(self, start: int = 0, stop: int | None = None) -> tuple[set[str], dict[str, pd.Index]]:
+        """Return the columns with missing values, which turn integers into floats, and all categories of the others.
+
+        ``start`` and ``stop`` are those of `units`.
+        """
         fields = [field for field in self._schema() if _depends_on_other_rows(field.type)]
         missing: set[str] = set()
         categories: dict[str, pd.Index] = {}
         if not fields:
             return missing, categories
-        for batch in self._valid_batches([field.name for field in fields]):
+        for batch in self._valid_batches([field.name for field in fields], start, stop):
             for name, column in zip(batch.schema.names, batch.columns, strict=True):
                 if pa.types.is_dictionary(column.type):
                     values = pd.Index(column.dictionary.to_pandas())
@@ -98,10 +117,12 @@ class _BatchTable(TableFile):
                     missing.add(name)
         return missing, categories
 
-    def _valid_batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    def _valid_batches(
+        self, columns: Sequence[str] | None = None, start: int = 0, stop: int | None = None
+    ) -> Iterator[pa.RecordBatch]:
         """Yield the batches whose content is valid: PyArrow trusts offsets and indices, and may crash."""
         size = DecodedSize(self.limits)
-        for batch in self._batches(columns):
+        for batch in self._batches(columns, start, stop):
             batch.validate(full=True)
             size.add(batch)
             yield batch
@@ -129,20 +150,32 @@ class _BatchTable(TableFile):
             raise UnprocessableInput(f"The {self.format_name} file could not be read: {cause}.") from error
 
 
-class ParquetTable(_BatchTable):
+class ParquetTable(BatchTable):
     format_name = "Parquet"
 
     def _schema(self) -> pa.Schema:
         return self._open().schema_arrow
 
-    def _row_count(self) -> int | None:
+    def _row_count(self) -> int:
         return int(self._open().metadata.num_rows)
 
-    def _batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    def _batches(
+        self, columns: Sequence[str] | None = None, start: int = 0, stop: int | None = None
+    ) -> Iterator[pa.RecordBatch]:
         chosen = None if columns is None else list(columns)
-        rows = min(self._rows_per_block(self._schema()), self._rows_of_bytes(BLOCK_BYTES))
-        batches: Iterator[pa.RecordBatch] = self._open().iter_batches(batch_size=rows, columns=chosen)
-        return batches
+        rows = self._batch_rows()
+        file = self._open()
+        groups, first = _row_groups(file.metadata, start, stop)
+        batches = file.iter_batches(batch_size=rows, columns=chosen, row_groups=groups)
+        left = (file.metadata.num_rows if stop is None else stop) - start
+        yield from _regroup(batches, start - first, left, rows)
+
+    def units(self) -> list[tuple[int, int]]:
+        with self._read_errors():
+            return [(row, row) for row in range(0, self._row_count(), self._batch_rows())]
+
+    def _batch_rows(self) -> int:
+        return min(self._rows_per_block(self._schema()), self._rows_of_bytes(BLOCK_BYTES))
 
     def _rows_of_bytes(self, size: int) -> int:
         """Return how many rows take ``size`` bytes, by the row group with the longest rows and by the first rows.
@@ -162,7 +195,7 @@ class ParquetTable(_BatchTable):
         return pyarrow.parquet.ParquetFile(pa.PythonFile(self.file, mode="r"), pre_buffer=False)
 
 
-class ArrowTable(_BatchTable):
+class ArrowTable(BatchTable):
     """A table in Arrow's file format, which Feather is, or its stream format."""
 
     format_name = "Arrow"
@@ -176,10 +209,13 @@ class ArrowTable(_BatchTable):
     def _row_count(self) -> int | None:
         return None
 
-    def _batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    def _batches(
+        self, columns: Sequence[str] | None = None, start: int = 0, stop: int | None = None
+    ) -> Iterator[pa.RecordBatch]:
         reader = self._open()
         if isinstance(reader, pa.ipc.RecordBatchFileReader):
-            batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
+            numbers = range(start, reader.num_record_batches if stop is None else stop)
+            batches = (reader.get_batch(number) for number in numbers)
         else:
             batches = iter(reader)
         for batch in batches:
@@ -191,6 +227,16 @@ class ArrowTable(_BatchTable):
         source = pa.PythonFile(self.file, mode="r")
         return pa.ipc.open_stream(source) if is_stream else pa.ipc.open_file(source)
 
+    def units(self) -> list[tuple[int, int]]:
+        """Return the start of each batch; for a stream, that of the file alone."""
+        with self._read_errors():
+            batches = self._open()
+            if not isinstance(batches, pa.ipc.RecordBatchFileReader):
+                return [(0, 0)] if any(batch.num_rows for batch in batches) else []
+            rows = [batches.get_batch(number).num_rows for number in range(batches.num_record_batches)]
+        starts = itertools.accumulate(rows, initial=0)
+        return list(zip(range(len(rows)), starts, strict=False))
+
     def _is_stream(self) -> bool:
         self.file.seek(0)
         return self.file.read(1) == b"\xff"
@@ -200,7 +246,40 @@ def _depends_on_other_rows(dtype: pa.DataType) -> bool:
     return bool(pa.types.is_integer(dtype) or pa.types.is_boolean(dtype) or pa.types.is_dictionary(dtype))
 
 
-def _to_frame(batch: pa.RecordBatch, missing: set[str], categories: dict[str, pd.Index]) -> pd.DataFrame:
+def _row_groups(metadata: Any, start: int, stop: int | None) -> tuple[list[int], int]:
+    """Return the row groups with the rows from ``start`` to ``stop``, and the first row of the first of them."""
+    sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+    starts = list(itertools.accumulate(sizes, initial=0))
+    end = metadata.num_rows if stop is None else stop
+    groups = [number for number in range(len(sizes)) if starts[number] < end and starts[number + 1] > start]
+    return groups, starts[groups[0]] if groups else 0
+
+
+def _regroup(batches: Iterator[pa.RecordBatch], skipped: int, left: int, rows: int) -> Iterator[pa.RecordBatch]:
+    """Yield batches of ``rows`` rows, the last one excepted, after ``skipped`` rows and up to ``left`` rows.
+
+    PyArrow's own batches end with a row group if a column is a dictionary.
+    """
+    pending: list[pa.RecordBatch] = []
+    count = 0
+    for batch in batches:
+        if not skipped and not pending and batch.num_rows == rows <= left:
+            left -= rows
+            yield batch
+            continue
+        part = batch.slice(skipped)
+        skipped = max(0, skipped - batch.num_rows)
+        pending.append(part.slice(0, left))
+        left -= pending[-1].num_rows
+        count += pending[-1].num_rows
+        while count >= rows or (not left and count):
+            whole = pa.concat_batches(pending)
+            yield whole.slice(0, rows)
+            count -= min(rows, count)
+            pending = [whole.slice(rows)] if count else []
+
+
+def to_frame(batch: pa.RecordBatch, missing: set[str], categories: dict[str, pd.Index]) -> pd.DataFrame:
     """Convert a block, with the types of the whole table and without a stored index."""
     frame = pa.Table.from_batches([batch]).to_pandas()
     for name in missing.intersection(frame.columns):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from datarobot_drum.drum.tabular.column_types import ColumnTypes, InferredTypes
 from datarobot_drum.drum.tabular.csv_reader import read_csv_blocks, read_csv_column, text_options
 from datarobot_drum.drum.tabular.headerless import with_header
-from datarobot_drum.drum.tabular.payload import PayloadFormat, StructuredPayload
+from datarobot_drum.drum.tabular.payload import BinaryFile, PayloadFormat, StructuredPayload
 from datarobot_drum.drum.tabular.table_files import BLOCK_BYTES, TableFile
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class CsvFile(TableFile):
 
     def blocks(self) -> Iterator[pd.DataFrame]:
         payload = with_header(StructuredPayload(self.file, PayloadFormat.CSV, self.charset, self.limits), self.text)
-        rows = self._rows_per_block()
+        rows = rows_per_block(self.file, self.rows)
         options = text_options(payload, self.text)
         inferred = InferredTypes(options)
         first: pd.DataFrame | None = None
@@ -43,9 +43,10 @@ class CsvFile(TableFile):
             yield block
             self.on_progress(stage, min(1.0, self.file.tell() / size))
 
-    def _rows_per_block(self) -> int:
-        """Return the rows of a block, fewer for long rows, estimated from the start of the file."""
-        self.file.seek(0)
-        sample = self.file.read(_SAMPLE_BYTES)
-        bytes_per_row = len(sample) / max(1, sample.count(b"\n"))
-        return max(1, min(self.rows, int(BLOCK_BYTES / max(1, bytes_per_row))))
+
+def rows_per_block(file: BinaryFile, limit: int) -> int:
+    """Return the rows of a block, fewer for long rows, estimated from the start of the file."""
+    file.seek(0)
+    sample = file.read(_SAMPLE_BYTES)
+    bytes_per_row = len(sample) / max(1, sample.count(b"\n"))
+    return max(1, min(limit, int(BLOCK_BYTES / max(1, bytes_per_row))))

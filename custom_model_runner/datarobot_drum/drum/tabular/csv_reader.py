@@ -138,6 +138,17 @@ def read_csv_column(payload: StructuredPayload, position: int) -> pd.Series:
     return frame.iloc[:, 0]
 
 
+def read_csv_texts(payload: StructuredPayload, position: int) -> list[str]:
+    """Return the cells of one whole column as they are written."""
+    payload.file.seek(0)
+    text = open_csv_text(payload)
+    with csv_errors():
+        frame = pd.read_csv(
+            text, usecols=[position], dtype=str, keep_default_na=False, low_memory=False, compression=None
+        )
+    return list(map(str, frame.iloc[:, 0]))
+
+
 def _next_block(blocks: Iterator[pd.DataFrame]) -> pd.DataFrame | None:
     with csv_errors():
         return next(blocks, None)

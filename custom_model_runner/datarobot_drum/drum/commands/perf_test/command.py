@@ -15,10 +15,11 @@ from datarobot_drum.drum.commands.input_file import input_path
 from datarobot_drum.drum.commands.model_server import ModelServer, running_server
 from datarobot_drum.drum.commands.perf_test.comparison import HEADER, compare, different_facts
 from datarobot_drum.drum.commands.perf_test.knee import knee_lines
-from datarobot_drum.drum.commands.perf_test.load import Endpoint, LoadLevel, Measurement, measure_level
+from datarobot_drum.drum.commands.perf_test.load import Endpoint, LoadLevel, Measurement, measure_level, measure_rate
 from datarobot_drum.drum.commands.perf_test.report import Report, render
 from datarobot_drum.drum.commands.perf_test.saved_run import SavedRun, facts_of, read_run, save_run
-from datarobot_drum.drum.commands.perf_test.table import COLUMNS, cells_of
+from datarobot_drum.drum.commands.perf_test.sizing import DEFAULT_P99, WorkerModel, describe, size
+from datarobot_drum.drum.commands.perf_test.table import COLUMNS, cells_of, milliseconds
 from datarobot_drum.drum.commands.progress import progress_bar
 from datarobot_drum.drum.commands.report_facts import Fact
 from datarobot_drum.drum.commands.report_file import report_path, write_report
@@ -34,6 +35,9 @@ BATCH_SIZES = (1, 10, 100, 1000)
 CONCURRENCY = (1, 2, 4, 8, 16)
 DURATION_SECONDS = 3
 TIMEOUT_SECONDS = 600
+
+_CHECK_DURATIONS = 4
+"""The run that checks a sizing, in durations of one measurement: a p99 takes many requests."""
 
 SUCCESS, FAILURE = 0, 1
 
@@ -63,6 +67,8 @@ def measure(arguments: Arguments) -> int:
         StartupError: the server does not start or does not respond.
         UnprocessableInput: the input contains no table.
     """
+    if arguments.plan is not None:
+        return size_deployment(arguments)
     plan = make_plan(arguments)
     arguments = with_target_type(arguments)
     path = input_path(arguments)
@@ -88,6 +94,45 @@ def measure(arguments: Arguments) -> int:
     if report_file:
         write_report(report_file, render(Report(settings.model.code_dir.name, facts, tuple(measurements), saved)))
     return _exit_code(plan, measurements)
+
+
+def size_deployment(arguments: Arguments) -> int:
+    """Measure one worker, print a deployment for the rate of ``--plan``, and compare its p99 with a measured one.
+
+    Raises:
+        UsageError: a number is not positive, or the model is unstructured.
+        CommandError: a request failed, or no deployment meets ``--p99``.
+    """
+    rate, target = float(arguments.plan or 0), (arguments.p99 or DEFAULT_P99 * 1000) / 1000
+    if rate <= 0 or target <= 0:
+        raise UsageError("--plan and --p99 must be above 0.")
+    plan = make_plan(replace(arguments, batch_sizes=(arguments.batch_sizes or BATCH_SIZES)[:1]))
+    arguments = with_target_type(arguments)
+    if build_model_settings(arguments).target_type is TargetType.UNSTRUCTURED:
+        raise UsageError("drum perf-test sends rows of samples: an unstructured model cannot be measured.")
+    samples = read_samples(input_path(arguments), max(plan.batch_sizes), AS_WRITTEN)
+    deadline = time.monotonic() + plan.timeout
+    with running_server(replace(arguments, max_workers=1), plan.timeout) as server:
+        measurements = list(_sweep(plan, server, partial(_repeated, samples), deadline))
+        code = _exit_code(plan, measurements)
+        if code != SUCCESS:
+            return code
+        sizing = size(_worker_model(measurements), rate, target, arguments.max_workers or 1)
+        print(describe(sizing), flush=True)
+        body = _repeated(samples, plan.batch_sizes[0])
+        endpoint = Endpoint(server.settings.port, server.predict_path, body, server.headers(body))
+        checked = measure_rate(sizing.rate_per_worker, endpoint, _CHECK_DURATIONS * plan.duration, deadline)
+    p99, p50 = (milliseconds(checked.percentile(share)) for share in (0.99, 0.5))
+    count, per_worker = checked.requests, sizing.rate_per_worker
+    print(f"measured   p99 {p99} ms, p50 {p50} ms of one worker at {per_worker:.1f} requests/s ({count} requests)")
+    return FAILURE if checked.errors else SUCCESS
+
+
+def _worker_model(measurements: Sequence[Measurement]) -> WorkerModel:
+    """Return the model of the measured worker: its times with one client, its throughput with any number."""
+    lone = measurements[0]
+    throughput = max(measurement.requests_per_second for measurement in measurements)
+    return WorkerModel.from_measurements(lone.latencies, throughput, max(one.memory for one in measurements))
 
 
 def make_plan(arguments: Arguments) -> Plan:

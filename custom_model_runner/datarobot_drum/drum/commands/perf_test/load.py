@@ -1,11 +1,12 @@
-"""Closed-loop load: clients that send requests back to back, each in a thread with one connection."""
+"""Load: clients that send requests back to back, or at random times, each in a thread with one connection."""
 
 import http.client
 import math
+import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean
@@ -15,6 +16,7 @@ from datarobot_drum.drum.commands.samples import Body
 
 _MIN_TIMEOUT = 0.1
 _MEMORY_INTERVAL = 0.2
+_OPEN_REQUESTS = 64
 
 PARTS = 5
 """Parts of a measurement whose rates show its spread."""
@@ -114,8 +116,17 @@ class _Client:
         finally:
             self._connection.close()
 
-    def _send_measured(self) -> None:
-        start = time.perf_counter()
+    def send_at(self, times: Iterator[float]) -> None:
+        """Send a request at each time of ``time.perf_counter``; latencies count from that time on."""
+        try:
+            for due in times:
+                time.sleep(max(0.0, due - time.perf_counter()))
+                self._send_measured(due)
+        finally:
+            self._connection.close()
+
+    def _send_measured(self, due: float | None = None) -> None:
+        start = time.perf_counter() if due is None else due
         try:
             response = self._send_or_reconnect()
         except (OSError, http.client.HTTPException) as error:
@@ -167,3 +178,38 @@ def measure_level(
     latencies = tuple(latency for client in clients for latency in client.latencies)
     finished = tuple(moment - start for client in clients for moment in client.moments)
     return Measurement(level, latencies, seconds, peak, failures, finished)
+
+
+class _Arrivals(Iterator[float]):
+    """Random times (Poisson) at a rate, shared by the threads of clients."""
+
+    def __init__(self, rate: float, duration: float) -> None:
+        self._draw = random.Random(1)
+        self._rate = rate
+        self._next = time.perf_counter()
+        self._end = self._next + duration
+        self._lock = threading.Lock()
+
+    def __next__(self) -> float:
+        with self._lock:
+            self._next += self._draw.expovariate(self._rate)
+            if self._next > self._end:
+                raise StopIteration
+            return self._next
+
+
+def measure_rate(rate: float, endpoint: Endpoint, duration: float, deadline: float) -> Measurement:
+    """Send requests at random times, ``rate`` a second, whether or not earlier ones have a response.
+
+    Up to 64 requests are open at once; the latency of another one counts from the time when it was due.
+    """
+    arrivals = _Arrivals(rate, duration)
+    clients = [_Client(endpoint, deadline) for _ in range(_OPEN_REQUESTS)]
+    threads = [threading.Thread(target=client.send_at, args=(arrivals,), daemon=True) for client in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    latencies = tuple(latency for client in clients for latency in client.latencies)
+    failures = sum((client.failures for client in clients), Counter[str]())
+    return Measurement(LoadLevel(0, len(clients)), latencies, duration, 0, failures)

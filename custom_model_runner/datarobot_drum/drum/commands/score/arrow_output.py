@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,31 @@ class _GrowingArrowFile(_GrowingFile):
         with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as reader:
             for number in range(reader.num_record_batches):
                 yield reader.get_batch(number)
+
+
+def unify_files(paths: Sequence[Path]) -> None:
+    """Give Parquet files that are parts of one table types that fit all of them.
+
+    Raises:
+        CommandError: a column mixes types.
+    """
+    with _fit_errors("Parquet"):
+        schemas = [pyarrow.parquet.read_schema(path) for path in paths]
+        whole = pa.unify_schemas(schemas, promote_options="permissive")
+        for path, schema in zip(paths, schemas, strict=True):
+            if schema != whole:
+                _rewrite(path, whole)
+
+
+def _rewrite(path: Path, schema: pa.Schema) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    with (
+        pyarrow.parquet.ParquetFile(path, pre_buffer=False) as file,
+        pyarrow.parquet.ParquetWriter(temporary, schema) as writer,
+    ):
+        for batch in file.iter_batches():
+            writer.write_table(pa.Table.from_batches([batch]).cast(schema))
+    temporary.replace(path)
 
 
 def write_parquet(chunks: Iterator[StreamChunk], target_type: TargetType, path: Path) -> None:

@@ -74,8 +74,8 @@ def _score_blocks(
             if not is_checked:
                 samples = predictor.check_samples(samples)
             predictions = predict_rows(predictor, samples)
-        columns = columns or _columns(predictions)
-        _require_same_columns(columns, _columns(predictions), scored)
+        columns = columns or columns_of(predictions)
+        require_same_columns(columns, columns_of(predictions), scored)
         scored += len(predictions.values)
         yield predictions
 
@@ -126,12 +126,12 @@ def _name_block_in_errors(scored: int, samples: Any) -> Iterator[None]:
         raise failure from error
 
 
-def _columns(predictions: Predictions) -> list[str]:
+def columns_of(predictions: Predictions) -> list[str]:
     extra = [] if predictions.extra is None else list(predictions.extra.columns)
     return [*predictions.columns, *extra]
 
 
-def _require_same_columns(expected: list[str], found: list[str], scored: int) -> None:
+def require_same_columns(expected: list[str], found: list[str], scored: int) -> None:
     if found != expected:
         raise CommandError(
             f"The model returned the columns {', '.join(expected)}, and from row {scored + 1} on {', '.join(found)}: a "
