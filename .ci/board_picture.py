@@ -1,4 +1,4 @@
-"""Draws the panels of ``deploy/grafana/drum.json`` with real data: ``python .ci/board_picture.py docs/pictures/board.svg``.
+"""Draws the board ``deploy/grafana/drum.json`` with real data: ``.ci/board_picture.py docs/pictures/board.svg``.
 
 It starts a server of two workers, a Prometheus (Debian's package) that scrapes it, and clients whose number changes.
 Grafana itself is not needed: each panel's queries are sent to Prometheus, and the lines drawn as SVG.
