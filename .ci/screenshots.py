@@ -190,8 +190,13 @@ def _take(browser: Any, picture: Picture, address: str) -> None:
 
 
 def main(names: list[str]) -> None:
-    """Take the named pictures, or all."""
+    """Take the named pictures, or all; ``playground`` names those of that page."""
     FOLDER.mkdir(exist_ok=True)
+    if not names or "playground" in names:
+        sys.path.insert(0, str(ROOT))
+        from tests.playground.pictures import take_pictures
+
+        take_pictures()
     chosen = [picture for picture in PICTURES if picture.name in names or not names]
     with tempfile.TemporaryDirectory() as folder, _browser(Path(folder) / "profile") as browser:
         for example in dict.fromkeys(picture.server for picture in chosen if picture.server):

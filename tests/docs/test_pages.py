@@ -127,7 +127,7 @@ class _Page:
             process = subprocess.Popen(
                 ["bash", "-c", self.script + "stop\n"],
                 cwd=self._folder,
-                env={**clean_environment(), "PATH": f"{programs}:{os.environ['PATH']}", "DRUM_LAME_DUCK_SECONDS": "0"},
+                env=self._environment(programs),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -140,6 +140,11 @@ class _Page:
                 os.killpg(process.pid, signal.SIGKILL)
         servers = self._folder / "server.log"
         assert code == 0, log.read_text()[-3000:] + (servers.read_text()[-3000:] if servers.exists() else "")
+
+    def _environment(self, programs: Path) -> dict[str, str]:
+        """Return the variables of the shell; the default address has the port that stands for 8080."""
+        own = {"ADDRESS": f"127.0.0.1:{self._ports['8080']}", "DRUM_LAME_DUCK_SECONDS": "0"}
+        return {**clean_environment(), **own, "PATH": f"{programs}:{os.environ['PATH']}"}
 
     def different_outputs(self) -> Iterator[str]:
         """Yield each output that is not the documented one."""
