@@ -232,16 +232,17 @@ class _Record:
 
 def unique_names(names: Sequence[str]) -> list[str]:
     """Return the names that ``pandas.read_csv`` gives: ``a.1`` for a second ``a``, ``Unnamed: 0`` for an empty one."""
-    numbered = _numbered_names(names)
-    return numbered if len(set(numbered)) == len(numbered) else _names_without_clashes(names)
+    found = [name or f"Unnamed: {position}" for position, name in enumerate(names)]
+    numbered = _numbered_names(found)
+    is_clear = len(set(numbered)) == len(numbered) and ("" not in names or len(set(found)) == len(found))
+    return numbered if is_clear else _names_without_clashes(names)
 
 
 def _numbered_names(names: Sequence[str]) -> list[str]:
     """Return names that are unique unless one of them already ends in the number of another."""
     found = []
     counts: dict[str, int] = {}
-    for position, name in enumerate(names):
-        name = name or f"Unnamed: {position}"
+    for name in names:
         count = counts.get(name, 0)
         counts[name] = count + 1
         found.append(f"{name}.{count}" if count else name)
