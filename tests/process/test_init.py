@@ -65,8 +65,14 @@ def _init(server: RunningServer) -> psutil.Process:
 
 
 def _has_zombies(server: RunningServer) -> bool:
-    below = _init(server).children(recursive=True)
-    return any(process.status() == psutil.STATUS_ZOMBIE for process in below)
+    return any(map(_is_zombie, _init(server).children(recursive=True)))
+
+
+def _is_zombie(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:  # reaped since it was listed
+        return False
 
 
 def test_orphans_are_reaped_and_the_model_gets_its_exit_codes(server: RunningServer) -> None:
