@@ -7,6 +7,8 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 
 from datarobot_drum.drum.settings.build import ModelSettings
+from datarobot_drum.drum.settings.model_digest import known_digests
+from datarobot_drum.drum.settings.model_identity import DIGEST_DIGITS
 from datarobot_drum.version import __version__
 
 Fact = tuple[str, str]
@@ -21,6 +23,7 @@ _LIBRARIES = (
 def model_facts(model: ModelSettings) -> Iterator[Fact]:
     """Yield what identifies the model."""
     yield "model", f"{model.served_name}, version {model.served_version}"
+    yield "digest", known_digests(model)[""][:DIGEST_DIGITS]
     yield "target type", model.target_type.value
     yield "folder", str(model.code_dir)
 
