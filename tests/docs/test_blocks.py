@@ -60,7 +60,7 @@ def test_flags_of_drum_commands_exist() -> None:
     unknown = []
     for block in (block for block in BLOCKS if block.language in _SHELL):
         for line in _commands(block).replace("\\\n", " ").splitlines():
-            for command, words in re.findall(r"(?:^|[\s;&(])drum ([a-z][a-z-]*(?: model)?)\b([^|;&#]*)", line):
+            for command, words in re.findall(r"(?:^|[\s;&(])drum (new model|[a-z][a-z-]*)\b([^|;&#]*)", line):
                 if command == COMPLETION:
                     continue  # it has no flags
                 name = {"serve": "server"}.get(command, command)
