@@ -19,14 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datarobot_drum.drum.language_predictors.json_values import to_plain
+from datarobot_drum.drum.serving.formats.arrow_predictions import UNFIT_CELLS
 from datarobot_drum.drum.serving.recording.files import TEMPORARY, RecordFiles
 from datarobot_drum.drum.serving.recording.sinks import RecordSink
 
 MAX_BUFFERED_CELLS = 2_000_000
 """Rows times columns, of all requests since the last row group, at which these are written as one."""
 MAX_BUFFERED_BYTES = 16 * 1024 * 1024
-
-_UNFIT = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError)
 
 
 class ParquetSink(RecordSink):
@@ -162,7 +161,7 @@ def to_arrow(table: pd.DataFrame) -> pa.Table:
 def _to_array(column: pd.Series[Any]) -> pa.Array:
     try:
         return pa.array(column, from_pandas=True)
-    except (*_UNFIT, OverflowError):
+    except (*UNFIT_CELLS, OverflowError):
         return pa.array([_to_text(cell) for cell in column], type=pa.string())
 
 
@@ -180,7 +179,7 @@ def unify(tables: list[pa.Table]) -> pa.Table:
     unfit = {name for name, found in types.items() if not _has_common_type(found)}
     try:
         return _concat(tables, unfit)
-    except _UNFIT:  # a whole number that no float holds
+    except UNFIT_CELLS:  # a whole number that no float holds
         return _concat(tables, {name for name, found in types.items() if len(found) > 1})
 
 
@@ -191,7 +190,7 @@ def _concat(tables: list[pa.Table], texts: set[str]) -> pa.Table:
 def _has_common_type(types: Iterable[pa.DataType]) -> bool:
     try:
         pa.unify_schemas([pa.schema([("x", found)]) for found in types], promote_options="permissive")
-    except _UNFIT:
+    except UNFIT_CELLS:
         return False
     return True
 
