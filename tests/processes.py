@@ -170,6 +170,16 @@ class RunningServer:
             self.kill()
 
 
+def has_ended(process: "psutil.Process | subprocess.Popen[bytes]") -> bool:
+    """Return whether a process has ended; one that waits to be reaped has."""
+    try:
+        if isinstance(process, psutil.Process) and not process.is_running():  # its number belongs to another process
+            return True
+        return bool(psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
 def _runs_in_session(process: psutil.Process, session: int) -> bool:
     try:
         return os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.cli.commands import FASTAPI, FASTAPI_2, FLASK, GUNICORN, GUNICORN_2, Setup
-from tests.processes import RunningServer
+from tests.processes import RunningServer, has_ended
 
 pytestmark = pytest.mark.process
 
@@ -55,7 +55,7 @@ class Reloading(RunningServer):
         if self.process.poll() is None:
             root = psutil.Process(self.process.pid)
             self.seen |= {root, *root.children(recursive=True)}
-        return [one for one in self.seen if _runs(one)]
+        return [one for one in self.seen if not has_ended(one)]
 
     def write(self, name: str, text: str) -> None:
         """Write a file as editors do, in one step: a start never reads half of it, and there is one change."""
@@ -91,13 +91,6 @@ class Reloading(RunningServer):
     def wait_prediction(self, value: str) -> None:
         self.wait_until(lambda: self.predicts(value), f"prediction {value}")
         self.processes()
-
-
-def _runs(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 @pytest.fixture(params=[FLASK, GUNICORN_2, FASTAPI], ids=str)

@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import subprocess
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,11 +72,3 @@ class ManagedServer:
     def _children(self) -> list[psutil.Process]:
         children: list[psutil.Process] = psutil.Process(self.server.process.pid).children()
         return children
-
-
-def has_ended(process: "psutil.Process | subprocess.Popen[bytes]") -> bool:
-    """Return whether a process has ended; one that waits to be reaped has."""
-    try:
-        return bool(psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return True

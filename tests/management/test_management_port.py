@@ -12,8 +12,8 @@ from functools import partial
 import psutil
 import pytest
 
-from tests.management.management_client import PROCESS, ManagedServer, has_ended
-from tests.processes import free_port
+from tests.management.management_client import PROCESS, ManagedServer
+from tests.processes import free_port, has_ended
 from tests.resilience.conftest import StartServer
 from tests.resilience.connections import Response, post, request_each, request_once, rows
 from tests.resilience.models import ControlledModel

@@ -14,8 +14,8 @@ import pytest
 from datarobot_drum.drum.management.process import MAX_CONNECTIONS, MAX_HEADER_SIZE
 from datarobot_drum.version import __version__
 from tests.cases import each_case
-from tests.management.management_client import has_ended, request
-from tests.processes import free_port
+from tests.management.management_client import request
+from tests.processes import free_port, has_ended
 
 pytestmark = pytest.mark.process
 

@@ -12,7 +12,7 @@ import pytest
 
 from datarobot_drum.drum.management.watchdog.owner import EXIT_CODE, health_url
 from tests.cases import each_case
-from tests.processes import RunningServer
+from tests.processes import RunningServer, has_ended
 
 pytestmark = pytest.mark.process
 
@@ -135,7 +135,7 @@ def test_a_server_that_drains_is_left_alone_and_rid_of_its_watchdog(server: Watc
     watchdog = server.watchdog()
     server.send_signal(signal.SIGTERM)
     server.wait_until((server.folder / "draining").exists, "drain")
-    server.wait_until(lambda: not watchdog.is_running() or watchdog.status() == psutil.STATUS_ZOMBIE, "its end")
+    server.wait_until(lambda: has_ended(watchdog), "its end")
     (server.folder / "hold-drain").unlink()
     assert server.wait() == 0, server.log()
     assert "ending processes" not in server.log()

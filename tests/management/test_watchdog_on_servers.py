@@ -12,7 +12,7 @@ import pytest
 
 from datarobot_drum.drum.management.watchdog.owner import EXIT_CODE
 from tests.cli.commands import FASTAPI, FASTAPI_2, FLASK, GUNICORN, Setup, write_model
-from tests.processes import RunningServer
+from tests.processes import RunningServer, has_ended
 
 pytestmark = pytest.mark.process
 
@@ -70,11 +70,6 @@ def _hang(server: RunningServer, folder: Path) -> None:
     (folder / "hold").touch()
 
 
-def _runs(process: psutil.Process) -> bool:
-    """Whoever has ended may still wait to be reaped by the machine's first process."""
-    return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-
-
 @pytest.fixture
 def bystander() -> Iterator[subprocess.Popen[bytes]]:
     """A process of this test that looks like a server's."""
@@ -94,7 +89,7 @@ def test_a_server_whose_model_holds_the_interpreter_is_ended_and_no_other_proces
         _hang(server, tmp_path)
         assert server.wait(PATIENCE) != 0
         assert "The server has failed 2 times in a row (no answer from http://127.0.0.1:" in server.log()
-        assert not [process for process in tree if _runs(process)]
+        server.wait_until(lambda: all(map(has_ended, tree)), "the end of its processes")
     assert bystander.poll() is None
 
 

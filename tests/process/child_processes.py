@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.processes import RunningServer
+from tests.processes import RunningServer, has_ended
 
 CODE = '''
 """Start processes that do not end by themselves, when a file beside the folder or a request says so."""
@@ -141,4 +141,4 @@ def descendants(server: RunningServer) -> list[psutil.Process]:
 
 def running(processes: list[psutil.Process]) -> list[psutil.Process]:
     """Return those that have not ended; the parent of a zombie has not waited for it."""
-    return [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    return [process for process in processes if not has_ended(process)]
