@@ -57,6 +57,17 @@ def test_the_number_of_files_does_not_grow_with_replaced_workers(tmp_path: Path)
     assert values(tmp_path)["seen_total"] == 8
 
 
+@each_case("process", ["living", "ended"])
+def test_a_file_that_has_just_been_created_has_no_values_yet(tmp_path: Path, process: str) -> None:
+    run_model(tmp_path)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    owner = os.getpid() if process == "living" else ended.pid
+    (tmp_path / f"counter_{owner}.db").touch()
+    assert values(tmp_path)["seen_total"] == 2
+    assert values(tmp_path)["seen_total"] == 2
+
+
 @each_case("step", ["before the manifest", "before the removal"])
 def test_a_merge_that_was_killed_neither_loses_nor_doubles(
     tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch

@@ -64,12 +64,17 @@ class ModelFiles:
         return _Manifest(document["generation"], tuple(document["absorbed"]))
 
     def _paths(self) -> list[Path]:
-        """Return the files that count: those of processes, and the merged ones of the current generation."""
+        """Return the files that count: those of processes, and the merged ones of the current generation.
+
+        A file is empty until the process that creates it has set its size, or if the disk is full then.
+        """
         manifest = self._read_manifest()
         return [
             path
             for path in sorted(self._directory.glob("*.db"))
-            if path.name not in manifest.absorbed and _generation(path) in (None, manifest.generation)
+            if path.name not in manifest.absorbed
+            and _generation(path) in (None, manifest.generation)
+            and path.stat().st_size > 0
         ]
 
     def _merge(self) -> None:
