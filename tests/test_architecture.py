@@ -215,6 +215,12 @@ def test_modules_belong_to_a_layer() -> None:
     assert_no_offenders(lambda module: {module.package} - known)
 
 
+def test_the_documentation_shows_the_layers() -> None:
+    page = (Path(__file__).parents[1] / "docs/development/architecture.md").read_text(encoding="utf-8")
+    diagram = page.partition("## Dependency direction")[2].split("```")[1].removeprefix("text\n")
+    assert [tuple(line.strip().split(", ")) for line in diagram.splitlines()] == list(LAYERS[1:])
+
+
 def test_imports_between_packages_point_downwards() -> None:
     height = {package: level for level, packages in enumerate(LAYERS) for package in packages}
 

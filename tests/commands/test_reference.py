@@ -18,7 +18,7 @@ from datarobot_drum.drum.commands.reference import (
 )
 from datarobot_drum.drum.commands.score.command import EXIT_BROKEN_PIPE
 from datarobot_drum.drum.exceptions import DrumError
-from datarobot_drum.drum.management.watchdog.owner import EXIT_CODE as WATCHDOG_EXIT_CODE
+from datarobot_drum.drum.management.watchdog.watchdog import EXIT_CODE as WATCHDOG_EXIT_CODE
 from datarobot_drum.drum.serving.metrics import families
 from datarobot_drum.drum.serving.routes import METRICS_ROUTE, ROUTES
 from datarobot_drum.drum.settings.declaration import COMMAND_NAMES, parameter

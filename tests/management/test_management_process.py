@@ -22,14 +22,14 @@ pytestmark = pytest.mark.process
 OWNER = """
 import sys
 from types import SimpleNamespace
-from datarobot_drum.drum.management.owner import ManagementPort
+from datarobot_drum.drum.management.management_process import ManagementProcess
 from datarobot_drum.drum.management.status import WorkerState
 from datarobot_drum.drum.settings.tracing import TracingSettings
 
 server = SimpleNamespace(worker_timeout=60, request_timeout=0, management_port=int(sys.argv[1]),
                          log_format="text", has_metrics=False, slow_seconds=0)
 settings = SimpleNamespace(host="127.0.0.1", server=server, logging_level="info", tracing=TracingSettings())
-with ManagementPort(settings).start() as management:
+with ManagementProcess(settings).start() as management:
     management.table.allocate().claim().set_state(WorkerState.READY)
     for line in sys.stdin:
         management.restart_if_ended()

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from datarobot_drum.drum.management.watchdog.owner import EXIT_CODE, health_url
+from datarobot_drum.drum.management.watchdog.watchdog import EXIT_CODE, health_url
 from tests.cases import each_case
 from tests.processes import RunningServer, has_ended
 

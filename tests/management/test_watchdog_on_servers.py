@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from datarobot_drum.drum.management.watchdog.owner import EXIT_CODE
+from datarobot_drum.drum.management.watchdog.watchdog import EXIT_CODE
 from tests.cli.commands import FASTAPI, FASTAPI_2, FLASK, GUNICORN, Setup, write_model
 from tests.processes import RunningServer, has_ended
 

@@ -14,7 +14,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from datarobot_drum.drum.management.watchdog.owner import Watchdog
+from datarobot_drum.drum.management.watchdog.watchdog import Watchdog
 from datarobot_drum.drum.settings.build import settings_from_environment
 
 FOLDER = Path(sys.argv[1])

@@ -22,7 +22,7 @@ from datarobot_drum.drum.exceptions import (
     Unauthorized,
     UnprocessableInput,
 )
-from datarobot_drum.drum.management.owner import check_management_port
+from datarobot_drum.drum.management.management_process import check_management_port
 from datarobot_drum.drum.serving.errors import error_response
 from datarobot_drum.drum.serving.execution.executor import ExecutorWithBackpressure
 from datarobot_drum.drum.serving.messages import ModelResponse

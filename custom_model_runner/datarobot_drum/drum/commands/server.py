@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datarobot_drum.drum.commands.target_type.detection import with_target_type
 from datarobot_drum.drum.exceptions import StartupError, UsageError
 from datarobot_drum.drum.imports import import_from_string
-from datarobot_drum.drum.management.owner import check_management_port, check_management_settings
+from datarobot_drum.drum.management.management_process import check_management_port, check_management_settings
 from datarobot_drum.drum.process.logs import configure_logging
 from datarobot_drum.drum.process.sockets import check_address, raise_fd_limit
 from datarobot_drum.drum.process.tls import TlsContexts

@@ -18,9 +18,9 @@ from datarobot_drum.drum.gunicorn.signals import (
 from datarobot_drum.drum.gunicorn.status import WorkerRows, keep_reporting
 from datarobot_drum.drum.gunicorn.sync_worker import BufferingSyncWorker
 from datarobot_drum.drum.gunicorn.worker import LimitedWorker, RequestLimits, head_received, request_ended
-from datarobot_drum.drum.management.owner import ManagementPort
+from datarobot_drum.drum.management.management_process import ManagementProcess
 from datarobot_drum.drum.management.status import WorkerState
-from datarobot_drum.drum.management.watchdog.owner import Watchdog
+from datarobot_drum.drum.management.watchdog.watchdog import Watchdog
 from datarobot_drum.drum.model_loading.shared_model import reseed_random
 from datarobot_drum.drum.process.children import WorkerGroups, end_with_parent, lead_process_group
 from datarobot_drum.drum.process.hook_environment import prepare_for_hooks
@@ -43,7 +43,7 @@ WORKER_CLASSES = {
 _settings = settings_from_environment("gunicorn")
 _server = _settings.server
 _watchdog = Watchdog(_settings)
-_management = ManagementPort(_settings)
+_management = ManagementProcess(_settings)
 _rows = WorkerRows(_management.table)
 _groups = WorkerGroups()
 # gunicorn itself takes a sync worker with threads for gthread.

@@ -7,8 +7,8 @@ from functools import partial
 from importlib import import_module
 from typing import NoReturn
 
-from datarobot_drum.drum.management.owner import ManagementPort
-from datarobot_drum.drum.management.watchdog.owner import Watchdog
+from datarobot_drum.drum.management.management_process import ManagementProcess
+from datarobot_drum.drum.management.watchdog.watchdog import Watchdog
 from datarobot_drum.drum.process.hook_environment import prepare_for_hooks
 from datarobot_drum.drum.process.sockets import bind
 from datarobot_drum.drum.settings.arguments import Arguments, to_argv
@@ -23,11 +23,11 @@ def serve(settings: Settings) -> int:
     Raises:
         StartupError: the address or the model.
     """
-    with ManagementPort(settings).start() as management:
+    with ManagementProcess(settings).start() as management:
         return _serve(settings, management)
 
 
-def _serve(settings: Settings, management: ManagementPort) -> int:
+def _serve(settings: Settings, management: ManagementProcess) -> int:
     is_supervised = settings.workers > 1 or bool(settings.server.fastapi_max_requests)
     is_shared = is_supervised and settings.server.share_model and _share_model(settings, management)
     listener = bind(settings.host, settings.port)
@@ -50,7 +50,7 @@ def _serve(settings: Settings, management: ManagementPort) -> int:
         return watchdog.exit_code(run_server(settings, listener, status, on_drain=watchdog.disarm, on_beat=beat))
 
 
-def _share_model(settings: Settings, management: ManagementPort) -> bool:
+def _share_model(settings: Settings, management: ManagementProcess) -> bool:
     """Load the model, and the code of the workers, into this process, which is to fork them; return whether it did.
 
     Raises:

@@ -20,7 +20,7 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 
 from datarobot_drum.drum.exceptions import StartupError
-from datarobot_drum.drum.management.owner import ManagementPort
+from datarobot_drum.drum.management.management_process import ManagementProcess
 from datarobot_drum.drum.management.status import WorkerState, WorkerStatus
 from datarobot_drum.drum.process.children import WorkerGroups, end_with_parent, kill_worker, lead_process_group
 from datarobot_drum.drum.process.signals import blocked_signals, stop_signals
@@ -66,7 +66,7 @@ class Supervisor:
         self,
         settings: Settings,
         listener: socket.socket,
-        management: ManagementPort,
+        management: ManagementProcess,
         on_stop: Callable[[], object] = lambda: None,
         *,
         after_fork: Callable[[], object] | None = None,

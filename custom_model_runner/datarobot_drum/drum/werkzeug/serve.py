@@ -15,9 +15,9 @@ from typing import Any
 from werkzeug.serving import ThreadedWSGIServer
 
 from datarobot_drum.drum.iterators import close_iterator
-from datarobot_drum.drum.management.owner import ManagementPort
+from datarobot_drum.drum.management.management_process import ManagementProcess
 from datarobot_drum.drum.management.reporting import StatusReporter
-from datarobot_drum.drum.management.watchdog.owner import Watchdog
+from datarobot_drum.drum.management.watchdog.watchdog import Watchdog
 from datarobot_drum.drum.process.client_writes import ClientStalled
 from datarobot_drum.drum.process.hook_environment import prepare_for_hooks
 from datarobot_drum.drum.process.hook_signals import hook_signals
@@ -111,7 +111,7 @@ def serve(settings: Settings) -> int:
     """
     shorten_switch_interval()
     prepare_for_hooks(settings)
-    with ManagementPort(settings).start() as management:
+    with ManagementProcess(settings).start() as management:
         status = management.table.allocate().claim()
         prediction_server = PredictionServer(settings)
         reporter = StatusReporter(prediction_server, status)

@@ -1,4 +1,4 @@
-"""The management port as the process that owns the server sees it."""
+"""The management process, and what it shares with the workers: started, restarted and ended by the server."""
 
 import os
 import signal
@@ -49,11 +49,11 @@ def check_management_port(settings: Settings) -> None:
         check_address(settings.host, settings.server.management_port)
 
 
-class ManagementPort(ClosingContext):
-    """The table of the workers' states and, if the settings want one, the process that answers probes from it.
+class ManagementProcess(ClosingContext):
+    """The table of the workers' states, the directory of the metrics of model code, and the management process.
 
-    A context manager around the whole life of the server. It starts the process before the model loads. It also owns
-    the directory of the metrics of model code.
+    The process runs if the settings have a management port, or export metrics. A context manager around the whole life
+    of the server: it starts the process before the model loads.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -70,7 +70,7 @@ class ManagementPort(ClosingContext):
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
 
-    def start(self) -> "ManagementPort":
+    def start(self) -> "ManagementProcess":
         """Listen, and start the process.
 
         Raises:
