@@ -134,7 +134,11 @@ def test_generated_text_skips_determinism_checks(
     code += "    return pd.DataFrame({'text': [f'call {len(calls)}'] * len(data)})\n"
     assert _validate(write_model(tmp_path, code), samples, "textgeneration") == 0
     statuses = _statuses(capfdbinary.readouterr().out.decode())
-    assert {check for check, status in statuses.items() if status == "SKIPPED"} == set(CHECKS)
+    assert {check for check, status in statuses.items() if status == "SKIPPED"} == {
+        *CHECKS,
+        "chat reply",
+        "streamed chat reply",
+    }
 
 
 @pytest.mark.parametrize(
@@ -153,6 +157,48 @@ def test_embeddings_equal_those_of_single_texts(
     statuses = _statuses(capfdbinary.readouterr().out.decode())
     assert statuses["embeddings equal single texts"] == status
     assert statuses["output format"] == "SKIPPED"
+
+
+CHATS = {
+    "text": ("return 'hello'", "PASSED", "PASSED"),
+    "chunks if wanted": ("return iter(['he', 'llo']) if params.get('stream') else 'hello'", "PASSED", "PASSED"),
+    "message": ("return {'role': 'assistant', 'content': None, 'tool_calls': [{'id': '1'}]}", "PASSED", "PASSED"),
+    "streams always": ("yield 'hello'", "FAILED", "PASSED"),
+    "no text": ("return ''", "FAILED", "FAILED"),
+    "error in the stream": ("yield 'he'; raise ValueError('no more')", "FAILED", "FAILED"),
+    "error": ("raise ValueError('no')", "FAILED", "FAILED"),
+    "no completion": ("return 7", "FAILED", "FAILED"),
+}
+
+
+@pytest.mark.parametrize(("code", "reply", "stream"), CHATS.values(), ids=CHATS.keys())
+@pytest.mark.parametrize("name", ["prompts.csv", "request.json"])
+def test_models_that_chat_reply_at_once_and_as_a_stream(
+    tmp_path: Path,
+    capfdbinary: pytest.CaptureFixture[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    code: str,
+    reply: str,
+    stream: str,
+) -> None:
+    monkeypatch.setenv("TARGET_NAME", "text")
+    prompts = tmp_path / name
+    prompts.write_text(
+        {"prompts.csv": "promptText\nHi\n"}.get(name, '{"messages": [{"role": "user", "content": "Hi"}]}')
+    )
+    model = write_model(tmp_path, f"def chat(params, model): {code}\n")
+    assert _validate(model, prompts, "textgeneration") == ("FAILED" in (reply, stream))
+    statuses = _statuses(capfdbinary.readouterr().out.decode())
+    assert (statuses["chat reply"], statuses["streamed chat reply"]) == (reply, stream)
+
+
+def test_input_without_a_chat_request_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TARGET_NAME", "text")
+    request = tmp_path / "request.json"
+    request.write_text('{"messages": []}')
+    with pytest.raises(UnprocessableInput, match=r"no chat request.*empty list"):
+        _validate(write_model(tmp_path, "def chat(params, model): return 'a'\n"), request, "textgeneration")
 
 
 def test_sparse_input_skips_missing_values_check(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:

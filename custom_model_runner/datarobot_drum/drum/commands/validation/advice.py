@@ -18,6 +18,8 @@ _ADVICE = {
         "Compare the types of the columns with those of training: declare them under inputSchema in "
         "model-metadata.yaml. Compare the library versions with those of the notebook."
     ),
+    "chat reply": "Let chat return a text, a message or a completion; let it yield only if params['stream'] is true.",
+    "streamed chat reply": "Let chat yield texts or chunks if params['stream'] is true, or return a text.",
     "embeddings equal single texts": "Let embed return the vector of each text from this text alone, unpadded.",
 }
 

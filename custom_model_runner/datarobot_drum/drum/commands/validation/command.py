@@ -9,6 +9,13 @@ from datarobot_drum.drum.commands.progress import OnProgress, progress_bar
 from datarobot_drum.drum.commands.report_file import report_path, write_report
 from datarobot_drum.drum.commands.standard_output import reserve_stdout
 from datarobot_drum.drum.commands.target_type.detection import with_target_type
+from datarobot_drum.drum.commands.validation.chat import (
+    MAX_REQUESTS,
+    chat_requests,
+    check_chat,
+    is_chat_request,
+    read_chat_request,
+)
 from datarobot_drum.drum.commands.validation.checks import OUTPUT, check_structured
 from datarobot_drum.drum.commands.validation.compiled import check_compiled
 from datarobot_drum.drum.commands.validation.embeddings import check_embeddings
@@ -58,6 +65,9 @@ def _check_model(
         if model.target_type is TargetType.UNSTRUCTURED:
             yield from check_unstructured(predictor, source)
             return
+        if predictor.can_chat and is_chat_request(source):
+            yield from check_chat(predictor, [read_chat_request(source)])
+            return
         if not predictor.reads_raw_input:
             source = stack.enter_context(table_input(source))
         try:
@@ -68,6 +78,9 @@ def _check_model(
         tested = ModelUnderTest(predictor, model, samples, read_cells(predictor, source))
         if predictor.can_embed:
             yield check_embeddings(tested)
+        if predictor.can_chat:
+            requests = chat_requests(tested.texts(MAX_REQUESTS))
+            yield from check_chat(predictor, requests, tested.no_texts)
         if not predictor.predicts_rows and expected is None:
             yield CheckResult(OUTPUT, Status.SKIPPED, "the model has no score hook, so it predicts no rows")
             return

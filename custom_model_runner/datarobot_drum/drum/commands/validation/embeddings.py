@@ -16,10 +16,9 @@ CLOSE = 1e-5
 
 def check_embeddings(model: ModelUnderTest) -> CheckResult:
     """Compare the vectors of the first texts of the input in one call with those of each text alone."""
-    texts = _texts(model)
+    texts = model.texts(TEXTS)
     if not texts:
-        column = model.settings.prompt_column
-        return CheckResult(CHECK, Status.SKIPPED, f"the input has no texts in a column {column!r}, nor in an only one")
+        return CheckResult(CHECK, Status.SKIPPED, model.no_texts)
     try:
         together = _embed(model, texts)
         alone = np.concatenate([_embed(model, [text]) for text in texts])
@@ -34,17 +33,6 @@ def check_embeddings(model: ModelUnderTest) -> CheckResult:
         detail = f"the vector of text {worst + 1} differs by {differences[worst]:.3g} when it is embedded alone"
         return CheckResult(CHECK, Status.FAILED, detail)
     return CheckResult(CHECK, Status.PASSED, f"{len(texts)} texts, {together.shape[1]} dimensions")
-
-
-def _texts(model: ModelUnderTest) -> list[str]:
-    frame = model.frame
-    if frame is None:
-        return []
-    column = model.settings.prompt_column
-    if column not in frame and len(frame.columns) != 1:
-        return []
-    cells = frame[column] if column in frame else frame.iloc[:, 0]
-    return [str(cell) for cell in cells.dropna().head(TEXTS)]
 
 
 def _embed(model: ModelUnderTest, texts: list[str]) -> np.ndarray:

@@ -51,6 +51,19 @@ class ModelUnderTest:
         shape = getattr(self.samples, "shape", None)
         return int(shape[0]) if shape and len(shape) == 2 else None
 
+    def texts(self, maximum: int) -> list[str]:
+        """Return the first texts of the samples: those of the prompt column, or of the only column."""
+        frame, column = self.frame, self.settings.prompt_column
+        if frame is None or (column not in frame and len(frame.columns) != 1):
+            return []
+        cells = frame[column] if column in frame else frame.iloc[:, 0]
+        return [str(cell) for cell in cells.dropna().head(maximum)]
+
+    @property
+    def no_texts(self) -> str:
+        """Why a check of texts is skipped."""
+        return f"the input has no texts in a column {self.settings.prompt_column!r}, nor in an only one"
+
     def take(self, positions: Sequence[int]) -> Any:
         """Return some of the rows, indexed as in a request with only these."""
         if isinstance(self.samples, pd.DataFrame):

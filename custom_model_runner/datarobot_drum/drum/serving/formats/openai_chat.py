@@ -23,6 +23,16 @@ def chat_params(request: ModelRequest, limits: InputLimits = UNLIMITED) -> dict[
         UnprocessableInput: it is nested too deeply, or has too many keys.
     """
     params = read_params(request, limits)
+    check_messages(params)
+    return params
+
+
+def check_messages(params: Mapping[str, Any]) -> None:
+    """Check the messages of a chat request.
+
+    Raises:
+        InvalidField: they are no list of at least one message, each a JSON object.
+    """
     messages = params.get("messages")
     if not isinstance(messages, list):
         raise InvalidField("messages", "is missing, or not a list.")
@@ -30,7 +40,6 @@ def chat_params(request: ModelRequest, limits: InputLimits = UNLIMITED) -> dict[
         raise InvalidField("messages", "is an empty list: it needs at least one message.")
     if not all(isinstance(message, dict) for message in messages):
         raise InvalidField("messages", "holds something that is not a JSON object.")
-    return params
 
 
 def chat_response(result: Any, call: OpenAiCall) -> ModelResponse:
