@@ -75,8 +75,8 @@ echo "$1" >> {opened}
 @pytest.mark.process
 @pytest.mark.parametrize(
     ("setup", "variables", "page"),
-    [(FASTAPI, {}, "/docs"), (GUNICORN, {"URL_PREFIX": "/m", "DRUM_ENABLE_DOCS": "0"}, "/m/")],
-    ids=["docs", "no-docs"],
+    [(FASTAPI, {}, "/playground"), (GUNICORN, {"URL_PREFIX": "/m", "DRUM_ENABLE_DOCS": "0"}, "/m/")],
+    ids=["playground", "no-docs"],
 )
 def test_open_shows_the_page_once_the_server_is_ready(
     tmp_path: Path, setup: Setup, variables: dict[str, str], page: str
@@ -95,7 +95,7 @@ def test_open_shows_the_page_once_the_server_is_ready(
         server.wait_until(lambda: opened.exists() and opened.read_text().endswith("\n"), "page")
         assert opened.read_text(encoding="utf-8").split() == [f"http://127.0.0.1:{server.port}{page}"]
         server.wait_until(lambda: "Opened http" in server.log(), "log line")
-        assert ("DRUM_ENABLE_DOCS" in server.log()) is (page != "/docs")
+        assert ("DRUM_ENABLE_DOCS" in server.log()) is (page != "/playground")
 
 
 @pytest.mark.process
@@ -103,7 +103,10 @@ def test_open_without_a_browser_logs_the_page(tmp_path: Path) -> None:
     headless = dict.fromkeys(("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"), "")
     words = ("-cd", write_model(tmp_path), *REGRESSION, "--open")
     with RunningServer(*words, log=tmp_path / "log", environment={**FLASK.environment, **headless}) as server:
-        assert f"There is no browser here for --open. The page is http://127.0.0.1:{server.port}/docs." in server.log()
+        assert (
+            f"There is no browser here for --open. The page is http://127.0.0.1:{server.port}/playground."
+            in server.log()
+        )
 
 
 @pytest.mark.process

@@ -4,6 +4,7 @@ import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,11 @@ from tests.resilience.models import ControlledModel
 pytestmark = pytest.mark.process
 
 
+def reports(managed: ManagedServer) -> list[dict[str, Any]]:
+    predictions: list[dict[str, Any]] = managed.probe("/debug/slow").body["predictions"]
+    return predictions
+
+
 @pytest.mark.parametrize("server_type", ["flask", "gunicorn", "fastapi"])
 def test_a_running_prediction_is_reported_and_its_rows_are_recorded(
     start: StartServer, model: ControlledModel, tmp_path: Path, server_type: str
@@ -24,8 +30,9 @@ def test_a_running_prediction_is_reported_and_its_rows_are_recorded(
     model.hold()
     with ThreadPoolExecutor(1) as thread:
         pending = thread.submit(asyncio.run, request_each(managed.server.port, [post(rows(1))]))
-        managed.server.wait_until(lambda: bool(managed.probe("/debug/slow").body["predictions"]), "a report")
-        (report,) = managed.probe("/debug/slow").body["predictions"]
+        # The first report may be older than the rows: on a busy machine they take longer to read.
+        managed.server.wait_until(lambda: [one["rows"] for one in reports(managed)] == [1], "a report with rows")
+        (report,) = reports(managed)
         model.release()
         assert [response.status for response in pending.result()] == [200]
     assert (report["state"], report["route"], report["rows"]) == ("running", "/predict", 1)

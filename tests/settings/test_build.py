@@ -103,6 +103,13 @@ def test_unusable_metadata_raises_startup_error(tmp_path: Path, text: str, compl
     assert caught.value.exit_code == 1
 
 
+def test_what_an_unreadable_file_may_state_is_not_reported_as_missing(tmp_path: Path) -> None:
+    write_metadata(tmp_path, "a: [")
+    with pytest.raises(StartupError) as caught:
+        build(tmp_path, target_type=None)
+    assert "is not valid YAML" in str(caught.value) and "--target-type" not in str(caught.value)
+
+
 def test_metadata_holds_json_values(tmp_path: Path) -> None:
     write_metadata(tmp_path, "name: x\nmade: 2024-01-01\n1: [true, 0.5, null]\nset: !!set {a}\n")
     expected = {"name": "x", "made": "2024-01-01", "1": [True, 0.5, None], "set": ["a"]}

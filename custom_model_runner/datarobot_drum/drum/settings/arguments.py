@@ -307,7 +307,7 @@ class Arguments(ScoreArguments, PerfTestArguments):
     )
     open_docs: bool = argument(
         "--open",
-        "Open the page /docs in a browser once the server is ready.",
+        "Open the page /playground in a browser once the server is ready.",
         kind=Kind.BOOLEAN,
         name="DRUM_OPEN",
     )

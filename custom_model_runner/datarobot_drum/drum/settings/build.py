@@ -310,10 +310,11 @@ def draft_settings(arguments: Arguments, record: BuildRecord, server_type: str |
     address = record.attempt(lambda: parse_address(arguments.address or DEFAULT_ADDRESS), None, is_fatal=True)
     host, port = address or ("", 0)
     folder = record.attempt(lambda: _code_dir(arguments), None, of_model=True, is_fatal=True)
-    metadata = ModelMetadata()
-    if folder is not None:
-        metadata = record.attempt(lambda: _metadata(folder), metadata, of_model=True)
-    model = _model_settings(folder or Path(arguments.code_dir or ""), arguments, metadata, record)
+    found = None if folder is None else record.attempt(lambda: _metadata(folder), None, of_model=True)
+    is_unreadable = folder is not None and found is None  # then what it may state is not missing
+    metadata = found or ModelMetadata()
+    model_record = BuildRecord(collects=True) if is_unreadable else record
+    model = _model_settings(folder or Path(arguments.code_dir or ""), arguments, metadata, model_record)
     from_platforms = PlatformParameters(record.attempt(lambda: find_platforms(os.environ), ()))
     level = _logging_level(arguments)
     parameters = read_parameters(

@@ -1,4 +1,4 @@
-"""``drum server --open``: open the page of the documentation once the server is ready.
+"""``drum server --open``: open the playground once the server is ready.
 
 A process of its own waits, since gunicorn's master replaces the process of the command. It leaves its parent at once
 and ends when the page is open or the server has ended.
@@ -14,9 +14,9 @@ import time
 import webbrowser
 from dataclasses import asdict, dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from importlib.util import find_spec
 
 from datarobot_drum.drum.process.logs import configure_logging
+from datarobot_drum.drum.root_predictors.start_example import documentation_pages
 from datarobot_drum.drum.settings.address import reachable_host
 from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.settings.environment import has_browser
@@ -72,13 +72,13 @@ def open_when_ready(settings: Settings) -> None:
 
 
 def _path(settings: Settings) -> str:
-    if not settings.server.enable_docs:
-        logger.info("The documentation is switched off (DRUM_ENABLE_DOCS): --open opens / instead of /docs.")
-        return "/"
-    if find_spec("flask_swagger_ui") is None:
-        logger.info("/docs needs the extra docs (pip install 'datarobot-drum[docs]'): --open opens / instead.")
-        return "/"
-    return "/docs"
+    for path in documentation_pages(settings):
+        return path
+    if settings.server.enable_docs:
+        logger.info("The playground needs the extra docs (pip install 'datarobot-drum[docs]'): --open opens / instead.")
+    else:
+        logger.info("The playground is switched off (DRUM_ENABLE_DOCS): --open opens / instead.")
+    return "/"
 
 
 def main() -> None:
