@@ -37,7 +37,6 @@ CORE = [
     "python-multipart>=0.0.27,<1",
     "PyYAML>=6.0.1,<7",
     "starlette>=1.0,<2",
-    "tqdm>=4.66,<5",
     "urllib3>=2.6.3,<3",
     "uvicorn>=0.37,<1",
     "uvloop>=0.21,<1; sys_platform != 'win32'",

@@ -75,7 +75,7 @@ CATCH_ALL_NAMES = {"utils", "util", "helpers", "common", "misc"}
 VOCABULARY = re.compile(r"\b(whoever|nobody|somebody|anew|patience|(?:is|are|was|were) told)\b", re.IGNORECASE)
 """Words that comments and docstrings avoid; the field has its own (client, caller, restart, notified, timeout)."""
 
-LAZY = "pyarrow tqdm pandas numpy scipy sklearn flask werkzeug fastapi starlette uvicorn gunicorn yaml urllib3".split()
+LAZY = "pyarrow rich pandas numpy scipy sklearn flask werkzeug fastapi starlette uvicorn gunicorn yaml urllib3".split()
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -265,18 +265,20 @@ def test_interrupted_score_leaves_no_output_file(
 
 
 @pytest.mark.process
-def test_terminal_shows_a_progress_bar(tmp_path: Path, table: Path) -> None:
+@pytest.mark.parametrize(("variables", "progress"), [({"TERM": "xterm"}, "━"), ({"TERM": "dumb"}, "scoring: 100%")])
+def test_a_terminal_shows_progress(tmp_path: Path, table: Path, variables: dict[str, str], progress: str) -> None:
     words = ["-cd", write_model(tmp_path, PAIR), "--target-type", "binary", "--input", table]
     words += ["--positive-class-label", "a", "--negative-class-label", "b", "--output", tmp_path / "out.csv"]
     terminal, slave = pty.openpty()
     command = [sys.executable, "-m", "datarobot_drum", "score", *map(str, words)]
-    with subprocess.Popen(command, env=clean_environment(), stdout=subprocess.PIPE, stderr=slave) as process:
+    environment = clean_environment() | variables
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=slave) as process:
         assert process.wait(60) == 0 and process.stdout is not None and process.stdout.read() == b""
     os.set_blocking(terminal, False)
-    said = os.read(terminal, 100_000)
+    said = os.read(terminal, 100_000).decode()
     os.close(slave)
     os.close(terminal)
-    assert b"reading types" in said and b"scoring" in said
+    assert "reading types" in said and "scoring" in said and progress in said
 
 
 @pytest.mark.process

@@ -1,53 +1,64 @@
-"""A progress bar on standard error, if that is a terminal."""
+"""Progress on standard error, if that is a terminal: a bar by rich, or a line of text without the extra."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from datarobot_drum.drum.commands.terminal_table import uses_rich
 from datarobot_drum.drum.imports import import_from_string
 
 OnProgress = Callable[[str, float], None]
-
-_DEFAULT_SIZE = (80, 24)
-"""For a terminal of unknown size, as in a container: tqdm would show nothing."""
-
-_BAR_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-
-
-class _Bar:
-    """One bar per step: a new name closes the previous bar."""
-
-    def __init__(self) -> None:
-        self._tqdm: Any = import_from_string("tqdm:tqdm")
-        self._bar: Any = None
-        size = os.get_terminal_size(sys.stderr.fileno())
-        usual = zip(("ncols", "nrows"), size, _DEFAULT_SIZE, strict=True)
-        self._size = {name: length or default for name, length, default in usual}
-
-    def __call__(self, step: str, fraction: float) -> None:
-        if self._bar is None or self._bar.desc != step:
-            self.close()
-            self._bar = self._tqdm(
-                desc=step, total=1.0, bar_format=_BAR_FORMAT, file=sys.stderr, leave=False, **self._size
-            )
-        self._bar.update(fraction - self._bar.n)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+"""Takes the name of a step and its fraction done."""
 
 
 @contextmanager
 def progress_bar() -> Iterator[OnProgress]:
-    """Yield a callback that takes the name of a step and its fraction done; no effect without a terminal."""
+    """Yield a callback that shows a step and its fraction done; no effect without a terminal."""
     if not sys.stderr.isatty():
         yield lambda step, fraction: None
-        return
-    bar = _Bar()
+    elif uses_rich():
+        with _rich_bar() as show:
+            yield show
+    else:
+        with _line() as show:
+            yield show
+
+
+@contextmanager
+def _rich_bar() -> Iterator[OnProgress]:
+    """Show one step at a time, with the time that it has taken and will take."""
+    progress: Any = import_from_string("rich.progress:Progress")
+    elapsed: Any = import_from_string("rich.progress:TimeElapsedColumn")
+    console: Any = import_from_string("rich.console:Console")(file=sys.stderr)
+    columns = (*progress.get_default_columns(), elapsed())
+    with progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(step: str, fraction: float) -> None:
+            if step not in tasks:
+                for task in tasks.values():
+                    bar.update(task, visible=False)
+                tasks[step] = bar.add_task(step, total=1.0)
+            bar.update(tasks[step], completed=fraction)
+
+        yield show
+
+
+@contextmanager
+def _line() -> Iterator[OnProgress]:
+    shown = ""
+
+    def show(step: str, fraction: float) -> None:
+        nonlocal shown
+        text = f"{step}: {fraction:.0%}"
+        if text != shown:
+            sys.stderr.write("\r" + text.ljust(len(shown)))
+            sys.stderr.flush()
+            shown = text
+
     try:
-        yield bar
+        yield show
     finally:
-        bar.close()
+        sys.stderr.write(f"\r{' ' * len(shown)}\r" if shown else "")
+        sys.stderr.flush()
