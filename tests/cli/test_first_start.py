@@ -102,8 +102,27 @@ def test_bash_completes_words(tmp_path: Path, line: str, expected: str) -> None:
         $function_name drum
         printf %s "${{COMPREPLY[*]}}"
     """
-    environment = clean_environment() | {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
-    run = subprocess.run(
-        ["bash", "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60
-    )
-    assert run.stdout == expected, run.stderr
+    assert _run_in_shell(tmp_path, "bash", "-c", script) == expected
+
+
+@pytest.mark.parametrize(
+    ("shell", "script", "expected"),
+    [
+        # zsh completes at a prompt only: this shows that its script loads and registers the function for drum.
+        ("zsh", 'autoload -Uz compinit; compinit -u; eval "$(drum completion zsh)"; print $_comps[drum]', "_python_"),
+        ("fish", "drum completion fish | source; complete -C 'drum val'", "validation\t"),
+    ],
+    ids=["zsh", "fish"],
+)
+def test_other_shells_load_their_scripts(tmp_path: Path, shell: str, script: str, expected: str) -> None:
+    pytest.importorskip("argcomplete")
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    assert _run_in_shell(tmp_path, shell, "-c", script).startswith(expected)
+
+
+def _run_in_shell(folder: Path, *command: str) -> str:
+    environment = clean_environment() | {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(folder)}
+    run = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
