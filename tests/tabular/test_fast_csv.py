@@ -145,6 +145,15 @@ def test_selected_columns_equal_those_of_the_frame() -> None:
         assert_same_array(found.to_array(), np.asfortranarray(expected.to_numpy()))
 
 
+@each_case("columns", [2, 2500])
+def test_what_a_hook_does_to_the_columns_stays_in_its_frame(columns: int) -> None:
+    body = ",".join(f"c{column}" for column in range(columns)).encode() + b"\n" + b",".join([b"1"] * columns)
+    first = assert_same(body)
+    assert first is not None
+    first.to_frame().columns.name = "kind"
+    assert_same(body)
+
+
 WIDE_CELLS = {
     "integers": ["1", "-20", "123456789"],
     "fractions": ["1.5", "-2.25", "3.1e7"],

@@ -10,7 +10,8 @@ import csv
 import io
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from itertools import count
 
 from datarobot_drum.drum.exceptions import UnprocessableInput
 from datarobot_drum.drum.settings.limits import InputLimits
@@ -232,21 +233,21 @@ class _Record:
 
 def unique_names(names: Sequence[str]) -> list[str]:
     """Return the names that ``pandas.read_csv`` gives: ``a.1`` for a second ``a``, ``Unnamed: 0`` for an empty one."""
-    found = [name or f"Unnamed: {position}" for position, name in enumerate(names)]
-    numbered = _numbered_names(found)
-    is_clear = len(set(numbered)) == len(numbered) and ("" not in names or len(set(found)) == len(found))
-    return numbered if is_clear else _names_without_clashes(names)
+    has_unnamed = not all(names)
+    found = [name or f"Unnamed: {position}" for position, name in enumerate(names)] if has_unnamed else names
+    distinct = set(found)
+    if len(distinct) == len(found):
+        return list(found)
+    if has_unnamed or any(_looks_numbered(name, distinct) for name in distinct):
+        return _names_without_clashes(names)
+    numbers = {name: count() for name in distinct}
+    return [f"{name}.{number}" if (number := next(numbers[name])) else name for name in found]
 
 
-def _numbered_names(names: Sequence[str]) -> list[str]:
-    """Return names that are unique unless one of them already ends in the number of another."""
-    found = []
-    counts: dict[str, int] = {}
-    for name in names:
-        count = counts.get(name, 0)
-        counts[name] = count + 1
-        found.append(f"{name}.{count}" if count else name)
-    return found
+def _looks_numbered(name: str, others: Container[str]) -> bool:
+    """Return whether a name may be the numbered form of another: ``a.1`` beside ``a``."""
+    stem, dot, _ = name.rpartition(".")
+    return bool(dot) and stem in others
 
 
 def _names_without_clashes(names: Sequence[str]) -> list[str]:

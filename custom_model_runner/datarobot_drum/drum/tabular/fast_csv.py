@@ -31,8 +31,8 @@ _WIDE_BYTES_PER_COLUMN = 64
 MIN_CHUNKED_BYTES = 8 * 1024 * 1024
 """Minimum size of a body that is read in blocks."""
 
-_MAX_CACHED_HEADER = 16 * 1024
-"""Maximum bytes of a header that stays in memory for the next request."""
+_MAX_NARROW_HEADER, _MAX_WIDE_HEADER = 16 * 1024, 512 * 1024
+"""Maximum bytes of a header whose names stay in memory for the next request: one of the last 64, and of the last 4."""
 
 _UTF_8 = frozenset({"utf-8", "utf8"})
 _PLAIN = b"0123456789.,-+eE\n"
@@ -91,10 +91,11 @@ def _file_size(file: BinaryFile) -> int:
 
 
 def _names_of(header: bytes) -> tuple[str, ...] | None:
-    return _read_names(header) if len(header) <= _MAX_CACHED_HEADER else _read_names.__wrapped__(header)
+    if len(header) <= _MAX_NARROW_HEADER:
+        return _narrow_names(header)
+    return _wide_names(header) if len(header) <= _MAX_WIDE_HEADER else _read_names(header)
 
 
-@lru_cache(maxsize=64)
 def _read_names(header: bytes) -> tuple[str, ...] | None:
     """Return the names of a plain header: not empty, not quoted, and made unique. None for any other header."""
     if header.startswith(b"\xef\xbb\xbf") or b'"' in header or b"\0" in header:
@@ -109,6 +110,10 @@ def _read_names(header: bytes) -> tuple[str, ...] | None:
     if len(set(names)) == len(names):
         return names
     return tuple(unique_names(names)) if len(names) > MAX_UNCHECKED_COLUMNS else None
+
+
+_narrow_names = lru_cache(maxsize=64)(_read_names)
+_wide_names = lru_cache(maxsize=4)(_read_names)
 
 
 def _parse(text: bytes, names: tuple[str, ...]) -> NumericTable | None:
