@@ -156,11 +156,17 @@ def test_sparse_table_does_not_become_a_huge_dense_array(read_payload: Callable[
     assert to_matrix(data[:100], np.float32).shape == (100, 200)
 
 
-@each_case("line", [b"%\n", b"\n", b" \n", b"% " + b"x" * 1000 + b"\n", b"%" * 100_000])
+@each_case("line", [b"%\n", b"\n", b" \n", b"\x0b\n", b"% " + b"x" * 1000 + b"\n", b"%" * 100_000])
 def test_comments_are_limited(line: bytes) -> None:
     content = BANNER + line * (100_000 // len(line) + 1) + b"\n1 1 1\n1 1 1.0\n"
     with pytest.raises(UnprocessableInput, match=r"more than 65536 bytes of comments \(DRUM_MAX_MATRIX_COMMENTS\)"):
         read_matrix(payload(content, max_matrix_comments=65_536))
+
+
+@given(st.lists(st.sampled_from(["%", "%%", " ", "\t\r", "\x0b", "", "% 3 3 3", "%" + "x" * 60_000]), max_size=6))
+def test_comments_and_blank_lines_are_skipped_wherever_they_are(lines: list[str]) -> None:
+    header = "".join(f"{line}\n" for line in lines)
+    assert read(f"coordinate real general\n{header} 1 2 1\n1 2 5").shape == (1, 2)
 
 
 @given(
