@@ -15,10 +15,12 @@ from datarobot_drum.drum.exceptions import RequestError
 from datarobot_drum.drum.serving.body.limits import BodyLimits
 from datarobot_drum.drum.serving.body.progress import BodyProgress
 from datarobot_drum.drum.serving.body.reader import BodyReader, RequestBody
+from datarobot_drum.drum.settings.cpu_threads import available_cpus
 
 T = TypeVar("T")
 
-BODY_THREADS = 4
+BODY_THREADS = min(4, max(2, int(available_cpus())))
+"""Decoding takes a core for each thread: more threads than cores would take them from other requests."""
 
 _body_threads = ThreadPoolExecutor(BODY_THREADS, "drum-body")
 """Separate from the framework's threads, so that neither pool waits for the other."""
