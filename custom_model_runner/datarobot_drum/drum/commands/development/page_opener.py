@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
 from datarobot_drum.drum.process.logs import configure_logging
-from datarobot_drum.drum.root_predictors.start_example import documentation_pages
+from datarobot_drum.drum.serving.routes import PLAYGROUND_ROUTE
 from datarobot_drum.drum.settings.address import reachable_host
 from datarobot_drum.drum.settings.build import Settings
 from datarobot_drum.drum.settings.environment import has_browser
@@ -72,12 +72,9 @@ def open_when_ready(settings: Settings) -> None:
 
 
 def _path(settings: Settings) -> str:
-    for path in documentation_pages(settings):
-        return path
     if settings.server.enable_docs:
-        logger.info("The playground needs the extra docs (pip install 'datarobot-drum[docs]'): --open opens / instead.")
-    else:
-        logger.info("The playground is switched off (DRUM_ENABLE_DOCS): --open opens / instead.")
+        return PLAYGROUND_ROUTE.paths[0]
+    logger.info("The playground is switched off (DRUM_ENABLE_DOCS): --open opens / instead.")
     return "/"
 
 
