@@ -40,6 +40,11 @@ def input_path(arguments: Arguments) -> Path:
     return path
 
 
+def is_chat_request(path: Path) -> bool:
+    """Return whether the input of a model that chats is one request, and not a table of prompts."""
+    return path.suffix.lower() == ".json"
+
+
 @contextmanager
 def opened_input(path: Path) -> Iterator[InputFile]:
     """Open the input. A file that cannot seek, such as a pipe, is copied to a temporary file first.

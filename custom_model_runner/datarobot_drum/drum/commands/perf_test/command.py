@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from datarobot_drum.drum.commands.input_file import input_path
+from datarobot_drum.drum.commands.input_file import input_path, is_chat_request
 from datarobot_drum.drum.commands.model_server import ModelServer, running_server
 from datarobot_drum.drum.commands.perf_test.comparison import HEADER, compare, different_facts
 from datarobot_drum.drum.commands.perf_test.knee import knee_lines
@@ -77,7 +77,7 @@ def measure(arguments: Arguments) -> int:
         raise UsageError("drum perf-test sends rows of samples: an unstructured model cannot be measured.")
     report_file, save_file = report_path(arguments), report_path(arguments, "--save")
     saved = read_run(arguments.compare) if arguments.compare else None
-    is_chat = target_type.may_chat and path.suffix.lower() == ".json"
+    is_chat = target_type.may_chat and is_chat_request(path)
     plan = replace(plan, batch_sizes=(1,)) if is_chat else plan
     body_of = _chat(path) if is_chat else partial(_repeated, read_samples(path, max(plan.batch_sizes), AS_WRITTEN))
     deadline = time.monotonic() + plan.timeout

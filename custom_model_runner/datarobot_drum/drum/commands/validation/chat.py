@@ -1,7 +1,6 @@
 """The checks of a model that chats: the same requests, answered at once and as a stream."""
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -9,24 +8,19 @@ import orjson
 from datarobot_drum.drum.commands.input_file import InputFile
 from datarobot_drum.drum.commands.validation.results import CheckResult, Status, describe_error
 from datarobot_drum.drum.exceptions import InvalidField, PredictionError, RequestError, UnprocessableInput
+from datarobot_drum.drum.iterators import close_iterator
 from datarobot_drum.drum.language_predictors.base import BasePredictor
 from datarobot_drum.drum.serving.formats.openai_call import OpenAiCall
-from datarobot_drum.drum.serving.formats.openai_chat import chat_response, check_messages
-from datarobot_drum.drum.serving.messages import ModelResponse
+from datarobot_drum.drum.serving.formats.openai_chat import check_messages, to_chunks, to_completion
+from datarobot_drum.drum.serving.formats.openai_events import chunk_texts
 
 REPLY, STREAM = "chat reply", "streamed chat reply"
 MAX_REQUESTS = 5
 """The number of prompts of a table that are sent, the first ones."""
 
-_DATA = b"data: "
-_DONE = b"[DONE]"
-
 Params = dict[str, Any]
-
-
-def is_chat_request(source: InputFile) -> bool:
-    """Return whether the input is a file with one chat request, as ``drum perf-test`` takes it."""
-    return source.path.suffix.lower() == ".json"
+ToDocuments = Callable[[Any, OpenAiCall], Iterator[Params]]
+"""Converts the result of the hook to what a client gets: a completion, or its chunks."""
 
 
 def read_chat_request(source: InputFile) -> Params:
@@ -37,7 +31,7 @@ def read_chat_request(source: InputFile) -> Params:
     """
     source.file.seek(0)
     try:
-        params = json.loads(source.file.read())
+        params = orjson.loads(source.file.read())
         if not isinstance(params, dict):
             raise ValueError("it is no JSON object")
         check_messages(params)
@@ -56,67 +50,56 @@ def check_chat(predictor: BasePredictor, requests: Sequence[Params], no_requests
     if not requests:
         yield from (CheckResult(name, Status.SKIPPED, no_requests) for name in (REPLY, STREAM))
         return
-    yield _check(REPLY, _read_reply, predictor, requests)
-    yield _check(STREAM, _read_stream, predictor, [{**params, "stream": True} for params in requests])
+    yield _check(REPLY, _to_reply, predictor, requests)
+    yield _check(STREAM, to_chunks, predictor, [{**params, "stream": True} for params in requests])
 
 
-def _check(
-    name: str, read: Callable[[ModelResponse], int], predictor: BasePredictor, requests: Sequence[Params]
-) -> CheckResult:
+def _check(name: str, to_documents: ToDocuments, predictor: BasePredictor, requests: Sequence[Params]) -> CheckResult:
     """Return the result of all requests; the first one that fails ends the check."""
-    lengths: list[int] = []
+    characters = number = 0
     try:
-        lengths.extend(read(_chat(predictor, params)) for params in requests)
+        for params in requests:
+            number += 1
+            call = OpenAiCall(params, count_tokens=predictor.count_tokens)
+            result = predictor.chat(dict(params), {})
+            characters += _length([orjson.loads(call.encode(document)) for document in to_documents(result, call)])
     except RequestError as error:
-        return CheckResult(name, Status.FAILED, f"Request {len(lengths) + 1}: {describe_error(error)}")
-    return CheckResult(name, Status.PASSED, f"{len(requests)} requests, {sum(lengths)} characters")
+        return CheckResult(name, Status.FAILED, f"Request {number}: {describe_error(error)}")
+    return CheckResult(name, Status.PASSED, f"{number} requests, {characters} characters")
 
 
-def _chat(predictor: BasePredictor, params: Params) -> ModelResponse:
-    call = OpenAiCall(params, count_tokens=predictor.count_tokens)
-    return chat_response(predictor.chat(dict(params), {}), call)
-
-
-def _read_reply(response: ModelResponse) -> int:
-    """Return the length of the reply in characters.
+def _to_reply(result: Any, call: OpenAiCall) -> Iterator[Params]:
+    """Yield the completion.
 
     Raises:
-        PredictionError: it has none, or is a stream.
+        PredictionError: the result is none, or a stream.
     """
-    if not isinstance(response.content, bytes):
-        list(response.content)  # the stream of a hook must end
+    if isinstance(result, Iterator):
+        close_iterator(result)
         raise PredictionError("The hook chat streams a reply for which the request does not set stream.")
-    return _length([orjson.loads(response.content)])
+    yield to_completion(result, call)
 
 
-def _read_stream(response: ModelResponse) -> int:
-    """Return the length of the reply in characters.
-
-    Raises:
-        PredictionError: the stream has an error, or no reply.
-    """
-    assert not isinstance(response.content, bytes)
-    lines = b"".join(response.content).splitlines()
-    events = [line.removeprefix(_DATA) for line in lines if line.startswith(_DATA)]
-    chunks = [orjson.loads(event) for event in events if event != _DONE]
-    for chunk in chunks:
-        if chunk.get("error"):
-            raise PredictionError(f"The stream ends with an error: {chunk['error'].get('message')}")
-    return _length(chunks)
-
-
-def _length(documents: Sequence[Mapping[str, Any]]) -> int:
+def _length(documents: Sequence[Params]) -> int:
     """Return the characters of the text of a completion or its chunks; a call of a tool has no text.
 
     Raises:
-        PredictionError: there is neither text nor such a call.
+        PredictionError: there is an error, or neither text nor such a call.
     """
-    messages = [
-        choice.get("delta") or choice.get("message") or {}
-        for document in documents
-        for choice in document.get("choices") or []
-    ]
-    texts = [message["content"] for message in messages if message.get("content")]
-    if not texts and not any(message.get("tool_calls") for message in messages):
+    for document in documents:
+        if document.get("error"):
+            raise PredictionError(f"The reply has an error: {document['error']}")
+    length = sum(len(text) for document in documents for _, text in chunk_texts(document))
+    if not length and not any(map(_has_tool_calls, documents)):
         raise PredictionError("The reply has no text and no tool calls.")
-    return sum(map(len, texts))
+    return length
+
+
+def _has_tool_calls(document: Params) -> bool:
+    choices = document.get("choices")
+    messages = [
+        choice.get("delta") or choice.get("message")
+        for choice in (choices if isinstance(choices, list) else [])
+        if isinstance(choice, dict)
+    ]
+    return any(isinstance(message, dict) and message.get("tool_calls") for message in messages)

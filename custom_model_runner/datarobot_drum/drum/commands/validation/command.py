@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from datarobot_drum.drum.commands.input_file import InputFile, input_path, opened_input, table_input
+from datarobot_drum.drum.commands.input_file import InputFile, input_path, is_chat_request, opened_input, table_input
 from datarobot_drum.drum.commands.loaded_model import loaded_model
 from datarobot_drum.drum.commands.progress import OnProgress, progress_bar
 from datarobot_drum.drum.commands.report_file import report_path, write_report
@@ -13,7 +13,6 @@ from datarobot_drum.drum.commands.validation.chat import (
     MAX_REQUESTS,
     chat_requests,
     check_chat,
-    is_chat_request,
     read_chat_request,
 )
 from datarobot_drum.drum.commands.validation.checks import OUTPUT, check_structured
@@ -65,7 +64,7 @@ def _check_model(
         if model.target_type is TargetType.UNSTRUCTURED:
             yield from check_unstructured(predictor, source)
             return
-        if predictor.can_chat and is_chat_request(source):
+        if predictor.can_chat and is_chat_request(source.path):
             yield from check_chat(predictor, [read_chat_request(source)])
             return
         if not predictor.reads_raw_input:
