@@ -17,12 +17,9 @@ def progress_bar() -> Iterator[OnProgress]:
     """Yield a callback that shows a step and its fraction done; no effect without a terminal."""
     if not sys.stderr.isatty():
         yield lambda step, fraction: None
-    elif uses_rich():
-        with _rich_bar() as show:
-            yield show
-    else:
-        with _line() as show:
-            yield show
+        return
+    with _rich_bar() if uses_rich() else _line() as show:
+        yield show
 
 
 @contextmanager
@@ -33,14 +30,14 @@ def _rich_bar() -> Iterator[OnProgress]:
     console: Any = import_from_string("rich.console:Console")(file=sys.stderr)
     columns = (*progress.get_default_columns(), elapsed())
     with progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
-        tasks: dict[str, Any] = {}
+        task, shown = bar.add_task("", total=1.0, visible=False), ""
 
         def show(step: str, fraction: float) -> None:
-            if step not in tasks:
-                for task in tasks.values():
-                    bar.update(task, visible=False)
-                tasks[step] = bar.add_task(step, total=1.0)
-            bar.update(tasks[step], completed=fraction)
+            nonlocal shown
+            if step != shown:
+                shown = step
+                bar.reset(task, description=step, visible=True)
+            bar.update(task, completed=fraction)
 
         yield show
 

@@ -246,8 +246,8 @@ def unique_names(names: Sequence[str]) -> list[str]:
 
 def _looks_numbered(name: str, others: Container[str]) -> bool:
     """Return whether a name may be the numbered form of another: ``a.1`` beside ``a``."""
-    stem, dot, _ = name.rpartition(".")
-    return bool(dot) and stem in others
+    stem, _, number = name.rpartition(".")
+    return number.isdecimal() and stem in others
 
 
 def _names_without_clashes(names: Sequence[str]) -> list[str]:

@@ -9,12 +9,12 @@ columns and few rows. From 8 MiB on, pandas reads block by block to save memory 
 from __future__ import annotations
 
 import io
-from functools import lru_cache
 
 import orjson
 
 from datarobot_drum.drum.tabular.chunked_csv import read_chunked_csv
 from datarobot_drum.drum.tabular.csv_text import MAX_UNCHECKED_COLUMNS, unique_names
+from datarobot_drum.drum.tabular.header_cache import cached_by_width
 from datarobot_drum.drum.tabular.numeric_table import NumericTable
 from datarobot_drum.drum.tabular.payload import BinaryFile, StructuredPayload
 from datarobot_drum.drum.tabular.table_limits import check_width
@@ -31,8 +31,8 @@ _WIDE_BYTES_PER_COLUMN = 64
 MIN_CHUNKED_BYTES = 8 * 1024 * 1024
 """Minimum size of a body that is read in blocks."""
 
-_MAX_NARROW_HEADER, _MAX_WIDE_HEADER = 16 * 1024, 512 * 1024
-"""Maximum bytes of a header whose names stay in memory for the next request: one of the last 64, and of the last 4."""
+_NARROW_HEADER, _WIDE_HEADER = 16 * 1024, 512 * 1024
+"""Bytes of headers whose names stay in memory for the next requests, see ``cached_by_width``."""
 
 _UTF_8 = frozenset({"utf-8", "utf8"})
 _PLAIN = b"0123456789.,-+eE\n"
@@ -90,12 +90,6 @@ def _file_size(file: BinaryFile) -> int:
     return file.seek(0, io.SEEK_END)
 
 
-def _names_of(header: bytes) -> tuple[str, ...] | None:
-    if len(header) <= _MAX_NARROW_HEADER:
-        return _narrow_names(header)
-    return _wide_names(header) if len(header) <= _MAX_WIDE_HEADER else _read_names(header)
-
-
 def _read_names(header: bytes) -> tuple[str, ...] | None:
     """Return the names of a plain header: not empty, not quoted, and made unique. None for any other header."""
     if header.startswith(b"\xef\xbb\xbf") or b'"' in header or b"\0" in header:
@@ -112,8 +106,7 @@ def _read_names(header: bytes) -> tuple[str, ...] | None:
     return tuple(unique_names(names)) if len(names) > MAX_UNCHECKED_COLUMNS else None
 
 
-_narrow_names = lru_cache(maxsize=64)(_read_names)
-_wide_names = lru_cache(maxsize=4)(_read_names)
+_names_of = cached_by_width(_read_names, _NARROW_HEADER, _WIDE_HEADER)
 
 
 def _parse(text: bytes, names: tuple[str, ...]) -> NumericTable | None:

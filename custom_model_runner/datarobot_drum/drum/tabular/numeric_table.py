@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
+from datarobot_drum.drum.tabular.header_cache import cached_by_width
 from datarobot_drum.drum.tabular.lazy_pandas import pd
 
 INTEGER = np.dtype(np.int64)
 FLOAT = np.dtype(np.float64)
 
-_MAX_NARROW, _MAX_WIDE = 2000, 50_000
-"""Maximum number of columns whose index stays in memory for the next table: one of the last 64, and of the last 4."""
+_NARROW, _WIDE = 2000, 50_000
+"""Columns of tables whose index stays in memory for the next ones, see ``cached_by_width``."""
 
 MAX_EXACT_INTEGER = 2.0**53
 """Every integer up to this is exactly representable as a float."""
@@ -77,7 +77,7 @@ class NumericTable:
         index = _index(self.names)
         if self.cells.dtype == INTEGER or not any(self.integer_columns):
             return pd.DataFrame(self.cells.T, columns=index, copy=False)
-        if len(self.names) > _MAX_NARROW:
+        if len(self.names) > _NARROW:
             return self._to_two_blocks().set_axis(index, axis=1)
         columns = [
             cells.astype(INTEGER) if is_integer else cells
@@ -115,18 +115,13 @@ def _find_integer_columns(rows: list[list[float]], cells: np.ndarray) -> tuple[b
     )
 
 
+def _make_index(names: tuple[str, ...]) -> pd.Index:
+    return pd.Index(names)
+
+
+_shared_index = cached_by_width(_make_index, _NARROW, _WIDE)
+
+
 def _index(names: tuple[str, ...]) -> pd.Index:
     """Return an index of its own: model code may give it a name."""
-    if len(names) <= _MAX_NARROW:
-        return _narrow_index(names).view()
-    return _wide_index(names).view() if len(names) <= _MAX_WIDE else pd.Index(names)
-
-
-@lru_cache(maxsize=64)
-def _narrow_index(names: tuple[str, ...]) -> pd.Index:
-    return pd.Index(names)
-
-
-@lru_cache(maxsize=4)
-def _wide_index(names: tuple[str, ...]) -> pd.Index:
-    return pd.Index(names)
+    return _shared_index(names).view()
