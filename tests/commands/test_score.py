@@ -150,7 +150,7 @@ def test_content_type_sets_the_charset(tmp_path: Path) -> None:
     [
         ({"input": None}, "--input is missing"),
         ({"input": "nowhere.csv"}, "--input nowhere.csv is not a file"),
-        ({"output": "{folder}"}, "is a folder"),
+        ({"output": "{folder}"}, "is not empty: name another one"),
         ({"output": "{folder}/nowhere/out.csv"}, "there is no folder"),
         ({"output": "{folder}/out.xlsx"}, "must be one of .csv, .parquet"),
         ({"target_type": None}, "--target-type is missing"),
@@ -232,7 +232,7 @@ def test_score_reads_pipes_and_survives_a_closed_reader(tmp_path: Path, table: P
     ("words", "exit_code", "said"),
     [
         ("--input {folder}/nowhere.csv", 2, "is not a file"),
-        ("--input {folder}/in.csv --address :80", 2, "unrecognized arguments: --address :80"),
+        ("--input {folder}/in.csv --address :80", 2, "--address is that of a Ray cluster: give --engine ray, too."),
         ("--input {folder}/in.csv", 1, "The csv is empty"),
     ],
 )
