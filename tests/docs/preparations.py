@@ -58,7 +58,7 @@ def write(path: Path, text: str) -> None:
 def area_model(folder: Path) -> str:
     """Write the model of the README, and rows for it."""
     write(folder / "my-model" / "custom.py", _AREA)
-    for name in ("rows.csv", "sample.csv", "my-model/warm_up.csv"):
+    for name in ("rows.csv", "sample.csv", "data/first.csv", "data/second.csv", "my-model/warm_up.csv"):
         write(folder / name, _ROWS)
     write(folder / "notebook.csv", "Predictions\n6.0\n20.0\n")
     return ""
